@@ -1,16 +1,19 @@
-import { existsSync } from 'node:fs';
+import { existsSync } from 'node:fs'
 
-import { playwright } from '@vitest/browser-playwright';
-import { defaultClientConditions, defaultServerConditions } from 'vite';
-import { defineConfig, type TestProjectConfiguration } from 'vitest/config';
+import { playwright } from '@vitest/browser-playwright'
+import { defaultClientConditions, defaultServerConditions } from 'vite'
+import { defineConfig, type TestProjectConfiguration } from 'vitest/config'
 
 // Packages are tested from their sources: nothing has to be built first.
-const source = '@x/source';
+const source = '@x/source'
+
+const full = process.env.IPFS_ACCELERATE_TEST_FULL === '1'
+const folders = '{packages,apps,tooling,examples}'
 
 function findChromium(): string | undefined {
-  const wanted = process.env.CHROMIUM_PATH;
-  if (wanted && !existsSync(wanted)) throw new Error(`CHROMIUM_PATH: there is no ${wanted}`);
-  return wanted || ['/usr/bin/chromium'].find((path) => existsSync(path));
+  const wanted = process.env.CHROMIUM_PATH
+  if (wanted && !existsSync(wanted)) throw new Error(`CHROMIUM_PATH: there is no ${wanted}`)
+  return wanted || ['/usr/bin/chromium'].find((path) => existsSync(path))
 }
 
 const node: TestProjectConfiguration = {
@@ -18,18 +21,21 @@ const node: TestProjectConfiguration = {
   ssr: { resolve: { conditions: [source, ...defaultServerConditions] } },
   test: {
     name: 'node',
-    include: ['{packages,apps,tooling}/*/test/**/*.test.ts'],
-    exclude: ['**/*.browser.test.ts'],
+    include: full ? [`${folders}/**/test/**/*.full.test.ts`] : [`${folders}/**/test/**/*.test.ts`],
+    exclude: ['**/node_modules/**', '**/*.browser.test.ts', ...(full ? [] : ['**/*.full.test.ts'])],
     environment: 'node',
+    testTimeout: full ? 1_200_000 : 30_000,
+    hookTimeout: full ? 1_200_000 : 30_000,
   },
-};
+}
 
 function browser(executablePath: string): TestProjectConfiguration {
   return {
     resolve: { conditions: [source, ...defaultClientConditions] },
     test: {
       name: 'browser',
-      include: ['{packages,apps}/*/test/**/*.browser.test.ts'],
+      include: [`${folders}/**/test/**/*.browser.test.ts`],
+      exclude: ['**/node_modules/**'],
       browser: {
         enabled: true,
         headless: true,
@@ -51,25 +57,20 @@ function browser(executablePath: string): TestProjectConfiguration {
         instances: [{ browser: 'chromium' }],
       },
     },
-  };
+  }
 }
 
-const chromium = findChromium();
+const chromium = findChromium()
+if (!chromium && !full) {
+  const note = 'browser tests: no Chromium at CHROMIUM_PATH or /usr/bin/chromium'
+  process.env.TEST_LEFT_OUT = note
+  console.warn(note)
+}
 
 export default defineConfig({
-  plugins: [
-    {
-      name: 'say-what-is-left-out',
-      configureVitest() {
-        if (chromium) return;
-        console.warn('No Chromium (CHROMIUM_PATH, /usr/bin/chromium): browser tests are left out.');
-      },
-    },
-  ],
   test: {
-    projects: chromium ? [node, browser(chromium)] : [node],
+    projects: chromium && !full ? [node, browser(chromium)] : [node],
     // A package may have browser tests alone.
     passWithNoTests: chromium === undefined,
-    coverage: { provider: 'v8', include: ['{packages,apps}/*/src/**'] },
   },
-});
+})

@@ -1,3 +1,3 @@
 import { library } from '../../tooling/tsup.ts'
 
-export default library({ entry: ['src/main.ts'], platform: 'node' })
+export default library({ platform: 'node' })

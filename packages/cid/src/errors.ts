@@ -11,6 +11,7 @@ export type ErrorCode =
   | 'INVALID_INPUT'
   | 'NO_SPACE'
   | 'IN_USE'
+  | 'CONFLICT'
   | 'UNSUPPORTED'
 
 /** The one family of errors of this project. An abort is not one of them: it rejects with the signal's own reason. */

@@ -1,5 +1,5 @@
-import { CID } from 'multiformats/cid'
 import type { MultihashDigest } from 'multiformats'
+import { CID } from 'multiformats/cid'
 import { identity } from 'multiformats/hashes/identity'
 import { sha256, sha512 } from 'multiformats/hashes/sha2'
 

@@ -8,8 +8,8 @@ import { CID } from 'multiformats/cid'
 import { InvalidInputError } from './errors.ts'
 import { DIGEST_BYTES, IDENTITY, DAG_PB, SHA2_256 } from './hash.ts'
 
-const bases = base16
-  .decoder.or(base16upper.decoder)
+const bases = base16.decoder
+  .or(base16upper.decoder)
   .or(base32.decoder)
   .or(base32upper.decoder)
   .or(base36.decoder)
@@ -44,7 +44,8 @@ export function parseCid(text: string): CID {
     return refuse(cause instanceof Error ? cause.message : String(cause), cause)
   }
   const { code, size, digest } = cid.multihash
-  if (cid.version === 0 && (cid.code !== DAG_PB || code !== SHA2_256)) return refuse('version 0 means dag-pb and sha2-256')
+  if (cid.version === 0 && (cid.code !== DAG_PB || code !== SHA2_256))
+    return refuse('version 0 means dag-pb and sha2-256')
   const wanted = DIGEST_BYTES.get(code)
   if (wanted !== undefined && size !== wanted) return refuse(`its digest has ${size} bytes, not ${wanted}`)
   if (wanted === undefined && code !== IDENTITY) return refuse(`hash function 0x${code.toString(16)} is not supported`)

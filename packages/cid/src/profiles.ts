@@ -60,12 +60,14 @@ export const PROFILES: Readonly<Record<ProfileName, Profile>> = {
   },
 }
 
+const isProfileName = (name: string): name is ProfileName => Object.hasOwn(PROFILES, name)
+
 /**
  * @param name - Default `unixfs-v1-2025`.
  * @throws {InvalidInputError} There is no such profile.
  */
 export function profileOf(name: string = DEFAULT_PROFILE): Profile {
-  if (Object.hasOwn(PROFILES, name)) return PROFILES[name as ProfileName]
+  if (isProfileName(name)) return PROFILES[name]
   throw new InvalidInputError(`unknown profile ${JSON.stringify(name)}; there is ${Object.keys(PROFILES).join(', ')}`, {
     input: name,
   })

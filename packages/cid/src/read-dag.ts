@@ -31,7 +31,10 @@ export async function readNode(get: GetBlock, cid: CID, { signal }: ReadOptions 
 
 /** @throws {InvalidInputError} A negative or fractional offset or length, or one past 2^53. */
 export function assertRange(offset: number, length: number | undefined): void {
-  for (const [name, value] of [['offset', offset], ['length', length]] as const) {
+  for (const [name, value] of [
+    ['offset', offset],
+    ['length', length],
+  ] as const) {
     if (value !== undefined && (!Number.isSafeInteger(value) || value < 0)) {
       throw new InvalidInputError(`${name} ${value} is not a whole number of bytes from 0`, { input: String(value) })
     }
@@ -51,14 +54,18 @@ export async function* readFile(
 ): AsyncGenerator<Uint8Array> {
   assertRange(offset, length)
   const node = await readNode(get, root, { signal })
-  if (node.type !== 'file') throw new InvalidInputError(`${root} is a ${kindOf(node)}, not a file`, { input: `${root}` })
+  if (node.type !== 'file')
+    throw new InvalidInputError(`${root} is a ${kindOf(node)}, not a file`, { input: `${root}` })
   const end = length === undefined ? node.fileBytes : Math.min(node.fileBytes, offset + length)
   yield* readSubtree(root, node, 0, 0)
 
   async function* readSubtree(cid: CID, subtree: UnixfsNode, start: number, depth: number): AsyncGenerator<Uint8Array> {
     if (subtree.type !== 'file') throw disagree(cid, `it is a ${kindOf(subtree)}`)
     if (depth > MAX_DEPTH) throw disagree(cid, `it is deeper than ${MAX_DEPTH} levels`)
-    const own = subtree.data.subarray(clamp(offset - start, subtree.data.length), clamp(end - start, subtree.data.length))
+    const own = subtree.data.subarray(
+      clamp(offset - start, subtree.data.length),
+      clamp(end - start, subtree.data.length),
+    )
     if (own.length > 0) yield own
     let position = start + subtree.data.length
     for (const child of subtree.children) {

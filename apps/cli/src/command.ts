@@ -1,0 +1,46 @@
+import type { ParseArgsOptionDescriptor } from 'node:util'
+
+import type { Storage } from '@x/node'
+
+import type { Io } from './io.ts'
+import type { Printer } from './printer.ts'
+
+/** Values as `parseArgs` gives them. */
+export type Values = Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>>
+
+export interface OptionSpec extends ParseArgsOptionDescriptor {
+  /** For the help text: `P`, `DIR`; absent for a switch. */
+  placeholder?: string
+  help: string
+}
+
+export interface Context {
+  io: Io
+  printer: Printer
+  signal: AbortSignal
+  /** The store of this command line, opened on first use and closed at the end. */
+  storage(): Promise<Storage>
+}
+
+export interface Command {
+  /** One word, or two: `model add`. */
+  name: string
+  /** What follows the name. */
+  operands: string
+  summary: string
+  options: Readonly<Record<string, OptionSpec>>
+  /** @throws {UsageError} The operands or options are wrong. */
+  run(context: Context, operands: readonly string[], values: Values): Promise<void>
+}
+
+/** An option's text; `undefined` when it was not given. */
+export function textOption(values: Values, name: string): string | undefined {
+  const value = values[name]
+  return typeof value === 'string' ? value : undefined
+}
+
+/** Every text that a repeatable option was given. */
+export function textOptions(values: Values, name: string): string[] {
+  const value = values[name]
+  return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : []
+}

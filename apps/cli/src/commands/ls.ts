@@ -1,0 +1,33 @@
+import type { ContentStore } from '@x/storage-core'
+
+import type { Command, Context } from '../command.ts'
+import { formatBytes, printable } from '../format.ts'
+import { onlyOperand, parseCidPath } from '../operands.ts'
+
+export const ls: Command = {
+  name: 'ls',
+  operands: '[CID[/path]]',
+  summary: 'list what is stored, or the entries of a directory',
+  options: {},
+  async run(context, operands) {
+    const store = await context.storage()
+    if (operands.length === 0) return listRoots(context, store)
+    const { root, path } = parseCidPath(onlyOperand(operands, 'CID[/path]'))
+    for await (const { cid, name, type, size, target } of store.ls(root, { path, signal: context.signal })) {
+      const entry = { cid: cid.toString(), name, type, size, ...(target !== undefined && { target }) }
+      const shown = target === undefined ? printable(name) : `${printable(name)} -> ${printable(target)}`
+      await context.printer.result(entry, `${entry.cid}  ${formatBytes(size)}  ${shown}${type === 'directory' ? '/' : ''}`)
+    }
+    return undefined
+  },
+}
+
+async function listRoots({ printer, signal }: Context, store: ContentStore): Promise<void> {
+  for await (const { cid, names, type, size, pinned, addedAt } of store.roots({ signal })) {
+    const [name = null] = names
+    await printer.result(
+      { cid: cid.toString(), name, names, type, size, pinned, addedAt },
+      [cid.toString(), formatBytes(size), pinned ? 'pinned' : 'unpinned', addedAt, names.map(printable).join(' ')].join('  '),
+    )
+  }
+}

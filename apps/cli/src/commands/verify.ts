@@ -1,0 +1,51 @@
+import type { CID } from '@x/cid'
+import { isStorageError } from '@x/storage-core'
+
+import type { Command, Context } from '../command.ts'
+import { formatBytes } from '../format.ts'
+import { onlyOperand, parseCidPath } from '../operands.ts'
+import { reportError } from '../report-error.ts'
+
+export const verify: Command = {
+  name: 'verify',
+  operands: '[CID]',
+  summary: 're-hash one root, or everything that is stored',
+  options: {},
+  async run(context, operands) {
+    if (operands.length > 0) {
+      const { root, path } = parseCidPath(onlyOperand(operands, 'CID'))
+      await verifyOne(context, root, path)
+      return
+    }
+    const failures: Error[] = []
+    for await (const { cid } of (await context.storage()).roots({ signal: context.signal })) {
+      try {
+        await verifyOne(context, cid, '')
+      } catch (error) {
+        context.signal.throwIfAborted()
+        // One damaged root does not hide the next; the last failure decides the exit code when none is about integrity.
+        if (!isStorageError(error)) throw error
+        failures.push(error)
+        await context.printer.error(reportError(error, context.signal))
+      }
+    }
+    const worst = failures.find((error) => isStorageError(error) && error.code === 'INTEGRITY') ?? failures.at(-1)
+    if (worst) throw new AlreadyReportedError(worst)
+  },
+}
+
+async function verifyOne({ printer, signal, storage }: Context, root: CID, path: string): Promise<void> {
+  const store = await storage()
+  const { size } = await store.stat(root, { path, signal })
+  const bar = printer.progress(root.toString(), size)
+  const checked = await store.verify(root, { path, signal, onProgress: (bytes) => bar.update(bytes) })
+  await printer.result({ cid: root.toString(), ok: true, checked }, `${root.toString()}  ok  ${formatBytes(checked)}`)
+}
+
+/** Decides the exit code and prints nothing more. */
+export class AlreadyReportedError extends Error {
+  override readonly name = 'AlreadyReportedError'
+  constructor(cause: Error) {
+    super(cause.message, { cause })
+  }
+}

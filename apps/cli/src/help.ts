@@ -1,0 +1,39 @@
+import { GLOBAL_OPTIONS } from './arguments.ts'
+import type { Command, OptionSpec } from './command.ts'
+import { formatTable } from './format.ts'
+
+export function helpFor(command: Command | undefined, commands: readonly Command[]): string {
+  if (command === undefined) {
+    return [
+      'Store, share, verify and run AI models by content address.',
+      '',
+      'usage: ipfs-accelerate COMMAND [options]',
+      '',
+      formatTable(commands.map(({ name, operands, summary }) => ['', `${name} ${operands}`.trim(), summary])),
+      '',
+      ...optionLines(GLOBAL_OPTIONS),
+      '',
+      'exit codes: 0 done, 1 failed otherwise, 2 usage or invalid input, 3 not found, 4 integrity,',
+      '            5 switched off or a required source unavailable, 130 interrupted',
+    ].join('\n')
+  }
+  const { name, operands, summary, options } = command
+  return [
+    `usage: ipfs-accelerate ${name} ${operands}`.trim(),
+    '',
+    `  ${summary}`,
+    '',
+    ...optionLines({ ...options, ...GLOBAL_OPTIONS }),
+  ].join('\n')
+}
+
+const optionLines = (options: Readonly<Record<string, OptionSpec>>): string[] => [
+  'options',
+  formatTable(
+    Object.entries(options).map(([name, { short, placeholder, help }]) => [
+      '',
+      [short && `-${short},`, `--${name}`, placeholder].filter(Boolean).join(' '),
+      help,
+    ]),
+  ),
+]

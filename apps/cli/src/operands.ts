@@ -1,0 +1,37 @@
+import { parseCid, type CID } from '@x/cid'
+
+import { UsageError } from './usage-error.ts'
+
+/**
+ * `CID[/path]`, also with `ipfs://` or `/ipfs/` before it.
+ *
+ * @throws {InvalidInputError} What should be a CID is none.
+ */
+export function parseCidPath(text: string): { root: CID; path: string } {
+  const bare = text.replace(/^(?:ipfs:\/\/|\/ipfs\/)/, '')
+  const slash = bare.indexOf('/')
+  if (slash === -1) return { root: parseCid(bare), path: '' }
+  return { root: parseCid(bare.slice(0, slash)), path: bare.slice(slash + 1).replace(/\/+$/, '') }
+}
+
+/** @throws {UsageError} Not a whole number from 0. */
+export function parseByteCount(option: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const value = Number(text)
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) {
+    throw new UsageError(`--${option} ${text} is not a whole number of bytes`)
+  }
+  return value
+}
+
+/** @throws {UsageError} There is none, or more than one. */
+export function onlyOperand(operands: readonly string[], what: string): string {
+  const [only, ...more] = operands
+  if (only === undefined || more.length > 0) throw new UsageError(`exactly one ${what} is wanted`)
+  return only
+}
+
+/** @throws {UsageError} There are any. */
+export function noOperands(operands: readonly string[]): void {
+  if (operands.length > 0) throw new UsageError(`unexpected ${JSON.stringify(operands[0])}`)
+}

@@ -1,0 +1,37 @@
+import type { Io } from './io.ts'
+import { createProgressBar, type ProgressBar } from './progress-bar.ts'
+import type { ReportedError } from './report-error.ts'
+
+/** Where the lines of a command go: results to stdout, everything else to stderr. */
+export interface Printer {
+  readonly json: boolean
+  /** One result: an object with `--json`, else the text. */
+  result(object: object, text: string): Promise<void>
+  /** For people; also with `--json`, on stderr. */
+  message(text: string): Promise<void>
+  error(error: ReportedError): Promise<void>
+  bytes(chunk: Uint8Array): Promise<void>
+  progress(label: string, total?: number): ProgressBar
+}
+
+export function createPrinter(io: Io, json: boolean): Printer {
+  let bar: ProgressBar | undefined
+  const line = (output: Io['stdout'], text: string): Promise<void> => {
+    bar?.clear()
+    return output.write(`${text}\n`)
+  }
+  return {
+    json,
+    result: (object, text) => line(io.stdout, json ? JSON.stringify(object) : text),
+    message: (text) => line(io.stderr, text),
+    error: (error) => line(io.stderr, json ? JSON.stringify({ error }) : `ipfs-accelerate: ${error.message}`),
+    bytes: (chunk) => {
+      if (io.stdout.isTTY) bar?.clear()
+      return io.stdout.write(chunk)
+    },
+    progress: (label, total) => {
+      bar = createProgressBar(io.stderr, { label, total, hidden: json })
+      return bar
+    },
+  }
+}

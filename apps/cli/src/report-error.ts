@@ -1,0 +1,44 @@
+import { ClosedOutputError } from './io.ts'
+
+/** What `--json` prints on stderr, and what the exit code follows from. */
+export interface ReportedError {
+  code: string
+  message: string
+  [fact: string]: string | number | boolean
+}
+
+const EXIT_CODES: Readonly<Record<string, number>> = {
+  USAGE: 2,
+  INVALID_INPUT: 2,
+  NOT_FOUND: 3,
+  INTEGRITY: 4,
+  GATED: 5,
+  INTERRUPTED: 130,
+}
+
+/** 1 for every code without one of its own. */
+export const exitCodeOf = (code: string): number => EXIT_CODES[code] ?? 1
+
+/** The facts that errors of this project carry, by name; anything else stays out of the output. */
+const FACTS = ['cid', 'actual', 'file', 'offset', 'what', 'input', 'feature', 'variable', 'retryable'] as const
+
+/**
+ * An error as one line and its facts.
+ *
+ * @param signal - Aborted by Ctrl-C: then whatever was thrown is its consequence.
+ */
+export function reportError(error: unknown, signal: AbortSignal): ReportedError {
+  if (signal.aborted) return { code: 'INTERRUPTED', message: 'interrupted; nothing partial was kept' }
+  if (error instanceof ClosedOutputError) return { code: 'CLOSED', message: error.message }
+  if (!(error instanceof Error)) return { code: 'FAILED', message: String(error) }
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : 'FAILED'
+  const report: ReportedError = { code, message: oneLine(error.message || error.name) }
+  for (const fact of FACTS) {
+    const value: unknown = Reflect.get(error, fact)
+    if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') report[fact] = value
+    else if (typeof value === 'object' && value !== null && 'multihash' in value) report[fact] = `${value}`
+  }
+  return report
+}
+
+const oneLine = (text: string): string => text.replaceAll(/\s*\n\s*/g, ' ')

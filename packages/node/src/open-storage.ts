@@ -1,0 +1,85 @@
+import path from 'node:path'
+
+import { openFsStore } from '@x/backend-fs'
+import {
+  decideGates,
+  FEATURE_NAMES,
+  type CiDecision,
+  type Environment,
+  type FeatureName,
+  type GateDecision,
+  type Gates,
+  type GateSettings,
+} from '@x/gating'
+import { GatedError, type AbortOptions, type ContentStore, type StoreStatus } from '@x/storage-core'
+
+import { dataDirectory } from './data-directory.ts'
+
+export interface OpenStorageOptions {
+  /** Where the local store is. Default: `IPFS_ACCELERATE_CACHE_DIR`, else the platform's directory for data. */
+  directory?: string | undefined
+  /** Default `process.env`. */
+  environment?: Environment | undefined
+  /** Positions of gates; they win over the environment. */
+  gates?: GateSettings | undefined
+}
+
+/** What was probed just now, and where every switch stands. */
+export interface StorageReport {
+  backends: StoreStatus[]
+  gates: GateReport[]
+  ci: CiDecision
+  /** Variables that look like a misspelt switch. */
+  warnings: readonly string[]
+}
+
+export interface GateReport extends GateDecision {
+  /** Whether this version has anything behind the switch. */
+  implemented: boolean
+}
+
+/** The store that a program works with: a `ContentStore`, and why it is composed as it is. */
+export interface Storage extends ContentStore {
+  readonly directory: string
+  readonly gates: Gates
+  describe(options?: AbortOptions): Promise<StorageReport>
+}
+
+/** What the gates of storage have behind them so far: the network limits others and is nothing to connect to itself. */
+const IMPLEMENTED: ReadonlySet<FeatureName> = new Set(['network'])
+
+/** Gates that say nothing about where bytes come from. */
+const NOT_STORAGE: ReadonlySet<FeatureName> = new Set(['network', 'patch', 'remote-inference'])
+
+/**
+ * Opens the local store. The distributed backends join it here as they come; until then a gate that requires one is
+ * refused, for what is required is never left out silently.
+ *
+ * @throws {GatedError} A gate requires a backend that is not there.
+ * @throws {InvalidSettingError} A variable or option has a value that means nothing.
+ */
+export async function openStorage(options: OpenStorageOptions = {}): Promise<Storage> {
+  const environment = options.environment ?? process.env
+  const gates = decideGates({ environment, options: options.gates })
+  for (const feature of FEATURE_NAMES) refuseMissing(gates.features[feature])
+  const directory = path.resolve(options.directory ?? dataDirectory(environment, process.platform))
+  const store = await openFsStore({ directory })
+  return Object.assign(store, {
+    directory,
+    gates,
+    describe: async (describeOptions: AbortOptions = {}): Promise<StorageReport> => ({
+      backends: [await store.status(describeOptions)],
+      gates: FEATURE_NAMES.map((feature) => ({
+        ...gates.features[feature],
+        implemented: IMPLEMENTED.has(feature),
+      })),
+      ci: gates.ci,
+      warnings: gates.warnings,
+    }),
+  })
+}
+
+function refuseMissing({ feature, position, reason }: GateDecision): void {
+  if (position !== 'require' || NOT_STORAGE.has(feature)) return
+  throw new GatedError(`${feature} is required, and this version has no such backend. ${reason}`, { feature })
+}

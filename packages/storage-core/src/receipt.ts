@@ -1,0 +1,52 @@
+import type { CID } from '@x/cid'
+
+/** One backend's part in an operation. */
+export interface Attempt {
+  /** The backend's `name`. */
+  backend: string
+  outcome: 'answered' | 'not-found' | 'failed' | 'skipped'
+  /** Why it failed or was skipped. */
+  reason?: string | undefined
+  /** The failure's error code. */
+  code?: string | undefined
+  durationMs: number
+}
+
+/** Who answered an operation, who was tried before, and what was verified. Given to `onReceipt` when it has ended well. */
+export interface Receipt {
+  operation: 'add' | 'cat'
+  /** The root that was read or made. */
+  cid: CID
+  /** The backend that answered. */
+  answeredBy: string
+  /** In order, the one that answered last. */
+  attempts: Attempt[]
+  /** `each-leaf`: every byte was hashed now. `stored`: trusted from an earlier check. */
+  verified: 'each-leaf' | 'stored'
+  /** Of content, handed on or taken in. */
+  bytes: number
+  /** ISO 8601, UTC. */
+  startedAt: string
+  durationMs: number
+}
+
+/** Builds the receipt of an operation that one backend did alone. */
+export function startReceipt(operation: Receipt['operation'], backend: string): FinishReceipt {
+  const started = new Date()
+  const clock = performance.now()
+  return ({ cid, bytes, verified }) => {
+    const durationMs = performance.now() - clock
+    return {
+      operation,
+      cid,
+      answeredBy: backend,
+      attempts: [{ backend, outcome: 'answered', durationMs }],
+      verified,
+      bytes,
+      startedAt: started.toISOString(),
+      durationMs,
+    }
+  }
+}
+
+export type FinishReceipt = (end: Pick<Receipt, 'cid' | 'bytes' | 'verified'>) => Receipt

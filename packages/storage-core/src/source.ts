@@ -1,0 +1,67 @@
+import type { AbortOptions } from './blockstore.ts'
+
+/** Bytes that are there, or that stream in once. */
+export type ByteSource =
+  | Uint8Array
+  | Blob
+  | ReadableStream<Uint8Array>
+  | AsyncIterable<Uint8Array>
+  | Iterable<Uint8Array>
+
+/** A file whose bytes can be read, again if need be. */
+export interface FileSource {
+  type: 'file'
+  /** Pieces of any size, from the first byte. Must reject when the bytes turn out not to be those of one moment. */
+  open(options: AbortOptions): AsyncIterable<Uint8Array>
+  /** Bytes, when known beforehand. For progress only. */
+  size?: number | undefined
+}
+
+export interface SymlinkSource {
+  type: 'symlink'
+  target: string
+}
+
+/** A directory, one level at a time; names are checked before they are used. */
+export interface DirectorySource {
+  type: 'directory'
+  entries(
+    options: AbortOptions,
+  ): AsyncIterable<readonly [name: string, source: SourceNode]> | Iterable<readonly [name: string, source: SourceNode]>
+}
+
+export type SourceNode = FileSource | SymlinkSource | DirectorySource
+
+/** What `add` takes. Bare bytes are a file. */
+export type AddSource = ByteSource | SourceNode
+
+const isSourceNode = (source: AddSource): source is SourceNode =>
+  'type' in source && (source.type === 'file' || source.type === 'directory' || source.type === 'symlink')
+
+/** Makes a node of bare bytes. A stream's node can be opened once; bytes and Blobs any number of times. */
+export function toSourceNode(source: AddSource): SourceNode {
+  if (source instanceof Uint8Array) return { type: 'file', size: source.length, open: () => once(source) }
+  if (source instanceof Blob) return { type: 'file', size: source.size, open: () => iterate(source.stream()) }
+  if (isSourceNode(source)) return source
+  return { type: 'file', open: () => iterate(source) }
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes
+}
+
+async function* iterate(
+  source: ReadableStream<Uint8Array> | AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  if (!(source instanceof ReadableStream) || Symbol.asyncIterator in source) {
+    yield* source
+    return
+  }
+  // Safari's ReadableStream cannot be iterated.
+  const reader = (source as ReadableStream<Uint8Array>).getReader()
+  try {
+    for (let next = await reader.read(); !next.done; next = await reader.read()) yield next.value
+  } finally {
+    await reader.cancel()
+  }
+}

@@ -1,0 +1,75 @@
+// Everything that `npm test` asks of the repository, one check after another. A failed check does not hide the next.
+// The last line counts checks and tests together: `N passed, N failed, N skipped`.
+//
+//   node tooling/verify.mjs [--full] [vitest filter...]
+//
+// With a filter only the tests that match it run. `--full` runs the heavy tests (`*.full.test.ts`) alone.
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+const full = process.argv.includes('--full')
+const filters = process.argv.slice(2).filter((argument) => argument !== '--full')
+const windows = process.platform === 'win32'
+
+const CHECKS = [
+  ['format', 'oxfmt', '--check', '.'],
+  ['lint and package boundaries', 'oxlint'],
+  ['types of configuration and tooling', 'tsc', '-p', 'tsconfig.json'],
+  ['build, types, packages (publint, attw)', 'turbo', 'run', 'build', 'typecheck', 'check:package', '--output-logs=errors-only'],
+  ['unused files and dependencies', 'knip'],
+  ['dependencies of what is published', 'knip', '--production', '--strict', '--dependencies'],
+]
+
+const total = { passed: 0, failed: 0, skipped: 0 }
+const notes = []
+
+function step(name, command, args, env = process.env) {
+  console.log(`\n== ${name}`)
+  const started = performance.now()
+  const { status, error } = spawnSync(command, args, { stdio: ['ignore', 'inherit', 'inherit'], env, shell: windows })
+  const seconds = ((performance.now() - started) / 1000).toFixed(1)
+  if (error) console.error(String(error))
+  const passed = status === 0
+  console.log(`${passed ? 'ok' : 'FAILED'}: ${name} (${seconds} s)`)
+  return passed
+}
+
+if (!full && filters.length === 0) {
+  for (const [name, command, ...args] of CHECKS) {
+    if (step(name, command, args)) total.passed += 1
+    else {
+      total.failed += 1
+      notes.push(`failed: ${name}`)
+    }
+  }
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'verify-'))
+const countsFile = join(folder, 'counts.json')
+try {
+  const reporters = ['--reporter=default', '--reporter=./tooling/vitest-count-reporter.ts']
+  const passed = step(full ? 'heavy tests' : 'tests', 'vitest', ['run', ...reporters, ...filters], {
+    ...process.env,
+    ...(full && { IPFS_ACCELERATE_TEST_FULL: '1' }),
+    TEST_COUNTS_FILE: countsFile,
+  })
+  const counts = JSON.parse(readFileSync(countsFile, 'utf8'))
+  for (const key of ['passed', 'failed', 'skipped']) total[key] += counts[key]
+  notes.push(...counts.notes)
+  // A crash outside any test, or a file that does not load.
+  if (!passed && counts.failed === 0) {
+    total.failed += 1
+    notes.push('failed: the test run itself')
+  }
+} catch (error) {
+  total.failed += 1
+  notes.push(`failed: the test run left no counts (${error.message})`)
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+}
+
+if (notes.length > 0) console.log(`\n${notes.join('\n')}`)
+console.log(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`)
+process.exitCode = total.failed > 0 ? 1 : 0
