@@ -26,3 +26,15 @@ export function formatTable(rows: readonly (readonly string[])[]): string {
  */
 export const printable = (text: string): string =>
   text.replaceAll(/\p{Cc}/gu, (character) => JSON.stringify(character).slice(1, -1))
+
+/** Numbers of a long vector that are shown to people. */
+const SHOWN_NUMBERS = 6
+
+/** A task's output on one line for people: long lists of numbers are cut, and say so. */
+export function formatOutput(value: unknown): string {
+  return JSON.stringify(value, (_key, item: unknown) => {
+    if (typeof item === 'number') return Number(item.toPrecision(6))
+    if (!Array.isArray(item) || item.length <= SHOWN_NUMBERS || item.some((member) => typeof member !== 'number')) return item
+    return [...item.slice(0, SHOWN_NUMBERS), `... ${item.length} numbers`]
+  })
+}

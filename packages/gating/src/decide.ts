@@ -92,7 +92,10 @@ export function decideGates({ environment, options, config }: GateInputs): Gates
   return { ci, features, warnings: misspeltVariables(environment) }
 }
 
-/** Whether the feature may do all it can: `prefer` or `require`. `local` is not on, for it opens no socket. */
+/**
+ * Whether the feature may do all it can: `prefer` or `require`. `local` is not on, for it opens no socket; what the network's
+ * `local` still permits is `mayReach`'s to say.
+ */
 export function isOn(gates: Gates, feature: FeatureName): boolean {
   const { position } = gates.features[feature]
   return position === 'prefer' || position === 'require'
@@ -189,7 +192,8 @@ function limit(decision: GateDecision, network: GateDecision): GateDecision {
       : `only this machine is reached, and ${feature} needs others`
   if (position === 'require') throw new ContradictorySettingsError([network, decision], why)
   const { source, variable, value } = network
-  const reason = `${describeSetting(network)}: ${why}. Without that it would be ${position} (${describeSetting(decision)}).`
+  const otherwise = `Otherwise it would be ${position} (${describeSetting(decision)}).`
+  const reason = `The network is ${network.position} (${describeSetting(network)}): ${why}. ${otherwise}`
   return { feature, position: described.unreached, source, variable, value, reach: 'none', reason }
 }
 

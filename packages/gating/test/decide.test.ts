@@ -129,6 +129,15 @@ describe('a decision', () => {
   })
 })
 
+it('reaches as far as the network when it is on, and not at all when it opens no socket of its own', () => {
+  const { features } = decideGates({ environment: { IPFS_ACCELERATE_KUBO: 'require' } })
+  expect(features.network.reach).toBe('any')
+  expect(features.kubo.reach).toBe('any')
+  expect(features.hub.reach).toBe('any')
+  expect(features.lan.reach).toBe('none')
+  expect(features.patch).toMatchObject({ position: 'prefer', reach: 'none' })
+})
+
 describe('with the network off', () => {
   it('nothing may connect, or a requirement is contradicted, whatever else is said', () => {
     fc.assert(
@@ -147,8 +156,8 @@ describe('with the network off', () => {
     const because = { source: 'environment', variable: 'IPFS_ACCELERATE_NETWORK', value: 'off' }
     expect(features.kubo).toMatchObject({ position: 'off', ...because })
     expect(features.kubo.reason).toBe(
-      'IPFS_ACCELERATE_NETWORK=off: no socket is opened, not even on loopback, which kubo needs. ' +
-        'Without that it would be prefer (kubo=prefer, the default).',
+      'The network is off (IPFS_ACCELERATE_NETWORK=off): no socket is opened, not even on loopback, which kubo needs. ' +
+        'Otherwise it would be prefer (kubo=prefer, the default).',
     )
     expect(features.s3.reason).toContain('IPFS_ACCELERATE_S3=prefer')
     expect(features.hub).toMatchObject({ position: 'local', ...because })

@@ -34,7 +34,7 @@ describe('the module', () => {
   })
 
   it.each(readdirSync(source))('%s imports nothing but its own files', (name) => {
-    const text = readFileSync(new URL(name, source), 'utf8')
+    const text = readFileSync(new URL(name, source), 'utf8').replaceAll(/\/\*[^]*?\*\/|\/\/.*/g, '')
     const imported = Array.from(
       text.matchAll(/(?:from|import)\s*\(?\s*['"]([^'"]+)['"]/g),
       ([, specifier]) => specifier,

@@ -1,0 +1,71 @@
+import { createInterface } from 'node:readline'
+import { Readable } from 'node:stream'
+
+import { assertTask, parseOption, receiptToJson, toJson, type ParamValue } from '@x/infer-core'
+import { createRunner, type TaskResult } from '@x/infer-node'
+import { openModel } from '@x/node'
+
+import { textOption, textOptions, type Command, type Context } from '../command.ts'
+import { formatOutput, printable } from '../format.ts'
+import type { Io } from '../io.ts'
+import { UsageError } from '../usage-error.ts'
+
+export const run: Command = {
+  name: 'run',
+  operands: 'TASK [INPUT... or -]',
+  summary: 'run a model on texts, or on paths of images or WAV files; - reads one input a line',
+  options: {
+    model: { type: 'string', placeholder: 'REF', help: 'ipfs://<cid>, CID, name, or a directory such as ./model' },
+    option: { type: 'string', multiple: true, placeholder: 'K=V', help: "an option of the task; may be repeated" },
+  },
+  async run(context, [task, ...inputs], values) {
+    const reference = textOption(values, 'model')
+    if (task === undefined) throw new UsageError('run: a task is wanted')
+    assertTask(task)
+    if (reference === undefined) throw new UsageError('run: --model REF is wanted')
+    if (inputs.length === 0) throw new UsageError('run: an input is wanted; - reads one a line from standard input')
+    const params: Record<string, ParamValue> = {}
+    for (const text of textOptions(values, 'option')) {
+      const { key, value } = splitOption(text)
+      params[key] = parseOption(task, key, value)
+    }
+    const runner = createRunner({ openModel: (wanted, options) => openModel(context.storage, wanted, options) })
+    try {
+      const model = await openModel(context.storage, reference, { signal: context.signal })
+      for await (const input of eachInput(inputs, context.io)) {
+        for await (const result of runner.run(task, model, [input], { params, signal: context.signal })) {
+          await print(context, input, result)
+        }
+      }
+      await model.close()
+    } finally {
+      await runner.close()
+    }
+  },
+}
+
+function splitOption(text: string): { key: string; value: string } {
+  const equals = text.indexOf('=')
+  if (equals < 1) throw new UsageError(`--option ${text} is not of the form key=value`)
+  return { key: text.slice(0, equals), value: text.slice(equals + 1) }
+}
+
+/** The inputs as given; `-` stands for the lines of standard input, empty ones left out. */
+async function* eachInput(inputs: readonly string[], { stdin, signal }: Io): AsyncGenerator<string> {
+  for (const input of inputs) {
+    if (input !== '-') {
+      yield input
+      continue
+    }
+    const lines = createInterface({ input: Readable.from(stdin, { signal }), crlfDelay: Infinity })
+    for await (const line of lines) if (line !== '') yield line
+  }
+}
+
+async function print({ printer }: Context, input: string, { output, receipt, receiptCid }: TaskResult): Promise<void> {
+  const json = toJson(output)
+  await printer.result(
+    { input, output: json, receipt: receiptToJson(receipt, receiptCid) },
+    `${printable(input)}\n  ${formatOutput(json)}\n  model ${receipt.model.toString()}, output ${receipt.output.toString()}, receipt ${receiptCid.toString()}`,
+  )
+}

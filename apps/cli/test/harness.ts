@@ -1,0 +1,74 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { onTestFinished } from 'vitest'
+
+import { runCli, type Output } from '@x/cli'
+
+export interface Outcome {
+  code: number
+  stdout: string
+  stderr: string
+  /** stdout, one JSON object a line. */
+  lines: Record<string, unknown>[]
+  /** The last error object on stderr. */
+  error: Record<string, unknown> | undefined
+}
+
+function collector(): Output & { bytes(): Buffer } {
+  const chunks: Buffer[] = []
+  return {
+    isTTY: false,
+    columns: 80,
+    write: async (chunk) => {
+      chunks.push(Buffer.from(chunk))
+    },
+    bytes: () => Buffer.concat(chunks),
+  }
+}
+
+export interface CliOptions {
+  stdin?: string
+  environment?: Record<string, string>
+  signal?: AbortSignal
+}
+
+/** Runs a command line in this process. */
+export async function cli(argv: readonly string[], options: CliOptions = {}): Promise<Outcome> {
+  const stdout = collector()
+  const stderr = collector()
+  const code = await runCli(argv, {
+    stdin: (async function* () {
+      yield Buffer.from(options.stdin ?? '')
+    })(),
+    stdout,
+    stderr,
+    environment: options.environment ?? {},
+    signal: options.signal ?? new AbortController().signal,
+  })
+  const text = stdout.bytes().toString()
+  const isJson = argv.includes('--json')
+  const parse = (line: string): Record<string, unknown> => JSON.parse(line)
+  const errors = isJson ? stderr.bytes().toString().split('\n').filter((line) => line.startsWith('{"error"')) : []
+  const last = errors.at(-1)
+  const error = last === undefined ? undefined : toRecord(parse(last)['error'])
+  return {
+    code,
+    stdout: text,
+    stderr: stderr.bytes().toString(),
+    lines: isJson ? text.split('\n').filter(Boolean).map(parse) : [],
+    error,
+  }
+}
+
+function toRecord(value: unknown): Record<string, unknown> {
+  if (typeof value === 'object' && value !== null) return { ...value }
+  throw new Error(`not an object: ${JSON.stringify(value)}`)
+}
+
+/** A directory that goes when the test ends. */
+export async function temporaryDirectory(): Promise<string> {
+  const directory = await mkdtemp(path.join(tmpdir(), 'cli-'))
+  onTestFinished(() => rm(directory, { recursive: true, force: true }))
+  return directory
+}

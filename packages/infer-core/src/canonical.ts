@@ -1,0 +1,113 @@
+import { cidOf, encodeDagCbor, InvalidInputError, RAW, type Block, type CID } from '@x/cid'
+
+import type { Params } from './params.ts'
+import { isTensor, tensorBytes, type Tensor } from './tensor.ts'
+
+/** What a task gives for one input. */
+export type OutputValue =
+  | Tensor
+  | string
+  | number
+  | boolean
+  | null
+  | readonly OutputValue[]
+  | { readonly [key: string]: OutputValue | undefined }
+
+export interface ChatMessage {
+  role: string
+  content: string
+}
+
+/** One input, as it is identified: media by the bytes of the file that was given, before anything decodes them. */
+export type CanonicalInput =
+  | { kind: 'text'; text: string }
+  | { kind: 'chat'; messages: readonly ChatMessage[] }
+  | { kind: 'image' | 'audio'; bytes: Uint8Array }
+  /** `samples` -1 to 1, one channel; `sampleRate` in hertz. */
+  | { kind: 'samples'; samples: Float32Array; sampleRate: number }
+
+/**
+ * The block of an input: `{ text }`, `{ chat: [{ role, content }] }`, `{ image: CID }`, `{ audio: CID }` with the raw CID
+ * of the file's bytes, or `{ samples: tensor, sampleRate }`.
+ *
+ * @throws {InvalidInputError} Text that is not well-formed Unicode.
+ */
+export async function encodeInput(input: CanonicalInput): Promise<Block> {
+  return encodeDagCbor(toCanonical(await inputValue(input)))
+}
+
+async function inputValue(input: CanonicalInput): Promise<unknown> {
+  if (input.kind === 'text') return { text: input.text }
+  if (input.kind === 'chat') return { chat: input.messages.map(({ role, content }) => ({ role, content })) }
+  if (input.kind === 'samples') {
+    const { samples, sampleRate } = input
+    return { samples: { type: 'float32', dims: [samples.length], data: samples }, sampleRate }
+  }
+  return { [input.kind]: await cidOf(RAW, input.bytes) }
+}
+
+/** The block of a task's parameters, defaults included. */
+export function encodeParams(params: Params): Promise<Block> {
+  return encodeDagCbor(toCanonical(params))
+}
+
+/**
+ * The block of an output. Equal outputs give equal blocks:
+ *
+ * - a tensor is `{ type, dims, data }`, `data` its little-endian bytes with every bit kept;
+ * - a number is a CBOR integer when it is whole and within 2^53, else a float64; -0 is 0;
+ * - an entry that is `undefined` is dropped; the keys' order does not matter.
+ *
+ * @throws {InvalidInputError} NaN, an infinity (outside a tensor), text that is not well-formed Unicode, or a value of
+ *   another type.
+ */
+export async function encodeOutput(output: OutputValue): Promise<Block> {
+  return encodeDagCbor(toCanonical(output))
+}
+
+function toCanonical(value: unknown): unknown {
+  if (value === null || typeof value === 'boolean') return value
+  if (typeof value === 'string') return wellFormed(value)
+  if (typeof value === 'number') return finite(value)
+  if (Array.isArray(value)) return value.map((item: unknown) => toCanonical(item))
+  if (isTensor(value)) return { type: value.type, dims: [...value.dims], data: tensorBytes(value) }
+  if (isCid(value)) return value
+  if (isPlainObject(value)) {
+    const kept = Object.entries(value).filter(([, item]) => item !== undefined)
+    return Object.fromEntries(kept.map(([key, item]) => [wellFormed(key), toCanonical(item)]))
+  }
+  throw new InvalidInputError(`a ${typeof value} has no canonical encoding`, { input: typeof value })
+}
+
+function wellFormed(text: string): string {
+  if (text.isWellFormed()) return text
+  throw new InvalidInputError('the text is not well-formed Unicode: it has a lone surrogate', { input: text })
+}
+
+function finite(value: number): number {
+  if (!Number.isFinite(value)) {
+    throw new InvalidInputError(`${value} has no canonical encoding outside a tensor`, { input: String(value) })
+  }
+  return value === 0 ? 0 : value
+}
+
+const isCid = (value: object | undefined | bigint | symbol): value is CID =>
+  typeof value === 'object' && 'asCID' in value && value.asCID === value
+
+const isPlainObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' &&
+  value !== null &&
+  (Object.getPrototypeOf(value) === Object.prototype || Object.getPrototypeOf(value) === null)
+
+/** Plain JSON data: a tensor becomes `{ type, dims, data: number[] }`, its 64-bit integers decimal strings. */
+export function toJson(value: OutputValue | undefined): unknown {
+  if (isTensor(value)) {
+    const data = Array.from<number | bigint, number | string>(value.data, (item) =>
+      typeof item === 'bigint' ? item.toString() : item,
+    )
+    return { type: value.type, dims: [...value.dims], data }
+  }
+  if (Array.isArray(value)) return value.map((item: OutputValue) => toJson(item))
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, toJson(item)]))
+}

@@ -1,0 +1,144 @@
+import { CID, decodeDagCbor, encodeDagCbor, InvalidInputError, type Block } from '@x/cid'
+
+import { assertTask, type TaskName } from './tasks.ts'
+
+/** A file that the run read, by the UnixFS root of its bytes. */
+export interface UsedFile {
+  path: string
+  cid: CID
+}
+
+export interface Software {
+  name: string
+  version: string
+}
+
+/**
+ * What a result rests on: whoever runs the same model, input and parameters on the same runtime gets the same output.
+ *
+ * Everything here is hashed. What differs from run to run and decides nothing, such as the time, the host and the
+ * duration, is kept beside it.
+ */
+export interface ResultReceipt {
+  schema: 1
+  task: TaskName
+  /** The UnixFS root of the model's directory. */
+  model: CID
+  /** The dag-cbor block that lists the model's files. */
+  manifest: CID
+  /** Sorted by path. */
+  files: readonly UsedFile[]
+  /** Blocks of `encodeInput`, `encodeParams` and `encodeOutput`. */
+  input: CID
+  params: CID
+  output: CID
+  /** What ran the graph, as installed. */
+  runtime: Software
+  /** What prepared its inputs and read its outputs. */
+  library: Software
+  /** The one execution provider that every session ran on, as ONNX Runtime names it. */
+  executionProvider: string
+  /** Of each session, by the name of its graph: `{ model: 'fp32' }`. */
+  dtype: Readonly<Record<string, string>>
+}
+
+export function encodeReceipt(receipt: ResultReceipt): Promise<Block> {
+  const { schema, task, model, manifest, input, params, output, executionProvider } = receipt
+  return encodeDagCbor({
+    schema,
+    task,
+    model,
+    manifest,
+    files: receipt.files.map(({ path, cid }) => ({ path, cid })),
+    input,
+    params,
+    output,
+    runtime: { name: receipt.runtime.name, version: receipt.runtime.version },
+    library: { name: receipt.library.name, version: receipt.library.version },
+    executionProvider,
+    dtype: { ...receipt.dtype },
+  })
+}
+
+/**
+ * Reads a receipt's block, whose bytes were verified.
+ *
+ * @throws {InvalidInputError} It is none, or of another schema.
+ */
+export function decodeReceipt(bytes: Uint8Array): ResultReceipt {
+  const fields = toFields(decoded(bytes), 'the receipt')
+  if (fields.schema !== 1) throw refusal(`its schema is ${JSON.stringify(fields.schema) ?? 'missing'}, not 1`)
+  const task = toText(fields.task, 'task')
+  assertTask(task)
+  return {
+    schema: 1,
+    task,
+    model: toCid(fields.model, 'model'),
+    manifest: toCid(fields.manifest, 'manifest'),
+    files: toFiles(fields.files),
+    input: toCid(fields.input, 'input'),
+    params: toCid(fields.params, 'params'),
+    output: toCid(fields.output, 'output'),
+    runtime: toSoftware(fields.runtime, 'runtime'),
+    library: toSoftware(fields.library, 'library'),
+    executionProvider: toText(fields.executionProvider, 'executionProvider'),
+    dtype: Object.fromEntries(
+      Object.entries(toFields(fields.dtype, 'dtype')).map(([key, value]) => [key, toText(value, `dtype ${key}`)]),
+    ),
+  }
+}
+
+/** A receipt as plain JSON, CIDs as text, with its own CID in front. */
+export function receiptToJson(receipt: ResultReceipt, cid: CID): Record<string, unknown> {
+  return {
+    cid: cid.toString(),
+    ...receipt,
+    model: receipt.model.toString(),
+    manifest: receipt.manifest.toString(),
+    files: receipt.files.map((file) => ({ path: file.path, cid: file.cid.toString() })),
+    input: receipt.input.toString(),
+    params: receipt.params.toString(),
+    output: receipt.output.toString(),
+  }
+}
+
+function decoded(bytes: Uint8Array): unknown {
+  try {
+    return decodeDagCbor(bytes)
+  } catch (cause) {
+    throw refusal('it is not dag-cbor', cause)
+  }
+}
+
+function toFiles(value: unknown): UsedFile[] {
+  if (!Array.isArray(value)) throw refusal('files is no list')
+  return value.map((item: unknown) => {
+    const { path, cid } = toFields(item, 'a file')
+    return { path: toText(path, 'path'), cid: toCid(cid, 'cid') }
+  })
+}
+
+function toSoftware(value: unknown, field: string): Software {
+  const { name, version } = toFields(value, field)
+  return { name: toText(name, `${field} name`), version: toText(version, `${field} version`) }
+}
+
+function toFields(value: unknown, field: string): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refusal(`${field} is no map`)
+  return Object.fromEntries(Object.entries(value))
+}
+
+function toText(value: unknown, field: string): string {
+  if (typeof value === 'string') return value
+  throw refusal(`${field} is no text`)
+}
+
+function toCid(value: unknown, field: string): CID {
+  const cid = CID.asCID(value)
+  if (cid !== null) return cid
+  throw refusal(`${field} is no CID`)
+}
+
+function refusal(why: string, cause?: unknown): InvalidInputError {
+  return new InvalidInputError(`not a result receipt: ${why}`, { input: 'receipt', cause })
+}

@@ -1,0 +1,73 @@
+import { createHash } from 'node:crypto'
+import { homedir } from 'node:os'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+import { pathSource } from '@x/backend-fs'
+import {
+  addModel as addModelSource,
+  openModel as openStoredModel,
+  openModelDirectory,
+  parseReference,
+  type AddedModel,
+  type AddModelOptions,
+  type OpenedModel,
+} from '@x/model-loader'
+import {
+  InvalidInputError,
+  type AbortOptions,
+  type AddProgress,
+  type ContentStore,
+  type DirectorySource,
+} from '@x/storage-core'
+
+const createSha256 = () => createHash('sha256')
+
+/**
+ * Stores the model repository in a directory on disk. Links are followed, and refused where they loop or leave the
+ * directory; hidden files stay out.
+ *
+ * @param directory - With a `config.json`.
+ * @throws {InvalidInputError} It is no model, or an ONNX file in it is cut short. Nothing is stored then.
+ */
+export async function addModel(
+  store: ContentStore,
+  directory: string,
+  options: Omit<AddModelOptions, 'createSha256'> = {},
+): Promise<AddedModel> {
+  return addModelSource(store, await modelSource(directory, options), { createSha256, ...options })
+}
+
+export interface OpenModelOptions extends AbortOptions {
+  onProgress?: ((event: AddProgress) => void) | undefined
+}
+
+/**
+ * Opens a model, every file of it verified now.
+ *
+ * @param store - Opened only for a reference to something stored.
+ * @param reference - `ipfs://<cid>`, a CID, a registered name, or the path of a directory: `./model`, `/models/m`,
+ *   `file:///models/m`. A directory is hashed where it lies; its receipt has the CID that adding it would give.
+ */
+export async function openModel(
+  store: () => Promise<ContentStore>,
+  reference: string,
+  options: OpenModelOptions = {},
+): Promise<OpenedModel> {
+  const parsed = parseReference(reference)
+  if (parsed.kind !== 'path') return openStoredModel(await store(), reference, { createSha256, signal: options.signal })
+  const directory = toPath(parsed.path)
+  return openModelDirectory(await modelSource(directory, options), directory, { createSha256, ...options })
+}
+
+function toPath(text: string): string {
+  if (text.startsWith('file:')) return fileURLToPath(text)
+  if (text === '~' || text.startsWith('~/')) return path.join(homedir(), text.slice(1))
+  return path.resolve(text)
+}
+
+async function modelSource(directory: string, { signal }: AbortOptions): Promise<DirectorySource> {
+  const source = await pathSource(directory, { symlinks: 'follow', signal })
+  if (source.type === 'directory') return source
+  throw new InvalidInputError(`${directory} is a ${source.type}; a model is a directory`, { input: directory })
+}
