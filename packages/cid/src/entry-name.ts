@@ -3,7 +3,7 @@ import { InvalidInputError } from './errors.ts'
 /**
  * Checks the name of a directory entry: one path segment that no file system takes for something else.
  *
- * @throws {InvalidInputError} Empty, `.`, `..`, with a slash or NUL, or not well-formed Unicode.
+ * @throws {InvalidInputError} Empty, `.`, `..`, with a slash or NUL, beginning with a byte order mark, or not well-formed Unicode.
  */
 export function assertEntryName(name: string): void {
   const refuse = (why: string): never => {
@@ -13,6 +13,8 @@ export function assertEntryName(name: string): void {
   if (name === '.' || name === '..') refuse('the name is reserved')
   if (name.includes('/')) refuse('the name has a slash')
   if (name.includes('\0')) refuse('the name has a NUL')
+  // Decoders of dag-pb drop it, so a reader would find another name.
+  if (name.startsWith('\uFEFF')) refuse('the name begins with a byte order mark')
   // A lone surrogate would be written as U+FFFD, so two names could become one.
   if (!name.isWellFormed()) refuse('the name is not well-formed Unicode')
 }

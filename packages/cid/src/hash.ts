@@ -10,7 +10,7 @@ export const RAW = 0x55
 export const DAG_PB = 0x70
 export const DAG_CBOR = 0x71
 export const SHA2_256 = 0x12
-export const SHA2_512 = 0x13
+const SHA2_512 = 0x13
 export const IDENTITY = 0x00
 
 export { sha256 }
@@ -26,7 +26,7 @@ export const DIGEST_BYTES: ReadonlyMap<number, number> = new Map([
  *
  * @throws {UnsupportedError} The hash function is not one of sha2-256, sha2-512 and identity.
  */
-export async function digestOf(code: number, bytes: Uint8Array): Promise<MultihashDigest> {
+async function digestOf(code: number, bytes: Uint8Array): Promise<MultihashDigest> {
   if (code === SHA2_256) return sha256.digest(bytes)
   if (code === SHA2_512) return sha512.digest(bytes)
   if (code === IDENTITY) return identity.digest(bytes)

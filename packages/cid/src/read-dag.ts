@@ -2,7 +2,7 @@ import type { CID } from 'multiformats/cid'
 
 import { assertEntryName, pathSegments } from './entry-name.ts'
 import { InvalidInputError } from './errors.ts'
-import { DAG_PB, IDENTITY, RAW } from './hash.ts'
+import { DAG_PB, IDENTITY } from './hash.ts'
 import { decodeNode, type FileLink, type NodeLink, type UnixfsNode } from './unixfs-node.ts'
 
 /** Gives the verified bytes of a block, or rejects. */
@@ -70,7 +70,8 @@ export async function* readFile(
     let position = start + subtree.data.length
     for (const child of subtree.children) {
       const childEnd = position + child.fileBytes
-      if (childEnd > offset && position < end) {
+      // An empty child touches no range, and a DAG of nothing else could be followed for ever.
+      if (child.fileBytes > 0 && childEnd > offset && position < end) {
         const below = await readChild(child)
         yield* readSubtree(child.cid, below, position, depth + 1)
       }
@@ -100,14 +101,22 @@ const kindOf = (node: UnixfsNode): string => (node.type === 'shard' ? 'directory
  * Yields the entries of a directory, shards read one after another. Names are checked: none is empty, `.`, `..`, or has
  * a slash or NUL.
  *
- * @throws {InvalidInputError} `root` is not a directory, or holds a name that is refused.
+ * @throws {InvalidInputError} `root` is not a directory, or holds a name that is refused or there twice.
  */
 export async function* readDirectory(get: GetBlock, root: CID, options: ReadOptions = {}): AsyncGenerator<NodeLink> {
   const node = await readNode(get, root, options)
   if (node.type !== 'directory' && node.type !== 'shard') {
     throw new InvalidInputError(`${root} is a ${node.type}, not a directory`, { input: root.toString() })
   }
-  yield* entriesOf(get, node, 0, options)
+  const names = new Set<string>()
+  for await (const entry of entriesOf(get, node, 0, options)) {
+    const { name } = entry
+    // Which of them is meant could not be told.
+    if (names.has(name))
+      throw new InvalidInputError(`${root}: entry ${JSON.stringify(name)} is there twice`, { input: name })
+    names.add(name)
+    yield entry
+  }
 }
 
 async function* entriesOf(
@@ -167,11 +176,13 @@ export async function* walkDag(get: GetBlock, root: CID, { signal }: ReadOptions
   const queue = [root]
   for (let cid = queue.pop(); cid !== undefined; cid = queue.pop()) {
     signal?.throwIfAborted()
-    const key = cid.toString()
-    if (seen.has(key) || cid.multihash.code === IDENTITY) continue
+    // CIDv0 and its CIDv1 twin are one block.
+    const key = cid.toV1().toString()
+    if (seen.has(key)) continue
     seen.add(key)
-    yield cid
-    if (cid.code === RAW || cid.code !== DAG_PB) continue
+    // An inline block is nowhere but in its CID; what it links to is.
+    if (cid.multihash.code !== IDENTITY) yield cid
+    if (cid.code !== DAG_PB) continue
     const node = await readNode(get, cid, { signal })
     if (node.type === 'file') queue.push(...node.children.map((child) => child.cid).toReversed())
     else if (node.type !== 'symlink') queue.push(...node.links.map((link) => link.cid).toReversed())

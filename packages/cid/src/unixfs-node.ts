@@ -4,6 +4,7 @@ import { CID } from 'multiformats/cid'
 
 import { InvalidInputError, UnsupportedError } from './errors.ts'
 import { DAG_PB, RAW, sha256 } from './hash.ts'
+import { encodeUnixfsData, type UnixfsData } from './unixfs-data.ts'
 
 /** A child of a file node. */
 export interface FileLink {
@@ -60,7 +61,7 @@ export function decodeNode(cid: CID, bytes: Uint8Array): UnixfsNode {
   }
   if (unixfs.type === 'file' || unixfs.type === 'raw') return fileNode(cid, node, unixfs)
   if (unixfs.type === 'symlink') {
-    return { type: 'symlink', target: new TextDecoder('utf-8', { fatal: true }).decode(unixfs.data ?? EMPTY) }
+    return { type: 'symlink', target: symlinkTarget(cid, unixfs.data ?? EMPTY) }
   }
   const links = node.Links.map((link) => ({ name: link.Name ?? '', cid: link.Hash, dagBytes: link.Tsize ?? 0 }))
   if (unixfs.type === 'directory') return { type: 'directory', links }
@@ -74,6 +75,15 @@ export function decodeNode(cid: CID, bytes: Uint8Array): UnixfsNode {
     return { type: 'shard', links, prefixLength }
   }
   throw new UnsupportedError(`${cid}: UnixFS type ${unixfs.type} is not read`)
+}
+
+function symlinkTarget(cid: CID, data: Uint8Array): string {
+  try {
+    // `ignoreBOM` means: keep it.
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(data)
+  } catch (cause) {
+    throw malformed(cid, 'the target of the symlink is not UTF-8', cause)
+  }
 }
 
 function fileNode(cid: CID, node: dagPb.PBNode, unixfs: UnixFS): UnixfsNode {
@@ -91,15 +101,15 @@ function fileNode(cid: CID, node: dagPb.PBNode, unixfs: UnixFS): UnixfsNode {
 }
 
 /** A dag-pb block with its CID. Links are sorted by name, as directories want it; files have empty names. */
-async function encodeNode(cidVersion: 0 | 1, unixfs: UnixFS, links: dagPb.PBLink[]): Promise<Block> {
-  const bytes = dagPb.encode({ Data: unixfs.marshal(), Links: links })
+async function encodeNode(cidVersion: 0 | 1, unixfs: UnixfsData, links: dagPb.PBLink[]): Promise<Block> {
+  const bytes = dagPb.encode({ Data: encodeUnixfsData(unixfs), Links: links })
   const digest = await sha256.digest(bytes)
   return { cid: cidVersion === 0 ? CID.createV0(digest) : CID.createV1(DAG_PB, digest), bytes }
 }
 
 /** A leaf that is not raw: the file's bytes wrapped in a dag-pb node. */
 export async function encodeWrappedLeaf(cidVersion: 0 | 1, data: Uint8Array): Promise<Block> {
-  return encodeNode(cidVersion, new UnixFS({ type: 'file', ...(data.length > 0 && { data }) }), [])
+  return encodeNode(cidVersion, { type: 'file', data, fileSize: data.length }, [])
 }
 
 /** An interior node of a file. */
@@ -107,24 +117,24 @@ export async function encodeFileNode(
   cidVersion: 0 | 1,
   children: readonly { cid: CID; fileBytes: number; dagBytes: number }[],
 ): Promise<Block> {
-  const unixfs = new UnixFS({ type: 'file' })
-  for (const child of children) unixfs.addBlockSize(BigInt(child.fileBytes))
+  const blockSizes = children.map((child) => child.fileBytes)
+  const fileSize = blockSizes.reduce((sum, size) => sum + size, 0)
   return encodeNode(
     cidVersion,
-    unixfs,
+    { type: 'file', fileSize, blockSizes },
     children.map((child) => ({ Name: '', Tsize: child.dagBytes, Hash: child.cid })),
   )
 }
 
 export async function encodeSymlink(cidVersion: 0 | 1, target: string): Promise<Block> {
-  return encodeNode(cidVersion, new UnixFS({ type: 'symlink', data: new TextEncoder().encode(target) }), [])
+  return encodeNode(cidVersion, { type: 'symlink', data: new TextEncoder().encode(target) }, [])
 }
 
 const toPbLink = ({ name, cid, dagBytes }: NodeLink): dagPb.PBLink => ({ Name: name, Tsize: dagBytes, Hash: cid })
 
 /** @param links - Sorted by the UTF-8 bytes of their names. */
 export async function encodeDirectory(cidVersion: 0 | 1, links: readonly NodeLink[]): Promise<Block> {
-  return encodeNode(cidVersion, new UnixFS({ type: 'directory' }), links.map(toPbLink))
+  return encodeNode(cidVersion, { type: 'directory' }, links.map(toPbLink))
 }
 
 /**
@@ -139,12 +149,10 @@ export async function encodeShard(
   bitfield: Uint8Array,
   links: readonly NodeLink[],
 ): Promise<Block> {
-  const MURMUR3_X64_64 = 0x22n
-  const unixfs = new UnixFS({
-    type: 'hamt-sharded-directory',
-    data: bitfield,
-    fanout: BigInt(fanout),
-    hashType: MURMUR3_X64_64,
-  })
-  return encodeNode(cidVersion, unixfs, links.map(toPbLink))
+  const MURMUR3_X64_64 = 0x22
+  return encodeNode(
+    cidVersion,
+    { type: 'shard', data: bitfield, hashType: MURMUR3_X64_64, fanout },
+    links.map(toPbLink),
+  )
 }

@@ -1,6 +1,6 @@
 import { createCipheriv, createHash } from 'node:crypto'
 
-import { buildDirectory, buildFile, cidOf, RAW, type ProfileName } from '@x/cid'
+import { buildDirectory, buildFile, cidOf, encodeSymlink, parseCid, RAW, type ProfileName } from '@x/cid'
 import { describe, expect, it } from 'vitest'
 
 /** The vectors' input: a ChaCha20 key stream, its key the SHA-256 of the seed, nonce and counter zero. */
@@ -134,5 +134,24 @@ describe('published vectors of directories', () => {
 describe('cidOf', () => {
   it('is the CID of a raw block', async () => {
     expect((await cidOf(RAW, hello)).toString()).toBe('bafkreifzjut3te2nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e')
+  })
+})
+
+describe("Kubo's own test of symlinks", () => {
+  // https://github.com/ipfs/kubo/blob/master/test/sharness/t0044-add-symlink.sh
+  it.each([
+    ['unixfs-v0-2015', 0, 'QmWdiHKoeSW8G1u7ATCgpx4yMoUhYaJBQGkyPLkS9goYZ8'],
+    ['kubo-v1', 1, 'zdj7WZDQ2xMmr4qn6aRZTsE9fCUs2KmvPigpHdpssqUobwcWK'],
+  ] as const)('a directory with two, under %s', async (profile, version, expected) => {
+    const link = async (name: string, target: string) => {
+      const { cid, bytes } = await encodeSymlink(version, target)
+      return { name, cid, dagBytes: bytes.length }
+    }
+    const baz = await buildFile([new TextEncoder().encode('some text\n')], { profile })
+    const foo = await buildDirectory([{ name: 'baz', ...baz }], { profile })
+    const bar = await buildDirectory([await link('baz', 'files/foo/baz')], { profile })
+    const entries = [{ name: 'foo', ...foo }, { name: 'bar', ...bar }, await link('bad', 'files/does/not/exist')]
+    const { cid } = await buildDirectory(entries, { profile })
+    expect(cid.equals(parseCid(expected))).toBe(true)
   })
 })
