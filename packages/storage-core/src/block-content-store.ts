@@ -1,12 +1,13 @@
-import { buildFile, profileOf, type CID } from '@x/cid'
+import { buildFile, profileOf, type Block } from '@x/cid'
 
 import { createBlockKeeper, type BlockKeeper, type Keeping } from './block-keeper.ts'
 import type { AbortOptions, Blockstore } from './blockstore.ts'
-import { buildSource } from './build-source.ts'
+import { buildSource, type BuiltSource } from './build-source.ts'
 import { createCollector } from './collect.ts'
-import type { AddOptions, AddResult, ContentStore } from './content-store.ts'
 import { createContentReader } from './content-reader.ts'
+import type { AddOptions, AddResult, ContentStore } from './content-store.ts'
 import { BackendError } from './errors.ts'
+import { createGuardedRecords } from './guarded-records.ts'
 import { createKeyedLock } from './lock.ts'
 import { copyMetadata } from './metadata.ts'
 import { assertName } from './names.ts'
@@ -34,9 +35,9 @@ export interface StoreParts {
   blocks: Blockstore
   records: Records
   /** Start of every call. */
-  enter(options?: AbortOptions): void
+  enter: (options?: AbortOptions) => void
   /** One after another: commits of records, and collections, which rely on the records they read. */
-  alone<T>(task: () => Promise<T>, signal: AbortSignal | undefined): Promise<T>
+  alone: <T>(task: () => Promise<T>, signal?: AbortSignal) => Promise<T>
 }
 
 /**
@@ -50,9 +51,14 @@ export interface StoreParts {
  * `roots` lists what was added, and what was pinned or named while it was held and is UnixFS; other blocks can be pinned
  * and named, but are no roots. One process may use `blocks` and `records` at a time.
  */
-export function createContentStore({ name, blocks: given, records }: BlockContentStoreOptions): ContentStore {
+export function createContentStore({
+  name,
+  blocks: given,
+  records: givenRecords,
+}: BlockContentStoreOptions): ContentStore {
   const lock = createKeyedLock()
   const keeper = createBlockKeeper(createVerifiedBlockstore(given))
+  const records = createGuardedRecords(name, givenRecords)
   let closed = false
   const enter = ({ signal }: AbortOptions = {}): void => {
     signal?.throwIfAborted()
@@ -64,15 +70,7 @@ export function createContentStore({ name, blocks: given, records }: BlockConten
     blocks: createGuardedBlockstore(keeper.blocks, enter),
     records,
     enter,
-    alone: (task, signal) =>
-      lock(
-        'records',
-        () => {
-          enter({ signal })
-          return task()
-        },
-        signal,
-      ),
+    alone: (task, signal) => lock('records', task, signal),
   }
   const reader = createContentReader(parts)
   const rootRecords = createRootRecords(parts, reader)
@@ -88,7 +86,7 @@ export function createContentStore({ name, blocks: given, records }: BlockConten
     async close() {
       if (closed) return
       closed = true
-      await given.close()
+      await keeper.blocks.close()
       await records.close()
     },
   }
@@ -122,21 +120,51 @@ async function add(parts: StoreParts, source: AddSource, options: AddOptions = {
   profileOf(profile)
   const finish = startReceipt('add', parts.name)
   const keeping = parts.keeper.begin()
+  const keep = (block: Block): Promise<void> => keeping.keep(block, { signal })
+  let built: BuiltSource
   try {
-    const { cid, type, size } = await buildSource(toSourceNode(source), {
+    built = await buildSource(toSourceNode(source), {
       profile,
       signal,
       onProgress,
-      onBlock: (block) => keeping.keep(block, { signal }),
-      buildOneFile: (file, fileOptions) =>
-        buildFile(file.open({ signal }), { ...fileOptions, onBlock: (block) => keeping.keep(block, { signal }) }),
+      onBlock: keep,
+      buildOneFile: (file, fileOptions) => buildFile(file.open({ signal }), { ...fileOptions, onBlock: keep }),
     })
-    await commit(parts, { cid, type, size }, keeping, { ...options, metadata })
-    onReceipt?.(finish({ cid, bytes: size, verified: 'each-leaf' }))
-    return { cid, type, size }
+    await commit(parts, keeping, built, { ...options, metadata })
   } catch (error) {
-    await parts.keeper.undo(keeping)
+    await parts.alone(() => keeping.rollBack())
     signal?.throwIfAborted()
     throw error
   }
+  const { cid, type, size } = built
+  onReceipt?.(finish({ cid, bytes: size, verified: 'each-leaf' }))
+  return { cid, type, size }
+}
+
+/** Makes an add visible, all of it at once. */
+async function commit(
+  { records, enter, alone }: StoreParts,
+  keeping: Keeping,
+  { cid, type, size }: BuiltSource,
+  { name, metadata, pin = true, signal }: AddOptions,
+): Promise<void> {
+  await alone(async () => {
+    enter({ signal })
+    const now = new Date().toISOString()
+    const held = await records.root(cid, { signal })
+    const record = {
+      cid: held?.cid ?? cid,
+      type,
+      size,
+      addedAt: held?.addedAt ?? now,
+      metadata: metadata ?? held?.metadata ?? copyMetadata(),
+    }
+    const changes: RecordChange[] = [{ type: 'put-root', record }]
+    if (pin && !(await records.pin(cid, { signal }))) changes.push({ type: 'put-pin', record: { cid, pinnedAt: now } })
+    if (name !== undefined) {
+      changes.push({ type: 'put-name', record: { name, cid, metadata: metadata ?? copyMetadata(), updatedAt: now } })
+    }
+    await records.commit(changes, { signal })
+    keeping.commit()
+  }, signal)
 }

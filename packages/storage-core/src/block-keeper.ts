@@ -15,7 +15,7 @@ export interface Keeping {
   rollBack(): Promise<void>
 }
 
-export interface Swept {
+interface Swept {
   blocks: number
   freedBytes: number
 }
@@ -29,7 +29,7 @@ export interface BlockKeeper {
   /** Deletes the candidates that are neither wanted nor kept by an add in progress. */
   sweep(
     candidates: AsyncIterable<CID> | Iterable<CID>,
-    wanted: ReadonlySet<string>,
+    wanted: { has(key: string): boolean },
     options: AbortOptions & { dryRun?: boolean | undefined },
   ): Promise<Swept>
 }
@@ -89,7 +89,10 @@ export function createBlockKeeper(inner: Blockstore): BlockKeeper {
     }
   }
 
-  async function sweepOne(cid: CID, { signal, dryRun }: AbortOptions & { dryRun?: boolean | undefined }) {
+  async function sweepOne(
+    cid: CID,
+    { signal, dryRun }: AbortOptions & { dryRun?: boolean | undefined },
+  ): Promise<number | undefined> {
     const key = blockKey(cid)
     return turn(
       key,

@@ -35,6 +35,6 @@ export interface Blockstore {
   delete(cid: CID, options?: AbortOptions): Promise<void>
   /** Every CID held, as CIDv1, in no particular order. */
   list(options?: AbortOptions): AsyncIterable<CID>
-  /** Any later call rejects. */
+  /** Any later call rejects with a `BackendError`, but for another `close`. */
   close(): Promise<void>
 }

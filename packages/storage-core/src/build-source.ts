@@ -1,4 +1,5 @@
 import {
+  assertEntryName,
   buildDirectory,
   buildFile,
   encodeSymlink,
@@ -72,9 +73,16 @@ export async function buildSource(root: SourceNode, options: BuildSourceOptions 
       throw new InvalidInputError(`${path}: the tree is over ${MAX_DEPTH} levels deep`, { input: path })
     }
     const links: NodeLink[] = []
+    const names = new Set<string>()
     let size = 0
     for await (const [name, child] of source.entries({ signal })) {
       signal?.throwIfAborted()
+      // Before a byte of it is read, and before the name becomes part of a path.
+      assertEntryName(name)
+      if (names.has(name)) {
+        throw new InvalidInputError(`directory entry ${JSON.stringify(name)} is there twice`, { input: name })
+      }
+      names.add(name)
       const built = await node(child, path === '' ? name : `${path}/${name}`, depth + 1)
       links.push({ name, cid: built.cid, dagBytes: built.dagBytes })
       size += built.size

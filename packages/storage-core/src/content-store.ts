@@ -159,5 +159,6 @@ export interface ContentStore {
    * collected. Nothing may be written there.
    */
   getPath?(root: CID, options?: PathOptions): Promise<string>
+  /** Any later call rejects with a `BackendError`, but for another `close`. */
   close(): Promise<void>
 }

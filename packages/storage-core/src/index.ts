@@ -7,6 +7,7 @@ export {
   type ErrorCode,
 } from '@x/cid'
 
+export { createContentStore, type BlockContentStoreOptions } from './block-content-store.ts'
 export { type AbortOptions, type Blockstore, type PutOptions } from './blockstore.ts'
 export { buildSource, type BuildSourceOptions, type BuiltSource } from './build-source.ts'
 export {
@@ -37,8 +38,13 @@ export {
   NoSpaceError,
   NotFoundError,
 } from './errors.ts'
+export { openMemoryBlockstore, type MemoryOptions } from './memory-blockstore.ts'
+export { createMemoryRecords } from './memory-records.ts'
+export { openMemoryStore } from './memory-store.ts'
+export { copyMetadata } from './metadata.ts'
 export { assertName, type NameRecord, type Names, type SetNameOptions } from './names.ts'
 export { startReceipt, type Attempt, type FinishReceipt, type Receipt } from './receipt.ts'
+export { type RecordChange, type Records, type StoredRoot } from './records.ts'
 export {
   toSourceNode,
   type AddSource,
@@ -48,3 +54,4 @@ export {
   type SourceNode,
   type SymlinkSource,
 } from './source.ts'
+export { createVerifiedBlockstore } from './verified-blockstore.ts'

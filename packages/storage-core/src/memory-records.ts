@@ -35,9 +35,9 @@ export function createMemoryRecords(): Records {
 
   return {
     root: async (cid) => roots.get(blockKey(cid)),
-    roots: (options) => snapshot(roots.values(), options),
+    roots: (options) => snapshot([...roots.values()], options),
     pin: async (cid) => pins.get(blockKey(cid)),
-    pins: (options) => snapshot(pins.values(), options),
+    pins: (options) => snapshot([...pins.values()], options),
     name: async (name) => names.get(name),
     names: (options) =>
       snapshot(
@@ -55,9 +55,9 @@ export function createMemoryRecords(): Records {
   }
 }
 
-/** As it was when the reading began, whatever is written meanwhile. */
-async function* snapshot<T>(records: Iterable<T>, { signal }: AbortOptions = {}): AsyncGenerator<T> {
-  for (const record of [...records]) {
+/** A copy of the table as it was when the call was made, whatever is written meanwhile. */
+async function* snapshot<T>(records: readonly T[], { signal }: AbortOptions = {}): AsyncGenerator<T> {
+  for (const record of records) {
     signal?.throwIfAborted()
     yield record
   }

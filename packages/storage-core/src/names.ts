@@ -44,12 +44,20 @@ const MAX_NAME_BYTES = 255
  *   something that reads as a URL.
  */
 export function assertName(name: string): void {
-  const refuse = (why: string): never => {
-    throw new InvalidInputError(`name ${JSON.stringify(name)}: ${why}`, { input: name })
+  const refuse = (why: string, cause?: unknown): never => {
+    throw new InvalidInputError(`name ${JSON.stringify(name)}: ${why}`, { input: name, cause })
   }
   if (name === '') refuse('it is empty')
   if (new TextEncoder().encode(name).length > MAX_NAME_BYTES) refuse(`it is over ${MAX_NAME_BYTES} bytes long`)
   if (/\p{Cc}/u.test(name)) refuse('it has a control character')
   if (/^[a-z][a-z0-9+.-]*:/i.test(name)) refuse('it reads as a URL')
-  if (pathSegments(name).join('/') !== name) refuse('it has an empty segment')
+  if (segmentsOf(name).join('/') !== name) refuse('it has an empty segment')
+
+  function segmentsOf(text: string): string[] {
+    try {
+      return pathSegments(text)
+    } catch (cause) {
+      return refuse(cause instanceof Error ? cause.message : String(cause), cause)
+    }
+  }
 }

@@ -18,7 +18,8 @@ export type RecordChange =
 
 /**
  * What `createContentStore` keeps beside blocks. Records are found by CID whatever its version: CIDv0 and its CIDv1 twin
- * are one root and one pin, but a record is given back with the CID it was written with.
+ * are one root and one pin, but a record is given back with the CID it was written with. A medium that fails is a
+ * `BackendError`, never an absent record.
  */
 export interface Records {
   root(cid: CID, options?: AbortOptions): Promise<StoredRoot | undefined>

@@ -1,4 +1,5 @@
 import type { AbortOptions } from './blockstore.ts'
+import { untilAborted } from './lock.ts'
 
 /** Bytes that are there, or that stream in once. */
 export type ByteSource =
@@ -41,24 +42,43 @@ const isSourceNode = (source: AddSource): source is SourceNode =>
 /** Makes a node of bare bytes. A stream's node can be opened once; bytes and Blobs any number of times. */
 export function toSourceNode(source: AddSource): SourceNode {
   if (source instanceof Uint8Array) return { type: 'file', size: source.length, open: () => once(source) }
-  if (source instanceof Blob) return { type: 'file', size: source.size, open: () => iterate(source.stream()) }
+  if (source instanceof Blob) {
+    return { type: 'file', size: source.size, open: ({ signal }) => stoppable(iterate(source.stream()), signal) }
+  }
   if (isSourceNode(source)) return source
-  return { type: 'file', open: () => iterate(source) }
+  return {
+    type: 'file',
+    open: ({ signal }) => stoppable(source instanceof ReadableStream ? iterate(source) : source, signal),
+  }
+}
+
+/** Stops waiting for a source that says nothing. */
+async function* stoppable(
+  source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array> {
+  const iterator = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
+  let done = false
+  try {
+    for (;;) {
+      const next = await untilAborted(Promise.resolve(iterator.next()), signal)
+      if (next.done) break
+      yield next.value
+    }
+    done = true
+  } finally {
+    // Not awaited: a generator that waits for its own next piece would never get to it.
+    if (!done) Promise.resolve(iterator.return?.()).catch(() => {})
+  }
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes
 }
 
-async function* iterate(
-  source: ReadableStream<Uint8Array> | AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-): AsyncGenerator<Uint8Array> {
-  if (!(source instanceof ReadableStream) || Symbol.asyncIterator in source) {
-    yield* source
-    return
-  }
+async function* iterate(source: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
   // Safari's ReadableStream cannot be iterated.
-  const reader = (source as ReadableStream<Uint8Array>).getReader()
+  const reader = source.getReader()
   try {
     for (let next = await reader.read(); !next.done; next = await reader.read()) yield next.value
   } finally {

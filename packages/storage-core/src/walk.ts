@@ -9,26 +9,35 @@ const RAW = 0x55
 const DAG_PB = 0x70
 const IDENTITY = 0x00
 
-/** The keys of every block that is reachable from `roots`, as far as it is held. A dag-cbor block is taken as a leaf. */
+/**
+ * Every block that is reachable from `roots`, by key, as far as it is held. A dag-cbor block is taken as a leaf.
+ *
+ * @param options.damaged - What a damaged block needs cannot be told: fail, or go on as if it were a leaf.
+ * @throws {IntegrityError} A node is damaged.
+ */
 export async function reachableFrom(
   get: GetBlock,
   roots: Iterable<CID>,
-  { signal }: AbortOptions,
-): Promise<Set<string>> {
-  const reached = new Set<string>()
+  { signal, damaged }: AbortOptions & { damaged: 'fail' | 'leaf' },
+): Promise<Map<string, CID>> {
+  const reached = new Map<string, CID>()
   const queue = [...roots]
   for (let cid = queue.pop(); cid !== undefined; cid = queue.pop()) {
     signal?.throwIfAborted()
     const key = blockKey(cid)
     if (reached.has(key)) continue
-    reached.add(key)
-    queue.push(...linksOf(await nodeIfHeld(get, cid, signal)))
+    reached.set(key, cid)
+    queue.push(...linksOf(await nodeIfHeld(get, cid, { signal, damaged })))
   }
   return reached
 }
 
-/** `undefined` for what is not held and for what has no links that are known here. Damage is an error. */
-async function nodeIfHeld(get: GetBlock, cid: CID, signal: AbortSignal | undefined): Promise<UnixfsNode | undefined> {
+/** `undefined` for what is not held and for what has no links that are known here. */
+async function nodeIfHeld(
+  get: GetBlock,
+  cid: CID,
+  { signal, damaged }: AbortOptions & { damaged: 'fail' | 'leaf' },
+): Promise<UnixfsNode | undefined> {
   if (cid.code !== DAG_PB) return undefined
   try {
     return await readNode(get, cid, { signal })
@@ -36,6 +45,7 @@ async function nodeIfHeld(get: GetBlock, cid: CID, signal: AbortSignal | undefin
     const code = codeOf(error)
     // dag-pb that is not UnixFS: it can be put as a loose block, and what it links to cannot be told.
     if (code === 'NOT_FOUND' || code === 'INVALID_INPUT' || code === 'UNSUPPORTED') return undefined
+    if (code === 'INTEGRITY' && damaged === 'leaf') return undefined
     throw error
   }
 }

@@ -1,0 +1,164 @@
+import {
+  InvalidInputError,
+  assertRange,
+  pathSegments,
+  readDirectory,
+  readFile,
+  readNode,
+  resolvePath,
+  walkDag,
+  type CID,
+  type NodeLink,
+} from '@x/cid'
+
+import type { StoreParts } from './block-content-store.ts'
+import type { AbortOptions } from './blockstore.ts'
+import type {
+  CatOptions,
+  ContentStat,
+  ContentStore,
+  DirectoryEntry,
+  PathOptions,
+  VerifyOptions,
+} from './content-store.ts'
+import { codeOf } from './error-code.ts'
+import { BlockNotFoundError, NotFoundError } from './errors.ts'
+import { atPlace, atPlaceInFile, joinPath } from './place.ts'
+import { startReceipt } from './receipt.ts'
+import { readWholeDag } from './walk.ts'
+
+/** What a store does without changing anything. */
+export type ContentReader = Pick<ContentStore, 'cat' | 'stat' | 'ls' | 'has' | 'verify'> & {
+  /** Every block of a DAG. @throws {BlockNotFoundError} One of them is not held. */
+  blocksOf(root: CID, options: AbortOptions): Promise<CID[]>
+}
+
+// Deeper than any real tree.
+const MAX_DEPTH = 256
+
+export function createContentReader({ name, blocks, enter }: StoreParts): ContentReader {
+  const get = (cid: CID, options: AbortOptions): Promise<Uint8Array> => blocks.get(cid, options)
+
+  async function resolve(root: CID, { path = '', signal }: PathOptions): Promise<{ cid: CID; file: string }> {
+    let cid = root
+    let file = ''
+    for (const segment of pathSegments(path)) {
+      const within = file
+      const next = await resolvePath(get, cid, segment, { signal }).catch((error: unknown) => {
+        throw atPlace(error, { file: within })
+      })
+      file = joinPath(file, segment)
+      if (next === undefined) throw new NotFoundError(`${root}/${file}`, { cid: root })
+      cid = next
+    }
+    return { cid, file }
+  }
+
+  async function* cat(root: CID, options: CatOptions = {}): AsyncGenerator<Uint8Array> {
+    const { offset = 0, length, signal, onReceipt } = options
+    enter(options)
+    assertRange(offset, length)
+    const finish = startReceipt('cat', name)
+    const { cid, file } = await resolve(root, options)
+    let bytes = 0
+    try {
+      for await (const piece of readFile(get, cid, { offset, length, signal })) {
+        bytes += piece.length
+        yield piece
+      }
+    } catch (error) {
+      throw await atPlaceInFile(error, { get, root: cid, file, position: offset + bytes, signal })
+    }
+    onReceipt?.(finish({ cid: root, bytes, verified: 'each-leaf' }))
+  }
+
+  /** Of all files below; `known` holds what was computed already, so that a directory linked many times is read once. */
+  async function sizeBelow(
+    { cid, file }: { cid: CID; file: string },
+    known: Map<string, number>,
+    depth: number,
+    signal?: AbortSignal,
+  ): Promise<number> {
+    const node = await readNode(get, cid, { signal }).catch((error: unknown) => {
+      throw atPlace(error, { file })
+    })
+    if (node.type === 'file') return node.fileBytes
+    if (node.type === 'symlink') return 0
+    if (depth > MAX_DEPTH) throw new InvalidInputError(`${cid} is over ${MAX_DEPTH} levels deep`, { input: `${cid}` })
+    const before = known.get(cid.toString())
+    if (before !== undefined) return before
+    let size = 0
+    for await (const entry of readDirectory(get, cid, { signal })) {
+      size += await sizeBelow({ cid: entry.cid, file: joinPath(file, entry.name) }, known, depth + 1, signal)
+    }
+    known.set(cid.toString(), size)
+    return size
+  }
+
+  async function statOf(
+    cid: CID,
+    file: string,
+    known: Map<string, number>,
+    signal?: AbortSignal,
+  ): Promise<ContentStat> {
+    const node = await readNode(get, cid, { signal }).catch((error: unknown) => {
+      throw atPlace(error, { file })
+    })
+    if (node.type === 'file') return { cid, type: 'file', size: node.fileBytes }
+    if (node.type === 'symlink') {
+      return { cid, type: 'symlink', size: new TextEncoder().encode(node.target).length, target: node.target }
+    }
+    return { cid, type: 'directory', size: await sizeBelow({ cid, file }, known, 0, signal) }
+  }
+
+  async function stat(root: CID, options: PathOptions = {}): Promise<ContentStat> {
+    enter(options)
+    const { cid, file } = await resolve(root, options)
+    return statOf(cid, file, new Map(), options.signal)
+  }
+
+  async function* ls(root: CID, options: PathOptions = {}): AsyncGenerator<DirectoryEntry> {
+    enter(options)
+    const { cid, file } = await resolve(root, options)
+    const known = new Map<string, number>()
+    for await (const entry of entriesOf(cid, file, options)) {
+      yield { name: entry.name, ...(await statOf(entry.cid, joinPath(file, entry.name), known, options.signal)) }
+    }
+  }
+
+  async function* entriesOf(cid: CID, file: string, { signal }: AbortOptions): AsyncGenerator<NodeLink> {
+    try {
+      yield* readDirectory(get, cid, { signal })
+    } catch (error) {
+      throw atPlace(error, { file })
+    }
+  }
+
+  async function blocksOf(root: CID, { signal }: AbortOptions): Promise<CID[]> {
+    const found: CID[] = []
+    for await (const cid of walkDag(get, root, { signal })) {
+      if (!(await blocks.has(cid, { signal }))) throw new BlockNotFoundError(cid)
+      found.push(cid)
+    }
+    return found
+  }
+
+  async function has(root: CID, options: AbortOptions = {}): Promise<boolean> {
+    enter(options)
+    try {
+      await blocksOf(root, options)
+      return true
+    } catch (error) {
+      if (codeOf(error) === 'NOT_FOUND') return false
+      throw error
+    }
+  }
+
+  async function verify(root: CID, options: VerifyOptions = {}): Promise<number> {
+    enter(options)
+    const { cid, file } = await resolve(root, options)
+    return readWholeDag(get, cid, { file }, options)
+  }
+
+  return { cat, stat, ls, has, verify, blocksOf }
+}
