@@ -42,8 +42,7 @@ export function createContext(options: {
     assertOpen,
     assertWritable: (what) => {
       assertOpen()
-      if (options.readOnly)
-        throw new BackendError(`fs: ${what}: the store was opened read-only`, { retryable: false })
+      if (options.readOnly) throw new BackendError(`fs: ${what}: the store was opened read-only`, { retryable: false })
     },
     confirmAbsence: async () => {
       await onDisk('the store is gone', lstat(options.layout.format))

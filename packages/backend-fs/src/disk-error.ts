@@ -18,7 +18,10 @@ export function diskError(what: string, cause: unknown): unknown {
   if (code === undefined || isStorageError(cause)) return cause
   if (FULL.has(code)) return new NoSpaceError(`fs: ${what}: the disk or the quota is full (${code})`, { cause })
   const passing = PASSING.has(code)
-  return new BackendError(`fs: ${what}: ${cause instanceof Error ? cause.message : code}`, { cause, retryable: passing })
+  return new BackendError(`fs: ${what}: ${cause instanceof Error ? cause.message : code}`, {
+    cause,
+    retryable: passing,
+  })
 }
 
 /** Awaits a system call and turns its failure into one of ours. */

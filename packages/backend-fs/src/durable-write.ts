@@ -50,7 +50,7 @@ export interface TempFile {
 
 export async function createTemp(context: StoreContext): Promise<TempFile> {
   const path = join(context.layout.temp, uniqueName(context.self))
-  const handle = await onDisk('create a temp file', open(path, 'wx', 0o600))
+  const handle = await onDisk('create a temp file', open(path, 'wx', 0o644))
   let isOpen = true
   let there = true
   const close = async (): Promise<void> => {
@@ -83,14 +83,14 @@ export async function createTemp(context: StoreContext): Promise<TempFile> {
 }
 
 async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
-  for (let written = 0; written < bytes.length; ) {
+  for (let written = 0; written < bytes.length;) {
     const { bytesWritten } = await onDisk('write', handle.write(bytes, written))
     written += bytesWritten
   }
 }
 
 /** Renames to `target` and makes its directory when it is missing. */
-export async function moveInto(path: string, target: string, dirty: DirtyDirectories): Promise<void> {
+async function moveInto(path: string, target: string, dirty: DirtyDirectories): Promise<void> {
   const directory = dirname(target)
   try {
     await rename(path, target)
@@ -130,4 +130,5 @@ export async function writeWhole(
 }
 
 /** Whether something is there; only ENOENT means no. */
-export const isThere = async (path: string): Promise<boolean> => (await ifThere(`look at ${path}`, lstat(path))) !== undefined
+export const isThere = async (path: string): Promise<boolean> =>
+  (await ifThere(`look at ${path}`, lstat(path))) !== undefined

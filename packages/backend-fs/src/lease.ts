@@ -40,26 +40,47 @@ export async function withLease<T>(
   }
 }
 
+/** For a collector, and for writers of this process, which end by themselves. */
+const OWN_WAIT_MS = 30_000
+/** A block is put in less; an add of a model may take an hour. */
+const OTHERS_WAIT_MS = 1000
+
 /**
- * Runs `work` while nobody else writes.
+ * Runs `work` while nobody else writes. Waits half a minute for writers of this process, a second for those of others.
  *
- * @throws {InUseError} Somebody does.
+ * @throws {InUseError} Somebody still does.
  */
 export async function withoutWriters<T>(
   context: StoreContext,
   purpose: string,
-  options: { waitMs: number; signal?: AbortSignal | undefined },
+  signal: AbortSignal | undefined,
   work: () => Promise<T>,
 ): Promise<T> {
-  return withLock(context, COLLECT_LOCK, { ...options, purpose }, async () => {
-    for (const name of await onDisk('read leases', readdir(context.layout.leases))) {
-      const path = join(context.layout.leases, name)
-      const abandoned = await isAbandoned(path, context.self)
-      if (abandoned === false) throw new InUseError(`fs: ${purpose}: process ${name.split('-')[0]} is writing`)
-      if (abandoned) await onDisk('remove a lease', rm(path, { force: true }))
+  return withLock(context, COLLECT_LOCK, { waitMs: OWN_WAIT_MS, signal, purpose }, async () => {
+    const started = performance.now()
+    for (let writer = await findWriter(context); writer !== undefined; writer = await findWriter(context)) {
+      signal?.throwIfAborted()
+      const waitMs = writer === String(context.self.pid) ? OWN_WAIT_MS : OTHERS_WAIT_MS
+      if (performance.now() - started >= waitMs) throw new InUseError(`fs: ${purpose}: process ${writer} is writing`)
+      await setTimeout(PAUSE_MS)
     }
     return work()
   })
+}
+
+/** The id of a process that writes, another one's first. Leases of dead ones are removed. */
+async function findWriter(context: StoreContext): Promise<string | undefined> {
+  let own: string | undefined
+  for (const name of await onDisk('read leases', readdir(context.layout.leases))) {
+    const path = join(context.layout.leases, name)
+    const abandoned = await isAbandoned(path, context.self)
+    if (abandoned) await onDisk('remove a lease', rm(path, { force: true }))
+    if (abandoned !== false) continue
+    const [writer] = name.split('-')
+    if (writer !== String(context.self.pid)) return writer
+    own = writer
+  }
+  return own
 }
 
 async function announce(context: StoreContext): Promise<string> {

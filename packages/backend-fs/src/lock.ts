@@ -72,11 +72,9 @@ async function acquire(
 }
 
 async function tryAcquire(context: StoreContext, directory: string): Promise<(() => Promise<void>) | undefined> {
+  if ((await highest(directory)) === undefined) await createFree(directory)
   const found = await highest(directory)
-  if (found === undefined) {
-    await createFree(directory)
-    return undefined
-  }
+  if (found === undefined) return undefined
   if (!found.free && (await isAbandoned(join(directory, found.file), context.self)) !== true) return undefined
   const mine = join(directory, String(found.number + 1))
   if (!(await claim(context, mine))) return undefined

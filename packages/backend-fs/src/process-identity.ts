@@ -23,7 +23,7 @@ export type Liveness = 'alive' | 'dead' | 'unknown'
 export const GIVEN_UP_AFTER_MS: number = 24 * 60 * 60 * 1000
 
 // Clocks are set and `process.uptime` is coarse; two processes with one id are not born this close.
-const START_TOLERANCE_MS = 5000
+export const START_TOLERANCE_MS = 5000
 
 const orEmpty = (read: () => string): string => {
   try {

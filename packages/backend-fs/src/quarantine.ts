@@ -1,7 +1,7 @@
 import { lstat, rename, rm } from 'node:fs/promises'
 import { basename, join, relative } from 'node:path'
 
-import { IntegrityError, type CID } from '@x/cid'
+import { IntegrityError, parseCid, type CID } from '@x/cid'
 
 import type { StoreContext } from './context.ts'
 import { ifThere, onDisk } from './disk-error.ts'
@@ -14,8 +14,10 @@ import { readRecord, writeRecord } from './record-file.ts'
 
 /** What was found wrong with a block or a whole file. */
 export interface Damage {
-  /** The block, or the root of the file. */
+  /** The block, or the root of the file: what the note is filed under. */
   cid: CID
+  /** The block that does not match, when it is another one: a leaf of the file. */
+  leaf?: CID | undefined
   /** Where it lay. */
   path: string
   /** The inode that was read: what has replaced it meanwhile stays. */
@@ -28,6 +30,7 @@ export interface Damage {
 }
 
 interface Note {
+  /** The block that does not match. */
   cid: string
   file: string
   offset: number | null
@@ -54,13 +57,13 @@ const LOCK_WAIT_MS = 10_000
 export function createQuarantine(context: StoreContext): Quarantine {
   const { layout, self } = context
 
-  const moveAway = async ({ cid, path, inode, reason, offset }: Damage): Promise<void> => {
+  const moveAway = async ({ cid, leaf = cid, path, inode, reason, offset }: Damage): Promise<void> => {
     const now = await ifThere(`look at ${path}`, lstat(path, { bigint: true }))
     if (now?.ino !== inode) return
     const kept = join(layout.quarantine, `${keyOf(cid)}.${uniqueName(self)}.bad`)
     const dirty = createDirtyDirectories()
     const note: Note = {
-      cid: cid.toString(),
+      cid: leaf.toString(),
       file: relative(layout.directory, path),
       offset: offset ?? null,
       reason,
@@ -76,7 +79,7 @@ export function createQuarantine(context: StoreContext): Quarantine {
 
   return {
     condemn: async (damage) => {
-      const { cid, path, offset, actual, reason } = damage
+      const { cid, leaf = cid, path, offset, actual, reason } = damage
       let where = ''
       if (!context.readOnly) {
         try {
@@ -88,8 +91,8 @@ export function createQuarantine(context: StoreContext): Quarantine {
           where = `; it could not be moved to quarantine: ${failure instanceof Error ? failure.message : String(failure)}`
         }
       }
-      return new IntegrityError(`fs: ${cid} is damaged: ${reason}${where}`, {
-        cid,
+      return new IntegrityError(`fs: ${cid} is damaged: ${reason} in ${path}${where}`, {
+        cid: leaf,
         actual,
         file: path,
         offset,
@@ -99,11 +102,14 @@ export function createQuarantine(context: StoreContext): Quarantine {
     assertSound: async (cid) => {
       const note = await readRecord(layout.noteOf(keyOf(cid)), parseNote, cid)
       if (!note) return
-      throw new IntegrityError(`fs: ${cid} was damaged: ${note.reason}; in quarantine since ${note.foundAt}`, {
-        cid,
-        file: join(layout.directory, note.file),
-        offset: note.offset ?? undefined,
-      })
+      throw new IntegrityError(
+        `fs: ${cid} was damaged: ${note.reason} in ${note.file}; in quarantine since ${note.foundAt}`,
+        {
+          cid: parseCid(note.cid),
+          file: join(layout.directory, note.file),
+          offset: note.offset ?? undefined,
+        },
+      )
     },
     clear: async (cid) => {
       await onDisk(`clear the note on ${cid}`, rm(layout.noteOf(keyOf(cid)), { force: true }))

@@ -1,0 +1,135 @@
+import { InvalidInputError, readDirectory, readNode, resolvePath, type CID, type GetBlock } from '@x/cid'
+import { NotFoundError, type Blockstore, type ContentStat } from '@x/storage-core'
+
+import type { HeldFiles } from './held-file.ts'
+import { keyOf } from './layout.ts'
+import { below, namingFile } from './naming.ts'
+
+export interface TreeOptions {
+  signal?: AbortSignal | undefined
+}
+
+interface WalkOptions extends TreeOptions {
+  /** The path of the start inside a larger DAG; paths begin with it. Default ''. */
+  at?: string | undefined
+}
+
+/** Something below a root, with its path from there; the root itself has the path ''. */
+export interface TreeNode extends Pick<ContentStat, 'cid' | 'type' | 'target'> {
+  path: string
+}
+
+/** Reads files, directories and symlinks, whether files are held whole or as blocks. */
+export interface Tree {
+  readonly getBlock: GetBlock
+  // Whatever is damaged is named by its path in the DAG.
+  /** @throws {NotFoundError} There is no such path. */
+  resolve(root: CID, path: string | undefined, options: TreeOptions): Promise<CID>
+  stat(cid: CID, options: WalkOptions): Promise<ContentStat>
+  entries(cid: CID, options: WalkOptions): AsyncIterable<ContentStat & { name: string }>
+  /** Everything below, parents first. */
+  walk(root: CID, options: WalkOptions): AsyncIterable<TreeNode>
+}
+
+// As deep as what can be added.
+const MAX_DEPTH = 256
+
+export function createTree(blocks: Blockstore, held: HeldFiles): Tree {
+  const getBlock: GetBlock = (cid, options) => blocks.get(cid, options)
+
+  const statWith = async (
+    cid: CID,
+    { at = '', ...options }: WalkOptions,
+    sizes: Map<string, number>,
+    depth: number,
+  ): Promise<ContentStat> => {
+    options.signal?.throwIfAborted()
+    if (depth > MAX_DEPTH) throw new InvalidInputError(`${cid}: over ${MAX_DEPTH} levels deep`, { input: `${cid}` })
+    const file = await namingFile(at, () => fileStat(held, cid))
+    if (file) return file
+    const node = await namingFile(at, () => readNode(getBlock, cid, options))
+    if (node.type === 'file') return { cid, type: 'file', size: node.fileBytes }
+    if (node.type === 'symlink') {
+      const size = new TextEncoder().encode(node.target).length
+      return { cid, type: 'symlink', size, target: node.target }
+    }
+    return { cid, type: 'directory', size: await directorySize(cid, { at, ...options }, sizes, depth) }
+  }
+
+  // A directory that is linked twice is measured once: a hostile DAG repeats itself without end.
+  const directorySize = async (
+    cid: CID,
+    { at = '', ...options }: WalkOptions,
+    sizes: Map<string, number>,
+    depth: number,
+  ): Promise<number> => {
+    const known = sizes.get(keyOf(cid))
+    if (known !== undefined) return known
+    let size = 0
+    for await (const link of readDirectory(getBlock, cid, options)) {
+      const child = await statWith(link.cid, { at: below(at, link.name), ...options }, sizes, depth + 1)
+      if (child.type !== 'symlink') size += child.size
+    }
+    sizes.set(keyOf(cid), size)
+    return size
+  }
+
+  const entries: Tree['entries'] = async function* (cid, { at = '', ...options }) {
+    const sizes = new Map<string, number>()
+    for await (const { name, cid: child } of readDirectory(getBlock, cid, options)) {
+      yield { name, ...(await statWith(child, { at: below(at, name), ...options }, sizes, 0)) }
+    }
+  }
+
+  const walkFrom = async function* (node: TreeNode, options: TreeOptions, depth: number): AsyncGenerator<TreeNode> {
+    if (depth > MAX_DEPTH)
+      throw new InvalidInputError(`${node.path}: over ${MAX_DEPTH} levels deep`, { input: node.path })
+    yield node
+    if (node.type !== 'directory') return
+    for await (const link of readDirectory(getBlock, node.cid, options)) {
+      const path = below(node.path, link.name)
+      const child = await namingFile(path, () => kindOf(link.cid, options))
+      yield* walkFrom({ ...child, path }, options, depth + 1)
+    }
+  }
+
+  /** What it is, without its size: no directory is added up and no file hashed. */
+  const kindOf = async (cid: CID, options: TreeOptions): Promise<Omit<TreeNode, 'path'>> => {
+    options.signal?.throwIfAborted()
+    if (await held.outboardOf(cid)) return { cid, type: 'file' }
+    const node = await readNode(getBlock, cid, options)
+    if (node.type === 'file') return { cid, type: 'file' }
+    return node.type === 'symlink' ? { cid, type: 'symlink', target: node.target } : { cid, type: 'directory' }
+  }
+
+  return {
+    getBlock,
+    entries,
+    stat: (cid, options) => statWith(cid, options, new Map(), 0),
+    resolve: async (root, path = '', options) => {
+      const found = await resolvePath(getBlock, root, path, options)
+      if (found) return found
+      throw new NotFoundError(`${root}/${path}`, { cid: root })
+    },
+    walk: async function* (root, { at = '', ...options }) {
+      const top = await namingFile(at, () => kindOf(root, options))
+      yield* walkFrom({ ...top, path: at }, options, 0)
+    },
+  }
+}
+
+/** The size of a file of one leaf is known once its bytes were hashed; a longer one's is in its outboard. */
+async function fileStat(held: HeldFiles, cid: CID): Promise<ContentStat | undefined> {
+  const outboard = await held.outboardOf(cid)
+  if (!outboard) return undefined
+  const [first] = outboard.leaves
+  if (outboard.nodes.size === 0 && first) {
+    const file = await held.open(cid)
+    try {
+      await file?.readLeaf(first)
+    } finally {
+      await file?.close()
+    }
+  }
+  return { cid, type: 'file', size: outboard.fileBytes }
+}

@@ -1,0 +1,128 @@
+import { copyFile, link, lstat, mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+
+import { InvalidInputError, type CID } from '@x/cid'
+import { NotFoundError } from '@x/storage-core'
+
+import type { StoreContext } from './context.ts'
+import { diskError, ifThere, onDisk, systemCode } from './disk-error.ts'
+import { createDirtyDirectories, makeDirectory } from './durable-write.ts'
+import type { HeldFile, HeldFiles } from './held-file.ts'
+import { keyOf } from './layout.ts'
+import { namingFile } from './naming.ts'
+import { uniqueName } from './process-identity.ts'
+import { isSameFile } from './same-file.ts'
+import type { ViewEntry } from './view-tree.ts'
+
+export interface Views {
+  /** The path of a view that shows exactly these entries; one that does not is built anew. */
+  ensure(root: CID, entries: readonly ViewEntry[], signal: AbortSignal | undefined): Promise<string>
+  /** Removes the view of a root. Resolves when there is none. */
+  remove(root: CID): Promise<void>
+}
+
+const CANNOT_HOLD = new Set(['ENAMETOOLONG', 'EEXIST', 'EINVAL', 'EILSEQ'])
+const CANNOT_LINK = new Set(['EPERM', 'EXDEV', 'EMLINK', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'])
+
+export function createViews(context: StoreContext, held: HeldFiles): Views {
+  const { layout, self } = context
+
+  const withFile = async <T>({ cid, path }: ViewEntry, work: (file: HeldFile) => Promise<T>): Promise<T> =>
+    namingFile(path, async () => {
+      const file = await held.open(cid)
+      if (!file) throw new NotFoundError(cid.toString(), { cid })
+      try {
+        return await work(file)
+      } finally {
+        await file.close()
+      }
+    })
+
+  const isRight = async (view: string, entries: readonly ViewEntry[]): Promise<boolean> => {
+    const wanted = new Map(entries.map((entry) => [entry.path, entry]))
+    for await (const { path, isDirectory } of below(view, '')) {
+      const entry = wanted.get(path)
+      if (!entry || (entry.type === 'directory') !== isDirectory) return false
+      if (entry.type === 'file' && !(await withFile(entry, (file) => isSameFile(join(view, path), file)))) return false
+      wanted.delete(path)
+    }
+    return wanted.size === 0
+  }
+
+  const build = async (at: string, entries: readonly ViewEntry[], signal: AbortSignal | undefined): Promise<void> => {
+    await onDisk(`make ${at}`, mkdir(at))
+    for (const entry of entries) {
+      signal?.throwIfAborted()
+      const path = join(at, entry.path)
+      try {
+        if (entry.type === 'directory') await mkdir(path)
+        else await withFile(entry, (file) => linkOrCopy(file, path))
+      } catch (cause) {
+        if (!CANNOT_HOLD.has(systemCode(cause) ?? '')) throw diskError(`make ${path}`, cause)
+        const message = `this file system cannot hold the entry ${JSON.stringify(entry.path)}: ${systemCode(cause)}`
+        throw new InvalidInputError(message, { input: entry.path, cause })
+      }
+    }
+  }
+
+  const discard = async (path: string): Promise<void> => {
+    const away = join(layout.temp, uniqueName(self))
+    try {
+      await rename(path, away)
+    } catch (cause) {
+      if (systemCode(cause) === 'ENOENT') return
+      throw diskError(`remove ${path}`, cause)
+    }
+    await onDisk(`remove ${away}`, rm(away, { recursive: true, force: true }))
+  }
+
+  return {
+    remove: (root) => discard(layout.viewOf(keyOf(root))),
+    ensure: async (root, entries, signal) => {
+      const view = layout.viewOf(keyOf(root))
+      for (;;) {
+        signal?.throwIfAborted()
+        const info = await ifThere(`look at ${view}`, lstat(view))
+        if (info) {
+          if (info.isDirectory() && (await isRight(view, entries))) return view
+          context.assertWritable(`rebuild the view ${view}`)
+          context.warn(`the view of ${root} did not show what it should; it is built anew`)
+          await discard(view)
+        }
+        context.assertWritable(`build the view ${view}`)
+        const temp = join(layout.temp, uniqueName(self))
+        try {
+          await build(temp, entries, signal)
+          await makeDirectory(dirname(view), createDirtyDirectories())
+          await rename(temp, view)
+          return view
+        } catch (cause) {
+          // Another process was faster: its view is looked at like any other.
+          if (systemCode(cause) !== 'ENOTEMPTY' && systemCode(cause) !== 'EEXIST') {
+            throw diskError(`build the view ${view}`, cause)
+          }
+        } finally {
+          await onDisk(`remove ${temp}`, rm(temp, { recursive: true, force: true }))
+        }
+      }
+    },
+  }
+}
+
+async function linkOrCopy(file: HeldFile, path: string): Promise<void> {
+  try {
+    await link(file.path, path)
+  } catch (cause) {
+    if (!CANNOT_LINK.has(systemCode(cause) ?? '')) throw cause
+    await copyFile(file.path, path)
+  }
+}
+
+/** Everything below a directory; a link is neither a file nor a directory and is told as a file. */
+async function* below(view: string, path: string): AsyncGenerator<{ path: string; isDirectory: boolean }> {
+  for (const entry of await onDisk(`read ${view}`, readdir(join(view, path), { withFileTypes: true }))) {
+    const inner = path === '' ? entry.name : `${path}/${entry.name}`
+    yield { path: inner, isDirectory: entry.isDirectory() }
+    if (entry.isDirectory()) yield* below(view, inner)
+  }
+}

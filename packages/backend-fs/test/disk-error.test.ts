@@ -1,0 +1,27 @@
+import { expect, it } from 'vitest'
+
+import { diskError, ifThere } from '../src/disk-error.ts'
+
+const failure = (code: string): Error => Object.assign(new Error(`${code}: it failed`), { code, syscall: 'open' })
+
+it.each([
+  ['ENOSPC', { code: 'NO_SPACE' }],
+  ['EDQUOT', { code: 'NO_SPACE' }],
+  ['EMFILE', { code: 'BACKEND', retryable: true }],
+  ['ENFILE', { code: 'BACKEND', retryable: true }],
+  ['EBUSY', { code: 'BACKEND', retryable: true }],
+  ['EIO', { code: 'BACKEND', retryable: false }],
+  ['EACCES', { code: 'BACKEND', retryable: false }],
+  ['EROFS', { code: 'BACKEND', retryable: false }],
+  ['ENOTDIR', { code: 'BACKEND', retryable: false }],
+])('%s', async (code, expected) => {
+  const cause = failure(code)
+  expect(diskError('open it', cause)).toMatchObject({ ...expected, cause, message: expect.stringContaining('open it') })
+  await expect(ifThere('open it', Promise.reject(cause))).rejects.toMatchObject(expected)
+})
+
+it('only ENOENT is absent, and what is no system call passes through', async () => {
+  expect(await ifThere('open it', Promise.reject(failure('ENOENT')))).toBeUndefined()
+  const other = Object.assign(new Error('theirs'), { code: 'ENOENT' })
+  await expect(ifThere('open it', Promise.reject(other))).rejects.toBe(other)
+})

@@ -1,0 +1,64 @@
+import { spawnSync } from 'node:child_process'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { expect, it, onTestFinished } from 'vitest'
+
+import { openFsStore } from '../src/index.ts'
+import { collect, filesBelow, someBytes, tempDirectory } from './support.ts'
+
+const MIB = 1024 * 1024
+
+async function mountSmall(): Promise<string | undefined> {
+  const directory = await tempDirectory()
+  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=6m', 'tmpfs', directory], { encoding: 'utf8' })
+  if (mounted.error || mounted.status !== 0) {
+    console.info(`skipped: a small tmpfs cannot be mounted here: ${mounted.error?.message ?? mounted.stderr.trim()}`)
+    return undefined
+  }
+  onTestFinished(() => void spawnSync('umount', ['-l', directory]))
+  return directory
+}
+
+it('a full disk leaves the store as it was, and space makes it work again', async ({ skip }) => {
+  const directory = await mountSmall()
+  if (directory === undefined) {
+    skip('no tmpfs can be mounted')
+    return
+  }
+  const store = await openFsStore({ directory: join(directory, 'store') })
+  const first = await store.add(someBytes(2 * MIB, 'first'))
+  const before = await filesBelow(directory)
+  await expect(store.add(someBytes(8 * MIB, 'second'), { name: 'second' })).rejects.toMatchObject({ code: 'NO_SPACE' })
+  expect(await collect(store.roots())).toHaveLength(1)
+  expect(await collect(store.names.list())).toEqual([])
+  expect((await filesBelow(directory)).filter((path) => !before.includes(path) && !path.includes('/locks/'))).toEqual(
+    [],
+  )
+  expect(await store.verify(first.cid)).toBe(2 * MIB)
+
+  // Full to the last byte, even the small files fail, and removing still works.
+  spawnSync('dd', ['if=/dev/zero', `of=${join(directory, 'ballast')}`, 'bs=4096'])
+  await expect(store.names.set('a', first.cid)).rejects.toMatchObject({ code: 'NO_SPACE' })
+  await expect(store.add(someBytes(10))).rejects.toMatchObject({ code: 'NO_SPACE' })
+  expect(await store.status()).toMatchObject({ available: false, reason: /full/ })
+  await rm(join(directory, 'ballast'))
+  await store.names.set('a', first.cid)
+  expect(await store.verify((await store.add(someBytes(10))).cid)).toBe(10)
+})
+
+it('a medium that became read-only is a failure, not an absence, and is still read', async ({ skip }) => {
+  const directory = await mountSmall()
+  if (directory === undefined) {
+    skip('no tmpfs can be mounted')
+    return
+  }
+  const store = await openFsStore({ directory: join(directory, 'store') })
+  const { cid } = await store.add(someBytes(MIB))
+  spawnSync('mount', ['-o', 'remount,ro', directory])
+  await expect(store.add(someBytes(5))).rejects.toMatchObject({ code: 'BACKEND', retryable: false })
+  await expect(store.pin(cid)).rejects.toMatchObject({ code: 'BACKEND' })
+  expect(await store.verify(cid)).toBe(MIB)
+  await expect(openFsStore({ directory: join(directory, 'store') })).resolves.toMatchObject({ name: 'fs' })
+  expect(await (await openFsStore({ directory: join(directory, 'store'), readOnly: true })).has(cid)).toBe(true)
+})
