@@ -38,7 +38,8 @@ def calibration_sequences(tokenizer: Tokenizer) -> list[list[int]]:
             for start in range(0, len(lines), per_paragraph):
                 sequences.append(tokenizer.encode(' '.join(shuffled[start : start + per_paragraph])).ids)
     size = tokenizer.get_vocab_size()
-    for _ in range(300):
-        length = int(generator.integers(3, 24))
-        sequences.append([CLS, *(int(i) for i in generator.integers(FIRST_WORD, size, length)), SEP])
+    for source, count in ((generator, 300), (np.random.Generator(np.random.PCG64(7)), 700)):
+        for _ in range(count):
+            length = int(source.integers(3, 24))
+            sequences.append([CLS, *(int(i) for i in source.integers(FIRST_WORD, size, length)), SEP])
     return sequences

@@ -1,4 +1,4 @@
-"""The original's forward pass in NumPy, fp32, one sentence group of equal length at a time, so that nothing is padded."""
+"""The original's forward pass in NumPy, fp32, on sentences of equal length at a time, so that nothing is padded."""
 
 from collections.abc import Callable, Iterable
 

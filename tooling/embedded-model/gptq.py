@@ -1,5 +1,5 @@
 """
-Error-compensating rounding (GPTQ, https://arxiv.org/abs/2210.17323) of one matrix to blocks of small integers.
+Error-compensating rounding (GPTQ, https://arxiv.org/abs/2210.17323) of one matrix to small integers.
 
 Everything is float64 and sequential per row, so the result does not depend on the number of threads.
 """
@@ -8,49 +8,63 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Fractions of a block's range that are tried as its quantisation range.
-CLIPS = (1.0, 0.97, 0.94, 0.9, 0.86, 0.82, 0.78, 0.73, 0.68)
+# Candidates for column factors: powers of a column's size and of the strength of its input.
+SIZE_POWERS = (0.0, 0.3, 0.6, 0.9)
+STRENGTH_POWERS = (0.0, -0.1, -0.2, -0.3)
+# Fractions of a row's largest value that are tried as its quantisation range.
+CLIPS = tuple(float(clip) for clip in np.arange(100, 48, -2) / 100)
 
 
 @dataclass(frozen=True)
-class Blocks:
-    """value = (code - zero) * scale, one zero and one scale per `block` codes along a row."""
+class Rounded:
+    """value = code * scale * factor, one scale per row and one factor per column."""
 
     bits: int
-    block: int
-    codes: np.ndarray  # uint8 [rows, columns]
-    scales: np.ndarray  # float16 [rows, columns / block]
-    zeros: np.ndarray  # uint8 [rows, columns / block]
+    codes: np.ndarray  # int8 [rows, columns], from -2^(bits - 1) up to 2^(bits - 1) - 1
+    scales: np.ndarray  # float32 [rows]
+    factors: np.ndarray  # float32 [columns]
 
     def values(self) -> np.ndarray:
-        rows, columns = self.codes.shape
-        codes = self.codes.reshape(rows, columns // self.block, self.block).astype(np.float32)
-        centred = codes - self.zeros[:, :, None].astype(np.float32)
-        return (centred * self.scales[:, :, None].astype(np.float32)).reshape(rows, columns)
+        return self.codes.astype(np.float32) * self.scales[:, None] * self.factors
 
 
-def fit_blocks(matrix: np.ndarray, importance: np.ndarray, bits: int, block: int) -> tuple[np.ndarray, np.ndarray]:
-    """Scales (float16) and zeros of each block, of all CLIPS those with the least weighted squared error."""
-    rows, columns = matrix.shape
-    levels = 2**bits - 1
-    blocks = matrix.reshape(rows, columns // block, block)
-    weight = importance.reshape(1, columns // block, block)
-    low = np.minimum(blocks.min(axis=2), 0)
-    high = np.maximum(blocks.max(axis=2), 0)
-    best = np.full(low.shape, np.inf)
-    scales = np.ones(low.shape, np.float16)
-    zeros = np.zeros(low.shape, np.uint8)
+def round_to(values: np.ndarray, scale: np.ndarray, bits: int) -> np.ndarray:
+    half = 2 ** (bits - 1)
+    return np.clip(np.rint(values / scale), -half, half - 1)
+
+
+def fit_scales(matrix: np.ndarray, importance: np.ndarray, bits: int) -> tuple[np.ndarray, float]:
+    """The scale of each row, float32, of all CLIPS the one with the least weighted squared error; and that error."""
+    largest = np.abs(matrix).max(axis=1)
+    best = np.full(len(matrix), np.inf)
+    scales = np.ones(len(matrix), np.float32)
     for clip in CLIPS:
-        scale = np.maximum((high - low) * clip / levels, 1e-6).astype(np.float16)
-        step = scale.astype(np.float64)
-        zero = np.clip(np.rint(-low * clip / step), 0, levels)
-        codes = np.clip(np.rint(blocks / step[:, :, None]) + zero[:, :, None], 0, levels)
-        error = (np.square((codes - zero[:, :, None]) * step[:, :, None] - blocks) * weight).sum(axis=2)
+        scale = (largest * clip / (2 ** (bits - 1) - 0.5)).astype(np.float32)
+        step = scale.astype(np.float64)[:, None]
+        error = (np.square(round_to(matrix, step, bits) * step - matrix) * importance).sum(axis=1)
         better = error < best
         best = np.where(better, error, best)
         scales = np.where(better, scale, scales)
-        zeros = np.where(better, zero, zeros).astype(np.uint8)
-    return scales, zeros
+    return scales, float(best.sum())
+
+
+def fit_factors(matrix: np.ndarray, hessian: np.ndarray, bits: int) -> np.ndarray:
+    """
+    Factors of the columns, float32. Dividing large columns by them narrows the range of the rows; multiplying columns
+    with strong inputs makes their steps finer.
+    """
+    matrix = matrix.astype(np.float64)
+    strength = np.sqrt(np.diag(hessian)) + 1e-9
+    size = np.sqrt(np.square(matrix).mean(axis=0)) + 1e-9
+    best, factors = np.inf, np.ones(matrix.shape[1], np.float32)
+    for size_power in SIZE_POWERS:
+        for strength_power in STRENGTH_POWERS:
+            tried = (size / size.mean()) ** size_power * (strength / strength.mean()) ** strength_power
+            tried = np.clip(tried, 1 / 16, 16).astype(np.float32)
+            _, error = fit_scales(matrix / tried, np.square(strength * tried), bits)
+            if error < best:
+                best, factors = error, tried
+    return factors
 
 
 def inverse_factor(hessian: np.ndarray) -> np.ndarray:
@@ -58,34 +72,33 @@ def inverse_factor(hessian: np.ndarray) -> np.ndarray:
     return np.linalg.cholesky(np.linalg.inv(hessian)).T
 
 
-def quantise(matrix: np.ndarray, hessian: np.ndarray, bits: int, block: int, damping: float = 0.01) -> Blocks:
-    """matrix: [rows, columns]; hessian: second moments of the inputs, [columns, columns]."""
+def quantise(
+    matrix: np.ndarray, hessian: np.ndarray, factors: np.ndarray, bits: int, damping: float = 0.01
+) -> Rounded:
+    """matrix: [rows, columns]; hessian: second moments of the inputs, [columns, columns]; factors: [columns]."""
     rows, columns = matrix.shape
-    hessian = hessian.astype(np.float64)
+    wide = factors.astype(np.float64)
+    hessian = hessian * np.outer(wide, wide)
     hessian = hessian + np.eye(columns) * damping * np.diag(hessian).mean()
     importance = np.diag(hessian)
-    scales, zeros = fit_blocks(matrix.astype(np.float64), importance, bits, block)
+    matrix = matrix / wide
+    scales, _ = fit_scales(matrix, importance, bits)
+    step = scales.astype(np.float64)
 
     # The columns with the strongest inputs are rounded first, while there are still columns that can make up for them.
     order = np.argsort(-importance, kind='stable')
-    group = order // block
-    step = scales.astype(np.float64)[:, group]
-    zero = zeros.astype(np.float64)[:, group]
-    rest = matrix.astype(np.float64)[:, order]
+    rest = matrix[:, order]
     factor = inverse_factor(hessian[np.ix_(order, order)])
     codes = np.zeros((rows, columns))
-    levels = 2**bits - 1
     batch = 64
     for start in range(0, columns, batch):
         stop = min(start + batch, columns)
         errors = np.zeros((rows, stop - start))
         for column in range(start, stop):
-            code = np.clip(np.rint(rest[:, column] / step[:, column]) + zero[:, column], 0, levels)
-            codes[:, column] = code
-            rounded = (code - zero[:, column]) * step[:, column]
-            errors[:, column - start] = (rest[:, column] - rounded) / factor[column, column]
+            codes[:, column] = round_to(rest[:, column], step, bits)
+            errors[:, column - start] = (rest[:, column] - codes[:, column] * step) / factor[column, column]
             rest[:, column + 1 : stop] -= np.outer(errors[:, column - start], factor[column, column + 1 : stop])
         rest[:, stop:] -= errors @ factor[start:stop, stop:]
-    unordered = np.zeros((rows, columns), np.uint8)
-    unordered[:, order] = codes.astype(np.uint8)
-    return Blocks(bits, block, unordered, scales, zeros)
+    unordered = np.zeros((rows, columns), np.int8)
+    unordered[:, order] = codes.astype(np.int8)
+    return Rounded(bits, unordered, scales, factors)

@@ -1,11 +1,12 @@
 """
-Writes the ONNX graph of the quantised encoder: standard operators of opset 17 only, so every execution provider has them
-or leaves them to the CPU.
+Writes the ONNX graph of the quantised encoder: standard operators of opset 18 only, so every execution provider has
+them or leaves them to the CPU.
 
-Codes of 4 to 8 bits are split into planes of 8, 4, 2 or 1 bits, several codes to a byte. A plane is unpacked by looking
-each byte up in a table with one row of values per byte. For the matrices all inputs of that arithmetic are constants, so
-ONNX Runtime does it once, when it loads the model, and runs plain fp32 MatMul. The word table stays packed in memory: its
-rows are gathered first and unpacked after.
+The codes of a matrix are unpacked by operators whose inputs are all constants, so ONNX Runtime does it once, when it
+loads the model, and runs plain fp32 MatMul on the integers; the factors of the columns are applied to the inputs and
+the scales of the rows to the products. Bytes are kept bytes for as long as possible, because ONNX Runtime holds all
+intermediate results until everything is unpacked. The word table stays packed in memory: its rows are gathered first
+and unpacked after, by looking each byte up in a table with one row of values per byte.
 """
 
 import math
@@ -15,11 +16,10 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from embeddings import BLOCK, Table
 from encoder import EPSILON, HEAD_WIDTH, HEADS, LAYERS, WIDTH, layer_matrices
-from gptq import Blocks
+from gptq import Rounded
 
-OPSET = 17
+OPSET = 18
 IR_VERSION = 8
-PLANES = {8: (8,), 7: (4, 2, 1), 6: (4, 2), 5: (4, 1), 4: (4,)}
 MASKED = -10000.0  # added to the scores of padding; exp of it is 0 in fp32
 
 
@@ -33,14 +33,15 @@ def pack(codes: np.ndarray, bits: int) -> np.ndarray:
     return packed
 
 
-def split_planes(codes: np.ndarray, bits: int) -> list[tuple[int, int, np.ndarray]]:
-    """(bits, shift, packed plane), the highest bits first."""
-    planes = []
-    shift = bits
-    for width in PLANES[bits]:
-        shift -= width
-        planes.append((width, shift, pack((codes >> shift) & (2**width - 1), width)))
-    return planes
+def pack_six(codes: np.ndarray) -> list[np.ndarray]:
+    """
+    Signed 6-bit codes [rows, columns] in three planes of bytes [rows, columns / 4]. The first three quarters of the
+    columns take the high 6 bits of one plane each. The last quarter takes the 2 low bits of every plane, its highest
+    bits in the first.
+    """
+    quarters = np.split(codes.astype(np.uint8) & np.uint8(63), 4, axis=1)
+    last = quarters[3]
+    return [(quarters[i] << np.uint8(2)) | ((last >> np.uint8(4 - 2 * i)) & np.uint8(3)) for i in range(3)]
 
 
 class Graph:
@@ -79,31 +80,33 @@ class Graph:
         bias = self.constant(f'{name}.bias', weights[f'{source}.bias'])
         return self.node('LayerNormalization', name, x, scale, bias, axis=-1, epsilon=EPSILON)
 
-    def matrix(self, name: str, blocks: Blocks) -> str:
-        """The matrix as [columns, rows], fp32, unpacked from its blocks."""
-        codes = blocks.codes.T
-        columns, rows = codes.shape
-        count = columns // blocks.block
-        blocked = self.shape(count, blocks.block, rows)
-        total = ''
-        for bits, shift, plane in split_planes(codes, blocks.bits):
-            label = f'{name}.codes{bits}'
-            packed = self.constant(label, plane)
-            if bits == 8:
-                values = self.cast(f'{label}.values', packed)
-            else:
-                values = self.look_up(f'{label}.values', packed, bits, shift)
-            part = self.node('Reshape', f'{label}.blocks', values, blocked)
-            total = self.node('Add', f'{label}.sum', total, part) if total else part
-        zeros = self.constant(f'{name}.zeros', blocks.zeros.T.reshape(count, 1, rows))
-        scales = self.constant(f'{name}.scales', blocks.scales.T.reshape(count, 1, rows))
-        centred = self.node('Sub', f'{name}.centred', total, self.cast(f'{name}.zeros.f', zeros))
-        values = self.node('Mul', f'{name}.scaled', centred, self.cast(f'{name}.scales.f', scales))
-        return self.node('Reshape', f'{name}.matrix', values, self.shape(columns, rows))
+    def byte(self, value: int) -> str:
+        return self.constant(f'byte.{value}', np.array(value, np.uint8))
 
-    def linear(self, name: str, x: str, blocks: Blocks, bias: np.ndarray) -> str:
-        product = self.node('MatMul', f'{name}.product', x, self.matrix(name, blocks))
-        return self.node('Add', name, product, self.constant(f'{name}.bias', bias))
+    def six_bits(self, name: str, codes: np.ndarray) -> str:
+        """The bytes of pack_six unpacked: int8 [rows, columns], four times the codes."""
+        planes = [self.constant(f'{name}.plane{i}', plane) for i, plane in enumerate(pack_six(codes))]
+        quarters = [
+            self.node('BitwiseAnd', f'{name}.part{i}', plane, self.byte(252)) for i, plane in enumerate(planes)
+        ]
+        last = self.node('BitShift', f'{name}.last0', planes[0], self.byte(6), direction='LEFT')
+        for i, shift in ((1, 4), (2, 2)):
+            bits = self.node('BitwiseAnd', f'{name}.low{i}', planes[i], self.byte(3))
+            bits = self.node('BitShift', f'{name}.high{i}', bits, self.byte(shift), direction='LEFT')
+            last = self.node('BitwiseOr', f'{name}.last{i}', last, bits)
+        joined = self.node('Concat', f'{name}.bytes', *quarters, last, axis=1)
+        return self.cast(f'{name}.codes', joined, TensorProto.INT8)
+
+    def linear(self, name: str, x: str, matrix: Rounded, bias: np.ndarray) -> str:
+        codes = np.ascontiguousarray(matrix.codes.T)
+        if matrix.bits == 6:
+            unpacked, unit = self.six_bits(name, codes), 4
+        else:
+            unpacked, unit = self.constant(f'{name}.codes', codes), 1
+        product = self.node('MatMul', f'{name}.product', x, self.cast(f'{name}.matrix', unpacked))
+        scales = self.constant(f'{name}.scales', matrix.scales / np.float32(unit))
+        scaled = self.node('Mul', f'{name}.scaled', product, scales)
+        return self.node('Add', name, scaled, self.constant(f'{name}.bias', bias))
 
     def words(self, ids: str, table: Table, refined: np.ndarray) -> str:
         rows, width = table.codes.shape
@@ -112,10 +115,15 @@ class Graph:
         high = self.constant('word.codes4', pack(table.codes >> 2, 4))
         high = self.look_up('word.codes4.values', self.node('Gather', 'word.codes4.rows', high, ids, axis=0), 4, 2)
         high = self.node('Reshape', 'word.codes4.blocks', high, blocked)
-        # Rows of the second plane: the refined words in order, and one of zeros for all others.
-        slots = np.full(rows, len(refined), np.uint16)
+        # Rows of the second plane: the refined words in order, and one of zeros for all others. As two bytes, low
+        # first: the builds of ONNX Runtime for the web have no 16-bit integers.
+        slots = np.full(rows, len(refined), '<u2')
         slots[refined] = np.arange(len(refined))
-        slot = self.node('Gather', 'word.slot', self.constant('word.slots', slots), ids, axis=0)
+        slots = self.constant('word.slots', slots.view(np.uint8).reshape(rows, 2))
+        slot = self.cast('word.slot.bytes', self.node('Gather', 'word.slot.rows', slots, ids, axis=0))
+        weights = self.constant('word.slot.weights', np.array([1, 256], np.float32))
+        slot = self.node('Mul', 'word.slot.parts', slot, weights)
+        slot = self.node('ReduceSum', 'word.slot', slot, self.shape(-1), keepdims=0)
         slot = self.cast('word.slot.index', slot, TensorProto.INT32)
         low = np.concatenate([table.codes[refined] & 3, np.zeros((1, width), np.uint8)])
         low = self.constant('word.codes2', pack(low, 2))
@@ -174,7 +182,7 @@ class Graph:
 
 def write_graph(
     weights: dict[str, np.ndarray],
-    matrices: dict[str, Blocks],
+    matrices: dict[str, Rounded],
     words: Table,
     refined: np.ndarray,
     positions: Table,
@@ -200,11 +208,18 @@ def write_graph(
             source = names[part]
             return graph.linear(f'{layer}.{part}', x, matrices[source], weights[f'{source}.bias'])
 
-        query, key, value = (linear(part, x) for part in ('query', 'key', 'value'))
-        y = linear('attention', graph.attention(f'{layer}.heads', query, key, value, mask))
+        def weigh(part: str, x: str) -> str:
+            factors = graph.constant(f'{layer}.{part}.factors', matrices[names[part]].factors)
+            return graph.node('Mul', f'{layer}.{part}.weighed', x, factors)
+
+        weighed = weigh('query', x)
+        query, key, value = (linear(part, weighed) for part in ('query', 'key', 'value'))
+        y = graph.attention(f'{layer}.heads', query, key, value, mask)
+        y = linear('attention', weigh('attention', y))
         x = graph.node('Add', f'{layer}.attention.residual', y, x)
         x = graph.layer_norm(f'{layer}.attention.norm', x, weights, f'{prefix}.attention.output.LayerNorm')
-        y = linear('down', graph.gelu(f'{layer}.gelu', linear('up', x)))
+        y = graph.gelu(f'{layer}.gelu', linear('up', weigh('up', x)))
+        y = linear('down', weigh('down', y))
         x = graph.node('Add', f'{layer}.residual', y, x)
         last = layer == LAYERS - 1
         x = graph.layer_norm('last_hidden_state' if last else f'{layer}.norm', x, weights, f'{prefix}.output.LayerNorm')

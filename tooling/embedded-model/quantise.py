@@ -1,6 +1,6 @@
 """
-Quantises the 36 matrices of the encoder, layer by layer. Each is fitted to the outputs of the original on the inputs that
-it will really get, which carry the errors of everything quantised before it.
+Quantises the 36 matrices of the encoder, layer by layer. Each is rounded for the inputs that it will really get, which
+carry the errors of everything quantised before it; its bias then takes up the mean of those errors.
 """
 
 from collections.abc import Callable
@@ -9,55 +9,48 @@ from dataclasses import dataclass
 import numpy as np
 
 from encoder import LAYERS, attend, embed, gelu, group_by_length, layer_matrices, layer_norm, plain_linear
-from gptq import Blocks, quantise
+from gptq import Rounded, fit_factors, quantise
 
-# name of a matrix -> (bits, block)
-Plan = Callable[[str], tuple[int, int]]
-
-# How strongly a matrix is kept at its original values where the calibration text says little.
-RIDGE = 0.05
+# name of a matrix -> bits
+Plan = Callable[[str], int]
 
 
 @dataclass
 class Statistics:
-    """Second moments of the inputs, and of the original's inputs with them; means for the bias."""
+    """Second moments and means of a matrix's inputs, and the means of what the original's matrix gets."""
 
     hessian: np.ndarray
-    cross: np.ndarray
     mean: np.ndarray
     mean_original: np.ndarray
 
 
 def gather_statistics(inputs: list[np.ndarray], originals: list[np.ndarray]) -> Statistics:
     width = inputs[0].shape[-1]
-    hessian, cross = np.zeros((width, width)), np.zeros((width, width))
+    hessian = np.zeros((width, width))
     total, total_original, count = np.zeros(width), np.zeros(width), 0
     for x, y in zip(inputs, originals, strict=True):
         x = x.reshape(-1, width).astype(np.float64)
         y = y.reshape(-1, width).astype(np.float64)
         hessian += x.T @ x
-        cross += y.T @ x
         total += x.sum(axis=0)
         total_original += y.sum(axis=0)
         count += len(x)
-    return Statistics(hessian / count, cross / count, total / count, total_original / count)
+    return Statistics(hessian / count, total / count, total_original / count)
 
 
-def fit(matrix: np.ndarray, bias: np.ndarray, stats: Statistics, bits: int, block: int) -> tuple[Blocks, np.ndarray]:
+def fit(
+    matrix: np.ndarray, bias: np.ndarray, stats: Statistics, factors: np.ndarray, bits: int
+) -> tuple[Rounded, np.ndarray]:
     """The rounded matrix, and a bias that leaves the mean output as it was."""
-    width = matrix.shape[1]
-    damped = stats.hessian + np.eye(width) * RIDGE * np.diag(stats.hessian).mean()
-    # Least squares: the matrix that best maps the inputs as they are to the outputs of the original.
     matrix = matrix.astype(np.float64)
-    target = matrix + np.linalg.solve(damped, (matrix @ (stats.cross - stats.hessian)).T).T
-    blocks = quantise(target, stats.hessian, bits, block)
-    shift = matrix @ stats.mean_original - blocks.values().astype(np.float64) @ stats.mean
-    return blocks, (bias + shift).astype(np.float32)
+    rounded = quantise(matrix, stats.hessian, factors, bits)
+    shift = matrix @ stats.mean_original - rounded.values().astype(np.float64) @ stats.mean
+    return rounded, (bias + shift).astype(np.float32)
 
 
 @dataclass
 class Quantised:
-    matrices: dict[str, Blocks]
+    matrices: dict[str, Rounded]
     weights: dict[str, np.ndarray]  # all tensors, with quantised values and fitted biases
 
 
@@ -66,7 +59,7 @@ def quantise_encoder(
 ) -> Quantised:
     """embeddings: the tensors of the embedding layer that differ from the original's."""
     weights = {**original, **embeddings}
-    matrices: dict[str, Blocks] = {}
+    matrices: dict[str, Rounded] = {}
     groups = [ids for _, ids in group_by_length(sequences)]
     x_original = [embed(original, ids) for ids in groups]
     x = [embed(weights, ids) for ids in groups]
@@ -74,10 +67,12 @@ def quantise_encoder(
 
     def fit_all(names: list[str], inputs: list[np.ndarray], originals: list[np.ndarray]) -> None:
         stats = gather_statistics(inputs, originals)
+        # Matrices with the same input share their column factors, which are applied to that input.
+        together = np.concatenate([original[f'{name}.weight'] for name in names])
+        factors = fit_factors(together, stats.hessian, min(plan(name) for name in names))
         for name in names:
-            bits, block = plan(name)
             matrices[name], weights[f'{name}.bias'] = fit(
-                original[f'{name}.weight'], original[f'{name}.bias'], stats, bits, block
+                original[f'{name}.weight'], original[f'{name}.bias'], stats, factors, plan(name)
             )
             weights[f'{name}.weight'] = matrices[name].values()
 

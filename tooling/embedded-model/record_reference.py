@@ -36,7 +36,9 @@ def main() -> None:
         'maxTokens': model.max_seq_length,
         'dimensions': 384,
         'encoding': 'base64 of little-endian float32, one embedding after another',
-        'order': 'a and b of pairs.json, then anchor, paraphrase and distractor of triples.json and of triples-plain.json',
+        'order': (
+            'a and b of pairs.json, then anchor, paraphrase and distractor of triples.json and of triples-plain.json'
+        ),
         'count': len(sentences),
         'embeddings': base64.b64encode(embeddings.tobytes()).decode('ascii'),
     }
