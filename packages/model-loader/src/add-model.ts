@@ -1,0 +1,96 @@
+import { InvalidInputError, type CID } from '@x/cid'
+import {
+  BackendError,
+  type AbortOptions,
+  type AddProgress,
+  type ContentStore,
+  type DirectorySource,
+} from '@x/storage-core'
+
+import { checkSource } from './checked-source.ts'
+import { hashStored, keepManifest } from './manifest-record.ts'
+import { createManifest, type ManifestFile } from './manifest.ts'
+import { listModelFiles } from './model-files.ts'
+import { parseReference } from './parse-reference.ts'
+import type { CreateSha256 } from './sha256.ts'
+
+export interface AddModelOptions extends AbortOptions {
+  /** A name that shall point to the model afterwards, such as `org/name`. Default: none. */
+  name?: string | undefined
+  /** Keep the model from `gc`. Default true. */
+  pin?: boolean | undefined
+  /** What messages call the directory. Default `the directory`. */
+  label?: string | undefined
+  onProgress?: ((event: AddProgress) => void) | undefined
+  /** Default: one in JavaScript. In Node, `() => createHash('sha256')` is several times faster. */
+  createSha256?: CreateSha256 | undefined
+}
+
+export interface AddedModel {
+  /** The UnixFS root of the directory, in the default profile. */
+  cid: CID
+  /** The dag-cbor block that lists the files. */
+  manifest: CID
+  name?: string | undefined
+  /** How many. */
+  files: number
+  /** Bytes of all files. */
+  size: number
+}
+
+/**
+ * Adds a model's directory to a store, in one pass over its bytes. All or nothing: what is refused leaves the store as it
+ * was. Files of any format are taken; a directory without an ONNX file can be added and shared, not run.
+ *
+ * @throws {InvalidInputError} The directory is empty, has no config.json or one that is no JSON object, an ONNX file cut
+ *   short (see `createOnnxChecker`), a symlink, or a bad name.
+ */
+export async function addModel(
+  store: ContentStore,
+  source: DirectorySource,
+  { name, pin, label = 'the directory', onProgress, createSha256, signal }: AddModelOptions = {},
+): Promise<AddedModel> {
+  if (name !== undefined) assertModelName(name)
+  const before = await rootKeys(store, signal)
+  const { directory, digests } = await checkSource(source, { label, createSha256, signal })
+  const metadata = { kind: 'model' }
+  const { cid, size } = await store.add(directory, { metadata, pin, onProgress, signal })
+  try {
+    const files: Omit<ManifestFile, 'raw'>[] = []
+    for (const file of await listModelFiles(store, cid, { signal })) {
+      // A store that knew the content and did not read the source has it to be hashed.
+      const sha256 = digests.get(file.path) ?? (await hashStored(store, cid, file.path, { signal, createSha256 }))
+      files.push({ ...file, sha256 })
+    }
+    const manifest = await keepManifest(store, createManifest(cid, files), { signal })
+    // Last, so that until here nothing but a new root has to be taken back.
+    if (name !== undefined) await store.names.set(name, cid, { metadata, signal })
+    return { cid, manifest, ...(name !== undefined && { name }), files: files.length, size }
+  } catch (error) {
+    if (!before.has(cid.toString())) await takeBack(store, cid, error)
+    throw error
+  }
+}
+
+/** A name that no reference could reach would be lost. */
+function assertModelName(name: string): void {
+  if (parseReference(name).kind === 'name') return
+  throw new InvalidInputError(`name ${JSON.stringify(name)} reads as a CID or a path`, { input: name })
+}
+
+async function takeBack(store: ContentStore, cid: CID, error: unknown): Promise<void> {
+  try {
+    await store.remove(cid)
+  } catch (cause) {
+    throw new BackendError(`${cid} was added without its manifest, and could not be removed again`, {
+      cause: new AggregateError([error, cause]),
+      retryable: false,
+    })
+  }
+}
+
+async function rootKeys(store: ContentStore, signal: AbortSignal | undefined): Promise<Set<string>> {
+  const keys = new Set<string>()
+  for await (const { cid } of store.roots({ signal })) keys.add(cid.toString())
+  return keys
+}

@@ -1,0 +1,99 @@
+import { InvalidInputError } from '@x/cid'
+import type { AbortOptions, DirectorySource, FileSource } from '@x/storage-core'
+
+import { createOnnxChecker } from './onnx-structure.ts'
+import { createSha256Anywhere, type CreateSha256 } from './sha256.ts'
+import { readSourceTree, type SourceTree } from './source-tree.ts'
+
+export interface CheckedSource extends SourceTree {
+  /** SHA-256 of each file that was read to its end. */
+  digests: ReadonlyMap<string, Uint8Array>
+}
+
+export interface CheckedSourceOptions extends AbortOptions {
+  /** What messages call the directory. */
+  label: string
+  createSha256?: CreateSha256 | undefined
+}
+
+const CONFIG = 'config.json'
+/** Configurations are a few kilobytes. */
+const MAX_CONFIG_BYTES = 16 * 2 ** 20
+
+/**
+ * A model's directory whose files check themselves and are hashed while something else reads them: one pass over the
+ * bytes. A file that does not pass fails its reader at its end, so that a store adds none of it.
+ *
+ * @throws {InvalidInputError} The directory is empty, has no config.json, or holds what `readSourceTree` refuses. Later,
+ *   when read: config.json is no JSON object, or an ONNX file is cut short.
+ */
+export async function checkSource(
+  source: DirectorySource,
+  { label, createSha256 = createSha256Anywhere, signal }: CheckedSourceOptions,
+): Promise<CheckedSource> {
+  const digests = new Map<string, Uint8Array>()
+  const wrap = (path: string, file: FileSource): FileSource => ({
+    ...file,
+    open: (options) => watched(path, file.open(options)),
+  })
+
+  async function* watched(path: string, pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    const sha256 = createSha256()
+    const check = checkOf(label, path)
+    for await (const piece of pieces) {
+      sha256.update(piece)
+      check?.push(piece)
+      yield piece
+    }
+    check?.end()
+    digests.set(path, sha256.digest())
+  }
+
+  const tree = await readSourceTree(source, { signal, wrap })
+  const refuse = (why: string): never => {
+    throw new InvalidInputError(`${label} is no model: ${why}`, { input: label })
+  }
+  if (tree.files.size === 0) refuse('the directory is empty')
+  if (!tree.files.has(CONFIG)) refuse(`it has no ${CONFIG}`)
+  return { ...tree, digests }
+}
+
+interface Check {
+  push(piece: Uint8Array): void
+  end(): void
+}
+
+function checkOf(label: string, path: string): Check | undefined {
+  if (path === CONFIG) return createConfigCheck(`${label}: ${path}`)
+  return path.endsWith('.onnx') ? createOnnxChecker(`${label}: ${path}`) : undefined
+}
+
+function createConfigCheck(file: string): Check {
+  const decoder = new TextDecoder('utf-8', { fatal: true })
+  let text = ''
+  let size = 0
+  const guarded = (work: () => void): void => {
+    try {
+      work()
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause)
+      throw new InvalidInputError(`${file} is not a JSON object: ${why}`, { input: file, cause })
+    }
+  }
+  return {
+    push(piece) {
+      size += piece.length
+      guarded(() => {
+        if (size > MAX_CONFIG_BYTES) throw new RangeError(`it is over ${MAX_CONFIG_BYTES} bytes long`)
+        text += decoder.decode(piece, { stream: true })
+      })
+    },
+    end() {
+      guarded(() => {
+        const value: unknown = JSON.parse(text + decoder.decode())
+        if (typeof value !== 'object' || value === null || Array.isArray(value))
+          throw new TypeError('it is another value')
+      })
+    },
+  }
+}
