@@ -88,7 +88,8 @@ function finite(value: number): number {
   if (!Number.isFinite(value)) {
     throw new InvalidInputError(`${value} has no canonical encoding outside a tensor`, { input: String(value) })
   }
-  return value === 0 ? 0 : value
+  // The codec writes -0 as 0.
+  return value
 }
 
 const isCid = (value: object | undefined | bigint | symbol): value is CID =>

@@ -1,0 +1,89 @@
+import { describe, expect, it } from 'vitest'
+
+import { assertTask, parseOption, TASKS, toParams, type TaskName } from '../src/index.ts'
+
+const NAMES: TaskName[] = [
+  'feature-extraction',
+  'text-classification',
+  'text-generation',
+  'image-classification',
+  'automatic-speech-recognition',
+  'zero-shot-image-classification',
+]
+
+it('knows six tasks, each under its own name', () => {
+  expect(Object.keys(TASKS)).toEqual(NAMES)
+  for (const name of NAMES) expect(TASKS[name].name).toBe(name)
+})
+
+it.each(['summarize', '', 'toString', '__proto__', 'Text-Generation'])(
+  'refuses the task %j and lists them all',
+  (name) => {
+    const check = (): void => assertTask(name)
+    expect(check).toThrowError(NAMES.join(', '))
+    expect(check).toThrowError(expect.objectContaining({ code: 'INVALID_INPUT', input: name }))
+  },
+)
+
+describe('toParams', () => {
+  it('fills in defaults, the repository before the task, the caller before both', () => {
+    expect(toParams('feature-extraction', {})).toEqual({ pooling: 'mean', normalize: false })
+    expect(toParams('feature-extraction', {}, { normalize: true })).toEqual({ pooling: 'mean', normalize: true })
+    const given = { normalize: false, pooling: undefined }
+    expect(toParams('feature-extraction', given, { normalize: true, pooling: 'cls' })).toEqual({
+      pooling: 'cls',
+      normalize: false,
+    })
+  })
+
+  it('leaves out what has no default', () => {
+    expect(toParams('automatic-speech-recognition', {})).toEqual({ return_timestamps: false, chunk_length_s: 0 })
+  })
+
+  it.each<[TaskName, Record<string, string | number | boolean | string[]>, string]>([
+    ['text-classification', { topk: 1 }, 'no option "topk"; there is top_k'],
+    ['text-classification', { constructor: 1 }, 'no option "constructor"'],
+    ['text-classification', { top_k: 0 }, 'a whole number from 1, not 0'],
+    ['text-classification', { top_k: 1.5 }, 'a whole number from 1, not 1.5'],
+    ['text-classification', { top_k: '2' }, 'a whole number from 1, not "2"'],
+    ['text-generation', { repetition_penalty: -1 }, 'a number from 0'],
+    ['text-generation', { repetition_penalty: Number.NaN }, 'a number from 0'],
+    ['text-generation', { do_sample: true }, 'no option "do_sample"'],
+    ['feature-extraction', { normalize: 'yes' }, 'true or false, not "yes"'],
+    ['feature-extraction', { pooling: 'max' }, 'one of mean, cls'],
+    ['zero-shot-image-classification', {}, 'option candidate_labels is required'],
+    ['zero-shot-image-classification', { candidate_labels: [] }, 'a list of different texts'],
+    ['zero-shot-image-classification', { candidate_labels: ['a', 'a'] }, 'a list of different texts'],
+    ['zero-shot-image-classification', { candidate_labels: ['a', ''] }, 'a list of different texts'],
+    ['zero-shot-image-classification', { candidate_labels: 'a' }, 'a list of different texts'],
+    ['automatic-speech-recognition', { language: '\ud800' }, 'a text'],
+  ])('%s refuses %j: %s', (task, options, message) => {
+    const check = (): unknown => toParams(task, options)
+    expect(check).toThrowError(message)
+    expect(check).toThrowError(expect.objectContaining({ code: 'INVALID_INPUT' }))
+  })
+})
+
+describe('parseOption reads what a command line gives', () => {
+  it.each<[TaskName, string, string, unknown]>([
+    ['text-classification', 'top_k', '3', 3],
+    ['feature-extraction', 'normalize', 'true', true],
+    ['feature-extraction', 'normalize', 'false', false],
+    ['feature-extraction', 'pooling', 'none', 'none'],
+    ['text-generation', 'repetition_penalty', '1.5', 1.5],
+    ['zero-shot-image-classification', 'candidate_labels', 'red, dark blue,green', ['red', 'dark blue', 'green']],
+  ])('%s %s=%s', (task, key, text, value) => {
+    expect(parseOption(task, key, text)).toEqual(value)
+  })
+
+  it.each<[TaskName, string, string]>([
+    ['text-classification', 'top_k', ''],
+    ['text-classification', 'top_k', 'two'],
+    ['text-classification', 'top_k', '-1'],
+    ['feature-extraction', 'normalize', 'yes'],
+    ['feature-extraction', 'normalise', 'true'],
+    ['zero-shot-image-classification', 'candidate_labels', 'a,,b'],
+  ])('%s refuses %s=%j', (task, key, text) => {
+    expect(() => parseOption(task, key, text)).toThrowError(expect.objectContaining({ code: 'INVALID_INPUT' }))
+  })
+})

@@ -1,0 +1,90 @@
+import { cidOf, encodeDagCbor, RAW, type CID } from '@x/cid'
+import { describe, expect, it } from 'vitest'
+
+import { decodeReceipt, encodeReceipt, receiptToJson, type ResultReceipt } from '../src/index.ts'
+
+const cid = (byte: number): Promise<CID> => cidOf(RAW, Uint8Array.of(byte))
+
+async function receipt(): Promise<ResultReceipt> {
+  return {
+    schema: 1,
+    task: 'text-classification',
+    model: await cid(1),
+    manifest: await cid(2),
+    files: [{ path: 'onnx/model.onnx', cid: await cid(3) }],
+    input: await cid(4),
+    params: await cid(5),
+    output: await cid(6),
+    runtime: { name: 'onnxruntime-node', version: '1.30.0' },
+    library: { name: '@huggingface/transformers', version: '4.3.1' },
+    executionProvider: 'cpu',
+    dtype: { model: 'fp32' },
+  }
+}
+
+it('is read back as it was', async () => {
+  const given = await receipt()
+  expect(decodeReceipt((await encodeReceipt(given)).bytes)).toEqual(given)
+})
+
+it('has one CID for one content, whatever else the object carries', async () => {
+  const given = await receipt()
+  const withTime = { ...given, createdAt: '2026-11-21T00:00:00Z' }
+  const { cid: known } = await encodeReceipt(given)
+  expect((await encodeReceipt(withTime)).cid).toEqual(known)
+  // Recorded: an encoding that changes makes every receipt that was ever given another one.
+  expect(known.toString()).toBe('bafyreia7dl6ni2xxlxpe3kaqnh7njwnufhsjqwtvxnpzaxuigmqwglxwga')
+})
+
+it('changes its CID with every field', async () => {
+  const given = await receipt()
+  const other = await cid(9)
+  const changed: ResultReceipt[] = [
+    { ...given, task: 'text-generation' },
+    { ...given, model: other },
+    { ...given, manifest: other },
+    { ...given, files: [] },
+    { ...given, input: other },
+    { ...given, params: other },
+    { ...given, output: other },
+    { ...given, runtime: { ...given.runtime, version: '1.30.1' } },
+    { ...given, library: { ...given.library, version: '4.3.2' } },
+    { ...given, executionProvider: 'cuda' },
+    { ...given, dtype: { model: 'q8' } },
+    given,
+  ]
+  const cids = await Promise.all(changed.map(async (one) => (await encodeReceipt(one)).cid.toString()))
+  expect(new Set(cids).size).toBe(changed.length)
+})
+
+it('is shown as JSON with CIDs as text', async () => {
+  const given = await receipt()
+  const own = (await encodeReceipt(given)).cid
+  const json = receiptToJson(given, own)
+  expect(JSON.parse(JSON.stringify(json))).toEqual(json)
+  expect(json).toMatchObject({
+    cid: own.toString(),
+    model: given.model.toString(),
+    files: [{ path: 'onnx/model.onnx', cid: given.files[0]?.cid.toString() }],
+    dtype: { model: 'fp32' },
+  })
+})
+
+describe('what is no receipt is refused', () => {
+  it.each<[string, object]>([
+    ['schema', { schema: 2 }],
+    ['unknown task', { task: 'guess' }],
+    ['model is no CID', { model: 'bafy' }],
+    ['files is no list', { files: {} }],
+    ['cid is no CID', { files: [{ path: 'a', cid: 1 }] }],
+    ['runtime version is no text', { runtime: { name: 'a' } }],
+    ['dtype model is no text', { dtype: { model: 1 } }],
+  ])('%s', async (message, change) => {
+    const { bytes } = await encodeDagCbor({ ...(await receipt()), ...change })
+    expect(() => decodeReceipt(bytes)).toThrowError(message)
+  })
+
+  it('other bytes', () => {
+    expect(() => decodeReceipt(Uint8Array.of(0xff))).toThrowError(expect.objectContaining({ code: 'INVALID_INPUT' }))
+  })
+})
