@@ -1,0 +1,52 @@
+import type { Software } from '@x/infer-core'
+import { createTransformersBinding, type TransformersBinding } from '@x/model-loader'
+import { BackendError, GatedError } from '@x/storage-core'
+
+export type Transformers = typeof import('@huggingface/transformers')
+
+/** @throws {GatedError} The optional package is not installed. */
+export async function importTransformers(): Promise<Transformers> {
+  try {
+    return await import('@huggingface/transformers')
+  } catch (cause) {
+    throw new GatedError('@huggingface/transformers cannot be loaded; inference needs it installed', {
+      feature: 'inference',
+      cause,
+    })
+  }
+}
+
+/**
+ * One binding for each copy of transformers.js: its `env` is one object for the whole process, and two bindings that come
+ * and go on it could not both put back what was there.
+ */
+const bindings = new WeakMap<object, TransformersBinding>()
+
+export function bindingOf({ env }: Transformers): TransformersBinding {
+  const known = bindings.get(env)
+  if (known) return known
+  const binding = createTransformersBinding()
+  bindings.set(env, binding)
+  return binding
+}
+
+export interface Versions {
+  runtime: Software
+  library: Software
+}
+
+/**
+ * What is installed, as it says of itself.
+ *
+ * @throws {BackendError} transformers.js runs on something else than onnxruntime-node.
+ */
+export function versionsOf({ env }: Transformers): Versions {
+  const version = env.backends.onnx.versions?.node
+  if (version === undefined) {
+    throw new BackendError('transformers.js does not say which onnxruntime-node it runs on', { retryable: false })
+  }
+  return {
+    runtime: { name: 'onnxruntime-node', version },
+    library: { name: '@huggingface/transformers', version: env.version },
+  }
+}

@@ -1,0 +1,59 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { pathSource } from '@x/backend-fs'
+import { writeFixtureModel, type FixtureName } from '@x/fixtures'
+import { runTask } from '@x/infer-node'
+import { openModelDirectory, type OpenedModel } from '@x/model-loader'
+import { describe, expect, it, onTestFinished } from 'vitest'
+
+async function openFixture(name: FixtureName, change?: (directory: string) => Promise<void>): Promise<OpenedModel> {
+  const directory = await mkdtemp(join(tmpdir(), 'mistaken-'))
+  onTestFinished(() => rm(directory, { recursive: true, force: true }))
+  await writeFixtureModel(name, directory)
+  await change?.(directory)
+  const source = await pathSource(directory)
+  if (source.type !== 'directory') throw new Error('a fixture is a directory')
+  return openModelDirectory(source, directory)
+}
+
+describe('a mistake is named', () => {
+  it.each([
+    ['text-classification', 'tiny-bert', 'logits'],
+    ['feature-extraction', 'tiny-gpt', 'last_hidden_state'],
+  ] as const)('%s with %s, a model for another task', async (task, name, lacks) => {
+    const model = await openFixture(name)
+    await expect(runTask(task, model, ['hello'])).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+      message: expect.stringMatching(new RegExp(`${model.cid.toString()}.*${lacks}`)),
+    })
+  })
+
+  it('a tokenizer that is no JSON, not the graph', async () => {
+    const model = await openFixture('tiny-bert', (directory) => writeFile(join(directory, 'tokenizer.json'), '{'))
+    await expect(runTask('feature-extraction', model, ['hello'])).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+      message: expect.stringContaining('tokenizer.json'),
+    })
+  })
+
+  it('a prompt that is empty', async () => {
+    await expect(runTask('text-generation', await openFixture('tiny-gpt'), [''])).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+      message: expect.stringContaining('empty'),
+    })
+  })
+
+  it('an image that is none, by its path', async () => {
+    const model = await openFixture('tiny-vit')
+    const path = join(tmpdir(), `no-image-${process.pid}.png`)
+    onTestFinished(() => rm(path, { force: true }))
+    await writeFile(path, 'no image')
+    await expect(runTask('image-classification', model, [path])).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+      input: path,
+      message: expect.stringContaining(path),
+    })
+  })
+})
