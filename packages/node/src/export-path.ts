@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { lstat, mkdir, open, rename, rm, symlink } from 'node:fs/promises'
 import path from 'node:path'
 
+import type { CID } from '@x/cid'
 import {
   BackendError,
   InvalidInputError,
@@ -9,7 +10,6 @@ import {
   NoSpaceError,
   NotFoundError,
   type AbortOptions,
-  type CID,
   type ContentStat,
   type ContentStore,
 } from '@x/storage-core'
@@ -39,7 +39,8 @@ export async function exportPath(
   const destination = path.resolve(target)
   const stat = await store.stat(root, { path: inner, signal })
   await assertFree(destination)
-  const partial = path.join(path.dirname(destination), `.${path.basename(destination)}.${process.pid}-${randomUUID()}`)
+  // Short, so that whatever name the target may have, this one may be had as well.
+  const partial = path.join(path.dirname(destination), `.${randomUUID()}.partial`)
   let written = 0
   const links: { at: string; to: string }[] = []
 
@@ -73,7 +74,8 @@ export async function exportPath(
     await assertFree(destination)
     await rename(partial, destination)
   } catch (error) {
-    await rm(partial, { recursive: true, force: true })
+    // What stopped the work is the answer, even where cleaning up fails as well.
+    await rm(partial, { recursive: true, force: true }).catch(() => undefined)
     signal?.throwIfAborted()
     throw toStorageError(error, destination)
   }
@@ -100,7 +102,10 @@ function toStorageError(error: unknown, destination: string): unknown {
   const why = error instanceof Error ? error.message : String(error)
   switch (codeOf(error)) {
     case 'ENOENT':
-      return new NotFoundError(path.dirname(destination), { cause, message: `no such directory: ${path.dirname(destination)}` })
+      return new NotFoundError(path.dirname(destination), {
+        cause,
+        message: `no such directory: ${path.dirname(destination)}`,
+      })
     case 'ENOSPC':
     case 'EDQUOT':
       return new NoSpaceError(`no space to write ${destination}`, { cause })

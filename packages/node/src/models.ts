@@ -35,7 +35,7 @@ export async function addModel(
   directory: string,
   options: Omit<AddModelOptions, 'createSha256'> = {},
 ): Promise<AddedModel> {
-  return addModelSource(store, await modelSource(directory, options), { createSha256, ...options })
+  return addModelSource(store, await modelSource(directory), { createSha256, label: directory, ...options })
 }
 
 export interface OpenModelOptions extends AbortOptions {
@@ -57,7 +57,7 @@ export async function openModel(
   const parsed = parseReference(reference)
   if (parsed.kind !== 'path') return openStoredModel(await store(), reference, { createSha256, signal: options.signal })
   const directory = toPath(parsed.path)
-  return openModelDirectory(await modelSource(directory, options), directory, { createSha256, ...options })
+  return openModelDirectory(await modelSource(directory), directory, { createSha256, ...options })
 }
 
 function toPath(text: string): string {
@@ -66,8 +66,8 @@ function toPath(text: string): string {
   return path.resolve(text)
 }
 
-async function modelSource(directory: string, { signal }: AbortOptions): Promise<DirectorySource> {
-  const source = await pathSource(directory, { symlinks: 'follow', signal })
+async function modelSource(directory: string): Promise<DirectorySource> {
+  const source = await pathSource(directory, { symlinks: 'follow' })
   if (source.type === 'directory') return source
   throw new InvalidInputError(`${directory} is a ${source.type}; a model is a directory`, { input: directory })
 }
