@@ -5,7 +5,11 @@ import { UsageError } from './usage-error.ts'
 
 /** Taken by every command, before or after its name. */
 export const GLOBAL_OPTIONS: Readonly<Record<string, OptionSpec>> = {
-  store: { type: 'string', placeholder: 'DIR', help: "the store; default IPFS_ACCELERATE_CACHE_DIR, else the platform's data directory" },
+  store: {
+    type: 'string',
+    placeholder: 'DIR',
+    help: "the store; default IPFS_ACCELERATE_CACHE_DIR, else the platform's data directory",
+  },
   json: { type: 'boolean', help: 'one JSON object a line on stdout, nothing else there; errors as JSON on stderr' },
   help: { type: 'boolean', short: 'h', help: 'show this' },
   version: { type: 'boolean', help: 'show the version' },

@@ -19,7 +19,7 @@ export interface Context {
   printer: Printer
   signal: AbortSignal
   /** The store of this command line, opened on first use and closed at the end. */
-  storage(): Promise<Storage>
+  storage: () => Promise<Storage>
 }
 
 export interface Command {
@@ -29,6 +29,8 @@ export interface Command {
   operands: string
   summary: string
   options: Readonly<Record<string, OptionSpec>>
+  /** Only reads: a `--store` that is not there is a mistake, and no reason to make one. */
+  reads?: boolean
   /** @throws {UsageError} The operands or options are wrong. */
   run(context: Context, operands: readonly string[], values: Values): Promise<void>
 }

@@ -16,16 +16,21 @@ export function formatTable(rows: readonly (readonly string[])[]): string {
   const widths: number[] = []
   for (const row of rows) row.forEach((cell, column) => (widths[column] = Math.max(widths[column] ?? 0, cell.length)))
   return rows
-    .map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd())
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
     .join('\n')
 }
 
 /**
- * Text that came from data, for one line of a terminal: control characters, which could move the cursor or hide what is
- * there, are shown as escapes.
+ * Text that came from data, for one line of a terminal: characters that could move the cursor, hide what is there or turn
+ * its direction are shown as escapes.
  */
 export const printable = (text: string): string =>
-  text.replaceAll(/\p{Cc}/gu, (character) => JSON.stringify(character).slice(1, -1))
+  text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`)
 
 /** Numbers of a long vector that are shown to people. */
 const SHOWN_NUMBERS = 6
@@ -34,7 +39,8 @@ const SHOWN_NUMBERS = 6
 export function formatOutput(value: unknown): string {
   return JSON.stringify(value, (_key, item: unknown) => {
     if (typeof item === 'number') return Number(item.toPrecision(6))
-    if (!Array.isArray(item) || item.length <= SHOWN_NUMBERS || item.some((member) => typeof member !== 'number')) return item
+    if (!Array.isArray(item) || item.length <= SHOWN_NUMBERS || item.some((member) => typeof member !== 'number'))
+      return item
     return [...item.slice(0, SHOWN_NUMBERS), `... ${item.length} numbers`]
   })
 }

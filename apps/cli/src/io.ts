@@ -27,14 +27,14 @@ export function toOutput(stream: NodeJS.WriteStream): Output {
   // Each write hears of a failure by its callback; without a listener the same failure would also end the process.
   stream.on('error', () => undefined)
   return {
-    isTTY: stream.isTTY === true,
+    isTTY: stream.isTTY ?? false,
     columns: stream.columns ?? 80,
     write: (chunk) =>
       new Promise((resolve, reject) => {
         stream.write(chunk, (error) => {
           if (!error) resolve()
           else if ('code' in error && error.code === 'EPIPE') reject(new ClosedOutputError('the output was closed'))
-          else reject(error)
+          else reject(new Error(`cannot write output: ${error.message}`, { cause: error }))
         })
       }),
   }

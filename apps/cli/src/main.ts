@@ -10,11 +10,14 @@ export async function main(): Promise<void> {
       interrupt.abort(new Error(`stopped by ${signal}`))
     })
   }
-  process.exitCode = await runCli(process.argv.slice(2), {
+  const code = await runCli(process.argv.slice(2), {
     stdin: process.stdin,
     stdout: toOutput(process.stdout),
     stderr: toOutput(process.stderr),
     environment: process.env,
     signal: interrupt.signal,
   })
+  process.exitCode = code
+  // Nobody reads it any more; an open one would keep the process alive.
+  process.stdin.destroy()
 }

@@ -1,3 +1,4 @@
+import { printable } from './format.ts'
 import type { Io } from './io.ts'
 import { createProgressBar, type ProgressBar } from './progress-bar.ts'
 import type { ReportedError } from './report-error.ts'
@@ -24,7 +25,8 @@ export function createPrinter(io: Io, json: boolean): Printer {
     json,
     result: (object, text) => line(io.stdout, json ? JSON.stringify(object) : text),
     message: (text) => line(io.stderr, text),
-    error: (error) => line(io.stderr, json ? JSON.stringify({ error }) : `ipfs-accelerate: ${error.message}`),
+    error: (error) =>
+      line(io.stderr, json ? JSON.stringify({ error }) : `ipfs-accelerate: ${printable(error.message)}`),
     bytes: (chunk) => {
       if (io.stdout.isTTY) bar?.clear()
       return io.stdout.write(chunk)

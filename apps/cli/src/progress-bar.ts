@@ -1,5 +1,5 @@
+import { formatBytes, printable } from './format.ts'
 import type { Output } from './io.ts'
-import { formatBytes } from './format.ts'
 
 export interface ProgressBar {
   /** Bytes done so far, all together. */
@@ -35,7 +35,7 @@ export function createProgressBar(
       const now = performance.now()
       if (now < next) return
       next = now + REDRAW_MS
-      draw(describe(loaded, options.total, (now - started) / 1000, label).slice(0, output.columns - 1))
+      draw(describe(loaded, options.total, (now - started) / 1000, printable(label)).slice(0, output.columns - 1))
     },
     clear: () => {
       if (drawn) draw('')

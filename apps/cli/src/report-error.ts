@@ -1,3 +1,5 @@
+import { CID } from '@x/cid'
+
 import { ClosedOutputError } from './io.ts'
 
 /** What `--json` prints on stderr, and what the exit code follows from. */
@@ -36,7 +38,7 @@ export function reportError(error: unknown, signal: AbortSignal): ReportedError 
   for (const fact of FACTS) {
     const value: unknown = Reflect.get(error, fact)
     if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') report[fact] = value
-    else if (typeof value === 'object' && value !== null && 'multihash' in value) report[fact] = `${value}`
+    else if (value instanceof CID) report[fact] = value.toString()
   }
   return report
 }

@@ -1,4 +1,7 @@
+import { existsSync } from 'node:fs'
+
 import { openStorage, type Storage } from '@x/node'
+import { NotFoundError } from '@x/storage-core'
 
 import { parseArguments } from './arguments.ts'
 import { textOption, type Command, type Values } from './command.ts'
@@ -15,6 +18,7 @@ import { helpFor } from './help.ts'
 import type { Io } from './io.ts'
 import { createPrinter } from './printer.ts'
 import { exitCodeOf, reportError } from './report-error.ts'
+import { UsageError } from './usage-error.ts'
 import { VERSION } from './version.ts'
 
 const COMMANDS: readonly Command[] = [add, cat, get, ls, verify, modelAdd, modelLs, modelShow, run, status, demo]
@@ -33,14 +37,17 @@ export async function runCli(argv: readonly string[], io: Io): Promise<number> {
   try {
     const { command, operands, values } = parseArguments(argv, COMMANDS)
     if (values['version']) await printer.result({ version: VERSION }, VERSION)
-    else if (values['help'] || command === undefined) await io.stdout.write(`${helpFor(command, COMMANDS)}\n`)
-    else {
-      const open = (): Promise<Storage> => (storage ??= openFor(values, io))
+    else if (values['help'] || command === undefined) {
+      const help = helpFor(command, COMMANDS)
+      await printer.result({ help }, help)
+    } else {
+      const open = (): Promise<Storage> => (storage ??= openFor(command, values, io))
       await command.run({ io, printer, signal: io.signal, storage: open }, operands, values)
       await closeStorage(storage)
     }
     return 0
   } catch (error) {
+    // The first error is the answer, also where closing fails after it.
     await closeStorage(storage).catch(() => undefined)
     const report = reportError(error instanceof AlreadyReportedError ? error.cause : error, io.signal)
     if (!(error instanceof AlreadyReportedError) && report.code !== 'CLOSED') await printer.error(report)
@@ -48,8 +55,15 @@ export async function runCli(argv: readonly string[], io: Io): Promise<number> {
   }
 }
 
-const openFor = (values: Values, { environment }: Io): Promise<Storage> =>
-  openStorage({ directory: textOption(values, 'store'), environment })
+async function openFor({ reads }: Command, values: Values, { environment }: Io): Promise<Storage> {
+  const directory = textOption(values, 'store')
+  // As an unset variable of a shell gives it; it would mean the current directory.
+  if (directory === '') throw new UsageError('--store is empty')
+  if (reads && directory !== undefined && !existsSync(directory)) {
+    throw new NotFoundError(directory, { message: `there is no store at ${directory}` })
+  }
+  return openStorage({ directory, environment })
+}
 
 async function closeStorage(storage: Promise<Storage> | undefined): Promise<void> {
   await (await storage)?.close()

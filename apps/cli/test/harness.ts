@@ -1,9 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { onTestFinished } from 'vitest'
 
 import { runCli, type Output } from '@x/cli'
+import { onTestFinished } from 'vitest'
 
 export interface Outcome {
   code: number
@@ -48,8 +48,13 @@ export async function cli(argv: readonly string[], options: CliOptions = {}): Pr
   })
   const text = stdout.bytes().toString()
   const isJson = argv.includes('--json')
-  const parse = (line: string): Record<string, unknown> => JSON.parse(line)
-  const errors = isJson ? stderr.bytes().toString().split('\n').filter((line) => line.startsWith('{"error"')) : []
+  const errors = isJson
+    ? stderr
+        .bytes()
+        .toString()
+        .split('\n')
+        .filter((line) => line.startsWith('{"error"'))
+    : []
   const last = errors.at(-1)
   const error = last === undefined ? undefined : toRecord(parse(last)['error'])
   return {
@@ -60,6 +65,8 @@ export async function cli(argv: readonly string[], options: CliOptions = {}): Pr
     error,
   }
 }
+
+const parse = (line: string): Record<string, unknown> => JSON.parse(line)
 
 function toRecord(value: unknown): Record<string, unknown> {
   if (typeof value === 'object' && value !== null) return { ...value }

@@ -1,8 +1,8 @@
-import { chmod, cp, mkdir, open, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises'
+import { chmod, cp, mkdir, open, readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { describe, expect, it } from 'vitest'
 
-import { fixtureMedia, writeFixtureModel } from '@x/fixtures'
+import { fixtureMedia, writeFixtureModel, type FixtureName } from '@x/fixtures'
+import { describe, expect, it } from 'vitest'
 
 import { cli, temporaryDirectory } from './harness.ts'
 
@@ -11,7 +11,7 @@ async function setup(): Promise<{ store: string; folder: string }> {
   return { store: path.join(folder, 'store'), folder }
 }
 
-async function addFixture(name: string, place: { store: string; folder: string }): Promise<string> {
+async function addFixture(name: FixtureName, place: { store: string; folder: string }): Promise<string> {
   const directory = path.join(place.folder, name)
   await writeFixtureModel(name, directory)
   const { lines } = await cli(['model', 'add', directory, '--name', `fix/${name}`, '--json', '--store', place.store])
@@ -109,7 +109,16 @@ describe('run', () => {
     const place = await setup()
     const cid = await addFixture('tiny-sentiment', place)
     const directory = path.join(place.folder, 'tiny-sentiment')
-    const { code, lines } = await cli(['run', 'text-classification', '--model', directory, 'good', '--json', '--store', place.store])
+    const { code, lines } = await cli([
+      'run',
+      'text-classification',
+      '--model',
+      directory,
+      'good',
+      '--json',
+      '--store',
+      place.store,
+    ])
     expect(code).toBe(0)
     expect(lines[0]?.['receipt']).toMatchObject({ model: cid })
   })
@@ -124,11 +133,26 @@ describe('run', () => {
     await addFixture('tiny-clip', place)
     const json = ['--json', '--store', place.store]
     const image = await cli(['run', 'image-classification', '--model', 'fix/tiny-vit', green, ...json])
-    expect(image.lines[0]?.['output']).toMatchObject([{ label: 'green' }, ...Array(2).fill({})])
-    const speech = await cli(['run', 'automatic-speech-recognition', '--model', 'fix/tiny-ctc', path.join(place.folder, 'abca.wav'), ...json])
+    expect(image.lines[0]?.['output']).toMatchObject([{ label: 'green' }, {}, {}])
+    const speech = await cli([
+      'run',
+      'automatic-speech-recognition',
+      '--model',
+      'fix/tiny-ctc',
+      path.join(place.folder, 'abca.wav'),
+      ...json,
+    ])
     expect(speech.lines[0]?.['output']).toMatchObject({ text: 'abca' })
     const labels = ['--option', 'candidate_labels=red,green,blue']
-    const zero = await cli(['run', 'zero-shot-image-classification', '--model', 'fix/tiny-clip', green, ...labels, ...json])
+    const zero = await cli([
+      'run',
+      'zero-shot-image-classification',
+      '--model',
+      'fix/tiny-clip',
+      green,
+      ...labels,
+      ...json,
+    ])
     expect(zero.lines[0]?.['output']).toMatchObject([{ label: 'green' }, {}, {}])
     const missing = await cli(['run', 'zero-shot-image-classification', '--model', 'fix/tiny-clip', green, ...json])
     expect(missing).toMatchObject({ code: 2, error: { message: expect.stringContaining('candidate_labels') } })
@@ -144,27 +168,52 @@ describe('run', () => {
     const wanted = await readFile(path.join(view, 'onnx', 'model.onnx'))
     await flipWhereStored(place.store, wanted)
     for (let attempt = 0; attempt < 2; attempt++) {
-      const outcome = await cli(['run', 'feature-extraction', '--model', cid, 'hello', '--json', '--store', place.store])
+      const outcome = await cli([
+        'run',
+        'feature-extraction',
+        '--model',
+        cid,
+        'hello',
+        '--json',
+        '--store',
+        place.store,
+      ])
       expect(outcome).toMatchObject({ code: 4, stdout: '', error: { code: 'INTEGRITY' } })
       expect(String(outcome.error?.['file'])).toContain('onnx/model.onnx')
     }
     // Adding it again heals the store.
     await cli(['model', 'add', path.join(place.folder, 'tiny-bert'), '--store', place.store])
-    expect(await cli(['run', 'feature-extraction', '--model', cid, 'hello', '--store', place.store])).toMatchObject({ code: 0 })
+    expect(await cli(['run', 'feature-extraction', '--model', cid, 'hello', '--store', place.store])).toMatchObject({
+      code: 0,
+    })
+  })
+
+  it('exits 3 and names the file when one is gone from the store', async () => {
+    const place = await setup()
+    const cid = await addFixture('tiny-bert', place)
+    const wanted = await readFile(path.join(place.folder, 'tiny-bert', 'tokenizer.json'))
+    await rm(await findStored(place.store, wanted))
+    const outcome = await cli(['run', 'feature-extraction', '--model', cid, 'hello', '--json', '--store', place.store])
+    expect(outcome).toMatchObject({ code: 3, stdout: '', error: { code: 'NOT_FOUND' } })
+    expect(String(outcome.error?.['message'])).toContain('tokenizer.json')
   })
 })
 
-async function flipWhereStored(store: string, wanted: Buffer): Promise<void> {
-  const { readdir } = await import('node:fs/promises')
+/** Where the store keeps a file whole. */
+async function findStored(store: string, wanted: Buffer): Promise<string> {
   for (const entry of await readdir(store, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile()) continue
     const file = path.join(entry.parentPath, entry.name)
     if (!(await readFile(file)).equals(wanted)) continue
-    await chmod(file, 0o600)
-    const handle = await open(file, 'r+')
-    await handle.write(Buffer.from([(wanted[1000] ?? 0) ^ 1]), 0, 1, 1000)
-    await handle.close()
-    return
+    return file
   }
   throw new Error('the store keeps the file nowhere whole')
+}
+
+async function flipWhereStored(store: string, wanted: Buffer): Promise<void> {
+  const file = await findStored(store, wanted)
+  await chmod(file, 0o600)
+  const handle = await open(file, 'r+')
+  await handle.write(Buffer.from([(wanted[1000] ?? 0) ^ 1]), 0, 1, 1000)
+  await handle.close()
 }

@@ -4,9 +4,9 @@ import { createWriteStream } from 'node:fs'
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { describe, expect, it } from 'vitest'
 
 import { writeFixtureModel } from '@x/fixtures'
+import { describe, expect, it } from 'vitest'
 
 import { cli, temporaryDirectory } from './harness.ts'
 
@@ -15,7 +15,7 @@ const node = [process.execPath, '--conditions=@x/source', '--disable-warning=Exp
 
 describe('the process', () => {
   it('leaves nothing visible when Ctrl-C stops an add, and exits 130', async (context) => {
-    if (process.platform === 'win32') return context.skip('signals cannot be sent to one process on Windows')
+    if (process.platform === 'win32') context.skip('signals cannot be sent to one process on Windows')
     const folder = await temporaryDirectory()
     const store = path.join(folder, 'store')
     const pipe = path.join(folder, 'tree')
@@ -34,12 +34,31 @@ describe('the process', () => {
     await new Promise<void>((resolve) => child.stdin.write(Buffer.alloc(3 * 1024 * 1024, 1), () => resolve()))
     child.kill('SIGINT')
     const [code] = await once(child, 'exit')
-    expect(code, stderr.join('')).toBe(130)
+    expect(code).toBe(130)
     expect(stderr.join('')).toContain('INTERRUPTED')
     expect(stdout.join('').trim().split('\n')).toHaveLength(1)
     const { lines } = await cli(['ls', '--json', '--store', store])
     expect(lines).toHaveLength(1)
     expect(await readdir(path.join(store, 'tmp'))).toEqual([])
+  })
+
+  it('stops a run that waits for the next line', async (context) => {
+    if (process.platform === 'win32') context.skip('signals cannot be sent to one process on Windows')
+    const folder = await temporaryDirectory()
+    const model = path.join(folder, 'model')
+    await writeFixtureModel('tiny-bert', model)
+    const [command = '', ...args] = node
+    const child = spawn(command, [...args, 'run', 'feature-extraction', '--model', model, '-', '--json'], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+      env: { ...process.env, IPFS_ACCELERATE_CACHE_DIR: path.join(folder, 'store') },
+    })
+    child.stdin.write('hello world\n')
+    const [line] = await once(child.stdout, 'data')
+    expect(String(line)).toContain('"input":"hello world"')
+    // The pipe stays open, as a terminal does.
+    child.kill('SIGINT')
+    const [code] = await once(child, 'exit')
+    expect(code).toBe(130)
   })
 
   it('ends without a word when the reader of its output goes away', async () => {
@@ -64,7 +83,7 @@ describe('the process', () => {
 
   it('runs a model by CID with the network cut', async (context) => {
     if (spawnSync('unshare', ['-n', 'true']).status !== 0) {
-      return context.skip('unshare -n (Linux, as root) is needed to cut the network')
+      context.skip('unshare -n (Linux, as root) is needed to cut the network')
     }
     const folder = await temporaryDirectory()
     const store = path.join(folder, 'store')

@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs'
 import { chmod, mkdir, open, readdir, readFile, readlink, symlink, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+
 import { describe, expect, it } from 'vitest'
 
 import { cli, temporaryDirectory } from './harness.ts'
@@ -118,20 +120,23 @@ describe('verify', () => {
   it('passes what is whole, and names the file that is not', async () => {
     const { store, folder } = await setup()
     const tree = path.join(folder, 'tree')
-    await mkdir(tree)
+    await mkdir(path.join(tree, 'sub'), { recursive: true })
     await writeFile(path.join(tree, 'good'), 'good')
-    await writeFile(path.join(tree, 'bad.bin'), Buffer.alloc(3_000_000, 5))
+    await writeFile(path.join(tree, 'sub', 'bad.bin'), Buffer.alloc(3_000_000, 5))
     const { lines } = await cli(['add', tree, '--json', '--store', store])
     const cid = String(lines[0]?.['cid'])
-    expect(await cli(['verify', cid, '--json', '--store', store])).toMatchObject({ code: 0, lines: [{ cid, ok: true }] })
+    expect(await cli(['verify', cid, '--json', '--store', store])).toMatchObject({
+      code: 0,
+      lines: [{ cid, ok: true }],
+    })
     expect(await cli(['verify', '--json', '--store', store])).toMatchObject({ code: 0, lines: [{ cid, ok: true }] })
 
     await flipInStore(store, 3_000_000)
     const damaged = await cli(['verify', cid, '--json', '--store', store])
-    expect(damaged).toMatchObject({ code: 4, lines: [], error: { code: 'INTEGRITY' } })
-    expect(String(damaged.error?.['file'])).toContain('bad.bin')
+    expect(damaged).toMatchObject({ code: 4, lines: [], error: { code: 'INTEGRITY', cid } })
+    expect(damaged.error?.['file']).toBe('sub/bad.bin')
     expect(await cli(['verify', '--json', '--store', store])).toMatchObject({ code: 4, error: { code: 'INTEGRITY' } })
-    const read = await cli(['cat', `${cid}/bad.bin`, '--store', store])
+    const read = await cli(['cat', `${cid}/sub/bad.bin`, '--store', store])
     expect(read.code).toBe(4)
     expect(read.stderr.split('\n')).toHaveLength(2)
   })
@@ -158,13 +163,20 @@ describe('status', () => {
     expect(code).toBe(0)
     expect(lines[0]).toMatchObject({ backends: [{ name: 'fs', available: true }], ci: { isCi: true } })
     expect(lines[0]?.['gates']).toContainEqual(
-      expect.objectContaining({ feature: 'kubo', position: 'off', source: 'ci', reason: expect.stringContaining('CI') }),
+      expect.objectContaining({
+        feature: 'kubo',
+        position: 'off',
+        source: 'ci',
+        reason: expect.stringContaining('CI'),
+      }),
     )
   })
 
   it('refuses a required backend that is not there, with exit 5', async () => {
     const { store } = await setup()
-    const { code, error } = await cli(['status', '--json', '--store', store], { environment: { IPFS_ACCELERATE_KUBO: 'require' } })
+    const { code, error } = await cli(['status', '--json', '--store', store], {
+      environment: { IPFS_ACCELERATE_KUBO: 'require' },
+    })
     expect(code).toBe(5)
     expect(error).toMatchObject({ code: 'GATED', feature: 'kubo' })
   })
@@ -182,7 +194,12 @@ describe('bad input', () => {
     ['bafy and hexadecimal', ['cat', `bafy${'0123456789abcdef'.repeat(3)}`], 2, 'bafy0123'],
     ['Qm and 44 letters', ['cat', `Qm${'Il0O'.repeat(11)}`], 2, 'QmIl0O'],
     ['a CID with a digest cut short', ['cat', HELLO.slice(0, -3)], 2, HELLO.slice(0, -3)],
-    ['a CID that is not held', ['cat', 'bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku'], 3, 'bafkreihdwd'],
+    [
+      'a CID that is not held',
+      ['cat', 'bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku'],
+      3,
+      'bafkreihdwd',
+    ],
     ['a negative offset', ['cat', HELLO, '--offset=-1'], 2, '-1'],
     ['a path that climbs', ['cat', `${EMPTY_DIRECTORY}/../x`], 2, '..'],
     ['an unknown task', ['run', 'divination', '--model', 'x', 'y'], 2, 'divination'],
@@ -190,21 +207,46 @@ describe('bad input', () => {
     ['a name that climbs', ['add', 'HELLO', '--name', '../x'], 2, '../x'],
     ['a name for two paths', ['add', 'HELLO', 'HELLO', '--name', 'x'], 2, '--name'],
     ['no output', ['get', HELLO], 2, '-o'],
+    ['a name that is kept for manifests', ['add', 'HELLO', '--name', '.manifests/x'], 2, '.manifests/x'],
+    ['a path with control characters, shown as escapes', ['add', 'no\u001B[31m\rpe'], 3, 'no'],
   ]
-  it.each(cases)('%s gives one line that names it, and leaves the store as it was', async (_name, argv, code, named) => {
-    const { store, hello } = await setup()
-    await cli(['add', hello, '--store', store])
-    const before = await snapshot(store)
-    const real = argv.map((argument) => (argument === 'HELLO' ? hello : argument))
-    const human = await cli([...real, '--store', store])
-    expect(human.code).toBe(code)
-    expect(human.stdout).toBe('')
-    expect(human.stderr.trimEnd().split('\n')).toHaveLength(1)
-    expect(human.stderr).toContain(named)
-    const json = await cli([...real, '--store', store, '--json'])
-    expect(json.code).toBe(code)
-    expect(json.error).toMatchObject({ code: expect.any(String), message: expect.stringContaining(named) })
-    expect(await snapshot(store)).toEqual(before)
+  it.each(cases)(
+    '%s gives one line that names it, and leaves the store as it was',
+    async (_name, argv, code, named) => {
+      const { store, hello } = await setup()
+      await cli(['add', hello, '--store', store])
+      const before = await snapshot(store)
+      const real = argv.map((argument) => (argument === 'HELLO' ? hello : argument))
+      const human = await cli([...real, '--store', store])
+      expect(human.code).toBe(code)
+      expect(human.stdout).toBe('')
+      expect(human.stderr.trimEnd().split('\n')).toHaveLength(1)
+      expect(human.stderr).toContain(named)
+      // Nothing that data brought along may steer a terminal.
+      expect(human.stderr.trimEnd()).not.toMatch(/\p{Cc}/u)
+      const json = await cli([...real, '--store', store, '--json'])
+      expect(json.code).toBe(code)
+      expect(json.error).toMatchObject({ code: expect.any(String), message: expect.stringContaining(named) })
+      expect(await snapshot(store)).toEqual(before)
+    },
+  )
+
+  it('answers --help and --version with JSON when asked for it, and refuses an empty --store', async () => {
+    expect((await cli(['--help', '--json'])).lines).toMatchObject([{ help: expect.stringContaining('usage') }])
+    expect((await cli(['add', '--help', '--json'])).lines).toMatchObject([
+      { help: expect.stringContaining('--profile') },
+    ])
+    expect((await cli(['--version', '--json'])).lines).toMatchObject([{ version: expect.any(String) }])
+    expect(await cli(['ls', '--store', '', '--json'])).toMatchObject({ code: 2, error: { code: 'USAGE' } })
+  })
+
+  it('makes no store where one is only asked', async () => {
+    const { folder } = await setup()
+    const store = path.join(folder, 'mistyped')
+    for (const argv of [['ls'], ['verify'], ['cat', HELLO], ['model', 'ls'], ['model', 'show', 'a/b']]) {
+      expect(await cli([...argv, '--store', store, '--json'])).toMatchObject({ code: 3, error: { code: 'NOT_FOUND' } })
+    }
+    expect(existsSync(store)).toBe(false)
   })
 
   it('does not overwrite what get is pointed at', async () => {

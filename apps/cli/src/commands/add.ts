@@ -1,4 +1,5 @@
 import { profileOf } from '@x/cid'
+import { isHiddenName } from '@x/model-loader'
 import { pathSource } from '@x/node'
 import { buildSource, toSourceNode, type AddProgress, type SourceNode } from '@x/storage-core'
 
@@ -21,10 +22,15 @@ export const add: Command = {
     if (paths.length === 0) throw new UsageError('add: a path is wanted')
     if (name !== undefined && paths.length > 1) throw new UsageError('add: --name takes one path')
     if (name !== undefined && values['only-hash']) throw new UsageError('add: --only-hash stores nothing to name')
+    if (name !== undefined && isHiddenName(name)) throw new UsageError(`add: the name ${name} is kept for manifests`)
     const profile = profileOf(textOption(values, 'profile')).name
     for (const path of paths) {
       const source = await sourceOf(context, path)
-      const options = { profile, signal: context.signal, onProgress: showProgress(context, path, source) }
+      const options = {
+        profile,
+        signal: context.signal,
+        onProgress: showProgress(context, path, source.type === 'file' ? source.size : undefined),
+      }
       const added = values['only-hash']
         ? await buildSource(source, options)
         : await (await context.storage()).add(source, { ...options, name, pin: !values['no-pin'] })
@@ -37,13 +43,13 @@ export const add: Command = {
   },
 }
 
-async function sourceOf({ io, signal }: Context, path: string): Promise<SourceNode> {
-  return path === '-' ? toSourceNode(io.stdin) : pathSource(path, { signal })
+async function sourceOf({ io }: Context, path: string): Promise<SourceNode> {
+  return path === '-' ? toSourceNode(io.stdin) : pathSource(path)
 }
 
-/** A bar for what is being added; the total is known for a single file. */
-export function showProgress({ printer }: Context, label: string, source: SourceNode): (event: AddProgress) => void {
-  const bar = printer.progress(label, source.type === 'file' ? source.size : undefined)
+/** A bar for what is being added. The total is known for a single file. Bytes. */
+export function showProgress({ printer }: Context, label: string, total?: number): (event: AddProgress) => void {
+  const bar = printer.progress(label, total)
   return (event) => {
     if (event.type === 'bytes-added') bar.update(event.loaded, event.path || label)
   }

@@ -3,6 +3,7 @@ import { onlyOperand, parseByteCount, parseCidPath } from '../operands.ts'
 
 export const cat: Command = {
   name: 'cat',
+  reads: true,
   operands: 'CID[/path]',
   summary: 'write the verified bytes of a file to standard output',
   options: {

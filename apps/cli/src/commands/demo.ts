@@ -3,10 +3,11 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 
+import type { CID } from '@x/cid'
 import { modelDirectory } from '@x/embedded-model'
 import { createRunner } from '@x/infer-node'
 import { addModel, openModel, openStorage } from '@x/node'
-import { isStorageError, type CID, type ContentStore } from '@x/storage-core'
+import { isStorageError, type ContentStore } from '@x/storage-core'
 
 import type { Command, Context } from '../command.ts'
 import { formatBytes } from '../format.ts'
@@ -89,13 +90,18 @@ async function showRefusal({ printer, io, signal }: Context): Promise<void> {
 const refusalText = ({ message }: ReportedError): string =>
   `\n3. the same run on a copy of which one bit was flipped is refused:\n   ${message}`
 
-async function embedder(store: ContentStore, cid: CID, signal: AbortSignal): Promise<(texts: string[]) => Promise<Float32Array[]>> {
+async function embedder(
+  store: ContentStore,
+  cid: CID,
+  signal: AbortSignal,
+): Promise<(texts: string[]) => Promise<Float32Array[]>> {
   const model = await openModel(async () => store, `ipfs://${cid.toString()}`, { signal })
   return async (texts) => {
     const runner = createRunner({ openModel: (reference, options) => openModel(async () => store, reference, options) })
     const vectors: Float32Array[] = []
     try {
-      for await (const { output } of runner.run('feature-extraction', model, texts, { signal })) vectors.push(vectorOf(output))
+      for await (const { output } of runner.run('feature-extraction', model, texts, { signal }))
+        vectors.push(vectorOf(output))
     } finally {
       await runner.close()
       await model.close()
@@ -105,7 +111,8 @@ async function embedder(store: ContentStore, cid: CID, signal: AbortSignal): Pro
 }
 
 function vectorOf(output: unknown): Float32Array {
-  if (typeof output === 'object' && output !== null && 'data' in output && output.data instanceof Float32Array) return output.data
+  if (typeof output === 'object' && output !== null && 'data' in output && output.data instanceof Float32Array)
+    return output.data
   throw new Error('feature-extraction gave no float32 tensor')
 }
 

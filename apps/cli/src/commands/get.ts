@@ -7,6 +7,7 @@ import { UsageError } from '../usage-error.ts'
 
 export const get: Command = {
   name: 'get',
+  reads: true,
   operands: 'CID[/path] -o OUT',
   summary: 'write a verified file or directory to disk; OUT must not exist',
   options: { output: { type: 'string', short: 'o', placeholder: 'OUT', help: 'where to write it' } },

@@ -1,3 +1,4 @@
+import { isHiddenName } from '@x/model-loader'
 import type { ContentStore } from '@x/storage-core'
 
 import type { Command, Context } from '../command.ts'
@@ -6,6 +7,7 @@ import { onlyOperand, parseCidPath } from '../operands.ts'
 
 export const ls: Command = {
   name: 'ls',
+  reads: true,
   operands: '[CID[/path]]',
   summary: 'list what is stored, or the entries of a directory',
   options: {},
@@ -16,7 +18,10 @@ export const ls: Command = {
     for await (const { cid, name, type, size, target } of store.ls(root, { path, signal: context.signal })) {
       const entry = { cid: cid.toString(), name, type, size, ...(target !== undefined && { target }) }
       const shown = target === undefined ? printable(name) : `${printable(name)} -> ${printable(target)}`
-      await context.printer.result(entry, `${entry.cid}  ${formatBytes(size)}  ${shown}${type === 'directory' ? '/' : ''}`)
+      await context.printer.result(
+        entry,
+        `${entry.cid}  ${formatBytes(size)}  ${shown}${type === 'directory' ? '/' : ''}`,
+      )
     }
     return undefined
   },
@@ -24,10 +29,12 @@ export const ls: Command = {
 
 async function listRoots({ printer, signal }: Context, store: ContentStore): Promise<void> {
   for await (const { cid, names, type, size, pinned, addedAt } of store.roots({ signal })) {
-    const [name = null] = names
+    const shown = names.filter((name) => !isHiddenName(name))
     await printer.result(
-      { cid: cid.toString(), name, names, type, size, pinned, addedAt },
-      [cid.toString(), formatBytes(size), pinned ? 'pinned' : 'unpinned', addedAt, names.map(printable).join(' ')].join('  '),
+      { cid: cid.toString(), name: shown[0] ?? null, names: shown, type, size, pinned, addedAt },
+      [cid.toString(), formatBytes(size), pinned ? 'pinned' : 'unpinned', addedAt, shown.map(printable).join(' ')].join(
+        '  ',
+      ),
     )
   }
 }

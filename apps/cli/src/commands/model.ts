@@ -1,5 +1,5 @@
 import { listModels, showModel, type ModelSummary } from '@x/model-loader'
-import { addModel, pathSource } from '@x/node'
+import { addModel } from '@x/node'
 
 import { textOption, type Command, type Context } from '../command.ts'
 import { formatBytes, printable } from '../format.ts'
@@ -17,12 +17,11 @@ export const modelAdd: Command = {
   async run(context, operands, values) {
     const directory = onlyOperand(operands, 'model directory')
     const store = await context.storage()
-    const source = await pathSource(directory, { symlinks: 'follow', signal: context.signal })
     const { cid, name, files, size } = await addModel(store, directory, {
       name: textOption(values, 'name'),
       pin: !values['no-pin'],
       signal: context.signal,
-      onProgress: showProgress(context, directory, source),
+      onProgress: showProgress(context, directory),
     })
     await printModel(context, { cid: cid.toString(), name: name ?? null, files, size })
   },
@@ -30,6 +29,7 @@ export const modelAdd: Command = {
 
 export const modelLs: Command = {
   name: 'model ls',
+  reads: true,
   operands: '',
   summary: 'list the models that are stored',
   options: {},
@@ -42,6 +42,7 @@ export const modelLs: Command = {
 
 export const modelShow: Command = {
   name: 'model show',
+  reads: true,
   operands: 'REF',
   summary: 'one model, by ipfs://<cid>, CID or name',
   options: {},
@@ -68,5 +69,8 @@ const toLine = ({ cid, name, files, size }: ModelSummary): ModelLine => ({
 
 async function printModel({ printer }: Context, model: ModelLine): Promise<void> {
   const { cid, name, files, size } = model
-  await printer.result(model, `ipfs://${cid}  ${files} files  ${formatBytes(size)}  ${name === null ? '' : printable(name)}`.trimEnd())
+  await printer.result(
+    model,
+    `ipfs://${cid}  ${files} files  ${formatBytes(size)}  ${name === null ? '' : printable(name)}`.trimEnd(),
+  )
 }

@@ -12,28 +12,30 @@ import { UsageError } from '../usage-error.ts'
 
 export const run: Command = {
   name: 'run',
+  reads: true,
   operands: 'TASK [INPUT... or -]',
   summary: 'run a model on texts, or on paths of images or WAV files; - reads one input a line',
   options: {
     model: { type: 'string', placeholder: 'REF', help: 'ipfs://<cid>, CID, name, or a directory such as ./model' },
-    option: { type: 'string', multiple: true, placeholder: 'K=V', help: "an option of the task; may be repeated" },
+    option: { type: 'string', multiple: true, placeholder: 'K=V', help: 'an option of the task; may be repeated' },
   },
   async run(context, [task, ...inputs], values) {
+    const { signal } = context
     const reference = textOption(values, 'model')
     if (task === undefined) throw new UsageError('run: a task is wanted')
     assertTask(task)
     if (reference === undefined) throw new UsageError('run: --model REF is wanted')
     if (inputs.length === 0) throw new UsageError('run: an input is wanted; - reads one a line from standard input')
-    const params: Record<string, ParamValue> = {}
+    const options: Record<string, ParamValue> = {}
     for (const text of textOptions(values, 'option')) {
       const { key, value } = splitOption(text)
-      params[key] = parseOption(task, key, value)
+      options[key] = parseOption(task, key, value)
     }
-    const runner = createRunner({ openModel: (wanted, options) => openModel(context.storage, wanted, options) })
+    const runner = createRunner({ openModel: (wanted, given) => openModel(context.storage, wanted, given) })
     try {
-      const model = await openModel(context.storage, reference, { signal: context.signal })
+      const model = await openModel(context.storage, reference, { signal })
       for await (const input of eachInput(inputs, context.io)) {
-        for await (const result of runner.run(task, model, [input], { params, signal: context.signal })) {
+        for await (const result of runner.run(task, model, [input], { options, signal })) {
           await print(context, input, result)
         }
       }
@@ -57,8 +59,13 @@ async function* eachInput(inputs: readonly string[], { stdin, signal }: Io): Asy
       yield input
       continue
     }
-    const lines = createInterface({ input: Readable.from(stdin, { signal }), crlfDelay: Infinity })
-    for await (const line of lines) if (line !== '') yield line
+    const lines = createInterface({ input: Readable.from(stdin, { signal }), crlfDelay: Infinity, signal })
+    for await (const line of lines) {
+      signal.throwIfAborted()
+      if (line !== '') yield line
+    }
+    // A reader that was stopped ends like one that is through.
+    signal.throwIfAborted()
   }
 }
 

@@ -46,7 +46,13 @@ function toText({ backends, gates, warnings }: StorageReport): string {
 
 function backendRow({ name, available, reason, probeMs, details }: StoreStatus): string[] {
   const facts = Object.entries(details).map(([key, value]) => `${key}=${value}`)
-  return ['', name, available ? 'available' : `not available: ${reason ?? ''}`, `${probeMs.toFixed(1)} ms`, facts.join(' ')]
+  return [
+    '',
+    name,
+    available ? 'available' : `not available: ${reason ?? ''}`,
+    `${probeMs.toFixed(1)} ms`,
+    facts.join(' '),
+  ]
 }
 
 const gateRow = ({ feature, position, implemented, reason }: GateReport): string[] => [

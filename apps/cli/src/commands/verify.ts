@@ -1,5 +1,5 @@
 import type { CID } from '@x/cid'
-import { isStorageError } from '@x/storage-core'
+import { IntegrityError, isStorageError } from '@x/storage-core'
 
 import type { Command, Context } from '../command.ts'
 import { formatBytes } from '../format.ts'
@@ -8,6 +8,7 @@ import { reportError } from '../report-error.ts'
 
 export const verify: Command = {
   name: 'verify',
+  reads: true,
   operands: '[CID]',
   summary: 're-hash one root, or everything that is stored',
   options: {},
@@ -18,9 +19,9 @@ export const verify: Command = {
       return
     }
     const failures: Error[] = []
-    for await (const { cid } of (await context.storage()).roots({ signal: context.signal })) {
+    for await (const { cid, size } of (await context.storage()).roots({ signal: context.signal })) {
       try {
-        await verifyOne(context, cid, '')
+        await verifyOne(context, cid, '', size)
       } catch (error) {
         context.signal.throwIfAborted()
         // One damaged root does not hide the next; the last failure decides the exit code when none is about integrity.
@@ -34,12 +35,27 @@ export const verify: Command = {
   },
 }
 
-async function verifyOne({ printer, signal, storage }: Context, root: CID, path: string): Promise<void> {
+async function verifyOne(
+  { printer, signal, storage }: Context,
+  root: CID,
+  path: string,
+  total?: number,
+): Promise<void> {
   const store = await storage()
-  const { size } = await store.stat(root, { path, signal })
-  const bar = printer.progress(root.toString(), size)
-  const checked = await store.verify(root, { path, signal, onProgress: (bytes) => bar.update(bytes) })
+  const bar = printer.progress(root.toString(), total)
+  const onProgress = (bytes: number): void => bar.update(bytes)
+  const checked = await store.verify(root, { path, signal, onProgress }).catch((error: unknown) => {
+    throw inRoot(error, root)
+  })
   await printer.result({ cid: root.toString(), ok: true, checked }, `${root.toString()}  ok  ${formatBytes(checked)}`)
+}
+
+/** Damage is reported under the root that was asked for; the leaf's own CID stands in the message. */
+function inRoot(error: unknown, root: CID): unknown {
+  if (!(error instanceof IntegrityError)) return error
+  const { message, actual, file, offset } = error
+  const where = file ? `${root.toString()}/${file}` : root.toString()
+  return new IntegrityError(`${where}: ${message}`, { cid: root, actual, file, offset, cause: error })
 }
 
 /** Decides the exit code and prints nothing more. */
