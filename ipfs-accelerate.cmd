@@ -1,4 +1,5 @@
 @echo off
+setlocal
 rem Runs the command line of this checkout with the Node that `npm run setup` chose.
 if not exist "%~dp0.toolchain\node-path" goto missing
 if not exist "%~dp0apps\cli\dist\index.js" goto missing

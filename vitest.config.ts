@@ -8,7 +8,7 @@ import { defineConfig, type TestProjectConfiguration } from 'vitest/config'
 const source = '@x/source'
 
 const full = process.env.IPFS_ACCELERATE_TEST_FULL === '1'
-const folders = '{packages,apps,tooling,examples}'
+const folders = '{packages/*,apps/*,tooling,tooling/fixtures,examples}'
 
 function findChromium(): string | undefined {
   const wanted = process.env.CHROMIUM_PATH
@@ -21,7 +21,7 @@ const node: TestProjectConfiguration = {
   ssr: { resolve: { conditions: [source, ...defaultServerConditions] } },
   test: {
     name: 'node',
-    include: full ? [`${folders}/**/test/**/*.full.test.ts`] : [`${folders}/**/test/**/*.test.ts`],
+    include: full ? [`${folders}/test/**/*.full.test.ts`] : [`${folders}/test/**/*.test.ts`],
     exclude: ['**/node_modules/**', '**/*.browser.test.ts', ...(full ? [] : ['**/*.full.test.ts'])],
     environment: 'node',
     testTimeout: full ? 1_200_000 : 30_000,
@@ -34,7 +34,7 @@ function browser(executablePath: string): TestProjectConfiguration {
     resolve: { conditions: [source, ...defaultClientConditions] },
     test: {
       name: 'browser',
-      include: [`${folders}/**/test/**/*.browser.test.ts`],
+      include: [`${folders}/test/**/*.browser.test.ts`],
       exclude: ['**/node_modules/**'],
       browser: {
         enabled: true,

@@ -17,7 +17,15 @@ const CHECKS = [
   ['format', 'oxfmt', '--check', '.'],
   ['lint and package boundaries', 'oxlint'],
   ['types of configuration and tooling', 'tsc', '-p', 'tsconfig.json'],
-  ['build, types, packages (publint, attw)', 'turbo', 'run', 'build', 'typecheck', 'check:package', '--output-logs=errors-only'],
+  [
+    'build, types, packages (publint, attw)',
+    'turbo',
+    'run',
+    'build',
+    'typecheck',
+    'check:package',
+    '--output-logs=errors-only',
+  ],
   ['unused files and dependencies', 'knip'],
   ['dependencies of what is published', 'knip', '--production', '--strict', '--dependencies'],
 ]
@@ -58,6 +66,10 @@ try {
   const counts = JSON.parse(readFileSync(countsFile, 'utf8'))
   for (const key of ['passed', 'failed', 'skipped']) total[key] += counts[key]
   notes.push(...counts.notes)
+  if (counts.passed + counts.failed === 0) {
+    total.failed += 1
+    notes.push('failed: no test ran')
+  }
   // A crash outside any test, or a file that does not load.
   if (!passed && counts.failed === 0) {
     total.failed += 1

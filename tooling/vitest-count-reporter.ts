@@ -1,40 +1,53 @@
 import { writeFileSync } from 'node:fs'
 
-import type { Reporter, TestModule } from 'vitest/node'
+import type { Reporter, TestCase, TestModule } from 'vitest/node'
+
+interface Counts {
+  passed: number
+  failed: number
+  skipped: number
+  notes: string[]
+}
 
 /** Counts for `tooling/verify.mjs`, with a line for each test that failed or was skipped and why. */
 export default class CountReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], unhandled: readonly unknown[]): void {
-    const counts = { passed: 0, failed: unhandled.length, skipped: 0 }
-    const notes: string[] = []
-    for (const error of unhandled) notes.push(`failed: outside any test: ${describe(error)}`)
+    const counts: Counts = { passed: 0, failed: 0, skipped: 0, notes: [] }
+    for (const error of unhandled) fail(counts, `outside any test: ${describe(error)}`)
     for (const module of modules) {
-      const name = module.relativeModuleId
-      if (module.state() === 'failed' && [...module.children.allTests('failed')].length === 0) {
-        counts.failed += 1
-        notes.push(`failed: ${name}: ${module.errors().map(describe).join('; ')}`)
+      // A file that does not load, and hooks that fail: the tests below them are only reported as skipped.
+      for (const place of [module, ...module.children.allSuites()]) {
+        const where =
+          place.type === 'suite' ? `${module.relativeModuleId} > ${place.fullName}` : module.relativeModuleId
+        for (const error of place.errors()) fail(counts, `${where}: ${describe(error)}`)
       }
-      for (const test of module.children.allTests()) {
-        const result = test.result()
-        if (result.state === 'passed') counts.passed += 1
-        else if (result.state === 'failed') {
-          counts.failed += 1
-          notes.push(`failed: ${name} > ${test.fullName}`)
-        } else {
-          counts.skipped += 1
-          const why = result.state === 'skipped' ? result.note : undefined
-          notes.push(`skipped: ${name} > ${test.fullName}: ${why ?? 'no reason given'}`)
-        }
-      }
+      for (const test of module.children.allTests())
+        count(counts, `${module.relativeModuleId} > ${test.fullName}`, test)
     }
     // What the configuration left out as a whole.
-    for (const note of (process.env.TEST_LEFT_OUT ?? '').split('\n').filter(Boolean)) {
-      counts.skipped += 1
-      notes.push(`skipped: ${note}`)
-    }
-    const file = process.env.TEST_COUNTS_FILE
-    if (file) writeFileSync(file, JSON.stringify({ ...counts, notes }))
+    for (const note of (process.env['TEST_LEFT_OUT'] ?? '').split('\n').filter(Boolean)) skip(counts, note)
+    const file = process.env['TEST_COUNTS_FILE']
+    if (file) writeFileSync(file, JSON.stringify(counts))
   }
+}
+
+function count(counts: Counts, name: string, test: TestCase): void {
+  const result = test.result()
+  if (result.state === 'passed') counts.passed += 1
+  else if (result.state === 'failed') fail(counts, name)
+  else if (result.state === 'skipped' && result.note) skip(counts, `${name}: ${result.note}`)
+  // `context.skip(reason)` is how a test is skipped here; anything else hides what was not run.
+  else fail(counts, `${name}: not run, and no reason given`)
+}
+
+function fail(counts: Counts, what: string): void {
+  counts.failed += 1
+  counts.notes.push(`failed: ${what}`)
+}
+
+function skip(counts: Counts, what: string): void {
+  counts.skipped += 1
+  counts.notes.push(`skipped: ${what}`)
 }
 
 function describe(error: unknown): string {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+
 import { describe, expect, it, onTestFinished } from 'vitest'
 
 const run = promisify(execFile)
@@ -55,13 +56,26 @@ describe('installed from tarballs, outside the workspace', () => {
 
     const { stdout } = await run('npx', ['--no-install', 'ipfs-accelerate', 'demo', '--json'], {
       cwd: program,
-      env: { ...env, HOME: home, USERPROFILE: home, LOCALAPPDATA: home, XDG_DATA_HOME: '', IPFS_ACCELERATE_CACHE_DIR: '' },
+      env: {
+        ...env,
+        HOME: home,
+        USERPROFILE: home,
+        LOCALAPPDATA: home,
+        XDG_DATA_HOME: '',
+        IPFS_ACCELERATE_CACHE_DIR: '',
+      },
       shell,
     })
-    const lines = stdout.trim().split('\n').map((line): Record<string, unknown> => JSON.parse(line))
+    const lines = stdout
+      .trim()
+      .split('\n')
+      .map((line): Record<string, unknown> => JSON.parse(line))
     const added = lines.find((line) => line['step'] === 'added')
     expect(added?.['cid']).toMatch(/^bafy/)
     expect(lines.find((line) => line['step'] === 'ranked')).toBeDefined()
-    expect(lines.find((line) => line['step'] === 'refused')).toMatchObject({ code: 'INTEGRITY', file: expect.stringMatching(/\.onnx$/) })
+    expect(lines.find((line) => line['step'] === 'refused')).toMatchObject({
+      code: 'INTEGRITY',
+      file: expect.stringMatching(/\.onnx$/),
+    })
   })
 })

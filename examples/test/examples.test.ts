@@ -1,0 +1,24 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+
+import { describe, expect, it, onTestFinished } from 'vitest'
+
+const folder = fileURLToPath(new URL('../', import.meta.url))
+const examples = (await readdir(folder)).filter((name) => name.endsWith('.ts'))
+
+describe('examples', () => {
+  it.each(examples)('%s prints what it says', async (name) => {
+    const store = await mkdtemp(path.join(tmpdir(), 'example-'))
+    onTestFinished(() => rm(store, { recursive: true, force: true }))
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      ['--conditions=@x/source', '--disable-warning=ExperimentalWarning', path.join(folder, name)],
+      { env: { ...process.env, IPFS_ACCELERATE_CACHE_DIR: store } },
+    )
+    expect(stdout).toBe(await readFile(path.join(folder, name.replace(/\.ts$/, '.txt')), 'utf8'))
+  })
+})
