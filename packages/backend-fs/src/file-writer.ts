@@ -21,7 +21,7 @@ export interface FileWriter {
 }
 
 /** Files that are written, hashed and synced one after another, and published together or not at all. */
-export interface StagedFiles {
+interface StagedFiles {
   /** Takes one file in a single pass over its bytes. One that is held and sound is not kept twice. */
   add(pieces: AsyncIterable<Uint8Array>, options: BuildFileOptions): Promise<BuiltFile>
   publish(dirty: DirtyDirectories, signal?: AbortSignal): Promise<void>
