@@ -54,8 +54,7 @@ async function verifyOne(
 function inRoot(error: unknown, root: CID): unknown {
   if (!(error instanceof IntegrityError)) return error
   const { message, actual, file, offset } = error
-  const where = file ? `${root.toString()}/${file}` : root.toString()
-  return new IntegrityError(`${where}: ${message}`, { cid: root, actual, file, offset, cause: error })
+  return new IntegrityError(`${root.toString()}: ${message}`, { cid: root, actual, file, offset, cause: error })
 }
 
 /** Decides the exit code and prints nothing more. */
