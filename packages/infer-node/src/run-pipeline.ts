@@ -11,7 +11,8 @@ import { decodeWav } from './wav.ts'
 /**
  * Runs one input, alone: what else is run never changes an answer.
  *
- * @param sampleRate - Of the model, hertz; sound of another rate is resampled.
+ * @param options.sampleRate - Of the model, hertz; sound of another rate is resampled.
+ * @param options.signal - Ends the generation of text at the next token; any other run of a graph cannot be interrupted.
  * @throws {InvalidInputError} An image or a sound that cannot be decoded.
  * @throws {BackendError} The library failed.
  */
@@ -21,15 +22,20 @@ export async function runPipeline(
   { call, dtype }: LoadedPipeline,
   input: CanonicalInput,
   params: Params,
-  sampleRate: number | undefined,
+  { sampleRate, signal }: { sampleRate: number | undefined; signal: AbortSignal | undefined },
 ): Promise<OutputValue> {
   const value = await toPipelineInput(transformers, input, sampleRate)
+  const stop = new transformers.InterruptableStoppingCriteria()
+  const interrupt = (): void => stop.interrupt()
+  signal?.addEventListener('abort', interrupt)
   let output: unknown
   try {
-    output = await call(value, ...argumentsOf(task, params))
+    output = await call(value, ...argumentsOf(task, params, stop))
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause)
     throw new BackendError(`${task} failed on ${dtype.files.join(', ')}: ${why}`, { cause, retryable: false })
+  } finally {
+    signal?.removeEventListener('abort', interrupt)
   }
   return toOutput(task, output)
 }
@@ -54,13 +60,13 @@ async function toPipelineInput(
   }
 }
 
-function argumentsOf(task: TaskName, params: Params): unknown[] {
+function argumentsOf(task: TaskName, params: Params, stop: object): unknown[] {
   if (task === 'zero-shot-image-classification') {
     const { candidate_labels: labels, ...options } = params
     return [labels, options]
   }
   // A repository's generation_config.json may ask for sampling; without it the same input gives the same answer.
-  if (task === 'text-generation') return [{ ...params, do_sample: false }]
+  if (task === 'text-generation') return [{ ...params, do_sample: false, stopping_criteria: stop }]
   return [params]
 }
 

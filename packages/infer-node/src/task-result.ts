@@ -44,7 +44,7 @@ export async function runInput(
   const { transformers, pipeline, sampleRate } = loaded
   const canonical = await readInput(task, input, sampleRate, signal)
   const inputBlock = await encodeInput(canonical)
-  const output = await runPipeline(transformers, task, pipeline, canonical, params, sampleRate).catch(
+  const output = await runPipeline(transformers, task, pipeline, canonical, params, { sampleRate, signal }).catch(
     (error: unknown) => {
       throw namingInput(error, input)
     },

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -56,4 +56,31 @@ describe('a mistake is named', () => {
       message: expect.stringContaining(path),
     })
   })
+})
+
+it('generation of text ends at the token after a stop', async () => {
+  // Its end-of-text never comes, so that only the stop or the limit ends it.
+  const model = await openFixture('tiny-gpt', async (directory) => {
+    for (const name of ['config.json', 'generation_config.json']) {
+      const config: Record<string, unknown> = JSON.parse(await readFile(join(directory, name), 'utf8'))
+      await writeFile(join(directory, name), JSON.stringify({ ...config, eos_token_id: 100_000 }))
+    }
+  })
+  const stop = new AbortController()
+  const reason = new Error('enough')
+  const tokens: number[] = []
+  const transformers = await import('@huggingface/transformers')
+  class Counting extends transformers.InterruptableStoppingCriteria {
+    override _call(ids: number[][], scores: number[][]): boolean[] {
+      tokens.push(ids.length)
+      if (tokens.length === 5) stop.abort(reason)
+      // eslint-disable-next-line no-underscore-dangle -- the library's own name
+      return super._call(ids, scores)
+    }
+  }
+  const counting = { ...transformers, InterruptableStoppingCriteria: Counting }
+  const options = { max_new_tokens: 1000 }
+  const run = runTask('text-generation', model, ['the quick'], { options, signal: stop.signal, transformers: counting })
+  await expect(run).rejects.toBe(reason)
+  expect(tokens).toHaveLength(5)
 })
