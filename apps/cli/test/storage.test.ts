@@ -249,6 +249,13 @@ describe('bad input', () => {
     expect(existsSync(store)).toBe(false)
   })
 
+  it('does not add a store to itself, unless it is hidden there', async () => {
+    const { folder } = await setup()
+    const inside = await cli(['add', folder, '--store', path.join(folder, 'store'), '--json'])
+    expect(inside).toMatchObject({ code: 2, stdout: '', error: { message: expect.stringContaining('store') } })
+    expect(await cli(['add', folder, '--store', path.join(folder, '.store'), '--json'])).toMatchObject({ code: 0 })
+  })
+
   it('does not overwrite what get is pointed at', async () => {
     const { store, hello, folder } = await setup()
     await cli(['add', hello, '--store', store])

@@ -1,6 +1,9 @@
+import { realpath } from 'node:fs/promises'
+import { isAbsolute, relative, sep } from 'node:path'
+
 import { profileOf } from '@x/cid'
 import { isHiddenName } from '@x/model-loader'
-import { pathSource } from '@x/node'
+import { pathSource, type Storage } from '@x/node'
 import { buildSource, toSourceNode, type AddProgress, type SourceNode } from '@x/storage-core'
 
 import { textOption, type Command, type Context } from '../command.ts'
@@ -33,7 +36,7 @@ export const add: Command = {
       }
       const added = values['only-hash']
         ? await buildSource(source, options)
-        : await (await context.storage()).add(source, { ...options, name, pin: !values['no-pin'] })
+        : await (await storageOutside(context, path)).add(source, { ...options, name, pin: !values['no-pin'] })
       const { cid, size } = added
       await context.printer.result(
         { path, cid: cid.toString(), size },
@@ -41,6 +44,20 @@ export const add: Command = {
       )
     }
   },
+}
+
+/** @throws {UsageError} The store lies in the directory that is added: it would grow with what it takes in. */
+async function storageOutside({ storage }: Context, path: string): Promise<Storage> {
+  const store = await storage()
+  if (path === '-') return store
+  const [added, kept] = await Promise.all([realpath(path), realpath(store.directory)])
+  const between = relative(added, kept).split(sep)
+  const isInside = between[0] !== '..' && !isAbsolute(between.join(sep))
+  // What is hidden is not added.
+  if (isInside && !between.some((segment) => segment.startsWith('.'))) {
+    throw new UsageError(`add: the store ${store.directory} lies in ${path}`)
+  }
+  return store
 }
 
 async function sourceOf({ io }: Context, path: string): Promise<SourceNode> {
