@@ -31,25 +31,25 @@ export async function buildDirectory(
   { profile: profileName = DEFAULT_PROFILE, signal, onBlock }: BuildDirectoryOptions = {},
 ): Promise<BuiltDirectory> {
   const profile = profileOf(profileName)
-  const links = sortByName(entries)
+  const keyed = sortByName(entries)
+  const links = keyed.map(({ link }) => link)
   signal?.throwIfAborted()
   const plain = await encodeDirectory(profile.cidVersion, links)
-  if (!isOverThreshold(profile, links, plain)) {
+  if (!isOverThreshold(profile, keyed, plain)) {
     await onBlock?.(plain)
     return { cid: plain.cid, dagBytes: totalBytes(plain, links) }
   }
-  const hashed = await Promise.all(
-    links.map(async (link) => {
-      // `encode` is the bare digest; IPFS takes its first 64 bits, most significant byte first.
-      const digest = await murmur364.encode(new TextEncoder().encode(link.name))
-      return { link, digest }
-    }),
-  )
+  const hashed: HashedLink[] = []
+  for (const { key, link } of keyed) {
+    // `encode` is the bare digest; IPFS takes its first 64 bits, most significant byte first.
+    const digest = murmur364.encode(key)
+    hashed.push({ link, digest: digest instanceof Uint8Array ? digest : await digest })
+  }
   return buildShard(hashed, 0)
 
-  async function buildShard(members: typeof hashed, depth: number): Promise<BuiltDirectory> {
+  async function buildShard(members: HashedLink[], depth: number): Promise<BuiltDirectory> {
     signal?.throwIfAborted()
-    const slots = new Map<number, typeof hashed>()
+    const slots = new Map<number, HashedLink[]>()
     for (const member of members) {
       const slot = member.digest[depth]
       if (slot === undefined) {
@@ -74,14 +74,24 @@ export async function buildDirectory(
   }
 }
 
+interface HashedLink {
+  link: NodeLink
+  digest: Uint8Array
+}
+
+interface KeyedLink {
+  /** The name in UTF-8. */
+  key: Uint8Array
+  link: NodeLink
+}
+
 const totalBytes = (block: Block, links: readonly NodeLink[]): number =>
   links.reduce((sum, link) => sum + link.dagBytes, block.bytes.length)
 
-function isOverThreshold(profile: Profile, links: readonly NodeLink[], block: Block): boolean {
+function isOverThreshold(profile: Profile, links: readonly KeyedLink[], block: Block): boolean {
   if (profile.hamtEstimate === 'block') return block.bytes.length > profile.hamtThresholdBytes
-  const encoder = new TextEncoder()
   let estimate = 0
-  for (const link of links) estimate += encoder.encode(link.name).length + link.cid.byteLength
+  for (const { key, link } of links) estimate += key.length + link.cid.byteLength
   return estimate > profile.hamtThresholdBytes
 }
 
@@ -93,20 +103,19 @@ function bitfieldOf(slots: Iterable<number>): Uint8Array {
   return first === -1 ? new Uint8Array() : bytes.subarray(first)
 }
 
-function sortByName(entries: Iterable<NodeLink>): NodeLink[] {
+function sortByName(entries: Iterable<NodeLink>): KeyedLink[] {
   const encoder = new TextEncoder()
   const keyed = [...entries].map((link) => {
     assertEntryName(link.name)
     return { key: encoder.encode(link.name), link: { name: link.name, cid: link.cid, dagBytes: link.dagBytes } }
   })
   keyed.sort((a, b) => compareBytes(a.key, b.key))
-  const links = keyed.map(({ link }) => link)
-  links.forEach((link, index) => {
-    if (index > 0 && links[index - 1]?.name === link.name) {
-      throw new InvalidInputError(`directory entry ${JSON.stringify(link.name)} is there twice`, { input: link.name })
+  keyed.forEach(({ link: { name } }, index) => {
+    if (index > 0 && keyed[index - 1]?.link.name === name) {
+      throw new InvalidInputError(`directory entry ${JSON.stringify(name)} is there twice`, { input: name })
     }
   })
-  return links
+  return keyed
 }
 
 function compareBytes(a: Uint8Array, b: Uint8Array): number {

@@ -1,9 +1,9 @@
-import { CID } from 'multiformats/cid'
+import type { CID } from 'multiformats/cid'
 
-import { RAW, sha256 } from './hash.ts'
+import { leafCid } from './file-tree.ts'
+import { hashLeaves, type HashedLeaf, type LeafHashPool } from './hash-leaves.ts'
 import { DEFAULT_PROFILE, profileOf, type ProfileName } from './profiles.ts'
-import { rechunk } from './rechunk.ts'
-import { encodeFileNode, encodeWrappedLeaf, type Block } from './unixfs-node.ts'
+import { encodeFileNode, type Block } from './unixfs-node.ts'
 
 /** A block as it is built. */
 export interface BuiltBlock extends Block {
@@ -14,7 +14,7 @@ export interface BuiltBlock extends Block {
 export interface BuildFileOptions {
   /** Default `unixfs-v1-2025`. */
   profile?: ProfileName | undefined
-  /** Rejects with `signal.reason`, at the next chunk. */
+  /** Rejects with `signal.reason` at once, even while the source waits, but not before a hook below has returned. */
   signal?: AbortSignal | undefined
   /** Bytes of the file hashed so far. Called once a chunk. */
   onProgress?: ((loaded: number) => void) | undefined
@@ -23,8 +23,13 @@ export interface BuildFileOptions {
    * may be reused after it resolves.
    */
   onBlock?: ((block: BuiltBlock) => void | Promise<void>) | undefined
-  /** Gets the file's own bytes, chunk by chunk and in order, before their leaf is announced. */
+  /** Gets the file's own bytes, chunk by chunk and in order, each just before its leaf is announced. */
   onChunk?: ((chunk: Uint8Array) => void | Promise<void>) | undefined
+  /**
+   * Where leaves are hashed, twice as many at a time as it has workers. Default: on the calling thread up to the fourth
+   * leaf, then in `sharedHashPool()`. `false`: on the calling thread, one leaf after another.
+   */
+  parallel?: LeafHashPool | false | undefined
 }
 
 export interface BuiltFile {
@@ -36,14 +41,14 @@ export interface BuiltFile {
 }
 
 /**
- * Builds the balanced UnixFS DAG of one file. Holds one chunk and, per level, the links of one unfinished node, so memory
- * does not grow with the file.
+ * Builds the balanced UnixFS DAG of one file. Holds the chunks that are being hashed and, per level, the links of one
+ * unfinished node, so memory does not grow with the file.
  *
- * @param source - Pieces of any size.
+ * @param source - Pieces of any size. It may use their memory again as soon as it is asked for the next one.
  */
 export async function buildFile(
   source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-  { profile: profileName = DEFAULT_PROFILE, signal, onProgress, onBlock, onChunk }: BuildFileOptions = {},
+  { profile: profileName = DEFAULT_PROFILE, signal, onProgress, onBlock, onChunk, parallel }: BuildFileOptions = {},
 ): Promise<BuiltFile> {
   const profile = profileOf(profileName)
   const levels: BuiltFile[][] = []
@@ -64,26 +69,17 @@ export async function buildFile(
     levels[level] = []
     await append(level + 1, await closeNode(open))
   }
-  const addLeaf = async (chunk: Uint8Array): Promise<number> => {
+  let loaded = 0
+  const addLeaf = async ({ chunk, bytes, digest }: HashedLeaf): Promise<void> => {
     await onChunk?.(chunk)
-    const block = profile.rawLeaves
-      ? { cid: CID.createV1(RAW, await sha256.digest(chunk)), bytes: chunk }
-      : await encodeWrappedLeaf(profile.cidVersion, chunk)
-    await onBlock?.({ ...block, kind: 'leaf' })
-    await append(0, { cid: block.cid, fileBytes: chunk.length, dagBytes: block.bytes.length })
-    return chunk.length
+    const cid = leafCid(profile, digest)
+    await onBlock?.({ cid, bytes, kind: 'leaf' })
+    await append(0, { cid, fileBytes: chunk.length, dagBytes: bytes.length })
+    loaded += chunk.length
+    if (chunk.length > 0) onProgress?.(loaded)
   }
 
-  let loaded = 0
-  signal?.throwIfAborted()
-  for await (const chunk of rechunk(source, profile.chunkBytes)) {
-    signal?.throwIfAborted()
-    loaded += await addLeaf(chunk)
-    onProgress?.(loaded)
-  }
-  signal?.throwIfAborted()
-  // An empty file has one empty leaf.
-  if (loaded === 0) await addLeaf(new Uint8Array())
+  await hashLeaves(source, { shape: profile, parallel, signal, onLeaf: addLeaf })
   for (let level = 0; ; level++) {
     const open = levels[level] ?? []
     const [only] = open

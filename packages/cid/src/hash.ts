@@ -1,7 +1,10 @@
 import type { MultihashDigest } from 'multiformats'
 import { CID } from 'multiformats/cid'
+import { create as createDigest } from 'multiformats/hashes/digest'
 import { identity } from 'multiformats/hashes/identity'
-import { sha256, sha512 } from 'multiformats/hashes/sha2'
+import { sha512 } from 'multiformats/hashes/sha2'
+
+import { platform } from '#hash-platform'
 
 import { IntegrityError, UnsupportedError } from './errors.ts'
 
@@ -13,7 +16,17 @@ export const SHA2_256 = 0x12
 const SHA2_512 = 0x13
 export const IDENTITY = 0x00
 
-export { sha256 }
+type MaybePromise<T> = T | Promise<T>
+
+/** sha2-256 by the platform's own code. At once in Node: for a small block a promise would cost more than the hash. */
+export const sha256: { digest(bytes: Uint8Array): MaybePromise<MultihashDigest<typeof SHA2_256>> } = {
+  digest: (bytes) => {
+    const digest = platform.sha256(bytes)
+    return digest instanceof Uint8Array ? toMultihash(digest) : digest.then(toMultihash)
+  },
+}
+
+const toMultihash = (digest: Uint8Array): MultihashDigest<typeof SHA2_256> => createDigest(SHA2_256, digest)
 
 /** Digest length in bytes of the hash functions that are read. */
 export const DIGEST_BYTES: ReadonlyMap<number, number> = new Map([
@@ -26,7 +39,7 @@ export const DIGEST_BYTES: ReadonlyMap<number, number> = new Map([
  *
  * @throws {UnsupportedError} The hash function is not one of sha2-256, sha2-512 and identity.
  */
-async function digestOf(code: number, bytes: Uint8Array): Promise<MultihashDigest> {
+function digestOf(code: number, bytes: Uint8Array): MaybePromise<MultihashDigest> {
   if (code === SHA2_256) return sha256.digest(bytes)
   if (code === SHA2_512) return sha512.digest(bytes)
   if (code === IDENTITY) return identity.digest(bytes)
@@ -47,8 +60,13 @@ export async function cidOf(codec: number, bytes: Uint8Array): Promise<CID> {
  */
 export async function verify(cid: CID, bytes: Uint8Array): Promise<void> {
   const digest = await digestOf(cid.multihash.code, bytes)
-  const expected = cid.multihash.bytes
-  if (digest.bytes.length === expected.length && digest.bytes.every((byte, index) => byte === expected[index])) return
+  if (isEqual(digest.bytes, cid.multihash.bytes)) return
   const actual = CID.create(cid.version, cid.code, digest)
   throw new IntegrityError(`${cid}: ${bytes.length} bytes hash to ${actual}`, { cid, actual })
+}
+
+function isEqual(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false
+  for (let index = 0; index < a.length; index++) if (a[index] !== b[index]) return false
+  return true
 }

@@ -11,9 +11,44 @@ export {
 } from './errors.ts'
 export { buildDirectory, type BuildDirectoryOptions, type BuiltDirectory } from './build-directory.ts'
 export { buildFile, type BuildFileOptions, type BuiltBlock, type BuiltFile } from './build-file.ts'
+export { buildOutboard } from './build-outboard.ts'
+export { readCar, type Car, type ReadCarOptions } from './car-reader.ts'
+export { writeCar, type WriteCarOptions } from './car-writer.ts'
 export { decodeDagCbor, encodeDagCbor } from './dag-cbor.ts'
 export { assertEntryName, pathSegments } from './entry-name.ts'
+export {
+  buildFileTree,
+  LEAF_DIGEST_BYTES,
+  leafCid,
+  leafCountOf,
+  wrappedLeafFrame,
+  type FileShape,
+  type FileTree,
+} from './file-tree.ts'
 export { cidOf, DAG_CBOR, DAG_PB, RAW, verify } from './hash.ts'
+export { type LeafHashPool } from './hash-leaves.ts'
+export { sharedHashPool, type SharedHashPool } from './hash-pool-shared.ts'
+export {
+  createHashPool,
+  HashWorkerError,
+  type DigestOptions,
+  type Hashed,
+  type HashPool,
+  type HashPoolOptions,
+} from './hash-pool.ts'
+export { createNodesOutboard, encodeOutboard, readOutboard, type OutboardLimits } from './outboard-encoding.ts'
+export {
+  createOutboard,
+  leafRange,
+  MAX_BLOCK_BYTES,
+  outboardBlocks,
+  verifyLeaf,
+  verifyRange,
+  type BalancedOutboard,
+  type Leaf,
+  type Outboard,
+  type ReadBytes,
+} from './outboard.ts'
 export { parseCid } from './parse.ts'
 export { DEFAULT_PROFILE, profileOf, PROFILES, type Profile, type ProfileName } from './profiles.ts'
 export {

@@ -102,15 +102,23 @@ function fileNode(cid: CID, node: dagPb.PBNode, unixfs: UnixFS): UnixfsNode {
 
 /** A dag-pb block with its CID. Links are sorted by name, as directories want it; files have empty names. */
 async function encodeNode(cidVersion: 0 | 1, unixfs: UnixfsData, links: dagPb.PBLink[]): Promise<Block> {
-  const bytes = dagPb.encode({ Data: encodeUnixfsData(unixfs), Links: links })
+  const bytes = nodeBytes(unixfs, links)
   const digest = await sha256.digest(bytes)
   return { cid: cidVersion === 0 ? CID.createV0(digest) : CID.createV1(DAG_PB, digest), bytes }
 }
 
+const nodeBytes = (unixfs: UnixfsData, links: dagPb.PBLink[]): Uint8Array =>
+  dagPb.encode({ Data: encodeUnixfsData(unixfs), Links: links })
+
+const wrappedLeaf = (data: Uint8Array): UnixfsData => ({ type: 'file', data, fileSize: data.length })
+
 /** A leaf that is not raw: the file's bytes wrapped in a dag-pb node. */
 export async function encodeWrappedLeaf(cidVersion: 0 | 1, data: Uint8Array): Promise<Block> {
-  return encodeNode(cidVersion, { type: 'file', data, fileSize: data.length }, [])
+  return encodeNode(cidVersion, wrappedLeaf(data), [])
 }
+
+/** The block of a wrapped leaf, in memory of its own. */
+export const wrapLeaf = (data: Uint8Array): Uint8Array => nodeBytes(wrappedLeaf(data), [])
 
 /** An interior node of a file. */
 export async function encodeFileNode(

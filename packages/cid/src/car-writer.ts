@@ -1,0 +1,90 @@
+import { varint } from 'multiformats'
+import type { CID } from 'multiformats/cid'
+
+import { MAX_DIGEST_BYTES } from './car-cid.ts'
+import { encodeCarHeader } from './car-header.ts'
+import { assertLinksKnown, linksOf } from './car-links.ts'
+import { InvalidInputError } from './errors.ts'
+import { IDENTITY } from './hash.ts'
+import type { GetBlock } from './read-dag.ts'
+
+export interface WriteCarOptions {
+  /** Passed to `get`; rejects with `signal.reason` at the next block. */
+  signal?: AbortSignal | undefined
+  /** Bytes of the CAR made so far, the piece that is about to be yielded included. */
+  onProgress?: ((written: number) => void) | undefined
+  /**
+   * Write a block at every place where it is linked, so that nothing is kept per block. A DAG that repeats itself may
+   * then be written for ever. Default `false`: at the first place only, for about 80 bytes of memory per block.
+   */
+  duplicates?: boolean | undefined
+}
+
+/**
+ * Writes a DAG as a CARv1: its root first, then depth-first in the order of the links, as gateways do for
+ * `order=dfs; dups=n`. The first piece is the header, every other one a block; the header comes once the root was read.
+ * Inline blocks (identity CIDs) are not written; what they link to is.
+ *
+ * Reads one block at a time, as pieces are asked for. Besides the DAG's blocks seen so far (see `duplicates`) it holds
+ * one block and the links still to follow on the path to it.
+ *
+ * @param get - From a store; from a whole file, `outboardBlocks`. Its bytes are trusted to be verified, and are copied.
+ * @param root - Written as it is, version 0 or 1.
+ * @throws What `get` rejects with, for instance for a missing block. What was yielded before is no complete CAR.
+ * @throws {UnsupportedError} A block whose links are not known here: neither raw nor dag-pb nor dag-cbor.
+ * @throws {InvalidInputError} A block is not what its codec says.
+ * @see https://ipld.io/specs/transport/car/carv1/
+ * @see https://specs.ipfs.tech/http-gateways/trustless-gateway/
+ */
+export async function* writeCar(
+  get: GetBlock,
+  root: CID,
+  { signal, onProgress, duplicates = false }: WriteCarOptions = {},
+): AsyncGenerator<Uint8Array> {
+  const seen = new Set<string>()
+  const pending = [root]
+  let written = 0
+  const count = (piece: Uint8Array): Uint8Array => {
+    written += piece.length
+    onProgress?.(written)
+    return piece
+  }
+  for (let cid = pending.pop(); cid !== undefined; cid = pending.pop()) {
+    signal?.throwIfAborted()
+    assertLinksKnown(cid)
+    const isInline = cid.multihash.code === IDENTITY
+    if (!isInline && !duplicates) {
+      const key = blockKey(cid)
+      if (seen.has(key)) continue
+      seen.add(key)
+    }
+    const bytes = isInline ? cid.multihash.digest : await get(cid, { signal })
+    const links = linksOf(cid, bytes)
+    if (written === 0) yield count(lengthPrefixed(encodeCarHeader([root])))
+    if (!isInline) yield count(lengthPrefixed(cid.bytes, bytes))
+    for (const link of links.toReversed()) pending.push(link)
+  }
+}
+
+/**
+ * Codec and multihash, a character a byte. One block under two codecs is two, for their links differ; CIDv0 and its
+ * CIDv1 twin are one.
+ */
+function blockKey({ code, multihash }: CID): string {
+  if (multihash.digest.length > MAX_DIGEST_BYTES) {
+    const message = `a CID whose digest has ${multihash.digest.length} bytes; the most is ${MAX_DIGEST_BYTES}`
+    throw new InvalidInputError(message, { input: `hash function 0x${multihash.code.toString(16)}` })
+  }
+  return String.fromCharCode(code, ...multihash.bytes)
+}
+
+function lengthPrefixed(...parts: Uint8Array[]): Uint8Array {
+  const length = parts.reduce((sum, part) => sum + part.length, 0)
+  let position = varint.encodingLength(length)
+  const piece = varint.encodeTo(length, new Uint8Array(position + length))
+  for (const part of parts) {
+    piece.set(part, position)
+    position += part.length
+  }
+  return piece
+}
