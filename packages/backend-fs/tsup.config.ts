@@ -1,3 +1,6 @@
 import { library } from '../../tooling/tsup.ts'
 
-export default library({ platform: 'node' })
+// The thread's code is a file of its own: it is started by its address.
+export default library({
+  entry: { index: 'src/index.ts', 'file-worker': 'src/workers/file-worker.ts' },
+})

@@ -1,7 +1,9 @@
-import { chmod, cp, mkdir, open, readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 
-import { fixtureMedia, writeFixtureModel, type FixtureName } from '@x/fixtures'
+import { cidOf, RAW } from '@x/cid'
+import { fixtureMedia, flipStoredByte, writeFixtureModel, type FixtureName } from '@x/fixtures'
+import { openStorage } from '@x/node'
 import { describe, expect, it } from 'vitest'
 
 import { cli, temporaryDirectory } from './harness.ts'
@@ -166,7 +168,7 @@ describe('run', () => {
     const view = path.join(place.folder, 'view')
     await cli(['get', cid, '-o', view, '--store', place.store])
     const wanted = await readFile(path.join(view, 'onnx', 'model.onnx'))
-    await flipWhereStored(place.store, wanted)
+    await flipStoredByte(place.store, wanted)
     for (let attempt = 0; attempt < 2; attempt++) {
       const outcome = await cli([
         'run',
@@ -192,28 +194,11 @@ describe('run', () => {
     const place = await setup()
     const cid = await addFixture('tiny-bert', place)
     const wanted = await readFile(path.join(place.folder, 'tiny-bert', 'tokenizer.json'))
-    await rm(await findStored(place.store, wanted))
+    const store = await openStorage({ directory: place.store })
+    await store.blocks.delete(await cidOf(RAW, wanted))
+    await store.close()
     const outcome = await cli(['run', 'feature-extraction', '--model', cid, 'hello', '--json', '--store', place.store])
     expect(outcome).toMatchObject({ code: 3, stdout: '', error: { code: 'NOT_FOUND' } })
     expect(String(outcome.error?.['message'])).toContain('tokenizer.json')
   })
 })
-
-/** Where the store keeps a file whole. */
-async function findStored(store: string, wanted: Buffer): Promise<string> {
-  for (const entry of await readdir(store, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile()) continue
-    const file = path.join(entry.parentPath, entry.name)
-    if (!(await readFile(file)).equals(wanted)) continue
-    return file
-  }
-  throw new Error('the store keeps the file nowhere whole')
-}
-
-async function flipWhereStored(store: string, wanted: Buffer): Promise<void> {
-  const file = await findStored(store, wanted)
-  await chmod(file, 0o600)
-  const handle = await open(file, 'r+')
-  await handle.write(Buffer.from([(wanted[1000] ?? 0) ^ 1]), 0, 1, 1000)
-  await handle.close()
-}

@@ -1,4 +1,4 @@
-import { IntegrityError, profileOf, type Block, type CID } from '@x/cid'
+import { profileOf } from '@x/cid'
 import {
   assertName,
   buildSource,
@@ -7,98 +7,88 @@ import {
   type AddOptions,
   type AddResult,
   type AddSource,
-  type Names,
 } from '@x/storage-core'
 
+import type { AddMode } from './adding/large-file.ts'
+import { createStagedAdd, type StagedAddParts } from './adding/staged-add.ts'
+import type { Turn } from './catalogue/catalogue.ts'
 import type { StoreContext } from './context.ts'
-import { createDirtyDirectories, type DirtyDirectories } from './durable-write.ts'
-import type { FileWriter } from './file-writer.ts'
 import { assertMetadata } from './json.ts'
 import { withLease } from './lease.ts'
-import type { LooseBlocks } from './loose-blocks.ts'
-import type { RootRecords } from './root-records.ts'
+import type { Quota } from './quota.ts'
 import { stoppable } from './stoppable.ts'
 
-export interface AddParts {
-  writer: FileWriter
-  loose: LooseBlocks
-  records: RootRecords
-  names: Names
+export interface AddParts extends StagedAddParts {
+  quota: Quota
 }
 
+export interface FsAddOptions extends AddOptions {
+  /**
+   * For files on this machine's disk, as `pathSource` gives them. `copy` keeps a copy. `reflink` keeps a clone that shares
+   * its bytes with the original until one of them changes, and is refused where the file system has no such thing.
+   * `reference` leaves the file where it is: it is never changed or deleted, and refused once it is not what it was.
+   * Default `copy`.
+   */
+  mode?: AddMode | undefined
+}
+
+/** Small files are read many at a time; of large ones each has all threads. */
+const FILES_AT_ONCE = 256
+
 /**
- * Writes and hashes everything under temporary names, then publishes files and directories, syncs, and only then writes
- * the records that make the root visible: pin, root, name. A source that fails or is refused leaves the store as it was;
- * a disk that fails while files are published leaves bytes that no record shows, and `gc` frees them.
+ * Writes and hashes everything under temporary names, and syncs it. Then, in one turn, gives it its names and records
+ * root, pin and name. Whatever fails, the store is as it was.
  */
 export async function addContent(
   context: StoreContext,
-  { writer, loose, records, names }: AddParts,
+  parts: AddParts,
   source: AddSource,
-  options: AddOptions,
+  options: FsAddOptions,
 ): Promise<AddResult> {
-  const { name, metadata = {}, profile, pin = true, signal, onProgress, onReceipt } = options
+  const { name, metadata = {}, profile, pin = true, mode = 'copy', signal, onProgress, onReceipt } = options
   if (name !== undefined) assertName(name)
   assertMetadata(metadata)
   profileOf(profile)
   signal?.throwIfAborted()
   context.assertWritable('add')
+  await context.confirmPresent()
   const finish = startReceipt('add', 'fs')
+  const { catalogue, quota } = parts
 
-  const result = await withLease(context, 'add', signal, async () => {
-    const dirty = createDirtyDirectories()
-    const files = writer.begin()
-    // Directories and symlinks: small beside the files they name.
-    const blocks: Block[] = []
+  const result = await withLease(context, catalogue, async (lease) => {
+    const staged = createStagedAdd(context, parts, { mode, lease })
     try {
       const { cid, type, size } = await buildSource(stoppable(toSourceNode(source)), {
         profile,
         signal,
         onProgress,
-        buildOneFile: (file, fileOptions) => files.add(file.open({ signal }), fileOptions),
-        onBlock: (block) => void blocks.push(block),
+        filesAtOnce: FILES_AT_ONCE,
+        buildOneFile: (file, fileOptions) => staged.addFile(file, fileOptions),
+        onBlock: (block) => staged.addBlock(block),
       })
       signal?.throwIfAborted()
-      await files.publish(dirty, signal)
-      for (const block of blocks) await loose.put(block.cid, block.bytes, dirty)
-      await dirty.sync()
-      signal?.throwIfAborted()
-      await record(cid, type, size, dirty)
+      await staged.seal()
+      await quota.makeRoom(staged.bytes(), signal)
+      await catalogue.write('add', signal, async (turn) => {
+        quota.assertRoom(turn, staged.bytes())
+        await staged.publish(turn)
+        signal?.throwIfAborted()
+        record(turn, { cid, type, size })
+      })
       return { cid, type, size }
     } finally {
-      await files.discard()
+      await staged.discard()
     }
   })
   onReceipt?.(finish({ cid: result.cid, bytes: result.size, verified: 'each-leaf' }))
   return result
 
-  async function record(cid: CID, type: AddResult['type'], size: number, dirty: DirtyDirectories): Promise<void> {
+  function record(turn: Turn, { cid, type, size }: AddResult): void {
     const now = new Date().toISOString()
-    const before = await earlier(records, cid)
-    const newPin = pin && !(await records.isPinned(cid))
+    const before = turn.root(cid)
     const kept = options.metadata ?? before?.metadata ?? {}
-    try {
-      // A killed add may have left a pin without its root.
-      if (!pin && before === undefined) await records.unpin(cid)
-      // The root's record makes the pin count, so a kill between the two leaves nothing visible.
-      if (newPin) await records.pin({ cid, pinnedAt: now }, dirty)
-      await records.put({ cid, type, size, addedAt: before?.addedAt ?? now, metadata: kept }, dirty)
-      await dirty.sync()
-      if (name !== undefined) await names.set(name, cid, { metadata })
-    } catch (cause) {
-      if (before === undefined) await records.delete(cid)
-      if (newPin) await records.unpin(cid)
-      throw cause
-    }
-  }
-}
-
-/** A damaged record is replaced, so what it said of an earlier add is lost. */
-async function earlier(records: RootRecords, cid: CID): ReturnType<RootRecords['get']> {
-  try {
-    return await records.get(cid)
-  } catch (cause) {
-    if (cause instanceof IntegrityError) return undefined
-    throw cause
+    turn.change({ type: 'put-root', record: { cid, type, size, addedAt: before?.addedAt ?? now, metadata: kept } })
+    if (pin && !turn.pin(cid)) turn.change({ type: 'put-pin', record: { cid, pinnedAt: now } })
+    if (name !== undefined) turn.change({ type: 'put-name', record: { name, cid, metadata, updatedAt: now } })
   }
 }

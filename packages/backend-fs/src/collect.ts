@@ -1,30 +1,27 @@
 import { lstat, rm } from 'node:fs/promises'
 
-import { DAG_PB, IntegrityError, isStorageError, type CID } from '@x/cid'
-import type { Blockstore, GcOptions, GcResult, NameRecord, Names } from '@x/storage-core'
+import { DAG_PB, isStorageError, type CID } from '@x/cid'
+import type { Blockstore, GcOptions, GcResult } from '@x/storage-core'
 
+import type { Catalogue, Turn } from './catalogue/catalogue.ts'
+import type { FilePlace } from './catalogue/places.ts'
 import type { StoreContext } from './context.ts'
 import { dagParts } from './dag-parts.ts'
 import { ifThere, onDisk } from './disk-error.ts'
 import type { HeldFiles } from './held-file.ts'
 import { keyOf } from './layout.ts'
-import type { LeafIndex } from './leaf-index.ts'
-import { withoutWriters } from './lease.ts'
+import { liveLeases } from './lease.ts'
 import type { LooseBlocks } from './loose-blocks.ts'
-import type { Pins } from './pins.ts'
+import { tidyPacks } from './packs/tidy-packs.ts'
 import type { Quarantine } from './quarantine.ts'
-import type { RootRecords } from './root-records.ts'
 import { freeStrays } from './strays.ts'
 import type { Views } from './views.ts'
 
 export interface CollectParts {
   blocks: Blockstore
+  catalogue: Catalogue
   held: HeldFiles
-  index: LeafIndex
   loose: LooseBlocks
-  records: RootRecords
-  names: Names
-  pins: Pins
   quarantine: Quarantine
   views: Views
 }
@@ -32,111 +29,257 @@ export interface CollectParts {
 export interface Collector {
   gc(options: GcOptions): Promise<GcResult>
   remove(root: CID, signal: AbortSignal | undefined): Promise<void>
+  /** Forgets roots and frees what no other root needs. Resolves to the bytes freed. */
+  evict(roots: readonly CID[], signal: AbortSignal | undefined): Promise<number>
 }
 
+/** What a sweep may take. */
+interface Marks {
+  /** Keys of all that is needed by a root that stays. */
+  has(key: string): boolean
+  /** The commits that they take into account. */
+  commits: number
+  /** Takes in the roots that came since. */
+  extend(): Promise<void>
+}
+
+/** Others get their turn after so many. */
+const BATCH = 200
+
+/**
+ * Frees what nobody needs, while others read and add. It marks what is needed without keeping anybody waiting, and takes
+ * the rest in short turns; in each it first looks whether a root came meanwhile, and leaves alone what an add in progress
+ * relies on.
+ */
 export function createCollector(context: StoreContext, parts: CollectParts): Collector {
-  const { blocks, held, index, loose, records, names, pins, quarantine, views } = parts
+  const { blocks, catalogue, held, loose, quarantine, views } = parts
   const { layout } = context
 
   /**
-   * Keys of all parts below the roots. What is missing or damaged below a root that is kept hides what it links to, and
-   * nothing may go while that is unknown; a damaged or missing leaf or whole file hides nothing.
+   * What is missing or damaged below a root that is kept hides what it links to, and nothing may go while that is unknown;
+   * a damaged or missing leaf or whole file hides nothing.
    */
-  const mark = async (roots: Iterable<CID>, signal: AbortSignal | undefined): Promise<Set<string>> => {
+  const walk = async (root: CID, marked: Set<string>, signal: AbortSignal | undefined): Promise<void> => {
+    const onUnreadable = (cid: CID, error: unknown): void => {
+      marked.add(keyOf(cid))
+      const key = catalogue.keyOfRoot(cid)
+      if (key) marked.add(keyOf(key))
+      if (cid.code === DAG_PB && !key) throw error
+    }
+    for await (const { cid, kind } of dagParts(blocks, held, root, { signal, onUnreadable })) {
+      marked.add(keyOf(cid))
+      const key = kind === 'file' ? catalogue.keyOfRoot(cid) : undefined
+      if (key) marked.add(keyOf(key))
+    }
+  }
+
+  /** @param wanted - The roots that stay, as they are at the moment. */
+  const mark = async (wanted: () => AsyncIterable<CID>, signal: AbortSignal | undefined): Promise<Marks> => {
     const marked = new Set<string>()
-    for (const root of roots) {
-      const onUnreadable = (cid: CID, error: unknown): void => {
-        marked.add(keyOf(cid))
-        const isWholeFile = error instanceof IntegrityError && error.file?.startsWith(layout.files) === true
-        if (cid.code === DAG_PB && !isWholeFile) throw error
+    const walked = new Set<string>()
+    const marks: Marks = {
+      has: (key) => marked.has(key),
+      commits: -1,
+      extend: async () => {
+        // Before the roots are read: one that comes now is then seen the next time.
+        marks.commits = catalogue.commits()
+        for await (const root of wanted()) {
+          if (walked.has(keyOf(root))) continue
+          await walk(root, marked, signal)
+          walked.add(keyOf(root))
+        }
+      },
+    }
+    await marks.extend()
+    return marks
+  }
+
+  /** Pinned, or named and held. A name may point to what is elsewhere. */
+  async function* kept(): AsyncGenerator<CID> {
+    for (const { cid } of catalogue.pins()) yield cid
+    for (const { cid } of catalogue.names()) if (await blocks.has(cid)) yield cid
+  }
+  async function* recorded(): AsyncGenerator<CID> {
+    for (const { cid } of catalogue.roots()) yield cid
+    yield* kept()
+  }
+
+  /** Takes items in turns, as long as the marks hold. `take` says how many bytes each frees. */
+  const sweep = async <T>(
+    items: Iterable<T>,
+    marks: Marks,
+    { dryRun, signal }: { dryRun: boolean; signal: AbortSignal | undefined },
+    take: (item: T, turn: Turn) => Promise<number | undefined>,
+  ): Promise<{ count: number; bytes: number }> => {
+    const total = { count: 0, bytes: 0 }
+    const batch: T[] = []
+    const flush = async (): Promise<void> => {
+      while (batch.length > 0) {
+        const isDone = await inTurn(dryRun, signal, async (turn) => {
+          if (turn.commits() !== marks.commits) return false
+          for (const item of batch) {
+            const bytes = await take(item, turn)
+            if (bytes === undefined) continue
+            total.count += 1
+            total.bytes += bytes
+          }
+          return true
+        })
+        if (isDone) batch.length = 0
+        else await marks.extend()
       }
-      for await (const { cid } of dagParts(blocks, held, root, { signal, onUnreadable })) marked.add(keyOf(cid))
     }
-    return marked
+    for (const item of items) {
+      signal?.throwIfAborted()
+      batch.push(item)
+      if (batch.length === BATCH) await flush()
+    }
+    await flush()
+    return total
   }
 
-  /** Roots that stay: recorded and wanted, pinned, or named and held. A name may point to what is elsewhere. */
-  const rootsToKeep = async (signal: AbortSignal | undefined, isWanted: (cid: CID) => boolean) => {
-    const keep = new Map<string, CID>()
-    for (const cid of await records.keys()) if (isWanted(cid)) keep.set(keyOf(cid), cid)
-    for await (const { cid } of pins.list()) keep.set(keyOf(cid), cid)
-    for (const [key, cid] of await namedRoots(names, signal)) {
-      if (!keep.has(key) && (await blocks.has(cid, { signal }))) keep.set(key, cid)
-    }
-    return keep
-  }
+  const inTurn = <T>(dryRun: boolean, signal: AbortSignal | undefined, work: (turn: Turn) => Promise<T>): Promise<T> =>
+    catalogue.write('gc', signal, async (turn) => {
+      const done = await work(turn)
+      if (!dryRun) turn.setSwept(turn.swept() + 1)
+      return done
+    })
 
-  const forgetRoot = async (cid: CID): Promise<void> => {
-    await records.delete(cid)
-    await records.unpin(cid)
-    await views.remove(cid)
-  }
-
-  const freeFile = async (cid: CID, dryRun: boolean): Promise<number> => {
-    let bytes = 0
-    // The bytes first: an outboard alone is not a file.
-    for (const path of [layout.fileOf(keyOf(cid)), layout.outboardOf(keyOf(cid))]) {
-      bytes += (await ifThere(`look at ${path}`, lstat(path)))?.size ?? 0
-      if (!dryRun) await onDisk(`remove ${path}`, rm(path, { force: true }))
-    }
+  const dropDag = async (turn: Turn, root: CID, key: CID, dryRun: boolean): Promise<number> => {
+    const bytes = await freePath(layout.outboardOf(keyOf(root), keyOf(key)), dryRun)
+    if (!dryRun) turn.deleteDag(root)
     return bytes
   }
 
-  const gc = async ({ dryRun = false, signal }: GcOptions): Promise<GcResult> => {
-    const named = await namedRoots(names, signal)
-    const keep = await rootsToKeep(signal, (cid) => named.has(keyOf(cid)))
-    const go = (await records.keys()).filter((cid) => !keep.has(keyOf(cid)))
-    const marked = await mark(keep.values(), signal)
-    const result: GcResult = { roots: go, blocks: 0, freedBytes: 0 }
-    if (!dryRun && go.length > 0) {
-      for (const cid of go) await forgetRoot(cid)
-      await records.sync()
-    }
-    for (const cid of await index.files()) {
-      signal?.throwIfAborted()
-      if (marked.has(keyOf(cid))) continue
-      result.freedBytes += await freeFile(cid, dryRun)
-      result.blocks++
-    }
-    for await (const cid of loose.list()) {
-      signal?.throwIfAborted()
-      if (marked.has(keyOf(cid))) continue
-      result.freedBytes += dryRun ? ((await loose.size(cid)) ?? 0) : await loose.delete(cid)
-      result.blocks++
-    }
-    result.freedBytes += await freeStrays(context, views, marked, dryRun)
-    if (!dryRun) index.reset()
-    return result
+  const takeFile = (marks: Marks, dryRun: boolean) => async (file: FilePlace, turn: Turn) => {
+    const { key, path } = file
+    if (marks.has(keyOf(key)) || turn.isOnHold(key)) return undefined
+    let bytes = 0
+    // The bytes first: an outboard alone is not a file. What was left where the user has it stays there.
+    if (path === undefined) bytes += await freePath(layout.fileOf(keyOf(key)), dryRun)
+    else await freePath(layout.referenceOf(keyOf(key)), dryRun)
+    for (const root of turn.dagsOver(key)) bytes += await dropDag(turn, root, key, dryRun)
+    if (!dryRun) turn.deleteFile(key)
+    return bytes
   }
 
-  const free = async (freed: ReadonlyMap<string, CID>, signal: AbortSignal | undefined): Promise<void> => {
-    const kept = await mark((await rootsToKeep(signal, () => true)).values(), signal)
+  const takeDag = (marks: Marks, dryRun: boolean) => async (dag: { root: CID; key: CID }, turn: Turn) => {
+    if (marks.has(keyOf(dag.root)) || turn.isOnHold(dag.key)) return undefined
+    // It goes with its bytes.
+    const goesWithBytes = !marks.has(keyOf(dag.key)) && (turn.file(dag.key) ?? turn.packed(dag.key))
+    if (goesWithBytes) return undefined
+    return dropDag(turn, dag.root, dag.key, dryRun)
+  }
+
+  const takePacked =
+    (marks: Marks, dryRun: boolean) =>
+    async ({ block, length }: { block: CID; length: number }, turn: Turn) => {
+      if (marks.has(keyOf(block)) || turn.isOnHold(block)) return undefined
+      for (const root of turn.dagsOver(block)) await dropDag(turn, root, block, dryRun)
+      if (!dryRun) turn.deletePacked(block)
+      return length
+    }
+
+  const takeLoose = (marks: Marks, dryRun: boolean) => async (cid: CID) => {
+    if (marks.has(keyOf(cid))) return undefined
+    return dryRun ? ((await loose.size(cid)) ?? 0) : loose.delete(cid)
+  }
+
+  const gc = async ({ dryRun = false, signal }: GcOptions): Promise<GcResult> => {
+    await endDeadHolds(dryRun, signal)
+    const marks = await mark(kept, signal)
+    const forgotten = await inTurn(dryRun, signal, async (turn) => {
+      const go = turn.unkept()
+      if (!dryRun) for (const { cid } of go) forget(turn, cid)
+      return go.map(({ cid }) => cid)
+    })
+    const options = { dryRun, signal }
+    // The turn above was a commit of its own.
+    await marks.extend()
+    const swept = [
+      await sweep(catalogue.files(), marks, options, takeFile(marks, dryRun)),
+      await sweep(allPacked(), marks, options, takePacked(marks, dryRun)),
+      await sweep(await collected(loose.list()), marks, options, takeLoose(marks, dryRun)),
+    ]
+    const dags = await sweep(catalogue.dags(), marks, options, takeDag(marks, dryRun))
+    const freedBytes = swept.reduce((sum, { bytes }) => sum + bytes, dags.bytes)
+    const strays = await inTurn(dryRun, signal, (turn) => freeStrays(context, turn, views, marks, dryRun))
+    if (!dryRun) {
+      for (const cid of forgotten) await views.remove(cid)
+      await tidyPacks(context, { catalogue, loose }, signal)
+    }
+    return {
+      roots: forgotten,
+      blocks: swept.reduce((sum, { count }) => sum + count, 0),
+      freedBytes: freedBytes + strays,
+    }
+  }
+
+  /** What a process that died relied on. */
+  const endDeadHolds = async (dryRun: boolean, signal: AbortSignal | undefined): Promise<void> => {
+    if (dryRun) return
+    await catalogue.write('gc', signal, async (turn) => {
+      const live = await liveLeases(context)
+      for (const lease of turn.holders()) if (!live.has(lease)) turn.endHolds(lease)
+    })
+  }
+
+  function* allPacked() {
+    for (const { name } of catalogue.packs()) yield* catalogue.packedIn(name)
+  }
+
+  const free = async (freed: ReadonlyMap<string, CID>, signal: AbortSignal | undefined): Promise<number> => {
+    await endDeadHolds(false, signal)
+    const marks = await mark(recorded, signal)
+    const options = { dryRun: false, signal }
+    let bytes = 0
+    bytes += (
+      await sweep(freed.values(), marks, options, async (cid, turn) => {
+        const key = turn.keyOfRoot(cid) ?? cid
+        const file = turn.file(key)
+        const packed = turn.packed(key)
+        let count = 0
+        if (file) count += (await takeFile(marks, false)(file, turn)) ?? 0
+        if (packed) count += (await takePacked(marks, false)({ block: key, length: packed.length }, turn)) ?? 0
+        count += (await takeLoose(marks, false)(cid)) ?? 0
+        if (turn.keyOfRoot(cid)) count += (await takeDag(marks, false)({ root: cid, key }, turn)) ?? 0
+        return count
+      })
+    ).bytes
     for (const [key, cid] of freed) {
-      signal?.throwIfAborted()
-      if (kept.has(key)) continue
-      await freeFile(cid, false)
-      await loose.delete(cid)
-      await quarantine.clear(cid)
+      if (marks.has(key)) continue
+      await quarantine.clear(catalogue.keyOfRoot(cid) ?? cid)
       await views.remove(cid)
     }
-    index.reset()
+    await tidyPacks(context, { catalogue, loose }, signal)
+    return bytes
+  }
+
+  const below = async (root: CID, signal: AbortSignal | undefined): Promise<Map<string, CID>> => {
+    const found = new Map([[keyOf(root), root]])
+    const onUnreadable = (cid: CID): unknown => found.set(keyOf(cid), cid)
+    for await (const { cid } of dagParts(blocks, held, root, { signal, onUnreadable })) found.set(keyOf(cid), cid)
+    return found
   }
 
   return {
-    gc: (options) =>
-      context.readOnly && options.dryRun === true
-        ? gc(options)
-        : withoutWriters(context, 'gc', options.signal, () => gc(options)),
+    gc,
+    evict: async (roots, signal) => {
+      const freed = new Map<string, CID>()
+      for (const root of roots) for (const [key, cid] of await below(root, signal)) freed.set(key, cid)
+      await catalogue.write('make room', signal, (turn) => {
+        for (const root of roots) if (!turn.pin(root) && turn.namesOf(root).length === 0) forget(turn, root)
+      })
+      return free(freed, signal)
+    },
     remove: async (root, signal) => {
-      const below = new Map([[keyOf(root), root]])
-      const onUnreadable = (cid: CID): unknown => below.set(keyOf(cid), cid)
-      for await (const { cid } of dagParts(blocks, held, root, { signal, onUnreadable })) below.set(keyOf(cid), cid)
-      signal?.throwIfAborted()
-      for (const { name, cid } of await namesOf(names, root, signal)) await freeName(names, name, cid)
-      await forgetRoot(root)
-      await records.sync()
+      const found = await below(root, signal)
+      await catalogue.write(`remove ${root}`, signal, (turn) => {
+        forget(turn, root)
+        for (const name of turn.namesOf(root)) turn.change({ type: 'delete-name', name })
+      })
       try {
-        await withoutWriters(context, `remove ${root}`, signal, () => free(below, signal))
+        await free(found, signal)
       } catch (cause) {
         // The root is forgotten; what cannot be freed safely now is left to `gc`.
         if (!isStorageError(cause) || !LEFT_TO_GC.has(cause.code)) throw cause
@@ -146,25 +289,22 @@ export function createCollector(context: StoreContext, parts: CollectParts): Col
   }
 }
 
+/** Resolves to the bytes that the file has. */
+async function freePath(path: string, dryRun: boolean): Promise<number> {
+  const bytes = (await ifThere(`look at ${path}`, lstat(path)))?.size ?? 0
+  if (!dryRun) await onDisk(`remove ${path}`, rm(path, { force: true }))
+  return bytes
+}
+
+function forget(turn: Turn, root: CID): void {
+  if (turn.root(root)) turn.change({ type: 'delete-root', cid: root })
+  if (turn.pin(root)) turn.change({ type: 'delete-pin', cid: root })
+}
+
 const LEFT_TO_GC: ReadonlySet<string> = new Set(['IN_USE', 'NOT_FOUND', 'INTEGRITY'])
 
-async function namedRoots(names: Names, signal: AbortSignal | undefined): Promise<Map<string, CID>> {
-  const named = new Map<string, CID>()
-  for await (const { cid } of names.list({ signal })) named.set(keyOf(cid), cid)
-  return named
-}
-
-async function namesOf(names: Names, root: CID, signal: AbortSignal | undefined): Promise<NameRecord[]> {
-  const found: NameRecord[] = []
-  for await (const record of names.list({ signal })) if (keyOf(record.cid) === keyOf(root)) found.push(record)
-  return found
-}
-
-/** One that was moved elsewhere meanwhile stays. */
-async function freeName(names: Names, name: string, expected: CID): Promise<void> {
-  try {
-    await names.delete(name, { expected })
-  } catch (cause) {
-    if (!isStorageError(cause) || cause.code !== 'CONFLICT') throw cause
-  }
+async function collected<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = []
+  for await (const item of items) all.push(item)
+  return all
 }

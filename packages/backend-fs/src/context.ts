@@ -18,12 +18,13 @@ export interface StoreContext {
   /** @throws {BackendError} The store was closed, or opened read-only. */
   assertWritable(what: string): void
   /**
-   * To be asked before `absent` is answered: where the whole store has gone, for instance with its disk, nothing in it
-   * is known to be absent.
+   * To be asked before `absent` is answered and before anything is written: where the whole store has gone, for instance
+   * with its disk, nothing in it is known to be absent, and what was opened is no longer the store.
    *
-   * @throws {BackendError} The store's format file is not there.
+   * @throws {BackendError} The store's format file is not there, or is that of another store.
    */
-  confirmAbsence(): Promise<void>
+  confirmPresent(): Promise<void>
+  isClosed(): boolean
   close(): void
 }
 
@@ -34,6 +35,7 @@ export function createContext(options: {
   warn: (message: string) => void
 }): StoreContext {
   let closed = false
+  let identity: string | undefined
   const assertOpen = (): void => {
     if (closed) throw new BackendError('fs: the store was closed', { retryable: false })
   }
@@ -44,9 +46,15 @@ export function createContext(options: {
       assertOpen()
       if (options.readOnly) throw new BackendError(`fs: ${what}: the store was opened read-only`, { retryable: false })
     },
-    confirmAbsence: async () => {
-      await onDisk('the store is gone', lstat(options.layout.format))
+    confirmPresent: async () => {
+      const { ino, dev } = await onDisk('the store is gone', lstat(options.layout.format, { bigint: true }))
+      identity ??= `${dev} ${ino}`
+      if (identity !== `${dev} ${ino}`) {
+        const message = `fs: another store has taken the place of the one that was opened in ${options.layout.directory}`
+        throw new BackendError(message, { retryable: false })
+      }
     },
+    isClosed: () => closed,
     close: () => {
       closed = true
     },

@@ -1,9 +1,8 @@
-import { DAG_PB, decodeNode, isStorageError, type CID } from '@x/cid'
+import { DAG_PB, decodeNode, isStorageError, type CID, type Outboard } from '@x/cid'
 import { BlockNotFoundError, type Blockstore } from '@x/storage-core'
 
 import type { HeldFiles } from './held-file.ts'
 import { keyOf } from './layout.ts'
-import type { Outboard } from './outboard.ts'
 
 /** What a DAG consists of in this store: files held whole, and blocks. */
 export type DagPart = { kind: 'file'; cid: CID; outboard: Outboard } | { kind: 'block'; cid: CID }

@@ -1,8 +1,8 @@
-import { lstat, mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises'
+import { mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
 import type { StoreContext } from './context.ts'
-import { diskError, ifThere, isAbsent, onDisk, systemCode } from './disk-error.ts'
+import { diskError, isAbsent, onDisk, systemCode } from './disk-error.ts'
 import { uniqueName } from './process-identity.ts'
 
 /**
@@ -39,7 +39,10 @@ export async function syncDirectory(directory: string): Promise<void> {
 /** A file in `tmp/` under a name of its own, until it is published or discarded. */
 export interface TempFile {
   readonly path: string
+  readonly descriptor: number
   write(bytes: Uint8Array): Promise<void>
+  /** Starts to write to the disk what is there so far, so that less is left for the end. */
+  sync(): Promise<void>
   /** Syncs the data; no more can be written. */
   seal(): Promise<void>
   /** Seals it and renames it to `target`, over what is there. */
@@ -50,7 +53,7 @@ export interface TempFile {
 
 export async function createTemp(context: StoreContext): Promise<TempFile> {
   const path = join(context.layout.temp, uniqueName(context.self))
-  const handle = await onDisk('create a temp file', open(path, 'wx', 0o644))
+  const handle = await onDisk('create a temp file', open(path, 'wx+', 0o644))
   let isOpen = true
   let there = true
   const close = async (): Promise<void> => {
@@ -67,7 +70,9 @@ export async function createTemp(context: StoreContext): Promise<TempFile> {
   }
   return {
     path,
+    descriptor: handle.fd,
     write: (bytes) => writeAll(handle, bytes),
+    sync: () => onDisk(`sync ${path}`, handle.datasync()),
     seal,
     publish: async (target, dirty) => {
       await seal()
@@ -128,7 +133,3 @@ export async function writeWhole(
     await temp.discard()
   }
 }
-
-/** Whether something is there; only ENOENT means no. */
-export const isThere = async (path: string): Promise<boolean> =>
-  (await ifThere(`look at ${path}`, lstat(path))) !== undefined

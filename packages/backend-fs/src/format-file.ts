@@ -1,4 +1,4 @@
-import { lstat, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { link, lstat, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
 import { InvalidInputError, UnsupportedError } from '@x/cid'
@@ -21,17 +21,21 @@ const HALF_MADE = /^format\.\d+-/
  * @throws {NotFoundError} It is missing, and may not be made.
  * @throws {BackendError} It cannot be read, or is a file.
  */
-export async function ensureFormat(layout: Layout, self: ProcessIdentity, readOnly: boolean): Promise<void> {
+export async function ensureFormat(
+  layout: Layout,
+  self: ProcessIdentity,
+  { readOnly, create }: { readOnly: boolean; create: boolean },
+): Promise<void> {
   const { directory, format } = layout
   const text = await ifThere(`read ${format}`, readFile(format, 'utf8'))
   if (text !== undefined) checkFormat(directory, text)
-  else await makeStore(layout, self, readOnly)
+  else await makeStore(layout, self, create)
   if (readOnly) return
   for (const path of directoriesOf(layout)) await makeOne(path)
   await syncDirectory(directory)
 }
 
-async function makeStore(layout: Layout, self: ProcessIdentity, readOnly: boolean): Promise<void> {
+async function makeStore(layout: Layout, self: ProcessIdentity, create: boolean): Promise<void> {
   const { directory, format } = layout
   const names = await ifThere(`read ${directory}`, readdir(directory))
   const foreign = names?.find((name) => !HALF_MADE.test(name))
@@ -43,17 +47,30 @@ async function makeStore(layout: Layout, self: ProcessIdentity, readOnly: boolea
     const message = `${directory} is not a store and not empty: it holds ${JSON.stringify(foreign)}`
     throw new InvalidInputError(message, { input: directory })
   }
-  if (readOnly) throw new NotFoundError(directory, { message: `there is no store at ${directory}` })
+  if (!create) throw new NotFoundError(directory, { message: `there is no store at ${directory}` })
   await makeParents(directory)
   const half = join(directory, `format.${uniqueName(self)}`)
   try {
     await onDisk(`write ${half}`, writeFile(half, `${PREFIX}${FORMAT_VERSION}\n`, { flag: 'wx', flush: true }))
-    await onDisk(`make ${format}`, rename(half, format))
+    await place(half, format)
   } finally {
     await onDisk(`remove ${half}`, rm(half, { force: true }))
   }
   await syncDirectory(directory)
   await syncDirectory(dirname(directory))
+}
+
+/** Under its name at once, and over nothing: several processes may make the store, and its format file tells which it is. */
+async function place(half: string, format: string): Promise<void> {
+  try {
+    await link(half, format)
+  } catch (cause) {
+    const code = systemCode(cause)
+    if (code === 'EEXIST') return
+    // A file system without hard links.
+    if (code !== 'EPERM' && code !== 'ENOTSUP' && code !== 'ENOSYS') throw diskError(`make ${format}`, cause)
+    await onDisk(`make ${format}`, rename(half, format))
+  }
 }
 
 /** One by one: Node's recursive mkdir never ends where a file system answers ENOENT below a directory that exists. */
@@ -83,7 +100,9 @@ function checkFormat(directory: string, text: string): void {
   }
   const version = text.slice(PREFIX.length).trim()
   if (version === String(FORMAT_VERSION)) return
+  const isNewer = Number(version) > FORMAT_VERSION
   throw new UnsupportedError(
-    `${directory} has store format ${JSON.stringify(version)}; this version of the program reads format ${FORMAT_VERSION}`,
+    `${directory} has store format ${JSON.stringify(version)}; this version of the program reads format ${FORMAT_VERSION}` +
+      (isNewer ? ', so a newer one is needed' : ': add its content to a new store'),
   )
 }

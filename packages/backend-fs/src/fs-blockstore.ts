@@ -1,14 +1,13 @@
-import { IntegrityError, verify, type CID } from '@x/cid'
+import { IntegrityError, RAW, verify, type CID } from '@x/cid'
 import { BlockNotFoundError, type AbortOptions, type Blockstore } from '@x/storage-core'
 
+import type { Catalogue } from './catalogue/catalogue.ts'
+import type { PartPlace } from './catalogue/places.ts'
 import type { StoreContext } from './context.ts'
 import { createDirtyDirectories } from './durable-write.ts'
 import type { HeldFiles } from './held-file.ts'
 import { keyOf } from './layout.ts'
-import type { BlockPlace, LeafIndex } from './leaf-index.ts'
-import { withLease } from './lease.ts'
 import type { LooseBlocks } from './loose-blocks.ts'
-import type { Outboard } from './outboard.ts'
 import type { Quarantine } from './quarantine.ts'
 
 /** An identity CID carries its own bytes; there is nothing to store. */
@@ -16,76 +15,85 @@ const IDENTITY = 0x00
 const isInline = (cid: CID): boolean => cid.multihash.code === IDENTITY
 
 export interface BlockSources {
+  catalogue: Catalogue
   loose: LooseBlocks
   held: HeldFiles
-  index: LeafIndex
   quarantine: Quarantine
 }
 
 /** Loose blocks, and the blocks of files held whole, read from their place in the file. */
-export function createFsBlockstore(context: StoreContext, sources: BlockSources): Blockstore {
-  const { loose, held, index, quarantine } = sources
-
+export function createFsBlockstore(
+  context: StoreContext,
+  { catalogue, loose, held, quarantine }: BlockSources,
+): Blockstore {
   const start = ({ signal }: AbortOptions): void => {
     context.assertOpen()
     signal?.throwIfAborted()
   }
 
-  const fromFile = async (cid: CID, { file: root, leaf: number }: BlockPlace): Promise<Uint8Array | undefined> => {
+  const fromFile = async (cid: CID, { root, leaf }: PartPlace): Promise<Uint8Array | undefined> => {
     const file = await held.open(root)
     if (!file) return undefined
     try {
-      const leaf = number === undefined ? undefined : file.outboard.leaves[number]
-      return leaf ? (await file.readLeaf(leaf)).block : file.outboard.nodes.get(keyOf(cid))
+      return leaf === undefined ? file.outboard.nodes.get(keyOf(cid)) : (await file.readLeaf(leaf)).block
     } finally {
       await file.close()
     }
   }
 
-  /** A file's root is found without the index. */
-  const asFile = async (cid: CID): Promise<Uint8Array | undefined> => {
-    const outboard = await held.outboardOf(cid)
-    return outboard && fromFile(cid, rootPlace(outboard))
+  /** Of files that are one block, and of those that are more; a file has a block in one place, which may be any. */
+  const placesOf = (cid: CID): PartPlace[] => {
+    const parts = catalogue.parts(cid)
+    if (parts.length > 0) return parts
+    const isBlock = (cid.code === RAW && catalogue.file(cid)) || catalogue.keyOfRoot(cid)
+    return isBlock ? [{ root: cid, leaf: 0 }] : []
   }
 
-  const indexed = async (cid: CID): Promise<Uint8Array | undefined> => {
-    const place = await index.find(cid)
-    if (!place) return undefined
-    const block = await fromFile(cid, place)
-    if (block) return block
-    // Another process removed the file; yet another file may hold the block.
-    index.reset()
-    const other = await index.find(cid)
-    return other && fromFile(cid, other)
+  const fromFiles = async (cid: CID): Promise<Uint8Array | undefined> => {
+    let damage: IntegrityError | undefined
+    for (const place of placesOf(cid)) {
+      try {
+        const block = await fromFile(cid, place)
+        if (block) return block
+      } catch (cause) {
+        if (!(cause instanceof IntegrityError)) throw cause
+        // Another file may have it too.
+        damage ??= cause
+      }
+    }
+    if (damage) throw damage
+    return undefined
   }
 
-  const get: Blockstore['get'] = async (cid, options = {}) => {
-    start(options)
-    if (isInline(cid)) return cid.multihash.digest
-    const block = (await loose.get(cid)) ?? (await asFile(cid)) ?? (await indexed(cid))
-    options.signal?.throwIfAborted()
-    if (block) return block
-    await quarantine.assertSound(cid)
-    await context.confirmAbsence()
-    throw new BlockNotFoundError(cid)
+  const isWhole = async (root: CID): Promise<boolean> => {
+    try {
+      return (await held.outboardOf(root)) !== undefined
+    } catch (cause) {
+      // A file in quarantine is not held.
+      if (cause instanceof IntegrityError) return false
+      throw cause
+    }
   }
 
   return {
     name: 'fs',
-    get,
+    get: async (cid, options = {}) => {
+      start(options)
+      if (isInline(cid)) return cid.multihash.digest
+      const block = (await loose.get(cid)) ?? (await fromFiles(cid))
+      options.signal?.throwIfAborted()
+      if (block) return block
+      await quarantine.assertSound(cid)
+      await context.confirmPresent()
+      throw new BlockNotFoundError(cid)
+    },
     has: async (cid, options = {}) => {
       start(options)
-      if (isInline(cid) || (await loose.has(cid))) return true
-      if (await isWhole(held, cid)) return true
-      const place = await index.find(cid)
-      if (place && (await isWhole(held, place.file))) return true
-      if (place) {
-        index.reset()
-        const other = await index.find(cid)
-        if (other && (await isWhole(held, other.file))) return true
-      }
+      if (isInline(cid)) return true
+      await context.confirmPresent()
+      if (await loose.has(cid)) return true
+      for (const { root } of placesOf(cid)) if (await isWhole(root)) return true
       options.signal?.throwIfAborted()
-      await context.confirmAbsence()
       return false
     },
     put: async (cid, bytes, options = {}) => {
@@ -93,25 +101,28 @@ export function createFsBlockstore(context: StoreContext, sources: BlockSources)
       context.assertWritable(`put ${cid}`)
       if (options.verified !== true) await verify(cid, bytes)
       if (isInline(cid)) return
-      await withLease(context, `put ${cid}`, options.signal, async () => {
-        const dirty = createDirtyDirectories()
-        await loose.put(cid, bytes, dirty)
-        await dirty.sync()
-      })
+      await context.confirmPresent()
+      const dirty = createDirtyDirectories()
+      await loose.put(cid, bytes, dirty)
+      await dirty.sync()
     },
     delete: async (cid, options = {}) => {
       start(options)
       context.assertWritable(`delete ${cid}`)
-      if ((await loose.delete(cid)) === 0) await context.confirmAbsence()
+      await context.confirmPresent()
+      await loose.delete(cid)
+      if (!catalogue.packed(cid)) return
+      await catalogue.write(`delete ${cid}`, options.signal, (turn) => turn.deletePacked(cid))
     },
     list: async function* (options = {}) {
       start(options)
+      await context.confirmPresent()
       const seen = new Set<string>()
-      for await (const cid of both(index.list(), loose.list())) {
+      for await (const cid of both(catalogue.blocks(), loose.list())) {
         options.signal?.throwIfAborted()
         context.assertOpen()
         const key = keyOf(cid)
-        if (seen.has(key)) continue
+        if (seen.has(key) || !(await isThere(cid))) continue
         seen.add(key)
         yield cid.toV1()
       }
@@ -119,21 +130,14 @@ export function createFsBlockstore(context: StoreContext, sources: BlockSources)
     // The store closes for its blocks too.
     close: async () => context.close(),
   }
-}
 
-const rootPlace = ({ root, nodes }: Outboard): BlockPlace => ({ file: root, leaf: nodes.size === 0 ? 0 : undefined })
-
-/** A file in quarantine is not held. */
-async function isWhole(held: HeldFiles, root: CID): Promise<boolean> {
-  try {
-    return (await held.outboardOf(root)) !== undefined
-  } catch (cause) {
-    if (cause instanceof IntegrityError) return false
-    throw cause
+  /** The bytes of a file of many leaves are no block, though the index knows them by their root. */
+  async function isThere(cid: CID): Promise<boolean> {
+    return catalogue.packed(cid) !== undefined || placesOf(cid).length > 0 || (await loose.size(cid)) !== undefined
   }
 }
 
-async function* both(first: AsyncIterable<CID>, second: AsyncIterable<CID>): AsyncGenerator<CID> {
+async function* both(first: Iterable<CID>, second: AsyncIterable<CID>): AsyncGenerator<CID> {
   yield* first
   yield* second
 }

@@ -1,18 +1,24 @@
+import { access, constants } from 'node:fs/promises'
 import { resolve } from 'node:path'
 
-import { InvalidInputError, pathSegments } from '@x/cid'
-import type { AbortOptions, ContentStore, RootRecord } from '@x/storage-core'
+import { InvalidInputError, pathSegments, type CID } from '@x/cid'
+import type { AbortOptions, AddResult, AddSource, ContentStore, GetPathOptions, RootRecord } from '@x/storage-core'
 
-import { addContent } from './add-content.ts'
+import { addContent, type FsAddOptions } from './add-content.ts'
+import { createStagedAdd } from './adding/staged-add.ts'
+import { openCatalogue, type Catalogue } from './catalogue/catalogue.ts'
+import { pinEverything } from './catalogue/pin-everything.ts'
+import { rebuildIndex, type RebuildResult } from './catalogue/rebuild.ts'
+import { createScanner } from './catalogue/scan.ts'
+import { createUseTracker } from './catalogue/use-tracker.ts'
 import { createCollector } from './collect.ts'
 import { createContext, type StoreContext } from './context.ts'
-import { createFileWriter } from './file-writer.ts'
+import { systemCode } from './disk-error.ts'
 import { ensureFormat } from './format-file.ts'
 import { createFsBlockstore } from './fs-blockstore.ts'
 import { createFsNames } from './fs-names.ts'
 import { createHeldFiles } from './held-file.ts'
-import { keyOf, layoutOf } from './layout.ts'
-import { createLeafIndex } from './leaf-index.ts'
+import { layoutOf } from './layout.ts'
 import { localPath } from './local-path.ts'
 import { createLooseBlocks } from './loose-blocks.ts'
 import { namingFile } from './naming.ts'
@@ -20,64 +26,113 @@ import { createPins } from './pins.ts'
 import { probe } from './probe.ts'
 import { thisProcess } from './process-identity.ts'
 import { createQuarantine } from './quarantine.ts'
+import { createQuota } from './quota.ts'
 import { cat, verifyTree } from './read-content.ts'
-import { createRootRecords } from './root-records.ts'
+import { createReserve } from './reserve.ts'
 import { sweepLeftovers } from './sweep.ts'
 import { createTree } from './tree.ts'
 import { createViews } from './views.ts'
 
 export interface FsStoreOptions {
-  /** Where the store is. Made when it is missing or empty. */
+  /** Where the store is. Made when it is missing or empty, unless `create` is false. */
   directory: string
-  /** Write nothing at all: no quarantine, no sweeping, no new views. Default false. */
+  /** Make the store when there is none. Default true. */
+  create?: boolean | undefined
+  /** Write nothing at all: no index, no quarantine, no sweeping, no new views. Default false. */
   readOnly?: boolean | undefined
   /**
-   * Hears of what was done or left out without being asked: quarantine, files swept, symlinks that a view leaves out.
-   * Default: nobody does.
+   * How much files and packs in the store may take. To stay below it an `add` removes roots that are neither pinned nor
+   * named, the longest unused first, and is refused when that is not enough. Bytes. Default: no limit.
+   */
+  maxBytes?: number | undefined
+  /**
+   * Hears of what was done or left out without being asked: quarantine, files swept, roots removed, symlinks that a view
+   * leaves out. Default: nobody does.
    */
   onWarning?: ((message: string) => void) | undefined
 }
 
 /** A content store on a local disk, which always has paths. */
-export type FsStore = ContentStore & Required<Pick<ContentStore, 'getPath'>>
+export interface FsStore extends ContentStore {
+  getPath(root: CID, options?: GetPathOptions): Promise<string>
+  /** @throws {UnsupportedError} `mode: 'reflink'` where the file system has no such thing. */
+  add(source: AddSource, options?: FsAddOptions): Promise<AddResult>
+  /** Makes the index anew from what lies in the store. */
+  rebuild(options?: AbortOptions): Promise<RebuildResult>
+}
 
 /**
- * Opens the store in a directory, and removes what dead processes left half-written there.
+ * Opens the store in a directory, and removes what dead processes left half-written there. On a read-only medium it is
+ * opened as with `readOnly`.
  *
  * @throws {InvalidInputError} The directory holds something else; nothing was touched.
  * @throws {UnsupportedError} It is a store of another format version.
- * @throws {NotFoundError} `readOnly`, and there is no store.
+ * @throws {NotFoundError} There is no store, and none may be made.
  * @throws {BackendError} It cannot be read or made, or is a file.
  */
-export async function openFsStore({ directory, readOnly = false, onWarning }: FsStoreOptions): Promise<FsStore> {
+export async function openFsStore(options: FsStoreOptions): Promise<FsStore> {
+  const { directory, create = true, maxBytes, onWarning } = options
   if (directory === '' || directory.includes('\0')) {
     throw new InvalidInputError(`a store's directory cannot be ${JSON.stringify(directory)}`, { input: directory })
   }
+  if (maxBytes !== undefined && (!Number.isSafeInteger(maxBytes) || maxBytes < 0)) {
+    throw new InvalidInputError(`maxBytes ${maxBytes} is not a whole number of bytes`, { input: String(maxBytes) })
+  }
   const layout = layoutOf(resolve(directory))
-  const context = createContext({ layout, readOnly, self: thisProcess(), warn: onWarning ?? (() => undefined) })
-  await ensureFormat(layout, context.self, readOnly)
+  const warn = onWarning ?? (() => undefined)
+  const readOnly = options.readOnly === true || (await isReadOnlyMedium(layout.directory, warn))
+  const context = createContext({ layout, readOnly, self: thisProcess(), warn })
+  await ensureFormat(layout, context.self, { readOnly, create: create && !readOnly })
+  await context.confirmPresent()
   if (!readOnly) await sweepLeftovers(context)
-  return createFsStore(context)
+  const catalogue = await openCatalogue(context, createScanner(context))
+  try {
+    return await createFsStore(context, catalogue, maxBytes)
+  } catch (cause) {
+    catalogue.close()
+    throw cause
+  }
 }
 
-function createFsStore(context: StoreContext): FsStore {
-  const quarantine = createQuarantine(context)
-  const held = createHeldFiles(context, quarantine)
-  const loose = createLooseBlocks(context, quarantine)
-  const index = createLeafIndex(context, held)
-  const blocks = createFsBlockstore(context, { loose, held, index, quarantine })
-  const names = createFsNames(context)
-  const records = createRootRecords(context)
-  const writer = createFileWriter(context, held, quarantine, (outboard) => index.publish(outboard))
+/** A store on such a medium is read, and no more. */
+async function isReadOnlyMedium(directory: string, warn: (message: string) => void): Promise<boolean> {
+  try {
+    await access(directory, constants.W_OK)
+  } catch (cause) {
+    if (systemCode(cause) !== 'EROFS') return false
+    warn(`${directory} is on a read-only medium; it is only read`)
+    return true
+  }
+  return false
+}
+
+async function createFsStore(
+  context: StoreContext,
+  catalogue: Catalogue,
+  maxBytes: number | undefined,
+): Promise<FsStore> {
+  const quarantine = createQuarantine(context, catalogue)
+  const held = createHeldFiles(context, catalogue, quarantine)
+  const loose = createLooseBlocks(context, catalogue, quarantine)
+  const blocks = createFsBlockstore(context, { catalogue, loose, held, quarantine })
+  const names = createFsNames(context, catalogue)
   const tree = createTree(blocks, held)
   const views = createViews(context, held)
-  const pins = createPins(context, { blocks, held, records, tree })
-  const collector = createCollector(context, { blocks, held, index, loose, records, names, pins, quarantine, views })
+  const pins = createPins(context, { blocks, catalogue, held, tree })
+  const collector = createCollector(context, { blocks, catalogue, held, loose, quarantine, views })
+  const quota = createQuota(context, { catalogue, collector, maxBytes })
+  const uses = createUseTracker(context, catalogue)
+  const reserve = createReserve(context)
+  const adding = { catalogue, held, loose, quarantine, quota }
+  const reading = { tree, held, onUse: (root: CID) => uses.note(root) }
+  const everything = { blocks, catalogue, loose, tree }
 
   const start = ({ signal }: AbortOptions): void => {
     context.assertOpen()
     signal?.throwIfAborted()
   }
+  if (!context.readOnly) await reserve.refill()
+  if (catalogue.isAllLost() && !context.readOnly) await pinEverything(context, everything, undefined)
 
   return {
     name: 'fs',
@@ -85,11 +140,11 @@ function createFsStore(context: StoreContext): FsStore {
     names,
     add: async (source, options = {}) => {
       start(options)
-      return addContent(context, { writer, loose, records, names }, source, options)
+      return addContent(context, adding, source, options)
     },
     cat: async function* (root, options = {}) {
       start(options)
-      yield* cat(tree, held, root, options)
+      yield* cat(reading, root, options)
     },
     stat: async (root, options = {}) => {
       start(options)
@@ -109,17 +164,16 @@ function createFsStore(context: StoreContext): FsStore {
     remove: async (root, options = {}) => {
       start(options)
       context.assertWritable(`remove ${root}`)
-      await collector.remove(root, options.signal)
+      await reserve.spend(() => collector.remove(root, options.signal))
     },
     roots: async function* (options = {}) {
       start(options)
-      const named = await namesByRoot(options)
-      for await (const root of records.list()) {
+      await context.confirmPresent()
+      for (const root of catalogue.roots()) {
         start(options)
-        const found = named.get(keyOf(root.cid)) ?? []
-        yield { ...root, pinned: await records.isPinned(root.cid), names: found } satisfies RootRecord
+        const pinned = catalogue.pin(root.cid) !== undefined
+        yield { ...root, pinned, names: catalogue.namesOf(root.cid) } satisfies RootRecord
       }
-      await context.confirmAbsence()
     },
     pin: async (root, options = {}) => {
       start(options)
@@ -128,12 +182,14 @@ function createFsStore(context: StoreContext): FsStore {
     unpin: async (root, options = {}) => {
       start(options)
       context.assertWritable(`unpin ${root}`)
-      await records.unpin(root)
-      await records.sync()
+      await catalogue.write(`unpin ${root}`, options.signal, (turn) => {
+        if (turn.pin(root)) turn.change({ type: 'delete-pin', cid: root })
+      })
     },
     pins: async function* (options = {}) {
       start(options)
-      for await (const pin of pins.list()) {
+      await context.confirmPresent()
+      for (const pin of catalogue.pins()) {
         start(options)
         yield pin
       }
@@ -141,29 +197,31 @@ function createFsStore(context: StoreContext): FsStore {
     gc: async (options = {}) => {
       start(options)
       if (options.dryRun !== true) context.assertWritable('gc')
-      return collector.gc(options)
+      return options.dryRun === true ? collector.gc(options) : reserve.spend(() => collector.gc(options))
     },
     verify: async (root, options = {}) => {
       start(options)
-      return verifyTree(tree, held, root, options)
+      return verifyTree(reading, root, options)
     },
     status: async (options = {}) => {
       start(options)
-      return probe(context)
+      return probe(context, catalogue)
     },
     getPath: async (root, options = {}) => {
       start(options)
-      return localPath(context, { held, tree, views, writer }, root, options)
+      const begin = (lease: string) => createStagedAdd(context, adding, { mode: 'copy', lease })
+      return localPath(context, { ...reading, catalogue, views, begin }, root, options)
     },
-    close: async () => context.close(),
-  }
-
-  async function namesByRoot(options: AbortOptions): Promise<Map<string, string[]>> {
-    const named = new Map<string, string[]>()
-    for await (const { name, cid } of names.list(options)) {
-      const key = keyOf(cid)
-      named.set(key, [...(named.get(key) ?? []), name])
-    }
-    return named
+    rebuild: async (options = {}) => {
+      start(options)
+      context.assertWritable('rebuild')
+      return rebuildIndex(context, everything, options.signal)
+    },
+    close: async () => {
+      if (context.isClosed()) return
+      await uses.flush()
+      context.close()
+      catalogue.close()
+    },
   }
 }

@@ -1,24 +1,48 @@
 import { constants } from 'node:fs'
 import { open, readFile, stat, type FileHandle } from 'node:fs/promises'
 
-import { IntegrityError, isStorageError, RAW, type CID } from '@x/cid'
+import {
+  createOutboard,
+  IntegrityError,
+  isStorageError,
+  MAX_BLOCK_BYTES,
+  RAW,
+  readOutboard,
+  verifyLeaf,
+  type CID,
+  type Outboard,
+} from '@x/cid'
+import { NotFoundError } from '@x/storage-core'
 
+import type { PlaceReader } from './catalogue/places.ts'
 import type { StoreContext } from './context.ts'
 import { ifThere, onDisk } from './disk-error.ts'
 import { keyOf } from './layout.ts'
-import { decodeOutboard, leafBlock, MAX_BLOCK_BYTES, singleLeafOutboard, type Leaf, type Outboard } from './outboard.ts'
+import { readAt } from './packs/read-pack.ts'
 import { plainBytes } from './plain-bytes.ts'
 import type { Damage, Quarantine } from './quarantine.ts'
+import { stampOf } from './stamp.ts'
 
-/** A file that is held whole, open for reading. What is read is checked; what does not match goes to quarantine. */
+/** Bytes that are held whole, open for reading. What is read is checked; what does not match goes to quarantine. */
 export interface HeldFile {
   readonly outboard: Outboard
   /** On disk. */
   readonly path: string
+  /** Where the bytes start in that file: not at 0 in a pack. */
+  readonly start: number
+  /** The file on disk holds these bytes and nothing else. */
+  readonly isWhole: boolean
+  /** The file is as it was when all of it was last hashed. Never of a pack. */
+  readonly isAsStored: boolean
   readonly inode: bigint
   readonly device: bigint
+  readonly descriptor: number
   /** The bytes of a leaf, and its block; the same ones unless the leaf is wrapped. */
-  readLeaf(leaf: Leaf): Promise<{ bytes: Uint8Array; block: Uint8Array }>
+  readLeaf(index: number): Promise<{ bytes: Uint8Array; block: Uint8Array }>
+  /** Bytes that are not checked. */
+  readUnchecked(offset: number, length: number): Promise<Uint8Array>
+  /** Puts the file away and resolves to the error to throw. */
+  condemn(index: number, actual: CID | undefined): Promise<IntegrityError>
   close(): Promise<void>
 }
 
@@ -33,9 +57,20 @@ export interface HeldFiles {
   outboardOf(cid: CID): Promise<Outboard | undefined>
 }
 
+/** Where the bytes of a root lie, as the index says. */
+interface Place {
+  /** Of the bytes. */
+  key: CID
+  path: string
+  start: number
+  bytes: number
+  source: 'store' | 'reference' | 'pack'
+  stamp: string | undefined
+}
+
 const CACHED_OUTBOARDS = 64
 
-export function createHeldFiles(context: StoreContext, quarantine: Quarantine): HeldFiles {
+export function createHeldFiles(context: StoreContext, places: PlaceReader, quarantine: Quarantine): HeldFiles {
   const { layout } = context
   // A checked outboard is right for ever: it is what its CID says.
   const cache = new Map<string, Outboard>()
@@ -48,55 +83,119 @@ export function createHeldFiles(context: StoreContext, quarantine: Quarantine): 
     return outboard
   }
 
-  const loadOutboard = async (cid: CID, fileBytes: number): Promise<Outboard> => {
-    const key = keyOf(cid)
-    const cached = cache.get(key)
-    if (cached) {
-      if (cached.fileBytes === fileBytes) return remember(key, cached)
-      throw new IntegrityError(`the file has ${fileBytes} bytes instead of ${cached.fileBytes}`, {
-        cid,
-        offset: Math.min(fileBytes, cached.fileBytes),
-      })
+  const placeOf = (cid: CID): Place | undefined => {
+    // The key of a long file is a DAG of its own only where it was asked for.
+    const key = places.keyOfRoot(cid) ?? (cid.code === RAW ? cid : undefined)
+    if (!key) return undefined
+    const file = places.file(key)
+    if (file) {
+      const { path, bytes, stamp } = file
+      const source = path === undefined ? 'store' : 'reference'
+      return { key, path: path ?? layout.fileOf(keyOf(key)), start: 0, bytes, source, stamp }
     }
-    const encoded = cid.code === RAW ? undefined : await ifThere('read an outboard', readFile(layout.outboardOf(key)))
-    if (encoded) return remember(key, await decodeOutboard(cid, plainBytes(encoded), { fileBytes }))
-    if (fileBytes > MAX_BLOCK_BYTES) {
-      const why = cid.code === RAW ? `a block cannot have ${fileBytes} bytes` : 'its outboard is missing'
-      throw new IntegrityError(why, { cid })
-    }
-    return singleLeafOutboard(cid, fileBytes)
+    const packed = key.code === RAW ? places.packed(key) : undefined
+    if (!packed) return undefined
+    const { pack, offset, length } = packed
+    return { key, path: layout.packOf(pack), start: offset, bytes: length, source: 'pack', stamp: undefined }
+  }
+
+  const loadOutboard = async (cid: CID, { key, bytes }: Place): Promise<Outboard> => {
+    const known = cache.get(keyOf(cid))
+    if (known) return remember(keyOf(cid), known)
+    // A file of one raw block is its own outboard.
+    if (cid.code === RAW) return singleLeaf(cid, bytes)
+    const path = layout.outboardOf(keyOf(cid), keyOf(key))
+    const encoded = await ifThere(`read ${path}`, readFile(path))
+    if (encoded) return remember(keyOf(cid), await readOutboard(cid, plainBytes(encoded), { fileBytes: bytes }))
+    if (bytes > MAX_BLOCK_BYTES) throw new IntegrityError('its outboard is missing', { cid, offset: 0 })
+    return singleLeaf(cid, bytes)
+  }
+
+  const assertSound = async (cid: CID): Promise<void> => {
+    await quarantine.assertSound(places.keyOfRoot(cid) ?? cid)
   }
 
   const openFile = async (cid: CID): Promise<HeldFile | undefined> => {
-    const path = layout.fileOf(keyOf(cid))
-    const handle = await ifThere(`open ${path}`, open(path, constants.O_RDONLY))
-    if (!handle) {
-      await quarantine.assertSound(cid)
+    let place = placeOf(cid)
+    let handle = place && (await openAt(place))
+    if (place && !handle) {
+      // A collector may have moved it to another pack.
+      place = placeOf(cid)
+      handle = place && (await openAt(place))
+    }
+    if (!place || !handle) {
+      await assertSound(cid)
+      if (place?.source === 'reference') {
+        const message = `not found: ${cid}: ${place.path}, where it was left, is gone`
+        throw new NotFoundError(cid.toString(), { cid, message })
+      }
       return undefined
     }
     try {
-      const { size, ino, dev } = await onDisk(`look at ${path}`, handle.stat({ bigint: true }))
-      const condemn = (reason: string, details: DamageDetails) =>
-        quarantine.condemn({ cid, path, inode: ino, reason, ...details })
-      const outboard = await soundOutboard(cid, Number(size), condemn)
-      const missing = outboard.leaves.length === 1 && cid.code !== RAW ? ', or its outboard is missing' : ''
-      return {
-        outboard,
-        path,
-        inode: ino,
-        device: dev,
-        readLeaf: (leaf) => readLeaf(handle, leaf, missing, condemn),
-        close: () => onDisk(`close ${path}`, handle.close()),
-      }
+      const info = await onDisk(`look at ${place.path}`, handle.stat({ bigint: true }))
+      return await openHeld(cid, place, handle, { ...info, stamp: stampOf(info) })
     } catch (cause) {
       await handle.close()
       throw cause
     }
   }
 
-  const soundOutboard = async (cid: CID, fileBytes: number, condemn: Condemn): Promise<Outboard> => {
+  const openHeld = async (
+    cid: CID,
+    place: Place,
+    handle: FileHandle,
+    info: { size: bigint; ino: bigint; dev: bigint; stamp: string },
+  ): Promise<HeldFile> => {
+    const { key, path, start, bytes, source } = place
+    const condemn: Condemn = (reason, details) =>
+      quarantine.condemn({ cid, key, path, inode: info.ino, source, reason, ...details })
+    const fileBytes = Number(info.size)
+    const hasSize = source === 'pack' ? start + bytes <= fileBytes : fileBytes === bytes
+    if (!hasSize) {
+      const offset = Math.min(fileBytes, bytes)
+      throw await condemn(`the file has ${fileBytes} bytes instead of ${bytes}`, { offset })
+    }
+    const outboard = await soundOutboard(cid, place, condemn)
+    const missing = outboard.leafCount === 1 && cid.code !== RAW ? ', or its outboard is missing' : ''
+    const condemnLeaf = (index: number, actual: CID | undefined, cause?: unknown): Promise<IntegrityError> => {
+      const { cid: leaf, offset, length } = outboard.leaf(index)
+      const reason = `the leaf of ${length} bytes at ${offset} does not match${missing}`
+      return condemn(reason, { leaf, offset, actual, cause })
+    }
+    const readUnchecked = async (offset: number, length: number): Promise<Uint8Array> => {
+      const read = await readAt(handle, path, start + offset, length)
+      if (read.length === length) return read
+      const leaf = outboard.leaf(outboard.leafAt(offset + read.length))
+      throw await condemn(`the file ends after ${offset + read.length} bytes`, { leaf: leaf.cid, offset: leaf.offset })
+    }
+    return {
+      outboard,
+      path,
+      start,
+      isWhole: source !== 'pack',
+      isAsStored: place.stamp === info.stamp,
+      inode: info.ino,
+      device: info.dev,
+      descriptor: handle.fd,
+      readUnchecked,
+      readLeaf: async (index) => {
+        const { offset, length } = outboard.leaf(index)
+        const read = await readUnchecked(offset, length)
+        try {
+          return { bytes: read, block: await verifyLeaf(outboard, index, read) }
+        } catch (cause) {
+          if (!(cause instanceof IntegrityError)) throw cause
+          throw await condemnLeaf(index, cause.actual, cause)
+        }
+      },
+      condemn: condemnLeaf,
+      close: () => onDisk(`close ${path}`, handle.close()),
+    }
+  }
+
+  const soundOutboard = async (cid: CID, place: Place, condemn: Condemn): Promise<Outboard> => {
     try {
-      return await loadOutboard(cid, fileBytes)
+      return await loadOutboard(cid, place)
     } catch (cause) {
       if (!isStorageError(cause) || cause.code !== 'INTEGRITY') throw cause
       const offset = cause instanceof IntegrityError ? cause.offset : undefined
@@ -107,10 +206,13 @@ export function createHeldFiles(context: StoreContext, quarantine: Quarantine): 
   return {
     open: openFile,
     outboardOf: async (cid) => {
-      const cached = cache.get(keyOf(cid))
-      // A stat tells as much as opening it: the outboard was checked, and only the size is looked at.
-      const info = cached && (await ifThere('look at a file', stat(layout.fileOf(keyOf(cid)))))
-      if (cached && info?.size === cached.fileBytes) return remember(keyOf(cid), cached)
+      const place = placeOf(cid)
+      const info = place && (await ifThere(`look at ${place.path}`, stat(place.path)))
+      // Whatever is not as it should be is found out by opening it.
+      if (info && (place.source === 'pack' || info.size === place.bytes)) {
+        const known = cid.code === RAW ? await singleLeaf(cid, place.bytes) : cache.get(keyOf(cid))
+        if (known) return known
+      }
       const file = await openFile(cid)
       await file?.close()
       return file?.outboard
@@ -118,28 +220,15 @@ export function createHeldFiles(context: StoreContext, quarantine: Quarantine): 
   }
 }
 
+const openAt = ({ path }: Place): Promise<FileHandle | undefined> =>
+  ifThere(`open ${path}`, open(path, constants.O_RDONLY))
+
+const singleLeaf = (cid: CID, bytes: number): Promise<Outboard> =>
+  createOutboard(
+    { cidVersion: cid.version, rawLeaves: cid.code === RAW, chunkBytes: MAX_BLOCK_BYTES, maxLinks: 2 },
+    bytes,
+    cid.multihash.digest,
+  )
+
 type DamageDetails = Pick<Damage, 'leaf' | 'offset' | 'actual' | 'cause'>
 type Condemn = (reason: string, details: DamageDetails) => Promise<IntegrityError>
-
-async function readLeaf(
-  handle: FileHandle,
-  leaf: Leaf,
-  missing: string,
-  condemn: Condemn,
-): Promise<{ bytes: Uint8Array; block: Uint8Array }> {
-  const { offset, length } = leaf
-  const bytes = new Uint8Array(length)
-  let filled = 0
-  while (filled < length) {
-    const { bytesRead } = await onDisk('read', handle.read(bytes, filled, length - filled, offset + filled))
-    if (bytesRead === 0) throw await condemn(`the file ends after ${offset + filled} bytes`, { leaf: leaf.cid, offset })
-    filled += bytesRead
-  }
-  try {
-    return { bytes, block: await leafBlock(leaf, bytes) }
-  } catch (cause) {
-    if (!(cause instanceof IntegrityError)) throw cause
-    const reason = `the leaf of ${length} bytes at ${offset} does not match${missing}`
-    throw await condemn(reason, { leaf: leaf.cid, offset, cause, actual: cause.actual })
-  }
-}

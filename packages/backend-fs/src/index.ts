@@ -1,2 +1,5 @@
 export { openFsStore, type FsStore, type FsStoreOptions } from './fs-store.ts'
 export { pathSource, type PathSourceOptions } from './path-source.ts'
+export type { AddMode } from './adding/large-file.ts'
+export type { FsAddOptions } from './add-content.ts'
+export type { RebuildResult } from './catalogue/rebuild.ts'

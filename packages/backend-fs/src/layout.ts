@@ -1,10 +1,9 @@
-import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 
 import { parseCid, type CID } from '@x/cid'
 
 /** The one format that this version reads and writes. */
-export const FORMAT_VERSION = 1
+export const FORMAT_VERSION = 2
 
 /**
  * The name of a CID in this store: its CIDv1 in lower-case base32, so that both versions of a CID are one thing and file
@@ -30,22 +29,24 @@ const shardOf = (key: string): string => key.slice(-3, -1)
 export interface Layout {
   readonly directory: string
   readonly format: string
+  /** SQLite; beside it lie its own `-wal` and `-shm`. */
+  readonly index: string
+  readonly journal: string
+  readonly reserve: string
   readonly temp: string
   readonly files: string
+  readonly references: string
+  readonly packs: string
   readonly blocks: string
-  readonly roots: string
-  readonly pins: string
-  readonly names: string
   readonly quarantine: string
   readonly views: string
-  readonly locks: string
   readonly leases: string
   fileOf(key: string): string
-  outboardOf(key: string): string
+  /** @param key - Of the bytes that `root` is a DAG over; the root itself under `unixfs-v1-2025`. */
+  outboardOf(root: string, key: string): string
+  referenceOf(key: string): string
+  packOf(name: string): string
   blockOf(key: string): string
-  rootOf(key: string): string
-  pinOf(key: string): string
-  nameOf(name: string): string
   noteOf(key: string): string
   viewOf(key: string): string
 }
@@ -55,23 +56,23 @@ export function layoutOf(directory: string): Layout {
   return {
     directory,
     format: at('format'),
+    index: at('index.sqlite'),
+    journal: at('journal'),
+    reserve: at('reserve'),
     temp: at('tmp'),
     files: at('files'),
+    references: at('references'),
+    packs: at('packs'),
     blocks: at('blocks'),
-    roots: at('roots'),
-    pins: at('pins'),
-    names: at('names'),
     quarantine: at('quarantine'),
     views: at('views'),
-    locks: at('locks'),
     leases: at('leases'),
     fileOf: (key) => join(directory, 'files', shardOf(key), `${key}.bin`),
-    outboardOf: (key) => join(directory, 'files', shardOf(key), `${key}.obd`),
+    outboardOf: (root, key) =>
+      join(directory, 'files', shardOf(key), root === key ? `${key}.obd` : `${key}.${root}.obd`),
+    referenceOf: (key) => join(directory, 'references', `${key}.json`),
+    packOf: (name) => join(directory, 'packs', name),
     blockOf: (key) => join(directory, 'blocks', shardOf(key), key),
-    rootOf: (key) => join(directory, 'roots', `${key}.json`),
-    pinOf: (key) => join(directory, 'pins', `${key}.json`),
-    // A name has up to 255 bytes, any letters and slashes; its hash fits every file system and keeps case apart.
-    nameOf: (name) => join(directory, 'names', `${createHash('sha256').update(name).digest('hex')}.json`),
     noteOf: (key) => join(directory, 'quarantine', `${key}.json`),
     viewOf: (key) => join(directory, 'views', shardOf(key), key),
   }
@@ -81,12 +82,10 @@ export function layoutOf(directory: string): Layout {
 export const directoriesOf = (layout: Layout): string[] => [
   layout.temp,
   layout.files,
+  layout.references,
+  layout.packs,
   layout.blocks,
-  layout.roots,
-  layout.pins,
-  layout.names,
   layout.quarantine,
   layout.views,
-  layout.locks,
   layout.leases,
 ]

@@ -1,24 +1,23 @@
 import { join } from 'node:path'
 
 import { InvalidInputError, pathSegments, type CID } from '@x/cid'
-import { NotFoundError, type PathOptions } from '@x/storage-core'
+import { NotFoundError, type GetPathOptions } from '@x/storage-core'
 
+import type { StagedAdd } from './adding/staged-add.ts'
+import type { Catalogue } from './catalogue/catalogue.ts'
 import type { StoreContext } from './context.ts'
-import type { FileWriter } from './file-writer.ts'
-import type { HeldFiles } from './held-file.ts'
 import { keyOf } from './layout.ts'
 import { makeWhole } from './loose-file.ts'
 import { namingFile } from './naming.ts'
-import { readFileBytes } from './read-content.ts'
-import type { Tree } from './tree.ts'
+import { verifyFile, type ReadParts } from './read-content.ts'
 import { listView, type ViewEntry } from './view-tree.ts'
 import type { Views } from './views.ts'
 
-export interface PathParts {
-  held: HeldFiles
-  tree: Tree
+export interface PathParts extends ReadParts {
+  catalogue: Catalogue
   views: Views
-  writer: FileWriter
+  /** For what has to be written as a file of its own first. */
+  begin: (lease: string) => StagedAdd
 }
 
 /**
@@ -27,43 +26,53 @@ export interface PathParts {
  */
 export async function localPath(
   context: StoreContext,
-  { held, tree, views, writer }: PathParts,
+  parts: PathParts,
   root: CID,
-  { path = '', signal }: PathOptions,
+  { path = '', verify = 'each-leaf', signal }: GetPathOptions,
 ): Promise<string> {
-  const checkFile = async (cid: CID, name: string): Promise<void> => {
-    await namingFile(name, async () => {
-      if (!(await held.outboardOf(cid))) {
-        context.assertWritable(`make ${cid} a whole file`)
-        await makeWhole(context, writer, tree.getBlock, cid, signal)
-      }
-    })
-  }
-  const checkBytes = (cid: CID, name: string): Promise<void> =>
+  const { held, tree, views } = parts
+  /** One in a pack is copied into the view; alone it needs a path of its own. */
+  const checkHeld = async (cid: CID, name: string, isAlone: boolean): Promise<void> =>
     namingFile(name, async () => {
-      for await (const _ of readFileBytes(tree, held, cid, { offset: 0, signal })) signal?.throwIfAborted()
+      const file = await held.open(cid)
+      await file?.close()
+      if (!file || (isAlone && !file.isWhole)) await makeWhole(context, parts, tree.getBlock, cid, signal)
     })
+  const checkBytes = async (cid: CID, name: string): Promise<void> => {
+    if (verify === 'stored' && (await isAsStored(cid))) return
+    await verifyFile(parts, { cid, path: name }, { signal })
+  }
+  const isAsStored = async (cid: CID): Promise<boolean> => {
+    const file = await held.open(cid)
+    await file?.close()
+    return file?.isAsStored === true
+  }
 
   const inside = pathSegments(path).join('/')
   const { entries, leftOut } = await listView(tree, root, { signal })
   const [only] = entries
   if (only?.path === '') {
     if (inside !== '') throw new InvalidInputError(`${root} is a file and has no ${inside}`, { input: path })
-    await checkFile(root, '')
+    await checkHeld(root, '', true)
     await checkBytes(root, '')
-    return context.layout.fileOf(keyOf(root))
+    const file = await held.open(root)
+    await file?.close()
+    if (!file) throw new NotFoundError(root.toString(), { cid: root })
+    parts.onUse(root)
+    return file.path
   }
   if (leftOut.some((link) => link.path === '')) {
     throw new InvalidInputError(`${root} is a symlink and has no path on disk`, { input: root.toString() })
   }
   assertShown(root, inside, entries, leftOut)
   const files = entries.filter((entry) => entry.type === 'file')
-  for (const { cid, path: name } of files) await checkFile(cid, name)
+  for (const { cid, path: name } of files) await checkHeld(cid, name, false)
   const wanted = files.filter(({ path: name }) => inside === '' || name === inside || name.startsWith(`${inside}/`))
   for (const { cid, path: name } of new Map(wanted.map((file) => [keyOf(file.cid), file])).values()) {
     await checkBytes(cid, name)
   }
   for (const link of leftOut) context.warn(`the view of ${root} leaves out the symlink ${link.path} -> ${link.target}`)
+  parts.onUse(root)
   return join(await views.ensure(root, entries, signal), inside)
 }
 

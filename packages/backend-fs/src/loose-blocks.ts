@@ -3,14 +3,16 @@ import { join } from 'node:path'
 
 import { IntegrityError, verify, type CID } from '@x/cid'
 
+import type { PlaceReader } from './catalogue/places.ts'
 import type { StoreContext } from './context.ts'
 import { diskError, ifThere, isAbsent, onDisk } from './disk-error.ts'
 import { writeWhole, type DirtyDirectories } from './durable-write.ts'
 import { cidOfKey, keyOf } from './layout.ts'
+import { readAt } from './packs/read-pack.ts'
 import { plainBytes } from './plain-bytes.ts'
 import type { Quarantine } from './quarantine.ts'
 
-/** Blocks that are files of their own: directories, symlinks, manifests, and what came block by block. */
+/** Blocks that are no part of a file held whole: files of their own when they came one by one, else in packs. */
 export interface LooseBlocks {
   has(cid: CID): Promise<boolean>
   /**
@@ -19,45 +21,78 @@ export interface LooseBlocks {
    * @throws {IntegrityError} It is damaged, and in quarantine now.
    */
   get(cid: CID): Promise<Uint8Array | undefined>
-  /** Bytes that were checked. Writes nothing when a sound one is there. */
+  /** Bytes that were checked, as a file of its own. Writes nothing when a sound one is there. */
   put(cid: CID, bytes: Uint8Array, dirty: DirtyDirectories): Promise<void>
-  /** Resolves to the bytes freed, 0 when it was not there. */
+  /** Removes the file of its own. Resolves to the bytes freed, 0 when it was not there. */
   delete(cid: CID): Promise<number>
-  /** Bytes on disk; `undefined` when it is not here. */
+  /** Bytes of the file of its own; `undefined` when there is none. */
   size(cid: CID): Promise<number | undefined>
+  /** Those that are files of their own. */
   list(): AsyncIterable<CID>
 }
 
-export function createLooseBlocks(context: StoreContext, quarantine: Quarantine): LooseBlocks {
+export function createLooseBlocks(context: StoreContext, places: PlaceReader, quarantine: Quarantine): LooseBlocks {
   const { layout } = context
 
-  const get = async (cid: CID): Promise<Uint8Array | undefined> => {
+  const fromFile = async (cid: CID): Promise<Uint8Array | undefined> => {
     const path = layout.blockOf(keyOf(cid))
     const handle = await ifThere(`open ${path}`, open(path, 'r'))
     if (!handle) return undefined
     try {
       const { ino } = await onDisk(`look at ${path}`, handle.stat({ bigint: true }))
       const bytes = plainBytes(await onDisk(`read ${path}`, handle.readFile()))
-      await verify(cid, bytes).catch(async (cause: unknown) => {
-        if (!(cause instanceof IntegrityError)) throw cause
-        const reason = `the block of ${bytes.length} bytes does not match`
-        throw await quarantine.condemn({ cid, path, inode: ino, reason, offset: 0, actual: cause.actual, cause })
-      })
-      return bytes
+      return await checked(cid, bytes, { path, inode: ino, source: 'block' })
     } finally {
       await handle.close()
+    }
+  }
+
+  const fromPack = async (cid: CID): Promise<Uint8Array | undefined> => {
+    for (let isRetry = false; ; isRetry = true) {
+      const place = places.packed(cid)
+      if (!place) return undefined
+      const path = layout.packOf(place.pack)
+      const handle = await ifThere(`open ${path}`, open(path, 'r'))
+      // A collector may have moved what was in the pack to another one.
+      if (!handle && isRetry) return undefined
+      if (!handle) continue
+      try {
+        const { ino } = await onDisk(`look at ${path}`, handle.stat({ bigint: true }))
+        const bytes = await readAt(handle, path, place.offset, place.length)
+        return await checked(cid, bytes, { path, inode: ino, source: 'pack' })
+      } finally {
+        await handle.close()
+      }
+    }
+  }
+
+  const checked = async (
+    cid: CID,
+    bytes: Uint8Array,
+    where: { path: string; inode: bigint; source: 'block' | 'pack' },
+  ): Promise<Uint8Array> => {
+    try {
+      await verify(cid, bytes)
+      return bytes
+    } catch (cause) {
+      if (!(cause instanceof IntegrityError)) throw cause
+      const reason = `the block of ${bytes.length} bytes does not match`
+      throw await quarantine.condemn({ cid, key: cid, reason, offset: 0, actual: cause.actual, cause, ...where })
     }
   }
 
   const size = async (cid: CID): Promise<number | undefined> =>
     (await ifThere(`look at block ${cid}`, lstat(layout.blockOf(keyOf(cid)))))?.size
 
+  const get = async (cid: CID): Promise<Uint8Array | undefined> => (await fromPack(cid)) ?? fromFile(cid)
+
   return {
     get,
     size,
-    has: async (cid) => (await size(cid)) !== undefined,
+    has: async (cid) => places.packed(cid) !== undefined || (await size(cid)) !== undefined,
     put: async (cid, bytes, dirty) => {
-      if (!(await isSound(get, cid))) await writeWhole(context, layout.blockOf(keyOf(cid)), bytes, dirty)
+      // One in a pack goes when what it was added with goes.
+      if (!(await isSound(fromFile, cid))) await writeWhole(context, layout.blockOf(keyOf(cid)), bytes, dirty)
       await quarantine.clear(cid)
     },
     delete: async (cid) => {

@@ -1,40 +1,69 @@
-import { DAG_PB, decodeNode, InvalidInputError, readFile, UnsupportedError, type CID, type GetBlock } from '@x/cid'
+import {
+  createNodesOutboard,
+  createOutboard,
+  DAG_PB,
+  decodeNode,
+  InvalidInputError,
+  MAX_BLOCK_BYTES,
+  RAW,
+  readFile,
+  UnsupportedError,
+  verifyLeaf,
+  type CID,
+  type GetBlock,
+  type Outboard,
+} from '@x/cid'
 
+import type { StagedAdd } from './adding/staged-add.ts'
+import type { Catalogue } from './catalogue/catalogue.ts'
 import type { StoreContext } from './context.ts'
-import { createDirtyDirectories, createTemp } from './durable-write.ts'
-import type { FileWriter } from './file-writer.ts'
+import { createTemp } from './durable-write.ts'
 import { keyOf } from './layout.ts'
-import { decodeOutboard, encodeOutboard, leafBlock } from './outboard.ts'
+import { withLease } from './lease.ts'
 
 /**
- * Writes a file that is held as loose blocks as a whole file, so that it has a path.
+ * Writes a file that is held as blocks, or in a pack, as a file of its own, so that it has a path.
  *
  * @throws {UnsupportedError} Its DAG cannot be given back from a whole file: a node with bytes of its own beside
  *   children, or a leaf that is wrapped in another way than ours.
  */
 export async function makeWhole(
   context: StoreContext,
-  writer: FileWriter,
+  { catalogue, begin }: { catalogue: Catalogue; begin: (lease: string) => StagedAdd },
   getBlock: GetBlock,
   cid: CID,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const nodes = await interiorNodes(getBlock, cid, signal)
-  const temp = await createTemp(context)
-  try {
-    let fileBytes = 0
-    for await (const piece of readFile(getBlock, cid, { signal })) {
-      await temp.write(piece)
-      fileBytes += piece.length
+  context.assertWritable(`make ${cid} a whole file`)
+  await withLease(context, catalogue, async (lease) => {
+    const nodes = await interiorNodes(getBlock, cid, signal)
+    const staged = begin(lease)
+    const temp = await createTemp(context)
+    try {
+      let fileBytes = 0
+      for await (const piece of readFile(getBlock, cid, { signal })) {
+        await temp.write(piece)
+        fileBytes += piece.length
+      }
+      const outboard = await outboardOf(cid, nodes, fileBytes)
+      await assertWholeHolds(outboard, getBlock, signal)
+      await staged.adopt(temp, outboard, signal)
+      await catalogue.write(`make ${cid} a whole file`, signal, (turn) => staged.publish(turn))
+    } finally {
+      await temp.discard()
+      await staged.discard()
     }
-    await assertWholeHolds(cid, nodes, fileBytes, getBlock, signal)
-    const dirty = createDirtyDirectories()
-    await writer.publish({ cid, temp, nodes: nodes.values() }, dirty, signal)
-    await dirty.sync()
-  } finally {
-    await temp.discard()
-  }
+  })
 }
+
+const outboardOf = (root: CID, nodes: ReadonlyMap<string, Uint8Array>, fileBytes: number): Promise<Outboard> =>
+  nodes.size > 0
+    ? createNodesOutboard(root, nodes, { fileBytes })
+    : createOutboard(
+        { cidVersion: root.version, rawLeaves: root.code === RAW, chunkBytes: MAX_BLOCK_BYTES, maxLinks: 2 },
+        fileBytes,
+        root.multihash.digest,
+      )
 
 /** Distinct ones, children before parents. */
 async function interiorNodes(getBlock: GetBlock, root: CID, signal: AbortSignal | undefined) {
@@ -54,22 +83,17 @@ async function interiorNodes(getBlock: GetBlock, root: CID, signal: AbortSignal 
 }
 
 async function assertWholeHolds(
-  root: CID,
-  nodes: ReadonlyMap<string, Uint8Array>,
-  fileBytes: number,
+  outboard: Outboard,
   getBlock: GetBlock,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const leaves =
-    nodes.size === 0
-      ? [{ cid: root, offset: 0, length: fileBytes }]
-      : (await decodeOutboard(root, encodeOutboard(nodes.values()), { fileBytes })).leaves
-  for (const leaf of leaves) {
-    if (leaf.cid.code !== DAG_PB) continue
-    const node = decodeNode(leaf.cid, await getBlock(leaf.cid, { signal }))
+  for (let index = 0; index < outboard.leafCount; index++) {
+    const { cid } = outboard.leaf(index)
+    if (cid.code !== DAG_PB) continue
+    const node = decodeNode(cid, await getBlock(cid, { signal }))
     const own = node.type === 'file' ? node.data : new Uint8Array()
-    await leafBlock(leaf, own).catch((cause: unknown) => {
-      throw new UnsupportedError(`${root}: its leaf ${leaf.cid} is wrapped in another way`, { cause })
+    await verifyLeaf(outboard, index, own).catch((cause: unknown) => {
+      throw new UnsupportedError(`${outboard.root}: its leaf ${cid} is wrapped in another way`, { cause })
     })
   }
 }

@@ -9,7 +9,7 @@ const HALF_WRITTEN_MS = 10_000
 
 export const encodeOwner = (owner: ProcessIdentity): Uint8Array => new TextEncoder().encode(JSON.stringify(owner))
 
-/** Whether the process named in a lock or lease is gone; `undefined` when the file is. */
+/** Whether the process named in a lease is gone; `undefined` when the file is. */
 export async function isAbandoned(path: string, self: ProcessIdentity): Promise<boolean | undefined> {
   const text = await ifThere(`read ${path}`, readFile(path, 'utf8'))
   const info = await ifThere(`look at ${path}`, lstat(path))

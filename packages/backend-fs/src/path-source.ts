@@ -6,7 +6,7 @@ import { InvalidInputError } from '@x/cid'
 import { NotFoundError, type SourceNode } from '@x/storage-core'
 
 import { diskError, ifThere, isAbsent, onDisk, systemCode } from './disk-error.ts'
-import { decodeName, readEntryNames } from './entry-names.ts'
+import { decodeName, readEntries, type Entry } from './entry-names.ts'
 import { readSteadyFile } from './steady-file.ts'
 
 export interface PathSourceOptions {
@@ -57,12 +57,17 @@ export async function pathSource(path: string, options: PathSourceOptions = {}):
 
 /** @param above - Where the directories above and this one really are. */
 function nodeOf(path: string, info: BigIntStats, above: readonly string[], walk: Walk): SourceNode {
-  if (info.isFile()) {
-    return { type: 'file', size: Number(info.size), open: ({ signal }) => readSteadyFile(path, signal) }
-  }
+  if (info.isFile()) return fileNode(path, Number(info.size))
   if (info.isDirectory()) return { type: 'directory', entries: ({ signal }) => entriesOf(path, above, walk, signal) }
   throw new InvalidInputError(`${path} is a ${kindOf(info)}, not a file or directory`, { input: path })
 }
+
+const fileNode = (path: string, size: number | undefined): SourceNode => ({
+  type: 'file',
+  size,
+  localPath: path,
+  open: ({ signal }) => readSteadyFile(path, signal),
+})
 
 async function* entriesOf(
   directory: string,
@@ -70,19 +75,21 @@ async function* entriesOf(
   walk: Walk,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<readonly [string, SourceNode]> {
-  for (const name of await readEntryNames(directory)) {
+  for (const { name, kind } of await readEntries(directory)) {
     signal?.throwIfAborted()
     if (!walk.hidden && name.startsWith('.')) continue
-    yield [name, await entryNode(join(directory, name), above, walk)]
+    yield [name, await entryNode(join(directory, name), kind, above, walk)]
   }
 }
 
-async function entryNode(path: string, above: readonly string[], walk: Walk): Promise<SourceNode> {
+async function entryNode(path: string, kind: Entry['kind'], above: readonly string[], walk: Walk): Promise<SourceNode> {
+  // To look at every file would take longer than to read the small ones.
+  if (kind === 'file') return fileNode(path, undefined)
   const info = await onDisk(`read ${path}`, lstat(path, { bigint: true }))
   if (!info.isSymbolicLink()) return nodeOf(path, info, [...above, join(above.at(-1) ?? '', basename(path))], walk)
   const target = decodeName(
     await onDisk(`read ${path}`, readlink(path, { encoding: 'buffer' })),
-    `the target of ${path}`,
+    () => `the target of ${path}`,
   )
   if (walk.symlinks === 'keep') return { type: 'symlink', target }
   const real = await realOf(path, target)

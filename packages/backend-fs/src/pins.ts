@@ -1,18 +1,16 @@
 import { DAG_PB, IntegrityError, RAW, type CID } from '@x/cid'
-import { NotFoundError, type Blockstore, type PinRecord } from '@x/storage-core'
+import { NotFoundError, type Blockstore } from '@x/storage-core'
 
+import type { Catalogue } from './catalogue/catalogue.ts'
 import type { StoreContext } from './context.ts'
 import { dagParts } from './dag-parts.ts'
-import { createDirtyDirectories } from './durable-write.ts'
 import type { HeldFiles } from './held-file.ts'
-import { withLease } from './lease.ts'
-import type { RootRecords } from './root-records.ts'
 import type { Tree } from './tree.ts'
 
 export interface PinParts {
   blocks: Blockstore
+  catalogue: Catalogue
   held: HeldFiles
-  records: RootRecords
   tree: Tree
 }
 
@@ -20,11 +18,10 @@ export interface Pins {
   /** Whether every part of the DAG is held. What is damaged is not. */
   isComplete(root: CID, signal: AbortSignal | undefined): Promise<boolean>
   pin(root: CID, signal: AbortSignal | undefined): Promise<void>
-  list(): AsyncIterable<PinRecord>
 }
 
 /** A pin is a record; making one walks directories and outboards, and reads no file. */
-export function createPins(context: StoreContext, { blocks, held, records, tree }: PinParts): Pins {
+export function createPins(context: StoreContext, { blocks, catalogue, held, tree }: PinParts): Pins {
   const walk = async (root: CID, signal: AbortSignal | undefined): Promise<void> => {
     for await (const _ of dagParts(blocks, held, root, { signal })) signal?.throwIfAborted()
   }
@@ -40,22 +37,24 @@ export function createPins(context: StoreContext, { blocks, held, records, tree 
     },
     pin: async (root, signal) => {
       context.assertWritable(`pin ${root}`)
-      await withLease(context, `pin ${root}`, signal, async () => {
+      await context.confirmPresent()
+      for (let isPinned = false; !isPinned;) {
+        const swept = catalogue.swept()
         await walk(root, signal)
-        const dirty = createDirtyDirectories()
-        const now = new Date().toISOString()
-        if (!(await records.isPinned(root))) await records.pin({ cid: root, pinnedAt: now }, dirty)
-        if (isContent(root) && !(await records.get(root))) {
-          const { type, size } = await tree.stat(root, { signal })
-          await records.put({ cid: root, type, size, addedAt: now, metadata: {} }, dirty)
-        }
-        await dirty.sync()
-      })
-    },
-    list: async function* () {
-      for await (const pin of records.pins()) {
-        // Without the root's record the add that wrote the pin was killed before it was done.
-        if (!isContent(pin.cid) || (await records.has(pin.cid))) yield pin
+        const info = isContent(root) && !catalogue.root(root) ? await tree.stat(root, { signal }) : undefined
+        isPinned = await catalogue.write(`pin ${root}`, signal, (turn) => {
+          // A collector may have taken what was seen a moment ago.
+          if (turn.swept() !== swept) return false
+          const now = new Date().toISOString()
+          if (!turn.pin(root)) turn.change({ type: 'put-pin', record: { cid: root, pinnedAt: now } })
+          if (info && !turn.root(root)) {
+            // A root's size is that of files, as `add` counts it.
+            const size = info.type === 'symlink' ? 0 : info.size
+            const record = { cid: root, type: info.type, size, addedAt: now, metadata: {} }
+            turn.change({ type: 'put-root', record })
+          }
+          return true
+        })
       }
     },
   }

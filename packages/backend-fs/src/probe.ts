@@ -1,17 +1,17 @@
-import { lstat, readdir, readFile, statfs } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readFile, statfs } from 'node:fs/promises'
 
 import { BackendError, type StoreStatus } from '@x/storage-core'
 
+import type { Catalogue } from './catalogue/catalogue.ts'
 import type { StoreContext } from './context.ts'
-import { ifThere, onDisk } from './disk-error.ts'
+import { onDisk } from './disk-error.ts'
 import { createTemp } from './durable-write.ts'
 import { FORMAT_VERSION } from './layout.ts'
 
 const PROBE: Uint8Array = new TextEncoder().encode('probe\n')
 
 /** Writes, syncs, reads and removes a small file, or reads one when the store is read-only, and counts what is held. */
-export async function probe(context: StoreContext): Promise<StoreStatus> {
+export async function probe(context: StoreContext, catalogue: Catalogue): Promise<StoreStatus> {
   const { layout, readOnly } = context
   const probedAt = new Date().toISOString()
   const clock = performance.now()
@@ -21,9 +21,7 @@ export async function probe(context: StoreContext): Promise<StoreStatus> {
     else await probeWriting(context)
     const probeMs = performance.now() - clock
     const { bavail, bsize } = await onDisk('ask for free space', statfs(layout.directory))
-    const roots = await onDisk('count roots', readdir(layout.roots))
-    const bytes = (await bytesBelow(layout.files)) + (await bytesBelow(layout.blocks))
-    const details = { ...base, roots: roots.length, bytes, freeBytes: bavail * bsize }
+    const details = { ...base, ...catalogue.counts(), bytes: catalogue.heldBytes(), freeBytes: bavail * bsize }
     return { name: 'fs', available: true, probedAt, probeMs, details }
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
@@ -32,7 +30,7 @@ export async function probe(context: StoreContext): Promise<StoreStatus> {
 }
 
 async function probeWriting(context: StoreContext): Promise<void> {
-  await context.confirmAbsence()
+  await context.confirmPresent()
   const temp = await createTemp(context)
   try {
     await temp.write(PROBE)
@@ -42,14 +40,4 @@ async function probeWriting(context: StoreContext): Promise<void> {
   } finally {
     await temp.discard()
   }
-}
-
-async function bytesBelow(directory: string): Promise<number> {
-  let bytes = 0
-  for (const shard of await onDisk(`read ${directory}`, readdir(directory))) {
-    for (const name of (await ifThere(`read ${directory}`, readdir(join(directory, shard)))) ?? []) {
-      bytes += (await ifThere(`look at ${name}`, lstat(join(directory, shard, name))))?.size ?? 0
-    }
-  }
-  return bytes
 }

@@ -1,27 +1,30 @@
-import { lstat, rename, rm } from 'node:fs/promises'
+import { lstat, readdir, rename, rm } from 'node:fs/promises'
 import { basename, join, relative } from 'node:path'
 
 import { IntegrityError, parseCid, type CID } from '@x/cid'
 
+import type { Catalogue } from './catalogue/catalogue.ts'
 import type { StoreContext } from './context.ts'
 import { ifThere, onDisk } from './disk-error.ts'
 import { createDirtyDirectories } from './durable-write.ts'
 import { isObject } from './json.ts'
 import { keyOf } from './layout.ts'
-import { withLock } from './lock.ts'
 import { uniqueName } from './process-identity.ts'
 import { readRecord, writeRecord } from './record-file.ts'
 
-/** What was found wrong with a block or a whole file. */
+/** What was found wrong with a block or with bytes that are held whole. */
 export interface Damage {
-  /** The block, or the root of the file: what the note is filed under. */
+  /** The block, or the root that was asked for. */
   cid: CID
+  /** What the note is filed under: the key of the bytes. */
+  key: CID
   /** The block that does not match, when it is another one: a leaf of the file. */
   leaf?: CID | undefined
   /** Where it lay. */
   path: string
   /** The inode that was read: what has replaced it meanwhile stays. */
   inode: bigint
+  source: 'store' | 'reference' | 'pack' | 'block'
   reason: string
   /** Where the bad leaf starts. Bytes. */
   offset?: number | undefined
@@ -36,6 +39,7 @@ interface Note {
   offset: number | null
   reason: string
   foundAt: string
+  /** The name of the bytes in quarantine; none where they lie among others, in a pack. */
   kept: string | null
 }
 
@@ -44,48 +48,51 @@ interface Note {
  * that they were never there, until they are added again or removed.
  */
 export interface Quarantine {
-  /** Moves the bytes away and resolves to the error that the caller throws. A read-only store leaves them in place. */
+  /**
+   * Puts the bytes away and resolves to the error that the caller throws. A read-only store leaves them in place, and so
+   * does every store what lies outside it.
+   */
   condemn(damage: Damage): Promise<IntegrityError>
   /** @throws {IntegrityError} There is a note on it. */
-  assertSound(cid: CID): Promise<void>
-  /** Removes the note. */
-  clear(cid: CID): Promise<void>
+  assertSound(key: CID): Promise<void>
+  /** Removes the notes, where there are any. */
+  clear(...keys: CID[]): Promise<void>
 }
 
-const LOCK_WAIT_MS = 10_000
-
-export function createQuarantine(context: StoreContext): Quarantine {
+export function createQuarantine(context: StoreContext, catalogue: Catalogue): Quarantine {
   const { layout, self } = context
 
-  const moveAway = async ({ cid, leaf = cid, path, inode, reason, offset }: Damage): Promise<void> => {
-    const now = await ifThere(`look at ${path}`, lstat(path, { bigint: true }))
-    if (now?.ino !== inode) return
-    const kept = join(layout.quarantine, `${keyOf(cid)}.${uniqueName(self)}.bad`)
-    const dirty = createDirtyDirectories()
-    const note: Note = {
-      cid: leaf.toString(),
-      file: relative(layout.directory, path),
-      offset: offset ?? null,
-      reason,
-      foundAt: new Date().toISOString(),
-      kept: basename(kept),
-    }
-    // The note first: between the two a reader hears of the damage either way.
-    await writeRecord(context, layout.noteOf(keyOf(cid)), note, dirty)
-    await onDisk(`quarantine ${path}`, rename(path, kept))
-    await dirty.sync()
-    context.warn(`quarantined ${note.file}: ${reason}`)
+  const putAway = async ({ cid, key, leaf = cid, path, inode, source, reason, offset }: Damage): Promise<void> => {
+    await catalogue.write(`quarantine ${path}`, undefined, async (turn) => {
+      const now = await ifThere(`look at ${path}`, lstat(path, { bigint: true }))
+      if (now?.ino !== inode) return
+      const kept = source === 'pack' ? undefined : join(layout.quarantine, `${keyOf(key)}.${uniqueName(self)}.bad`)
+      const dirty = createDirtyDirectories()
+      const note: Note = {
+        cid: leaf.toString(),
+        file: relative(layout.directory, path),
+        offset: offset ?? null,
+        reason,
+        foundAt: new Date().toISOString(),
+        kept: kept === undefined ? null : basename(kept),
+      }
+      // The note first: between the two a reader hears of the damage either way.
+      await writeRecord(context, layout.noteOf(keyOf(key)), note, dirty)
+      if (kept !== undefined) await onDisk(`quarantine ${path}`, rename(path, kept))
+      await dirty.sync()
+      if (source === 'store') turn.deleteFile(key)
+      if (source === 'pack') turn.deletePacked(key)
+      context.warn(`quarantined ${note.file}: ${reason}`)
+    })
   }
 
   return {
     condemn: async (damage) => {
       const { cid, leaf = cid, path, offset, actual, reason } = damage
       let where = ''
-      if (!context.readOnly) {
+      if (!context.readOnly && damage.source !== 'reference') {
         try {
-          await withLock(context, 'quarantine', { waitMs: LOCK_WAIT_MS, purpose: `quarantine ${path}` }, () =>
-            moveAway(damage),
-          )
+          await putAway(damage)
         } catch (failure) {
           // The damage is what the caller must hear of; that it could not be moved is said beside it.
           where = `; it could not be moved to quarantine: ${failure instanceof Error ? failure.message : String(failure)}`
@@ -99,11 +106,11 @@ export function createQuarantine(context: StoreContext): Quarantine {
         cause: damage.cause,
       })
     },
-    assertSound: async (cid) => {
-      const note = await readRecord(layout.noteOf(keyOf(cid)), parseNote, cid)
+    assertSound: async (key) => {
+      const note = await readRecord(layout.noteOf(keyOf(key)), parseNote, key)
       if (!note) return
       throw new IntegrityError(
-        `fs: ${cid} was damaged: ${note.reason} in ${note.file}; in quarantine since ${note.foundAt}`,
+        `fs: ${key} was damaged: ${note.reason} in ${note.file}; in quarantine since ${note.foundAt}`,
         {
           cid: parseCid(note.cid),
           file: join(layout.directory, note.file),
@@ -111,8 +118,13 @@ export function createQuarantine(context: StoreContext): Quarantine {
         },
       )
     },
-    clear: async (cid) => {
-      await onDisk(`clear the note on ${cid}`, rm(layout.noteOf(keyOf(cid)), { force: true }))
+    clear: async (...keys) => {
+      const notes = new Set(await onDisk('read quarantine', readdir(layout.quarantine)))
+      if (notes.size === 0) return
+      for (const key of keys) {
+        if (!notes.has(basename(layout.noteOf(keyOf(key))))) continue
+        await onDisk(`clear the note on ${key}`, rm(layout.noteOf(keyOf(key)), { force: true }))
+      }
     },
   }
 }

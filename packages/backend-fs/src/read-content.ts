@@ -1,63 +1,52 @@
 import { assertRange, pathSegments, readFile, type CID } from '@x/cid'
 import { startReceipt, type CatOptions, type VerifyOptions } from '@x/storage-core'
 
-import type { HeldFile, HeldFiles } from './held-file.ts'
+import type { HeldFiles } from './held-file.ts'
 import { namingFile } from './naming.ts'
-import { leafAt } from './outboard.ts'
-import type { Tree, TreeOptions } from './tree.ts'
+import { readHeld, type FileRange } from './read-held.ts'
+import type { Tree } from './tree.ts'
+import { verifyHeld } from './verify-held.ts'
 
-export interface FileRange extends TreeOptions {
-  offset: number
-  length?: number | undefined
+export interface ReadParts {
+  tree: Tree
+  held: HeldFiles
+  /** Says that a root was read. */
+  onUse: (root: CID) => void
 }
 
-/** The bytes of a file, each leaf hashed before they are yielded, exactly the leaves that the range touches. */
-export async function* readFileBytes(
-  tree: Tree,
-  held: HeldFiles,
+/** The bytes of a file, whether it is held whole or in blocks. `onVerified` hears how they are checked. */
+async function* readBytes(
+  { tree, held }: ReadParts,
   cid: CID,
-  { offset, length, signal }: FileRange,
+  range: FileRange,
+  onVerified: (how: 'each-leaf' | 'stored') => void,
 ): AsyncGenerator<Uint8Array> {
   const file = await held.open(cid)
   if (!file) {
-    yield* readFile(tree.getBlock, cid, { offset, length, signal })
+    yield* readFile(tree.getBlock, cid, range)
     return
   }
   try {
-    yield* readHeld(file, { offset, length, signal })
+    if (range.verify === 'stored' && file.isAsStored) onVerified('stored')
+    yield* readHeld(file, range)
   } finally {
     await file.close()
   }
 }
 
-async function* readHeld(file: HeldFile, { offset, length, signal }: FileRange): AsyncGenerator<Uint8Array> {
-  const { leaves, fileBytes } = file.outboard
-  const end = length === undefined ? fileBytes : Math.min(fileBytes, offset + length)
-  if (offset >= end) return
-  for (let index = leafAt(file.outboard, offset); index < leaves.length; index++) {
-    const leaf = leaves[index]
-    if (!leaf || leaf.offset >= end) return
-    signal?.throwIfAborted()
-    const { bytes } = await file.readLeaf(leaf)
-    signal?.throwIfAborted()
-    const piece = bytes.subarray(Math.max(0, offset - leaf.offset), Math.min(leaf.length, end - leaf.offset))
-    if (piece.length > 0) yield piece
-  }
-}
-
-/** `cat` of the port. `verify: 'stored'` reads as `each-leaf` does. */
+/** `cat` of the port. */
 export async function* cat(
-  tree: Tree,
-  held: HeldFiles,
+  parts: ReadParts,
   root: CID,
-  { path = '', offset = 0, length, signal, onReceipt }: CatOptions,
+  { path = '', offset = 0, length, verify = 'each-leaf', signal, onReceipt }: CatOptions,
 ): AsyncGenerator<Uint8Array> {
   assertRange(offset, length)
   const finish = startReceipt('cat', 'fs')
   let bytes = 0
+  let verified: 'each-leaf' | 'stored' = 'each-leaf'
   const name = pathSegments(path).join('/')
-  const file = await namingFile(name, () => tree.resolve(root, name, { signal }))
-  const pieces = readFileBytes(tree, held, file, { offset, length, signal })
+  const file = await namingFile(name, () => parts.tree.resolve(root, name, { signal }))
+  const pieces = readBytes(parts, file, { offset, length, verify, signal }, (how) => (verified = how))
   try {
     for (;;) {
       const next = await namingFile(name, () => pieces.next())
@@ -68,26 +57,50 @@ export async function* cat(
   } finally {
     await pieces.return(undefined)
   }
-  onReceipt?.(finish({ cid: root, bytes, verified: 'each-leaf' }))
+  parts.onUse(root)
+  onReceipt?.(finish({ cid: root, bytes, verified }))
 }
 
 /** Re-hashes everything below a root. Resolves to the bytes of files checked. */
 export async function verifyTree(
-  tree: Tree,
-  held: HeldFiles,
+  parts: ReadParts,
   root: CID,
   { path = '', signal, onProgress }: VerifyOptions,
 ): Promise<number> {
-  const top = await tree.resolve(root, path, { signal })
+  const { tree } = parts
+  const at = pathSegments(path).join('/')
+  const top = await namingFile(at, () => tree.resolve(root, at, { signal }))
   let checked = 0
-  for await (const node of tree.walk(top, { at: pathSegments(path).join('/'), signal })) {
+  for await (const node of tree.walk(top, { at, signal })) {
     if (node.type !== 'file') continue
-    await namingFile(node.path, async () => {
-      for await (const piece of readFileBytes(tree, held, node.cid, { offset: 0, signal })) {
-        checked += piece.length
-        onProgress?.(checked)
-      }
-    })
+    const before = checked
+    checked = before + (await verifyFile(parts, node, { signal, onProgress: (done) => onProgress?.(before + done) }))
   }
   return checked
+}
+
+/** Resolves to the bytes checked. */
+export async function verifyFile(
+  { tree, held }: ReadParts,
+  { cid, path }: { cid: CID; path: string },
+  { signal, onProgress }: { signal?: AbortSignal | undefined; onProgress?: ((done: number) => void) | undefined },
+): Promise<number> {
+  return namingFile(path, async () => {
+    const file = await held.open(cid)
+    if (!file) {
+      let done = 0
+      for await (const piece of readFile(tree.getBlock, cid, { signal })) {
+        done += piece.length
+        onProgress?.(done)
+      }
+      return done
+    }
+    try {
+      await verifyHeld(file, { signal, onProgress })
+    } finally {
+      await file.close()
+    }
+    onProgress?.(file.outboard.fileBytes)
+    return file.outboard.fileBytes
+  })
 }

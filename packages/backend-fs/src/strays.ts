@@ -1,20 +1,23 @@
 import { lstat, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import type { Turn } from './catalogue/catalogue.ts'
+import { sharded } from './catalogue/scan.ts'
 import type { StoreContext } from './context.ts'
 import { ifThere, onDisk } from './disk-error.ts'
-import { isThere } from './durable-write.ts'
 import { cidOfKey } from './layout.ts'
 import type { Views } from './views.ts'
 
 /**
  * Frees what belongs to nothing that is kept: outboards without their file, notes on damage and the damaged bytes without a
- * note, views. Resolves to the bytes freed; views are links and count nothing.
+ * note, views, and what a process that died while it published left. Resolves to the bytes freed; views are links and
+ * count nothing.
  */
 export async function freeStrays(
   context: StoreContext,
+  turn: Turn,
   views: Views,
-  kept: ReadonlySet<string>,
+  kept: { has(key: string): boolean },
   dryRun: boolean,
 ): Promise<number> {
   const { layout } = context
@@ -25,12 +28,22 @@ export async function freeStrays(
     return bytes
   }
 
-  const outboards = async (): Promise<number> => {
+  const fileStrays = async (): Promise<number> => {
     let bytes = 0
     for await (const { name, path } of sharded(layout.files)) {
-      const key = name.endsWith('.obd') ? name.slice(0, -'.obd'.length) : ''
-      if (key === '' || kept.has(key) || (await isThere(layout.fileOf(key)))) continue
+      const [key = ''] = name.split('.')
+      const cid = cidOfKey(key)
+      if (!cid || kept.has(key) || turn.file(cid) || turn.packed(cid)) continue
       bytes += await free(path)
+    }
+    return bytes
+  }
+
+  const packStrays = async (): Promise<number> => {
+    let bytes = 0
+    const known = new Set(turn.packs().map(({ name }) => name))
+    for (const name of await onDisk('read packs', readdir(layout.packs))) {
+      if (name.endsWith('.pack') && !known.has(name)) bytes += await free(layout.packOf(name))
     }
     return bytes
   }
@@ -51,18 +64,10 @@ export async function freeStrays(
     return bytes
   }
 
-  const freed = (await outboards()) + (await quarantined())
+  const freed = (await fileStrays()) + (await packStrays()) + (await quarantined())
   for await (const { name } of sharded(layout.views)) {
     const root = kept.has(name) ? undefined : cidOfKey(name)
     if (root && !dryRun) await views.remove(root)
   }
   return freed
-}
-
-async function* sharded(directory: string): AsyncGenerator<{ name: string; path: string }> {
-  for (const shard of await onDisk(`read ${directory}`, readdir(directory))) {
-    for (const name of (await ifThere(`read ${directory}`, readdir(join(directory, shard)))) ?? []) {
-      yield { name, path: join(directory, shard, name) }
-    }
-  }
 }

@@ -1,6 +1,7 @@
 import { InvalidInputError, readDirectory, readNode, resolvePath, type CID, type GetBlock } from '@x/cid'
 import { NotFoundError, type Blockstore, type ContentStat } from '@x/storage-core'
 
+import { MOST_PACKED_BYTES } from './adding/staged-add.ts'
 import type { HeldFiles } from './held-file.ts'
 import { keyOf } from './layout.ts'
 import { below, namingFile } from './naming.ts'
@@ -118,15 +119,17 @@ export function createTree(blocks: Blockstore, held: HeldFiles): Tree {
   }
 }
 
-/** The size of a file of one leaf is known once its bytes were hashed; a longer one's is in its outboard. */
+/**
+ * The size of a file of many leaves is in its outboard, which was checked. That of one leaf is what the index says, as
+ * long as the file is the one that was hashed; else it is hashed now.
+ */
 async function fileStat(held: HeldFiles, cid: CID): Promise<ContentStat | undefined> {
   const outboard = await held.outboardOf(cid)
   if (!outboard) return undefined
-  const [first] = outboard.leaves
-  if (outboard.nodes.size === 0 && first) {
+  if (outboard.leafCount === 1 && outboard.fileBytes > MOST_PACKED_BYTES) {
     const file = await held.open(cid)
     try {
-      await file?.readLeaf(first)
+      if (file && !file.isAsStored) await file.readLeaf(0)
     } finally {
       await file?.close()
     }

@@ -1,4 +1,5 @@
-import { copyFile, link, lstat, mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { chmod, copyFile, link, lstat, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
 import { InvalidInputError, type CID } from '@x/cid'
@@ -22,6 +23,7 @@ export interface Views {
 }
 
 const CANNOT_HOLD = new Set(['ENAMETOOLONG', 'EEXIST', 'EINVAL', 'EILSEQ'])
+const CANNOT_CLONE = new Set(['ENOTSUP', 'EOPNOTSUPP', 'EXDEV', 'EINVAL', 'ENOTTY', 'ENOSYS'])
 const CANNOT_LINK = new Set(['EPERM', 'EXDEV', 'EMLINK', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'])
 
 export function createViews(context: StoreContext, held: HeldFiles): Views {
@@ -56,7 +58,7 @@ export function createViews(context: StoreContext, held: HeldFiles): Views {
       const path = join(at, entry.path)
       try {
         if (entry.type === 'directory') await mkdir(path)
-        else await withFile(entry, (file) => linkOrCopy(file, path))
+        else await withFile(entry, (file) => place(file, path))
       } catch (cause) {
         if (!CANNOT_HOLD.has(systemCode(cause) ?? '')) throw diskError(`make ${path}`, cause)
         const message = `this file system cannot hold the entry ${JSON.stringify(entry.path)}: ${systemCode(cause)}`
@@ -109,12 +111,29 @@ export function createViews(context: StoreContext, held: HeldFiles): Views {
   }
 }
 
-async function linkOrCopy(file: HeldFile, path: string): Promise<void> {
+/** A clone cannot change what it was made of; a link shares its bytes, and so its fate. Out of a pack it is copied. */
+async function place(file: HeldFile, path: string): Promise<void> {
+  if (!file.isWhole) {
+    await writeFile(path, await file.readUnchecked(0, file.outboard.fileBytes), { flag: 'wx' })
+  } else if (!(await cloned(file.path, path))) {
+    try {
+      await link(file.path, path)
+      return
+    } catch (cause) {
+      if (!CANNOT_LINK.has(systemCode(cause) ?? '')) throw cause
+      await copyFile(file.path, path)
+    }
+  }
+  await chmod(path, 0o444)
+}
+
+async function cloned(from: string, to: string): Promise<boolean> {
   try {
-    await link(file.path, path)
+    await copyFile(from, to, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL)
+    return true
   } catch (cause) {
-    if (!CANNOT_LINK.has(systemCode(cause) ?? '')) throw cause
-    await copyFile(file.path, path)
+    if (CANNOT_CLONE.has(systemCode(cause) ?? '')) return false
+    throw cause
   }
 }
 

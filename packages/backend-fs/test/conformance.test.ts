@@ -1,4 +1,4 @@
-import { chmod, open, readFile, rm, writeFile, type FileHandle } from 'node:fs/promises'
+import { chmod, open, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { decodeNode, type CID } from '@x/cid'
@@ -7,23 +7,20 @@ import { contentStoreConformance } from '@x/storage-core/conformance'
 import { beforeAll, vi } from 'vitest'
 
 import { openFsStore } from '../src/index.ts'
+import { sharedPool } from '../src/workers/worker-pool.ts'
 import { filesBelow, openTemp, tempDirectory } from './support.ts'
 
 const directories = new WeakMap<ContentStore, string>()
 
-/** Reads of whole leaves of the profile `kubo-v1`, which the suite counts with: nothing else is read in such pieces. */
+/** Leaves that the threads were asked to read: what is read in sequence is read by them. */
 let leavesRead = 0
-const LEAF_BYTES = 256 * 1024
 
-beforeAll(async () => {
-  const handle = await open(import.meta.filename, 'r')
-  const prototype: FileHandle = Object.getPrototypeOf(handle)
-  await handle.close()
-  const read: unknown = Reflect.get(prototype, 'read')
-  if (typeof read !== 'function') throw new Error('FileHandle has no read')
-  vi.spyOn(prototype, 'read').mockImplementation(function (this: FileHandle, ...args: unknown[]) {
-    if (args[2] === LEAF_BYTES) leavesRead += 1
-    return Reflect.apply(read, this, args)
+beforeAll(() => {
+  const pool = sharedPool()
+  const run = pool.run.bind(pool)
+  vi.spyOn(pool, 'run').mockImplementation((job) => {
+    if (job.type === 'read-leaves') leavesRead += job.end - job.first
+    return run(job)
   })
   return () => vi.restoreAllMocks()
 })
@@ -52,7 +49,7 @@ async function corrupt(store: ContentStore, cid: CID): Promise<void> {
   const node = cid.code === 0x70 ? decodeNode(cid, block) : undefined
   // A wrapped leaf lies in its file without its wrapping.
   const bytes = node?.type === 'file' && node.data.length > 0 ? node.data : block
-  for (const area of ['files', 'blocks']) {
+  for (const area of ['files', 'blocks', 'packs']) {
     for (const path of await filesBelow(join(directory, area))) {
       const at = (await readFile(path)).indexOf(bytes)
       if (at >= 0) await flipBit(path, at + (bytes.length >> 1))

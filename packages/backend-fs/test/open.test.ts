@@ -13,7 +13,7 @@ const someCid = parseCid('bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof
 it('makes a store of a missing and of an empty directory, and says which format it has', async () => {
   const directory = join(await tempDirectory(), 'deep', 'store')
   await openFsStore({ directory })
-  expect(await readFile(join(directory, 'format'), 'utf8')).toBe('ipfs-accelerate-store 1\n')
+  expect(await readFile(join(directory, 'format'), 'utf8')).toBe('ipfs-accelerate-store 2\n')
   const empty = join(await tempDirectory(), 'empty')
   await mkdir(empty)
   // Left by a process that was killed while it made the store.
@@ -31,12 +31,12 @@ it('leaves a directory that holds something else as it is', async () => {
   await expect(openFsStore({ directory })).rejects.toMatchObject({ code: 'INVALID_INPUT' })
 })
 
-it('refuses another format and names both', async () => {
+it.each(['1', '3', '2.1'])('refuses format %s and names both', async (version) => {
   const directory = await tempDirectory()
-  await writeFile(join(directory, 'format'), 'ipfs-accelerate-store 2\n')
+  await writeFile(join(directory, 'format'), `ipfs-accelerate-store ${version}\n`)
   await expect(openFsStore({ directory })).rejects.toMatchObject({
     code: 'UNSUPPORTED',
-    message: /format "2".*format 1/,
+    message: expect.stringContaining(`format "${version}"; this version of the program reads format 2`),
   })
   expect(await filesBelow(directory)).toHaveLength(1)
 })
@@ -56,10 +56,16 @@ it('read-only, a missing store is absent and a present one is only read', async 
   const directory = join(await tempDirectory(), 'store')
   await expect(openFsStore({ directory, readOnly: true })).rejects.toMatchObject({ code: 'NOT_FOUND' })
   const { store } = await openTemp({ directory })
-  const { cid } = await store.add(someBytes(10))
+  const { cid } = await store.add(someBytes(100_000))
+  const inPack = await store.add(someBytes(10))
+  const before = await filesBelow(directory)
   const reader = await openFsStore({ directory, readOnly: true })
-  expect(await reader.verify(cid)).toBe(10)
-  expect(await readFile(await reader.getPath(cid))).toHaveLength(10)
+  expect(await reader.verify(cid)).toBe(100_000)
+  expect(await readFile(await reader.getPath(cid))).toHaveLength(100_000)
+  expect(await reader.verify(inPack.cid)).toBe(10)
+  await expect(reader.getPath(inPack.cid)).rejects.toMatchObject({ code: 'BACKEND', message: /read-only/ })
+  expect((await collect(reader.roots())).length).toBe(2)
+  expect(await filesBelow(directory)).toEqual(before)
   expect(await reader.gc({ dryRun: true })).toEqual({ roots: [], blocks: 0, freedBytes: 0 })
   await expect(reader.gc()).rejects.toMatchObject({ code: 'BACKEND' })
 })

@@ -118,7 +118,7 @@ it('says what is absent', async () => {
   expect(await store.has(cid)).toBe(false)
   await expect(store.remove(cid)).resolves.toBeUndefined()
   await expect(store.unpin(cid)).resolves.toBeUndefined()
-  expect(await store.status()).toMatchObject({ available: true, name: 'fs', details: { roots: 0, format: 1 } })
+  expect(await store.status()).toMatchObject({ available: true, name: 'fs', details: { roots: 0, format: 2 } })
 })
 
 it('removes, unpins and collects only what nothing else needs', async () => {
@@ -138,7 +138,7 @@ it('removes, unpins and collects only what nothing else needs', async () => {
   expect(await store.has(b.cid)).toBe(true)
   expect(isSame(await bytesOf(store.cat(b.cid, { path: 'shared' })), shared)).toBe(true)
   await store.remove(b.cid)
-  for (const area of ['files', 'blocks', 'roots', 'pins', 'names', 'views', 'quarantine', 'leases', 'tmp']) {
+  for (const area of ['files', 'blocks', 'packs', 'references', 'views', 'quarantine', 'leases', 'tmp']) {
     expect(await filesBelow(join(directory, area))).toEqual([])
   }
 })

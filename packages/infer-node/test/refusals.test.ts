@@ -1,9 +1,6 @@
-import { chmod, readdir, readFile, unlink, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
-
 import * as transformers from '@huggingface/transformers'
-import { IntegrityError } from '@x/cid'
-import { fixtureMedia, fixtureModel, type FixtureName } from '@x/fixtures'
+import { cidOf, IntegrityError, RAW } from '@x/cid'
+import { fixtureMedia, fixtureModel, flipStoredByte, type FixtureName } from '@x/fixtures'
 import type { ChatMessage, GivenOptions } from '@x/infer-core'
 import { openModel, type OpenedModel } from '@x/model-loader'
 import { NotFoundError } from '@x/storage-core'
@@ -11,22 +8,6 @@ import { describe, expect, it } from 'vitest'
 
 import { createRunner, runTask, type TaskInput, type TaskResult, type Transformers } from '../src/index.ts'
 import { filesSource, hold, openStore, tempDirectory, type Held } from './support.ts'
-
-/** Every file below a directory that has these bytes. */
-async function copiesOf(directory: string, bytes: Uint8Array): Promise<string[]> {
-  const entries = await readdir(directory, { recursive: true, withFileTypes: true })
-  const paths = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
-  const found: string[] = []
-  for (const path of paths) if (Buffer.compare(await readFile(path), bytes) === 0) found.push(path)
-  return found
-}
-
-async function flip(path: string): Promise<void> {
-  const bytes = await readFile(path)
-  await chmod(path, 0o644)
-  bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1
-  await writeFile(path, bytes)
-}
 
 /** Results until the first error, and the error. */
 async function attempt(results: AsyncIterable<TaskResult>): Promise<{ results: number; error: unknown }> {
@@ -49,8 +30,7 @@ describe('a damaged store', () => {
     'gives nothing, and names %s, when a byte of it was flipped',
     async (file) => {
       const held = await hold('tiny-bert')
-      const [path = ''] = await copiesOf(held.directory, fixtureModel('tiny-bert').files[file] ?? new Uint8Array())
-      await flip(path)
+      await flipStoredByte(held.directory, fixtureModel('tiny-bert').files[file] ?? new Uint8Array())
       const { results, error } = await run(held)
       expect(error).toMatchObject({ code: 'INTEGRITY', file })
       expect(String(error)).toContain(file)
@@ -61,7 +41,7 @@ describe('a damaged store', () => {
   it('gives nothing, and names the model, when a file is missing', async () => {
     const held = await hold('tiny-bert')
     const bytes = fixtureModel('tiny-bert').files['onnx/model.onnx'] ?? new Uint8Array()
-    for (const path of await copiesOf(held.directory, bytes)) await unlink(path)
+    await held.store.blocks.delete(await cidOf(RAW, bytes))
     const { results, error } = await run(held)
     expect(error).toMatchObject({ code: 'NOT_FOUND', what: `ipfs://${held.added.cid}` })
     expect(results).toBe(0)
@@ -71,9 +51,7 @@ describe('a damaged store', () => {
     const held = await hold('tiny-bert')
     const model = await held.open()
     const tokenizer = fixtureModel('tiny-bert').files['tokenizer.json'] ?? new Uint8Array()
-    // The store's own; the other is a link to it.
-    const [path = ''] = await copiesOf(held.directory, tokenizer)
-    await flip(path)
+    await flipStoredByte(held.directory, tokenizer)
     const running = runTask('feature-extraction', model, ['hello'])
     await expect(running).rejects.toMatchObject({ code: 'INTEGRITY', file: 'tokenizer.json' })
     // A new start is not spoilt by what failed before.

@@ -34,6 +34,8 @@ export async function checkSource(
   const digests = new Map<string, Uint8Array>()
   const wrap = (path: string, file: FileSource): FileSource => ({
     ...file,
+    // The bytes must come this way, to be checked.
+    localPath: undefined,
     open: (options) => watched(path, file.open(options)),
   })
 

@@ -1,8 +1,9 @@
-import { chmod, readdir, readFile, writeFile } from 'node:fs/promises'
-import { isAbsolute, join } from 'node:path'
+import { readFile } from 'node:fs/promises'
+import { isAbsolute } from 'node:path'
 
 import { openFsStore } from '@x/backend-fs'
 import { cidOf, encodeSymlink, RAW, type CID } from '@x/cid'
+import { flipStoredByte } from '@x/fixtures'
 import {
   BackendError,
   buildSource,
@@ -234,15 +235,6 @@ async function point(store: ContentStore, root: CID, cid: CID): Promise<void> {
   await store.names.set(`${MANIFEST_NAMES}${root}`, cid)
 }
 
-/** Every file below a directory that has these bytes. */
-async function copiesOf(directory: string, bytes: Uint8Array): Promise<string[]> {
-  const entries = await readdir(directory, { recursive: true, withFileTypes: true })
-  const paths = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
-  const found: string[] = []
-  for (const path of paths) if (Buffer.compare(await readFile(path), bytes) === 0) found.push(path)
-  return found
-}
-
 describe('a store on a disk', () => {
   it.each(['onnx/model.onnx', 'config.json', 'tokenizer.json'])(
     'names %s when a byte of it was flipped',
@@ -251,11 +243,7 @@ describe('a store on a disk', () => {
       const store = await openFsStore({ directory })
       const { cid } = await addModel(store, filesSource(tinyBert()))
       await openModel(store, cid.toString())
-      const bytes = tinyBert()[file] ?? text('')
-      const [path = ''] = await copiesOf(directory, bytes)
-      await chmod(path, 0o644)
-      bytes[Math.floor(bytes.length / 2)] = (bytes[Math.floor(bytes.length / 2)] ?? 0) ^ 1
-      await writeFile(path, bytes)
+      await flipStoredByte(directory, tinyBert()[file] ?? text(''))
       const opening = openModel(store, cid.toString())
       await expect(opening).rejects.toMatchObject({ code: 'INTEGRITY', file })
       await expect(opening).rejects.toThrowError(file)

@@ -14,6 +14,7 @@ import {
 } from '@x/cid'
 
 import type { AddProgress, AddResult, ContentType } from './content-store.ts'
+import { createGate } from './gate.ts'
 import type { DirectorySource, FileSource, SourceNode } from './source.ts'
 
 export interface BuildSourceOptions {
@@ -23,6 +24,11 @@ export interface BuildSourceOptions {
   onProgress?: ((event: AddProgress) => void) | undefined
   /** Gets the blocks of directories and symlinks, children before parents. */
   onBlock?: ((block: Block) => void | Promise<void>) | undefined
+  /**
+   * How many files that have a `localPath` are built at a time; others are taken one after another, in the order in which
+   * the source gives them. Default 1.
+   */
+  filesAtOnce?: number | undefined
   /** Builds one file. Default: hashes it and keeps nothing. A store gives one that keeps the bytes. */
   buildOneFile?: ((source: FileSource, options: BuildFileOptions, path: string) => Promise<BuiltFile>) | undefined
 }
@@ -36,8 +42,8 @@ export interface BuiltSource extends AddResult {
 const MAX_DEPTH = 256
 
 /**
- * Builds the DAG of a file or of a whole tree, one file after another, in the order in which the source gives them. With
- * no hooks this is `add --only-hash`.
+ * Builds the DAG of a file or of a whole tree, in the order in which the source gives them. With no hooks this is
+ * `add --only-hash`.
  *
  * @throws {InvalidInputError} A directory entry with a bad name, a name twice, or a tree over 256 levels deep.
  */
@@ -46,24 +52,29 @@ export async function buildSource(root: SourceNode, options: BuildSourceOptions 
   const { cidVersion } = profileOf(profileName)
   const buildOneFile =
     options.buildOneFile ?? ((source, fileOptions) => buildFile(source.open({ signal }), fileOptions))
+  const gate = createGate(options.filesAtOnce ?? 1)
   let loaded = 0
 
   const fileNode = async (source: FileSource, path: string): Promise<BuiltSource> => {
     onProgress?.({ type: 'file-started', path, size: source.size })
-    const before = loaded
+    let done = 0
+    const advance = (bytes: number): void => {
+      loaded += bytes - done
+      done = bytes
+    }
     const built = await buildOneFile(
       source,
       {
         profile: profileName,
         signal,
         onProgress: (bytes) => {
-          loaded = before + bytes
+          advance(bytes)
           onProgress?.({ type: 'bytes-added', path, loaded })
         },
       },
       path,
     )
-    loaded = before + built.fileBytes
+    advance(built.fileBytes)
     onProgress?.({ type: 'file-added', path, cid: built.cid, size: built.fileBytes })
     return result('file', built.cid, built.fileBytes, built.dagBytes)
   }
@@ -72,19 +83,34 @@ export async function buildSource(root: SourceNode, options: BuildSourceOptions 
     if (depth >= MAX_DEPTH) {
       throw new InvalidInputError(`${path}: the tree is over ${MAX_DEPTH} levels deep`, { input: path })
     }
-    const links: NodeLink[] = []
+    const children: { name: string; result: Promise<BuiltSource> }[] = []
     const names = new Set<string>()
-    let size = 0
-    for await (const [name, child] of source.entries({ signal })) {
-      signal?.throwIfAborted()
-      // Before a byte of it is read, and before the name becomes part of a path.
-      assertEntryName(name)
-      if (names.has(name)) {
-        throw new InvalidInputError(`directory entry ${JSON.stringify(name)} is there twice`, { input: name })
+    try {
+      for await (const [name, child] of source.entries({ signal })) {
+        signal?.throwIfAborted()
+        // Before a byte of it is read, and before the name becomes part of a path.
+        assertEntryName(name)
+        if (names.has(name)) {
+          throw new InvalidInputError(`directory entry ${JSON.stringify(name)} is there twice`, { input: name })
+        }
+        names.add(name)
+        const at = path === '' ? name : `${path}/${name}`
+        // Those that come out of a stream must be read before the next one.
+        const result =
+          child.type === 'file' && child.localPath !== undefined
+            ? (await gate.start(() => fileNode(child, at))).result
+            : node(child, at, depth + 1)
+        if (child.type !== 'file' || child.localPath === undefined) await result
+        children.push({ name, result })
       }
-      names.add(name)
-      const built = await node(child, path === '' ? name : `${path}/${name}`, depth + 1)
-      links.push({ name, cid: built.cid, dagBytes: built.dagBytes })
+    } finally {
+      await gate.settled()
+    }
+    const links: NodeLink[] = []
+    let size = 0
+    for (const child of children) {
+      const built = await child.result
+      links.push({ name: child.name, cid: built.cid, dagBytes: built.dagBytes })
       size += built.size
     }
     const { cid, dagBytes } = await buildDirectory(links, { profile: profileName, signal, onBlock })

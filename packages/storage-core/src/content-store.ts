@@ -56,6 +56,11 @@ export interface CatOptions extends PathOptions {
   onReceipt?: ((receipt: Receipt) => void) | undefined
 }
 
+export interface GetPathOptions extends PathOptions {
+  /** As in `CatOptions`: `stored` may leave out what was verified when it was stored. Default `each-leaf`. */
+  verify?: CatOptions['verify']
+}
+
 export interface ContentStat {
   cid: CID
   type: ContentType
@@ -158,7 +163,7 @@ export interface ContentStore {
    * Where there is a disk: a read-only path to the verified file or directory. Valid until the root is removed or
    * collected. Nothing may be written there.
    */
-  getPath?(root: CID, options?: PathOptions): Promise<string>
+  getPath?(root: CID, options?: GetPathOptions): Promise<string>
   /** Any later call rejects with a `BackendError`, but for another `close`. */
   close(): Promise<void>
 }

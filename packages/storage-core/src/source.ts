@@ -14,8 +14,10 @@ export interface FileSource {
   type: 'file'
   /** Pieces of any size, from the first byte. Must reject when the bytes turn out not to be those of one moment. */
   open(options: AbortOptions): AsyncIterable<Uint8Array>
-  /** Bytes, when known beforehand. For progress only. */
+  /** Bytes, when known beforehand. For progress, and for a store to choose how to take it. */
   size?: number | undefined
+  /** Where the same bytes are a file on this machine, for a store that reads it itself. Absolute. */
+  localPath?: string | undefined
 }
 
 export interface SymlinkSource {

@@ -1,0 +1,110 @@
+import { constants } from 'node:fs'
+import { copyFile } from 'node:fs/promises'
+
+import {
+  createOutboard,
+  isStorageError,
+  PROFILES,
+  UnsupportedError,
+  type BalancedOutboard,
+  type Outboard,
+  type Profile,
+} from '@x/cid'
+
+import type { StoreContext } from '../context.ts'
+import { diskError, systemCode } from '../disk-error.ts'
+import { createTemp, type TempFile } from '../durable-write.ts'
+import { hashLeaves, type HashLeavesOptions } from '../workers/hash-leaves.ts'
+import { changed, withSteadyFile } from './steady-path.ts'
+
+/** How the bytes of a file on disk come into the store. */
+export type AddMode = 'copy' | 'reflink' | 'reference'
+
+/** A file whose bytes were hashed; they lie under a temporary name, or where the user has them. */
+export interface HashedFile {
+  /** Under `unixfs-v1-2025`: its root is the key of the bytes. */
+  keyed: BalancedOutboard
+  /** Under the profile that was asked for, or of another DAG. */
+  asked: Outboard
+  bytes: number
+  temp: TempFile | undefined
+  reference: { path: string; stamp: string } | undefined
+}
+
+interface HashOptions {
+  signal?: AbortSignal | undefined
+  /** Bytes done. */
+  onProgress?: ((done: number) => void) | undefined
+}
+
+const KEY_PROFILE = PROFILES['unixfs-v1-2025']
+
+/**
+ * Copies, clones or only reads a file on disk, and hashes the very bytes that are kept.
+ *
+ * @throws {InvalidInputError} It changed while it was read.
+ * @throws {UnsupportedError} `reflink` where the file system cannot share bytes between two files.
+ */
+export async function hashPath(
+  context: StoreContext,
+  path: string,
+  mode: AddMode,
+  profile: Profile,
+  options: HashOptions,
+): Promise<HashedFile & { asked: BalancedOutboard }> {
+  return withSteadyFile(path, async ({ handle, size, stamp, assertSame }) => {
+    let temp: TempFile | undefined
+    try {
+      if (mode !== 'reference') temp = await createTemp(context)
+      if (temp && mode === 'reflink') await clone(path, temp.path)
+      const descriptor = temp && mode === 'reflink' ? temp.descriptor : handle.fd
+      const source = { descriptor, path, fileBytes: size, ...options }
+      const digests = await hashed(path, {
+        ...source,
+        shape: KEY_PROFILE,
+        target: mode === 'copy' ? temp?.descriptor : undefined,
+      })
+      const keyed = await createOutboard(KEY_PROFILE, size, digests)
+      const asked = await under(profile, keyed, { ...source, descriptor: temp?.descriptor ?? handle.fd })
+      await assertSame()
+      return { keyed, asked, bytes: size, temp, reference: mode === 'reference' ? { path, stamp } : undefined }
+    } catch (cause) {
+      await temp?.discard()
+      throw cause
+    }
+  })
+}
+
+/** Hashes what lies under a temporary name a second time, when another profile than that of the key was asked for. */
+export async function under(
+  profile: Profile,
+  keyed: BalancedOutboard,
+  source: Omit<HashLeavesOptions, 'shape' | 'target'>,
+): Promise<BalancedOutboard> {
+  if (profile.name === KEY_PROFILE.name) return keyed
+  const digests = await hashLeaves({ ...source, shape: profile, onProgress: undefined })
+  return createOutboard(profile, keyed.fileBytes, digests)
+}
+
+async function hashed(path: string, options: HashLeavesOptions): Promise<Uint8Array> {
+  try {
+    return await hashLeaves(options)
+  } catch (cause) {
+    options.signal?.throwIfAborted()
+    if (isStorageError(cause) || !(cause instanceof Error)) throw cause
+    throw changed(path, cause.message, cause)
+  }
+}
+
+const CANNOT_CLONE = new Set(['ENOTSUP', 'EOPNOTSUPP', 'EXDEV', 'EINVAL', 'ENOTTY', 'ENOSYS'])
+
+async function clone(from: string, to: string): Promise<void> {
+  try {
+    await copyFile(from, to, constants.COPYFILE_FICLONE_FORCE)
+  } catch (cause) {
+    const code = systemCode(cause)
+    if (!CANNOT_CLONE.has(code ?? '')) throw diskError(`clone ${from}`, cause)
+    const message = `fs: ${from} cannot be cloned into the store: the file system does not share bytes (${code})`
+    throw new UnsupportedError(message, { cause })
+  }
+}

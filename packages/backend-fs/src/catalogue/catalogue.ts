@@ -1,0 +1,295 @@
+import { rename, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+
+import { InUseError, type RecordChange } from '@x/storage-core'
+
+import type { StoreContext } from '../context.ts'
+import { ifThere } from '../disk-error.ts'
+import { uniqueName } from '../process-identity.ts'
+import { DamagedIndexError, openDatabase, type Database } from './database.ts'
+import { appendToJournal, cutJournal, readJournal, replaceJournal, type JournalPosition } from './journal.ts'
+import { clearPlaces, readPlaces, writePlaces, type PlaceReader, type PlaceWriter } from './places.ts'
+import { applyChange, assertExpected, clearRecords, readRecords, type RecordReader } from './records.ts'
+import { ensureSchema, metaNumber, metaText, setMeta } from './schema.ts'
+
+/** What the index counts. */
+interface Counters {
+  /** Grows with every turn that changes roots, pins or names. */
+  commits(): number
+  /** Grows with every turn that frees something. */
+  swept(): number
+  /** Journal and index were lost, or the journal is damaged: which roots were pinned is not known. */
+  isAllLost(): boolean
+}
+
+/** The only writer of the store for the time being, in all processes. Reads what was committed and what it wrote itself. */
+export interface Turn extends RecordReader, PlaceReader, PlaceWriter, Counters {
+  /**
+   * Takes effect, and lasts, when the turn ends well.
+   *
+   * @throws {ConflictError} A name does not point to what the change expects.
+   */
+  change(change: RecordChange): void
+  /** Undone, still alone, should the turn fail; the last one first. */
+  onFailure(undo: () => Promise<void>): void
+  setSwept(count: number): void
+  setAllLost(isAllLost: boolean): void
+  /** Forgets all that the index says, and finds it again in files and journal. */
+  startAnew(): Promise<void>
+  /** When a root was last read. Milliseconds since 1970. */
+  setUsed(key: Uint8Array, usedMs: number): void
+}
+
+/**
+ * What the store holds, where, and what it is called: the index in SQLite, and beside it the journal, which is the truth
+ * about roots, pins and names.
+ *
+ * A commit is in force when its line in the journal is synced. The index follows in the same turn; where a process dies
+ * between the two, the next one takes the rest of the journal over before it writes.
+ */
+export interface Catalogue extends RecordReader, PlaceReader, Counters {
+  /**
+   * Waits for the turns of others, then runs `work` alone. All that it changes takes effect at its end, or nothing does.
+   *
+   * @throws {InUseError} Another process wrote all the time.
+   * @throws {NoSpaceError} The disk is full; nothing was changed.
+   */
+  write<T>(purpose: string, signal: AbortSignal | undefined, work: (turn: Turn) => T | Promise<T>): Promise<T>
+  close(): void
+}
+
+export interface CatalogueOptions {
+  /** Takes in the files that the index does not know, and drops what has gone. */
+  scan(turn: Turn): Promise<void>
+  /** Whether the store held something before the index was made. */
+  isEmpty(turn: Turn): boolean
+}
+
+// A turn takes milliseconds, but one that makes the index anew reads the whole store.
+const WAIT_MS = 120_000
+const FIRST_PAUSE_MS = 2
+const MOST_PAUSE_MS = 50
+
+export async function openCatalogue(context: StoreContext, options: CatalogueOptions): Promise<Catalogue> {
+  const { layout, readOnly } = context
+  const path = readOnly ? ':memory:' : layout.index
+  const writer = await patiently(() => openOrReplace(context, path))
+  // A second connection does not see what a turn has not committed yet.
+  const reader = readOnly ? writer : openDatabase(path)
+  let last: Promise<unknown> = Promise.resolve()
+
+  const write: Catalogue['write'] = (purpose, signal, work) => {
+    const run = last.then(async () => {
+      await begin(purpose, signal)
+      const changes: RecordChange[] = []
+      const undos: (() => Promise<void>)[] = []
+      const turn = createTurn(writer, changes, undos, () => startAnew(turn))
+      try {
+        await catchUp(turn)
+        const result = await work(turn)
+        await commit(changes)
+        return result
+      } catch (cause) {
+        for (const undo of undos.toReversed()) await undo()
+        writer.rollback()
+        throw cause
+      }
+    })
+    last = run.catch(() => undefined)
+    return run
+  }
+
+  const begin = async (purpose: string, signal: AbortSignal | undefined): Promise<void> => {
+    await context.confirmPresent()
+    const deadline = performance.now() + WAIT_MS
+    for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, MOST_PAUSE_MS)) {
+      signal?.throwIfAborted()
+      try {
+        writer.begin()
+        return
+      } catch (cause) {
+        if (!(cause instanceof InUseError)) throw cause
+        if (performance.now() > deadline) throw new InUseError(`fs: ${purpose}: another process is writing`, { cause })
+      }
+      await setTimeout(pause * (0.5 + Math.random()))
+    }
+  }
+
+  /** Before anything is written: what a dead process left in the journal alone becomes part of the index. */
+  const catchUp = async (turn: Turn): Promise<void> => {
+    const known = position(writer)
+    const info = await ifThere(`look at ${layout.journal}`, stat(layout.journal))
+    if (known && info?.size === known.end) return
+    const journal = await readJournal(layout.journal, known)
+    if (known === undefined) {
+      await options.scan(turn)
+      if (!journal) {
+        if (!options.isEmpty(turn)) turn.setAllLost(true)
+        return
+      }
+    }
+    if (!journal || (known?.id === journal.id && journal.end < known.end)) {
+      context.warn('the journal was lost or cut; it is written anew from the index')
+      await rewriteJournal(writer)
+      return
+    }
+    if (journal.id !== known?.id) clearRecords(writer)
+    for (const change of journal.commits.flat()) applyChange(writer, change)
+    if (journal.damaged > 0) {
+      context.warn(`${journal.damaged} lines of the journal are damaged, and what they said is lost`)
+      turn.setAllLost(true)
+      await rewriteJournal(writer)
+      return
+    }
+    setPosition(writer, journal)
+    if (known && journal.commits.length > 0) await options.scan(turn)
+  }
+
+  const startAnew = async (turn: Turn): Promise<void> => {
+    clearRecords(writer)
+    clearPlaces(writer)
+    clearPosition(writer)
+    await catchUp(turn)
+  }
+
+  const rewriteJournal = async (database: Database): Promise<void> => {
+    if (readOnly) return
+    const temp = join(layout.temp, uniqueName(context.self))
+    setPosition(database, await replaceJournal(layout.journal, temp, allRecords(readRecords(database))))
+  }
+
+  const commit = async (changes: readonly RecordChange[]): Promise<void> => {
+    const known = position(writer)
+    if (changes.length === 0 || readOnly) {
+      if (!known) await rewriteJournal(writer)
+      writer.exec('COMMIT')
+      return
+    }
+    setMeta(writer, 'commits', (metaNumber(writer, 'commits') ?? 0) + 1)
+    if (!known) {
+      await rewriteJournal(writer)
+      writer.exec('COMMIT')
+      return
+    }
+    const end = await appendToJournal(layout.journal, known.end, changes)
+    try {
+      setPosition(writer, { id: known.id, end })
+      writer.exec('COMMIT')
+    } catch (cause) {
+      await cutJournal(layout.journal, known.end)
+      throw cause
+    }
+  }
+
+  const catalogue: Catalogue = {
+    ...readRecords(reader),
+    ...readPlaces(reader),
+    ...readCounters(reader),
+    write,
+    close: () => {
+      if (reader !== writer) reader.close()
+      writer.close()
+    },
+  }
+  if (readOnly) {
+    await write('read the store', undefined, () => undefined)
+    return catalogue
+  }
+  const known = position(writer)
+  const info = await ifThere(`look at ${layout.journal}`, stat(layout.journal))
+  if (!known || info?.size !== known.end) await write('open the store', undefined, () => undefined)
+  return catalogue
+}
+
+/** Several processes that make a store at once get in each other's way for a moment. */
+async function patiently<T>(work: () => Promise<T>): Promise<T> {
+  for (let left = 20; ; left--) {
+    try {
+      return await work()
+    } catch (cause) {
+      if (!(cause instanceof InUseError) || left === 0) throw cause
+    }
+    await setTimeout(MOST_PAUSE_MS * Math.random())
+  }
+}
+
+/** An index that cannot be read is put aside: all that it says is found again. */
+async function openOrReplace(context: StoreContext, path: string): Promise<Database> {
+  let database: Database | undefined
+  try {
+    database = openDatabase(path)
+    if (ensureSchema(database)) return tuned(database)
+    database.close()
+  } catch (cause) {
+    database?.close()
+    if (!(cause instanceof DamagedIndexError) || context.readOnly) throw cause
+  }
+  context.warn('the index is damaged or of another version; it is made anew')
+  for (const end of ['', '-wal', '-shm']) {
+    await ifThere(
+      `put ${path} aside`,
+      rename(`${path}${end}`, join(context.layout.temp, `${uniqueName(context.self)}${end}`)),
+    )
+  }
+  const made = openDatabase(path)
+  ensureSchema(made)
+  return tuned(made)
+}
+
+function tuned(database: Database): Database {
+  // The journal is synced at every commit; what a power cut takes from the index comes back from it.
+  database.exec('PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 4000')
+  return database
+}
+
+function createTurn(
+  database: Database,
+  changes: RecordChange[],
+  undos: (() => Promise<void>)[],
+  startAnew: () => Promise<void>,
+): Turn {
+  const records = readRecords(database)
+  return {
+    ...records,
+    ...readCounters(database),
+    ...readPlaces(database),
+    ...writePlaces(database),
+    change: (change) => {
+      assertExpected(records, change)
+      applyChange(database, change)
+      changes.push(change)
+    },
+    startAnew,
+    onFailure: (undo) => void undos.push(undo),
+    setSwept: (count) => setMeta(database, 'swept', count),
+    setAllLost: (isAllLost) => setMeta(database, 'all-lost', isAllLost ? 1 : 0),
+    setUsed: (key, usedMs) => void database.run('UPDATE roots SET used = ? WHERE key = ?', usedMs, key),
+  }
+}
+
+const readCounters = (database: Database): Counters => ({
+  commits: () => metaNumber(database, 'commits') ?? 0,
+  swept: () => metaNumber(database, 'swept') ?? 0,
+  isAllLost: () => metaNumber(database, 'all-lost') === 1,
+})
+
+function position(database: Database): JournalPosition | undefined {
+  const id = metaText(database, 'journal')
+  const end = metaNumber(database, 'end')
+  return id === undefined || end === undefined ? undefined : { id, end }
+}
+
+const clearPosition = (database: Database): void =>
+  void database.run("DELETE FROM meta WHERE name IN ('journal', 'end')")
+
+function setPosition(database: Database, { id, end }: JournalPosition): void {
+  setMeta(database, 'journal', id)
+  setMeta(database, 'end', end)
+}
+
+function* allRecords(records: RecordReader): Generator<RecordChange> {
+  for (const record of records.roots()) yield { type: 'put-root', record }
+  for (const record of records.pins()) yield { type: 'put-pin', record }
+  for (const record of records.names()) yield { type: 'put-name', record }
+}

@@ -1,0 +1,120 @@
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { isStorageError, readOutboard } from '@x/cid'
+
+import type { StoreContext } from '../context.ts'
+import { ifThere, onDisk } from '../disk-error.ts'
+import { isObject } from '../json.ts'
+import { cidOfKey, keyOf } from '../layout.ts'
+import { readPack } from '../packs/read-pack.ts'
+import { partsOf } from '../parts-of.ts'
+import { plainBytes } from '../plain-bytes.ts'
+import { readRecord } from '../record-file.ts'
+import type { Turn } from './catalogue.ts'
+
+/** What lies in the store tells where everything is: this is how a lost index is found again. */
+export interface Scanner {
+  /** Takes in what the index does not know, and drops what has gone. Packs are hashed; of files the size is looked at. */
+  scan(turn: Turn): Promise<void>
+  isEmpty(turn: Turn): boolean
+}
+
+export function createScanner(context: StoreContext): Scanner {
+  const { layout } = context
+
+  const takeOutboard = async (turn: Turn, path: string, name: string): Promise<void> => {
+    const [keyText = '', rootText = keyText] = name.slice(0, -'.obd'.length).split('.')
+    const key = cidOfKey(keyText)
+    const root = cidOfKey(rootText)
+    if (!key || !root || turn.keyOfRoot(root)) return
+    const encoded = await ifThere(`read ${path}`, readFile(path))
+    if (!encoded) return
+    try {
+      const outboard = await readOutboard(root, plainBytes(encoded))
+      turn.putDag(root, key, partsOf(outboard))
+    } catch (cause) {
+      if (!isStorageError(cause)) throw cause
+      // The root is known to be here all the same, and whoever asks for it hears of the damage.
+      turn.putDag(root, key, [])
+      context.warn(`${path} is damaged: ${cause.message}`)
+    }
+  }
+
+  const takeFiles = async (turn: Turn): Promise<void> => {
+    const there = new Set<string>()
+    for await (const { name, path } of sharded(layout.files)) {
+      if (name.endsWith('.obd')) await takeOutboard(turn, path, name)
+      const key = name.endsWith('.bin') ? cidOfKey(name.slice(0, -'.bin'.length)) : undefined
+      if (!key) continue
+      there.add(keyOf(key))
+      if (turn.file(key)) continue
+      const info = await ifThere(`look at ${path}`, stat(path))
+      // Without a stamp it was not hashed since, as far as is known.
+      if (info) turn.putFile({ key, bytes: info.size, path: undefined, stamp: '' })
+    }
+    for (const { key, path } of turn.files()) {
+      if (path === undefined && !there.has(keyOf(key))) turn.deleteFile(key)
+    }
+  }
+
+  const takeReferences = async (turn: Turn): Promise<void> => {
+    for (const name of await onDisk('read references', readdir(layout.references))) {
+      const key = name.endsWith('.json') ? cidOfKey(name.slice(0, -'.json'.length)) : undefined
+      if (!key || turn.file(key)) continue
+      const record = await readRecord(layout.referenceOf(keyOf(key)), parseReference, key)
+      if (record) turn.putFile({ key, ...record })
+    }
+  }
+
+  const takePacks = async (turn: Turn): Promise<void> => {
+    const there = (await onDisk('read packs', readdir(layout.packs))).filter((name) => name.endsWith('.pack'))
+    const known = new Set(turn.packs().map(({ name }) => name))
+    for (const name of there) {
+      if (known.delete(name)) continue
+      await takePack(turn, name)
+    }
+    for (const name of known) turn.deletePack(name)
+  }
+
+  const takePack = async (turn: Turn, name: string): Promise<void> => {
+    const path = layout.packOf(name)
+    const info = await ifThere(`look at ${path}`, stat(path))
+    if (!info) return
+    turn.putPack(name, info.size)
+    for await (const entry of readPack(path)) {
+      if (entry.kind === 'damaged') context.warn(`${path} is damaged at ${entry.offset}: ${entry.cid ?? 'no entry'}`)
+      else if (entry.kind === 'wrapped') turn.putDag(entry.root, entry.key, [])
+      else if (!turn.packed(entry.cid)) {
+        turn.putPacked(entry.cid, { pack: name, offset: entry.offset, length: entry.length })
+      }
+    }
+  }
+
+  return {
+    scan: async (turn) => {
+      await takeFiles(turn)
+      await takeReferences(turn)
+      await takePacks(turn)
+    },
+    isEmpty: (turn) => {
+      for (const _ of turn.files()) return false
+      return turn.packs().length === 0
+    },
+  }
+}
+
+function parseReference(value: unknown): { path: string; stamp: string; bytes: number } | undefined {
+  if (!isObject(value)) return undefined
+  const { path, stamp, bytes } = value
+  if (typeof path !== 'string' || typeof stamp !== 'string' || typeof bytes !== 'number') return undefined
+  return { path, stamp, bytes }
+}
+
+export async function* sharded(directory: string): AsyncGenerator<{ name: string; path: string }> {
+  for (const shard of await onDisk(`read ${directory}`, readdir(directory))) {
+    for (const name of (await ifThere(`read ${directory}`, readdir(join(directory, shard)))) ?? []) {
+      yield { name, path: join(directory, shard, name) }
+    }
+  }
+}

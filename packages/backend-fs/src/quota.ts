@@ -1,0 +1,52 @@
+import { NoSpaceError } from '@x/storage-core'
+
+import type { Catalogue, Turn } from './catalogue/catalogue.ts'
+import type { Collector } from './collect.ts'
+import type { StoreContext } from './context.ts'
+
+/** How much the store may hold. */
+export interface Quota {
+  /** Forgets roots that are neither pinned nor named, the longest unused first, until so many bytes more fit in. */
+  makeRoom(bytes: number, signal: AbortSignal | undefined): Promise<void>
+  /** @throws {NoSpaceError} They do not fit in. */
+  assertRoom(turn: Turn, bytes: number): void
+}
+
+/** @param maxBytes - Of files and packs that lie in the store; `undefined`: no limit but the disk. */
+export function createQuota(
+  context: StoreContext,
+  { catalogue, collector, maxBytes }: { catalogue: Catalogue; collector: Collector; maxBytes: number | undefined },
+): Quota {
+  return {
+    makeRoom: async (bytes, signal) => {
+      // What can never fit in must not cost what is there.
+      if (maxBytes === undefined || bytes > maxBytes) return
+      for (let before = Infinity; ;) {
+        const held = catalogue.heldBytes()
+        let missing = held + bytes - maxBytes
+        // Nothing came free: what is left is shared with roots that stay.
+        if (missing <= 0 || held >= before) return
+        before = held
+        const go = catalogue.unkept().filter(({ size }) => {
+          const isNeeded = missing > 0
+          missing -= size
+          return isNeeded
+        })
+        if (go.length === 0) return
+        const freed = await collector.evict(
+          go.map(({ cid }) => cid),
+          signal,
+        )
+        context.warn(
+          `removed ${go.length} roots that are neither pinned nor named, ${freed} bytes, to stay below ${maxBytes}`,
+        )
+      }
+    },
+    assertRoom: (turn, bytes) => {
+      const held = turn.heldBytes()
+      if (maxBytes === undefined || held + bytes <= maxBytes) return
+      const message = `fs: ${bytes} bytes do not fit in: the store may hold ${maxBytes} and holds ${held} that are pinned or named`
+      throw new NoSpaceError(message)
+    },
+  }
+}

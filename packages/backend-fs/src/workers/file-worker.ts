@@ -1,0 +1,166 @@
+import { createHash, hash } from 'node:crypto'
+import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from 'node:fs'
+import { parentPort } from 'node:worker_threads'
+
+import {
+  DONE,
+  NEXT,
+  STOP,
+  type Cut,
+  type Frame,
+  type HashLeavesJob,
+  type Job,
+  type ReadFile,
+  type ReadFilesJob,
+  type ReadLeavesJob,
+  type Reply,
+  type Request,
+  type Results,
+} from './messages.ts'
+
+// Everything here is synchronous: the thread has nothing else to do.
+
+const DIGEST_BYTES = 32
+
+parentPort?.on('message', ({ id, job }: Request) => {
+  let reply: Reply
+  const transfer: ArrayBuffer[] = []
+  try {
+    const result = run(job)
+    if (result) transfer.push(result.bytes.buffer, result.digests.buffer)
+    reply = { id, result }
+  } catch (cause) {
+    reply = {
+      id,
+      failure: { message: messageOf(cause), code: fieldOf(cause, 'code'), syscall: fieldOf(cause, 'syscall') },
+    }
+  }
+  parentPort?.postMessage(reply, transfer)
+})
+
+function run(job: Job): Results[Job['type']] {
+  if (job.type === 'hash-leaves') return hashLeaves(job)
+  return job.type === 'read-leaves' ? readLeaves(job) : readFiles(job)
+}
+
+let spare = Buffer.alloc(0)
+
+/** One buffer for the life of the thread: fresh memory costs a page fault for every 4 KiB. */
+function reused(length: number): Buffer {
+  if (spare.length < length) spare = Buffer.allocUnsafeSlow(length)
+  return spare
+}
+
+function hashLeaves({ descriptor, target, cut, control, digests }: HashLeavesJob): undefined {
+  const leafCount = leavesOf(cut)
+  const buffer = reused(cut.leafBytes)
+  try {
+    while (Atomics.load(control, STOP) === 0) {
+      const index = Atomics.add(control, NEXT, 1)
+      if (index >= leafCount) return
+      const { offset, length } = leafAt(cut, index)
+      const bytes = buffer.subarray(0, length)
+      const read = readFully(descriptor, bytes, cut.start + offset)
+      if (read !== length) throw new Error(`the file ends after ${offset + read} bytes`)
+      // The bytes that are hashed are those that are written, and no others.
+      if (target !== undefined) writeFully(target, bytes, offset)
+      digests.set(digestOf(bytes, frameOf(cut, index)), index * DIGEST_BYTES)
+      Atomics.add(control, DONE, 1)
+    }
+  } catch (cause) {
+    // The others need not go on.
+    Atomics.store(control, STOP, 1)
+    throw cause
+  }
+}
+
+function readLeaves({ descriptor, cut, first, end }: ReadLeavesJob): Results['read-leaves'] {
+  const { offset: from } = leafAt(cut, first)
+  const last = leafAt(cut, end - 1)
+  const bytes = new Uint8Array(Buffer.allocUnsafeSlow(last.offset + last.length - from).buffer)
+  const digests = new Uint8Array((end - first) * DIGEST_BYTES)
+  for (let index = first; index < end; index++) {
+    const { offset, length } = leafAt(cut, index)
+    const leaf = bytes.subarray(offset - from, offset - from + length)
+    const read = readFully(descriptor, leaf, cut.start + offset)
+    if (read !== length) return { bytes: bytes.slice(0, offset - from + read), digests }
+    digests.set(digestOf(leaf, frameOf(cut, index)), (index - first) * DIGEST_BYTES)
+  }
+  return { bytes, digests }
+}
+
+function readFiles({ paths, maxBytes }: ReadFilesJob): Results['read-files'] {
+  const target = reused(paths.length * maxBytes + 1)
+  let filled = 0
+  const digests = new Uint8Array(paths.length * DIGEST_BYTES)
+  const files = paths.map((path, index): ReadFile => {
+    const file = readOne(path, target.subarray(filled, filled + maxBytes + 1))
+    if (typeof file !== 'number') return file
+    digests.set(digestOf(target.subarray(filled, filled + file), undefined), index * DIGEST_BYTES)
+    filled += file
+    return { status: 'read', offset: filled - file, length: file }
+  })
+  // A copy of the right size to give away; the large one stays.
+  return { bytes: new Uint8Array(target.subarray(0, filled)), digests, files }
+}
+
+/** @returns How many bytes it has. */
+function readOne(path: string, target: Uint8Array): number | ReadFile {
+  let descriptor: number | undefined
+  try {
+    // A FIFO that took the file's place would block an open for reading for ever.
+    descriptor = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
+    const before = fstatSync(descriptor, { bigint: true })
+    if (!before.isFile()) return { status: 'changed', how: 'it is no file any more' }
+    if (before.size >= target.length) return { status: 'too-large' }
+    const read = readFully(descriptor, target, 0)
+    const after = fstatSync(descriptor, { bigint: true })
+    if (BigInt(read) !== before.size || after.size !== before.size || after.mtimeNs !== before.mtimeNs) {
+      return { status: 'changed', how: 'it was written to' }
+    }
+    return read
+  } catch (cause) {
+    return { status: 'failed', message: messageOf(cause), code: fieldOf(cause, 'code') }
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor)
+  }
+}
+
+const leavesOf = ({ fileBytes, leafBytes }: Cut): number => Math.max(1, Math.ceil(fileBytes / leafBytes))
+
+function leafAt({ fileBytes, leafBytes }: Cut, index: number): { offset: number; length: number } {
+  const offset = index * leafBytes
+  return { offset, length: Math.min(leafBytes, fileBytes - offset) }
+}
+
+const frameOf = (cut: Cut, index: number): Frame | undefined =>
+  index === leavesOf(cut) - 1 ? cut.lastFrame : cut.frame
+
+function digestOf(bytes: Uint8Array, frame: Frame | undefined): Uint8Array {
+  if (!frame) return hash('sha256', bytes, 'buffer')
+  return createHash('sha256').update(frame.before).update(bytes).update(frame.after).digest()
+}
+
+function readFully(descriptor: number, target: Uint8Array, offset: number): number {
+  let filled = 0
+  while (filled < target.length) {
+    const read = readSync(descriptor, target, filled, target.length - filled, offset + filled)
+    if (read === 0) break
+    filled += read
+  }
+  return filled
+}
+
+function writeFully(descriptor: number, bytes: Uint8Array, offset: number): void {
+  for (let written = 0; written < bytes.length;) {
+    written += writeSync(descriptor, bytes, written, bytes.length - written, offset + written)
+  }
+}
+
+const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
+
+function fieldOf(cause: unknown, field: string): string | undefined {
+  if (typeof cause !== 'object' || cause === null) return undefined
+  const value: unknown = Reflect.get(cause, field)
+  return typeof value === 'string' ? value : undefined
+}

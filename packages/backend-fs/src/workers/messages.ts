@@ -1,0 +1,80 @@
+/**
+ * What the main thread asks of a worker. Bytes of large files do not cross the thread boundary: a worker reads them from
+ * the descriptor, which all threads of a process share.
+ */
+export type Job = HashLeavesJob | ReadLeavesJob | ReadFilesJob
+
+/** What is hashed beside a leaf's own bytes; of a raw leaf, nothing. */
+export interface Frame {
+  before: Uint8Array
+  after: Uint8Array
+}
+
+/** How a file is cut into leaves. All but the last are of one length. */
+export interface Cut {
+  /** Where the file starts behind the descriptor. Bytes. */
+  start: number
+  fileBytes: number
+  leafBytes: number
+  frame: Frame | undefined
+  lastFrame: Frame | undefined
+}
+
+/**
+ * Hashes the leaves of a file that are left, one after another, together with all other workers that got the same job.
+ */
+export interface HashLeavesJob {
+  type: 'hash-leaves'
+  descriptor: number
+  /** Where each leaf is written, before it is hashed. */
+  target: number | undefined
+  cut: Cut
+  /** Three counters: the next leaf; not 0 when the job is to end; leaves done. */
+  control: Int32Array<SharedArrayBuffer>
+  /** 32 bytes a leaf. */
+  digests: Uint8Array<SharedArrayBuffer>
+}
+
+export const NEXT = 0
+export const STOP = 1
+export const DONE = 2
+
+/** Reads a run of leaves and hashes each. */
+export interface ReadLeavesJob {
+  type: 'read-leaves'
+  descriptor: number
+  cut: Cut
+  first: number
+  end: number
+}
+
+/** Reads small files as they are at one moment, and hashes each. */
+export interface ReadFilesJob {
+  type: 'read-files'
+  paths: string[]
+  /** A file that is larger is left alone. Bytes. */
+  maxBytes: number
+}
+
+export type ReadFile =
+  | { status: 'read'; offset: number; length: number }
+  | { status: 'too-large' }
+  | { status: 'changed'; how: string }
+  | { status: 'failed'; message: string; code: string | undefined }
+
+export interface Results {
+  'hash-leaves': undefined
+  /** `bytes` is shorter than asked for where the file ends early. */
+  'read-leaves': { bytes: Uint8Array<ArrayBuffer>; digests: Uint8Array<ArrayBuffer> }
+  /** `digests`: 32 bytes a file, of those that were read. */
+  'read-files': { bytes: Uint8Array<ArrayBuffer>; digests: Uint8Array<ArrayBuffer>; files: ReadFile[] }
+}
+
+export interface Request {
+  id: number
+  job: Job
+}
+
+export type Reply =
+  | { id: number; result: Results[Job['type']] }
+  | { id: number; failure: { message: string; code: string | undefined; syscall: string | undefined } }
