@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 
 import { playwright } from '@vitest/browser-playwright'
 import { defaultClientConditions, defaultServerConditions } from 'vite'
@@ -8,7 +9,10 @@ import { defineConfig, type TestProjectConfiguration } from 'vitest/config'
 const source = '@x/source'
 
 const full = process.env.IPFS_ACCELERATE_TEST_FULL === '1'
-const folders = '{packages/*,apps/*,tooling,tooling/fixtures,examples}'
+const folders = '{packages/*,apps/*,tooling,tooling/fixtures,tooling/faults,examples}'
+
+// interface-blockstore-tests imports it, and has it among its development dependencies alone.
+const aegirChai = new URL('packages/storage-core/test/interface-blockstore/aegir-chai.ts', import.meta.url)
 
 function findChromium(): string | undefined {
   const wanted = process.env.CHROMIUM_PATH
@@ -19,8 +23,11 @@ function findChromium(): string | undefined {
 const node: TestProjectConfiguration = {
   // A node project resolves through `ssr`; `resolve.conditions` would be ignored here.
   ssr: { resolve: { conditions: [source, ...defaultServerConditions] } },
+  resolve: { alias: { 'aegir/chai': fileURLToPath(aegirChai) } },
   test: {
     name: 'node',
+    // Else Node loads it, and knows no alias.
+    server: { deps: { inline: ['interface-blockstore-tests'] } },
     include: full ? [`${folders}/test/**/*.full.test.ts`] : [`${folders}/test/**/*.test.ts`],
     exclude: ['**/node_modules/**', '**/*.browser.test.ts', ...(full ? [] : ['**/*.full.test.ts'])],
     environment: 'node',

@@ -1,11 +1,20 @@
+import { constants } from 'node:os'
+
 import { BackendError, isStorageError, NoSpaceError } from '@x/storage-core'
 
 const FULL = new Set(['ENOSPC', 'EDQUOT'])
+/** libuv has no names for these. */
+const UNNAMED = new Map([
+  [constants.errno.EDQUOT, 'EDQUOT'],
+  [constants.errno.ESTALE, 'ESTALE'],
+])
 const PASSING = new Set(['EMFILE', 'ENFILE', 'EAGAIN', 'EBUSY', 'EINTR', 'ENOMEM', 'ETIMEDOUT', 'ESTALE'])
 
 /** The system's name of a failure, such as `ENOENT`; `undefined` when it is none of the system's. */
 export function systemCode(cause: unknown): string | undefined {
   if (!(cause instanceof Error) || !('code' in cause) || !('syscall' in cause)) return undefined
+  const unnamed = 'errno' in cause && typeof cause.errno === 'number' ? UNNAMED.get(-cause.errno) : undefined
+  if (unnamed !== undefined) return unnamed
   return typeof cause.code === 'string' ? cause.code : undefined
 }
 

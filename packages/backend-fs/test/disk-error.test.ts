@@ -1,3 +1,5 @@
+import { constants } from 'node:os'
+
 import { expect, it } from 'vitest'
 
 import { diskError, ifThere } from '../src/disk-error.ts'
@@ -18,6 +20,14 @@ it.each([
   const cause = failure(code)
   expect(diskError('open it', cause)).toMatchObject({ ...expected, cause, message: expect.stringContaining('open it') })
   await expect(ifThere('open it', Promise.reject(cause))).rejects.toMatchObject(expected)
+})
+
+it.each([
+  [constants.errno.EDQUOT, { code: 'NO_SPACE' }],
+  [constants.errno.ESTALE, { code: 'BACKEND', retryable: true }],
+])('errno %d, which libuv has no name for', (errno, expected) => {
+  const cause = Object.assign(failure(`Unknown system error -${errno}`), { errno: -errno })
+  expect(diskError('open it', cause)).toMatchObject(expected)
 })
 
 it('only ENOENT is absent, and what is no system call passes through', async () => {

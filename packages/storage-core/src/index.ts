@@ -20,6 +20,7 @@ export {
   type ContentType,
   type DirectoryEntry,
   type GcOptions,
+  type GetPathOptions,
   type GcResult,
   type JsonValue,
   type Metadata,
@@ -38,6 +39,13 @@ export {
   NoSpaceError,
   NotFoundError,
 } from './errors.ts'
+export { fromInterfaceBlockstore, type FromInterfaceBlockstoreOptions } from './from-interface-blockstore.ts'
+export {
+  type BlockInput,
+  type BlockPair,
+  type ForeignBlockstore,
+  type InterfaceBlockstore,
+} from './interface-blockstore.ts'
 export { openMemoryBlockstore, type MemoryOptions } from './memory-blockstore.ts'
 export { createMemoryRecords } from './memory-records.ts'
 export { openMemoryStore } from './memory-store.ts'
@@ -54,4 +62,5 @@ export {
   type SourceNode,
   type SymlinkSource,
 } from './source.ts'
+export { toInterfaceBlockstore, type ToInterfaceBlockstoreOptions } from './to-interface-blockstore.ts'
 export { createVerifiedBlockstore } from './verified-blockstore.ts'
