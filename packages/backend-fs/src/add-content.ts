@@ -17,6 +17,7 @@ import { assertMetadata } from './json.ts'
 import { withLease } from './lease.ts'
 import type { Quota } from './quota.ts'
 import { stoppable } from './stoppable.ts'
+import { sharedPool } from './workers/worker-pool.ts'
 
 export interface AddParts extends StagedAddParts {
   quota: Quota
@@ -33,7 +34,7 @@ export interface FsAddOptions extends AddOptions {
 }
 
 /** Small files are read many at a time; of large ones each has all threads. */
-const FILES_AT_ONCE = 256
+const FILES_AT_ONCE = 512
 
 /**
  * Writes and hashes everything under temporary names, and syncs it. Then, in one turn, gives it its names and records
@@ -56,6 +57,8 @@ export async function addContent(
   const { catalogue, quota } = parts
 
   const result = await withLease(context, catalogue, async (lease) => {
+    // They take longer to start than it takes to find the first files.
+    if ('type' in source && source.type !== 'symlink') sharedPool().start()
     const staged = createStagedAdd(context, parts, { mode, lease })
     try {
       const { cid, type, size } = await buildSource(stoppable(toSourceNode(source)), {

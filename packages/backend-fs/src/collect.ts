@@ -248,7 +248,7 @@ export function createCollector(context: StoreContext, parts: CollectParts): Col
     ).bytes
     for (const [key, cid] of freed) {
       if (marks.has(key)) continue
-      await quarantine.clear(catalogue.keyOfRoot(cid) ?? cid)
+      await quarantine.clear([catalogue.keyOfRoot(cid) ?? cid])
       await views.remove(cid)
     }
     await tidyPacks(context, { catalogue, loose }, signal)

@@ -93,7 +93,7 @@ export function createLooseBlocks(context: StoreContext, places: PlaceReader, qu
     put: async (cid, bytes, dirty) => {
       // One in a pack goes when what it was added with goes.
       if (!(await isSound(fromFile, cid))) await writeWhole(context, layout.blockOf(keyOf(cid)), bytes, dirty)
-      await quarantine.clear(cid)
+      await quarantine.clear([cid])
     },
     delete: async (cid) => {
       const held = await size(cid)

@@ -56,7 +56,7 @@ export interface Quarantine {
   /** @throws {IntegrityError} There is a note on it. */
   assertSound(key: CID): Promise<void>
   /** Removes the notes, where there are any. */
-  clear(...keys: CID[]): Promise<void>
+  clear(keys: readonly CID[]): Promise<void>
 }
 
 export function createQuarantine(context: StoreContext, catalogue: Catalogue): Quarantine {
@@ -118,7 +118,7 @@ export function createQuarantine(context: StoreContext, catalogue: Catalogue): Q
         },
       )
     },
-    clear: async (...keys) => {
+    clear: async (keys) => {
       const notes = new Set(await onDisk('read quarantine', readdir(layout.quarantine)))
       if (notes.size === 0) return
       for (const key of keys) {

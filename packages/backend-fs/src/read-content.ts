@@ -38,7 +38,7 @@ async function* readBytes(
 export async function* cat(
   parts: ReadParts,
   root: CID,
-  { path = '', offset = 0, length, verify = 'each-leaf', signal, onReceipt }: CatOptions,
+  { path = '', offset = 0, length, verify = 'each-leaf', reuse, signal, onReceipt }: CatOptions,
 ): AsyncGenerator<Uint8Array> {
   assertRange(offset, length)
   const finish = startReceipt('cat', 'fs')
@@ -46,7 +46,7 @@ export async function* cat(
   let verified: 'each-leaf' | 'stored' = 'each-leaf'
   const name = pathSegments(path).join('/')
   const file = await namingFile(name, () => parts.tree.resolve(root, name, { signal }))
-  const pieces = readBytes(parts, file, { offset, length, verify, signal }, (how) => (verified = how))
+  const pieces = readBytes(parts, file, { offset, length, verify, reuse, signal }, (how) => (verified = how))
   try {
     for (;;) {
       const next = await namingFile(name, () => pieces.next())

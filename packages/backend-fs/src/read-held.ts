@@ -11,12 +11,14 @@ export interface FileRange extends TreeOptions {
   length?: number | undefined
   /** `stored`: what was hashed when it was stored, in a file that has not been written to since, is not hashed again. */
   verify: 'each-leaf' | 'stored'
+  /** A piece is gone when the next one is asked for. */
+  reuse?: boolean | undefined
 }
 
 /** A run of leaves that one thread reads and hashes at a time. */
-const RUN_BYTES = 1024 * 1024
-/** As many runs are read ahead for each thread, so that none waits for the reader. */
-const RUNS_AHEAD = 2
+const RUN_BYTES = 2 * 1024 * 1024
+/** As many runs are on their way for each thread. More did not make it faster, and each takes its memory. */
+const RUNS_AHEAD = 1
 /** Fewer bytes are read and hashed here: the way to a thread and back would cost more. */
 const FEWEST_FOR_THREADS = 2 * 1024 * 1024
 const UNCHECKED_PIECE_BYTES = 1024 * 1024
@@ -29,7 +31,7 @@ const UNCHECKED_PIECE_BYTES = 1024 * 1024
  */
 export async function* readHeld(
   file: HeldFile,
-  { offset, length, verify, signal }: FileRange,
+  { offset, length, verify, reuse = false, signal }: FileRange,
 ): AsyncGenerator<Uint8Array> {
   const { outboard } = file
   const end = length === undefined ? outboard.fileBytes : Math.min(outboard.fileBytes, offset + length)
@@ -41,7 +43,7 @@ export async function* readHeld(
   const leaves = leafRange(outboard, { offset, length: end - offset })
   const pieces =
     outboard.shape && leaves.length >= FEWEST_FOR_THREADS
-      ? readAhead(file, leaves.first, leaves.end, signal)
+      ? readAhead(file, leaves, { reuse, signal })
       : readHere(file, leaves.first, leaves.end)
   let position = leaves.offset
   for await (const bytes of pieces) {
@@ -80,9 +82,8 @@ async function* readHere(file: HeldFile, first: number, end: number): AsyncGener
 /** Read and hashed by the threads, in order, a few runs ahead of the reader. */
 async function* readAhead(
   file: HeldFile,
-  first: number,
-  end: number,
-  signal: AbortSignal | undefined,
+  { first, end }: { first: number; end: number },
+  { reuse, signal }: { reuse: boolean; signal: AbortSignal | undefined },
 ): AsyncGenerator<Uint8Array> {
   const { outboard, descriptor, start } = file
   const { shape, fileBytes } = outboard
@@ -91,7 +92,10 @@ async function* readAhead(
   const cut = cutOf(shape, fileBytes, start)
   const perRun = Math.max(1, Math.floor(RUN_BYTES / shape.chunkBytes))
   const runs: { first: number; end: number; reply: ReturnType<typeof readRun> }[] = []
-  const readRun = (from: number, to: number) => pool.run({ type: 'read-leaves', descriptor, cut, first: from, end: to })
+  /** What came back from the reader. */
+  const spare: ArrayBuffer[] = []
+  const readRun = (from: number, to: number) =>
+    pool.run({ type: 'read-leaves', descriptor, cut, first: from, end: to, into: spare.pop() })
   let asked = first
   const ask = (): void => {
     for (; asked < end && runs.length < pool.size * RUNS_AHEAD; asked += perRun) {
@@ -119,6 +123,7 @@ async function* readAhead(
         throw await file.condemn(index, undefined)
       }
       yield bytes
+      if (reuse) spare.push(bytes.buffer)
     }
   } finally {
     // The descriptor must stay open until nobody reads from it.

@@ -53,6 +53,11 @@ export interface CatOptions extends PathOptions {
    * what that rests on. Default `each-leaf`.
    */
   verify?: 'each-leaf' | 'stored' | undefined
+  /**
+   * A piece is not needed any more when the next one is asked for; a backend may then empty it and use its memory again,
+   * which is faster and takes less of it. Default false.
+   */
+  reuse?: boolean | undefined
   onReceipt?: ((receipt: Receipt) => void) | undefined
 }
 

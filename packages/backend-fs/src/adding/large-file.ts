@@ -59,11 +59,18 @@ export async function hashPath(
       if (temp && mode === 'reflink') await clone(path, temp.path)
       const descriptor = temp && mode === 'reflink' ? temp.descriptor : handle.fd
       const source = { descriptor, path, fileBytes: size, ...options }
+      const early = temp && mode === 'copy' ? writeEarly(temp) : undefined
+      const onProgress = (done: number): void => {
+        early?.written(done)
+        options.onProgress?.(done)
+      }
       const digests = await hashed(path, {
         ...source,
+        onProgress,
         shape: KEY_PROFILE,
         target: mode === 'copy' ? temp?.descriptor : undefined,
       })
+      await early?.done()
       const keyed = await createOutboard(KEY_PROFILE, size, digests)
       const asked = await under(profile, keyed, { ...source, descriptor: temp?.descriptor ?? handle.fd })
       await assertSame()
@@ -106,5 +113,23 @@ async function clone(from: string, to: string): Promise<void> {
     if (!CANNOT_CLONE.has(code ?? '')) throw diskError(`clone ${from}`, cause)
     const message = `fs: ${from} cannot be cloned into the store: the file system does not share bytes (${code})`
     throw new UnsupportedError(message, { cause })
+  }
+}
+
+/** As much is written to the disk while the next is hashed, so that little is left to wait for at the end. */
+const EARLY_BYTES = 64 * 1024 * 1024
+
+function writeEarly(temp: TempFile): { written(bytes: number): void; done(): Promise<void> } {
+  let synced = 0
+  let syncing: Promise<void> | undefined
+  return {
+    written: (bytes) => {
+      if (syncing || bytes - synced < EARLY_BYTES) return
+      synced = bytes
+      syncing = temp.sync().finally(() => (syncing = undefined))
+      // Whoever waits for the end hears of it.
+      syncing.catch(() => undefined)
+    },
+    done: async () => syncing,
   }
 }

@@ -43,6 +43,7 @@ import { hashLeaves } from '../workers/hash-leaves.ts'
 import { createSmallFileReader, type SmallFileReader } from '../workers/read-small-files.ts'
 import { createHolder } from './holder.ts'
 import { hashPath, under, type AddMode, type HashedFile } from './large-file.ts'
+import { createPresence } from './presence.ts'
 import { readHead, withHead, writeAndHash } from './stream.ts'
 
 /** A file of more is kept as a file of its own; see the README. Bytes. */
@@ -87,6 +88,7 @@ export function createStagedAdd(
   const pack = createPackWriter(context)
   const small: SmallFileReader = createSmallFileReader(MOST_PACKED_BYTES)
   const holder = createHolder(catalogue, lease)
+  const presence = createPresence(catalogue)
   // One has all threads; several at a time would only hold more handles.
   let lastLarge: Promise<unknown> = Promise.resolve()
   const large = <T>(work: () => Promise<T>): Promise<T> => {
@@ -101,6 +103,7 @@ export function createStagedAdd(
    * @param asWhat - What lies in a pack is no file of its own.
    */
   const isHeld = async (key: CID, asWhat: 'bytes' | 'file', signal: AbortSignal | undefined): Promise<boolean> => {
+    if (!(await presence.isKnown(key))) return false
     const file = catalogue.file(key)
     if (!file && (asWhat === 'file' || !catalogue.packed(key))) return false
     // What was left where the user has it can change; a copy cannot.
@@ -116,7 +119,7 @@ export function createStagedAdd(
     if (known || (await isHeld(file.keyed.root, 'file', signal))) {
       await file.temp?.discard()
       if (!known) staged.set(key, { ...file, temp: undefined, reference: undefined, isHeld: true })
-      await quarantine.clear(file.keyed.root)
+      await quarantine.clear([file.keyed.root])
       return
     }
     // Closes it as well, so that a directory of many files needs no handle for each.
@@ -212,7 +215,7 @@ export function createStagedAdd(
         turn.putFile({ key, bytes, path: reference.path, stamp: reference.stamp })
       }
       turn.deletePacked(key)
-      await quarantine.clear(key)
+      await quarantine.clear([key])
     }
     if (asked.root.code !== RAW) turn.putDag(asked.root, key, partsOf(asked))
   }
@@ -258,8 +261,8 @@ export function createStagedAdd(
         turn.onFailure(() => removeMade(layout.packOf(pack.name)))
         await pack.publish(dirty)
         turn.putPack(pack.name, pack.bytes)
-        for (const { cid, place } of pack.places()) turn.putPacked(cid, place)
-        await quarantine.clear(...[...pack.places()].map(({ cid }) => cid))
+        turn.putPacked(pack.name, pack.places())
+        await quarantine.clear(Array.from(pack.places(), ({ block }) => block))
         for (const { root, key } of pack.wrapped()) turn.putDag(root, key, [])
       }
       await dirty.sync()

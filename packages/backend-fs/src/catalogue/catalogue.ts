@@ -8,7 +8,15 @@ import type { StoreContext } from '../context.ts'
 import { ifThere } from '../disk-error.ts'
 import { uniqueName } from '../process-identity.ts'
 import { DamagedIndexError, openDatabase, type Database } from './database.ts'
-import { appendToJournal, cutJournal, readJournal, replaceJournal, type JournalPosition } from './journal.ts'
+import {
+  appendToJournal,
+  cutJournal,
+  isOfLost,
+  readJournal,
+  replaceJournal,
+  UndecidedCommitError,
+  type JournalPosition,
+} from './journal.ts'
 import { clearPlaces, readPlaces, writePlaces, type PlaceReader, type PlaceWriter } from './places.ts'
 import { applyChange, assertExpected, clearRecords, readRecords, type RecordReader } from './records.ts'
 import { ensureSchema, metaNumber, metaText, setMeta } from './schema.ts'
@@ -33,6 +41,8 @@ export interface Turn extends RecordReader, PlaceReader, PlaceWriter, Counters {
   change(change: RecordChange): void
   /** Undone, still alone, should the turn fail; the last one first. */
   onFailure(undo: () => Promise<void>): void
+  /** After a power cut the index looks for files and packs again; else it may have lost what this turn says of them. */
+  mustLast(): void
   setSwept(count: number): void
   setAllLost(isAllLost: boolean): void
   /** Forgets all that the index says, and finds it again in files and journal. */
@@ -84,20 +94,37 @@ export async function openCatalogue(context: StoreContext, options: CatalogueOpt
       await begin(purpose, signal)
       const changes: RecordChange[] = []
       const undos: (() => Promise<void>)[] = []
-      const turn = createTurn(writer, changes, undos, () => startAnew(turn))
+      let isLasting = false
+      const turn = createTurn(writer, changes, undos, {
+        startAnew: () => startAnew(turn),
+        mustLast: () => (isLasting = true),
+      })
       try {
         await catchUp(turn)
         const result = await work(turn)
-        await commit(changes)
+        await commit(changes, isLasting)
         return result
       } catch (cause) {
-        for (const undo of undos.toReversed()) await undo()
+        // What may be in the journal will be found there, and then has to be whole.
+        if (!(cause instanceof UndecidedCommitError)) await undoAll(undos)
         writer.rollback()
         throw cause
       }
     })
     last = run.catch(() => undefined)
     return run
+  }
+
+  const undoAll = async (undos: readonly (() => Promise<void>)[]): Promise<void> => {
+    for (const undo of undos.toReversed()) {
+      try {
+        await undo()
+      } catch (failure) {
+        // The caller hears why the turn failed.
+        const said = failure instanceof Error ? failure.message : String(failure)
+        context.warn(`what a failed write left could not be removed, and is left to gc: ${said}`)
+      }
+    }
   }
 
   const begin = async (purpose: string, signal: AbortSignal | undefined): Promise<void> => {
@@ -134,7 +161,10 @@ export async function openCatalogue(context: StoreContext, options: CatalogueOpt
       await rewriteJournal(writer)
       return
     }
-    if (journal.id !== known?.id) clearRecords(writer)
+    if (journal.id !== known?.id) {
+      clearRecords(writer)
+      if (isOfLost(journal)) turn.setAllLost(true)
+    }
     for (const change of journal.commits.flat()) applyChange(writer, change)
     if (journal.damaged > 0) {
       context.warn(`${journal.damaged} lines of the journal are damaged, and what they said is lost`)
@@ -156,19 +186,28 @@ export async function openCatalogue(context: StoreContext, options: CatalogueOpt
   const rewriteJournal = async (database: Database): Promise<void> => {
     if (readOnly) return
     const temp = join(layout.temp, uniqueName(context.self))
-    setPosition(database, await replaceJournal(layout.journal, temp, allRecords(readRecords(database))))
+    const isLost = metaNumber(database, 'all-lost') === 1
+    setPosition(database, await replaceJournal(layout.journal, temp, allRecords(readRecords(database)), { isLost }))
   }
 
-  const commit = async (changes: readonly RecordChange[]): Promise<void> => {
-    const known = position(writer)
-    if (changes.length === 0 || readOnly) {
-      if (!known) await rewriteJournal(writer)
+  const commit = async (changes: readonly RecordChange[], isLasting: boolean): Promise<void> => {
+    if (readOnly) {
       writer.exec('COMMIT')
       return
     }
-    setMeta(writer, 'commits', (metaNumber(writer, 'commits') ?? 0) + 1)
-    if (!known) {
+    if (changes.length > 0) setMeta(writer, 'commits', (metaNumber(writer, 'commits') ?? 0) + 1)
+    const known = position(writer)
+    const isFound = known && isOfLost(known) && metaNumber(writer, 'all-lost') !== 1
+    if (!known || isFound) {
       await rewriteJournal(writer)
+      try {
+        writer.exec('COMMIT')
+      } catch (cause) {
+        throw new UndecidedCommitError('fs: the journal is written, and the index is not', { cause, retryable: false })
+      }
+      return
+    }
+    if (changes.length === 0 && !isLasting) {
       writer.exec('COMMIT')
       return
     }
@@ -247,7 +286,7 @@ function createTurn(
   database: Database,
   changes: RecordChange[],
   undos: (() => Promise<void>)[],
-  startAnew: () => Promise<void>,
+  { startAnew, mustLast }: Pick<Turn, 'startAnew' | 'mustLast'>,
 ): Turn {
   const records = readRecords(database)
   return {
@@ -261,6 +300,7 @@ function createTurn(
       changes.push(change)
     },
     startAnew,
+    mustLast,
     onFailure: (undo) => void undos.push(undo),
     setSwept: (count) => setMeta(database, 'swept', count),
     setAllLost: (isAllLost) => setMeta(database, 'all-lost', isAllLost ? 1 : 0),

@@ -30,6 +30,14 @@ export interface Journal {
 
 const PREFIX = 'ipfs-accelerate journal 1 '
 
+/** Ends the id of a journal that was begun when an earlier one was lost: what was pinned is not known. */
+const LOST = '-lost'
+
+export const isOfLost = ({ id }: { id: string }): boolean => id.endsWith(LOST)
+
+/** Whether the commit is in the journal cannot be told: it was written, and could neither be synced nor taken back. */
+export class UndecidedCommitError extends BackendError {}
+
 /** How far a journal was read or written. */
 export interface JournalPosition {
   id: string
@@ -93,7 +101,7 @@ export async function appendToJournal(path: string, end: number, changes: readon
       await onDisk(`sync ${path}`, handle.datasync())
     } catch (cause) {
       // Half a line is no commit, and a whole one that could not be synced must not become one.
-      await onDisk(`cut ${path}`, handle.truncate(end))
+      await unlessUndecided(path, handle.truncate(end))
       throw cause
     }
     return end + line.length
@@ -102,24 +110,46 @@ export async function appendToJournal(path: string, end: number, changes: readon
   }
 }
 
-/** Takes back what `appendToJournal` wrote after `end`. */
+/**
+ * Takes back what `appendToJournal` wrote after `end`.
+ *
+ * @throws {UndecidedCommitError} It is there still, or may be.
+ */
 export async function cutJournal(path: string, end: number): Promise<void> {
-  const handle = await onDisk(`cut ${path}`, open(path, constants.O_WRONLY))
+  const handle = await unlessUndecided(path, open(path, constants.O_WRONLY))
   try {
-    await onDisk(`cut ${path}`, handle.truncate(end))
-    await onDisk(`sync ${path}`, handle.datasync())
+    await unlessUndecided(path, handle.truncate(end))
+    await unlessUndecided(path, handle.datasync())
   } finally {
     await handle.close()
   }
 }
 
-/** Writes a whole journal in the place of what is there. */
+async function unlessUndecided<T>(path: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (cause) {
+    const said = cause instanceof Error ? cause.message : String(cause)
+    throw new UndecidedCommitError(`fs: write ${path}: what failed could not be taken back: ${said}`, {
+      cause,
+      retryable: false,
+    })
+  }
+}
+
+/**
+ * Writes a whole journal in the place of what is there.
+ *
+ * @param options.isLost - See `isOfLost`.
+ * @throws {UndecidedCommitError} It has its name already.
+ */
 export async function replaceJournal(
   path: string,
   temp: string,
   changes: Iterable<RecordChange>,
+  { isLost }: { isLost: boolean },
 ): Promise<JournalPosition> {
-  const id = randomBytes(8).toString('hex')
+  const id = `${randomBytes(8).toString('hex')}${isLost ? LOST : ''}`
   const lines = [`${PREFIX}${id}\n`]
   for (const change of changes) lines.push(encodeLine([change]))
   const bytes = Buffer.from(lines.join(''))
@@ -129,7 +159,7 @@ export async function replaceJournal(
   } finally {
     await onDisk(`remove ${temp}`, rm(temp, { force: true }))
   }
-  await syncDirectory(dirname(path))
+  await unlessUndecided(path, syncDirectory(dirname(path)))
   return { id, end: bytes.length }
 }
 

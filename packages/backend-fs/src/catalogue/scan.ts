@@ -12,6 +12,7 @@ import { partsOf } from '../parts-of.ts'
 import { plainBytes } from '../plain-bytes.ts'
 import { readRecord } from '../record-file.ts'
 import type { Turn } from './catalogue.ts'
+import type { PackedBlock } from './places.ts'
 
 /** What lies in the store tells where everything is: this is how a lost index is found again. */
 export interface Scanner {
@@ -70,11 +71,9 @@ export function createScanner(context: StoreContext): Scanner {
   const takePacks = async (turn: Turn): Promise<void> => {
     const there = (await onDisk('read packs', readdir(layout.packs))).filter((name) => name.endsWith('.pack'))
     const known = new Set(turn.packs().map(({ name }) => name))
-    for (const name of there) {
-      if (known.delete(name)) continue
-      await takePack(turn, name)
-    }
-    for (const name of known) turn.deletePack(name)
+    // First what has gone: its blocks may lie in a pack that is new.
+    for (const name of known) if (!there.includes(name)) turn.deletePack(name)
+    for (const name of there) if (!known.has(name)) await takePack(turn, name)
   }
 
   const takePack = async (turn: Turn, name: string): Promise<void> => {
@@ -82,13 +81,13 @@ export function createScanner(context: StoreContext): Scanner {
     const info = await ifThere(`look at ${path}`, stat(path))
     if (!info) return
     turn.putPack(name, info.size)
+    const blocks: PackedBlock[] = []
     for await (const entry of readPack(path)) {
       if (entry.kind === 'damaged') context.warn(`${path} is damaged at ${entry.offset}: ${entry.cid ?? 'no entry'}`)
       else if (entry.kind === 'wrapped') turn.putDag(entry.root, entry.key, [])
-      else if (!turn.packed(entry.cid)) {
-        turn.putPacked(entry.cid, { pack: name, offset: entry.offset, length: entry.length })
-      }
+      else if (!turn.packed(entry.cid)) blocks.push({ block: entry.cid, offset: entry.offset, length: entry.length })
     }
+    turn.putPacked(name, blocks)
   }
 
   return {

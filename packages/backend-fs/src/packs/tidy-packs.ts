@@ -63,12 +63,14 @@ async function rewrite(
         await dirty.sync()
         turn.putPack(pack.name, pack.bytes)
       }
-      for (const { cid, place } of pack.places()) {
-        // What was removed meanwhile does not come back.
-        if (turn.packed(cid)?.pack === name) turn.putPacked(cid, place)
-      }
-      await drop(context, turn, name)
+      // What was removed meanwhile does not come back.
+      const left = [...pack.places()].filter(({ block }) => turn.packed(block)?.pack === name)
+      for (const { block } of turn.packedIn(name)) turn.deletePacked(block)
+      if (pack.bytes > 0) turn.putPacked(pack.name, left)
+      turn.mustLast()
     })
+    // Not before the index has the new places, whatever happens to this process or machine.
+    await dropIfEmpty(context, catalogue, name, signal)
   } finally {
     await pack.discard()
   }

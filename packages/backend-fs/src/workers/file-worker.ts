@@ -5,12 +5,14 @@ import { parentPort } from 'node:worker_threads'
 import {
   DONE,
   NEXT,
+  NOT_READ,
   STOP,
+  TOO_LARGE,
   type Cut,
   type Frame,
   type HashLeavesJob,
   type Job,
-  type ReadFile,
+  type ReadFailure,
   type ReadFilesJob,
   type ReadLeavesJob,
   type Reply,
@@ -74,10 +76,14 @@ function hashLeaves({ descriptor, target, cut, control, digests }: HashLeavesJob
   }
 }
 
-function readLeaves({ descriptor, cut, first, end }: ReadLeavesJob): Results['read-leaves'] {
+function readLeaves({ descriptor, cut, first, end, into }: ReadLeavesJob): Results['read-leaves'] {
   const { offset: from } = leafAt(cut, first)
   const last = leafAt(cut, end - 1)
-  const bytes = new Uint8Array(Buffer.allocUnsafeSlow(last.offset + last.length - from).buffer)
+  const length = last.offset + last.length - from
+  const bytes =
+    into && into.byteLength >= length
+      ? new Uint8Array(into, 0, length)
+      : new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
   const digests = new Uint8Array((end - first) * DIGEST_BYTES)
   for (let index = first; index < end; index++) {
     const { offset, length } = leafAt(cut, index)
@@ -89,40 +95,46 @@ function readLeaves({ descriptor, cut, first, end }: ReadLeavesJob): Results['re
   return { bytes, digests }
 }
 
-function readFiles({ paths, maxBytes }: ReadFilesJob): Results['read-files'] {
+function readFiles({ paths: joined, maxBytes }: ReadFilesJob): Results['read-files'] {
+  const paths = joined.split('\0')
   const target = reused(paths.length * maxBytes + 1)
   let filled = 0
   const digests = new Uint8Array(paths.length * DIGEST_BYTES)
-  const files = paths.map((path, index): ReadFile => {
-    const file = readOne(path, target.subarray(filled, filled + maxBytes + 1))
-    if (typeof file !== 'number') return file
-    digests.set(digestOf(target.subarray(filled, filled + file), undefined), index * DIGEST_BYTES)
-    filled += file
-    return { status: 'read', offset: filled - file, length: file }
-  })
+  const lengths = new Int32Array(paths.length)
+  const failures: ReadFailure[] = []
+  for (const [index, path] of paths.entries()) {
+    try {
+      const length = readOne(path, target.subarray(filled, filled + maxBytes + 1))
+      lengths[index] = length
+      if (length === TOO_LARGE) continue
+      digests.set(digestOf(target.subarray(filled, filled + length), undefined), index * DIGEST_BYTES)
+      filled += length
+    } catch (cause) {
+      lengths[index] = NOT_READ
+      failures.push({ index, message: messageOf(cause), code: fieldOf(cause, 'code') })
+    }
+  }
   // A copy of the right size to give away; the large one stays.
-  return { bytes: new Uint8Array(target.subarray(0, filled)), digests, files }
+  return { bytes: new Uint8Array(target.subarray(0, filled)), digests, lengths, failures }
 }
 
-/** @returns How many bytes it has. */
-function readOne(path: string, target: Uint8Array): number | ReadFile {
-  let descriptor: number | undefined
+/** @returns How many bytes it has, or that it is too large. */
+function readOne(path: string, target: Uint8Array): number {
+  // A FIFO that took the file's place would block an open for reading for ever.
+  const descriptor = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
   try {
-    // A FIFO that took the file's place would block an open for reading for ever.
-    descriptor = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
     const before = fstatSync(descriptor, { bigint: true })
-    if (!before.isFile()) return { status: 'changed', how: 'it is no file any more' }
-    if (before.size >= target.length) return { status: 'too-large' }
-    const read = readFully(descriptor, target, 0)
+    if (!before.isFile()) throw new Error('it is no file any more')
+    const size = Number(before.size)
+    if (size >= target.length) return TOO_LARGE
+    const read = readFully(descriptor, target.subarray(0, size), 0)
     const after = fstatSync(descriptor, { bigint: true })
-    if (BigInt(read) !== before.size || after.size !== before.size || after.mtimeNs !== before.mtimeNs) {
-      return { status: 'changed', how: 'it was written to' }
+    if (read !== size || after.size !== before.size || after.mtimeNs !== before.mtimeNs) {
+      throw new Error('it was written to')
     }
     return read
-  } catch (cause) {
-    return { status: 'failed', message: messageOf(cause), code: fieldOf(cause, 'code') }
   } finally {
-    if (descriptor !== undefined) closeSync(descriptor)
+    closeSync(descriptor)
   }
 }
 

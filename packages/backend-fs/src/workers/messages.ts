@@ -46,28 +46,43 @@ export interface ReadLeavesJob {
   cut: Cut
   first: number
   end: number
+  /** To read into, where it is long enough. It comes back with the result. */
+  into: ArrayBuffer | undefined
 }
 
 /** Reads small files as they are at one moment, and hashes each. */
 export interface ReadFilesJob {
   type: 'read-files'
-  paths: string[]
+  /** With a NUL between two of them: one string crosses the thread boundary in less time than many. */
+  paths: string
   /** A file that is larger is left alone. Bytes. */
   maxBytes: number
 }
 
-export type ReadFile =
-  | { status: 'read'; offset: number; length: number }
-  | { status: 'too-large' }
-  | { status: 'changed'; how: string }
-  | { status: 'failed'; message: string; code: string | undefined }
+/** In the place of a length: the file has more than `maxBytes`. */
+export const TOO_LARGE = -1
+/** In the place of a length: see `failures`. */
+export const NOT_READ = -2
+
+/** Why a file was not read: it changed meanwhile, or the system's failure. */
+export interface ReadFailure {
+  index: number
+  message: string
+  /** Of a failure of the system. */
+  code: string | undefined
+}
 
 export interface Results {
   'hash-leaves': undefined
   /** `bytes` is shorter than asked for where the file ends early. */
   'read-leaves': { bytes: Uint8Array<ArrayBuffer>; digests: Uint8Array<ArrayBuffer> }
-  /** `digests`: 32 bytes a file, of those that were read. */
-  'read-files': { bytes: Uint8Array<ArrayBuffer>; digests: Uint8Array<ArrayBuffer>; files: ReadFile[] }
+  /** `bytes`: of all files that were read, one after another; `digests`: 32 bytes for each file that was asked for. */
+  'read-files': {
+    bytes: Uint8Array<ArrayBuffer>
+    digests: Uint8Array<ArrayBuffer>
+    lengths: Int32Array<ArrayBuffer>
+    failures: ReadFailure[]
+  }
 }
 
 export interface Request {

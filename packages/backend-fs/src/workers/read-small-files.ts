@@ -1,7 +1,7 @@
 import { InvalidInputError } from '@x/cid'
 
 import { diskError } from '../disk-error.ts'
-import type { ReadFile } from './messages.ts'
+import { NOT_READ, TOO_LARGE, type ReadFailure } from './messages.ts'
 import { sharedPool } from './worker-pool.ts'
 
 /** A file that was read whole; `undefined` for one that is larger than what was asked for. */
@@ -16,6 +16,7 @@ export interface SmallFileReader {
   read(path: string): Promise<SmallFile | undefined>
 }
 
+const DIGEST_BYTES = 32
 /** Worth the way to a thread and back; more would only wait longer for the first. */
 const BATCH = 64
 
@@ -35,22 +36,18 @@ export function createSmallFileReader(maxBytes: number): SmallFileReader {
 
   const send = async (batch: Waiting[]): Promise<void> => {
     try {
-      const { bytes, digests, files } = await sharedPool().run({
-        type: 'read-files',
-        paths: batch.map(({ path }) => path),
-        maxBytes,
-      })
-      for (const [index, { path, resolve, reject }] of batch.entries()) {
-        const file = files[index]
-        if (file?.status === 'read') {
-          const { offset, length } = file
-          resolve({
-            bytes: bytes.subarray(offset, offset + length),
-            digest: digests.slice(index * 32, index * 32 + 32),
-          })
-        } else if (file?.status === 'too-large') resolve(undefined)
-        else reject(failureOf(path, file))
+      const paths = batch.map(({ path }) => path).join('\0')
+      const { bytes, digests, lengths, failures } = await sharedPool().run({ type: 'read-files', paths, maxBytes })
+      let position = 0
+      for (const [index, { resolve }] of batch.entries()) {
+        const length = lengths[index] ?? NOT_READ
+        if (length === TOO_LARGE) resolve(undefined)
+        if (length < 0) continue
+        const digest = digests.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES)
+        resolve({ bytes: bytes.subarray(position, position + length), digest })
+        position += length
       }
+      for (const failure of failures) batch[failure.index]?.reject(failureOf(batch[failure.index]?.path ?? '', failure))
     } catch (cause) {
       for (const { reject } of batch) reject(cause)
     }
@@ -78,10 +75,7 @@ export function createSmallFileReader(maxBytes: number): SmallFileReader {
   }
 }
 
-function failureOf(path: string, file: ReadFile | undefined): unknown {
-  if (file?.status === 'failed') {
-    return diskError(`read ${path}`, Object.assign(new Error(file.message), { code: file.code, syscall: 'read' }))
-  }
-  const how = file?.status === 'changed' ? file.how : 'it could not be read'
-  return new InvalidInputError(`${path} changed while it was read: ${how}`, { input: path })
+function failureOf(path: string, { message, code }: ReadFailure): unknown {
+  if (code !== undefined) return diskError(`read ${path}`, Object.assign(new Error(message), { code, syscall: 'read' }))
+  return new InvalidInputError(`${path} changed while it was read: ${message}`, { input: path })
 }

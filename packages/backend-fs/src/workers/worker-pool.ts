@@ -8,6 +8,8 @@ import type { Job, Reply, Results } from './messages.ts'
 /** Threads that read, hash and write files, so that the main thread stays free. */
 export interface WorkerPool {
   readonly size: number
+  /** Starts the threads that do not run, for work that is about to come. */
+  start(): void
   /** Gives the job to the worker with the fewest. Rejects with what the system said, or when the worker died. */
   run<J extends Job>(job: J): Promise<Results[J['type']]>
   /** Gives the same job to several workers; they share the work between them. */
@@ -77,7 +79,7 @@ function createWorkerPool(size: number): WorkerPool {
       member.worker.ref()
       // It is a thread, not a window: there is no origin.
       // oxlint-disable-next-line unicorn/require-post-message-target-origin
-      member.worker.postMessage({ id, job })
+      member.worker.postMessage({ id, job }, job.type === 'read-leaves' && job.into ? [job.into] : [])
     })
     if ('result' in reply) return reply.result
     throw Object.assign(new Error(reply.failure.message), reply.failure)
@@ -88,6 +90,9 @@ function createWorkerPool(size: number): WorkerPool {
 
   return {
     size,
+    start: () => {
+      for (const [slot, member] of members.entries()) if (!member) rest(start(slot))
+    },
     run: async <J extends Job>(job: J) => {
       const result = await give(byLoad()[0] ?? 0, job)
       return answerTo(job, result)
