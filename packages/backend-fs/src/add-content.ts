@@ -34,7 +34,7 @@ export interface FsAddOptions extends AddOptions {
 }
 
 /** Small files are read many at a time; of large ones each has all threads. */
-const FILES_AT_ONCE = 512
+export const FILES_AT_ONCE = 512
 
 /**
  * Writes and hashes everything under temporary names, and syncs it. Then, in one turn, gives it its names and records

@@ -64,7 +64,7 @@ export async function hashPath(
         early?.written(done)
         options.onProgress?.(done)
       }
-      const digests = await hashed(path, {
+      const digests = await hashSteady(path, {
         ...source,
         onProgress,
         shape: KEY_PROFILE,
@@ -93,7 +93,8 @@ export async function under(
   return createOutboard(profile, keyed.fileBytes, digests)
 }
 
-async function hashed(path: string, options: HashLeavesOptions): Promise<Uint8Array> {
+/** `hashLeaves` of a user's file. @throws {InvalidInputError} It ends earlier than it did. */
+export async function hashSteady(path: string, options: HashLeavesOptions): Promise<Uint8Array> {
   try {
     return await hashLeaves(options)
   } catch (cause) {
