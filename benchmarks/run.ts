@@ -1,0 +1,110 @@
+// npm run bench -- [question...] [--rounds N] [--bytes N] [--entries N] [--directory PATH] [--source]
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+
+import { findKubo } from '../tooling/kubo.mjs'
+import { question as add } from './add/question.ts'
+import { describeMachine } from './harness/machine.ts'
+import { answerJson, answerText, machineText } from './harness/report.ts'
+import { runQuestion } from './harness/run-question.ts'
+import { stripTypes } from './harness/strip-types.ts'
+import { createWorkspace } from './harness/workspace.ts'
+import { question as memory } from './memory/question.ts'
+import { question as onlyHash } from './only-hash/question.ts'
+import { question as pins } from './pins/question.ts'
+import { question as ranges } from './ranges/question.ts'
+import { question as read } from './read/question.ts'
+import { question as roots } from './roots/question.ts'
+import { question as smallFiles } from './small-files/question.ts'
+
+const QUESTIONS = [onlyHash, add, read, ranges, smallFiles, pins, roots, memory]
+const here = fileURLToPath(new URL('.', import.meta.url))
+
+function fail(message: string): never {
+  console.error(message)
+  process.exit(1)
+}
+
+function count(name: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const value = Number(text)
+  if (!Number.isSafeInteger(value) || value < 1) fail(`--${name} takes a whole number above 0, not '${text}'`)
+  return value
+}
+
+function prepareCommand(command: string, args: readonly string[], cwd: string): void {
+  const { status, error } = spawnSync(command, args, { cwd, stdio: ['ignore', 2, 2] })
+  if (status !== 0) fail(`${command} ${args.join(' ')}: ${error?.message ?? `exit status ${status}`}`)
+}
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    rounds: { type: 'string' },
+    bytes: { type: 'string' },
+    entries: { type: 'string' },
+    directory: { type: 'string' },
+    source: { type: 'boolean', default: false },
+  },
+})
+const names = QUESTIONS.map((question) => question.name)
+const unknown = positionals.find((name) => !names.includes(name))
+if (unknown !== undefined) fail(`no question '${unknown}'; there are: ${names.join(', ')}`)
+const asked = positionals.length === 0 ? QUESTIONS : QUESTIONS.filter(({ name }) => positionals.includes(name))
+const options = {
+  rounds: count('rounds', values.rounds),
+  bytes: count('bytes', values.bytes) ?? 2 ** 30,
+  entries: count('entries', values.entries),
+  source: values.source,
+}
+
+prepareCommand(
+  'pnpm',
+  ['install', '--frozen-lockfile', '--ignore-scripts', '--prefer-offline', '--loglevel=warn'],
+  here,
+)
+// What users run is what was built; `--source` is for trying changes out.
+if (!options.source)
+  prepareCommand('turbo', ['run', 'build', '--filter=@x/backend-fs', '--output-logs=errors-only'], join(here, '..'))
+
+mkdirSync(values.directory ?? tmpdir(), { recursive: true })
+const folder = mkdtempSync(join(values.directory ?? tmpdir(), 'ipfs-accelerate-bench-'))
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(130))
+// The job that was running has just been ended, and may take a moment to be gone.
+process.on('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 }))
+
+const kubo = findKubo()
+const machine = await describeMachine(folder, kubo)
+const results = join(here, 'results')
+mkdirSync(results, { recursive: true })
+console.log(machineText(machine))
+if (machine.fileSystem === 'tmpfs')
+  console.log('This folder is in memory: --directory names one on a disk, without which durable says nothing.')
+
+const workspace = createWorkspace({
+  folder,
+  bytes: options.bytes,
+  entries: options.entries,
+  kubo,
+  compiled: stripTypes(here),
+  nodeFlags: ['--disable-warning=ExperimentalWarning', ...(options.source ? ['--conditions=@x/source'] : [])],
+})
+let failed = 0
+for (const question of asked) {
+  try {
+    const answer = await runQuestion(question, workspace, {
+      rounds: options.rounds,
+      log: (line) => console.error(line),
+    })
+    writeFileSync(join(results, `${question.name}.json`), answerJson(answer, machine, options))
+    console.log(`\n${answerText(answer)}`)
+  } catch (error) {
+    failed += 1
+    console.error(`\n${question.name} FAILED: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}
+process.exitCode = failed === 0 ? 0 : 1
