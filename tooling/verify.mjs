@@ -1,16 +1,21 @@
 // Everything that `npm test` asks of the repository, one check after another. A failed check does not hide the next.
 // The last line counts checks and tests together: `N passed, N failed, N skipped`.
 //
-//   node tooling/verify.mjs [--full] [vitest filter...]
+//   node tooling/verify.mjs [--full | --soak] [vitest filter...]
 //
-// With a filter only the tests that match it run. `--full` runs the heavy tests (`*.full.test.ts`) alone.
+// With a filter only the tests that match it run. `--full` runs the heavy tests (`*.full.test.ts`) alone, `--soak` those
+// that import a `soak.ts`, at full length.
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 const full = process.argv.includes('--full')
-const filters = process.argv.slice(2).filter((argument) => argument !== '--full')
+const soak = process.argv.includes('--soak')
+const wanted = process.argv.slice(2).filter((argument) => argument !== '--full' && argument !== '--soak')
+const filters = soak
+  ? soakFiles().filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
+  : wanted
 const windows = process.platform === 'win32'
 
 const CHECKS = [
@@ -30,6 +35,12 @@ const CHECKS = [
   ['dependencies of what is published', 'knip', '--production', '--strict', '--dependencies'],
 ]
 
+function soakFiles() {
+  return globSync('{packages,apps,tooling}/*/test/**/*.test.ts', { exclude: ['**/node_modules/**'] }).filter((file) =>
+    /from '.*\/soak\.ts'/.test(readFileSync(file, 'utf8')),
+  )
+}
+
 const total = { passed: 0, failed: 0, skipped: 0 }
 const notes = []
 
@@ -44,7 +55,7 @@ function step(name, command, args, env = process.env) {
   return passed
 }
 
-if (!full && filters.length === 0) {
+if (!full && !soak && filters.length === 0) {
   for (const [name, command, ...args] of CHECKS) {
     if (step(name, command, args)) total.passed += 1
     else {
@@ -58,9 +69,13 @@ const folder = mkdtempSync(join(tmpdir(), 'verify-'))
 const countsFile = join(folder, 'counts.json')
 try {
   const reporters = ['--reporter=default', '--reporter=./tooling/vitest-count-reporter.ts']
-  const passed = step(full ? 'heavy tests' : 'tests', 'vitest', ['run', ...reporters, ...filters], {
+  if (soak && filters.length === 0) throw new Error('no file that matches has anything to soak')
+  const flags = soak ? ['--project=node', '--testTimeout=3600000', '--hookTimeout=3600000'] : []
+  const name = full ? 'heavy tests' : soak ? 'soak' : 'tests'
+  const passed = step(name, 'vitest', ['run', ...reporters, ...flags, ...filters], {
     ...process.env,
     ...(full && { IPFS_ACCELERATE_TEST_FULL: '1' }),
+    ...(soak && { IPFS_ACCELERATE_TEST_SOAK: '1' }),
     TEST_COUNTS_FILE: countsFile,
   })
   const counts = JSON.parse(readFileSync(countsFile, 'utf8'))

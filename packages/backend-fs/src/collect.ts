@@ -1,7 +1,7 @@
 import { lstat, rm } from 'node:fs/promises'
 
 import { DAG_PB, isStorageError, type CID } from '@x/cid'
-import type { Blockstore, GcOptions, GcResult } from '@x/storage-core'
+import { BackendError, type Blockstore, type GcOptions, type GcResult } from '@x/storage-core'
 
 import type { Catalogue, Turn } from './catalogue/catalogue.ts'
 import type { FilePlace } from './catalogue/places.ts'
@@ -70,6 +70,17 @@ export function createCollector(context: StoreContext, parts: CollectParts): Col
       marked.add(keyOf(cid))
       const key = kind === 'file' ? catalogue.keyOfRoot(cid) : undefined
       if (key) marked.add(keyOf(key))
+      if (kind === 'block') await markAround(cid, marked)
+    }
+  }
+
+  /** A block that is nowhere but inside a long file needs that file. */
+  const markAround = async (cid: CID, marked: Set<string>): Promise<void> => {
+    if (catalogue.packed(cid) || (await loose.size(cid)) !== undefined) return
+    for (const { root } of catalogue.parts(cid)) {
+      marked.add(keyOf(root))
+      const key = catalogue.keyOfRoot(root)
+      if (key) marked.add(keyOf(key))
     }
   }
 
@@ -97,8 +108,12 @@ export function createCollector(context: StoreContext, parts: CollectParts): Col
   /** Pinned, or named and held. A name may point to what is elsewhere. */
   async function* kept(): AsyncGenerator<CID> {
     for (const { cid } of catalogue.pins()) yield cid
-    for (const { cid } of catalogue.names()) if (await blocks.has(cid)) yield cid
+    for (const { cid } of catalogue.names()) if (await isHere(cid)) yield cid
   }
+  /** Also what is damaged: what it needs must not go while that is unknown. */
+  const isHere = async (cid: CID): Promise<boolean> =>
+    catalogue.root(cid) !== undefined || (await blocks.has(cid)) || (await quarantine.isDamaged(keyOfBytes(cid)))
+  const keyOfBytes = (cid: CID): CID => catalogue.keyOfRoot(cid) ?? cid
   async function* recorded(): AsyncGenerator<CID> {
     for (const { cid } of catalogue.roots()) yield cid
     yield* kept()
@@ -140,6 +155,7 @@ export function createCollector(context: StoreContext, parts: CollectParts): Col
 
   const inTurn = <T>(dryRun: boolean, signal: AbortSignal | undefined, work: (turn: Turn) => Promise<T>): Promise<T> =>
     catalogue.write('gc', signal, async (turn) => {
+      if (turn.isAllLost()) throw new BackendError('fs: gc: which roots were pinned is not known', { retryable: true })
       const done = await work(turn)
       if (!dryRun) turn.setSwept(turn.swept() + 1)
       return done

@@ -21,9 +21,11 @@ export interface StoreContext {
    * To be asked before `absent` is answered and before anything is written: where the whole store has gone, for instance
    * with its disk, nothing in it is known to be absent, and what was opened is no longer the store.
    *
-   * @throws {BackendError} The store's format file is not there, or is that of another store.
+   * @throws {BackendError} The store's format file or index is not there, or is another one.
    */
   confirmPresent(): Promise<void>
+  /** From now on `confirmPresent` asks for this file too: what was opened must be what is there. */
+  watch(path: string): Promise<void>
   isClosed(): boolean
   close(): void
 }
@@ -35,7 +37,7 @@ export function createContext(options: {
   warn: (message: string) => void
 }): StoreContext {
   let closed = false
-  let identity: string | undefined
+  const watched = new Map<string, string>()
   const assertOpen = (): void => {
     if (closed) throw new BackendError('fs: the store was closed', { retryable: false })
   }
@@ -47,16 +49,24 @@ export function createContext(options: {
       if (options.readOnly) throw new BackendError(`fs: ${what}: the store was opened read-only`, { retryable: false })
     },
     confirmPresent: async () => {
-      const { ino, dev } = await onDisk('the store is gone', lstat(options.layout.format, { bigint: true }))
-      identity ??= `${dev} ${ino}`
-      if (identity !== `${dev} ${ino}`) {
-        const message = `fs: another store has taken the place of the one that was opened in ${options.layout.directory}`
+      for (const [path, identity] of watched) {
+        const now = await identityOf(path)
+        if (now === identity) continue
+        const message = `fs: ${path} is not the one that was opened; the store has to be opened again`
         throw new BackendError(message, { retryable: false })
       }
+    },
+    watch: async (path) => {
+      watched.set(path, await identityOf(path))
     },
     isClosed: () => closed,
     close: () => {
       closed = true
     },
   }
+}
+
+async function identityOf(path: string): Promise<string> {
+  const { ino, dev } = await onDisk('the store is gone', lstat(path, { bigint: true }))
+  return `${dev} ${ino}`
 }

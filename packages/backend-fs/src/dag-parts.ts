@@ -40,7 +40,8 @@ export async function* dagParts(
         yield { kind: 'file', cid, outboard }
         continue
       }
-      queue.push(...(await linksOf(blocks, cid, signal)))
+      // One by one: a call takes only so many arguments.
+      for (const link of await linksOf(blocks, cid, signal)) queue.push(link)
     } catch (cause) {
       if (!onUnreadable || !isStorageError(cause)) throw cause
       if (cause.code !== 'NOT_FOUND' && cause.code !== 'INTEGRITY') throw cause

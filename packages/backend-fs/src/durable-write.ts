@@ -61,18 +61,29 @@ export async function createTemp(context: StoreContext): Promise<TempFile> {
     isOpen = false
     await onDisk(`close ${path}`, handle.close())
   }
+  // The system tells of bytes that could not be written once; the sync after that goes well without them.
+  let lost: unknown
+  const sync = async (): Promise<void> => {
+    try {
+      await onDisk(`sync ${path}`, handle.datasync())
+    } catch (cause) {
+      lost = cause
+      throw cause
+    }
+  }
   const seal = async (): Promise<void> => {
     if (!isOpen) return
+    if (lost !== undefined) throw lost
     await onDisk(`set ${path} read-only`, handle.chmod(0o444))
     // `datasync` also writes the size; times do not matter.
-    await onDisk(`sync ${path}`, handle.datasync())
+    await sync()
     await close()
   }
   return {
     path,
     descriptor: handle.fd,
     write: (bytes) => writeAll(handle, bytes),
-    sync: () => onDisk(`sync ${path}`, handle.datasync()),
+    sync,
     seal,
     publish: async (target, dirty) => {
       await seal()

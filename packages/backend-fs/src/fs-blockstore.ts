@@ -1,4 +1,4 @@
-import { IntegrityError, RAW, verify, type CID } from '@x/cid'
+import { IntegrityError, parseCid, RAW, verify, type CID } from '@x/cid'
 import { BlockNotFoundError, type AbortOptions, type Blockstore } from '@x/storage-core'
 
 import type { Catalogue } from './catalogue/catalogue.ts'
@@ -100,6 +100,7 @@ export function createFsBlockstore(
       start(options)
       context.assertWritable(`put ${cid}`)
       if (options.verified !== true) await verify(cid, bytes)
+      parseCid(cid.toString())
       if (isInline(cid)) return
       await context.confirmPresent()
       const dirty = createDirtyDirectories()

@@ -1,3 +1,4 @@
+import { parseCid } from '@x/cid'
 import { assertName, type AbortOptions, type NameRecord, type Names } from '@x/storage-core'
 
 import type { Catalogue } from './catalogue/catalogue.ts'
@@ -21,6 +22,8 @@ export function createFsNames(context: StoreContext, catalogue: Catalogue): Name
       assertName(name)
       const { expected, metadata = {}, signal } = options
       assertMetadata(metadata)
+      // Else it could not be read back.
+      parseCid(cid.toString())
       await start(options)
       context.assertWritable(`set name ${name}`)
       const record: NameRecord = { name, cid, metadata, updatedAt: new Date().toISOString() }

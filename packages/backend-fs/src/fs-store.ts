@@ -2,7 +2,7 @@ import { access, constants } from 'node:fs/promises'
 import { resolve } from 'node:path'
 
 import { InvalidInputError, pathSegments, type CID } from '@x/cid'
-import type { AbortOptions, AddResult, AddSource, ContentStore, GetPathOptions, RootRecord } from '@x/storage-core'
+import type { AbortOptions, AddResult, AddSource, ContentStore, GetPathOptions } from '@x/storage-core'
 
 import { addContent, type FsAddOptions } from './add-content.ts'
 import { createStagedAdd } from './adding/staged-add.ts'
@@ -83,10 +83,11 @@ export async function openFsStore(options: FsStoreOptions): Promise<FsStore> {
   const readOnly = options.readOnly === true || (await isReadOnlyMedium(layout.directory, warn))
   const context = createContext({ layout, readOnly, self: thisProcess(), warn })
   await ensureFormat(layout, context.self, { readOnly, create: create && !readOnly })
-  await context.confirmPresent()
+  await context.watch(layout.format)
   if (!readOnly) await sweepLeftovers(context)
   const catalogue = await openCatalogue(context, createScanner(context))
   try {
+    if (!readOnly) await context.watch(layout.index)
     return await createFsStore(context, catalogue, maxBytes)
   } catch (cause) {
     catalogue.close()
@@ -132,7 +133,11 @@ async function createFsStore(
     signal?.throwIfAborted()
   }
   if (!context.readOnly) await reserve.refill()
-  if (catalogue.isAllLost() && !context.readOnly) await pinEverything(context, everything, undefined)
+  /** Nothing may go while it is not known which roots were pinned. */
+  const settle = async (signal: AbortSignal | undefined): Promise<void> => {
+    if (catalogue.isAllLost() && !context.readOnly) await pinEverything(context, everything, signal)
+  }
+  await settle(undefined)
 
   return {
     name: 'fs',
@@ -164,6 +169,7 @@ async function createFsStore(
     remove: async (root, options = {}) => {
       start(options)
       context.assertWritable(`remove ${root}`)
+      await settle(options.signal)
       await reserve.spend(() => collector.remove(root, options.signal))
     },
     roots: async function* (options = {}) {
@@ -171,8 +177,7 @@ async function createFsStore(
       await context.confirmPresent()
       for (const root of catalogue.roots()) {
         start(options)
-        const pinned = catalogue.pin(root.cid) !== undefined
-        yield { ...root, pinned, names: catalogue.namesOf(root.cid) } satisfies RootRecord
+        yield root
       }
     },
     pin: async (root, options = {}) => {
@@ -197,7 +202,10 @@ async function createFsStore(
     gc: async (options = {}) => {
       start(options)
       if (options.dryRun !== true) context.assertWritable('gc')
-      return options.dryRun === true ? collector.gc(options) : reserve.spend(() => collector.gc(options))
+      if (options.dryRun === true) return collector.gc(options)
+      await sweepLeftovers(context)
+      await settle(options.signal)
+      return reserve.spend(() => collector.gc(options))
     },
     verify: async (root, options = {}) => {
       start(options)

@@ -4,7 +4,6 @@ import { open, readFile, stat, type FileHandle } from 'node:fs/promises'
 import {
   createOutboard,
   IntegrityError,
-  isStorageError,
   MAX_BLOCK_BYTES,
   RAW,
   readOutboard,
@@ -133,7 +132,9 @@ export function createHeldFiles(context: StoreContext, places: PlaceReader, quar
     }
     try {
       const info = await onDisk(`look at ${place.path}`, handle.stat({ bigint: true }))
-      return await openHeld(cid, place, handle, { ...info, stamp: stampOf(info) })
+      const file = await openHeld(cid, place, handle, { ...info, stamp: stampOf(info) })
+      if (!file) await handle.close()
+      return file
     } catch (cause) {
       await handle.close()
       throw cause
@@ -145,17 +146,18 @@ export function createHeldFiles(context: StoreContext, places: PlaceReader, quar
     place: Place,
     handle: FileHandle,
     info: { size: bigint; ino: bigint; dev: bigint; stamp: string },
-  ): Promise<HeldFile> => {
+  ): Promise<HeldFile | undefined> => {
     const { key, path, start, bytes, source } = place
     const condemn: Condemn = (reason, details) =>
-      quarantine.condemn({ cid, key, path, inode: info.ino, source, reason, ...details })
+      quarantine.condemn({ cid, key, path, inode: info.ino, source, start, reason, ...details })
     const fileBytes = Number(info.size)
     const hasSize = source === 'pack' ? start + bytes <= fileBytes : fileBytes === bytes
     if (!hasSize) {
       const offset = Math.min(fileBytes, bytes)
       throw await condemn(`the file has ${fileBytes} bytes instead of ${bytes}`, { offset })
     }
-    const outboard = await soundOutboard(cid, place, condemn)
+    const outboard = await soundOutboard(cid, place)
+    if (!outboard) return undefined
     const missing = outboard.leafCount === 1 && cid.code !== RAW ? ', or its outboard is missing' : ''
     const condemnLeaf = (index: number, actual: CID | undefined, cause?: unknown): Promise<IntegrityError> => {
       const { cid: leaf, offset, length } = outboard.leaf(index)
@@ -193,13 +195,18 @@ export function createHeldFiles(context: StoreContext, places: PlaceReader, quar
     }
   }
 
-  const soundOutboard = async (cid: CID, place: Place, condemn: Condemn): Promise<Outboard> => {
+  /** `undefined`: it was collected meanwhile. */
+  const soundOutboard = async (cid: CID, place: Place): Promise<Outboard | undefined> => {
     try {
       return await loadOutboard(cid, place)
     } catch (cause) {
-      if (!isStorageError(cause) || cause.code !== 'INTEGRITY') throw cause
-      const offset = cause instanceof IntegrityError ? cause.offset : undefined
-      throw await condemn(cause.message, { offset: offset ?? 0, cause })
+      if (!(cause instanceof IntegrityError)) throw cause
+      const { key } = place
+      const path = layout.outboardOf(keyOf(cid), keyOf(key))
+      const { message: reason, offset = 0 } = cause
+      const error = await quarantine.condemnOutboard({ root: cid, key, path, reason, offset, cause })
+      if (error) throw error
+      return undefined
     }
   }
 

@@ -23,8 +23,23 @@ export async function withLease<T>(
   try {
     return await work(lease)
   } finally {
+    await end(context, catalogue, { lease, path })
+  }
+}
+
+/** What the work did is done, or failed for a reason of its own: what stays behind is ended by a later `gc`. */
+async function end(
+  context: StoreContext,
+  catalogue: Catalogue,
+  { lease, path }: { lease: string; path: string },
+): Promise<void> {
+  try {
+    await rm(path, { force: true })
     if (catalogue.hasHolds(lease)) await catalogue.write('end a lease', undefined, (turn) => turn.endHolds(lease))
-    await onDisk('end a lease', rm(path, { force: true }))
+  } catch (cause) {
+    context.warn(
+      `a lease could not be ended, and is left to gc: ${cause instanceof Error ? cause.message : String(cause)}`,
+    )
   }
 }
 

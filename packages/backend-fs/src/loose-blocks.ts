@@ -10,7 +10,7 @@ import { writeWhole, type DirtyDirectories } from './durable-write.ts'
 import { cidOfKey, keyOf } from './layout.ts'
 import { readAt } from './packs/read-pack.ts'
 import { plainBytes } from './plain-bytes.ts'
-import type { Quarantine } from './quarantine.ts'
+import type { Damage, Quarantine } from './quarantine.ts'
 
 /** Blocks that are no part of a file held whole: files of their own when they came one by one, else in packs. */
 export interface LooseBlocks {
@@ -59,7 +59,7 @@ export function createLooseBlocks(context: StoreContext, places: PlaceReader, qu
       try {
         const { ino } = await onDisk(`look at ${path}`, handle.stat({ bigint: true }))
         const bytes = await readAt(handle, path, place.offset, place.length)
-        return await checked(cid, bytes, { path, inode: ino, source: 'pack' })
+        return await checked(cid, bytes, { path, inode: ino, source: 'pack', start: place.offset })
       } finally {
         await handle.close()
       }
@@ -69,7 +69,7 @@ export function createLooseBlocks(context: StoreContext, places: PlaceReader, qu
   const checked = async (
     cid: CID,
     bytes: Uint8Array,
-    where: { path: string; inode: bigint; source: 'block' | 'pack' },
+    where: Pick<Damage, 'path' | 'inode' | 'source' | 'start'>,
   ): Promise<Uint8Array> => {
     try {
       await verify(cid, bytes)
@@ -89,7 +89,12 @@ export function createLooseBlocks(context: StoreContext, places: PlaceReader, qu
   return {
     get,
     size,
-    has: async (cid) => places.packed(cid) !== undefined || (await size(cid)) !== undefined,
+    has: async (cid) => {
+      const place = places.packed(cid)
+      const pack = place && layout.packOf(place.pack)
+      if (pack && (await ifThere(`look at ${pack}`, lstat(pack)))) return true
+      return (await size(cid)) !== undefined
+    },
     put: async (cid, bytes, dirty) => {
       // One in a pack goes when what it was added with goes.
       if (!(await isSound(fromFile, cid))) await writeWhole(context, layout.blockOf(keyOf(cid)), bytes, dirty)

@@ -1,4 +1,4 @@
-import { DAG_PB, IntegrityError, RAW, type CID } from '@x/cid'
+import { DAG_PB, IntegrityError, parseCid, RAW, type CID } from '@x/cid'
 import { NotFoundError, type Blockstore } from '@x/storage-core'
 
 import type { Catalogue } from './catalogue/catalogue.ts'
@@ -37,6 +37,8 @@ export function createPins(context: StoreContext, { blocks, catalogue, held, tre
     },
     pin: async (root, signal) => {
       context.assertWritable(`pin ${root}`)
+      // Else it could not be read back.
+      parseCid(root.toString())
       await context.confirmPresent()
       for (let isPinned = false; !isPinned;) {
         const swept = catalogue.swept()

@@ -25,11 +25,22 @@ export interface Damage {
   /** The inode that was read: what has replaced it meanwhile stays. */
   inode: bigint
   source: 'store' | 'reference' | 'pack' | 'block'
+  /** Where it was read in a pack. */
+  start?: number | undefined
   reason: string
   /** Where the bad leaf starts. Bytes. */
   offset?: number | undefined
   actual?: CID | undefined
   cause?: unknown
+}
+
+interface OutboardDamage {
+  root: CID
+  key: CID
+  path: string
+  reason: string
+  offset: number
+  cause: unknown
 }
 
 interface Note {
@@ -53,8 +64,14 @@ export interface Quarantine {
    * does every store what lies outside it.
    */
   condemn(damage: Damage): Promise<IntegrityError>
+  /**
+   * An outboard that is missing or damaged: the bytes are not, and other roots may be over them. `undefined`: it was
+   * collected meanwhile.
+   */
+  condemnOutboard(damage: OutboardDamage): Promise<IntegrityError | undefined>
   /** @throws {IntegrityError} There is a note on it. */
   assertSound(key: CID): Promise<void>
+  isDamaged(key: CID): Promise<boolean>
   /** Removes the notes, where there are any. */
   clear(keys: readonly CID[]): Promise<void>
 }
@@ -62,10 +79,23 @@ export interface Quarantine {
 export function createQuarantine(context: StoreContext, catalogue: Catalogue): Quarantine {
   const { layout, self } = context
 
-  const putAway = async ({ cid, key, leaf = cid, path, inode, source, reason, offset }: Damage): Promise<void> => {
+  const putAway = async ({
+    cid,
+    key,
+    leaf = cid,
+    path,
+    inode,
+    source,
+    start,
+    reason,
+    offset,
+  }: Damage): Promise<void> => {
     await catalogue.write(`quarantine ${path}`, undefined, async (turn) => {
       const now = await ifThere(`look at ${path}`, lstat(path, { bigint: true }))
       if (now?.ino !== inode) return
+      const packed = source === 'pack' ? turn.packed(key) : undefined
+      // It may lie somewhere else by now.
+      if (source === 'pack' && (packed?.offset !== start || packed?.pack !== basename(path))) return
       const kept = source === 'pack' ? undefined : join(layout.quarantine, `${keyOf(key)}.${uniqueName(self)}.bad`)
       const dirty = createDirtyDirectories()
       const note: Note = {
@@ -106,6 +136,23 @@ export function createQuarantine(context: StoreContext, catalogue: Catalogue): Q
         cause: damage.cause,
       })
     },
+    condemnOutboard: async ({ root, key, path, reason, offset, cause }) => {
+      let isKnown = true
+      if (!context.readOnly) {
+        isKnown = await catalogue.write(`quarantine ${path}`, undefined, async (turn) => {
+          if (!turn.keyOfRoot(root)?.equals(key.toV1())) return false
+          if (!(await ifThere(`look at ${path}`, lstat(path)))) return true
+          const kept = join(layout.quarantine, `${keyOf(root)}.${uniqueName(self)}.bad`)
+          await onDisk(`quarantine ${path}`, rename(path, kept))
+          context.warn(`quarantined ${relative(layout.directory, path)}: ${reason}`)
+          return true
+        })
+      }
+      if (!isKnown) return undefined
+      const message = `fs: ${root} is damaged: ${reason} in ${path}`
+      return new IntegrityError(message, { cid: root, file: path, offset, cause })
+    },
+    isDamaged: async (key) => (await ifThere('look at a note', lstat(layout.noteOf(keyOf(key))))) !== undefined,
     assertSound: async (key) => {
       const note = await readRecord(layout.noteOf(keyOf(key)), parseNote, key)
       if (!note) return

@@ -1,6 +1,6 @@
 import { constants } from 'node:fs'
 import { chmod, copyFile, link, lstat, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname, join, sep } from 'node:path'
 
 import { InvalidInputError, type CID } from '@x/cid'
 import { NotFoundError } from '@x/storage-core'
@@ -55,7 +55,7 @@ export function createViews(context: StoreContext, held: HeldFiles): Views {
     await onDisk(`make ${at}`, mkdir(at))
     for (const entry of entries) {
       signal?.throwIfAborted()
-      const path = join(at, entry.path)
+      const path = placeInside(at, entry.path)
       try {
         if (entry.type === 'directory') await mkdir(path)
         else await withFile(entry, (file) => place(file, path))
@@ -110,6 +110,16 @@ export function createViews(context: StoreContext, held: HeldFiles): Views {
     },
   }
 }
+
+/** On Windows a name can hold what separates there, or names a device. */
+function placeInside(at: string, inside: string): string {
+  const path = join(at, inside)
+  const names = inside.split('/')
+  const isOdd = process.platform === 'win32' && names.some((name) => NOT_ON_WINDOWS.test(name))
+  if (path.startsWith(at + sep) && !isOdd) return path
+  throw new InvalidInputError(`this system cannot hold the entry ${JSON.stringify(inside)}`, { input: inside })
+}
+const NOT_ON_WINDOWS = /[\\:<>|"?*]|[. ]$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/i
 
 /** A clone cannot change what it was made of; a link shares its bytes, and so its fate. Out of a pack it is copied. */
 async function place(file: HeldFile, path: string): Promise<void> {

@@ -2,30 +2,29 @@ import { spawnSync } from 'node:child_process'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { expect, it, onTestFinished } from 'vitest'
+import { expect, it, onTestFinished, type TestContext } from 'vitest'
 
+import type { Disk } from '../../../tooling/faults/disk.ts'
+import { mountSmallDisk } from '../../../tooling/faults/small-disk.ts'
 import { openFsStore } from '../src/index.ts'
-import { collect, filesBelow, someBytes, tempDirectory } from './support.ts'
+import { collect, filesBelow, someBytes } from './support.ts'
 
 const MIB = 1024 * 1024
 
-async function mountSmall(): Promise<string | undefined> {
-  const directory = await tempDirectory()
-  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=6m', 'tmpfs', directory], { encoding: 'utf8' })
-  if (mounted.error || mounted.status !== 0) {
-    console.info(`skipped: a small tmpfs cannot be mounted here: ${mounted.error?.message ?? mounted.stderr.trim()}`)
+async function mountSmall(context: TestContext): Promise<Disk | undefined> {
+  const disk = await mountSmallDisk({ sizeBytes: 6 * MIB })
+  if ('reason' in disk) {
+    context.skip(disk.reason)
     return undefined
   }
-  onTestFinished(() => void spawnSync('umount', ['-l', directory]))
-  return directory
+  onTestFinished(() => disk.unmount())
+  return disk
 }
 
-it('a full disk leaves the store as it was, and space makes it work again', async ({ skip }) => {
-  const directory = await mountSmall()
-  if (directory === undefined) {
-    skip('no tmpfs can be mounted')
-    return
-  }
+it('a full disk leaves the store as it was, and space makes it work again', async (context) => {
+  const disk = await mountSmall(context)
+  if (!disk) return
+  const { directory } = disk
   const store = await openFsStore({ directory: join(directory, 'store') })
   const first = await store.add(someBytes(2 * MIB, 'first'))
   const before = await filesBelow(directory)
@@ -54,17 +53,14 @@ it('a full disk leaves the store as it was, and space makes it work again', asyn
   expect(await store.verify((await store.add(someBytes(10))).cid)).toBe(10)
 })
 
-it('a medium that became read-only is a failure, not an absence, and is still read', async ({ skip }) => {
-  const directory = await mountSmall()
-  if (directory === undefined) {
-    skip('no tmpfs can be mounted')
-    return
-  }
+it('a medium that became read-only is a failure, not an absence, and is still read', async (context) => {
+  const disk = await mountSmall(context)
+  if (!disk) return
+  const { directory } = disk
   const writer = await openFsStore({ directory: join(directory, 'store') })
   const { cid } = await writer.add(someBytes(MIB))
   await writer.close()
-  const { status, stderr } = spawnSync('mount', ['-o', 'remount,ro', directory], { encoding: 'utf8' })
-  expect([status, stderr]).toEqual([0, ''])
+  await disk.makeReadOnly()
   const warnings: string[] = []
   const store = await openFsStore({ directory: join(directory, 'store'), onWarning: (text) => warnings.push(text) })
   expect(warnings).toEqual([expect.stringContaining('read-only medium')])

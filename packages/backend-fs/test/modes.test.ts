@@ -1,11 +1,25 @@
-import { chmod, copyFile, constants, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  constants,
+  copyFile,
+  open,
+  readFile,
+  rename,
+  rm,
+  stat,
+  statfs,
+  utimes,
+  writeFile,
+} from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { expect, it } from 'vitest'
+import type { CID } from '@x/cid'
+import { expect, it, onTestFinished, type TestContext } from 'vitest'
 
+import { mountReflinkDisk } from '../../../tooling/faults/reflink-disk.ts'
 import { openFsStore, pathSource } from '../src/index.ts'
 import { layoutOf } from '../src/layout.ts'
-import { bytesOf, collect, filesBelow, isSame, openTemp, someBytes, tempDirectory } from './support.ts'
+import { bytesOf, collect, directoryOf, filesBelow, isSame, openTemp, someBytes, tempDirectory } from './support.ts'
 
 const MIB = 1024 * 1024
 const content = someBytes(3 * MIB + 7)
@@ -127,15 +141,72 @@ it('reflink is refused where the file system has no such thing', async (context)
   expect(await filesBelow(join(directory, 'tmp'))).toEqual([])
 })
 
-it('reflink shares the bytes where the file system can', async (context) => {
-  const { store } = await openTemp()
-  const path = await userFile()
-  const canClone = await canShareBytes(path)
-  if (!canClone) context.skip('this file system has no reflinks; the next test asks for the refusal')
-  const { cid } = await store.add(await pathSource(path), { mode: 'reflink' })
+async function onReflinkDisk(context: TestContext): Promise<string | undefined> {
+  const disk = await mountReflinkDisk()
+  if ('reason' in disk) {
+    context.skip(disk.reason)
+    return undefined
+  }
+  onTestFinished(() => disk.unmount())
+  return disk.directory
+}
+
+/** How much less space there is on the disk after the work. */
+async function spaceTaken(disk: string, work: () => Promise<unknown>): Promise<number> {
+  const free = async (): Promise<number> => {
+    const { bavail, bsize } = await statfs(disk)
+    return bavail * bsize
+  }
+  const before = await free()
+  await work()
+  return before - (await free())
+}
+
+/** Leaves its size and inode as they are. */
+async function spoil(path: string): Promise<void> {
   await chmod(path, 0o644)
-  await writeFile(path, 'changed')
-  expect(await store.verify(cid)).toBe(content.length)
+  const handle = await open(path, 'r+')
+  await handle.write('changed', MIB)
+  await handle.close()
+}
+
+it('reflink takes no space, and a change of the original does not reach the store', async (context) => {
+  const disk = await onReflinkDisk(context)
+  if (disk === undefined) return
+  const { store, directory } = await openTemp({ directory: join(disk, 'store') })
+  const large = someBytes(16 * MIB + 7)
+  const path = join(disk, 'model.bin')
+  await writeFile(path, large, { flush: true })
+  const source = await pathSource(path)
+  let root: CID | undefined
+  const addClone = async () => ({ cid: root } = await store.add(source, { mode: 'reflink' }))
+  expect(await spaceTaken(disk, addClone)).toBeLessThan(MIB)
+  expect(await spaceTaken(disk, () => store.add(someBytes(16 * MIB, 'copied')))).toBeGreaterThan(16 * MIB - 1)
+  if (!root) throw new Error('nothing was added')
+  await spoil(path)
+  expect(await store.verify(root)).toBe(large.length)
+  expect(isSame(await readFile(layoutOf(directory).fileOf(root.toString())), large)).toBe(true)
+  await rm(path)
+  expect(isSame(await bytesOf(store.cat(root)), large)).toBe(true)
+})
+
+it('a view is made of clones where there are reflinks: whoever changes one does not damage the store', async (context) => {
+  const disk = await onReflinkDisk(context)
+  if (disk === undefined) return
+  const warnings: string[] = []
+  const { store } = await openTemp({ directory: join(disk, 'store'), onWarning: (text) => warnings.push(text) })
+  const large = someBytes(16 * MIB + 7)
+  const { cid } = await store.add(directoryOf({ 'model.bin': large, 'config.json': someBytes(20) }))
+  let view = ''
+  expect(await spaceTaken(disk, async () => (view = await store.getPath(cid)))).toBeLessThan(MIB)
+  const path = join(view, 'model.bin')
+  expect((await stat(path)).nlink).toBe(1)
+  await spoil(path)
+  expect(await store.verify(cid)).toBe(large.length + 20)
+  expect(warnings).toEqual([])
+  expect(await store.getPath(cid)).toBe(view)
+  expect(warnings).toEqual([expect.stringContaining('built anew')])
+  expect(isSame(await readFile(path), large)).toBe(true)
 })
 
 it('stored trusts a file that nobody wrote to since, and no other', async () => {

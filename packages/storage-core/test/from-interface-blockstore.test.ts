@@ -12,7 +12,7 @@ import { MemoryBlockstore } from 'blockstore-core'
 import { describe, expect, it, onTestFinished } from 'vitest'
 
 import { concat, keysOf, randomBlock, sampleBytes, sameBytes, texts } from '../src/conformance/sample.ts'
-import { memoryBlockstore } from './memory-setup.ts'
+import { brokenBlockstore, memoryBlockstore } from './memory-setup.ts'
 
 const held = async (theirs: MemoryBlockstore) => {
   const pairs = []
@@ -47,10 +47,22 @@ blockstoreConformance('MemoryBlockstore of blockstore-core', {
   },
 })
 
+const twice = (ours: Blockstore): Blockstore =>
+  fromInterfaceBlockstore(toInterfaceBlockstore(ours), { name: 'twice', keyedBy: 'cid' })
+
+const innermost = new WeakMap<Blockstore, Blockstore>()
+
 blockstoreConformance('ours, to theirs and back', {
   async open() {
     const ours = await memoryBlockstore.open()
-    return closeLater(fromInterfaceBlockstore(toInterfaceBlockstore(ours), { name: 'twice', keyedBy: 'cid' }))
+    const store = closeLater(twice(ours))
+    innermost.set(store, ours)
+    return store
+  },
+  openBroken: async () => twice(await brokenBlockstore()),
+  corrupt: async (store, cid) => {
+    const ours = innermost.get(store)
+    if (ours) await memoryBlockstore.corrupt?.(ours, cid)
   },
 })
 

@@ -41,11 +41,11 @@ function flip({ held }: Inside, cid: CID): void {
 }
 
 export const memoryBlockstore: BlockstoreSetup = {
-  async open() {
+  async open(): Promise<Blockstore> {
     const held: HeldBlocks = new Map()
     return closeLater(createVerifiedBlockstore(createMapBlockstore('memory', held)), { held, leavesRead: 0 })
   },
-  openBroken: async () => createVerifiedBlockstore(brokenBlockstore()),
+  openBroken: () => brokenBlockstore(),
   corrupt: async (store, cid) => flip(insideOf(store), cid),
 }
 
@@ -61,7 +61,7 @@ export const memoryContentStore: ContentStoreSetup = {
     return closeLater(createContentStore({ name: 'memory', blocks: { ...blocks, get }, records }), inside)
   },
   openBroken: async (): Promise<ContentStore> =>
-    createContentStore({ name: 'memory', blocks: brokenBlockstore(), records: brokenRecords() }),
+    createContentStore({ name: 'memory', blocks: failingBlocks, records: brokenRecords() }),
   corrupt: async (store, cid) => flip(insideOf(store), cid),
   leavesRead: (store) => insideOf(store).leavesRead,
 }
@@ -75,7 +75,7 @@ async function* failToList(): AsyncGenerator<never> {
   yield await fail()
 }
 
-const brokenBlockstore = (): Blockstore => ({
+const failingBlocks: Blockstore = {
   name: 'memory',
   has: fail,
   get: fail,
@@ -83,7 +83,9 @@ const brokenBlockstore = (): Blockstore => ({
   delete: fail,
   list: failToList,
   close: async () => {},
-})
+}
+
+export const brokenBlockstore = async (): Promise<Blockstore> => createVerifiedBlockstore(failingBlocks)
 
 const brokenRecords = (): Records => ({
   root: fail,

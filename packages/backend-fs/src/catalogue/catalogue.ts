@@ -2,11 +2,12 @@ import { rename, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 
-import { InUseError, type RecordChange } from '@x/storage-core'
+import { BackendError, InUseError, type RecordChange } from '@x/storage-core'
 
 import type { StoreContext } from '../context.ts'
 import { ifThere } from '../disk-error.ts'
 import { uniqueName } from '../process-identity.ts'
+import { askDisk } from './ask-disk.ts'
 import { DamagedIndexError, openDatabase, type Database } from './database.ts'
 import {
   appendToJournal,
@@ -14,7 +15,7 @@ import {
   isOfLost,
   readJournal,
   replaceJournal,
-  UndecidedCommitError,
+  UndecidedCommit,
   type JournalPosition,
 } from './journal.ts'
 import { clearPlaces, readPlaces, writePlaces, type PlaceReader, type PlaceWriter } from './places.ts'
@@ -86,7 +87,7 @@ export async function openCatalogue(context: StoreContext, options: CatalogueOpt
   const path = readOnly ? ':memory:' : layout.index
   const writer = await patiently(() => openOrReplace(context, path))
   // A second connection does not see what a turn has not committed yet.
-  const reader = readOnly ? writer : openDatabase(path)
+  const reader = readOnly ? writer : openBeside(context, path, writer)
   let last: Promise<unknown> = Promise.resolve()
 
   const write: Catalogue['write'] = (purpose, signal, work) => {
@@ -106,9 +107,10 @@ export async function openCatalogue(context: StoreContext, options: CatalogueOpt
         return result
       } catch (cause) {
         // What may be in the journal will be found there, and then has to be whole.
-        if (!(cause instanceof UndecidedCommitError)) await undoAll(undos)
+        const isUndecided = cause instanceof UndecidedCommit
+        if (!isUndecided) await undoAll(undos)
         writer.rollback()
-        throw cause
+        throw isUndecided ? cause.cause : cause
       }
     })
     last = run.catch(() => undefined)
@@ -203,7 +205,7 @@ export async function openCatalogue(context: StoreContext, options: CatalogueOpt
       try {
         writer.exec('COMMIT')
       } catch (cause) {
-        throw new UndecidedCommitError('fs: the journal is written, and the index is not', { cause, retryable: false })
+        throw new UndecidedCommit(cause)
       }
       return
     }
@@ -216,7 +218,7 @@ export async function openCatalogue(context: StoreContext, options: CatalogueOpt
       setPosition(writer, { id: known.id, end })
       writer.exec('COMMIT')
     } catch (cause) {
-      await cutJournal(layout.journal, known.end)
+      await cutJournal(layout.journal, known.end, cause)
       throw cause
     }
   }
@@ -231,14 +233,27 @@ export async function openCatalogue(context: StoreContext, options: CatalogueOpt
       writer.close()
     },
   }
-  if (readOnly) {
-    await write('read the store', undefined, () => undefined)
-    return catalogue
+  try {
+    const known = readOnly ? undefined : position(writer)
+    const info = await ifThere(`look at ${layout.journal}`, stat(layout.journal))
+    if (!known || info?.size !== known.end) await write('open the store', undefined, () => undefined)
+  } catch (cause) {
+    catalogue.close()
+    throw cause
   }
-  const known = position(writer)
-  const info = await ifThere(`look at ${layout.journal}`, stat(layout.journal))
-  if (!known || info?.size !== known.end) await write('open the store', undefined, () => undefined)
   return catalogue
+}
+
+const openIndex = (context: StoreContext, path: string): Database =>
+  openDatabase(path, (what) => (context.readOnly ? undefined : askDisk(context, what)))
+
+function openBeside(context: StoreContext, path: string, writer: Database): Database {
+  try {
+    return openIndex(context, path)
+  } catch (cause) {
+    writer.close()
+    throw cause
+  }
 }
 
 /** Several processes that make a store at once get in each other's way for a moment. */
@@ -257,8 +272,11 @@ async function patiently<T>(work: () => Promise<T>): Promise<T> {
 async function openOrReplace(context: StoreContext, path: string): Promise<Database> {
   let database: Database | undefined
   try {
-    database = openDatabase(path)
-    if (ensureSchema(database)) return tuned(database)
+    database = openIndex(context, path)
+    if (ensureSchema(database)) {
+      assertNoPassingReason(database)
+      return tuned(database)
+    }
     database.close()
   } catch (cause) {
     database?.close()
@@ -271,9 +289,25 @@ async function openOrReplace(context: StoreContext, path: string): Promise<Datab
       rename(`${path}${end}`, join(context.layout.temp, `${uniqueName(context.self)}${end}`)),
     )
   }
-  const made = openDatabase(path)
+  const made = openIndex(context, path)
   ensureSchema(made)
   return tuned(made)
+}
+
+/**
+ * Where SQLite cannot open a file for writing it opens it for reading alone, and stays so. Where the user may only read,
+ * that is right, and each write says so; not where no more files could be opened for a moment.
+ */
+function assertNoPassingReason(database: Database): void {
+  try {
+    // To begin is no writing there; to delete nothing is.
+    database.begin()
+    database.run('DELETE FROM meta WHERE FALSE')
+  } catch (cause) {
+    if (cause instanceof BackendError && cause.retryable) throw cause
+  } finally {
+    database.rollback()
+  }
 }
 
 function tuned(database: Database): Database {
@@ -329,7 +363,7 @@ function setPosition(database: Database, { id, end }: JournalPosition): void {
 }
 
 function* allRecords(records: RecordReader): Generator<RecordChange> {
-  for (const record of records.roots()) yield { type: 'put-root', record }
+  for (const { pinned: _pinned, names: _names, ...record } of records.roots()) yield { type: 'put-root', record }
   for (const record of records.pins()) yield { type: 'put-pin', record }
   for (const record of records.names()) yield { type: 'put-name', record }
 }

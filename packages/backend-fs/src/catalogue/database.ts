@@ -23,10 +23,12 @@ export interface Database {
 
 /**
  * @param path - Of the file; `:memory:` for one that goes with the process.
+ * @param askDisk - Why the disk refuses, where SQLite does not say; `undefined` when it does not any more.
  * @throws {BackendError} It cannot be opened, or is none.
  */
-export function openDatabase(path: string): Database {
+export function openDatabase(path: string, askDisk: (what: string) => unknown): Database {
   const { DatabaseSync: Connection } = loadSqlite()
+  const inOurWords = <T>(what: string, work: () => T): T => translated(what, work, askDisk)
   const connection = inOurWords('open the index', () => new Connection(path, { timeout: BUSY_MS }))
   const statements = new Map<string, ReturnType<DatabaseSync['prepare']>>()
   const prepared = (sql: string) => {
@@ -79,6 +81,11 @@ function loadSqlite(): typeof import('node:sqlite') {
 const SQLITE_BUSY = 5
 const SQLITE_FULL = 13
 const DAMAGED = new Set([11, 26])
+const SQLITE_READONLY = 8
+const SQLITE_IOERR = 10
+const SQLITE_CANTOPEN = 14
+/** It may be the disk, the quota, the permissions or the open files: SQLite does not say. */
+const UNTOLD = new Set([SQLITE_READONLY, SQLITE_IOERR, SQLITE_CANTOPEN])
 
 /** SQLite's own number of a failure, without its details; `undefined` for anything else. */
 function sqliteCode(cause: unknown): number | undefined {
@@ -86,7 +93,7 @@ function sqliteCode(cause: unknown): number | undefined {
   return cause.errcode & 0xff
 }
 
-function inOurWords<T>(what: string, work: () => T): T {
+function translated<T>(what: string, work: () => T, askDisk: (what: string) => unknown): T {
   try {
     return work()
   } catch (cause) {
@@ -97,7 +104,11 @@ function inOurWords<T>(what: string, work: () => T): T {
     if (code === SQLITE_FULL) throw new NoSpaceError(`fs: ${what}: the disk or the quota is full`, { cause })
     if (DAMAGED.has(code))
       throw new DamagedIndexError(`fs: ${what}: it is damaged (${why})`, { cause, retryable: false })
-    throw new BackendError(`fs: ${what}: ${why}`, { cause, retryable: false })
+    if (!UNTOLD.has(code)) throw new BackendError(`fs: ${what}: ${why}`, { cause, retryable: false })
+    const reason = askDisk(`${what} (${why})`)
+    if (reason !== undefined) throw reason
+    // What kept it from opening a file has passed.
+    throw new BackendError(`fs: ${what}: ${why}`, { cause, retryable: code !== SQLITE_IOERR })
   }
 }
 

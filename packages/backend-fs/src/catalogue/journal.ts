@@ -35,8 +35,16 @@ const LOST = '-lost'
 
 export const isOfLost = ({ id }: { id: string }): boolean => id.endsWith(LOST)
 
-/** Whether the commit is in the journal cannot be told: it was written, and could neither be synced nor taken back. */
-export class UndecidedCommitError extends BackendError {}
+/**
+ * Wraps the failure that the caller hears of: the commit may be in the journal, for it was written, and could neither be
+ * synced nor taken back.
+ */
+export class UndecidedCommit extends Error {
+  override readonly name = 'UndecidedCommit'
+  constructor(cause: unknown) {
+    super('it may be in the journal', { cause })
+  }
+}
 
 /** How far a journal was read or written. */
 export interface JournalPosition {
@@ -56,9 +64,10 @@ export async function readJournal(path: string, known?: JournalPosition): Promis
   if (bytes === undefined) return undefined
   const headEnd = bytes.indexOf(0x0a) + 1
   const head = bytes.toString('latin1', 0, Math.max(0, headEnd - 1))
-  if (headEnd === 0 || !head.startsWith(PREFIX)) {
-    throw new BackendError(`fs: ${path} is not a journal of this version`, { retryable: false })
-  }
+  const isOther = /^ipfs-accelerate journal (?!1 )/.test(head)
+  if (isOther) throw new BackendError(`fs: ${path} is not a journal of this version`, { retryable: false })
+  // What does not say what it is says nothing.
+  if (!head.startsWith(PREFIX)) return undefined
   const id = head.slice(PREFIX.length)
   const isKnown = known?.id === id && known.end >= headEnd && known.end <= bytes.length
   let position = isKnown ? known.end : headEnd
@@ -81,6 +90,8 @@ export async function readJournal(path: string, known?: JournalPosition): Promis
     commits.push(changes)
     end = position
   }
+  // A last line that is whole and does not match may be one that was acknowledged, and the index does not know of it.
+  if (!known) damaged += unread
   return { id, end, commits, damaged }
 }
 
@@ -101,7 +112,7 @@ export async function appendToJournal(path: string, end: number, changes: readon
       await onDisk(`sync ${path}`, handle.datasync())
     } catch (cause) {
       // Half a line is no commit, and a whole one that could not be synced must not become one.
-      await unlessUndecided(path, handle.truncate(end))
+      await takeBack(cause, () => handle.truncate(end))
       throw cause
     }
     return end + line.length
@@ -111,29 +122,28 @@ export async function appendToJournal(path: string, end: number, changes: readon
 }
 
 /**
- * Takes back what `appendToJournal` wrote after `end`.
+ * Takes back what `appendToJournal` wrote after `end`, because of `cause`.
  *
- * @throws {UndecidedCommitError} It is there still, or may be.
+ * @throws {UndecidedCommit} It is there still, or may be.
  */
-export async function cutJournal(path: string, end: number): Promise<void> {
-  const handle = await unlessUndecided(path, open(path, constants.O_WRONLY))
-  try {
-    await unlessUndecided(path, handle.truncate(end))
-    await unlessUndecided(path, handle.datasync())
-  } finally {
-    await handle.close()
-  }
+export async function cutJournal(path: string, end: number, cause: unknown): Promise<void> {
+  await takeBack(cause, async () => {
+    const handle = await open(path, constants.O_WRONLY)
+    try {
+      await handle.truncate(end)
+      await handle.datasync()
+    } finally {
+      await handle.close()
+    }
+  })
 }
 
-async function unlessUndecided<T>(path: string, work: Promise<T>): Promise<T> {
+async function takeBack(cause: unknown, work: () => Promise<void>): Promise<void> {
   try {
-    return await work
-  } catch (cause) {
-    const said = cause instanceof Error ? cause.message : String(cause)
-    throw new UndecidedCommitError(`fs: write ${path}: what failed could not be taken back: ${said}`, {
-      cause,
-      retryable: false,
-    })
+    await work()
+  } catch {
+    // What went wrong first is what the caller hears of.
+    throw new UndecidedCommit(cause)
   }
 }
 
@@ -141,7 +151,7 @@ async function unlessUndecided<T>(path: string, work: Promise<T>): Promise<T> {
  * Writes a whole journal in the place of what is there.
  *
  * @param options.isLost - See `isOfLost`.
- * @throws {UndecidedCommitError} It has its name already.
+ * @throws {UndecidedCommit} It has its name already.
  */
 export async function replaceJournal(
   path: string,
@@ -159,7 +169,11 @@ export async function replaceJournal(
   } finally {
     await onDisk(`remove ${temp}`, rm(temp, { force: true }))
   }
-  await unlessUndecided(path, syncDirectory(dirname(path)))
+  try {
+    await syncDirectory(dirname(path))
+  } catch (cause) {
+    throw new UndecidedCommit(cause)
+  }
   return { id, end: bytes.length }
 }
 
@@ -194,7 +208,15 @@ function encodeChange(change: RecordChange): object {
 function parseLine(line: string): RecordChange[] | undefined {
   const json = line.slice(17)
   if (line[16] !== ' ' || line.slice(0, 16) !== digestOf(json)) return undefined
-  const value: unknown = JSON.parse(json)
+  try {
+    return parseChanges(JSON.parse(json))
+  } catch {
+    // No JSON, or a CID that is none.
+    return undefined
+  }
+}
+
+function parseChanges(value: unknown): RecordChange[] | undefined {
   if (!Array.isArray(value)) return undefined
   const changes = value.map(parseChange)
   return changes.every((change) => change !== undefined) ? changes : undefined

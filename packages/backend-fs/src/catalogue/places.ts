@@ -14,7 +14,7 @@ export interface FilePlace {
 }
 
 /** A run of bytes in a pack. */
-export interface PackedPlace {
+interface PackedPlace {
   pack: string
   offset: number
   length: number
@@ -46,7 +46,7 @@ export interface PlaceReader {
   packed(block: CID): PackedPlace | undefined
   /** For each key, whether its bytes are held whole or in a pack. */
   knownAmong(keys: readonly CID[]): boolean[]
-  packs(): { name: string; bytes: number }[]
+  packs(): { name: string; bytes: number; isDamaged: boolean }[]
   packedIn(pack: string): PackedBlock[]
   parts(block: CID): PartPlace[]
   /** Every block of files and packs, some more than once. */
@@ -66,7 +66,8 @@ export interface PlaceWriter {
   /** @param parts - Every block of the DAG. */
   putDag(root: CID, key: CID, parts: Iterable<{ block: CID; leaf: number | undefined }>): void
   deleteDag(root: CID): void
-  putPack(name: string, bytes: number): void
+  /** @param isDamaged - There may be more in it than was found: it is not thrown away. */
+  putPack(name: string, bytes: number, isDamaged?: boolean): void
   deletePack(name: string): void
   /** The places that blocks have already are replaced. */
   putPacked(pack: string, places: Iterable<PackedBlock>): void
@@ -140,9 +141,11 @@ export function readPlaces(database: Database): PlaceReader {
       return keys.map((key) => known.has(textKey(keyBytes(key))))
     },
     packs: () =>
-      database
-        .all('SELECT name, bytes FROM packs ORDER BY id')
-        .map((row) => ({ name: textOf(row, 'name'), bytes: numberOf(row, 'bytes') })),
+      database.all('SELECT name, bytes, damaged FROM packs ORDER BY id').map((row) => ({
+        name: textOf(row, 'name'),
+        bytes: numberOf(row, 'bytes'),
+        isDamaged: numberOf(row, 'damaged') === 1,
+      })),
     packedIn: (pack) =>
       database
         .all(

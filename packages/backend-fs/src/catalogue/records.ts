@@ -1,4 +1,4 @@
-import { parseCid, type CID } from '@x/cid'
+import { CID } from '@x/cid'
 import {
   BackendError,
   ConflictError,
@@ -7,6 +7,7 @@ import {
   type NameRecord,
   type PinRecord,
   type RecordChange,
+  type RootRecord,
   type StoredRoot,
 } from '@x/storage-core'
 
@@ -17,7 +18,7 @@ import { bytesOf, numberOf, textOf, type Database, type Row } from './database.t
 export interface RecordReader {
   root(cid: CID): StoredRoot | undefined
   /** Page by page, so that adds go on between two of them. */
-  roots(): Iterable<StoredRoot>
+  roots(): Iterable<RootRecord>
   pin(cid: CID): PinRecord | undefined
   pins(): Iterable<PinRecord>
   name(name: string): NameRecord | undefined
@@ -31,6 +32,9 @@ export interface RecordReader {
 }
 
 const PAGE = 1000
+const LISTED_ROOTS =
+  'SELECT *, key AS at, EXISTS (SELECT 1 FROM pins WHERE pins.key = roots.key) AS pinned, ' +
+  '(SELECT json_group_array(name ORDER BY name) FROM names WHERE names.key = roots.key) AS names FROM roots WHERE key'
 
 export const keyBytes = (cid: CID): Uint8Array => cid.toV1().bytes
 
@@ -49,7 +53,7 @@ export function readRecords(database: Database): RecordReader {
 
   return {
     root: (cid) => mapped(database.get('SELECT * FROM roots WHERE key = ?', keyBytes(cid)), toRoot),
-    roots: () => paged('SELECT *, key AS at FROM roots WHERE key', FIRST, toRoot),
+    roots: () => paged(LISTED_ROOTS, FIRST, toListedRoot),
     pin: (cid) => mapped(database.get('SELECT * FROM pins WHERE key = ?', keyBytes(cid)), toPin),
     pins: () => paged('SELECT *, key AS at FROM pins WHERE key', FIRST, toPin),
     name: (name) => mapped(database.get('SELECT * FROM names WHERE name = ?', name), toName),
@@ -67,10 +71,10 @@ export function readRecords(database: Database): RecordReader {
     unkept: () =>
       database
         .all(
-          'SELECT cid, size FROM roots WHERE NOT EXISTS (SELECT 1 FROM pins WHERE pins.key = roots.key) ' +
+          'SELECT key, cid, size FROM roots WHERE NOT EXISTS (SELECT 1 FROM pins WHERE pins.key = roots.key) ' +
             'AND NOT EXISTS (SELECT 1 FROM names WHERE names.key = roots.key) ORDER BY used, key',
         )
-        .map((row) => ({ cid: parseCid(textOf(row, 'cid')), size: numberOf(row, 'size') })),
+        .map((row) => ({ cid: toCid(row), size: numberOf(row, 'size') })),
     counts: () => ({
       roots: count(database, 'roots'),
       pins: count(database, 'pins'),
@@ -84,11 +88,28 @@ const count = (database: Database, table: string): number =>
 
 const mapped = <T>(row: Row | undefined, map: (row: Row) => T): T | undefined => (row ? map(row) : undefined)
 
+function toListedRoot(row: Row): RootRecord {
+  const names = textOf(row, 'names')
+  return { ...toRoot(row), pinned: numberOf(row, 'pinned') === 1, names: names === '[]' ? [] : parseNames(names) }
+}
+
+function parseNames(json: string): string[] {
+  const names: unknown = JSON.parse(json)
+  if (!Array.isArray(names)) throw unreadable('names that are no list')
+  return names.map(String)
+}
+
+/** As it was given: the key tells all but its version. */
+function toCid(row: Row): CID {
+  const cid = CID.decode(bytesOf(row, 'key'))
+  return textOf(row, 'cid').startsWith('Qm') ? cid.toV0() : cid
+}
+
 function toRoot(row: Row): StoredRoot {
   const type = textOf(row, 'type')
   if (!isContentType(type)) throw unreadable(`a root of type ${type}`)
   return {
-    cid: parseCid(textOf(row, 'cid')),
+    cid: toCid(row),
     type,
     size: numberOf(row, 'size'),
     addedAt: textOf(row, 'added'),
@@ -96,11 +117,11 @@ function toRoot(row: Row): StoredRoot {
   }
 }
 
-const toPin = (row: Row): PinRecord => ({ cid: parseCid(textOf(row, 'cid')), pinnedAt: textOf(row, 'pinned') })
+const toPin = (row: Row): PinRecord => ({ cid: toCid(row), pinnedAt: textOf(row, 'pinned') })
 
 const toName = (row: Row): NameRecord => ({
   name: textOf(row, 'name'),
-  cid: parseCid(textOf(row, 'cid')),
+  cid: toCid(row),
   metadata: toMetadata(row),
   updatedAt: textOf(row, 'updated'),
 })
@@ -109,7 +130,9 @@ const isContentType = (type: string): type is ContentType =>
   type === 'file' || type === 'directory' || type === 'symlink'
 
 function toMetadata(row: Row): Metadata {
-  const metadata: unknown = JSON.parse(textOf(row, 'metadata'))
+  const text = textOf(row, 'metadata')
+  if (text === '{}') return {}
+  const metadata: unknown = JSON.parse(text)
   if (!isMetadata(metadata)) throw unreadable('metadata that is no object')
   return metadata
 }

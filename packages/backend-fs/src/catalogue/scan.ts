@@ -1,7 +1,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { isStorageError, readOutboard } from '@x/cid'
+import { IntegrityError, isStorageError, readOutboard } from '@x/cid'
 
 import type { StoreContext } from '../context.ts'
 import { ifThere, onDisk } from '../disk-error.ts'
@@ -63,8 +63,14 @@ export function createScanner(context: StoreContext): Scanner {
     for (const name of await onDisk('read references', readdir(layout.references))) {
       const key = name.endsWith('.json') ? cidOfKey(name.slice(0, -'.json'.length)) : undefined
       if (!key || turn.file(key)) continue
-      const record = await readRecord(layout.referenceOf(keyOf(key)), parseReference, key)
-      if (record) turn.putFile({ key, ...record })
+      try {
+        const record = await readRecord(layout.referenceOf(keyOf(key)), parseReference, key)
+        if (record) turn.putFile({ key, ...record })
+      } catch (cause) {
+        if (!(cause instanceof IntegrityError)) throw cause
+        // Where the file lies was known by this record alone; the user still has it.
+        context.warn(`${cause.message}; add the file again`)
+      }
     }
   }
 
@@ -83,8 +89,10 @@ export function createScanner(context: StoreContext): Scanner {
     turn.putPack(name, info.size)
     const blocks: PackedBlock[] = []
     for await (const entry of readPack(path)) {
-      if (entry.kind === 'damaged') context.warn(`${path} is damaged at ${entry.offset}: ${entry.cid ?? 'no entry'}`)
-      else if (entry.kind === 'wrapped') turn.putDag(entry.root, entry.key, [])
+      if (entry.kind === 'damaged') {
+        context.warn(`${path} is damaged at ${entry.offset}: ${entry.cid ?? 'no entry'}`)
+        turn.putPack(name, info.size, true)
+      } else if (entry.kind === 'wrapped') turn.putDag(entry.root, entry.key, [])
       else if (!turn.packed(entry.cid)) blocks.push({ block: entry.cid, offset: entry.offset, length: entry.length })
     }
     turn.putPacked(name, blocks)

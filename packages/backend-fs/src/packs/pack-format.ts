@@ -48,3 +48,6 @@ export function decodeEntryHead(bytes: Uint8Array): EntryHead | undefined {
     return undefined
   }
 }
+
+/** The largest block that is put into a pack: twice what IPFS peers take. Bytes. */
+export const MOST_BLOCK_BYTES: number = 4 * 1024 * 1024

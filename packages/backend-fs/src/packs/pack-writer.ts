@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
 
-import type { CID } from '@x/cid'
+import { InvalidInputError, type CID } from '@x/cid'
 
 import type { PackedBlock } from '../catalogue/places.ts'
 import type { StoreContext } from '../context.ts'
 import { createTemp, type DirtyDirectories, type TempFile } from '../durable-write.ts'
-import { BLOCK_ENTRY, encodeEntryHead, PACK_HEAD, WRAPPED_ENTRY } from './pack-format.ts'
+import { BLOCK_ENTRY, encodeEntryHead, MOST_BLOCK_BYTES, PACK_HEAD, WRAPPED_ENTRY } from './pack-format.ts'
 
 /** A pack that is being written, under a temporary name. */
 export interface PackWriter {
@@ -130,6 +130,10 @@ export function createPackWriter(context: StoreContext): PackWriter {
     add: (cid, block) => {
       const key = mapKey(cid)
       if (places.has(key)) return DONE
+      if (block.length > MOST_BLOCK_BYTES) {
+        const message = `the block ${cid} has ${block.length} bytes; ${MOST_BLOCK_BYTES} are the most`
+        return Promise.reject(new InvalidInputError(message, { input: cid.toString() }))
+      }
       return entry(BLOCK_ENTRY, cid, block, (offset) => {
         places.set(key, { block: cid, offset, length: block.length })
       })

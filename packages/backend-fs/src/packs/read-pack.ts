@@ -1,18 +1,22 @@
 import { open, type FileHandle } from 'node:fs/promises'
 
-import { CID, IntegrityError, isStorageError, verify } from '@x/cid'
+import { CID, DAG_PB, RAW, verify } from '@x/cid'
 
 import { ifThere, onDisk } from '../disk-error.ts'
-import { BLOCK_ENTRY, decodeEntryHead, MAX_ENTRY_HEAD_BYTES, PACK_HEAD } from './pack-format.ts'
+import {
+  BLOCK_ENTRY,
+  decodeEntryHead,
+  MAX_ENTRY_HEAD_BYTES,
+  MOST_BLOCK_BYTES,
+  PACK_HEAD,
+  WRAPPED_ENTRY,
+} from './pack-format.ts'
 
 export type PackEntry =
   | { kind: 'block'; cid: CID; offset: number; length: number }
   | { kind: 'wrapped'; root: CID; key: CID }
-  /** What lies there is not what it should be; nothing after it is given when `isEnd`. */
-  | { kind: 'damaged'; cid: CID | undefined; offset: number; isEnd: boolean }
-
-// No block is larger; a head that says otherwise is damaged.
-const MOST_BYTES = 4 * 1024 * 1024
+  /** What lies there is not what it should be. After it come the entries that can be found again. */
+  | { kind: 'damaged'; cid: CID | undefined; offset: number }
 
 /** Everything in a pack, each block hashed. Yields nothing for a pack that is not there. */
 export async function* readPack(path: string): AsyncGenerator<PackEntry> {
@@ -20,39 +24,59 @@ export async function* readPack(path: string): AsyncGenerator<PackEntry> {
   if (!handle) return
   try {
     const { size } = await onDisk(`look at ${path}`, handle.stat())
-    let position = PACK_HEAD.length
     const start = await readAt(handle, path, 0, PACK_HEAD.length)
-    if (Buffer.compare(start, PACK_HEAD) !== 0) {
-      yield { kind: 'damaged', cid: undefined, offset: 0, isEnd: true }
-      return
-    }
-    while (position < size) {
+    if (Buffer.compare(start, PACK_HEAD) !== 0) yield { kind: 'damaged', cid: undefined, offset: 0 }
+    for (let position = PACK_HEAD.length; position < size;) {
       const head = decodeEntryHead(await readAt(handle, path, position, MAX_ENTRY_HEAD_BYTES))
-      if (!head || head.length > MOST_BYTES || position + head.headBytes + head.length > size) {
-        yield { kind: 'damaged', cid: head?.cid, offset: position, isEnd: true }
-        return
+      const offset = position + (head?.headBytes ?? 0)
+      const entry = head && (await entryAt(handle, path, head, offset, size))
+      if (entry) {
+        yield entry
+        position = offset + head.length
+        continue
       }
-      const offset = position + head.headBytes
-      yield await entryAt(await readAt(handle, path, offset, head.length), head, offset)
-      position = offset + head.length
+      yield { kind: 'damaged', cid: head?.cid, offset: position }
+      position = await nextHead(handle, path, position + 1, size)
     }
   } finally {
     await handle.close()
   }
 }
 
+/** How the entries of raw and dag-pb blocks under SHA-256, and of wrapped leaves, begin. */
+const SIGNATURES = [BLOCK_ENTRY, WRAPPED_ENTRY].flatMap((kind) =>
+  [RAW, DAG_PB].map((codec) => Buffer.from([kind, 36, 1, codec, 0x12, 32])),
+)
+const WINDOW_BYTES = 4 * 1024 * 1024
+
+/** Where something begins that may be an entry; the end of the pack when nothing does. */
+async function nextHead(handle: FileHandle, path: string, from: number, size: number): Promise<number> {
+  for (let start = from; start < size; start += WINDOW_BYTES) {
+    // A little more, for one that begins at the end of the window.
+    const window = Buffer.from(await readAt(handle, path, start, WINDOW_BYTES + 8))
+    const found = SIGNATURES.map((signature) => window.indexOf(signature)).filter((at) => at >= 0)
+    if (found.length > 0) return start + Math.min(...found)
+  }
+  return size
+}
+
+/** `undefined` for what is no sound entry. */
 async function entryAt(
-  bytes: Uint8Array,
+  handle: FileHandle,
+  path: string,
   { kind, cid, length }: { kind: number; cid: CID; length: number },
   offset: number,
-): Promise<PackEntry> {
+  size: number,
+): Promise<PackEntry | undefined> {
+  if (length > MOST_BLOCK_BYTES || offset + length > size) return undefined
+  const bytes = await readAt(handle, path, offset, length)
   try {
     if (kind !== BLOCK_ENTRY) return { kind: 'wrapped', root: cid, key: CID.decode(bytes) }
     await verify(cid, bytes)
     return { kind: 'block', cid, offset, length }
-  } catch (cause) {
-    if (isStorageError(cause) && !(cause instanceof IntegrityError)) throw cause
-    return { kind: 'damaged', cid, offset, isEnd: false }
+  } catch {
+    // Other bytes, a hash function that there is not, or no CID.
+    return undefined
   }
 }
 

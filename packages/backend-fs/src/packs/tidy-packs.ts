@@ -21,8 +21,10 @@ export async function tidyPacks(
   { catalogue, loose }: { catalogue: Catalogue; loose: LooseBlocks },
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  for (const { name, bytes } of catalogue.packs()) {
+  for (const { name, bytes, isDamaged } of catalogue.packs()) {
     signal?.throwIfAborted()
+    // What is left of it may be found by other means.
+    if (isDamaged) continue
     const live = catalogue.packedIn(name).reduce((sum, { length }) => sum + length, 0)
     if (live === 0) await dropIfEmpty(context, catalogue, name, signal)
     else if (live < bytes * FEWEST_LIVE) await rewrite(context, { catalogue, loose }, name, signal)

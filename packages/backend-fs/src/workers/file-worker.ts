@@ -34,7 +34,7 @@ parentPort?.on('message', ({ id, job }: Request) => {
   } catch (cause) {
     reply = {
       id,
-      failure: { message: messageOf(cause), code: fieldOf(cause, 'code'), syscall: fieldOf(cause, 'syscall') },
+      failure: { ...failureOf(cause), syscall: fieldOf(cause, 'syscall') },
     }
   }
   parentPort?.postMessage(reply, transfer)
@@ -79,11 +79,11 @@ function hashLeaves({ descriptor, target, cut, control, digests }: HashLeavesJob
 function readLeaves({ descriptor, cut, first, end, into }: ReadLeavesJob): Results['read-leaves'] {
   const { offset: from } = leafAt(cut, first)
   const last = leafAt(cut, end - 1)
-  const length = last.offset + last.length - from
+  const total = last.offset + last.length - from
   const bytes =
-    into && into.byteLength >= length
-      ? new Uint8Array(into, 0, length)
-      : new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
+    into && into.byteLength >= total
+      ? new Uint8Array(into, 0, total)
+      : new Uint8Array(Buffer.allocUnsafeSlow(total).buffer)
   const digests = new Uint8Array((end - first) * DIGEST_BYTES)
   for (let index = first; index < end; index++) {
     const { offset, length } = leafAt(cut, index)
@@ -111,7 +111,7 @@ function readFiles({ paths: joined, maxBytes }: ReadFilesJob): Results['read-fil
       filled += length
     } catch (cause) {
       lengths[index] = NOT_READ
-      failures.push({ index, message: messageOf(cause), code: fieldOf(cause, 'code') })
+      failures.push({ index, ...failureOf(cause) })
     }
   }
   // A copy of the right size to give away; the large one stays.
@@ -170,6 +170,15 @@ function writeFully(descriptor: number, bytes: Uint8Array, offset: number): void
 }
 
 const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
+
+function failureOf(cause: unknown): Omit<ReadFailure, 'index'> {
+  const errno = cause instanceof Error && 'errno' in cause ? cause.errno : undefined
+  return {
+    message: messageOf(cause),
+    code: fieldOf(cause, 'code'),
+    errno: typeof errno === 'number' ? errno : undefined,
+  }
+}
 
 function fieldOf(cause: unknown, field: string): string | undefined {
   if (typeof cause !== 'object' || cause === null) return undefined

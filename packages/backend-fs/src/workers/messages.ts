@@ -70,6 +70,8 @@ export interface ReadFailure {
   message: string
   /** Of a failure of the system. */
   code: string | undefined
+  /** Where the system's number has no name in libuv, it is all that tells. */
+  errno: number | undefined
 }
 
 export interface Results {
@@ -92,4 +94,4 @@ export interface Request {
 
 export type Reply =
   | { id: number; result: Results[Job['type']] }
-  | { id: number; failure: { message: string; code: string | undefined; syscall: string | undefined } }
+  | { id: number; failure: Omit<ReadFailure, 'index'> & { syscall: string | undefined } }

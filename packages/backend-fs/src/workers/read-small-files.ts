@@ -75,7 +75,9 @@ export function createSmallFileReader(maxBytes: number): SmallFileReader {
   }
 }
 
-function failureOf(path: string, { message, code }: ReadFailure): unknown {
-  if (code !== undefined) return diskError(`read ${path}`, Object.assign(new Error(message), { code, syscall: 'read' }))
+function failureOf(path: string, { message, code, errno }: ReadFailure): unknown {
+  if (code !== undefined) {
+    return diskError(`read ${path}`, Object.assign(new Error(message), { code, errno, syscall: 'read' }))
+  }
   return new InvalidInputError(`${path} changed while it was read: ${message}`, { input: path })
 }

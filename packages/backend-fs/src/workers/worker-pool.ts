@@ -77,8 +77,6 @@ function createWorkerPool(size: number): WorkerPool {
     const reply = await new Promise<Reply>((resolve, reject) => {
       member.waiting.set(id, { resolve, reject })
       member.worker.ref()
-      // It is a thread, not a window: there is no origin.
-      // oxlint-disable-next-line unicorn/require-post-message-target-origin
       member.worker.postMessage({ id, job }, job.type === 'read-leaves' && job.into ? [job.into] : [])
     })
     if ('result' in reply) return reply.result

@@ -1,7 +1,8 @@
 import { CID, cidOf, DAG_PB, RAW } from '@x/cid'
-import { describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 
 import type { AbortOptions, Blockstore } from '../blockstore.ts'
+import { needs } from './needs.ts'
 import { collect, keysOf, randomBlock, sameBytes, sampleBytes, type SampleBlock } from './sample.ts'
 
 export interface BlockstoreSetup {
@@ -29,7 +30,7 @@ export function blockstoreConformance(name: string, setup: BlockstoreSetup): voi
   describe(`${name} is a Blockstore`, () => {
     describePuts(setup)
     describeFailures(setup)
-    describeDamage(setup)
+    describe('damage', () => describeDamage(setup))
   })
 }
 
@@ -157,14 +158,15 @@ function describeFailures({ open, openBroken }: BlockstoreSetup): void {
     await expect(list.next()).rejects.toBe(reason)
   })
 
-  it.skipIf(!openBroken).each(Object.entries(calls))(
-    '%s does not take a broken medium for an absent block',
-    async (_name, call) => {
+  describe('a broken medium', () => {
+    beforeEach(needs(openBroken, 'openBroken'))
+
+    it.each(Object.entries(calls))('%s does not take it for an absent block', async (_name, call) => {
       const broken = await openBroken?.()
       if (!broken) throw new Error('there is no openBroken')
       await expect(call(broken, await randomBlock(), {})).rejects.toMatchObject({ code: 'BACKEND' })
-    },
-  )
+    })
+  })
 
   it.each(Object.entries(calls))('%s rejects after close', async (_name, call) => {
     const [store, block] = [await open(), await randomBlock()]
@@ -176,7 +178,9 @@ function describeFailures({ open, openBroken }: BlockstoreSetup): void {
 }
 
 function describeDamage({ open, corrupt }: BlockstoreSetup): void {
-  it.skipIf(!corrupt)('never returns a damaged block, and takes a sound one in its place', async () => {
+  beforeEach(needs(corrupt, 'corrupt'))
+
+  it('never returns a damaged block, and takes a sound one in its place', async () => {
     const [store, { cid, bytes }] = [await open(), await randomBlock()]
     await store.put(cid, bytes)
     await corrupt?.(store, cid)

@@ -1,9 +1,10 @@
 import { buildFile, profileOf, type BuiltBlock, type CID, type ProfileName } from '@x/cid'
-import { describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 
 import type { ContentStore } from '../content-store.ts'
 import { profiles } from './content-adding.ts'
 import type { ContentStoreSetup } from './content-store.ts'
+import { needs } from './needs.ts'
 import { collect, concat, directoryOf, fourLeaves, readUntilError, sameBytes, sampleBytes } from './sample.ts'
 
 interface Damaged {
@@ -15,6 +16,8 @@ interface Damaged {
 }
 
 export function describeDamage({ open, corrupt }: ContentStoreSetup): void {
+  beforeEach(needs(corrupt, 'corrupt'))
+
   /** Damages the third of four leaves. */
   async function damage(store: ContentStore, profile: ProfileName): Promise<Damaged> {
     const bytes = fourLeaves(profile)
@@ -39,7 +42,7 @@ export function describeDamage({ open, corrupt }: ContentStoreSetup): void {
     return { cid, ...(await damage(store, profile)) }
   }
 
-  describe.skipIf(!corrupt).each(profiles)('a damaged leaf under %s', (profile) => {
+  describe.each(profiles)('a damaged leaf under %s', (profile) => {
     it('is not returned by blocks.get', async () => {
       const { store, leaf } = await damagedFile(profile)
       await expect(store.blocks.get(leaf.cid)).rejects.toMatchObject({ code: 'INTEGRITY', cid: leaf.cid })
@@ -108,14 +111,14 @@ export function describeDamage({ open, corrupt }: ContentStoreSetup): void {
     ['ls', (store, cid) => collect(store.ls(cid))],
     ['verify', (store, cid) => store.verify(cid)],
   ]
-  it.skipIf(!corrupt).each(readers)('%s does not believe a damaged directory', async (_name, read) => {
+  it.each(readers)('%s does not believe a damaged directory', async (_name, read) => {
     const store = await open()
     const { cid } = await store.add(directoryOf({ 'a.txt': sampleBytes(1, 10) }))
     await corrupt?.(store, cid)
     await expect(read(store, cid)).rejects.toMatchObject({ code: 'INTEGRITY', cid })
   })
 
-  it.skipIf(!corrupt).each([
+  it.each([
     ['verify', (store: ContentStore, cid: CID) => store.verify(cid)],
     ['cat', (store: ContentStore, cid: CID) => concat(store.cat(cid, { path: 'onnx/deep/model.onnx' }))],
   ])('%s names a damaged file by its path below the root, however deep, and again', async (_name, read) => {

@@ -1,9 +1,10 @@
-import { expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 
 import type { AbortOptions } from '../blockstore.ts'
 import type { ContentStore } from '../content-store.ts'
 import type { Names } from '../names.ts'
 import type { ContentStoreSetup } from './content-store.ts'
+import { needs } from './needs.ts'
 import { collect, fourLeaves, randomBlock, type SampleBlock } from './sample.ts'
 
 type Call = (store: ContentStore, block: SampleBlock, options: AbortOptions) => Promise<unknown>
@@ -85,18 +86,22 @@ export function describeFailures({ open, openBroken }: ContentStoreSetup): void 
   })
 
   const brokenCalls = calls.filter(([name]) => name !== 'status')
-  it.skipIf(!openBroken).each(brokenCalls)('%s says that a broken medium is broken', async (_name, call) => {
-    const broken = await openBroken?.()
-    if (!broken) throw new Error('there is no openBroken')
-    await expect(call(broken, await randomBlock(), {})).rejects.toMatchObject({ code: 'BACKEND' })
-  })
+  describe('a broken medium', () => {
+    beforeEach(needs(openBroken, 'openBroken'))
 
-  it.skipIf(!openBroken)('status says that a broken medium is not available, and why', async () => {
-    const broken = await openBroken?.()
-    if (!broken) throw new Error('there is no openBroken')
-    const status = await broken.status()
-    expect(status).toMatchObject({ name: broken.name, available: false })
-    expect(status.reason).toMatch(/\S/)
+    it.each(brokenCalls)('%s says that a broken medium is broken', async (_name, call) => {
+      const broken = await openBroken?.()
+      if (!broken) throw new Error('there is no openBroken')
+      await expect(call(broken, await randomBlock(), {})).rejects.toMatchObject({ code: 'BACKEND' })
+    })
+
+    it('status says that a broken medium is not available, and why', async () => {
+      const broken = await openBroken?.()
+      if (!broken) throw new Error('there is no openBroken')
+      const status = await broken.status()
+      expect(status).toMatchObject({ name: broken.name, available: false })
+      expect(status.reason).toMatch(/\S/)
+    })
   })
 
   it.each(calls)('%s rejects after close', async (_name, call) => {
