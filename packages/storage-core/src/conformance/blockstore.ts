@@ -30,7 +30,9 @@ export function blockstoreConformance(name: string, setup: BlockstoreSetup): voi
   describe(`${name} is a Blockstore`, () => {
     describePuts(setup)
     describeFailures(setup)
-    describe('damage', () => describeDamage(setup))
+    describe('damage', () => {
+      describeDamage(setup)
+    })
   })
 }
 

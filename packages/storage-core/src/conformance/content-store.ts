@@ -33,7 +33,9 @@ export function contentStoreConformance(name: string, setup: ContentStoreSetup):
     describeKeeping(setup)
     describeNames(setup)
     describeFailures(setup)
-    describe('damage', () => describeDamage(setup))
+    describe('damage', () => {
+      describeDamage(setup)
+    })
   })
   const { corrupt, openBroken } = setup
   const storeOf = new WeakMap<Blockstore, ContentStore>()
