@@ -126,6 +126,8 @@ function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const abort = (): void => reject(signal.reason)
     signal.addEventListener('abort', abort, { once: true })
+    // The source may have aborted it itself, before it was listened to.
+    if (signal.aborted) abort()
     void promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
   })
 }

@@ -146,6 +146,8 @@ export async function createNodesOutboard(
     throw new IntegrityError(`the outboard of ${root}: ${why}`, { cid: root, cause })
   }
   const used = new Map<string, Uint8Array>()
+  // A node may be linked many times over.
+  const decoded = new Map<string, ReturnType<typeof interior>>()
   const leaves: Leaf[] = []
   let end = 0
 
@@ -161,7 +163,8 @@ export async function createNodesOutboard(
       return
     }
     if (depth > MAX_DEPTH) refuse(`it is deeper than ${MAX_DEPTH} levels`)
-    const { children, bytesBelow } = interior(link.cid, node, refuse)
+    const { children, bytesBelow } = decoded.get(key) ?? interior(link.cid, node, refuse)
+    decoded.set(key, { children, bytesBelow })
     if (depth > 0 && bytesBelow !== link.fileBytes) refuse(`${link.cid} disagrees with its parent about its size`)
     for (const child of children) visit(child, depth + 1)
     used.set(key, node)

@@ -249,6 +249,18 @@ describe('an abort', () => {
     }
   })
 
+  it('by the source itself, which is then silent, does not wait for it', async () => {
+    const controller = new AbortController()
+    const silent: AsyncIterableIterator<Uint8Array> = {
+      [Symbol.asyncIterator]: () => silent,
+      next: () => {
+        controller.abort(reason)
+        return new Promise(() => undefined)
+      },
+    }
+    await expect(readCar(silent, { signal: controller.signal })).rejects.toBe(reason)
+  })
+
   it('leaves no listener behind', async () => {
     const { signal } = new AbortController()
     await readAll(inPieces(carOf([], [await raw(1, 1000)]), [3]), { signal })

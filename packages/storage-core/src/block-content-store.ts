@@ -97,11 +97,13 @@ function createGuardedBlockstore(blocks: Blockstore, enter: StoreParts['enter'])
     enter(options)
     return task()
   }
+  const putMany = blocks.putMany?.bind(blocks)
   return {
     name: blocks.name,
     has: (cid, options) => guarded(options, () => blocks.has(cid, options)),
     get: (cid, options) => guarded(options, () => blocks.get(cid, options)),
     put: (cid, bytes, options) => guarded(options, () => blocks.put(cid, bytes, options)),
+    ...(putMany && { putMany: (many, options) => guarded(options, () => putMany(many, options)) }),
     delete: (cid, options) => guarded(options, () => blocks.delete(cid, options)),
     async *list(options) {
       enter(options)

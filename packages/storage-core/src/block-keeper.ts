@@ -1,14 +1,17 @@
 import type { Block, CID } from '@x/cid'
 
 import { blockKey } from './block-key.ts'
-import type { AbortOptions, Blockstore } from './blockstore.ts'
+import type { AbortOptions, Blockstore, PutManyOptions } from './blockstore.ts'
 import { codeOf } from './error-code.ts'
 import { createKeyedLock } from './lock.ts'
+import { putEach } from './put-each.ts'
 
 /** The blocks of one add in progress: safe from collection until it ends. */
 export interface Keeping {
   /** Puts a block and keeps it until the end. */
   keep(block: Block, options: AbortOptions): Promise<void>
+  /** Keeps a block that is about to be put. */
+  mark(cid: CID, options: AbortOptions): Promise<void>
   /** The blocks are wanted from now on. */
   commit(): void
   /** Deletes those blocks that nobody else put or keeps. A failure to delete leaves a block for `gc`. */
@@ -53,14 +56,19 @@ export function createBlockKeeper(inner: Blockstore): BlockKeeper {
 
   function begin(): Keeping {
     const mine = new Map<string, CID>()
+    const take = (key: string, cid: CID): void => {
+      if (!mine.has(key)) kept.set(key, (kept.get(key) ?? 0) + 1)
+      mine.set(key, cid)
+    }
     return {
+      // In its turn: a failed add that is about to delete it does so before it is put.
+      mark: (cid, { signal }) => turn(blockKey(cid), async () => take(blockKey(cid), cid), signal),
       keep: ({ cid, bytes }, { signal }) => {
         const key = blockKey(cid)
         return turn(
           key,
           async () => {
-            if (!mine.has(key)) kept.set(key, (kept.get(key) ?? 0) + 1)
-            mine.set(key, cid)
+            take(key, cid)
             if (!(await inner.has(cid, { signal }))) uncommitted.add(key)
             // Put also what is there: that may be damaged, and is repaired so.
             await inner.put(cid, bytes, { signal, verified: true })
@@ -106,9 +114,30 @@ export function createBlockKeeper(inner: Blockstore): BlockKeeper {
     )
   }
 
+  async function putMany(
+    blocks: AsyncIterable<Block> | Iterable<Block>,
+    options: PutManyOptions = {},
+  ): Promise<number> {
+    const keeping = begin()
+    async function* marked(): AsyncGenerator<Block> {
+      for await (const block of blocks) {
+        // Nobody waits any more for what comes now.
+        options.signal?.throwIfAborted()
+        await keeping.mark(block.cid, options)
+        yield block
+      }
+    }
+    try {
+      return await (inner.putMany ? inner.putMany(marked(), options) : putEach(inner, marked(), options))
+    } finally {
+      keeping.commit()
+    }
+  }
+
   return {
     blocks: {
       name: inner.name,
+      putMany,
       has: (cid, options) => inner.has(cid, options),
       get: (cid, options) => inner.get(cid, options),
       put: (cid, bytes, options = {}) =>

@@ -1,4 +1,4 @@
-import type { CID } from '@x/cid'
+import type { Block, CID } from '@x/cid'
 
 export interface AbortOptions {
   /** When it aborts, the operation rejects with `signal.reason` itself, not with a wrapper. */
@@ -8,6 +8,14 @@ export interface AbortOptions {
 export interface PutOptions extends AbortOptions {
   /** The caller has just hashed these bytes to this CID; the store need not do it again. */
   verified?: true | undefined
+}
+
+export interface PutManyOptions extends PutOptions {
+  /**
+   * Called once all blocks are there and durable, while a collection of garbage still leaves them alone: the moment to
+   * pin what they are part of. What it rejects with, `putMany` rejects with.
+   */
+  onStored?: (() => Promise<void>) | undefined
 }
 
 /**
@@ -31,6 +39,15 @@ export interface Blockstore {
    * @throws {IntegrityError} The bytes do not match, unless the caller says that it has checked.
    */
   put(cid: CID, bytes: Uint8Array, options?: PutOptions): Promise<void>
+  /**
+   * Puts many blocks, in less time than one by one, and resolves to how many were given. All are durable when it resolves;
+   * when it fails, those already taken may be there, for `gc` to take. A block that is held and sound is not written
+   * again, a damaged one is replaced. Left out by a store that cannot do better than `put`.
+   *
+   * @param blocks - Read as they are taken. What it throws, `putMany` rejects with.
+   * @throws {IntegrityError} The bytes of one do not match, unless the caller says that it has checked.
+   */
+  putMany?(blocks: AsyncIterable<Block> | Iterable<Block>, options?: PutManyOptions): Promise<number>
   /** Resolves whether or not the block was there. A block that is part of a file held whole stays until the file goes. */
   delete(cid: CID, options?: AbortOptions): Promise<void>
   /** Every CID held, as CIDv1, in no particular order. */

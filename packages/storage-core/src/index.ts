@@ -8,7 +8,7 @@ export {
 } from '@x/cid'
 
 export { createContentStore, type BlockContentStoreOptions } from './block-content-store.ts'
-export { type AbortOptions, type Blockstore, type PutOptions } from './blockstore.ts'
+export { type AbortOptions, type Blockstore, type PutManyOptions, type PutOptions } from './blockstore.ts'
 export { buildSource, type BuildSourceOptions, type BuiltSource } from './build-source.ts'
 export {
   type AddOptions,
@@ -39,7 +39,9 @@ export {
   NoSpaceError,
   NotFoundError,
 } from './errors.ts'
+export { exportCar, type ExportCarOptions } from './export-car.ts'
 export { fromInterfaceBlockstore, type FromInterfaceBlockstoreOptions } from './from-interface-blockstore.ts'
+export { importCar, type ImportCarOptions, type ImportCarProgress, type ImportCarResult } from './import-car.ts'
 export {
   type BlockInput,
   type BlockPair,

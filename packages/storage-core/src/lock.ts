@@ -22,6 +22,8 @@ export function createKeyedLock(): KeyedLock {
 /** Settles as `promise` does, or rejects with `signal.reason` as soon as that aborts. */
 export async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return promise
+  // Nobody hears of its failure any more.
+  if (signal.aborted) promise.catch(() => undefined)
   signal.throwIfAborted()
   const aborted = Promise.withResolvers<never>()
   const onAbort = (): void => aborted.reject(signal.reason)

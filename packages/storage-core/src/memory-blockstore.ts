@@ -3,6 +3,7 @@ import type { CID } from '@x/cid'
 import { blockKey } from './block-key.ts'
 import type { AbortOptions, Blockstore } from './blockstore.ts'
 import { BackendError, BlockNotFoundError } from './errors.ts'
+import { putEach } from './put-each.ts'
 import { createVerifiedBlockstore } from './verified-blockstore.ts'
 
 export interface MemoryOptions {
@@ -33,8 +34,18 @@ export function createMapBlockstore(name: string, held: HeldBlocks): Blockstore 
   const inline = (cid: CID): Uint8Array | undefined =>
     cid.multihash.code === IDENTITY ? cid.multihash.digest : undefined
 
+  const put: Blockstore['put'] = async (cid, bytes, options) => {
+    enter(options)
+    if (inline(cid) === undefined) held.set(blockKey(cid), { cid: cid.toV1(), bytes: bytes.slice() })
+  }
+
   return {
     name,
+    put,
+    async putMany(blocks, options) {
+      enter(options)
+      return putEach({ put }, blocks, options)
+    },
     async has(cid, options) {
       enter(options)
       return inline(cid) !== undefined || held.has(blockKey(cid))
@@ -44,10 +55,6 @@ export function createMapBlockstore(name: string, held: HeldBlocks): Blockstore 
       const bytes = inline(cid) ?? held.get(blockKey(cid))?.bytes
       if (bytes === undefined) throw new BlockNotFoundError(cid)
       return bytes.slice()
-    },
-    async put(cid, bytes, options) {
-      enter(options)
-      if (inline(cid) === undefined) held.set(blockKey(cid), { cid: cid.toV1(), bytes: bytes.slice() })
     },
     async delete(cid, options) {
       enter(options)

@@ -1,5 +1,5 @@
 import type { AbortOptions } from './blockstore.ts'
-import { untilAborted } from './lock.ts'
+import { stoppable } from './stoppable.ts'
 
 /** Bytes that are there, or that stream in once. */
 export type ByteSource =
@@ -45,37 +45,24 @@ const isSourceNode = (source: AddSource): source is SourceNode =>
 export function toSourceNode(source: AddSource): SourceNode {
   if (source instanceof Uint8Array) return { type: 'file', size: source.length, open: () => once(source) }
   if (source instanceof Blob) {
-    return { type: 'file', size: source.size, open: ({ signal }) => stoppable(iterate(source.stream()), signal) }
+    return { type: 'file', size: source.size, open: ({ signal }) => stoppable(piecesOf(source), signal) }
   }
   if (isSourceNode(source)) return source
   return {
     type: 'file',
-    open: ({ signal }) => stoppable(source instanceof ReadableStream ? iterate(source) : source, signal),
-  }
-}
-
-/** Stops waiting for a source that says nothing. */
-async function* stoppable(
-  source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<Uint8Array> {
-  const iterator = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
-  let done = false
-  try {
-    for (;;) {
-      const next = await untilAborted(Promise.resolve(iterator.next()), signal)
-      if (next.done) break
-      yield next.value
-    }
-    done = true
-  } finally {
-    // Not awaited: a generator that waits for its own next piece would never get to it.
-    if (!done) Promise.resolve(iterator.return?.()).catch(() => {})
+    open: ({ signal }) => stoppable(piecesOf(source), signal),
   }
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes
+}
+
+/** Pieces that are read once. */
+export function piecesOf(source: ByteSource): AsyncIterable<Uint8Array> | Iterable<Uint8Array> {
+  if (source instanceof Uint8Array) return [source]
+  if (source instanceof Blob) return iterate(source.stream())
+  return source instanceof ReadableStream ? iterate(source) : source
 }
 
 async function* iterate(source: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {

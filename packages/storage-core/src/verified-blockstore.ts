@@ -1,7 +1,8 @@
-import { isStorageError, verify, type CID } from '@x/cid'
+import { isStorageError, verify, type Block, type CID } from '@x/cid'
 
-import type { AbortOptions, Blockstore, PutOptions } from './blockstore.ts'
+import type { AbortOptions, Blockstore, PutManyOptions, PutOptions } from './blockstore.ts'
 import { BackendError } from './errors.ts'
+import { stoppable } from './stoppable.ts'
 
 /**
  * A blockstore over one that is not trusted: what it returns is hashed before it is handed on, what is put is hashed
@@ -16,6 +17,45 @@ export function createVerifiedBlockstore(inner: Blockstore): Blockstore {
       return await task()
     } catch (cause) {
       throw toPortError(`${name}: ${what}`, cause, signal)
+    }
+  }
+
+  const innerPutMany = inner.putMany?.bind(inner)
+  const putMany: Blockstore['putMany'] =
+    innerPutMany && ((blocks, options) => putChecked(innerPutMany, blocks, options))
+
+  async function putChecked(
+    put: NonNullable<Blockstore['putMany']>,
+    blocks: AsyncIterable<Block> | Iterable<Block>,
+    { onStored, ...options }: PutManyOptions = {},
+  ): Promise<number> {
+    const { signal, verified } = options
+    signal?.throwIfAborted()
+    // What the caller's own code throws is handed back as it is.
+    let ofCaller: { cause: unknown } | undefined
+    async function* checked(): AsyncGenerator<Block> {
+      try {
+        for await (const block of stoppable(blocks, signal)) {
+          if (!verified) await verify(block.cid, block.bytes)
+          yield block
+        }
+      } catch (cause) {
+        ofCaller = { cause }
+        throw cause
+      }
+    }
+    const stored = async (): Promise<void> => {
+      try {
+        await onStored?.()
+      } catch (cause) {
+        ofCaller = { cause }
+        throw cause
+      }
+    }
+    try {
+      return await put(checked(), { ...options, verified: true, onStored: stored })
+    } catch (cause) {
+      throw ofCaller?.cause === cause && !signal?.aborted ? cause : toPortError(`${name}: putMany`, cause, signal)
     }
   }
 
@@ -34,6 +74,7 @@ export function createVerifiedBlockstore(inner: Blockstore): Blockstore {
         options.signal?.throwIfAborted()
         await inner.put(cid, bytes, { ...options, verified: true })
       }),
+    ...(putMany && { putMany }),
     delete: (cid: CID, options: AbortOptions = {}) =>
       run(`delete ${cid}`, options.signal, () => inner.delete(cid, options)),
     async *list(options: AbortOptions = {}) {

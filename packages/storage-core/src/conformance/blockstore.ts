@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 
 import type { AbortOptions, Blockstore } from '../blockstore.ts'
 import { needs } from './needs.ts'
+import { describePutMany } from './put-many.ts'
 import { collect, keysOf, randomBlock, sameBytes, sampleBytes, type SampleBlock } from './sample.ts'
 
 export interface BlockstoreSetup {
@@ -17,7 +18,7 @@ export interface BlockstoreSetup {
 type Call = (store: Blockstore, block: SampleBlock, options: AbortOptions) => Promise<unknown>
 
 // A new method on Blockstore does not compile until it has its line here.
-const calls: Record<Exclude<keyof Blockstore, 'name' | 'close'>, Call> = {
+const calls: Record<Exclude<keyof Blockstore, 'name' | 'close' | 'putMany'>, Call> = {
   has: (store, { cid }, options) => store.has(cid, options),
   get: (store, { cid }, options) => store.get(cid, options),
   put: (store, { cid, bytes }, options) => store.put(cid, bytes, options),
@@ -29,6 +30,7 @@ const calls: Record<Exclude<keyof Blockstore, 'name' | 'close'>, Call> = {
 export function blockstoreConformance(name: string, setup: BlockstoreSetup): void {
   describe(`${name} is a Blockstore`, () => {
     describePuts(setup)
+    describePutMany(setup)
     describeFailures(setup)
     describe('damage', () => {
       describeDamage(setup)

@@ -34,9 +34,10 @@ const tree = (): AddSource =>
 // Names long enough that 5,000 of them pass the threshold of the default profile.
 const HAMT_ENTRIES = 5000
 const hamtNames = Array.from({ length: HAMT_ENTRIES }, (_, index) => `entry-${String(index).padStart(5, '0')}`)
-const hamt = (): AddSource => directoryOf(Object.fromEntries(hamtNames.map((name) => [name, hello])))
+/** A sharded directory. */
+export const hamt = (): AddSource => directoryOf(Object.fromEntries(hamtNames.map((name) => [name, hello])))
 
-const sources: [name: string, source: (profile: ProfileName) => AddSource][] = [
+export const sources: [name: string, source: (profile: ProfileName) => AddSource][] = [
   ['an empty file', () => new Uint8Array()],
   ['a small file', () => hello],
   ['a file of several leaves', fourLeaves],
@@ -46,7 +47,7 @@ const sources: [name: string, source: (profile: ProfileName) => AddSource][] = [
 ]
 
 /** Nothing of an add can be seen. */
-async function expectNothingVisible(store: ContentStore): Promise<void> {
+export async function expectNothingVisible(store: ContentStore): Promise<void> {
   expect(await collect(store.roots())).toEqual([])
   expect(await collect(store.pins())).toEqual([])
   expect(await collect(store.names.list())).toEqual([])

@@ -5,11 +5,13 @@ import type { Blockstore } from '../blockstore.ts'
 import type { ContentStore } from '../content-store.ts'
 import { blockstoreConformance } from './blockstore.ts'
 import { describeAdding } from './content-adding.ts'
+import { describeCar } from './content-car.ts'
 import { describeDamage } from './content-damage.ts'
 import { describeFailures } from './content-failures.ts'
 import { describeKeeping } from './content-keeping.ts'
 import { describeNames } from './content-names.ts'
 import { describeReading } from './content-reading.ts'
+import { describeWriters } from './content-writers.ts'
 
 export interface ContentStoreSetup {
   /** An empty store, closed with `onTestFinished`. Every call opens another one. */
@@ -32,6 +34,8 @@ export function contentStoreConformance(name: string, setup: ContentStoreSetup):
     describeReading(setup)
     describeKeeping(setup)
     describeNames(setup)
+    describeWriters(setup)
+    describeCar(setup)
     describeFailures(setup)
     describe('damage', () => {
       describeDamage(setup)

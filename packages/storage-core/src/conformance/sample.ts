@@ -85,7 +85,7 @@ export async function readUntilError(
   return { bytes: join(read), error: undefined }
 }
 
-function join(pieces: readonly Uint8Array[]): Uint8Array {
+export function join(pieces: readonly Uint8Array[]): Uint8Array {
   const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0))
   let position = 0
   for (const piece of pieces) {
