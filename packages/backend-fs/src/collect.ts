@@ -5,6 +5,7 @@ import { BackendError, type Blockstore, type GcOptions, type GcResult } from '@x
 
 import type { Catalogue, Turn } from './catalogue/catalogue.ts'
 import type { FilePlace } from './catalogue/places.ts'
+import { sharded } from './catalogue/scan.ts'
 import type { StoreContext } from './context.ts'
 import { dagParts } from './dag-parts.ts'
 import { ifThere, onDisk } from './disk-error.ts'
@@ -14,7 +15,7 @@ import { liveLeases } from './lease.ts'
 import type { LooseBlocks } from './loose-blocks.ts'
 import { tidyPacks } from './packs/tidy-packs.ts'
 import type { Quarantine } from './quarantine.ts'
-import { freeStrays } from './strays.ts'
+import { findStrays, type Stray } from './strays.ts'
 import type { Views } from './views.ts'
 
 export interface CollectParts {
@@ -114,8 +115,9 @@ export function createCollector(context: StoreContext, parts: CollectParts): Col
   const isHere = async (cid: CID): Promise<boolean> =>
     catalogue.root(cid) !== undefined || (await blocks.has(cid)) || (await quarantine.isDamaged(keyOfBytes(cid)))
   const keyOfBytes = (cid: CID): CID => catalogue.keyOfRoot(cid) ?? cid
-  async function* recorded(): AsyncGenerator<CID> {
-    for (const { cid } of catalogue.roots()) yield cid
+  /** @param but - Keys of roots that go, unless they are pinned or named by now. */
+  const recorded = async function* (but: ReadonlySet<string>): AsyncGenerator<CID> {
+    for (const { cid } of catalogue.roots()) if (!but.has(keyOf(cid))) yield cid
     yield* kept()
   }
 
@@ -196,19 +198,33 @@ export function createCollector(context: StoreContext, parts: CollectParts): Col
       return length
     }
 
-  const takeLoose = (marks: Marks, dryRun: boolean) => async (cid: CID) => {
-    if (marks.has(keyOf(cid))) return undefined
+  const takeLoose = (marks: Marks, dryRun: boolean) => async (cid: CID, turn: Turn) => {
+    if (marks.has(keyOf(cid)) || turn.isOnHold(cid)) return undefined
     return dryRun ? ((await loose.size(cid)) ?? 0) : loose.delete(cid)
   }
 
+  /** Views are links, and count nothing. */
+  const takeStray =
+    (dryRun: boolean) =>
+    async ({ what, isStray }: Stray, turn: Turn) => {
+      if (!(await isStray(turn))) return undefined
+      if ('path' in what) return freePath(what.path, dryRun)
+      if (!dryRun) await views.remove(what.view)
+      return 0
+    }
+
   const gc = async ({ dryRun = false, signal }: GcOptions): Promise<GcResult> => {
     await endDeadHolds(dryRun, signal)
-    const marks = await mark(kept, signal)
+    /** Once it is known which roots go, what comes after stays, whether anybody keeps it or not. */
+    let going: ReadonlySet<string> | undefined
+    const marks = await mark(() => (going ? recorded(going) : kept()), signal)
     const forgotten = await inTurn(dryRun, signal, async (turn) => {
       const go = turn.unkept()
       if (!dryRun) for (const { cid } of go) forget(turn, cid)
       return go.map(({ cid }) => cid)
     })
+    // In earnest they are forgotten by now, and one that is listed again has come back.
+    going = new Set(dryRun ? forgotten.map(keyOf) : [])
     const options = { dryRun, signal }
     // The turn above was a commit of its own.
     await marks.extend()
@@ -219,7 +235,7 @@ export function createCollector(context: StoreContext, parts: CollectParts): Col
     ]
     const dags = await sweep(catalogue.dags(), marks, options, takeDag(marks, dryRun))
     const freedBytes = swept.reduce((sum, { bytes }) => sum + bytes, dags.bytes)
-    const strays = await inTurn(dryRun, signal, (turn) => freeStrays(context, turn, views, marks, dryRun))
+    const strays = await sweep(await findStrays(context, catalogue, marks), marks, options, takeStray(dryRun))
     if (!dryRun) {
       for (const cid of forgotten) await views.remove(cid)
       await tidyPacks(context, { catalogue, loose }, signal)
@@ -227,7 +243,7 @@ export function createCollector(context: StoreContext, parts: CollectParts): Col
     return {
       roots: forgotten,
       blocks: swept.reduce((sum, { count }) => sum + count, 0),
-      freedBytes: freedBytes + strays,
+      freedBytes: freedBytes + strays.bytes,
     }
   }
 
@@ -244,9 +260,17 @@ export function createCollector(context: StoreContext, parts: CollectParts): Col
     for (const { name } of catalogue.packs()) yield* catalogue.packedIn(name)
   }
 
-  const free = async (freed: ReadonlyMap<string, CID>, signal: AbortSignal | undefined): Promise<number> => {
+  /** All that a root needs which stays. */
+  const markOthers = async (go: ReadonlySet<string>, signal: AbortSignal | undefined): Promise<Marks> => {
     await endDeadHolds(false, signal)
-    const marks = await mark(recorded, signal)
+    return mark(() => recorded(go), signal)
+  }
+
+  const free = async (
+    freed: ReadonlyMap<string, CID>,
+    marks: Marks,
+    signal: AbortSignal | undefined,
+  ): Promise<number> => {
     const options = { dryRun: false, signal }
     let bytes = 0
     bytes += (
@@ -257,15 +281,16 @@ export function createCollector(context: StoreContext, parts: CollectParts): Col
         let count = 0
         if (file) count += (await takeFile(marks, false)(file, turn)) ?? 0
         if (packed) count += (await takePacked(marks, false)({ block: key, length: packed.length }, turn)) ?? 0
-        count += (await takeLoose(marks, false)(cid)) ?? 0
+        count += (await takeLoose(marks, false)(cid, turn)) ?? 0
         if (turn.keyOfRoot(cid)) count += (await takeDag(marks, false)({ root: cid, key }, turn)) ?? 0
         return count
       })
     ).bytes
-    for (const [key, cid] of freed) {
-      if (marks.has(key)) continue
-      await quarantine.clear([catalogue.keyOfRoot(cid) ?? cid])
-      await views.remove(cid)
+    const gone = new Map([...freed].filter(([key]) => !marks.has(key)))
+    await quarantine.clear(Array.from(gone.values(), (cid) => catalogue.keyOfRoot(cid) ?? cid))
+    for await (const { name } of sharded(context, layout.views)) {
+      const view = gone.get(name)
+      if (view) await views.remove(view)
     }
     await tidyPacks(context, { catalogue, loose }, signal)
     return bytes
@@ -283,10 +308,15 @@ export function createCollector(context: StoreContext, parts: CollectParts): Col
     evict: async (roots, signal) => {
       const freed = new Map<string, CID>()
       for (const root of roots) for (const [key, cid] of await below(root, signal)) freed.set(key, cid)
+      // Before they are forgotten: where it cannot be told what the others need, they are not forgotten for nothing.
+      const go = new Set(roots.map(keyOf))
+      const marks = await markOthers(go, signal)
       await catalogue.write('make room', signal, (turn) => {
         for (const root of roots) if (!turn.pin(root) && turn.namesOf(root).length === 0) forget(turn, root)
       })
-      return free(freed, signal)
+      // One that comes back from now on stays.
+      go.clear()
+      return free(freed, marks, signal)
     },
     remove: async (root, signal) => {
       const found = await below(root, signal)
@@ -295,7 +325,7 @@ export function createCollector(context: StoreContext, parts: CollectParts): Col
         for (const name of turn.namesOf(root)) turn.change({ type: 'delete-name', name })
       })
       try {
-        await free(found, signal)
+        await free(found, await markOthers(new Set(), signal), signal)
       } catch (cause) {
         // The root is forgotten; what cannot be freed safely now is left to `gc`.
         if (!isStorageError(cause) || !LEFT_TO_GC.has(cause.code)) throw cause
@@ -317,7 +347,8 @@ function forget(turn: Turn, root: CID): void {
   if (turn.pin(root)) turn.change({ type: 'delete-pin', cid: root })
 }
 
-const LEFT_TO_GC: ReadonlySet<string> = new Set(['IN_USE', 'NOT_FOUND', 'INTEGRITY'])
+/** Codes of what keeps a collector from telling what may go. */
+export const LEFT_TO_GC: ReadonlySet<string> = new Set(['IN_USE', 'NOT_FOUND', 'INTEGRITY'])
 
 async function collected<T>(items: AsyncIterable<T>): Promise<T[]> {
   const all: T[] = []

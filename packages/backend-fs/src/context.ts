@@ -27,7 +27,9 @@ export interface StoreContext {
   /** From now on `confirmPresent` asks for this file too: what was opened must be what is there. */
   watch(path: string): Promise<void>
   isClosed(): boolean
-  close(): void
+  /** What is done once when the store is closed, by whomever. */
+  onClose(work: () => Promise<void>): void
+  close(): Promise<void>
 }
 
 export function createContext(options: {
@@ -37,6 +39,8 @@ export function createContext(options: {
   warn: (message: string) => void
 }): StoreContext {
   let closed = false
+  let closing: Promise<void> | undefined
+  let ending: (() => Promise<void>) | undefined
   const watched = new Map<string, string>()
   const assertOpen = (): void => {
     if (closed) throw new BackendError('fs: the store was closed', { retryable: false })
@@ -60,8 +64,13 @@ export function createContext(options: {
       watched.set(path, await identityOf(path))
     },
     isClosed: () => closed,
+    onClose: (work) => {
+      ending = work
+    },
     close: () => {
       closed = true
+      closing ??= ending?.() ?? Promise.resolve()
+      return closing
     },
   }
 }

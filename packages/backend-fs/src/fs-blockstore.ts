@@ -1,4 +1,4 @@
-import { IntegrityError, parseCid, RAW, verify, type CID } from '@x/cid'
+import { IntegrityError, parseCid, verify, type CID } from '@x/cid'
 import { BlockNotFoundError, type AbortOptions, type Blockstore } from '@x/storage-core'
 
 import type { Catalogue } from './catalogue/catalogue.ts'
@@ -8,7 +8,10 @@ import { createDirtyDirectories } from './durable-write.ts'
 import type { HeldFiles } from './held-file.ts'
 import { keyOf } from './layout.ts'
 import type { LooseBlocks } from './loose-blocks.ts'
+import { putMany } from './packs/put-many.ts'
+import { placesOf } from './part-places.ts'
 import type { Quarantine } from './quarantine.ts'
+import type { Quota } from './quota.ts'
 
 /** An identity CID carries its own bytes; there is nothing to store. */
 const IDENTITY = 0x00
@@ -19,16 +22,19 @@ export interface BlockSources {
   loose: LooseBlocks
   held: HeldFiles
   quarantine: Quarantine
+  /** Asked for when it is needed: what makes room reads blocks itself. */
+  quota: () => Quota
 }
 
 /** Loose blocks, and the blocks of files held whole, read from their place in the file. */
 export function createFsBlockstore(
   context: StoreContext,
-  { catalogue, loose, held, quarantine }: BlockSources,
+  { catalogue, loose, held, quarantine, quota }: BlockSources,
 ): Blockstore {
-  const start = ({ signal }: AbortOptions): void => {
+  const start = async ({ signal }: AbortOptions): Promise<void> => {
     context.assertOpen()
     signal?.throwIfAborted()
+    await catalogue.refresh()
   }
 
   const fromFile = async (cid: CID, { root, leaf }: PartPlace): Promise<Uint8Array | undefined> => {
@@ -41,17 +47,9 @@ export function createFsBlockstore(
     }
   }
 
-  /** Of files that are one block, and of those that are more; a file has a block in one place, which may be any. */
-  const placesOf = (cid: CID): PartPlace[] => {
-    const parts = catalogue.parts(cid)
-    if (parts.length > 0) return parts
-    const isBlock = (cid.code === RAW && catalogue.file(cid)) || catalogue.keyOfRoot(cid)
-    return isBlock ? [{ root: cid, leaf: 0 }] : []
-  }
-
   const fromFiles = async (cid: CID): Promise<Uint8Array | undefined> => {
     let damage: IntegrityError | undefined
-    for (const place of placesOf(cid)) {
+    for (const place of placesOf(catalogue, cid)) {
       try {
         const block = await fromFile(cid, place)
         if (block) return block
@@ -78,7 +76,7 @@ export function createFsBlockstore(
   return {
     name: 'fs',
     get: async (cid, options = {}) => {
-      start(options)
+      await start(options)
       if (isInline(cid)) return cid.multihash.digest
       const block = (await loose.get(cid)) ?? (await fromFiles(cid))
       options.signal?.throwIfAborted()
@@ -88,16 +86,16 @@ export function createFsBlockstore(
       throw new BlockNotFoundError(cid)
     },
     has: async (cid, options = {}) => {
-      start(options)
+      await start(options)
       if (isInline(cid)) return true
       await context.confirmPresent()
       if (await loose.has(cid)) return true
-      for (const { root } of placesOf(cid)) if (await isWhole(root)) return true
+      for (const { root } of placesOf(catalogue, cid)) if (await isWhole(root)) return true
       options.signal?.throwIfAborted()
       return false
     },
     put: async (cid, bytes, options = {}) => {
-      start(options)
+      await start(options)
       context.assertWritable(`put ${cid}`)
       if (options.verified !== true) await verify(cid, bytes)
       parseCid(cid.toString())
@@ -107,8 +105,14 @@ export function createFsBlockstore(
       await loose.put(cid, bytes, dirty)
       await dirty.sync()
     },
+    putMany: async (blocks, options = {}) => {
+      await start(options)
+      context.assertWritable('put blocks')
+      await context.confirmPresent()
+      return putMany(context, { catalogue, held, loose, quarantine, quota: quota() }, blocks, options)
+    },
     delete: async (cid, options = {}) => {
-      start(options)
+      await start(options)
       context.assertWritable(`delete ${cid}`)
       await context.confirmPresent()
       await loose.delete(cid)
@@ -116,7 +120,7 @@ export function createFsBlockstore(
       await catalogue.write(`delete ${cid}`, options.signal, (turn) => turn.deletePacked(cid))
     },
     list: async function* (options = {}) {
-      start(options)
+      await start(options)
       await context.confirmPresent()
       const seen = new Set<string>()
       for await (const cid of both(catalogue.blocks(), loose.list())) {
@@ -129,12 +133,16 @@ export function createFsBlockstore(
       }
     },
     // The store closes for its blocks too.
-    close: async () => context.close(),
+    close: () => context.close(),
   }
 
   /** The bytes of a file of many leaves are no block, though the index knows them by their root. */
   async function isThere(cid: CID): Promise<boolean> {
-    return catalogue.packed(cid) !== undefined || placesOf(cid).length > 0 || (await loose.size(cid)) !== undefined
+    return (
+      catalogue.packed(cid) !== undefined ||
+      placesOf(catalogue, cid).length > 0 ||
+      (await loose.size(cid)) !== undefined
+    )
   }
 }
 

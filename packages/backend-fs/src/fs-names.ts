@@ -11,6 +11,7 @@ export function createFsNames(context: StoreContext, catalogue: Catalogue): Name
     context.assertOpen()
     signal?.throwIfAborted()
     await context.confirmPresent()
+    await catalogue.refresh()
   }
   return {
     get: async (name, options = {}) => {

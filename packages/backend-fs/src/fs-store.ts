@@ -22,6 +22,7 @@ import { layoutOf } from './layout.ts'
 import { localPath } from './local-path.ts'
 import { createLooseBlocks } from './loose-blocks.ts'
 import { namingFile } from './naming.ts'
+import { createOpenPacks } from './packs/open-packs.ts'
 import { createPins } from './pins.ts'
 import { probe } from './probe.ts'
 import { thisProcess } from './process-identity.ts'
@@ -90,7 +91,7 @@ export async function openFsStore(options: FsStoreOptions): Promise<FsStore> {
     if (!readOnly) await context.watch(layout.index)
     return await createFsStore(context, catalogue, maxBytes)
   } catch (cause) {
-    catalogue.close()
+    await catalogue.close()
     throw cause
   }
 }
@@ -113,9 +114,10 @@ async function createFsStore(
   maxBytes: number | undefined,
 ): Promise<FsStore> {
   const quarantine = createQuarantine(context, catalogue)
-  const held = createHeldFiles(context, catalogue, quarantine)
-  const loose = createLooseBlocks(context, catalogue, quarantine)
-  const blocks = createFsBlockstore(context, { catalogue, loose, held, quarantine })
+  const packs = createOpenPacks(context)
+  const held = createHeldFiles(context, { places: catalogue, packs, quarantine })
+  const loose = createLooseBlocks(context, { places: catalogue, packs, quarantine })
+  const blocks = createFsBlockstore(context, { catalogue, loose, held, quarantine, quota: () => quota })
   const names = createFsNames(context, catalogue)
   const tree = createTree(blocks, held)
   const views = createViews(context, held)
@@ -128,9 +130,13 @@ async function createFsStore(
   const reading = { tree, held, onUse: (root: CID) => uses.note(root) }
   const everything = { blocks, catalogue, loose, tree }
 
-  const start = ({ signal }: AbortOptions): void => {
+  const check = ({ signal }: AbortOptions): void => {
     context.assertOpen()
     signal?.throwIfAborted()
+  }
+  const start = async (options: AbortOptions): Promise<void> => {
+    check(options)
+    await catalogue.refresh()
   }
   if (!context.readOnly) await reserve.refill()
   /** Nothing may go while it is not known which roots were pinned. */
@@ -138,69 +144,74 @@ async function createFsStore(
     if (catalogue.isAllLost() && !context.readOnly) await pinEverything(context, everything, signal)
   }
   await settle(undefined)
+  context.onClose(async () => {
+    await uses.end()
+    await packs.close()
+    await catalogue.close()
+  })
 
   return {
     name: 'fs',
     blocks,
     names,
     add: async (source, options = {}) => {
-      start(options)
+      await start(options)
       return addContent(context, adding, source, options)
     },
     cat: async function* (root, options = {}) {
-      start(options)
+      await start(options)
       yield* cat(reading, root, options)
     },
     stat: async (root, options = {}) => {
-      start(options)
+      await start(options)
       const at = pathSegments(options.path ?? '').join('/')
       const found = await namingFile(at, () => tree.resolve(root, at, options))
       return tree.stat(found, { at, signal: options.signal })
     },
     ls: async function* (root, options = {}) {
-      start(options)
+      await start(options)
       const at = pathSegments(options.path ?? '').join('/')
       yield* tree.entries(await tree.resolve(root, at, options), { at, signal: options.signal })
     },
     has: async (root, options = {}) => {
-      start(options)
+      await start(options)
       return pins.isComplete(root, options.signal)
     },
     remove: async (root, options = {}) => {
-      start(options)
+      await start(options)
       context.assertWritable(`remove ${root}`)
       await settle(options.signal)
       await reserve.spend(() => collector.remove(root, options.signal))
     },
     roots: async function* (options = {}) {
-      start(options)
+      await start(options)
       await context.confirmPresent()
       for (const root of catalogue.roots()) {
-        start(options)
+        check(options)
         yield root
       }
     },
     pin: async (root, options = {}) => {
-      start(options)
+      await start(options)
       await pins.pin(root, options.signal)
     },
     unpin: async (root, options = {}) => {
-      start(options)
+      await start(options)
       context.assertWritable(`unpin ${root}`)
       await catalogue.write(`unpin ${root}`, options.signal, (turn) => {
         if (turn.pin(root)) turn.change({ type: 'delete-pin', cid: root })
       })
     },
     pins: async function* (options = {}) {
-      start(options)
+      await start(options)
       await context.confirmPresent()
       for (const pin of catalogue.pins()) {
-        start(options)
+        check(options)
         yield pin
       }
     },
     gc: async (options = {}) => {
-      start(options)
+      await start(options)
       if (options.dryRun !== true) context.assertWritable('gc')
       if (options.dryRun === true) return collector.gc(options)
       await sweepLeftovers(context)
@@ -208,28 +219,23 @@ async function createFsStore(
       return reserve.spend(() => collector.gc(options))
     },
     verify: async (root, options = {}) => {
-      start(options)
+      await start(options)
       return verifyTree(reading, root, options)
     },
     status: async (options = {}) => {
-      start(options)
+      await start(options)
       return probe(context, catalogue)
     },
     getPath: async (root, options = {}) => {
-      start(options)
+      await start(options)
       const begin = (lease: string) => createStagedAdd(context, adding, { mode: 'copy', lease })
       return localPath(context, { ...reading, catalogue, views, begin }, root, options)
     },
     rebuild: async (options = {}) => {
-      start(options)
+      await start(options)
       context.assertWritable('rebuild')
       return rebuildIndex(context, everything, options.signal)
     },
-    close: async () => {
-      if (context.isClosed()) return
-      await uses.flush()
-      context.close()
-      catalogue.close()
-    },
+    close: () => context.close(),
   }
 }

@@ -17,6 +17,7 @@ import type { PlaceReader } from './catalogue/places.ts'
 import type { StoreContext } from './context.ts'
 import { ifThere, onDisk } from './disk-error.ts'
 import { keyOf } from './layout.ts'
+import type { OpenPacks } from './packs/open-packs.ts'
 import { readAt } from './packs/read-pack.ts'
 import { plainBytes } from './plain-bytes.ts'
 import type { Damage, Quarantine } from './quarantine.ts'
@@ -64,12 +65,29 @@ interface Place {
   start: number
   bytes: number
   source: 'store' | 'reference' | 'pack'
+  /** The pack's name. */
+  pack: string | undefined
   stamp: string | undefined
 }
 
 const CACHED_OUTBOARDS = 64
+/** Of them together, but for the last one. */
+const CACHED_LEAVES = 256 * 1024
 
-export function createHeldFiles(context: StoreContext, places: PlaceReader, quarantine: Quarantine): HeldFiles {
+export interface HeldParts {
+  places: PlaceReader
+  packs: OpenPacks
+  quarantine: Quarantine
+}
+
+/** What is open for one reader: a file of its own, or a pack that others read as well. */
+interface OpenBytes {
+  handle: FileHandle
+  info: { size: bigint; ino: bigint; dev: bigint; stamp: string }
+  close: () => Promise<void>
+}
+
+export function createHeldFiles(context: StoreContext, { places, packs, quarantine }: HeldParts): HeldFiles {
   const { layout } = context
   // A checked outboard is right for ever: it is what its CID says.
   const cache = new Map<string, Outboard>()
@@ -77,8 +95,13 @@ export function createHeldFiles(context: StoreContext, places: PlaceReader, quar
   const remember = (key: string, outboard: Outboard): Outboard => {
     cache.delete(key)
     cache.set(key, outboard)
-    const [oldest] = cache.keys()
-    if (cache.size > CACHED_OUTBOARDS && oldest !== undefined) cache.delete(oldest)
+    let leaves = 0
+    for (const { leafCount } of cache.values()) leaves += leafCount
+    for (const [oldest, { leafCount }] of cache) {
+      if (cache.size === 1 || (cache.size <= CACHED_OUTBOARDS && leaves <= CACHED_LEAVES)) break
+      cache.delete(oldest)
+      leaves -= leafCount
+    }
     return outboard
   }
 
@@ -90,12 +113,12 @@ export function createHeldFiles(context: StoreContext, places: PlaceReader, quar
     if (file) {
       const { path, bytes, stamp } = file
       const source = path === undefined ? 'store' : 'reference'
-      return { key, path: path ?? layout.fileOf(keyOf(key)), start: 0, bytes, source, stamp }
+      return { key, path: path ?? layout.fileOf(keyOf(key)), start: 0, bytes, source, pack: undefined, stamp }
     }
     const packed = key.code === RAW ? places.packed(key) : undefined
     if (!packed) return undefined
     const { pack, offset, length } = packed
-    return { key, path: layout.packOf(pack), start: offset, bytes: length, source: 'pack', stamp: undefined }
+    return { key, path: layout.packOf(pack), start: offset, bytes: length, source: 'pack', pack, stamp: undefined }
   }
 
   const loadOutboard = async (cid: CID, { key, bytes }: Place): Promise<Outboard> => {
@@ -114,15 +137,38 @@ export function createHeldFiles(context: StoreContext, places: PlaceReader, quar
     await quarantine.assertSound(places.keyOfRoot(cid) ?? cid)
   }
 
+  const openAt = async ({ path, pack }: Place): Promise<OpenBytes | undefined> => {
+    if (pack !== undefined) {
+      const found = await packs.open(pack)
+      if (!found) return undefined
+      const { handle, size, inode, device, release } = found
+      return {
+        handle,
+        info: { size, ino: inode, dev: device, stamp: '' },
+        close: async () => release(),
+      }
+    }
+    const handle = await ifThere(`open ${path}`, open(path, constants.O_RDONLY))
+    if (!handle) return undefined
+    try {
+      const info = await onDisk(`look at ${path}`, handle.stat({ bigint: true }))
+      const close = (): Promise<void> => onDisk(`close ${path}`, handle.close())
+      return { handle, info: { ...info, stamp: stampOf(info) }, close }
+    } catch (cause) {
+      await handle.close()
+      throw cause
+    }
+  }
+
   const openFile = async (cid: CID): Promise<HeldFile | undefined> => {
     let place = placeOf(cid)
-    let handle = place && (await openAt(place))
-    if (place && !handle) {
+    let opened = place && (await openAt(place))
+    if (place && !opened) {
       // A collector may have moved it to another pack.
       place = placeOf(cid)
-      handle = place && (await openAt(place))
+      opened = place && (await openAt(place))
     }
-    if (!place || !handle) {
+    if (!place || !opened) {
       await assertSound(cid)
       if (place?.source === 'reference') {
         const message = `not found: ${cid}: ${place.path}, where it was left, is gone`
@@ -131,12 +177,11 @@ export function createHeldFiles(context: StoreContext, places: PlaceReader, quar
       return undefined
     }
     try {
-      const info = await onDisk(`look at ${place.path}`, handle.stat({ bigint: true }))
-      const file = await openHeld(cid, place, handle, { ...info, stamp: stampOf(info) })
-      if (!file) await handle.close()
+      const file = await openHeld(cid, place, opened)
+      if (!file) await opened.close()
       return file
     } catch (cause) {
-      await handle.close()
+      await opened.close()
       throw cause
     }
   }
@@ -144,8 +189,7 @@ export function createHeldFiles(context: StoreContext, places: PlaceReader, quar
   const openHeld = async (
     cid: CID,
     place: Place,
-    handle: FileHandle,
-    info: { size: bigint; ino: bigint; dev: bigint; stamp: string },
+    { handle, info, close }: OpenBytes,
   ): Promise<HeldFile | undefined> => {
     const { key, path, start, bytes, source } = place
     const condemn: Condemn = (reason, details) =>
@@ -191,8 +235,15 @@ export function createHeldFiles(context: StoreContext, places: PlaceReader, quar
         }
       },
       condemn: condemnLeaf,
-      close: () => onDisk(`close ${path}`, handle.close()),
+      close,
     }
+  }
+
+  const looksRight = async ({ path, pack, bytes }: Place): Promise<boolean> => {
+    if (pack === undefined) return (await ifThere(`look at ${path}`, stat(path)))?.size === bytes
+    const found = await packs.open(pack)
+    found?.release()
+    return found !== undefined
   }
 
   /** `undefined`: it was collected meanwhile. */
@@ -214,9 +265,8 @@ export function createHeldFiles(context: StoreContext, places: PlaceReader, quar
     open: openFile,
     outboardOf: async (cid) => {
       const place = placeOf(cid)
-      const info = place && (await ifThere(`look at ${place.path}`, stat(place.path)))
       // Whatever is not as it should be is found out by opening it.
-      if (info && (place.source === 'pack' || info.size === place.bytes)) {
+      if (place && (await looksRight(place))) {
         const known = cid.code === RAW ? await singleLeaf(cid, place.bytes) : cache.get(keyOf(cid))
         if (known) return known
       }
@@ -226,9 +276,6 @@ export function createHeldFiles(context: StoreContext, places: PlaceReader, quar
     },
   }
 }
-
-const openAt = ({ path }: Place): Promise<FileHandle | undefined> =>
-  ifThere(`open ${path}`, open(path, constants.O_RDONLY))
 
 const singleLeaf = (cid: CID, bytes: number): Promise<Outboard> =>
   createOutboard(

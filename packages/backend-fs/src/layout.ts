@@ -31,6 +31,8 @@ export interface Layout {
   readonly format: string
   /** SQLite; beside it lie its own `-wal` and `-shm`. */
   readonly index: string
+  /** Says that the index was found damaged while it was open; whoever opens the store next makes it anew. */
+  readonly indexDamaged: string
   readonly journal: string
   readonly reserve: string
   readonly temp: string
@@ -57,6 +59,7 @@ export function layoutOf(directory: string): Layout {
     directory,
     format: at('format'),
     index: at('index.sqlite'),
+    indexDamaged: at('index.sqlite-damaged'),
     journal: at('journal'),
     reserve: at('reserve'),
     temp: at('tmp'),

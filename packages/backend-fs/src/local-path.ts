@@ -6,6 +6,7 @@ import { NotFoundError, type GetPathOptions } from '@x/storage-core'
 import type { StagedAdd } from './adding/staged-add.ts'
 import type { Catalogue } from './catalogue/catalogue.ts'
 import type { StoreContext } from './context.ts'
+import { eachAtOnce } from './each-at-once.ts'
 import { keyOf } from './layout.ts'
 import { makeWhole } from './loose-file.ts'
 import { namingFile } from './naming.ts'
@@ -19,6 +20,9 @@ export interface PathParts extends ReadParts {
   /** For what has to be written as a file of its own first. */
   begin: (lease: string) => StagedAdd
 }
+
+/** Looked at at a time; long ones share the threads. */
+const FILES_AT_ONCE = 8
 
 /**
  * `getPath` of the port: every leaf below `path` is hashed, then the path of the file, or of a view of the whole root, is
@@ -66,11 +70,10 @@ export async function localPath(
   }
   assertShown(root, inside, entries, leftOut)
   const files = entries.filter((entry) => entry.type === 'file')
-  for (const { cid, path: name } of files) await checkHeld(cid, name, false)
+  await eachAtOnce(files, FILES_AT_ONCE, ({ cid, path: name }) => checkHeld(cid, name, false))
   const wanted = files.filter(({ path: name }) => inside === '' || name === inside || name.startsWith(`${inside}/`))
-  for (const { cid, path: name } of new Map(wanted.map((file) => [keyOf(file.cid), file])).values()) {
-    await checkBytes(cid, name)
-  }
+  const distinct = new Map(wanted.map((file) => [keyOf(file.cid), file])).values()
+  await eachAtOnce(distinct, FILES_AT_ONCE, ({ cid, path: name }) => checkBytes(cid, name))
   for (const link of leftOut) context.warn(`the view of ${root} leaves out the symlink ${link.path} -> ${link.target}`)
   parts.onUse(root)
   return join(await views.ensure(root, entries, signal), inside)

@@ -4,10 +4,12 @@ import { join } from 'node:path'
 import { IntegrityError, verify, type CID } from '@x/cid'
 
 import type { PlaceReader } from './catalogue/places.ts'
+import { listed } from './catalogue/scan.ts'
 import type { StoreContext } from './context.ts'
 import { diskError, ifThere, isAbsent, onDisk } from './disk-error.ts'
 import { writeWhole, type DirtyDirectories } from './durable-write.ts'
 import { cidOfKey, keyOf } from './layout.ts'
+import type { OpenPacks } from './packs/open-packs.ts'
 import { readAt } from './packs/read-pack.ts'
 import { plainBytes } from './plain-bytes.ts'
 import type { Damage, Quarantine } from './quarantine.ts'
@@ -31,7 +33,13 @@ export interface LooseBlocks {
   list(): AsyncIterable<CID>
 }
 
-export function createLooseBlocks(context: StoreContext, places: PlaceReader, quarantine: Quarantine): LooseBlocks {
+export interface LooseParts {
+  places: PlaceReader
+  packs: OpenPacks
+  quarantine: Quarantine
+}
+
+export function createLooseBlocks(context: StoreContext, { places, packs, quarantine }: LooseParts): LooseBlocks {
   const { layout } = context
 
   const fromFile = async (cid: CID): Promise<Uint8Array | undefined> => {
@@ -51,17 +59,16 @@ export function createLooseBlocks(context: StoreContext, places: PlaceReader, qu
     for (let isRetry = false; ; isRetry = true) {
       const place = places.packed(cid)
       if (!place) return undefined
-      const path = layout.packOf(place.pack)
-      const handle = await ifThere(`open ${path}`, open(path, 'r'))
+      const pack = await packs.open(place.pack)
       // A collector may have moved what was in the pack to another one.
-      if (!handle && isRetry) return undefined
-      if (!handle) continue
+      if (!pack && isRetry) return undefined
+      if (!pack) continue
       try {
-        const { ino } = await onDisk(`look at ${path}`, handle.stat({ bigint: true }))
-        const bytes = await readAt(handle, path, place.offset, place.length)
-        return await checked(cid, bytes, { path, inode: ino, source: 'pack', start: place.offset })
+        const { path, inode } = pack
+        const bytes = await readAt(pack.handle, path, place.offset, place.length)
+        return await checked(cid, bytes, { path, inode, source: 'pack', start: place.offset })
       } finally {
-        await handle.close()
+        pack.release()
       }
     }
   }
@@ -91,8 +98,9 @@ export function createLooseBlocks(context: StoreContext, places: PlaceReader, qu
     size,
     has: async (cid) => {
       const place = places.packed(cid)
-      const pack = place && layout.packOf(place.pack)
-      if (pack && (await ifThere(`look at ${pack}`, lstat(pack)))) return true
+      const pack = place && (await packs.open(place.pack))
+      pack?.release()
+      if (pack) return true
       return (await size(cid)) !== undefined
     },
     put: async (cid, bytes, dirty) => {
@@ -111,7 +119,7 @@ export function createLooseBlocks(context: StoreContext, places: PlaceReader, qu
       }
     },
     list: async function* () {
-      for (const shard of await onDisk('list blocks', readdir(layout.blocks))) {
+      for (const shard of await listed(context, layout.blocks)) {
         for (const name of (await ifThere('list blocks', readdir(join(layout.blocks, shard)))) ?? []) {
           const cid = cidOfKey(name)
           if (cid) yield cid

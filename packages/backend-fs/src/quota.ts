@@ -1,7 +1,8 @@
+import { isStorageError } from '@x/cid'
 import { NoSpaceError } from '@x/storage-core'
 
 import type { Catalogue, Turn } from './catalogue/catalogue.ts'
-import type { Collector } from './collect.ts'
+import { LEFT_TO_GC, type Collector } from './collect.ts'
 import type { StoreContext } from './context.ts'
 
 /** How much the store may hold. */
@@ -33,19 +34,23 @@ export function createQuota(
           return isNeeded
         })
         if (go.length === 0) return
-        const freed = await collector.evict(
-          go.map(({ cid }) => cid),
-          signal,
-        )
-        context.warn(
-          `removed ${go.length} roots that are neither pinned nor named, ${freed} bytes, to stay below ${maxBytes}`,
-        )
+        try {
+          const roots = go.map(({ cid }) => cid)
+          const freed = await collector.evict(roots, signal)
+          context.warn(
+            `removed ${go.length} roots that are neither pinned nor named, ${freed} bytes, to stay below ${maxBytes}`,
+          )
+        } catch (cause) {
+          if (!isStorageError(cause) || !LEFT_TO_GC.has(cause.code)) throw cause
+          context.warn(`no room could be made: ${cause.message}`)
+          return
+        }
       }
     },
     assertRoom: (turn, bytes) => {
       const held = turn.heldBytes()
       if (maxBytes === undefined || held + bytes <= maxBytes) return
-      const message = `fs: ${bytes} bytes do not fit in: the store may hold ${maxBytes} and holds ${held} that are pinned or named`
+      const message = `fs: ${bytes} bytes do not fit in: the store may hold ${maxBytes} and holds ${held} that cannot go`
       throw new NoSpaceError(message)
     },
   }

@@ -16,7 +16,8 @@ export function stoppable(node: SourceNode): SourceNode {
   }
 }
 
-async function* untilAborted<T>(
+/** Items of a source that may say nothing for long. */
+export async function* untilAborted<T>(
   items: AsyncIterable<T> | Iterable<T>,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<T> {

@@ -1,73 +1,67 @@
-import { lstat, readdir, rm } from 'node:fs/promises'
+import { lstat } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import type { Turn } from './catalogue/catalogue.ts'
-import { sharded } from './catalogue/scan.ts'
+import type { CID } from '@x/cid'
+
+import type { PlaceReader } from './catalogue/places.ts'
+import { listed, sharded } from './catalogue/scan.ts'
 import type { StoreContext } from './context.ts'
-import { ifThere, onDisk } from './disk-error.ts'
+import { ifThere } from './disk-error.ts'
 import { cidOfKey } from './layout.ts'
-import type { Views } from './views.ts'
+
+/** What seemed to belong to nothing that is kept, when it was looked at. */
+export interface Stray {
+  /** Whether it still does; to be asked when nobody else writes. */
+  isStray: (places: PlaceReader) => Promise<boolean>
+  /** A file; of a view its root. */
+  what: { path: string } | { view: CID }
+}
 
 /**
- * Frees what belongs to nothing that is kept: outboards without their file, notes on damage and the damaged bytes without a
- * note, views, and what a process that died while it published left. Resolves to the bytes freed; views are links and
- * count nothing.
+ * Outboards without their file, notes on damage and the damaged bytes without a note, views, and what a process that died
+ * while it published left.
  */
-export async function freeStrays(
+export async function findStrays(
   context: StoreContext,
-  turn: Turn,
-  views: Views,
+  places: PlaceReader,
   kept: { has(key: string): boolean },
-  dryRun: boolean,
-): Promise<number> {
+): Promise<Stray[]> {
   const { layout } = context
-
-  const free = async (path: string): Promise<number> => {
-    const bytes = (await ifThere(`look at ${path}`, lstat(path)))?.size ?? 0
-    if (!dryRun) await onDisk(`remove ${path}`, rm(path, { force: true }))
-    return bytes
+  const found: Stray[] = []
+  const take = (what: Stray['what'], isStray: (now: PlaceReader) => boolean | Promise<boolean>): void => {
+    found.push({ what, isStray: async (now) => isStray(now) })
   }
 
-  const fileStrays = async (): Promise<number> => {
-    let bytes = 0
-    for await (const { name, path } of sharded(layout.files)) {
-      const [key = ''] = name.split('.')
-      const cid = cidOfKey(key)
-      if (!cid || kept.has(key) || turn.file(cid) || turn.packed(cid)) continue
-      bytes += await free(path)
-    }
-    return bytes
+  for await (const { name, path } of sharded(context, layout.files)) {
+    const [key = ''] = name.split('.')
+    const cid = cidOfKey(key)
+    const isStray = (now: PlaceReader): boolean => !!cid && !kept.has(key) && !now.file(cid) && !now.packed(cid)
+    if (isStray(places)) take({ path }, isStray)
   }
 
-  const packStrays = async (): Promise<number> => {
-    let bytes = 0
-    const known = new Set(turn.packs().map(({ name }) => name))
-    for (const name of await onDisk('read packs', readdir(layout.packs))) {
-      if (name.endsWith('.pack') && !known.has(name)) bytes += await free(layout.packOf(name))
-    }
-    return bytes
+  const known = new Set(places.packs().map(({ name }) => name))
+  for (const name of await listed(context, layout.packs)) {
+    if (!name.endsWith('.pack') || known.has(name)) continue
+    take({ path: layout.packOf(name) }, (now) => now.packs().every((pack) => pack.name !== name))
   }
 
-  const quarantined = async (): Promise<number> => {
-    let bytes = 0
-    const names = await onDisk('read quarantine', readdir(layout.quarantine))
-    const notes = new Set(names.filter((name) => name.endsWith('.json')).map((name) => name.slice(0, -'.json'.length)))
-    for (const key of notes) {
-      if (kept.has(key)) continue
-      bytes += await free(layout.noteOf(key))
-      notes.delete(key)
-    }
-    for (const name of names) {
-      const [key = ''] = name.split('.')
-      if (name.endsWith('.bad') && !notes.has(key)) bytes += await free(join(layout.quarantine, name))
-    }
-    return bytes
+  const names = new Set(await listed(context, layout.quarantine))
+  // A note goes before the bytes that it is about.
+  for (const name of names) {
+    const key = name.endsWith('.json') ? name.slice(0, -'.json'.length) : undefined
+    if (key !== undefined && !kept.has(key)) take({ path: layout.noteOf(key) }, () => !kept.has(key))
+  }
+  for (const name of names) {
+    const [key = ''] = name.split('.')
+    if (!name.endsWith('.bad') || (kept.has(key) && names.has(`${key}.json`))) continue
+    const hasNote = async (): Promise<boolean> =>
+      (await ifThere('look at a note', lstat(layout.noteOf(key)))) !== undefined
+    take({ path: join(layout.quarantine, name) }, async () => !kept.has(key) || !(await hasNote()))
   }
 
-  const freed = (await fileStrays()) + (await packStrays()) + (await quarantined())
-  for await (const { name } of sharded(layout.views)) {
-    const root = kept.has(name) ? undefined : cidOfKey(name)
-    if (root && !dryRun) await views.remove(root)
+  for await (const { name } of sharded(context, layout.views)) {
+    const view = cidOfKey(name)
+    if (view && !kept.has(name)) take({ view }, () => !kept.has(name))
   }
-  return freed
+  return found
 }

@@ -1,4 +1,4 @@
-import { IntegrityError, LEAF_DIGEST_BYTES } from '@x/cid'
+import { IntegrityError, isStorageError, LEAF_DIGEST_BYTES } from '@x/cid'
 
 import type { HeldFile, HeldFiles } from './held-file.ts'
 import { hashLeaves } from './workers/hash-leaves.ts'
@@ -26,7 +26,9 @@ export async function verifyHeld(file: HeldFile, { signal, onProgress }: VerifyH
     }
     return
   }
-  const digests = await hashLeaves({ descriptor, path, start, fileBytes, shape, signal, onProgress })
+  const digests = await hashLeaves({ descriptor, path, start, fileBytes, shape, signal, onProgress }).catch(
+    (cause: unknown) => failedBy(file, cause, signal),
+  )
   for (let index = 0; index < leafCount; index++) {
     const actual = digests.subarray(index * LEAF_DIGEST_BYTES, (index + 1) * LEAF_DIGEST_BYTES)
     if (Buffer.compare(actual, outboard.leaf(index).cid.multihash.digest) === 0) continue
@@ -34,6 +36,16 @@ export async function verifyHeld(file: HeldFile, { signal, onProgress }: VerifyH
     await file.readLeaf(index)
     throw await file.condemn(index, undefined)
   }
+}
+
+/** Where the file ends early, that is damage, and its first leaf that is not whole is named. */
+async function failedBy(file: HeldFile, cause: unknown, signal: AbortSignal | undefined): Promise<never> {
+  if (isStorageError(cause)) throw cause
+  for (let index = 0; index < file.outboard.leafCount; index++) {
+    signal?.throwIfAborted()
+    await file.readLeaf(index)
+  }
+  throw cause
 }
 
 /** Whether it is held and every leaf of it matches. A damaged one has been moved away and can be written anew. */

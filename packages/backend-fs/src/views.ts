@@ -8,6 +8,7 @@ import { NotFoundError } from '@x/storage-core'
 import type { StoreContext } from './context.ts'
 import { diskError, ifThere, onDisk, systemCode } from './disk-error.ts'
 import { createDirtyDirectories, makeDirectory } from './durable-write.ts'
+import { eachAtOnce } from './each-at-once.ts'
 import type { HeldFile, HeldFiles } from './held-file.ts'
 import { keyOf } from './layout.ts'
 import { namingFile } from './naming.ts'
@@ -22,6 +23,8 @@ export interface Views {
   remove(root: CID): Promise<void>
 }
 
+/** Placed at a time; each has a handle or two. */
+const FILES_AT_ONCE = 8
 const CANNOT_HOLD = new Set(['ENAMETOOLONG', 'EEXIST', 'EINVAL', 'EILSEQ'])
 const CANNOT_CLONE = new Set(['ENOTSUP', 'EOPNOTSUPP', 'EXDEV', 'EINVAL', 'ENOTTY', 'ENOSYS'])
 const CANNOT_LINK = new Set(['EPERM', 'EXDEV', 'EMLINK', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'])
@@ -53,7 +56,7 @@ export function createViews(context: StoreContext, held: HeldFiles): Views {
 
   const build = async (at: string, entries: readonly ViewEntry[], signal: AbortSignal | undefined): Promise<void> => {
     await onDisk(`make ${at}`, mkdir(at))
-    for (const entry of entries) {
+    const make = async (entry: ViewEntry): Promise<void> => {
       signal?.throwIfAborted()
       const path = placeInside(at, entry.path)
       try {
@@ -65,6 +68,10 @@ export function createViews(context: StoreContext, held: HeldFiles): Views {
         throw new InvalidInputError(message, { input: entry.path, cause })
       }
     }
+    // Parents come before what is in them.
+    for (const entry of entries) if (entry.type === 'directory') await make(entry)
+    const files = entries.filter(({ type }) => type === 'file')
+    await eachAtOnce(files, FILES_AT_ONCE, make)
   }
 
   const discard = async (path: string): Promise<void> => {

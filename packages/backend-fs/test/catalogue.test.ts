@@ -1,11 +1,11 @@
-import { cp, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { chmod, cp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
 
 import { buildFile, encodeDagCbor, parseCid } from '@x/cid'
 import { expect, it } from 'vitest'
 
 import { openFsStore, type FsStore } from '../src/index.ts'
 import { layoutOf, type Layout } from '../src/layout.ts'
-import { collect, directoryOf, openTemp, someBytes } from './support.ts'
+import { bytesOf, collect, directoryOf, isSame, openTemp, someBytes } from './support.ts'
 
 const MIB = 1024 * 1024
 
@@ -186,4 +186,102 @@ it('lists many roots page by page while others come', { timeout: 60_000 }, async
     expect(name.startsWith('n/')).toBe(true)
   }
   expect(seen).toBe(2501)
+})
+
+it('an index that is damaged in the middle is made anew when the store is opened again', async () => {
+  const { store, layout } = await filled()
+  const before = await stateOf(store)
+  await store.close()
+  const bytes = await readFile(layout.index)
+  const PAGE = 4096
+  // Those with names alone: the store is opened without them.
+  for (let at = bytes.indexOf('org/large'); at !== -1; at = bytes.indexOf('org/large', at)) {
+    bytes.fill(0xff, at - (at % PAGE), at - (at % PAGE) + PAGE)
+  }
+  await writeFile(layout.index, bytes)
+  const damaged = await openFsStore({ directory: layout.directory })
+  await expect(stateOf(damaged)).rejects.toMatchObject({ code: 'BACKEND', message: /opened again/ })
+  await damaged.close()
+  const again = await openFsStore({ directory: layout.directory })
+  expect(await stateOf(again)).toEqual(before)
+  await again.close()
+  // Once is enough.
+  const warnings: string[] = []
+  await (await openFsStore({ directory: layout.directory, onWarning: (text) => warnings.push(text) })).close()
+  expect(warnings).toEqual([])
+})
+
+it('the journal does not grow for ever', async () => {
+  const { store, directory } = await openTemp()
+  const layout = layoutOf(directory)
+  const { cid } = await store.add(someBytes(100), { name: 'kept' })
+  const metadata = { text: 'x'.repeat(50_000) }
+  let most = 0
+  for (let count = 0; count < 60; count++) {
+    await store.names.set('moves', cid, { metadata: { ...metadata, count } })
+    most = Math.max(most, (await stat(layout.journal)).size)
+  }
+  expect(most).toBeLessThan(1.2 * MIB)
+  expect((await stat(layout.journal)).size).toBeLessThan(MIB)
+  const before = await stateOf(store)
+  await store.close()
+  await removeIndex(layout)
+  const again = await openFsStore({ directory })
+  expect(await stateOf(again)).toEqual(before)
+  expect(await again.names.get('moves')).toMatchObject({ metadata: { count: 59 } })
+  await again.close()
+})
+
+it('one that only reads sees what a writer beside it does', async () => {
+  const { store, directory } = await openTemp()
+  const first = await store.add(someBytes(100, 'first'), { pin: false })
+  const reader = await openFsStore({ directory, readOnly: true })
+  const { cid } = await store.add(someBytes(3 * MIB), { name: 'large' })
+  expect(await reader.verify(cid)).toBe(3 * MIB)
+  expect(await reader.names.get('large')).toMatchObject({ cid })
+  await store.names.delete('large')
+  expect(await collect(reader.names.list())).toEqual([])
+  await store.remove(first.cid)
+  expect(await reader.has(first.cid)).toBe(false)
+  await store.rebuild()
+  expect((await collect(reader.roots())).map(String)).toEqual((await collect(store.roots())).map(String))
+  await reader.close()
+})
+
+it('what is left of a damaged pack is found again, and gc does not throw the pack away', async () => {
+  const { store, directory } = await openTemp()
+  const layout = layoutOf(directory)
+  const files = Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`f${i}`, someBytes(1000, `f${i}`)]))
+  const { cid } = await store.add(directoryOf(files))
+  await store.close()
+  const [pack = ''] = await readdir(layout.packs)
+  const bytes = await readFile(layout.packOf(pack))
+  // The head of the third entry.
+  bytes.fill(0xff, bytes.indexOf(Buffer.from(files['f2'] ?? [])) - 20, bytes.indexOf(Buffer.from(files['f2'] ?? [])))
+  await chmod(layout.packOf(pack), 0o644)
+  await writeFile(layout.packOf(pack), bytes)
+  await removeIndex(layout)
+  const again = await openFsStore({ directory })
+  await expect(bytesOf(again.cat(cid, { path: 'f2' }))).rejects.toMatchObject({ code: 'NOT_FOUND' })
+  delete files['f2']
+  for (const [name, expected] of Object.entries(files)) {
+    expect(isSame(await bytesOf(again.cat(cid, { path: name })), expected)).toBe(true)
+  }
+  await again.unpin(cid)
+  await again.gc()
+  expect(await readdir(layout.packs)).toContain(pack)
+  await again.close()
+})
+
+it('a rebuild that is stopped leaves the index as it was', async () => {
+  const { store } = await filled()
+  const before = await stateOf(store)
+  const caller = new AbortController()
+  const rebuilding = store.rebuild({ signal: caller.signal })
+  const reason = new Error('the caller gave up')
+  // By now it has begun its turn.
+  queueMicrotask(() => caller.abort(reason))
+  await expect(rebuilding).rejects.toBe(reason)
+  expect(await stateOf(store)).toEqual(before)
+  expect(await store.gc({ dryRun: true })).toMatchObject({ roots: [{}] })
 })

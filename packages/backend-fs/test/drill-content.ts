@@ -24,6 +24,8 @@ export const directoryOfBytes = (files: Record<string, Uint8Array>): DirectorySo
 /** What a store holds before a drill, each under its own seed so that the test and its child mean the same. */
 export const HELD_FILE: Uint8Array = contentOf(150_000, 'held file')
 export const HELD_SMALL: Uint8Array = contentOf(900, 'held small')
+/** As a loose block. */
+export const HELD_BLOCK: Uint8Array = contentOf(800, 'block')
 
 /** A stream of three leaves, twice the bytes that are held already, and symlinks; `disk` comes from the user's folder. */
 export const largeStream: SourceNode = {

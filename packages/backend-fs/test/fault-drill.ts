@@ -162,9 +162,8 @@ function* judgeRun(
   if (fault.count !== 1) return
   if (last?.type !== 'done') yield `the second try failed: ${String(last?.message)}`
   else if (last.state !== expected.after.state) yield `the second try left ${String(last.state)}`
-  // An index that cannot be read is put aside there, and goes with this process.
-  const mayLeave = hit?.call === 'unlink' || hit?.path.includes('/index.sqlite')
-  if (Array.isArray(last?.temp) && last.temp.length > 0 && !mayLeave) yield `left in tmp: ${last.temp.join()}`
+  if (Array.isArray(last?.temp) && last.temp.length > 0 && hit?.call !== 'unlink')
+    yield `left in tmp: ${last.temp.join()}`
 }
 
 /** What is found when the disk works again. */

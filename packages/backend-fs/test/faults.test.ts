@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { openFailingDisk, type FailingDisk, type FaultCall } from '../../../tooling/faults/failing-disk.ts'
 import { openFsStore } from '../src/index.ts'
-import { contentOf, directoryOfBytes, HELD_FILE, HELD_SMALL, writeUserFolder } from './drill-content.ts'
+import { contentOf, directoryOfBytes, HELD_BLOCK, HELD_FILE, HELD_SMALL, writeUserFolder } from './drill-content.ts'
 import { drill, rehearse, type Drill, type Rehearsed } from './fault-drill.ts'
 import { soak } from './soak.ts'
 
@@ -105,8 +105,7 @@ async function fill(directory: string): Promise<void> {
   await store.add(directoryOfBytes(goes), { name: 'goes' })
   await store.add(contentOf(400_000, 'wrapped'), { pin: false, profile: 'unixfs-v0-2015' })
   await store.add(contentOf(300_000, 'wrapped'), { profile: 'unixfs-v0-2015' })
-  const block = contentOf(800, 'block')
-  await store.blocks.put(await cidOf(RAW, block), block)
+  await store.blocks.put(await cidOf(RAW, HELD_BLOCK), HELD_BLOCK)
   await store.close()
 }
 
@@ -118,6 +117,7 @@ interface Plan {
 
 const SCENARIOS: Record<string, Plan> = {
   'an add': { work: 'add', template: 'held' },
+  'an import': { work: 'import', template: 'held' },
   'a gc': { work: 'gc', template: 'held', isInSteps: true },
   'a remove': { work: 'remove', template: 'held', isInSteps: true },
   'a rebuild without an index': { work: 'rebuild', template: 'unindexed' },

@@ -1,7 +1,8 @@
 import { expect, it } from 'vitest'
 
+import { flipStoredByte } from '../../../tooling/fixtures/src/flip-stored-byte.ts'
 import { openFsStore } from '../src/index.ts'
-import { collect, openTemp, someBytes } from './support.ts'
+import { collect, directoryOf, openTemp, someBytes } from './support.ts'
 
 const MIB = 1024 * 1024
 const one = (seed: string): Uint8Array => someBytes(MIB, seed)
@@ -53,4 +54,16 @@ it('what is held already needs no room', async () => {
 
 it.each([-1, 1.5, Number.NaN])('a limit of %d bytes is none', async (maxBytes) => {
   await expect(openTemp({ maxBytes })).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+})
+
+it('where it cannot be told what a kept root needs, nothing is removed to make room', async () => {
+  const { store, directory } = await openTemp({ maxBytes: 3 * MIB })
+  const kept = await store.add(directoryOf({ a: someBytes(10), b: someBytes(MIB, 'b') }))
+  const loose = await store.add(one('loose'), { pin: false })
+  const block = await store.blocks.get(kept.cid)
+  await flipStoredByte(directory, block)
+  await expect(store.add(one('a new one'), { pin: false })).rejects.toMatchObject({ code: 'NO_SPACE' })
+  expect(await store.has(loose.cid)).toBe(true)
+  expect(await collect(store.roots())).toHaveLength(2)
+  expect(await store.verify(loose.cid)).toBe(MIB)
 })

@@ -1,9 +1,12 @@
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import { cidOf, RAW } from '@x/cid'
 import type { DirectorySource, SourceNode } from '@x/storage-core'
 import { expect, it } from 'vitest'
 
-import { bytesOf, collect, filesBelow, openTemp, someBytes } from './support.ts'
+import { openFsStore, pathSource } from '../src/index.ts'
+import { bytesOf, collect, filesBelow, openTemp, someBytes, tempDirectory } from './support.ts'
 
 const MIB = 1024 * 1024
 
@@ -145,4 +148,45 @@ it('keeps nothing of an add whose source fails after whole files', async () => {
   }
   await expect(store.add(source)).rejects.toThrow('the source fails')
   expect((await filesBelow(directory)).toSorted()).toEqual(before.toSorted())
+})
+
+it('to close a store waits for what it writes, and what comes later is refused', async () => {
+  const { store, directory } = await openTemp()
+  const blocks = await Promise.all(
+    ['a', 'b', 'c'].map(async (text) => ({ text, cid: await cidOf(RAW, someBytes(9, text)) })),
+  )
+  const names = blocks.map(({ text, cid }) => store.names.set(text, cid))
+  const add = store.add(someBytes(8 * 1024 * 1024), { name: 'late' }).then(
+    () => 'done',
+    (error: unknown) => (error instanceof Error ? error.message : ''),
+  )
+  await Promise.all(names)
+  const more = blocks.map(({ cid }) => store.names.set('more', cid))
+  await Promise.all([store.close(), store.blocks.close(), store.close()])
+  const settled = await Promise.allSettled(more)
+  await expect(store.names.get('a')).rejects.toMatchObject({ code: 'BACKEND', message: /closed/ })
+  const added = await add
+  const again = await openFsStore({ directory })
+  // Either it was done, or it says why not and nothing of it is seen.
+  expect(added).toMatch(/^done$|closed/)
+  expect((await again.names.get('late')) !== undefined).toBe(added === 'done')
+  const wereSet = settled.filter(({ status }) => status === 'fulfilled').length
+  expect((await again.names.get('more')) !== undefined).toBe(wereSet > 0)
+  expect((await collect(again.names.list({ prefix: 'a' }))).length).toBe(1)
+  await again.close()
+})
+
+it('a listener that throws ends what it listens to', async () => {
+  const { store } = await openTemp()
+  const failure = new Error('the terminal is gone')
+  const onProgress = (): void => {
+    throw failure
+  }
+  const path = join(await tempDirectory(), 'large')
+  await writeFile(path, someBytes(64 * 1024 * 1024))
+  const source = await pathSource(path)
+  await expect(store.add(source, { onProgress })).rejects.toBe(failure)
+  const { cid } = await store.add(source)
+  await expect(store.verify(cid, { onProgress })).rejects.toBe(failure)
+  expect(await store.verify(cid)).toBe(64 * 1024 * 1024)
 })

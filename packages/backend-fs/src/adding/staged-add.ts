@@ -203,9 +203,10 @@ export function createStagedAdd(
     if (asked.nodes.size > 0) await placeOutboard(turn, layout.outboardOf(keyOf(asked.root), keyOf(key)), asked, dirty)
     if (!wasHeld) {
       if (temp) {
-        if (!turn.file(key)) turn.onFailure(() => removeMade(path))
+        const before = turn.file(key)
+        if (!before || before.path !== undefined) turn.onFailure(() => removeMade(path))
         await temp.publish(path, dirty)
-        await onDisk('forget a reference', rm(layout.referenceOf(keyOf(key)), { force: true }))
+        if (before?.path !== undefined) turn.afterwards(() => removeMade(layout.referenceOf(keyOf(key))))
         const stamp = stampOf(await onDisk(`look at ${path}`, lstat(path, { bigint: true })))
         turn.putFile({ key, bytes, path: undefined, stamp })
       } else if (reference) {
@@ -215,7 +216,7 @@ export function createStagedAdd(
         turn.putFile({ key, bytes, path: reference.path, stamp: reference.stamp })
       }
       turn.deletePacked(key)
-      await quarantine.clear([key])
+      turn.afterwards(() => quarantine.clear([key]))
     }
     if (asked.root.code !== RAW) turn.putDag(asked.root, key, partsOf(asked))
   }
@@ -262,7 +263,7 @@ export function createStagedAdd(
         await pack.publish(dirty)
         turn.putPack(pack.name, pack.bytes)
         turn.putPacked(pack.name, pack.places())
-        await quarantine.clear(Array.from(pack.places(), ({ block }) => block))
+        turn.afterwards(() => quarantine.clear(Array.from(pack.places(), ({ block }) => block)))
         for (const { root, key } of pack.wrapped()) turn.putDag(root, key, [])
       }
       await dirty.sync()

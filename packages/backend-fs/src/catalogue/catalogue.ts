@@ -1,11 +1,12 @@
-import { rename, stat } from 'node:fs/promises'
+import { writeFileSync } from 'node:fs'
+import { lstat, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 
 import { BackendError, InUseError, type RecordChange } from '@x/storage-core'
 
 import type { StoreContext } from '../context.ts'
-import { ifThere } from '../disk-error.ts'
+import { ifThere, onDisk } from '../disk-error.ts'
 import { uniqueName } from '../process-identity.ts'
 import { askDisk } from './ask-disk.ts'
 import { DamagedIndexError, openDatabase, type Database } from './database.ts'
@@ -42,12 +43,14 @@ export interface Turn extends RecordReader, PlaceReader, PlaceWriter, Counters {
   change(change: RecordChange): void
   /** Undone, still alone, should the turn fail; the last one first. */
   onFailure(undo: () => Promise<void>): void
+  /** Done when the turn has ended well. Where it fails, that is only told. */
+  afterwards(work: () => Promise<void>): void
   /** After a power cut the index looks for files and packs again; else it may have lost what this turn says of them. */
   mustLast(): void
   setSwept(count: number): void
   setAllLost(isAllLost: boolean): void
   /** Forgets all that the index says, and finds it again in files and journal. */
-  startAnew(): Promise<void>
+  startAnew(signal?: AbortSignal): Promise<void>
   /** When a root was last read. Milliseconds since 1970. */
   setUsed(key: Uint8Array, usedMs: number): void
 }
@@ -67,15 +70,20 @@ export interface Catalogue extends RecordReader, PlaceReader, Counters {
    * @throws {NoSpaceError} The disk is full; nothing was changed.
    */
   write<T>(purpose: string, signal: AbortSignal | undefined, work: (turn: Turn) => T | Promise<T>): Promise<T>
-  close(): void
+  /** Where the store is only read: takes in what others have written. Elsewhere the index is shared. */
+  refresh(): Promise<void>
+  /** Waits for the turns that were asked for. */
+  close(): Promise<void>
 }
 
 export interface CatalogueOptions {
   /** Takes in the files that the index does not know, and drops what has gone. */
-  scan(turn: Turn): Promise<void>
+  scan(turn: Turn, signal: AbortSignal | undefined): Promise<void>
   /** Whether the store held something before the index was made. */
   isEmpty(turn: Turn): boolean
 }
+
+type Work = () => Promise<void>
 
 // A turn takes milliseconds, but one that makes the index anew reads the whole store.
 const WAIT_MS = 120_000
@@ -89,42 +97,48 @@ export async function openCatalogue(context: StoreContext, options: CatalogueOpt
   // A second connection does not see what a turn has not committed yet.
   const reader = readOnly ? writer : openBeside(context, path, writer)
   let last: Promise<unknown> = Promise.resolve()
+  let isClosed = false
 
   const write: Catalogue['write'] = (purpose, signal, work) => {
+    if (isClosed) return Promise.reject(new BackendError(`fs: ${purpose}: the store was closed`, { retryable: false }))
     const run = last.then(async () => {
       await begin(purpose, signal)
       const changes: RecordChange[] = []
-      const undos: (() => Promise<void>)[] = []
+      const undos: Work[] = []
+      const rest: Work[] = []
       let isLasting = false
-      const turn = createTurn(writer, changes, undos, {
-        startAnew: () => startAnew(turn),
+      const turn = createTurn(writer, changes, {
+        startAnew: (stop) => startAnew(turn, stop),
         mustLast: () => (isLasting = true),
+        onFailure: (undo) => void undos.push(undo),
+        afterwards: (more) => void rest.push(more),
       })
+      let result
       try {
         await catchUp(turn)
-        const result = await work(turn)
+        result = await work(turn)
         await commit(changes, isLasting)
-        return result
       } catch (cause) {
         // What may be in the journal will be found there, and then has to be whole.
         const isUndecided = cause instanceof UndecidedCommit
-        if (!isUndecided) await undoAll(undos)
+        if (!isUndecided) await tryAll(undos.toReversed(), 'what a failed write left is left to gc')
         writer.rollback()
         throw isUndecided ? cause.cause : cause
       }
+      await tryAll(rest, 'what remains after a write could not be done')
+      return result
     })
     last = run.catch(() => undefined)
     return run
   }
 
-  const undoAll = async (undos: readonly (() => Promise<void>)[]): Promise<void> => {
-    for (const undo of undos.toReversed()) {
+  /** The caller hears of something else. */
+  const tryAll = async (all: readonly Work[], what: string): Promise<void> => {
+    for (const one of all) {
       try {
-        await undo()
+        await one()
       } catch (failure) {
-        // The caller hears why the turn failed.
-        const said = failure instanceof Error ? failure.message : String(failure)
-        context.warn(`what a failed write left could not be removed, and is left to gc: ${said}`)
+        context.warn(`${what}: ${failure instanceof Error ? failure.message : String(failure)}`)
       }
     }
   }
@@ -146,13 +160,13 @@ export async function openCatalogue(context: StoreContext, options: CatalogueOpt
   }
 
   /** Before anything is written: what a dead process left in the journal alone becomes part of the index. */
-  const catchUp = async (turn: Turn): Promise<void> => {
+  const catchUp = async (turn: Turn, signal?: AbortSignal): Promise<void> => {
     const known = position(writer)
     const info = await ifThere(`look at ${layout.journal}`, stat(layout.journal))
     if (known && info?.size === known.end) return
     const journal = await readJournal(layout.journal, known)
     if (known === undefined) {
-      await options.scan(turn)
+      await options.scan(turn, signal)
       if (!journal) {
         if (!options.isEmpty(turn)) turn.setAllLost(true)
         return
@@ -175,21 +189,23 @@ export async function openCatalogue(context: StoreContext, options: CatalogueOpt
       return
     }
     setPosition(writer, journal)
-    if (known && journal.commits.length > 0) await options.scan(turn)
+    if (known && journal.commits.length > 0) await options.scan(turn, signal)
   }
 
-  const startAnew = async (turn: Turn): Promise<void> => {
+  const startAnew = async (turn: Turn, signal: AbortSignal | undefined): Promise<void> => {
     clearRecords(writer)
     clearPlaces(writer)
     clearPosition(writer)
-    await catchUp(turn)
+    await catchUp(turn, signal)
   }
 
   const rewriteJournal = async (database: Database): Promise<void> => {
     if (readOnly) return
     const temp = join(layout.temp, uniqueName(context.self))
     const isLost = metaNumber(database, 'all-lost') === 1
-    setPosition(database, await replaceJournal(layout.journal, temp, allRecords(readRecords(database)), { isLost }))
+    const written = await replaceJournal(layout.journal, temp, allRecords(readRecords(database)), { isLost })
+    setPosition(database, written)
+    setMeta(database, 'journal-bytes', written.end)
   }
 
   const commit = async (changes: readonly RecordChange[], isLasting: boolean): Promise<void> => {
@@ -200,7 +216,7 @@ export async function openCatalogue(context: StoreContext, options: CatalogueOpt
     if (changes.length > 0) setMeta(writer, 'commits', (metaNumber(writer, 'commits') ?? 0) + 1)
     const known = position(writer)
     const isFound = known && isOfLost(known) && metaNumber(writer, 'all-lost') !== 1
-    if (!known || isFound) {
+    if (!known || isFound || isLong(writer, known)) {
       await rewriteJournal(writer)
       try {
         writer.exec('COMMIT')
@@ -223,12 +239,25 @@ export async function openCatalogue(context: StoreContext, options: CatalogueOpt
     }
   }
 
+  let seen = ''
+  const refresh = async (): Promise<void> => {
+    if (!readOnly) return
+    const now = await stateOf(layout.journal)
+    // Turned down while the store is being closed.
+    if (now === seen || isClosed) return
+    await write('read on', undefined, () => undefined)
+    seen = now
+  }
+
   const catalogue: Catalogue = {
     ...readRecords(reader),
     ...readPlaces(reader),
     ...readCounters(reader),
     write,
-    close: () => {
+    refresh,
+    close: async () => {
+      isClosed = true
+      await last
       if (reader !== writer) reader.close()
       writer.close()
     },
@@ -238,14 +267,30 @@ export async function openCatalogue(context: StoreContext, options: CatalogueOpt
     const info = await ifThere(`look at ${layout.journal}`, stat(layout.journal))
     if (!known || info?.size !== known.end) await write('open the store', undefined, () => undefined)
   } catch (cause) {
-    catalogue.close()
+    await catalogue.close()
     throw cause
   }
   return catalogue
 }
 
 const openIndex = (context: StoreContext, path: string): Database =>
-  openDatabase(path, (what) => (context.readOnly ? undefined : askDisk(context, what)))
+  openDatabase(path, {
+    askDisk: (what) => (context.readOnly ? undefined : askDisk(context, what)),
+    onDamage: () => markDamaged(context),
+  })
+
+/** Only the opening of a store replaces its index: others may have it open. */
+function markDamaged(context: StoreContext): void {
+  if (context.readOnly) return
+  try {
+    writeFileSync(context.layout.indexDamaged, '')
+  } catch (cause) {
+    // It is told by the error itself as well.
+    context.warn(
+      `that the index is damaged could not be noted: ${cause instanceof Error ? cause.message : String(cause)}`,
+    )
+  }
+}
 
 function openBeside(context: StoreContext, path: string, writer: Database): Database {
   try {
@@ -268,30 +313,58 @@ async function patiently<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** An index that cannot be read is put aside: all that it says is found again. */
+/** An index that cannot be read is removed: all that it says is found again. */
 async function openOrReplace(context: StoreContext, path: string): Promise<Database> {
-  let database: Database | undefined
+  if (context.readOnly) return openReady(context, path) ?? fail('the index in memory has another version')
+  const before = await identityOf(path)
+  const isMarked = (await identityOf(context.layout.indexDamaged)) !== undefined
+  const opened = isMarked ? undefined : openUnlessDamaged(context, path)
+  if (opened) return opened
+  // Another process may have done it already.
+  if ((await identityOf(path)) === before) {
+    context.warn('the index is damaged or of another version; it is made anew')
+    // The log first: SQLite would take it for that of a new index.
+    for (const end of ['-wal', '-shm', '']) await onDisk(`remove ${path}`, rm(`${path}${end}`, { force: true }))
+  }
+  await onDisk('forget that the index was damaged', rm(context.layout.indexDamaged, { force: true }))
+  return openReady(context, path) ?? fail(`${path} has another version again`)
+}
+
+const stateOf = async (path: string): Promise<string> => {
+  const info = await ifThere(`look at ${path}`, lstat(path, { bigint: true }))
+  return info ? `${info.ino} ${info.size} ${info.mtimeNs}` : ''
+}
+
+const identityOf = async (path: string): Promise<bigint | undefined> =>
+  (await ifThere(`look at ${path}`, lstat(path, { bigint: true })))?.ino
+
+function fail(message: string): never {
+  throw new BackendError(`fs: ${message}`, { retryable: false })
+}
+
+function openUnlessDamaged(context: StoreContext, path: string): Database | undefined {
   try {
-    database = openIndex(context, path)
+    return openReady(context, path)
+  } catch (cause) {
+    if (cause instanceof DamagedIndexError) return undefined
+    throw cause
+  }
+}
+
+/** `undefined`: it is of another version. */
+function openReady(context: StoreContext, path: string): Database | undefined {
+  const database = openIndex(context, path)
+  try {
     if (ensureSchema(database)) {
       assertNoPassingReason(database)
       return tuned(database)
     }
-    database.close()
   } catch (cause) {
-    database?.close()
-    if (!(cause instanceof DamagedIndexError) || context.readOnly) throw cause
+    database.close()
+    throw cause
   }
-  context.warn('the index is damaged or of another version; it is made anew')
-  for (const end of ['', '-wal', '-shm']) {
-    await ifThere(
-      `put ${path} aside`,
-      rename(`${path}${end}`, join(context.layout.temp, `${uniqueName(context.self)}${end}`)),
-    )
-  }
-  const made = openIndex(context, path)
-  ensureSchema(made)
-  return tuned(made)
+  database.close()
+  return undefined
 }
 
 /**
@@ -319,8 +392,7 @@ function tuned(database: Database): Database {
 function createTurn(
   database: Database,
   changes: RecordChange[],
-  undos: (() => Promise<void>)[],
-  { startAnew, mustLast }: Pick<Turn, 'startAnew' | 'mustLast'>,
+  own: Pick<Turn, 'startAnew' | 'mustLast' | 'onFailure' | 'afterwards'>,
 ): Turn {
   const records = readRecords(database)
   return {
@@ -333,9 +405,7 @@ function createTurn(
       applyChange(database, change)
       changes.push(change)
     },
-    startAnew,
-    mustLast,
-    onFailure: (undo) => void undos.push(undo),
+    ...own,
     setSwept: (count) => setMeta(database, 'swept', count),
     setAllLost: (isAllLost) => setMeta(database, 'all-lost', isAllLost ? 1 : 0),
     setUsed: (key, usedMs) => void database.run('UPDATE roots SET used = ? WHERE key = ?', usedMs, key),
@@ -353,6 +423,12 @@ function position(database: Database): JournalPosition | undefined {
   const end = metaNumber(database, 'end')
   return id === undefined || end === undefined ? undefined : { id, end }
 }
+
+/** Mostly of changes that later ones undid. A whole one, when it was last written, had `journal-bytes`. */
+const isLong = (database: Database, { end }: JournalPosition): boolean =>
+  end > Math.max(MOST_SHORT_BYTES, LONG * (metaNumber(database, 'journal-bytes') ?? 0))
+const MOST_SHORT_BYTES = 1024 * 1024
+const LONG = 4
 
 const clearPosition = (database: Database): void =>
   void database.run("DELETE FROM meta WHERE name IN ('journal', 'end')")

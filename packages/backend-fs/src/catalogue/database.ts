@@ -4,6 +4,13 @@ import { BackendError, InUseError, isStorageError, NoSpaceError } from '@x/stora
 
 export type Row = Record<string, SQLOutputValue>
 
+/** What is done where SQLite fails. */
+export interface Trouble {
+  /** Why the disk refuses, where SQLite does not say; `undefined` when it does not any more. */
+  askDisk: (what: string) => unknown
+  onDamage: () => void
+}
+
 /** One connection to SQLite: statements are prepared once, and failures are ours. Synchronous, as `node:sqlite` is. */
 export interface Database {
   run(sql: string, ...values: SQLInputValue[]): number
@@ -23,12 +30,15 @@ export interface Database {
 
 /**
  * @param path - Of the file; `:memory:` for one that goes with the process.
- * @param askDisk - Why the disk refuses, where SQLite does not say; `undefined` when it does not any more.
  * @throws {BackendError} It cannot be opened, or is none.
  */
-export function openDatabase(path: string, askDisk: (what: string) => unknown): Database {
+export function openDatabase(path: string, trouble: Trouble): Database {
   const { DatabaseSync: Connection } = loadSqlite()
-  const inOurWords = <T>(what: string, work: () => T): T => translated(what, work, askDisk)
+  let isClosed = false
+  const inOurWords = <T>(what: string, work: () => T): T => {
+    if (isClosed) throw new BackendError(`fs: ${what}: the store was closed`, { retryable: false })
+    return translated(what, work, trouble)
+  }
   const connection = inOurWords('open the index', () => new Connection(path, { timeout: BUSY_MS }))
   const statements = new Map<string, ReturnType<DatabaseSync['prepare']>>()
   const prepared = (sql: string) => {
@@ -58,6 +68,7 @@ export function openDatabase(path: string, askDisk: (what: string) => unknown): 
       if (connection.isTransaction) inOurWords('undo in the index', () => connection.exec('ROLLBACK'))
     },
     close: () => {
+      isClosed = true
       statements.clear()
       connection.close()
     },
@@ -93,7 +104,7 @@ function sqliteCode(cause: unknown): number | undefined {
   return cause.errcode & 0xff
 }
 
-function translated<T>(what: string, work: () => T, askDisk: (what: string) => unknown): T {
+function translated<T>(what: string, work: () => T, { askDisk, onDamage }: Trouble): T {
   try {
     return work()
   } catch (cause) {
@@ -102,8 +113,11 @@ function translated<T>(what: string, work: () => T, askDisk: (what: string) => u
     const why = cause instanceof Error ? cause.message : String(cause)
     if (code === SQLITE_BUSY) throw new InUseError(`fs: ${what}: another process is writing to it`, { cause })
     if (code === SQLITE_FULL) throw new NoSpaceError(`fs: ${what}: the disk or the quota is full`, { cause })
-    if (DAMAGED.has(code))
-      throw new DamagedIndexError(`fs: ${what}: it is damaged (${why})`, { cause, retryable: false })
+    if (DAMAGED.has(code)) {
+      onDamage()
+      const message = `fs: ${what}: it is damaged (${why}), and is made anew when the store is opened again`
+      throw new DamagedIndexError(message, { cause, retryable: false })
+    }
     if (!UNTOLD.has(code)) throw new BackendError(`fs: ${what}: ${why}`, { cause, retryable: false })
     const reason = askDisk(`${what} (${why})`)
     if (reason !== undefined) throw reason

@@ -72,8 +72,12 @@ export interface PlaceWriter {
   /** The places that blocks have already are replaced. */
   putPacked(pack: string, places: Iterable<PackedBlock>): void
   deletePacked(block: CID): void
-  /** Keeps it for the add that has this lease. `false`: it is not there. */
-  hold(key: CID, lease: string): boolean
+  /**
+   * Keeps it for the add that has this lease. `false`: it is not there.
+   *
+   * @param isLoose - A block that is a file of its own, which the index does not know of.
+   */
+  hold(key: CID, lease: string, isLoose?: boolean): boolean
   endHolds(lease: string): void
   /** Leases that something is held for. */
   holders(): string[]
@@ -205,8 +209,14 @@ export function writePlaces(database: Database): PlaceWriter {
       database.run('DELETE FROM parts WHERE dag = (SELECT id FROM dags WHERE root = ?)', keyBytes(root))
       database.run('DELETE FROM dags WHERE root = ?', keyBytes(root))
     },
-    putPack: (name, bytes) =>
-      void database.run('INSERT OR REPLACE INTO packs (name, bytes) VALUES (?, ?)', name, bytes),
+    putPack: (name, bytes, isDamaged = false) =>
+      void database.run(
+        'INSERT INTO packs (name, bytes, damaged) VALUES (?, ?, ?) ' +
+          'ON CONFLICT (name) DO UPDATE SET bytes = excluded.bytes, damaged = excluded.damaged',
+        name,
+        bytes,
+        isDamaged ? 1 : 0,
+      ),
     deletePack: (name) => {
       database.run('DELETE FROM packed WHERE pack = (SELECT id FROM packs WHERE name = ?)', name)
       database.run('DELETE FROM packs WHERE name = ?', name)
@@ -221,10 +231,11 @@ export function writePlaces(database: Database): PlaceWriter {
       }
     },
     deletePacked: (block) => void database.run('DELETE FROM packed WHERE block = ?', keyBytes(block)),
-    hold: (key, lease) => {
+    hold: (key, lease, isLoose = false) => {
       const isThere =
-        database.get('SELECT 1 FROM files WHERE key = ?', keyBytes(key)) ??
-        database.get('SELECT 1 FROM packed WHERE block = ?', keyBytes(key))
+        isLoose ||
+        (database.get('SELECT 1 FROM files WHERE key = ?', keyBytes(key)) ??
+          database.get('SELECT 1 FROM packed WHERE block = ?', keyBytes(key)))
       if (!isThere) return false
       database.run('INSERT OR IGNORE INTO holds VALUES (?, ?)', keyBytes(key), lease)
       return true

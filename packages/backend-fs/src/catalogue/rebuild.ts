@@ -21,7 +21,7 @@ export async function rebuildIndex(
   signal: AbortSignal | undefined,
 ): Promise<RebuildResult> {
   const { catalogue } = parts
-  await catalogue.write('rebuild', signal, (turn) => turn.startAnew())
+  await catalogue.write('rebuild', signal, (turn) => turn.startAnew(signal))
   const pinned = catalogue.isAllLost() ? await pinEverything(context, parts, signal) : []
   return { ...catalogue.counts(), pinned }
 }

@@ -17,7 +17,7 @@ import type { PackedBlock } from './places.ts'
 /** What lies in the store tells where everything is: this is how a lost index is found again. */
 export interface Scanner {
   /** Takes in what the index does not know, and drops what has gone. Packs are hashed; of files the size is looked at. */
-  scan(turn: Turn): Promise<void>
+  scan(turn: Turn, signal?: AbortSignal): Promise<void>
   isEmpty(turn: Turn): boolean
 }
 
@@ -42,9 +42,10 @@ export function createScanner(context: StoreContext): Scanner {
     }
   }
 
-  const takeFiles = async (turn: Turn): Promise<void> => {
+  const takeFiles = async (turn: Turn, signal: AbortSignal | undefined): Promise<void> => {
     const there = new Set<string>()
-    for await (const { name, path } of sharded(layout.files)) {
+    for await (const { name, path } of sharded(context, layout.files)) {
+      signal?.throwIfAborted()
       if (name.endsWith('.obd')) await takeOutboard(turn, path, name)
       const key = name.endsWith('.bin') ? cidOfKey(name.slice(0, -'.bin'.length)) : undefined
       if (!key) continue
@@ -60,7 +61,7 @@ export function createScanner(context: StoreContext): Scanner {
   }
 
   const takeReferences = async (turn: Turn): Promise<void> => {
-    for (const name of await onDisk('read references', readdir(layout.references))) {
+    for (const name of await listed(context, layout.references)) {
       const key = name.endsWith('.json') ? cidOfKey(name.slice(0, -'.json'.length)) : undefined
       if (!key || turn.file(key)) continue
       try {
@@ -74,21 +75,22 @@ export function createScanner(context: StoreContext): Scanner {
     }
   }
 
-  const takePacks = async (turn: Turn): Promise<void> => {
-    const there = (await onDisk('read packs', readdir(layout.packs))).filter((name) => name.endsWith('.pack'))
+  const takePacks = async (turn: Turn, signal: AbortSignal | undefined): Promise<void> => {
+    const there = (await listed(context, layout.packs)).filter((name) => name.endsWith('.pack'))
     const known = new Set(turn.packs().map(({ name }) => name))
     // First what has gone: its blocks may lie in a pack that is new.
     for (const name of known) if (!there.includes(name)) turn.deletePack(name)
-    for (const name of there) if (!known.has(name)) await takePack(turn, name)
+    for (const name of there) if (!known.has(name)) await takePack(turn, name, signal)
   }
 
-  const takePack = async (turn: Turn, name: string): Promise<void> => {
+  const takePack = async (turn: Turn, name: string, signal: AbortSignal | undefined): Promise<void> => {
     const path = layout.packOf(name)
     const info = await ifThere(`look at ${path}`, stat(path))
     if (!info) return
     turn.putPack(name, info.size)
     const blocks: PackedBlock[] = []
     for await (const entry of readPack(path)) {
+      signal?.throwIfAborted()
       if (entry.kind === 'damaged') {
         context.warn(`${path} is damaged at ${entry.offset}: ${entry.cid ?? 'no entry'}`)
         turn.putPack(name, info.size, true)
@@ -99,10 +101,10 @@ export function createScanner(context: StoreContext): Scanner {
   }
 
   return {
-    scan: async (turn) => {
-      await takeFiles(turn)
+    scan: async (turn, signal) => {
+      await takeFiles(turn, signal)
       await takeReferences(turn)
-      await takePacks(turn)
+      await takePacks(turn, signal)
     },
     isEmpty: (turn) => {
       for (const _ of turn.files()) return false
@@ -118,8 +120,17 @@ function parseReference(value: unknown): { path: string; stamp: string; bytes: n
   return { path, stamp, bytes }
 }
 
-export async function* sharded(directory: string): AsyncGenerator<{ name: string; path: string }> {
-  for (const shard of await onDisk(`read ${directory}`, readdir(directory))) {
+/** Names in a directory that every store has. One that is only read may be a copy that lacks the empty ones. */
+export async function listed({ readOnly }: StoreContext, directory: string): Promise<string[]> {
+  const names = readdir(directory)
+  return readOnly ? ((await ifThere(`read ${directory}`, names)) ?? []) : onDisk(`read ${directory}`, names)
+}
+
+export async function* sharded(
+  context: StoreContext,
+  directory: string,
+): AsyncGenerator<{ name: string; path: string }> {
+  for (const shard of await listed(context, directory)) {
     for (const name of (await ifThere(`read ${directory}`, readdir(join(directory, shard)))) ?? []) {
       yield { name, path: join(directory, shard, name) }
     }

@@ -1,7 +1,7 @@
 import { numberOf, textOf, type Database } from './database.ts'
 
 /** Another number means another set of tables: the index is then made anew, for all that it says is found elsewhere. */
-const SCHEMA_VERSION = 1
+const SCHEMA_VERSION = 2
 
 // A key is a CIDv1 in bytes, also of a CIDv0; `cid` is the CID as it was given. A stamp says which state of a file
 // was checked. `holds` is what adds in progress rely on.
@@ -49,7 +49,8 @@ export function ensureSchema(database: Database): boolean {
 function versionOf(database: Database): number | undefined {
   if (!database.get("SELECT 1 FROM sqlite_master WHERE name = 'meta'")) return undefined
   const row = database.get("SELECT value FROM meta WHERE name = 'schema'")
-  return row ? numberOf(row, 'value') : undefined
+  // Half a schema is another one.
+  return typeof row?.['value'] === 'number' ? row['value'] : 0
 }
 
 export function metaNumber(database: Database, name: string): number | undefined {

@@ -1,7 +1,7 @@
 import { leafCountOf, LEAF_DIGEST_BYTES, wrappedLeafFrame, type FileShape } from '@x/cid'
 
 import { diskError } from '../disk-error.ts'
-import { DONE, STOP, type Cut } from './messages.ts'
+import { DONE, NEXT, STOP, type Cut, type HashLeavesJob } from './messages.ts'
 import { sharedPool } from './worker-pool.ts'
 
 export interface HashLeavesOptions {
@@ -48,40 +48,56 @@ export async function hashLeaves(options: HashLeavesOptions): Promise<Uint8Array
   signal?.addEventListener('abort', stop, { once: true })
   const progress =
     onProgress && followProgress(control, (leaves) => onProgress(Math.min(fileBytes, leaves * cut.leafBytes)))
+  const job: HashLeavesJob = { type: 'hash-leaves', descriptor, target, cut, control, digests }
   const pool = sharedPool()
   try {
-    await pool.runOnAll(
-      { type: 'hash-leaves', descriptor, target, cut, control, digests },
-      Math.min(pool.size, leafCount),
-    )
+    await pool.runOnAll(job, Math.min(pool.size, leafCount), () => isOver(control, leafCount))
   } catch (cause) {
     signal?.throwIfAborted()
-    throw diskError(`read ${path}`, cause)
+    const isWriting = cause instanceof Error && 'syscall' in cause && cause.syscall === 'write'
+    throw diskError(isWriting ? `write a copy of ${path}` : `read ${path}`, cause)
   } finally {
     stop()
     progress?.end()
     signal?.removeEventListener('abort', stop)
   }
+  progress?.throwIfFailed()
   signal?.throwIfAborted()
   // Out of shared memory: what comes later is not made for it.
   return digests.slice()
 }
 
+const isOver = (control: Int32Array, leafCount: number): boolean =>
+  Atomics.load(control, STOP) !== 0 || Atomics.load(control, NEXT) >= leafCount
+
 const PROGRESS_MS = 50
 
-/** Looks at the counter now and then; the workers do not tell. */
-function followProgress(control: Int32Array, onLeaves: (leaves: number) => void): { end(): void } {
+/** Looks at the counter now and then; the workers do not tell. A listener that throws ends the work. */
+function followProgress(
+  control: Int32Array,
+  onLeaves: (leaves: number) => void,
+): { end(): void; throwIfFailed(): void } {
   let told = 0
+  let failure: { cause: unknown } | undefined
   const tell = (): void => {
     const done = Atomics.load(control, DONE)
-    if (done > told) onLeaves(done)
+    if (failure || done === told) return
     told = done
+    try {
+      onLeaves(done)
+    } catch (cause) {
+      failure = { cause }
+      Atomics.store(control, STOP, 1)
+    }
   }
   const timer = setInterval(tell, PROGRESS_MS)
   return {
     end: () => {
       clearInterval(timer)
       tell()
+    },
+    throwIfFailed: () => {
+      if (failure) throw failure.cause
     },
   }
 }

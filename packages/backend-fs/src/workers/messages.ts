@@ -21,7 +21,8 @@ export interface Cut {
 }
 
 /**
- * Hashes the leaves of a file that are left, one after another, together with all other workers that got the same job.
+ * Hashes leaves of a file that are left, one after another, together with all other workers that got the same job, and
+ * ends after a while, so that jobs of others get their turn.
  */
 export interface HashLeavesJob {
   type: 'hash-leaves'

@@ -12,8 +12,8 @@ export interface WorkerPool {
   start(): void
   /** Gives the job to the worker with the fewest. Rejects with what the system said, or when the worker died. */
   run<J extends Job>(job: J): Promise<Results[J['type']]>
-  /** Gives the same job to several workers; they share the work between them. */
-  runOnAll(job: Job, most: number): Promise<void>
+  /** Gives the same job to several workers, which share the work between them, again and again until it is over. */
+  runOnAll(job: Job, most: number, isOver: () => boolean): Promise<void>
 }
 
 interface Member {
@@ -95,9 +95,13 @@ function createWorkerPool(size: number): WorkerPool {
       const result = await give(byLoad()[0] ?? 0, job)
       return answerTo(job, result)
     },
-    runOnAll: async (job, most) => {
+    runOnAll: async (job, most, isOver) => {
       const slots = byLoad().slice(0, Math.max(1, most))
-      const settled = await Promise.allSettled(slots.map((slot) => give(slot, job)))
+      const giveUntilOver = async (slot: number): Promise<void> => {
+        do await give(slot, job)
+        while (!isOver())
+      }
+      const settled = await Promise.allSettled(slots.map(giveUntilOver))
       const failed = settled.find((one) => one.status === 'rejected')
       if (failed) throw failed.reason
     },

@@ -1,10 +1,10 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { BackendError, isStorageError, toSourceNode } from '@x/storage-core'
+import { BackendError, exportCar, importCar, isStorageError, openMemoryStore, toSourceNode } from '@x/storage-core'
 
 import { openFsStore, pathSource, type FsStore } from '../../src/index.ts'
-import { directoryOfNodes, HELD_FILE, HELD_SMALL, largeStream } from '../drill-content.ts'
+import { directoryOfNodes, HELD_BLOCK, HELD_FILE, HELD_SMALL, largeStream } from '../drill-content.ts'
 import { stateOf } from '../store-state.ts'
 
 // Opens a store and does one thing to it; where that fails, says how, what the store then has, and tries once more.
@@ -23,6 +23,19 @@ const scenarios: Record<string, (store: FsStore) => Promise<unknown>> = {
       ['link', { type: 'symlink', target: 'large.bin' }],
     ])
     return (await store.add(source, { name: 'added', metadata: { of: 'a drill' } })).cid
+  },
+  import: async (store) => {
+    const memory = await openMemoryStore()
+    const { cid } = await memory.add(
+      directoryOfNodes([
+        ['held.bin', toSourceNode(HELD_FILE)],
+        ['held.txt', toSourceNode(HELD_SMALL)],
+        ['large.bin', largeStream],
+        ['link', { type: 'symlink', target: 'large.bin' }],
+        ['loose', toSourceNode(HELD_BLOCK)],
+      ]),
+    )
+    await importCar(store, exportCar(memory, cid))
   },
   gc: (store) => store.gc(),
   remove: async (store) => {
