@@ -32,10 +32,7 @@ export function parseArguments(argv: readonly string[], commands: readonly Comma
   for (const command of commands) Object.assign(options, command.options)
   const { values, positionals, tokens } = parse([...argv], options)
   const command = commandOf(positionals, commands)
-  if (positionals.length > 0 && command === undefined) {
-    const names = commands.map(({ name }) => name).join(', ')
-    throw new UsageError(`there is no command ${JSON.stringify(positionals[0])}; there is ${names}`)
-  }
+  if (positionals.length > 0 && command === undefined) throw noSuchCommand(positionals, commands)
   for (const token of tokens) {
     if (token.kind !== 'option' || token.name in GLOBAL_OPTIONS) continue
     if (command && !(token.name in command.options)) throw new UsageError(`${command.name} takes no ${token.rawName}`)
@@ -52,6 +49,14 @@ function parse(args: string[], options: Record<string, OptionSpec>) {
     const text = cause instanceof Error ? cause.message : String(cause)
     throw new UsageError(text.split(/\.\s/)[0] ?? text, { cause })
   }
+}
+
+/** Names the commands that may be meant: those that begin with the same word, else all. */
+function noSuchCommand([word = '', ...rest]: readonly string[], commands: readonly Command[]): UsageError {
+  const group = commands.filter(({ name }) => name.startsWith(`${word} `))
+  const asked = group.length > 0 ? [word, ...rest.slice(0, 1)].join(' ') : word
+  const names = (group.length > 0 ? group : commands).map(({ name }) => name).join(', ')
+  return new UsageError(`there is no command ${JSON.stringify(asked)}; there is ${names}`)
 }
 
 /** The longest name that matches, so that `model add` wins over a `model`. */

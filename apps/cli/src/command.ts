@@ -14,12 +14,23 @@ export interface OptionSpec extends ParseArgsOptionDescriptor {
   help: string
 }
 
+/** Of commands that store something. */
+export const MAX_BYTES: Readonly<Record<string, OptionSpec>> = {
+  'max-bytes': {
+    type: 'string',
+    placeholder: 'N',
+    help: 'most bytes in the store; roots without pin or name go to make room',
+  },
+}
+
 export interface Context {
   io: Io
   printer: Printer
   signal: AbortSignal
   /** The store of this command line, opened on first use and closed at the end. */
   storage: () => Promise<Storage>
+  /** What the store did without being asked, so far. People have seen it. */
+  warnings: readonly string[]
 }
 
 export interface Command {
@@ -29,8 +40,10 @@ export interface Command {
   operands: string
   summary: string
   options: Readonly<Record<string, OptionSpec>>
-  /** Only reads: a `--store` that is not there is a mistake, and no reason to make one. */
-  reads?: boolean
+  /** What `--help` says below the options. */
+  notes?: string
+  /** Works on what is stored: a `--store` that is not there is a mistake, and no reason to make one. */
+  needsStore?: boolean
   /** @throws {UsageError} The operands or options are wrong. */
   run(context: Context, operands: readonly string[], values: Values): Promise<void>
 }

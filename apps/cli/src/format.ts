@@ -11,6 +11,22 @@ export function formatBytes(bytes: number): string {
   return `${unit === 0 ? Math.round(value) : value.toFixed(1)} ${UNITS[unit]}`
 }
 
+/** Time for people: `7 s`, `3 min 20 s`, `2 h 5 min`. Rounded up to whole seconds. */
+export function formatDuration(seconds: number): string {
+  const whole = Math.ceil(seconds)
+  const minutes = Math.floor(whole / 60)
+  if (minutes === 0) return `${whole} s`
+  if (minutes < 60) return `${minutes} min ${whole % 60} s`
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`
+}
+
+/** A number with what is counted: `1 root`, `1,234 files`. */
+export const formatCount = (count: number, one: string): string =>
+  `${formatNumber(count)} ${one}${count === 1 ? '' : 's'}`
+
+/** With a comma between thousands, whatever the locale. */
+export const formatNumber = (value: number): string => value.toLocaleString('en-US')
+
 /** Columns padded to the widest cell, two spaces apart. */
 export function formatTable(rows: readonly (readonly string[])[]): string {
   const widths: number[] = []

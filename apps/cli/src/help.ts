@@ -17,13 +17,14 @@ export function helpFor(command: Command | undefined, commands: readonly Command
       '            5 switched off or a required source unavailable, 130 interrupted',
     ].join('\n')
   }
-  const { name, operands, summary, options } = command
+  const { name, operands, summary, options, notes } = command
   return [
     `usage: ipfs-accelerate ${name} ${operands}`.trim(),
     '',
     `  ${summary}`,
     '',
     ...optionLines({ ...options, ...GLOBAL_OPTIONS }),
+    ...(notes === undefined ? [] : ['', notes]),
   ].join('\n')
 }
 

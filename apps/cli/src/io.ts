@@ -28,7 +28,8 @@ export function toOutput(stream: NodeJS.WriteStream): Output {
   stream.on('error', () => undefined)
   return {
     isTTY: stream.isTTY ?? false,
-    columns: stream.columns ?? 80,
+    // A terminal that was never told its size says 0.
+    columns: stream.columns || 80,
     write: (chunk) =>
       new Promise((resolve, reject) => {
         stream.write(chunk, (error) => {

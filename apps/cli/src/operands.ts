@@ -14,6 +14,21 @@ export function parseCidPath(text: string): { root: CID; path: string } {
   return { root: parseCid(bare.slice(0, slash)), path: bare.slice(slash + 1).replace(/\/+$/, '') }
 }
 
+/**
+ * One CID or more, none of them with a path.
+ *
+ * @throws {UsageError} There is none, or one has a path.
+ * @throws {InvalidInputError} What should be a CID is none.
+ */
+export function parseCids(operands: readonly string[], command: string): CID[] {
+  if (operands.length === 0) throw new UsageError(`${command}: a CID is wanted`)
+  return operands.map((text) => {
+    const { root, path } = parseCidPath(text)
+    if (path !== '') throw new UsageError(`${command}: a CID without a path is wanted, not ${text}`)
+    return root
+  })
+}
+
 /** @throws {UsageError} Not a whole number from 0. */
 export function parseByteCount(option: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined

@@ -1,6 +1,6 @@
 import { printable } from './format.ts'
 import type { Io } from './io.ts'
-import { createProgressBar, type ProgressBar } from './progress-bar.ts'
+import { createProgressBar, type ProgressBar, type ProgressBarOptions } from './progress-bar.ts'
 import type { ReportedError } from './report-error.ts'
 
 /** Where the lines of a command go: results to stdout, everything else to stderr. */
@@ -12,7 +12,9 @@ export interface Printer {
   message(text: string): Promise<void>
   error(error: ReportedError): Promise<void>
   bytes(chunk: Uint8Array): Promise<void>
-  progress(label: string, total?: number): ProgressBar
+  progress(label: string, options?: Omit<ProgressBarOptions, 'label' | 'hidden'>): ProgressBar
+  /** What happened without being asked for, for people; an object with `--json`. */
+  warning(text: string): Promise<void>
 }
 
 export function createPrinter(io: Io, json: boolean): Printer {
@@ -31,9 +33,11 @@ export function createPrinter(io: Io, json: boolean): Printer {
       if (io.stdout.isTTY) bar?.clear()
       return io.stdout.write(chunk)
     },
-    progress: (label, total) => {
-      bar = createProgressBar(io.stderr, { label, total, hidden: json })
+    progress: (label, options = {}) => {
+      bar?.clear()
+      bar = createProgressBar(io.stderr, { ...options, label, hidden: json })
       return bar
     },
+    warning: (text) => line(io.stderr, json ? JSON.stringify({ warning: text }) : `warning: ${printable(text)}`),
   }
 }

@@ -30,7 +30,7 @@ const FACTS = ['cid', 'actual', 'file', 'offset', 'what', 'input', 'feature', 'v
  * @param signal - Aborted by Ctrl-C: then whatever was thrown is its consequence.
  */
 export function reportError(error: unknown, signal: AbortSignal): ReportedError {
-  if (signal.aborted) return { code: 'INTERRUPTED', message: 'interrupted; nothing partial was kept' }
+  if (signal.aborted) return { code: 'INTERRUPTED', message: 'interrupted' }
   if (error instanceof ClosedOutputError) return { code: 'CLOSED', message: error.message }
   if (!(error instanceof Error)) return { code: 'FAILED', message: String(error) }
   const code = 'code' in error && typeof error.code === 'string' ? error.code : 'FAILED'

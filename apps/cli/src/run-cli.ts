@@ -1,27 +1,52 @@
-import { existsSync } from 'node:fs'
-
 import { openStorage, type Storage } from '@x/node'
-import { NotFoundError } from '@x/storage-core'
 
 import { parseArguments } from './arguments.ts'
 import { textOption, type Command, type Values } from './command.ts'
 import { add } from './commands/add.ts'
+import { carExport, carImport } from './commands/car.ts'
 import { cat } from './commands/cat.ts'
 import { demo } from './commands/demo.ts'
+import { gc } from './commands/gc.ts'
 import { get } from './commands/get.ts'
 import { ls } from './commands/ls.ts'
 import { modelAdd, modelLs, modelShow } from './commands/model.ts'
+import { pinAdd, pinLs, pinRm } from './commands/pin.ts'
+import { rebuild } from './commands/rebuild.ts'
+import { rm } from './commands/rm.ts'
 import { run } from './commands/run.ts'
+import { stat } from './commands/stat.ts'
 import { status } from './commands/status.ts'
 import { AlreadyReportedError, verify } from './commands/verify.ts'
 import { helpFor } from './help.ts'
 import type { Io } from './io.ts'
+import { parseByteCount } from './operands.ts'
 import { createPrinter } from './printer.ts'
 import { exitCodeOf, reportError } from './report-error.ts'
 import { UsageError } from './usage-error.ts'
 import { VERSION } from './version.ts'
 
-const COMMANDS: readonly Command[] = [add, cat, get, ls, verify, modelAdd, modelLs, modelShow, run, status, demo]
+const COMMANDS: readonly Command[] = [
+  add,
+  cat,
+  get,
+  ls,
+  stat,
+  verify,
+  rm,
+  pinAdd,
+  pinRm,
+  pinLs,
+  gc,
+  carExport,
+  carImport,
+  rebuild,
+  modelAdd,
+  modelLs,
+  modelShow,
+  run,
+  status,
+  demo,
+]
 
 /**
  * Runs one command line.
@@ -34,6 +59,12 @@ export async function runCli(argv: readonly string[], io: Io): Promise<number> {
   // Before the arguments are understood, whether they ask for JSON is a guess that can only be right.
   const printer = createPrinter(io, argv.slice(0, endOfOptions(argv)).includes('--json'))
   let storage: Promise<Storage> | undefined
+  const warnings: string[] = []
+  const onWarning = (message: string): void => {
+    warnings.push(message)
+    // An output that is gone is no reason to stop the work; the results' own output reports it.
+    void printer.warning(message).catch(() => undefined)
+  }
   try {
     const { command, operands, values } = parseArguments(argv, COMMANDS)
     if (values['version']) await printer.result({ version: VERSION }, VERSION)
@@ -41,8 +72,8 @@ export async function runCli(argv: readonly string[], io: Io): Promise<number> {
       const help = helpFor(command, COMMANDS)
       await printer.result({ help }, help)
     } else {
-      const open = (): Promise<Storage> => (storage ??= openFor(command, values, io))
-      await command.run({ io, printer, signal: io.signal, storage: open }, operands, values)
+      const open = (): Promise<Storage> => (storage ??= openFor(command, values, io, onWarning))
+      await command.run({ io, printer, signal: io.signal, storage: open, warnings }, operands, values)
       await closeStorage(storage)
     }
     return 0
@@ -55,14 +86,23 @@ export async function runCli(argv: readonly string[], io: Io): Promise<number> {
   }
 }
 
-async function openFor({ reads }: Command, values: Values, { environment }: Io): Promise<Storage> {
+async function openFor(
+  command: Command,
+  values: Values,
+  { environment }: Io,
+  onWarning: (message: string) => void,
+): Promise<Storage> {
   const directory = textOption(values, 'store')
   // As an unset variable of a shell gives it; it would mean the current directory.
   if (directory === '') throw new UsageError('--store is empty')
-  if (reads && directory !== undefined && !existsSync(directory)) {
-    throw new NotFoundError(directory, { message: `there is no store at ${directory}` })
-  }
-  return openStorage({ directory, environment })
+  return openStorage({
+    directory,
+    environment,
+    // The default place is nobody's typing error, and an empty store is the true answer there.
+    create: directory === undefined || command.needsStore !== true,
+    maxBytes: parseByteCount('max-bytes', textOption(values, 'max-bytes')),
+    onWarning,
+  })
 }
 
 async function closeStorage(storage: Promise<Storage> | undefined): Promise<void> {

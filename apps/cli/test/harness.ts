@@ -8,6 +8,8 @@ import { onTestFinished } from 'vitest'
 export interface Outcome {
   code: number
   stdout: string
+  /** stdout as it is. */
+  bytes: Buffer
   stderr: string
   /** stdout, one JSON object a line. */
   lines: Record<string, unknown>[]
@@ -15,28 +17,44 @@ export interface Outcome {
   error: Record<string, unknown> | undefined
 }
 
-function collector(): Output & { bytes(): Buffer } {
+/** An output that keeps what is written. */
+function collector({ isTTY = false, onWrite = () => undefined }: CollectorOptions = {}): Output & {
+  bytes(): Buffer
+} {
   const chunks: Buffer[] = []
   return {
-    isTTY: false,
-    columns: 80,
+    isTTY,
+    columns: 200,
     write: async (chunk) => {
       chunks.push(Buffer.from(chunk))
+      onWrite()
     },
     bytes: () => Buffer.concat(chunks),
   }
 }
 
+interface CollectorOptions {
+  isTTY?: boolean
+  onWrite?: () => void
+}
+
 export interface CliOptions {
-  stdin?: string
+  stdin?: string | Uint8Array
+  /** Outputs that are terminals. Default: none. */
+  terminals?: readonly ('stdout' | 'stderr')[]
+  /** Called when a bar or message is written. */
+  onStderr?: () => void
   environment?: Record<string, string>
   signal?: AbortSignal
 }
 
 /** Runs a command line in this process. */
 export async function cli(argv: readonly string[], options: CliOptions = {}): Promise<Outcome> {
-  const stdout = collector()
-  const stderr = collector()
+  const stdout = collector({ isTTY: options.terminals?.includes('stdout') ?? false })
+  const stderr = collector({
+    isTTY: options.terminals?.includes('stderr') ?? false,
+    ...(options.onStderr && { onWrite: options.onStderr }),
+  })
   const code = await runCli(argv, {
     stdin: (async function* () {
       yield Buffer.from(options.stdin ?? '')
@@ -60,6 +78,7 @@ export async function cli(argv: readonly string[], options: CliOptions = {}): Pr
   return {
     code,
     stdout: text,
+    bytes: stdout.bytes(),
     stderr: stderr.bytes().toString(),
     lines: isJson ? text.split('\n').filter(Boolean).map(parse) : [],
     error,

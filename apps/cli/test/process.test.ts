@@ -1,6 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process'
+import { randomFillSync } from 'node:crypto'
 import { once } from 'node:events'
-import { createWriteStream } from 'node:fs'
+import { createWriteStream, existsSync, watch } from 'node:fs'
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -79,6 +80,94 @@ describe('the process', () => {
     const [code] = await once(child, 'exit')
     expect(code).toBe(1)
     expect(stderr.join('')).toBe('')
+  })
+
+  it('carries a tree from one store to another through a pipe', async () => {
+    const folder = await temporaryDirectory()
+    const [from, to] = [path.join(folder, 'from'), path.join(folder, 'to')]
+    const tree = path.join(folder, 'tree')
+    await mkdir(path.join(tree, 'sub'), { recursive: true })
+    await writeFile(path.join(tree, 'sub', 'large'), randomFillSync(Buffer.alloc(5_000_000)))
+    await writeFile(path.join(tree, 'small'), 'hello world')
+    const added = await cli(['add', tree, '--json', '--store', from])
+    const root = String(added.lines[0]?.['cid'])
+    const [command = '', ...args] = node
+    const source = spawn(command, [...args, 'car', 'export', root, '--store', from], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    const sink = spawn(command, [...args, 'car', 'import', '-', '--json', '--store', to], {
+      stdio: [source.stdout, 'pipe', 'inherit'],
+    })
+    const printed: string[] = []
+    sink.stdout?.on('data', (chunk) => printed.push(String(chunk)))
+    const [[exported], [imported]] = await Promise.all([once(source, 'exit'), once(sink, 'close')])
+    expect([exported, imported]).toEqual([0, 0])
+    expect(JSON.parse(printed.join(''))).toMatchObject({ path: '-', roots: [root] })
+    const verified = await cli(['verify', root, '--json', '--store', to])
+    expect(verified.lines).toMatchObject([{ cid: root, ok: true, checked: 5_000_011 }])
+  })
+
+  it('leaves no file when Ctrl-C stops a CAR that is written', async (context) => {
+    if (process.platform === 'win32') context.skip('signals cannot be sent to one process on Windows')
+    const folder = await temporaryDirectory()
+    const store = path.join(folder, 'store')
+    const out = path.join(folder, 'out')
+    await mkdir(out)
+    await writeFile(path.join(folder, 'big'), randomFillSync(Buffer.alloc(64 * 1024 * 1024)))
+    const added = await cli(['add', path.join(folder, 'big'), '--json', '--store', store])
+    const root = String(added.lines[0]?.['cid'])
+    const [command = '', ...args] = node
+    const watcher = watch(out)
+    const begun = once(watcher, 'change')
+    const child = spawn(command, [...args, 'car', 'export', root, '-o', path.join(out, 'x.car'), '--store', store], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    })
+    const ended = once(child, 'exit')
+    await begun
+    watcher.close()
+    child.kill('SIGINT')
+    expect((await ended)[0]).toBe(130)
+    expect(await readdir(out)).toEqual([])
+  })
+
+  it('takes no root of a CAR that Ctrl-C stops on its way', async (context) => {
+    if (process.platform === 'win32') context.skip('signals cannot be sent to one process on Windows')
+    const folder = await temporaryDirectory()
+    const [from, to] = [path.join(folder, 'from'), path.join(folder, 'to')]
+    await writeFile(path.join(folder, 'big'), randomFillSync(Buffer.alloc(5_000_000)))
+    const added = await cli(['add', path.join(folder, 'big'), '--json', '--store', from])
+    const { bytes } = await cli(['car', 'export', String(added.lines[0]?.['cid']), '--store', from])
+    const [command = '', ...args] = node
+    const child = spawn(command, [...args, 'car', 'import', '-', '--store', to], {
+      stdio: ['pipe', 'ignore', 'inherit'],
+    })
+    const ended = once(child, 'exit')
+    child.stdin.on('error', () => undefined)
+    // Half of it, then silence: some of it has been asked for once the pipe has taken this much.
+    await new Promise<void>((resolve) => child.stdin.write(bytes.subarray(0, bytes.length / 2), () => resolve()))
+    child.kill('SIGINT')
+    expect((await ended)[0]).toBe(130)
+    expect(await cli(['ls', '--json', '--store', to])).toMatchObject({ code: 0, lines: [] })
+  })
+
+  it('draws a bar on a terminal', async (context) => {
+    const script = '/usr/bin/script'
+    if (process.platform !== 'linux' || !existsSync(script)) {
+      context.skip('script (util-linux) is needed for a pseudo-terminal')
+    }
+    const folder = await temporaryDirectory()
+    await writeFile(path.join(folder, 'file'), Buffer.alloc(5_000_000))
+    // Each reading of the clock is a second later, so every step is drawn.
+    const clock = 'data:text/javascript,let t = 0; performance.now = () => (t += 1000)'
+    const [command, ...args] = node
+    const argv = [command, `--import=${clock}`, ...args, 'add', path.join(folder, 'file')]
+    const line = [...argv, '--store', path.join(folder, 'store')].map((word) => `'${word}'`).join(' ')
+    const { stdout, status } = spawnSync(script, ['-qec', line, '/dev/null'], { encoding: 'utf8' })
+    expect(status).toBe(0)
+    const drawn = stdout.split('\r\u001B[K')
+    // The bar goes, and the result stays.
+    expect(drawn.at(-1)).toMatch(/^bafy\S+ {2}5\.0 MB {2}\S+file\r\n$/)
+    expect(drawn.at(-2)).toMatch(/^\[#{20}\] 100% {2}5\.0 MB of 5\.0 MB {2}\S+ [kMG]?B\/s {2}0 s left/)
   })
 
   it('runs a model by CID with the network cut', async (context) => {

@@ -1,18 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import { lstat, mkdir, open, rename, rm, symlink } from 'node:fs/promises'
+import { mkdir, open, rename, rm, symlink } from 'node:fs/promises'
 import path from 'node:path'
 
 import type { CID } from '@x/cid'
-import {
-  BackendError,
-  InvalidInputError,
-  isStorageError,
-  NoSpaceError,
-  NotFoundError,
-  type AbortOptions,
-  type ContentStat,
-  type ContentStore,
-} from '@x/storage-core'
+import type { AbortOptions, ContentStat, ContentStore } from '@x/storage-core'
+
+import { assertFree, writeError } from './destination.ts'
 
 export interface ExportOptions extends AbortOptions {
   /** A path below the root. Default: the root itself. */
@@ -47,7 +40,7 @@ export async function exportPath(
   const writeFile = async (cid: CID, at: string): Promise<void> => {
     const handle = await open(at, 'wx')
     try {
-      for await (const piece of store.cat(cid, { signal })) {
+      for await (const piece of store.cat(cid, { signal, reuse: true })) {
         await handle.writeFile(piece)
         written += piece.length
         onProgress?.(written)
@@ -77,44 +70,7 @@ export async function exportPath(
     // What stopped the work is the answer, even where cleaning up fails as well.
     await rm(partial, { recursive: true, force: true }).catch(() => undefined)
     signal?.throwIfAborted()
-    throw toStorageError(error, destination)
+    throw writeError(error, destination)
   }
   return stat
-}
-
-async function assertFree(destination: string): Promise<void> {
-  try {
-    await lstat(destination)
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return
-    throw toStorageError(error, destination)
-  }
-  throw new InvalidInputError(`${destination} is there already; nothing was written`, { input: destination })
-}
-
-function codeOf(error: unknown): unknown {
-  return typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined
-}
-
-function toStorageError(error: unknown, destination: string): unknown {
-  if (isStorageError(error)) return error
-  const cause = error
-  const why = error instanceof Error ? error.message : String(error)
-  switch (codeOf(error)) {
-    case 'ENOENT':
-      return new NotFoundError(path.dirname(destination), {
-        cause,
-        message: `no such directory: ${path.dirname(destination)}`,
-      })
-    case 'ENOSPC':
-    case 'EDQUOT':
-      return new NoSpaceError(`no space to write ${destination}`, { cause })
-    case 'ENAMETOOLONG':
-    case 'EEXIST':
-    case 'EINVAL':
-    case 'EILSEQ':
-      return new InvalidInputError(`${destination}: a name cannot be written: ${why}`, { input: destination, cause })
-    default:
-      return new BackendError(`cannot write ${destination}: ${why}`, { cause, retryable: false })
-  }
 }

@@ -1,6 +1,6 @@
 import path from 'node:path'
 
-import { openFsStore } from '@x/backend-fs'
+import { openFsStore, type FsStore } from '@x/backend-fs'
 import {
   decideGates,
   FEATURE_NAMES,
@@ -11,13 +11,22 @@ import {
   type Gates,
   type GateSettings,
 } from '@x/gating'
-import { GatedError, type AbortOptions, type ContentStore, type StoreStatus } from '@x/storage-core'
+import { GatedError, type AbortOptions, type StoreStatus } from '@x/storage-core'
 
 import { dataDirectory } from './data-directory.ts'
 
 export interface OpenStorageOptions {
   /** Where the local store is. Default: `IPFS_ACCELERATE_CACHE_DIR`, else the platform's directory for data. */
   directory?: string | undefined
+  /** Make the store when there is none. Default true. */
+  create?: boolean | undefined
+  /**
+   * How much the local store may take. To stay below it an `add` removes roots that are neither pinned nor named, the
+   * longest unused first, and is refused (`NO_SPACE`) when that is not enough. Bytes. Default: no limit.
+   */
+  maxBytes?: number | undefined
+  /** Hears of what the local store did or left out without being asked. Default: nobody does. */
+  onWarning?: ((message: string) => void) | undefined
   /** Default `process.env`. */
   environment?: Environment | undefined
   /** Positions of gates; they win over the environment. */
@@ -38,8 +47,11 @@ export interface GateReport extends GateDecision {
   implemented: boolean
 }
 
-/** The store that a program works with: a `ContentStore`, and why it is composed as it is. */
-export interface Storage extends ContentStore {
+/**
+ * The store that a program works with: a `ContentStore` with paths on disk, `add` with a `mode`, `rebuild`, and why it is
+ * composed as it is.
+ */
+export interface Storage extends FsStore {
   readonly directory: string
   readonly gates: Gates
   describe(options?: AbortOptions): Promise<StorageReport>
@@ -57,13 +69,16 @@ const NOT_STORAGE: ReadonlySet<FeatureName> = new Set(['network', 'patch', 'remo
  *
  * @throws {GatedError} A gate requires a backend that is not there.
  * @throws {InvalidSettingError} A variable or option has a value that means nothing.
+ * @throws {NotFoundError} There is no store, and `create` is false.
+ * @throws As `openFsStore`.
  */
 export async function openStorage(options: OpenStorageOptions = {}): Promise<Storage> {
   const environment = options.environment ?? process.env
   const gates = decideGates({ environment, options: options.gates })
   for (const feature of FEATURE_NAMES) refuseMissing(gates.features[feature])
   const directory = path.resolve(options.directory ?? dataDirectory(environment, process.platform))
-  const store = await openFsStore({ directory })
+  const { create, maxBytes, onWarning } = options
+  const store = await openFsStore({ directory, create, maxBytes, onWarning })
   return Object.assign(store, {
     directory,
     gates,

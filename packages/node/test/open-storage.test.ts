@@ -1,6 +1,11 @@
+import { existsSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import path from 'node:path'
+
+import { buildPath, openStorage, pathSource } from '@x/node'
 import { describe, expect, it } from 'vitest'
 
-import { openTemporary } from './support.ts'
+import { openTemporary, temporaryDirectory } from './support.ts'
 
 describe('openStorage', () => {
   it('opens the local store and says what it is made of', async () => {
@@ -33,5 +38,33 @@ describe('openStorage', () => {
       code: 'INVALID_INPUT',
       message: expect.stringContaining('IPFS_KIT_DISABLE'),
     })
+  })
+
+  it('makes no store when told not to', async () => {
+    const directory = path.join(await temporaryDirectory(), 'store')
+    const opened = openStorage({ directory, environment: {}, create: false })
+    await expect(opened).rejects.toMatchObject({ code: 'NOT_FOUND', what: directory })
+    expect(existsSync(directory)).toBe(false)
+  })
+
+  it('stays below maxBytes, and says what went for it', async () => {
+    const warnings: string[] = []
+    const storage = await openTemporary({ maxBytes: 400_000, onWarning: (message) => warnings.push(message) })
+    const first = await storage.add(new Uint8Array(300_000).fill(1), { pin: false })
+    await storage.add(new Uint8Array(300_000).fill(2))
+    expect(await storage.has(first.cid)).toBe(false)
+    expect(warnings).toEqual([expect.stringContaining('removed 1 roots')])
+    await expect(storage.add(new Uint8Array(300_000).fill(3))).rejects.toMatchObject({ code: 'NO_SPACE' })
+    await expect(openTemporary({ maxBytes: -1 })).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+  })
+
+  it('adds by reference, hashes without a store, and makes its index anew', async () => {
+    const storage = await openTemporary()
+    const file = path.join(await temporaryDirectory(), 'large')
+    await writeFile(file, new Uint8Array(300_000).fill(7))
+    const { cid } = await storage.add(await pathSource(file), { mode: 'reference' })
+    expect((await buildPath(file)).cid.toString()).toBe(cid.toString())
+    expect(await storage.getPath(cid)).toBe(file)
+    expect(await storage.rebuild()).toMatchObject({ roots: 1, pins: 1, names: 0, pinned: [] })
   })
 })

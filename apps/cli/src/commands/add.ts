@@ -3,10 +3,11 @@ import { isAbsolute, relative, sep } from 'node:path'
 
 import { profileOf } from '@x/cid'
 import { isHiddenName } from '@x/model-loader'
-import { pathSource, type Storage } from '@x/node'
-import { buildSource, toSourceNode, type AddProgress, type SourceNode } from '@x/storage-core'
+import { buildPath, pathSource, type AddMode, type Storage } from '@x/node'
+import { buildSource, toSourceNode, type SourceNode } from '@x/storage-core'
 
-import { textOption, type Command, type Context } from '../command.ts'
+import { withAddProgress } from '../add-progress.ts'
+import { MAX_BYTES, textOption, type Command, type Context, type Values } from '../command.ts'
 import { formatBytes, printable } from '../format.ts'
 import { UsageError } from '../usage-error.ts'
 
@@ -19,31 +20,48 @@ export const add: Command = {
     'only-hash': { type: 'boolean', help: 'compute the CID, store nothing' },
     name: { type: 'string', placeholder: 'N', help: 'a name that shall point to it' },
     'no-pin': { type: 'boolean', help: 'let garbage collection take it' },
+    mode: {
+      type: 'string',
+      placeholder: 'M',
+      help: 'copy (default), reflink (share the bytes on disk) or reference (see below)',
+    },
+    ...MAX_BYTES,
   },
+  notes: `With --mode reference, files over 64 KiB are not copied: the store reads each where it is. One that is changed,
+moved or deleted afterwards is refused when it is next read.`,
   async run(context, paths, values) {
     const name = textOption(values, 'name')
     if (paths.length === 0) throw new UsageError('add: a path is wanted')
     if (name !== undefined && paths.length > 1) throw new UsageError('add: --name takes one path')
-    if (name !== undefined && values['only-hash']) throw new UsageError('add: --only-hash stores nothing to name')
+    if (values['only-hash']) {
+      const idle = ['name', 'mode', 'max-bytes'].find((option) => values[option] !== undefined)
+      if (idle !== undefined) throw new UsageError(`add: --only-hash stores nothing, so --${idle} means nothing`)
+    }
     if (name !== undefined && isHiddenName(name)) throw new UsageError(`add: the name ${name} is kept for manifests`)
     const profile = profileOf(textOption(values, 'profile')).name
+    const mode = modeOf(values)
+    if (mode !== 'copy' && paths.includes('-')) throw new UsageError(`add: - has no file for --mode ${mode}`)
     for (const path of paths) {
       const source = await sourceOf(context, path)
-      const options = {
-        profile,
-        signal: context.signal,
-        onProgress: showProgress(context, path, source.type === 'file' ? source.size : undefined),
-      }
-      const added = values['only-hash']
-        ? await buildSource(source, options)
-        : await (await storageOutside(context, path)).add(source, { ...options, name, pin: !values['no-pin'] })
-      const { cid, size } = added
+      const { cid, size } = await withAddProgress(context, path, source, async (onProgress) => {
+        const options = { profile, signal: context.signal, onProgress }
+        if (values['only-hash']) return path === '-' ? buildSource(source, options) : buildPath(path, options)
+        const store = await storageOutside(context, path)
+        return store.add(source, { ...options, name, pin: !values['no-pin'], mode })
+      })
       await context.printer.result(
         { path, cid: cid.toString(), size },
         `${cid.toString()}  ${formatBytes(size)}  ${printable(path)}`,
       )
     }
   },
+}
+
+/** @throws {UsageError} There is no such mode. */
+function modeOf(values: Values): AddMode {
+  const text = textOption(values, 'mode') ?? 'copy'
+  if (text === 'copy' || text === 'reflink' || text === 'reference') return text
+  throw new UsageError(`add: --mode ${text} is none of copy, reflink and reference`)
 }
 
 /** @throws {UsageError} The store lies in the directory that is added: it would grow with what it takes in. */
@@ -62,12 +80,4 @@ async function storageOutside({ storage }: Context, path: string): Promise<Stora
 
 async function sourceOf({ io }: Context, path: string): Promise<SourceNode> {
   return path === '-' ? toSourceNode(io.stdin) : pathSource(path)
-}
-
-/** A bar for what is being added. The total is known for a single file. Bytes. */
-export function showProgress({ printer }: Context, label: string, total?: number): (event: AddProgress) => void {
-  const bar = printer.progress(label, total)
-  return (event) => {
-    if (event.type === 'bytes-added') bar.update(event.loaded, event.path || label)
-  }
 }

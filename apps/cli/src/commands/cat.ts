@@ -3,7 +3,7 @@ import { onlyOperand, parseByteCount, parseCidPath } from '../operands.ts'
 
 export const cat: Command = {
   name: 'cat',
-  reads: true,
+  needsStore: true,
   operands: 'CID[/path]',
   summary: 'write the verified bytes of a file to standard output',
   options: {
@@ -14,6 +14,8 @@ export const cat: Command = {
     const { root, path } = parseCidPath(onlyOperand(operands, 'CID[/path]'))
     const offset = parseByteCount('offset', textOption(values, 'offset'))
     const length = parseByteCount('length', textOption(values, 'length'))
-    for await (const piece of (await storage()).cat(root, { path, offset, length, signal })) await printer.bytes(piece)
+    const store = await storage()
+    // Each piece is written before the next one is asked for.
+    for await (const piece of store.cat(root, { path, offset, length, signal, reuse: true })) await printer.bytes(piece)
   },
 }

@@ -7,7 +7,7 @@ import { onlyOperand, parseCidPath } from '../operands.ts'
 
 export const ls: Command = {
   name: 'ls',
-  reads: true,
+  needsStore: true,
   operands: '[CID[/path]]',
   summary: 'list what is stored, or the entries of a directory',
   options: {},

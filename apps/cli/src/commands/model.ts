@@ -1,10 +1,10 @@
 import { listModels, showModel, type ModelSummary } from '@x/model-loader'
-import { addModel } from '@x/node'
+import { addModel, pathSource } from '@x/node'
 
-import { textOption, type Command, type Context } from '../command.ts'
+import { withAddProgress } from '../add-progress.ts'
+import { MAX_BYTES, textOption, type Command, type Context } from '../command.ts'
 import { formatBytes, printable } from '../format.ts'
 import { noOperands, onlyOperand } from '../operands.ts'
-import { showProgress } from './add.ts'
 
 export const modelAdd: Command = {
   name: 'model add',
@@ -13,23 +13,27 @@ export const modelAdd: Command = {
   options: {
     name: { type: 'string', placeholder: 'ORG/NAME', help: 'a name that shall point to it' },
     'no-pin': { type: 'boolean', help: 'let garbage collection take it' },
+    ...MAX_BYTES,
   },
   async run(context, operands, values) {
     const directory = onlyOperand(operands, 'model directory')
     const store = await context.storage()
-    const { cid, name, files, size } = await addModel(store, directory, {
-      name: textOption(values, 'name'),
-      pin: !values['no-pin'],
-      signal: context.signal,
-      onProgress: showProgress(context, directory),
-    })
+    const source = await pathSource(directory, { symlinks: 'follow' })
+    const { cid, name, files, size } = await withAddProgress(context, directory, source, (onProgress) =>
+      addModel(store, directory, {
+        name: textOption(values, 'name'),
+        pin: !values['no-pin'],
+        signal: context.signal,
+        onProgress,
+      }),
+    )
     await printModel(context, { cid: cid.toString(), name: name ?? null, files, size })
   },
 }
 
 export const modelLs: Command = {
   name: 'model ls',
-  reads: true,
+  needsStore: true,
   operands: '',
   summary: 'list the models that are stored',
   options: {},
@@ -42,7 +46,7 @@ export const modelLs: Command = {
 
 export const modelShow: Command = {
   name: 'model show',
-  reads: true,
+  needsStore: true,
   operands: 'REF',
   summary: 'one model, by ipfs://<cid>, CID or name',
   options: {},

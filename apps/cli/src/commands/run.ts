@@ -12,7 +12,7 @@ import { UsageError } from '../usage-error.ts'
 
 export const run: Command = {
   name: 'run',
-  reads: true,
+  needsStore: true,
   operands: 'TASK [INPUT... or -]',
   summary: 'run a model on texts, or on paths of images or WAV files; - reads one input a line',
   options: {

@@ -1,27 +1,38 @@
 import type { CID } from '@x/cid'
-import { IntegrityError, isStorageError } from '@x/storage-core'
+import { IntegrityError, isStorageError, type RootRecord } from '@x/storage-core'
 
 import type { Command, Context } from '../command.ts'
+import { contentBar } from '../content-bar.ts'
 import { formatBytes } from '../format.ts'
 import { onlyOperand, parseCidPath } from '../operands.ts'
 import { reportError } from '../report-error.ts'
+import { UsageError } from '../usage-error.ts'
 
 export const verify: Command = {
   name: 'verify',
-  reads: true,
-  operands: '[CID]',
+  needsStore: true,
+  operands: '[CID[/path]]',
   summary: 're-hash one root, or everything that is stored',
-  options: {},
-  async run(context, operands) {
+  options: { all: { type: 'boolean', help: 'every root; so it does without a CID' } },
+  async run(context, operands, values) {
     if (operands.length > 0) {
+      if (values['all']) throw new UsageError('verify: --all takes no CID')
       const { root, path } = parseCidPath(onlyOperand(operands, 'CID'))
-      await verifyOne(context, root, path)
+      const bar = await contentBar(context, root, { label: root.toString(), path })
+      await verifyOne(context, root, path, (bytes) => bar.update({ bytes }))
       return
     }
+    const store = await context.storage()
+    const roots: RootRecord[] = []
+    for await (const root of store.roots({ signal: context.signal })) roots.push(root)
+    const total = { bytes: roots.reduce((sum, { size }) => sum + size, 0), items: roots.length }
+    const bar = context.printer.progress('', { total, unit: 'root' })
     const failures: Error[] = []
-    for await (const { cid, size } of (await context.storage()).roots({ signal: context.signal })) {
+    let before = 0
+    for (const [items, { cid, size }] of roots.entries()) {
+      const label = cid.toString()
       try {
-        await verifyOne(context, cid, '', size)
+        await verifyOne(context, cid, '', (checked) => bar.update({ bytes: before + checked, items, label }))
       } catch (error) {
         context.signal.throwIfAborted()
         // One damaged root does not hide the next; the last failure decides the exit code when none is about integrity.
@@ -29,6 +40,7 @@ export const verify: Command = {
         failures.push(error)
         await context.printer.error(reportError(error, context.signal))
       }
+      before += size
     }
     const worst = failures.find((error) => isStorageError(error) && error.code === 'INTEGRITY') ?? failures.at(-1)
     if (worst) throw new AlreadyReportedError(worst)
@@ -39,11 +51,9 @@ async function verifyOne(
   { printer, signal, storage }: Context,
   root: CID,
   path: string,
-  total?: number,
+  onProgress: (checked: number) => void,
 ): Promise<void> {
   const store = await storage()
-  const bar = printer.progress(root.toString(), total)
-  const onProgress = (bytes: number): void => bar.update(bytes)
   const checked = await store.verify(root, { path, signal, onProgress }).catch((error: unknown) => {
     throw inRoot(error, root)
   })

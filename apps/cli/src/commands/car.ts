@@ -1,0 +1,100 @@
+import { isHiddenName } from '@x/model-loader'
+import { exportCarFile, pathSource } from '@x/node'
+import { exportCar, importCar, InvalidInputError, type AbortOptions } from '@x/storage-core'
+
+import { MAX_BYTES, textOption, type Command, type Context } from '../command.ts'
+import { contentBar } from '../content-bar.ts'
+import { formatBytes, formatCount, printable } from '../format.ts'
+import { onlyOperand, parseCids } from '../operands.ts'
+import { UsageError } from '../usage-error.ts'
+
+export const carExport: Command = {
+  name: 'car export',
+  needsStore: true,
+  operands: 'CID',
+  summary: 'write a DAG as a CAR, to standard output or a file',
+  options: {
+    output: { type: 'string', short: 'o', placeholder: 'FILE', help: 'where to write it; default standard output' },
+    force: { type: 'boolean', help: 'replace FILE when it is there' },
+  },
+  async run(context, operands, values) {
+    const { io, printer, signal } = context
+    const [root] = parseCids([onlyOperand(operands, 'CID')], 'car export')
+    const out = textOption(values, 'output') ?? '-'
+    if (root === undefined || out === '') throw new UsageError('car export: -o is empty')
+    if (out === '-' && values['force']) throw new UsageError('car export: --force needs -o FILE')
+    if (out === '-' && io.stdout.isTTY) {
+      throw new UsageError('car export: a CAR is no text for a terminal; -o FILE, or redirect the output')
+    }
+    const store = await context.storage()
+    // The size of the content stands for that of the CAR, which is a little more.
+    const bar = await contentBar(context, root, { label: root.toString() })
+    const onProgress = (bytes: number): void => bar.update({ bytes })
+    if (out === '-') {
+      for await (const piece of exportCar(store, root, { signal, onProgress })) await printer.bytes(piece)
+      bar.clear()
+      return
+    }
+    const size = await exportCarFile(store, root, out, { force: values['force'] === true, signal, onProgress })
+    await printer.result({ cid: root.toString(), path: out, size }, `${root}  ${formatBytes(size)}  ${printable(out)}`)
+  },
+}
+
+export const carImport: Command = {
+  name: 'car import',
+  operands: 'FILE',
+  summary: 'store the blocks of a CAR, checked, and its roots; - is standard input',
+  options: {
+    name: { type: 'string', placeholder: 'N', help: 'a name that shall point to its root' },
+    'no-pin': { type: 'boolean', help: 'let garbage collection take its roots' },
+    ...MAX_BYTES,
+  },
+  async run(context, operands, values) {
+    const { printer, signal } = context
+    const file = onlyOperand(operands, 'CAR file')
+    const name = textOption(values, 'name')
+    if (name !== undefined && isHiddenName(name)) throw new UsageError(`car import: the name ${name} is kept`)
+    const source = await openCar(context, file)
+    const bar = printer.progress(file, { total: { bytes: source.size }, unit: 'block' })
+    let read = 0
+    const store = await context.storage()
+    const { roots, blocks, size } = await importCar(
+      store,
+      counted(source.open({ signal }), (length) => (read += length)),
+      {
+        name,
+        pin: !values['no-pin'],
+        signal,
+        onProgress: ({ blocks: items }) => bar.update({ bytes: read, items }),
+      },
+    )
+    const cids = roots.map((cid) => cid.toString())
+    await printer.result(
+      { path: file, roots: cids, blocks, size },
+      [...cids, `${formatCount(blocks, 'block')}, ${formatBytes(size)} from ${printable(file)}`].join('\n'),
+    )
+  },
+}
+
+interface OpenedCar {
+  open(options: AbortOptions): AsyncIterable<Uint8Array>
+  /** Bytes; `undefined` when not known beforehand. */
+  size?: number | undefined
+}
+
+async function openCar({ io }: Context, file: string): Promise<OpenedCar> {
+  if (file === '-') return { open: () => io.stdin }
+  const source = await pathSource(file)
+  if (source.type === 'file') return source
+  throw new InvalidInputError(`${file} is a ${source.type}, not a CAR file`, { input: file })
+}
+
+async function* counted(
+  source: AsyncIterable<Uint8Array>,
+  onRead: (length: number) => void,
+): AsyncGenerator<Uint8Array> {
+  for await (const piece of source) {
+    onRead(piece.length)
+    yield piece
+  }
+}

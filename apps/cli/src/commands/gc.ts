@@ -1,0 +1,29 @@
+import type { GcResult } from '@x/storage-core'
+
+import type { Command } from '../command.ts'
+import { formatBytes, formatCount } from '../format.ts'
+import { noOperands } from '../operands.ts'
+
+export const gc: Command = {
+  name: 'gc',
+  needsStore: true,
+  operands: '',
+  summary: 'free what no pinned or named root needs',
+  options: { 'dry-run': { type: 'boolean', help: 'only say what would go' } },
+  async run({ storage, printer, signal }, operands, values) {
+    noOperands(operands)
+    const dryRun = values['dry-run'] === true
+    const found = await (await storage()).gc({ dryRun, signal })
+    const { roots, blocks, freedBytes } = found
+    await printer.result(
+      { dryRun, roots: roots.map((cid) => cid.toString()), blocks, freedBytes },
+      toText(found, dryRun ? 'would free' : 'freed'),
+    )
+  },
+}
+
+const toText = ({ roots, blocks, freedBytes }: GcResult, verb: string): string =>
+  [
+    ...roots.map((cid) => cid.toString()),
+    `${verb} ${formatBytes(freedBytes)}: ${formatCount(roots.length, 'root')}, ${formatCount(blocks, 'block')}`,
+  ].join('\n')

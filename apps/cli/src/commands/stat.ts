@@ -1,0 +1,44 @@
+import { isHiddenName } from '@x/model-loader'
+
+import type { Command } from '../command.ts'
+import { formatBytes, formatTable, printable } from '../format.ts'
+import { onlyOperand, parseCidPath } from '../operands.ts'
+import { findRoot } from '../root-record.ts'
+
+export const stat: Command = {
+  name: 'stat',
+  needsStore: true,
+  operands: 'CID[/path]',
+  summary: 'type and size; of a root also its pin, names and time',
+  options: {},
+  async run({ storage, printer, signal }, operands) {
+    const { root, path } = parseCidPath(onlyOperand(operands, 'CID[/path]'))
+    const store = await storage()
+    const { cid, type, size, target } = await store.stat(root, { path, signal })
+    const record = await findRoot(store, cid, { signal })
+    const names = record?.names.filter((name) => !isHiddenName(name)) ?? []
+    const rows = [
+      ['cid', cid.toString()],
+      ['type', type],
+      ['size', `${formatBytes(size)} (${size})`],
+      ...(target === undefined ? [] : [['target', printable(target)]]),
+      ...(record ? rootRows(record, names) : [['root', 'no']]),
+    ]
+    await printer.result(
+      {
+        cid: cid.toString(),
+        type,
+        size,
+        ...(target !== undefined && { target }),
+        root: record ? { pinned: record.pinned, names, addedAt: record.addedAt } : null,
+      },
+      formatTable(rows),
+    )
+  },
+}
+
+const rootRows = ({ pinned, addedAt }: { pinned: boolean; addedAt: string }, names: readonly string[]): string[][] => [
+  ['pinned', pinned ? 'yes' : 'no'],
+  ['names', names.map(printable).join(' ')],
+  ['added', addedAt],
+]

@@ -1,0 +1,43 @@
+import { lstat } from 'node:fs/promises'
+import path from 'node:path'
+
+import { BackendError, InvalidInputError, isStorageError, NoSpaceError, NotFoundError } from '@x/storage-core'
+
+/** @throws {InvalidInputError} Something is there. */
+export async function assertFree(destination: string): Promise<void> {
+  try {
+    await lstat(destination)
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return
+    throw writeError(error, destination)
+  }
+  throw new InvalidInputError(`${destination} is there already; nothing was written`, { input: destination })
+}
+
+export function codeOf(error: unknown): unknown {
+  return typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined
+}
+
+/** What a failed write means, in an error that names the destination. */
+export function writeError(error: unknown, destination: string): unknown {
+  if (isStorageError(error)) return error
+  const cause = error
+  const why = error instanceof Error ? error.message : String(error)
+  switch (codeOf(error)) {
+    case 'ENOENT':
+      return new NotFoundError(path.dirname(destination), {
+        cause,
+        message: `no such directory: ${path.dirname(destination)}`,
+      })
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return new NoSpaceError(`no space to write ${destination}`, { cause })
+    case 'ENAMETOOLONG':
+    case 'EEXIST':
+    case 'EINVAL':
+    case 'EILSEQ':
+      return new InvalidInputError(`${destination}: a name cannot be written: ${why}`, { input: destination, cause })
+    default:
+      return new BackendError(`cannot write ${destination}: ${why}`, { cause, retryable: false })
+  }
+}

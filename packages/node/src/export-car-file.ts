@@ -1,0 +1,81 @@
+import { randomUUID } from 'node:crypto'
+import { link, lstat, open, rename, rm } from 'node:fs/promises'
+import path from 'node:path'
+
+import type { CID } from '@x/cid'
+import { exportCar, InvalidInputError, type ContentStore, type ExportCarOptions } from '@x/storage-core'
+
+import { assertFree, codeOf, writeError } from './destination.ts'
+
+export interface ExportCarFileOptions extends ExportCarOptions {
+  /** Replace a file that is there. Default false. */
+  force?: boolean | undefined
+}
+
+/**
+ * Writes a DAG to a CAR file, every block checked. All or nothing: it is written and synced beside `target` under a name
+ * of its own, and renamed when complete.
+ *
+ * @returns Bytes of the CAR.
+ * @throws {InvalidInputError} `target` is there, and `force` is false or it is no file.
+ * @throws As `exportCar`.
+ */
+export async function exportCarFile(
+  store: ContentStore,
+  root: CID,
+  target: string,
+  { force = false, signal, onProgress }: ExportCarFileOptions = {},
+): Promise<number> {
+  const destination = path.resolve(target)
+  await (force ? assertReplaceable(destination) : assertFree(destination))
+  const partial = path.join(path.dirname(destination), `.${randomUUID()}.partial`)
+  let size = 0
+  try {
+    const handle = await open(partial, 'wx')
+    try {
+      for await (const piece of exportCar(store, root, { signal, onProgress })) {
+        await handle.writeFile(piece)
+        size += piece.length
+      }
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+    signal?.throwIfAborted()
+    await (force ? rename(partial, destination) : place(partial, destination))
+  } catch (error) {
+    // What stopped the work is the answer, even where cleaning up fails as well.
+    await rm(partial, { force: true }).catch(() => undefined)
+    signal?.throwIfAborted()
+    throw writeError(error, destination)
+  }
+  return size
+}
+
+/** @throws {InvalidInputError} Something other than a file is there. */
+async function assertReplaceable(destination: string): Promise<void> {
+  let found
+  try {
+    found = await lstat(destination)
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return
+    throw writeError(error, destination)
+  }
+  if (found.isFile()) return
+  throw new InvalidInputError(`${destination} is no file, and is not replaced`, { input: destination })
+}
+
+/** Over nothing, also where someone else wrote it meanwhile. */
+async function place(partial: string, destination: string): Promise<void> {
+  try {
+    await link(partial, destination)
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') await assertFree(destination)
+    // A file system without hard links.
+    if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'].includes(String(codeOf(error)))) throw error
+    await assertFree(destination)
+    await rename(partial, destination)
+    return
+  }
+  await rm(partial)
+}
