@@ -30,8 +30,9 @@ const MOST_SMALL_BYTES = 64 * 1024
  */
 export async function buildPath(path: string, options: BuildPathOptions = {}): Promise<BuiltSource> {
   const { symlinks, hidden, profile, signal, onProgress, onBlock } = options
-  const source = await pathSource(path, { symlinks, hidden })
+  // They take longer to start than it takes to find the file.
   sharedPool().start()
+  const source = await pathSource(path, { symlinks, hidden })
   const small = createSmallFileReader(MOST_SMALL_BYTES)
   return buildSource(source, {
     profile,
@@ -54,16 +55,17 @@ async function buildLocal(
 ): Promise<BuiltFile> {
   const profile = profileOf(name)
   if (size === undefined || size <= MOST_SMALL_BYTES) {
-    const file = await small.read(path)
-    signal?.throwIfAborted()
-    if (file) {
-      const { length } = file.bytes
+    const built = await small.read(path, async ({ bytes, digest }) => {
+      signal?.throwIfAborted()
+      const { length } = bytes
       onProgress?.(length)
-      if (profile.rawLeaves) return { cid: leafCid(profile, file.digest), fileBytes: length, dagBytes: length }
-      const { cid, bytes } = await encodeWrappedLeaf(profile.cidVersion, file.bytes)
-      return { cid, fileBytes: length, dagBytes: bytes.length }
-    }
+      if (profile.rawLeaves) return { cid: leafCid(profile, digest), fileBytes: length, dagBytes: length }
+      const { cid, bytes: block } = await encodeWrappedLeaf(profile.cidVersion, bytes)
+      return { cid, fileBytes: length, dagBytes: block.length }
+    })
+    if (built) return built
   }
+  signal?.throwIfAborted()
   return withSteadyFile(path, async ({ handle, size: fileBytes, assertSame }) => {
     const digests = await hashSteady(path, {
       descriptor: handle.fd,

@@ -22,7 +22,7 @@ import { layoutOf } from './layout.ts'
 import { localPath } from './local-path.ts'
 import { createLooseBlocks } from './loose-blocks.ts'
 import { namingFile } from './naming.ts'
-import { createOpenPacks } from './packs/open-packs.ts'
+import { createOpenFiles } from './open-files.ts'
 import { createPins } from './pins.ts'
 import { probe } from './probe.ts'
 import { thisProcess } from './process-identity.ts'
@@ -114,9 +114,9 @@ async function createFsStore(
   maxBytes: number | undefined,
 ): Promise<FsStore> {
   const quarantine = createQuarantine(context, catalogue)
-  const packs = createOpenPacks(context)
-  const held = createHeldFiles(context, { places: catalogue, packs, quarantine })
-  const loose = createLooseBlocks(context, { places: catalogue, packs, quarantine })
+  const files = createOpenFiles(context)
+  const held = createHeldFiles(context, { places: catalogue, files, quarantine })
+  const loose = createLooseBlocks(context, { places: catalogue, files, quarantine })
   const blocks = createFsBlockstore(context, { catalogue, loose, held, quarantine, quota: () => quota })
   const names = createFsNames(context, catalogue)
   const tree = createTree(blocks, held)
@@ -146,7 +146,7 @@ async function createFsStore(
   await settle(undefined)
   context.onClose(async () => {
     await uses.end()
-    await packs.close()
+    await files.close()
     await catalogue.close()
   })
 

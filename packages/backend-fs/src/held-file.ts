@@ -1,5 +1,4 @@
-import { constants } from 'node:fs'
-import { open, readFile, stat, type FileHandle } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 
 import {
   createOutboard,
@@ -15,12 +14,13 @@ import { NotFoundError } from '@x/storage-core'
 
 import type { PlaceReader } from './catalogue/places.ts'
 import type { StoreContext } from './context.ts'
-import { ifThere, onDisk } from './disk-error.ts'
+import { ifThere } from './disk-error.ts'
 import { keyOf } from './layout.ts'
-import type { OpenPacks } from './packs/open-packs.ts'
-import { readAt } from './packs/read-pack.ts'
+import type { OpenFile, OpenFiles } from './open-files.ts'
+import { readInto } from './packs/read-pack.ts'
 import { plainBytes } from './plain-bytes.ts'
 import type { Damage, Quarantine } from './quarantine.ts'
+import { withScratch } from './scratch.ts'
 import { stampOf } from './stamp.ts'
 
 /** Bytes that are held whole, open for reading. What is read is checked; what does not match goes to quarantine. */
@@ -39,6 +39,8 @@ export interface HeldFile {
   readonly descriptor: number
   /** The bytes of a leaf, and its block; the same ones unless the leaf is wrapped. */
   readLeaf(index: number): Promise<{ bytes: Uint8Array; block: Uint8Array }>
+  /** Some bytes of a leaf, all of which is checked. @param from - In the leaf. */
+  readPart(index: number, from: number, length: number): Promise<Uint8Array>
   /** Bytes that are not checked. */
   readUnchecked(offset: number, length: number): Promise<Uint8Array>
   /** Puts the file away and resolves to the error to throw. */
@@ -65,8 +67,6 @@ interface Place {
   start: number
   bytes: number
   source: 'store' | 'reference' | 'pack'
-  /** The pack's name. */
-  pack: string | undefined
   stamp: string | undefined
 }
 
@@ -76,18 +76,11 @@ const CACHED_LEAVES = 256 * 1024
 
 export interface HeldParts {
   places: PlaceReader
-  packs: OpenPacks
+  files: OpenFiles
   quarantine: Quarantine
 }
 
-/** What is open for one reader: a file of its own, or a pack that others read as well. */
-interface OpenBytes {
-  handle: FileHandle
-  info: { size: bigint; ino: bigint; dev: bigint; stamp: string }
-  close: () => Promise<void>
-}
-
-export function createHeldFiles(context: StoreContext, { places, packs, quarantine }: HeldParts): HeldFiles {
+export function createHeldFiles(context: StoreContext, { places, files, quarantine }: HeldParts): HeldFiles {
   const { layout } = context
   // A checked outboard is right for ever: it is what its CID says.
   const cache = new Map<string, Outboard>()
@@ -113,12 +106,12 @@ export function createHeldFiles(context: StoreContext, { places, packs, quaranti
     if (file) {
       const { path, bytes, stamp } = file
       const source = path === undefined ? 'store' : 'reference'
-      return { key, path: path ?? layout.fileOf(keyOf(key)), start: 0, bytes, source, pack: undefined, stamp }
+      return { key, path: path ?? layout.fileOf(keyOf(key)), start: 0, bytes, source, stamp }
     }
     const packed = key.code === RAW ? places.packed(key) : undefined
     if (!packed) return undefined
     const { pack, offset, length } = packed
-    return { key, path: layout.packOf(pack), start: offset, bytes: length, source: 'pack', pack, stamp: undefined }
+    return { key, path: layout.packOf(pack), start: offset, bytes: length, source: 'pack', stamp: undefined }
   }
 
   const loadOutboard = async (cid: CID, { key, bytes }: Place): Promise<Outboard> => {
@@ -137,28 +130,7 @@ export function createHeldFiles(context: StoreContext, { places, packs, quaranti
     await quarantine.assertSound(places.keyOfRoot(cid) ?? cid)
   }
 
-  const openAt = async ({ path, pack }: Place): Promise<OpenBytes | undefined> => {
-    if (pack !== undefined) {
-      const found = await packs.open(pack)
-      if (!found) return undefined
-      const { handle, size, inode, device, release } = found
-      return {
-        handle,
-        info: { size, ino: inode, dev: device, stamp: '' },
-        close: async () => release(),
-      }
-    }
-    const handle = await ifThere(`open ${path}`, open(path, constants.O_RDONLY))
-    if (!handle) return undefined
-    try {
-      const info = await onDisk(`look at ${path}`, handle.stat({ bigint: true }))
-      const close = (): Promise<void> => onDisk(`close ${path}`, handle.close())
-      return { handle, info: { ...info, stamp: stampOf(info) }, close }
-    } catch (cause) {
-      await handle.close()
-      throw cause
-    }
-  }
+  const openAt = ({ path, source }: Place): Promise<OpenFile | undefined> => files.open(path, source === 'pack')
 
   const openFile = async (cid: CID): Promise<HeldFile | undefined> => {
     let place = placeOf(cid)
@@ -178,10 +150,10 @@ export function createHeldFiles(context: StoreContext, { places, packs, quaranti
     }
     try {
       const file = await openHeld(cid, place, opened)
-      if (!file) await opened.close()
+      if (!file) opened.release()
       return file
     } catch (cause) {
-      await opened.close()
+      opened.release()
       throw cause
     }
   }
@@ -189,7 +161,7 @@ export function createHeldFiles(context: StoreContext, { places, packs, quaranti
   const openHeld = async (
     cid: CID,
     place: Place,
-    { handle, info, close }: OpenBytes,
+    { handle, info, release }: OpenFile,
   ): Promise<HeldFile | undefined> => {
     const { key, path, start, bytes, source } = place
     const condemn: Condemn = (reason, details) =>
@@ -208,42 +180,47 @@ export function createHeldFiles(context: StoreContext, { places, packs, quaranti
       const reason = `the leaf of ${length} bytes at ${offset} does not match${missing}`
       return condemn(reason, { leaf, offset, actual, cause })
     }
-    const readUnchecked = async (offset: number, length: number): Promise<Uint8Array> => {
-      const read = await readAt(handle, path, start + offset, length)
-      if (read.length === length) return read
+    const readFull = async (offset: number, target: Uint8Array): Promise<Uint8Array> => {
+      const read = await readInto(handle, path, start + offset, target)
+      if (read.length === target.length) return read
       const leaf = outboard.leaf(outboard.leafAt(offset + read.length))
       throw await condemn(`the file ends after ${offset + read.length} bytes`, { leaf: leaf.cid, offset: leaf.offset })
+    }
+    const readLeaf = async (index: number, target: Uint8Array) => {
+      const read = await readFull(outboard.leaf(index).offset, target)
+      try {
+        return { bytes: read, block: await verifyLeaf(outboard, index, read) }
+      } catch (cause) {
+        if (!(cause instanceof IntegrityError)) throw cause
+        throw await condemnLeaf(index, cause.actual, cause)
+      }
     }
     return {
       outboard,
       path,
       start,
       isWhole: source !== 'pack',
-      isAsStored: place.stamp === info.stamp,
+      isAsStored: source !== 'pack' && place.stamp === stampOf(info),
       inode: info.ino,
       device: info.dev,
       descriptor: handle.fd,
-      readUnchecked,
-      readLeaf: async (index) => {
-        const { offset, length } = outboard.leaf(index)
-        const read = await readUnchecked(offset, length)
-        try {
-          return { bytes: read, block: await verifyLeaf(outboard, index, read) }
-        } catch (cause) {
-          if (!(cause instanceof IntegrityError)) throw cause
-          throw await condemnLeaf(index, cause.actual, cause)
-        }
-      },
+      readUnchecked: (offset, length) => readFull(offset, new Uint8Array(length)),
+      readLeaf: (index) => readLeaf(index, new Uint8Array(outboard.leaf(index).length)),
+      readPart: (index, from, length) =>
+        withScratch(outboard.leaf(index).length, async (scratch) => {
+          const { bytes: leaf } = await readLeaf(index, scratch)
+          return leaf.slice(from, from + length)
+        }),
       condemn: condemnLeaf,
-      close,
+      close: async () => release(),
     }
   }
 
-  const looksRight = async ({ path, pack, bytes }: Place): Promise<boolean> => {
-    if (pack === undefined) return (await ifThere(`look at ${path}`, stat(path)))?.size === bytes
-    const found = await packs.open(pack)
-    found?.release()
-    return found !== undefined
+  const looksRight = async ({ path, source, bytes }: Place): Promise<boolean> => {
+    if (source !== 'pack') return (await ifThere(`look at ${path}`, stat(path)))?.size === bytes
+    const pack = await files.open(path, true)
+    pack?.release()
+    return pack !== undefined
   }
 
   /** `undefined`: it was collected meanwhile. */

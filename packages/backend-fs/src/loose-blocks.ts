@@ -9,7 +9,7 @@ import type { StoreContext } from './context.ts'
 import { diskError, ifThere, isAbsent, onDisk } from './disk-error.ts'
 import { writeWhole, type DirtyDirectories } from './durable-write.ts'
 import { cidOfKey, keyOf } from './layout.ts'
-import type { OpenPacks } from './packs/open-packs.ts'
+import type { OpenFiles } from './open-files.ts'
 import { readAt } from './packs/read-pack.ts'
 import { plainBytes } from './plain-bytes.ts'
 import type { Damage, Quarantine } from './quarantine.ts'
@@ -35,11 +35,11 @@ export interface LooseBlocks {
 
 export interface LooseParts {
   places: PlaceReader
-  packs: OpenPacks
+  files: OpenFiles
   quarantine: Quarantine
 }
 
-export function createLooseBlocks(context: StoreContext, { places, packs, quarantine }: LooseParts): LooseBlocks {
+export function createLooseBlocks(context: StoreContext, { places, files, quarantine }: LooseParts): LooseBlocks {
   const { layout } = context
 
   const fromFile = async (cid: CID): Promise<Uint8Array | undefined> => {
@@ -59,14 +59,14 @@ export function createLooseBlocks(context: StoreContext, { places, packs, quaran
     for (let isRetry = false; ; isRetry = true) {
       const place = places.packed(cid)
       if (!place) return undefined
-      const pack = await packs.open(place.pack)
+      const path = layout.packOf(place.pack)
+      const pack = await files.open(path, true)
       // A collector may have moved what was in the pack to another one.
       if (!pack && isRetry) return undefined
       if (!pack) continue
       try {
-        const { path, inode } = pack
         const bytes = await readAt(pack.handle, path, place.offset, place.length)
-        return await checked(cid, bytes, { path, inode, source: 'pack', start: place.offset })
+        return await checked(cid, bytes, { path, inode: pack.info.ino, source: 'pack', start: place.offset })
       } finally {
         pack.release()
       }
@@ -98,7 +98,7 @@ export function createLooseBlocks(context: StoreContext, { places, packs, quaran
     size,
     has: async (cid) => {
       const place = places.packed(cid)
-      const pack = place && (await packs.open(place.pack))
+      const pack = place && (await files.open(layout.packOf(place.pack), true))
       pack?.release()
       if (pack) return true
       return (await size(cid)) !== undefined

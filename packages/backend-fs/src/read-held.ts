@@ -41,12 +41,12 @@ export async function* readHeld(
     return
   }
   const leaves = leafRange(outboard, { offset, length: end - offset })
-  const pieces =
-    outboard.shape && leaves.length >= FEWEST_FOR_THREADS
-      ? readAhead(file, leaves, { reuse, signal })
-      : readHere(file, leaves.first, leaves.end)
+  if (outboard.shape === undefined || leaves.length < FEWEST_FOR_THREADS) {
+    yield* readHere(file, { offset, end }, leaves, signal)
+    return
+  }
   let position = leaves.offset
-  for await (const bytes of pieces) {
+  for await (const bytes of readAhead(file, leaves, { reuse, signal })) {
     signal?.throwIfAborted()
     const piece = bytes.subarray(Math.max(0, offset - position), Math.min(bytes.length, end - position))
     position += bytes.length
@@ -75,8 +75,20 @@ async function* readUnchecked(
   }
 }
 
-async function* readHere(file: HeldFile, first: number, end: number): AsyncGenerator<Uint8Array> {
-  for (let index = first; index < end; index++) yield (await file.readLeaf(index)).bytes
+async function* readHere(
+  file: HeldFile,
+  range: { offset: number; end: number },
+  { first, end }: { first: number; end: number },
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array> {
+  for (let index = first; index < end; index++) {
+    signal?.throwIfAborted()
+    const leaf = file.outboard.leaf(index)
+    const from = Math.max(0, range.offset - leaf.offset)
+    const length = Math.min(leaf.length, range.end - leaf.offset) - from
+    if (length === leaf.length) yield (await file.readLeaf(index)).bytes
+    else if (length > 0) yield await file.readPart(index, from, length)
+  }
 }
 
 /** Read and hashed by the threads, in order, a few runs ahead of the reader. */

@@ -174,13 +174,14 @@ export function createStagedAdd(
     const { signal, onProgress } = options
     const profile = profileOf(options.profile)
     if (size === undefined || size <= MOST_PACKED_BYTES) {
-      const file = await small.read(path)
-      signal?.throwIfAborted()
-      if (file) {
-        onProgress?.(file.bytes.length)
-        return addSmall(file.bytes, file.digest, profile, signal)
-      }
+      const added = await small.read(path, ({ bytes, digest }) => {
+        signal?.throwIfAborted()
+        onProgress?.(bytes.length)
+        return addSmall(bytes, digest, profile, signal)
+      })
+      if (added) return added
     }
+    signal?.throwIfAborted()
     return large(async () => {
       const file = await hashPath(context, path, mode, profile, { signal, onProgress })
       try {

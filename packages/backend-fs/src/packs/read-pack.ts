@@ -81,8 +81,17 @@ async function entryAt(
 }
 
 /** Fewer bytes come where the file ends. */
-export async function readAt(handle: FileHandle, path: string, offset: number, length: number): Promise<Uint8Array> {
-  const bytes = new Uint8Array(length)
+export const readAt = (handle: FileHandle, path: string, offset: number, length: number): Promise<Uint8Array> =>
+  readInto(handle, path, offset, new Uint8Array(length))
+
+/** Resolves to what was filled: less where the file ends. */
+export async function readInto(
+  handle: FileHandle,
+  path: string,
+  offset: number,
+  bytes: Uint8Array,
+): Promise<Uint8Array> {
+  const { length } = bytes
   let filled = 0
   while (filled < length) {
     const { bytesRead } = await onDisk(`read ${path}`, handle.read(bytes, filled, length - filled, offset + filled))

@@ -55,6 +55,13 @@ function reused(length: number): Buffer {
   return spare
 }
 
+/** In steps, so that it fits what comes later too. */
+function fresh(length: number): Uint8Array<ArrayBuffer> {
+  const steps = Math.ceil(length / GIVEN_STEP_BYTES)
+  return new Uint8Array(Buffer.allocUnsafeSlow(steps * GIVEN_STEP_BYTES).buffer, 0, length)
+}
+const GIVEN_STEP_BYTES = 512 * 1024
+
 function hashLeaves({ descriptor, target, cut, control, digests }: HashLeavesJob): undefined {
   const leafCount = leavesOf(cut)
   const buffer = reused(cut.leafBytes)
@@ -97,7 +104,7 @@ function readLeaves({ descriptor, cut, first, end, into }: ReadLeavesJob): Resul
   return { bytes, digests }
 }
 
-function readFiles({ paths: joined, maxBytes }: ReadFilesJob): Results['read-files'] {
+function readFiles({ paths: joined, maxBytes, into }: ReadFilesJob): Results['read-files'] {
   const paths = joined.split('\0')
   const target = reused(paths.length * maxBytes + 1)
   let filled = 0
@@ -116,8 +123,10 @@ function readFiles({ paths: joined, maxBytes }: ReadFilesJob): Results['read-fil
       failures.push({ index, ...failureOf(cause) })
     }
   }
-  // A copy of the right size to give away; the large one stays.
-  return { bytes: new Uint8Array(target.subarray(0, filled)), digests, lengths, failures }
+  // A copy to give away; the large one stays.
+  const bytes = into && into.byteLength >= filled ? new Uint8Array(into, 0, filled) : fresh(filled)
+  bytes.set(target.subarray(0, filled))
+  return { bytes, digests, lengths, failures }
 }
 
 /** @returns How many bytes it has, or that it is too large. */
@@ -129,8 +138,9 @@ function readOne(path: string, target: Uint8Array): number {
     if (!before.isFile()) throw new Error('it is no file any more')
     const size = Number(before.size)
     if (size >= target.length) return TOO_LARGE
-    // One byte more: there are files, as in /proc, that have more than they say.
-    const read = readFully(descriptor, target.subarray(0, size + 1), 0)
+    // One byte more, in one call: there are files, as in /proc, that have more than they say.
+    const first = readSync(descriptor, target, 0, size + 1, 0)
+    const read = first < size ? first + readFully(descriptor, target.subarray(first, size), first) : first
     const after = fstatSync(descriptor, { bigint: true })
     if (read !== size || after.size !== before.size || after.mtimeNs !== before.mtimeNs) {
       throw new Error('it was written to')

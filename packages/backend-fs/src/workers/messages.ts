@@ -58,6 +58,8 @@ export interface ReadFilesJob {
   paths: string
   /** A file that is larger is left alone. Bytes. */
   maxBytes: number
+  /** To give the bytes back in, where it is long enough. */
+  into: ArrayBuffer | undefined
 }
 
 /** In the place of a length: the file has more than `maxBytes`. */

@@ -4,19 +4,25 @@ import { diskError } from '../disk-error.ts'
 import { NOT_READ, TOO_LARGE, type ReadFailure } from './messages.ts'
 import { sharedPool } from './worker-pool.ts'
 
-/** A file that was read whole; `undefined` for one that is larger than what was asked for. */
+/** A file that was read whole. */
 interface SmallFile {
+  /** Gone when the use of it has ended: the memory is used again. */
   bytes: Uint8Array
   /** SHA-256. */
   digest: Uint8Array
 }
 
 export interface SmallFileReader {
-  /** @throws {InvalidInputError} It changed while it was read. */
-  read(path: string): Promise<SmallFile | undefined>
+  /**
+   * Resolves to what `use` makes of it; `undefined`, and no use, for one that is larger than what was asked for.
+   *
+   * @throws {InvalidInputError} It changed while it was read.
+   */
+  read<T>(path: string, use: (file: SmallFile) => Promise<T>): Promise<T | undefined>
 }
 
 const DIGEST_BYTES = 32
+const DONE = Promise.resolve()
 /** Worth the way to a thread and back; more would only wait longer for the first. */
 const BATCH = 64
 
@@ -28,26 +34,31 @@ const BATCH = 64
 export function createSmallFileReader(maxBytes: number): SmallFileReader {
   interface Waiting {
     path: string
-    resolve: (file: SmallFile | undefined) => void
+    /** Resolves when the bytes are not needed any more. */
+    take: (file: SmallFile | undefined) => Promise<void>
     reject: (cause: unknown) => void
   }
   let waiting: Waiting[] = []
   let isPlanned = false
+  /** What was used and can be filled again. */
+  const spare: ArrayBuffer[] = []
 
   const send = async (batch: Waiting[]): Promise<void> => {
     try {
       const paths = batch.map(({ path }) => path).join('\0')
-      const { bytes, digests, lengths, failures } = await sharedPool().run({ type: 'read-files', paths, maxBytes })
+      const job = { type: 'read-files', paths, maxBytes, into: spare.pop() } as const
+      const { bytes, digests, lengths, failures } = await sharedPool().run(job)
       let position = 0
-      for (const [index, { resolve }] of batch.entries()) {
+      const uses = batch.map(({ take }, index) => {
         const length = lengths[index] ?? NOT_READ
-        if (length === TOO_LARGE) resolve(undefined)
-        if (length < 0) continue
-        const digest = digests.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES)
-        resolve({ bytes: bytes.subarray(position, position + length), digest })
+        if (length < 0) return length === TOO_LARGE ? take(undefined) : DONE
         position += length
-      }
+        const digest = digests.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES)
+        return take({ bytes: bytes.subarray(position - length, position), digest })
+      })
       for (const failure of failures) batch[failure.index]?.reject(failureOf(batch[failure.index]?.path ?? '', failure))
+      await Promise.all(uses)
+      spare.push(bytes.buffer)
     } catch (cause) {
       for (const { reject } of batch) reject(cause)
     }
@@ -59,18 +70,26 @@ export function createSmallFileReader(maxBytes: number): SmallFileReader {
     if (batch.length > 0) void send(batch)
   }
 
+  const plan = (): void => {
+    if (waiting.length >= BATCH) return flush()
+    if (isPlanned) return
+    isPlanned = true
+    setImmediate(() => {
+      isPlanned = false
+      flush()
+    })
+  }
+
   return {
-    read: (path) =>
+    read: (path, use) =>
       new Promise((resolve, reject) => {
-        waiting.push({ path, resolve, reject })
-        if (waiting.length >= BATCH) flush()
-        else if (!isPlanned) {
-          isPlanned = true
-          setImmediate(() => {
-            isPlanned = false
-            flush()
-          })
+        const take: Waiting['take'] = async (file) => {
+          const used = (async () => file && use(file))()
+          resolve(used)
+          await Promise.allSettled([used])
         }
+        waiting.push({ path, take, reject })
+        plan()
       }),
   }
 }

@@ -77,7 +77,7 @@ function createWorkerPool(size: number): WorkerPool {
     const reply = await new Promise<Reply>((resolve, reject) => {
       member.waiting.set(id, { resolve, reject })
       member.worker.ref()
-      member.worker.postMessage({ id, job }, job.type === 'read-leaves' && job.into ? [job.into] : [])
+      member.worker.postMessage({ id, job }, 'into' in job && job.into ? [job.into] : [])
     })
     if ('result' in reply) return reply.result
     throw Object.assign(new Error(reply.failure.message), reply.failure)

@@ -35,6 +35,12 @@ if (root) {
   const refusals = settled.filter((one) => one.status === 'rejected').map(({ reason }) => reason as unknown)
   const others = refusals.filter((reason) => !(reason instanceof BackendError && reason.retryable))
   const bytes = await store.verify(root)
-  say({ type: 'read', files: files.length, others: others.map(String), bytes, left: openHandles() - before })
+  say({
+    type: 'read',
+    files: files.length,
+    others: others.map(String),
+    bytes,
+    left: Math.max(0, openHandles() - before),
+  })
 }
 await store.close()
