@@ -72,7 +72,7 @@ export async function runCli(argv: readonly string[], io: Io): Promise<number> {
       const help = helpFor(command, COMMANDS)
       await printer.result({ help }, help)
     } else {
-      const open = (): Promise<Storage> => (storage ??= openFor(command, values, io, onWarning))
+      const open = (): Promise<Storage> => (storage ??= openFor(command, values, io, { signal: io.signal, onWarning }))
       await command.run({ io, printer, signal: io.signal, storage: open, warnings }, operands, values)
       await closeStorage(storage)
     }
@@ -90,7 +90,7 @@ async function openFor(
   command: Command,
   values: Values,
   { environment }: Io,
-  onWarning: (message: string) => void,
+  { signal, onWarning }: { signal: AbortSignal; onWarning: (message: string) => void },
 ): Promise<Storage> {
   const directory = textOption(values, 'store')
   // As an unset variable of a shell gives it; it would mean the current directory.
@@ -101,6 +101,7 @@ async function openFor(
     // The default place is nobody's typing error, and an empty store is the true answer there.
     create: directory === undefined || command.needsStore !== true,
     maxBytes: parseByteCount('max-bytes', textOption(values, 'max-bytes')),
+    signal,
     onWarning,
   })
 }

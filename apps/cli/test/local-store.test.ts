@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 
+import { encodeDagCbor, writeCar } from '@x/cid'
 import { writeFixtureModel } from '@x/fixtures'
 import { describe, expect, it } from 'vitest'
 
@@ -162,6 +163,19 @@ describe('rm', () => {
     expect((await cli(['cat', `${root}/hello`, '--store', path.join(folder, 'store')])).stdout).toBe('hello world')
   })
 
+  it('takes what a name keeps that is no root', async () => {
+    const { run, write } = await place()
+    const block = await encodeDagCbor({ hello: 'world' })
+    const pieces: Uint8Array[] = []
+    for await (const piece of writeCar(async () => block.bytes, block.cid)) pieces.push(piece)
+    const car = await write('data.car', Buffer.concat(pieces))
+    expect((await run(['car', 'import', car, '--name', 'a/b'])).lines).toMatchObject([{ roots: [`${block.cid}`] }])
+    await run(['pin', 'rm', `${block.cid}`])
+    expect((await run(['rm', `${block.cid}`])).lines).toMatchObject([{ cid: `${block.cid}`, names: ['a/b'] }])
+    expect((await run(['rm', `${block.cid}`])).code).toBe(3)
+    expect((await run(['car', 'export', `${block.cid}`, '-o', `${car}.out`])).code).toBe(3)
+  })
+
   it('leaves nothing of a model', async () => {
     const here = await place()
     const { run, folder } = here
@@ -176,6 +190,15 @@ describe('rm', () => {
 })
 
 describe('gc', () => {
+  it('lets the manifest of a model go that nobody keeps', async () => {
+    const here = await place()
+    await writeFixtureModel('tiny-bert', path.join(here.folder, 'model'))
+    await here.run(['model', 'add', path.join(here.folder, 'model'), '--no-pin'])
+    await here.run(['gc'])
+    expect(await heldBytes(here)).toBe(0)
+    expect((await here.run(['rebuild'])).lines).toMatchObject([{ roots: 0, names: 0 }])
+  })
+
   it('says with --dry-run what it would free, and frees nothing', async () => {
     const here = await place()
     const { run, addLarge, store } = here
@@ -193,6 +216,18 @@ describe('gc', () => {
     expect(await heldBytes(here)).toBe(MANY_BYTES)
     expect(await run(['cat', loose])).toMatchObject({ code: 3, error: { code: 'NOT_FOUND' } })
     expect((await run(['ls'])).lines).toMatchObject([{ cid: kept }])
+  })
+})
+
+describe('verify', () => {
+  it('of a path names the path, for the rest was not hashed', async () => {
+    const { run, write, folder } = await place()
+    await write('tree/a', 'a')
+    await write('tree/sub/b', 'bb')
+    const { lines } = await run(['add', path.join(folder, 'tree')])
+    const cid = String(lines[0]?.['cid'])
+    expect((await run(['verify', `${cid}/sub`])).lines).toEqual([{ cid, path: 'sub', ok: true, checked: 2 }])
+    expect((await run(['verify', cid])).lines).toEqual([{ cid, ok: true, checked: 3 }])
   })
 })
 

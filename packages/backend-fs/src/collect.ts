@@ -30,6 +30,8 @@ export interface CollectParts {
 export interface Collector {
   gc(options: GcOptions): Promise<GcResult>
   remove(root: CID, signal: AbortSignal | undefined): Promise<void>
+  /** Frees those of these blocks that no root needs. Resolves to the bytes freed. */
+  release(blocks: readonly CID[]): Promise<number>
   /** Forgets roots and frees what no other root needs. Resolves to the bytes freed. */
   evict(roots: readonly CID[], signal: AbortSignal | undefined): Promise<number>
 }
@@ -305,6 +307,8 @@ export function createCollector(context: StoreContext, parts: CollectParts): Col
 
   return {
     gc,
+    release: async (cids) =>
+      free(new Map(cids.map((cid) => [keyOf(cid), cid])), await markOthers(new Set(), undefined), undefined),
     evict: async (roots, signal) => {
       const freed = new Map<string, CID>()
       for (const root of roots) for (const [key, cid] of await below(root, signal)) freed.set(key, cid)

@@ -3,6 +3,7 @@ import { BlockNotFoundError, type AbortOptions, type Blockstore } from '@x/stora
 
 import type { Catalogue } from './catalogue/catalogue.ts'
 import type { PartPlace } from './catalogue/places.ts'
+import type { Collector } from './collect.ts'
 import type { StoreContext } from './context.ts'
 import { createDirtyDirectories } from './durable-write.ts'
 import type { HeldFiles } from './held-file.ts'
@@ -24,13 +25,16 @@ export interface BlockSources {
   quarantine: Quarantine
   /** Asked for when it is needed: what makes room reads blocks itself. */
   quota: () => Quota
+  collector: () => Collector
 }
 
 /** Loose blocks, and the blocks of files held whole, read from their place in the file. */
 export function createFsBlockstore(
   context: StoreContext,
-  { catalogue, loose, held, quarantine, quota }: BlockSources,
+  { catalogue, loose, held, quarantine, quota, collector }: BlockSources,
 ): Blockstore {
+  const free = (cids: readonly CID[]): Promise<unknown> => collector().release(cids)
+
   const start = async ({ signal }: AbortOptions): Promise<void> => {
     context.assertOpen()
     signal?.throwIfAborted()
@@ -109,7 +113,7 @@ export function createFsBlockstore(
       await start(options)
       context.assertWritable('put blocks')
       await context.confirmPresent()
-      return putMany(context, { catalogue, held, loose, quarantine, quota: quota() }, blocks, options)
+      return putMany(context, { catalogue, held, loose, quarantine, quota: quota(), free }, blocks, options)
     },
     delete: async (cid, options = {}) => {
       await start(options)

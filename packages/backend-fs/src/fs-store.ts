@@ -46,6 +46,8 @@ export interface FsStoreOptions {
    * named, the longest unused first, and is refused when that is not enough. Bytes. Default: no limit.
    */
   maxBytes?: number | undefined
+  /** Stops the opening: where the index has gone it reads the whole store. */
+  signal?: AbortSignal | undefined
   /**
    * Hears of what was done or left out without being asked: quarantine, files swept, roots removed, symlinks that a view
    * leaves out. Default: nobody does.
@@ -72,7 +74,8 @@ export interface FsStore extends ContentStore {
  * @throws {BackendError} It cannot be read or made, or is a file.
  */
 export async function openFsStore(options: FsStoreOptions): Promise<FsStore> {
-  const { directory, create = true, maxBytes, onWarning } = options
+  const { directory, create = true, maxBytes, signal, onWarning } = options
+  signal?.throwIfAborted()
   if (directory === '' || directory.includes('\0')) {
     throw new InvalidInputError(`a store's directory cannot be ${JSON.stringify(directory)}`, { input: directory })
   }
@@ -86,10 +89,10 @@ export async function openFsStore(options: FsStoreOptions): Promise<FsStore> {
   await ensureFormat(layout, context.self, { readOnly, create: create && !readOnly })
   await context.watch(layout.format)
   if (!readOnly) await sweepLeftovers(context)
-  const catalogue = await openCatalogue(context, createScanner(context))
+  const catalogue = await openCatalogue(context, createScanner(context), signal)
   try {
     if (!readOnly) await context.watch(layout.index)
-    return await createFsStore(context, catalogue, maxBytes)
+    return await createFsStore(context, catalogue, { maxBytes, signal })
   } catch (cause) {
     await catalogue.close()
     throw cause
@@ -111,13 +114,20 @@ async function isReadOnlyMedium(directory: string, warn: (message: string) => vo
 async function createFsStore(
   context: StoreContext,
   catalogue: Catalogue,
-  maxBytes: number | undefined,
+  { maxBytes, signal: opening }: Pick<FsStoreOptions, 'maxBytes' | 'signal'>,
 ): Promise<FsStore> {
   const quarantine = createQuarantine(context, catalogue)
   const files = createOpenFiles(context)
   const held = createHeldFiles(context, { places: catalogue, files, quarantine })
   const loose = createLooseBlocks(context, { places: catalogue, files, quarantine })
-  const blocks = createFsBlockstore(context, { catalogue, loose, held, quarantine, quota: () => quota })
+  const blocks = createFsBlockstore(context, {
+    catalogue,
+    loose,
+    held,
+    quarantine,
+    quota: () => quota,
+    collector: () => collector,
+  })
   const names = createFsNames(context, catalogue)
   const tree = createTree(blocks, held)
   const views = createViews(context, held)
@@ -143,7 +153,7 @@ async function createFsStore(
   const settle = async (signal: AbortSignal | undefined): Promise<void> => {
     if (catalogue.isAllLost() && !context.readOnly) await pinEverything(context, everything, signal)
   }
-  await settle(undefined)
+  await settle(opening)
   context.onClose(async () => {
     await uses.end()
     await files.close()

@@ -28,7 +28,10 @@ export function createQuota(
         // Nothing came free: what is left is shared with roots that stay.
         if (missing <= 0 || held >= before) return
         before = held
-        const go = catalogue.unkept().filter(({ size }) => {
+        const unkept = catalogue.unkept()
+        // Nor must what can go, where it is not enough.
+        if (missing > unkept.reduce((sum, { size }) => sum + size, 0)) return
+        const go = unkept.filter(({ size }) => {
           const isNeeded = missing > 0
           missing -= size
           return isNeeded

@@ -138,13 +138,30 @@ async function* failing(): AsyncGenerator<Block> {
   throw new Error('the line went dead')
 }
 
-it('what an import that fails has left goes with gc', async () => {
+it('what an import that fails has stored is freed again, but for what others need', async () => {
   const { store, directory } = await openTemp()
+  const before = await store.add(someBytes(MIB, 'before'))
   await expect(putManyOf(store)(failing())).rejects.toThrow('the line went dead')
   expect(await filesBelow(layoutOf(directory).temp)).toEqual([])
-  expect(await packsOf(directory)).toHaveLength(1)
-  await store.gc()
   expect(await packsOf(directory)).toEqual([])
+  expect(await store.gc()).toMatchObject({ blocks: 0, freedBytes: 0 })
+  expect(await store.verify(before.cid)).toBe(MIB)
+})
+
+it('what a root relies on by the time the import fails stays', async () => {
+  const { store, directory } = await openTemp()
+  const failure = new Error('after all')
+  const blocks = await collect(blocksOf(3, 'needed'))
+  const [needed] = blocks
+  if (!needed) throw new Error('no block')
+  const onStored = async (): Promise<void> => {
+    await store.pin(needed.cid)
+    throw failure
+  }
+  await expect(putManyOf(store)(blocks, { onStored })).rejects.toBe(failure)
+  expect(isSame(await store.blocks.get(needed.cid), needed.bytes)).toBe(true)
+  expect(await packsOf(directory)).toHaveLength(1)
+  expect(await collect(store.blocks.list())).toHaveLength(1)
 })
 
 it('stays within the quota', async () => {

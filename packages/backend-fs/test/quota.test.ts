@@ -67,3 +67,11 @@ it('where it cannot be told what a kept root needs, nothing is removed to make r
   expect(await collect(store.roots())).toHaveLength(2)
   expect(await store.verify(loose.cid)).toBe(MIB)
 })
+
+it('what can go is not given up where it would not be enough', async () => {
+  const { store } = await openTemp({ maxBytes: 5 * MIB })
+  await store.add(someBytes(3 * MIB, 'pinned'))
+  const loose = await store.add(one('loose'), { pin: false })
+  await expect(store.add(someBytes(3 * MIB, 'too much'))).rejects.toMatchObject({ code: 'NO_SPACE' })
+  expect(await store.verify(loose.cid)).toBe(MIB)
+})

@@ -1,4 +1,4 @@
-import { lstat } from 'node:fs/promises'
+import { link, lstat, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 
 import { BackendError, InvalidInputError, isStorageError, NoSpaceError, NotFoundError } from '@x/storage-core'
@@ -40,4 +40,19 @@ export function writeError(error: unknown, destination: string): unknown {
     default:
       return new BackendError(`cannot write ${destination}: ${why}`, { cause, retryable: false })
   }
+}
+
+/** Gives a file its name, over nothing, also where someone else wrote it meanwhile. */
+export async function place(partial: string, destination: string): Promise<void> {
+  try {
+    await link(partial, destination)
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') await assertFree(destination)
+    // A file system without hard links.
+    if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'].includes(String(codeOf(error)))) throw error
+    await assertFree(destination)
+    await rename(partial, destination)
+    return
+  }
+  await rm(partial)
 }

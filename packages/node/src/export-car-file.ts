@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import { link, lstat, open, rename, rm } from 'node:fs/promises'
+import { lstat, open, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 
 import type { CID } from '@x/cid'
 import { exportCar, InvalidInputError, type ContentStore, type ExportCarOptions } from '@x/storage-core'
 
-import { assertFree, codeOf, writeError } from './destination.ts'
+import { assertFree, codeOf, place, writeError } from './destination.ts'
 
 export interface ExportCarFileOptions extends ExportCarOptions {
   /** Replace a file that is there. Default false. */
@@ -63,19 +63,4 @@ async function assertReplaceable(destination: string): Promise<void> {
   }
   if (found.isFile()) return
   throw new InvalidInputError(`${destination} is no file, and is not replaced`, { input: destination })
-}
-
-/** Over nothing, also where someone else wrote it meanwhile. */
-async function place(partial: string, destination: string): Promise<void> {
-  try {
-    await link(partial, destination)
-  } catch (error) {
-    if (codeOf(error) === 'EEXIST') await assertFree(destination)
-    // A file system without hard links.
-    if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'].includes(String(codeOf(error)))) throw error
-    await assertFree(destination)
-    await rename(partial, destination)
-    return
-  }
-  await rm(partial)
 }

@@ -5,7 +5,7 @@ import path from 'node:path'
 import type { CID } from '@x/cid'
 import type { AbortOptions, ContentStat, ContentStore } from '@x/storage-core'
 
-import { assertFree, writeError } from './destination.ts'
+import { assertFree, place, writeError } from './destination.ts'
 
 export interface ExportOptions extends AbortOptions {
   /** A path below the root. Default: the root itself. */
@@ -64,8 +64,7 @@ export async function exportPath(
   try {
     await write(stat, partial)
     for (const { at, to } of links) await symlink(to, at)
-    await assertFree(destination)
-    await rename(partial, destination)
+    await (stat.type === 'file' ? place(partial, destination) : placeTree(partial, destination))
   } catch (error) {
     // What stopped the work is the answer, even where cleaning up fails as well.
     await rm(partial, { recursive: true, force: true }).catch(() => undefined)
@@ -73,4 +72,10 @@ export async function exportPath(
     throw writeError(error, destination)
   }
   return stat
+}
+
+/** A directory that is not empty is not replaced by a rename; one that is empty, or a symlink, has just been looked for. */
+async function placeTree(partial: string, destination: string): Promise<void> {
+  await assertFree(destination)
+  await rename(partial, destination)
 }

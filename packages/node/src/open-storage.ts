@@ -25,6 +25,8 @@ export interface OpenStorageOptions {
    * longest unused first, and is refused (`NO_SPACE`) when that is not enough. Bytes. Default: no limit.
    */
   maxBytes?: number | undefined
+  /** Stops the opening. */
+  signal?: AbortSignal | undefined
   /** Hears of what the local store did or left out without being asked. Default: nobody does. */
   onWarning?: ((message: string) => void) | undefined
   /** Default `process.env`. */
@@ -77,8 +79,8 @@ export async function openStorage(options: OpenStorageOptions = {}): Promise<Sto
   const gates = decideGates({ environment, options: options.gates })
   for (const feature of FEATURE_NAMES) refuseMissing(gates.features[feature])
   const directory = path.resolve(options.directory ?? dataDirectory(environment, process.platform))
-  const { create, maxBytes, onWarning } = options
-  const store = await openFsStore({ directory, create, maxBytes, onWarning })
+  const { create, maxBytes, signal, onWarning } = options
+  const store = await openFsStore({ directory, create, maxBytes, signal, onWarning })
   return Object.assign(store, {
     directory,
     gates,

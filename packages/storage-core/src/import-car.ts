@@ -46,12 +46,12 @@ export interface ImportCarResult {
  * complete, with what the store held before; so a CAR that was cut off between two blocks is found out.
  *
  * A failed or stopped import records no root, pin or name. Blocks that were stored already stay as loose blocks until the
- * next `gc`. While the store has `putMany`, a `gc` at the same time takes nothing from the import.
+ * next `gc`, unless the store's `putMany` frees them. While the store has `putMany`, a `gc` at the same time takes nothing from the import.
  *
  * As everywhere in a store, a dag-cbor block is a leaf: of a root that is one, what it links to is stored, but neither
  * checked for completeness nor kept from `gc`; that needs pins of its own.
  *
- * @param source - Read once, and closed.
+ * @param source - Read once, and closed once it was begun.
  * @throws {InvalidInputError} It is no CAR, is cut off, has no root, or more than one for a name.
  * @throws {IntegrityError} A block does not match its CID, which it names, with the place in the CAR.
  * @throws {NotFoundError} A root is not complete; `cid` is the block that is neither in the CAR nor in the store.
@@ -114,7 +114,9 @@ async function recordRoots(
 ): Promise<void> {
   const distinct = new Map(roots.map((root) => [blockKey(root), root]))
   const pinned = await keysAmong(distinct, store.pins({ signal }))
-  const recorded = await keysAmong(distinct, store.roots({ signal }))
+  // To remove a root removes its names as well.
+  const known = await keysAmong(distinct, store.roots({ signal }))
+  for (const key of await keysAmong(distinct, store.names.list({ signal }))) known.add(key)
   const made: CID[] = []
   try {
     for (const [key, root] of distinct) {
@@ -123,14 +125,13 @@ async function recordRoots(
       })
       if (!pinned.has(key)) made.push(root)
     }
+    if (!pin) for (const root of made) await store.unpin(root, { signal })
+    // Last: what it pointed to before is not known afterwards.
     const [only] = roots
     if (name !== undefined && only) await store.names.set(name, only, { metadata, signal })
-    if (!pin) for (const root of made) await store.unpin(root, { signal })
   } catch (error) {
     // The caller hears why the import failed; a root that cannot be forgotten either is seen in the list.
-    await Promise.allSettled(
-      made.map((root) => (recorded.has(blockKey(root)) ? store.unpin(root) : store.remove(root))),
-    )
+    await Promise.allSettled(made.map((root) => (known.has(blockKey(root)) ? store.unpin(root) : store.remove(root))))
     throw error
   }
 }

@@ -1,7 +1,9 @@
+import { encodeDagCbor } from '@x/cid'
 import { exportCar, importCar, openMemoryStore, type Blockstore, type ContentStore } from '@x/storage-core'
 import { expect, it } from 'vitest'
 
 import { expectNothingVisible } from '../src/conformance/content-adding.ts'
+import { handMade } from '../src/conformance/content-car.ts'
 import { concat, directoryOf, collect, fourLeaves, keysOf, sampleBytes } from '../src/conformance/sample.ts'
 
 async function carOfTree(): Promise<Uint8Array> {
@@ -28,6 +30,26 @@ it('a failure of the name leaves a root that was there', async () => {
   const broken = { ...store, names: { ...store.names, set: fail } }
   await expect(importCar(broken, await carOfTree(), { name: 'a' })).rejects.toThrow('EIO')
   expect(await collect(store.roots())).toMatchObject([{ cid, pinned: false }])
+})
+
+it('a failure after the unpinning leaves the name where it pointed', async () => {
+  const store = await openMemoryStore()
+  const { cid: before } = await store.add(sampleBytes(1, 50), { pin: false, name: 'a' })
+  const broken = { ...store, unpin: fail }
+  await expect(importCar(broken, await carOfTree(), { name: 'a', pin: false })).rejects.toThrow('EIO')
+  expect(await store.names.get('a')).toMatchObject({ cid: before })
+})
+
+it('a failure leaves alone what had a name and was no root', async () => {
+  const store = await openMemoryStore()
+  const block = await encodeDagCbor({ hello: 'world' })
+  const car = await handMade([block.cid, (await encodeDagCbor({ not: 'there' })).cid], [block])
+  await store.blocks.put(block.cid, block.bytes)
+  await store.names.set('kept', block.cid)
+  await expect(importCar(store, car)).rejects.toMatchObject({ code: 'NOT_FOUND' })
+  expect(await store.names.get('kept')).toMatchObject({ cid: block.cid })
+  expect(await store.blocks.get(block.cid)).toEqual(block.bytes)
+  expect(await collect(store.pins())).toEqual([])
 })
 
 it('goes one by one where the store has no putMany', async () => {

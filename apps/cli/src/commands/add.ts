@@ -34,7 +34,7 @@ moved or deleted afterwards is refused when it is next read.`,
     if (paths.length === 0) throw new UsageError('add: a path is wanted')
     if (name !== undefined && paths.length > 1) throw new UsageError('add: --name takes one path')
     if (values['only-hash']) {
-      const idle = ['name', 'mode', 'max-bytes'].find((option) => values[option] !== undefined)
+      const idle = ['name', 'mode', 'max-bytes', 'no-pin'].find((option) => values[option] !== undefined)
       if (idle !== undefined) throw new UsageError(`add: --only-hash stores nothing, so --${idle} means nothing`)
     }
     if (name !== undefined && isHiddenName(name)) throw new UsageError(`add: the name ${name} is kept for manifests`)

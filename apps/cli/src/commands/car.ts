@@ -3,7 +3,6 @@ import { exportCarFile, pathSource } from '@x/node'
 import { exportCar, importCar, InvalidInputError, type AbortOptions } from '@x/storage-core'
 
 import { MAX_BYTES, textOption, type Command, type Context } from '../command.ts'
-import { contentBar } from '../content-bar.ts'
 import { formatBytes, formatCount, printable } from '../format.ts'
 import { onlyOperand, parseCids } from '../operands.ts'
 import { UsageError } from '../usage-error.ts'
@@ -27,12 +26,15 @@ export const carExport: Command = {
       throw new UsageError('car export: a CAR is no text for a terminal; -o FILE, or redirect the output')
     }
     const store = await context.storage()
-    // The size of the content stands for that of the CAR, which is a little more.
-    const bar = await contentBar(context, root, { label: root.toString() })
+    // How large the CAR will be is not known: what its content repeats is in it once.
+    const bar = printer.progress(root.toString())
     const onProgress = (bytes: number): void => bar.update({ bytes })
     if (out === '-') {
-      for await (const piece of exportCar(store, root, { signal, onProgress })) await printer.bytes(piece)
-      bar.clear()
+      try {
+        for await (const piece of exportCar(store, root, { signal, onProgress })) await printer.bytes(piece)
+      } finally {
+        bar.clear()
+      }
       return
     }
     const size = await exportCarFile(store, root, out, { force: values['force'] === true, signal, onProgress })

@@ -1,3 +1,5 @@
+import { MANIFEST_NAMES } from '@x/model-loader'
+import type { Storage } from '@x/node'
 import type { GcResult } from '@x/storage-core'
 
 import type { Command } from '../command.ts'
@@ -13,13 +15,24 @@ export const gc: Command = {
   async run({ storage, printer, signal }, operands, values) {
     noOperands(operands)
     const dryRun = values['dry-run'] === true
-    const found = await (await storage()).gc({ dryRun, signal })
+    const store = await storage()
+    if (!dryRun) await forgetManifests(store, signal)
+    const found = await store.gc({ dryRun, signal })
     const { roots, blocks, freedBytes } = found
     await printer.result(
       { dryRun, roots: roots.map((cid) => cid.toString()), blocks, freedBytes },
       toText(found, dryRun ? 'would free' : 'freed'),
     )
   },
+}
+
+/** Those of models that nobody keeps: their own names would keep them for ever. They can be made again from a model. */
+async function forgetManifests(store: Storage, signal: AbortSignal): Promise<void> {
+  const kept = new Set<string>()
+  for await (const { cid, pinned, names } of store.roots({ signal })) if (pinned || names.length > 0) kept.add(`${cid}`)
+  for await (const { name } of store.names.list({ prefix: MANIFEST_NAMES, signal })) {
+    if (!kept.has(name.slice(MANIFEST_NAMES.length))) await store.names.delete(name, { signal })
+  }
 }
 
 const toText = ({ roots, blocks, freedBytes }: GcResult, verb: string): string =>

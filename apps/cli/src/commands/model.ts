@@ -17,8 +17,8 @@ export const modelAdd: Command = {
   },
   async run(context, operands, values) {
     const directory = onlyOperand(operands, 'model directory')
-    const store = await context.storage()
     const source = await pathSource(directory, { symlinks: 'follow' })
+    const store = await context.storage()
     const { cid, name, files, size } = await withAddProgress(context, directory, source, (onProgress) =>
       addModel(store, directory, {
         name: textOption(values, 'name'),

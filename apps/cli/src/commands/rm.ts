@@ -1,3 +1,4 @@
+import type { CID } from '@x/cid'
 import { isHiddenName, MANIFEST_NAMES } from '@x/model-loader'
 import type { Storage } from '@x/node'
 
@@ -16,12 +17,15 @@ export const rm: Command = {
     const cids = parseCids(operands, 'rm')
     const store = await storage()
     let before = await heldBytes(store, signal)
-    for (const { cid, names: all } of await recordsOf(cids, store.roots({ signal }), 'a root of this store')) {
-      await store.remove(cid, { signal })
-      // What was written beside a model when it was added.
+    for (const { cid } of await recordsOf(cids, kept(store, signal), 'a root of this store, nor pinned or named')) {
+      const names: string[] = []
+      for await (const { name, cid: target } of store.names.list({ signal })) {
+        if (target.toV1().equals(cid.toV1()) && !isHiddenName(name)) names.push(name)
+      }
+      // What was written beside a model when it was added; it can be made again from the model.
       await store.names.delete(`${MANIFEST_NAMES}${cid}`, { signal })
+      await store.remove(cid, { signal })
       const after = await heldBytes(store, signal)
-      const names = all.filter((name) => !isHiddenName(name))
       // Others may add meanwhile, so the two sizes are all that is known.
       const sizes = before === undefined || after === undefined ? {} : { storeBytesBefore: before, storeBytes: after }
       await printer.result(
@@ -31,6 +35,13 @@ export const rm: Command = {
       before = after
     }
   },
+}
+
+/** What is kept under a name or pin alone is no root: a dag-cbor block of a CAR, for instance. */
+async function* kept(store: Storage, signal: AbortSignal): AsyncGenerator<{ cid: CID }> {
+  yield* store.roots({ signal })
+  yield* store.pins({ signal })
+  yield* store.names.list({ signal })
 }
 
 function describeSizes(before: number | undefined, after: number | undefined): string {

@@ -3,7 +3,7 @@ import { IntegrityError, isStorageError, type RootRecord } from '@x/storage-core
 
 import type { Command, Context } from '../command.ts'
 import { contentBar } from '../content-bar.ts'
-import { formatBytes } from '../format.ts'
+import { formatBytes, printable } from '../format.ts'
 import { onlyOperand, parseCidPath } from '../operands.ts'
 import { reportError } from '../report-error.ts'
 import { UsageError } from '../usage-error.ts'
@@ -57,7 +57,10 @@ async function verifyOne(
   const checked = await store.verify(root, { path, signal, onProgress }).catch((error: unknown) => {
     throw inRoot(error, root)
   })
-  await printer.result({ cid: root.toString(), ok: true, checked }, `${root.toString()}  ok  ${formatBytes(checked)}`)
+  await printer.result(
+    { cid: root.toString(), ...(path !== '' && { path }), ok: true, checked },
+    `${root}${path && `/${printable(path)}`}  ok  ${formatBytes(checked)}`,
+  )
 }
 
 /** Damage is reported under the root that was asked for; the leaf's own CID stands in the message. */

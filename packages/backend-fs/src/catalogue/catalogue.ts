@@ -90,7 +90,11 @@ const WAIT_MS = 120_000
 const FIRST_PAUSE_MS = 2
 const MOST_PAUSE_MS = 50
 
-export async function openCatalogue(context: StoreContext, options: CatalogueOptions): Promise<Catalogue> {
+export async function openCatalogue(
+  context: StoreContext,
+  options: CatalogueOptions,
+  opening?: AbortSignal,
+): Promise<Catalogue> {
   const { layout, readOnly } = context
   const path = readOnly ? ':memory:' : layout.index
   const writer = await patiently(() => openOrReplace(context, path))
@@ -115,7 +119,7 @@ export async function openCatalogue(context: StoreContext, options: CatalogueOpt
       })
       let result
       try {
-        await catchUp(turn)
+        await catchUp(turn, signal)
         result = await work(turn)
         await commit(changes, isLasting)
       } catch (cause) {
@@ -265,7 +269,7 @@ export async function openCatalogue(context: StoreContext, options: CatalogueOpt
   try {
     const known = readOnly ? undefined : position(writer)
     const info = await ifThere(`look at ${layout.journal}`, stat(layout.journal))
-    if (!known || info?.size !== known.end) await write('open the store', undefined, () => undefined)
+    if (!known || info?.size !== known.end) await write('open the store', opening, () => undefined)
   } catch (cause) {
     await catalogue.close()
     throw cause

@@ -19,6 +19,8 @@ import { createPackWriter, type PackWriter } from './pack-writer.ts'
 export interface PutManyParts extends HeldBlocksParts {
   quarantine: Quarantine
   quota: Quota
+  /** Frees blocks that nobody needs. */
+  free(blocks: readonly CID[]): Promise<unknown>
 }
 
 /** A pack is published once it has so many. What an import that fails has left is of such size. */
@@ -32,17 +34,44 @@ const IDENTITY = 0x00
 /**
  * Writes blocks into packs. Each is synced and published when it is full, while the next one is being filled; its blocks,
  * and those that were held already, are on hold until all are there. A process that dies leaves the packs published so
- * far, whose blocks are loose.
+ * far, whose blocks are loose; where the caller's blocks fail, they are freed again.
  */
 export async function putMany(
   context: StoreContext,
   parts: PutManyParts,
   blocks: AsyncIterable<Block> | Iterable<Block>,
+  options: PutManyOptions,
+): Promise<number> {
+  const published: CID[] = []
+  try {
+    return await putUnderLease(context, parts, blocks, options, published)
+  } catch (cause) {
+    await freeAgain(context, parts, published)
+    throw cause
+  }
+}
+
+/** What cannot be freed now is left to `gc`; the caller hears of what went wrong first. */
+async function freeAgain(context: StoreContext, parts: PutManyParts, published: readonly CID[]): Promise<void> {
+  if (published.length === 0) return
+  try {
+    await parts.free(published)
+  } catch (failure) {
+    const said = failure instanceof Error ? failure.message : String(failure)
+    context.warn(`${published.length} blocks of an import that failed are left to gc: ${said}`)
+  }
+}
+
+async function putUnderLease(
+  context: StoreContext,
+  parts: PutManyParts,
+  blocks: AsyncIterable<Block> | Iterable<Block>,
   { signal, verified, onStored }: PutManyOptions,
+  published: CID[],
 ): Promise<number> {
   return withLease(context, parts.catalogue, async (lease) => {
     const held = createHeldBlocks(parts, { lease, signal })
-    const packs = createPackLine(context, parts, { lease, signal })
+    const packs = createPackLine(context, parts, { lease, signal, published })
     let count = 0
     try {
       for await (const group of groupsOf(untilAborted(blocks, signal))) {
@@ -88,7 +117,7 @@ interface PackLine {
 function createPackLine(
   context: StoreContext,
   { catalogue, loose, quarantine, quota }: PutManyParts,
-  { lease, signal }: { lease: string; signal: AbortSignal | undefined },
+  { lease, signal, published }: { lease: string; signal: AbortSignal | undefined; published: CID[] },
 ): PackLine {
   const { layout } = context
   let pack = createPackWriter(context)
@@ -112,6 +141,9 @@ function createPackLine(
       }
       turn.afterwards(() => quarantine.clear(put))
       turn.mustLast()
+      turn.afterwards(async () => {
+        for (const cid of put) published.push(cid)
+      })
       await dirty.sync()
     })
   }
@@ -129,6 +161,7 @@ function createPackLine(
     const dirty = createDirtyDirectories()
     await loose.put(cid, bytes, dirty)
     await dirty.sync()
+    published.push(cid)
   }
 
   const next = async (): Promise<void> => {

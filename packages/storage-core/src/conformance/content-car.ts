@@ -45,7 +45,7 @@ async function blocksBelow(store: ContentStore, root: CID): Promise<Block[]> {
 }
 
 /** A CAR put together by hand. */
-async function handMade(roots: readonly CID[], blocks: readonly Block[]): Promise<Uint8Array> {
+export async function handMade(roots: readonly CID[], blocks: readonly Block[]): Promise<Uint8Array> {
   const header = (await encodeDagCbor({ roots, version: 1 })).bytes
   const sections = blocks.map(({ cid, bytes }) => join([cid.bytes, bytes]))
   return join([header, ...sections].flatMap((part) => [Uint8Array.from(leb128(part.length)), part]))
