@@ -61,7 +61,7 @@ export async function addContent(
     if ('type' in source && source.type !== 'symlink') sharedPool().start()
     const staged = createStagedAdd(context, parts, { mode, lease })
     try {
-      const { cid, type, size } = await buildSource(stoppable(toSourceNode(source)), {
+      const { cid, type, size } = await buildSource(signal ? stoppable(toSourceNode(source)) : toSourceNode(source), {
         profile,
         signal,
         onProgress,

@@ -6,7 +6,7 @@ import { InvalidInputError } from '@x/cid'
 import { NotFoundError, type SourceNode } from '@x/storage-core'
 
 import { diskError, ifThere, isAbsent, onDisk, systemCode } from './disk-error.ts'
-import { decodeName, readEntries, type Entry } from './entry-names.ts'
+import { decodeName, readEntries } from './entry-names.ts'
 import { readSteadyFile } from './steady-file.ts'
 
 export interface PathSourceOptions {
@@ -78,13 +78,13 @@ async function* entriesOf(
   for (const { name, kind } of await readEntries(directory)) {
     signal?.throwIfAborted()
     if (!walk.hidden && name.startsWith('.')) continue
-    yield [name, await entryNode(join(directory, name), kind, above, walk)]
+    const path = join(directory, name)
+    // To look at every file would take longer than to read the small ones.
+    yield [name, kind === 'file' ? fileNode(path, undefined) : await entryNode(path, above, walk)]
   }
 }
 
-async function entryNode(path: string, kind: Entry['kind'], above: readonly string[], walk: Walk): Promise<SourceNode> {
-  // To look at every file would take longer than to read the small ones.
-  if (kind === 'file') return fileNode(path, undefined)
+async function entryNode(path: string, above: readonly string[], walk: Walk): Promise<SourceNode> {
   const info = await onDisk(`read ${path}`, lstat(path, { bigint: true }))
   if (!info.isSymbolicLink()) return nodeOf(path, info, [...above, join(above.at(-1) ?? '', basename(path))], walk)
   const target = decodeName(

@@ -1,9 +1,9 @@
-import { murmur364 } from '@multiformats/murmur3'
 import type { CID } from 'multiformats/cid'
 
 import { assertEntryName } from './entry-name.ts'
 import { InvalidInputError } from './errors.ts'
-import { DEFAULT_PROFILE, profileOf, type Profile, type ProfileName } from './profiles.ts'
+import { murmur3x64 } from './murmur3.ts'
+import { DEFAULT_PROFILE, profileOf, type ProfileName } from './profiles.ts'
 import { encodeDirectory, encodeShard, type Block, type NodeLink } from './unixfs-node.ts'
 
 export interface BuildDirectoryOptions {
@@ -34,17 +34,16 @@ export async function buildDirectory(
   const keyed = sortByName(entries)
   const links = keyed.map(({ link }) => link)
   signal?.throwIfAborted()
-  const plain = await encodeDirectory(profile.cidVersion, links)
-  if (!isOverThreshold(profile, keyed, plain)) {
-    await onBlock?.(plain)
-    return { cid: plain.cid, dagBytes: totalBytes(plain, links) }
+  const linkBytes = linkBytesOf(keyed)
+  // A block has more bytes than its links' names and CIDs, so that a large directory need not be encoded to be measured.
+  if (linkBytes <= profile.hamtThresholdBytes) {
+    const plain = await encodeDirectory(profile.cidVersion, links)
+    if (profile.hamtEstimate === 'links' || plain.bytes.length <= profile.hamtThresholdBytes) {
+      await onBlock?.(plain)
+      return { cid: plain.cid, dagBytes: totalBytes(plain, links) }
+    }
   }
-  const hashed: HashedLink[] = []
-  for (const { key, link } of keyed) {
-    // `encode` is the bare digest; IPFS takes its first 64 bits, most significant byte first.
-    const digest = murmur364.encode(key)
-    hashed.push({ link, digest: digest instanceof Uint8Array ? digest : await digest })
-  }
+  const hashed = keyed.map(({ key, link }) => ({ link, digest: murmur3x64(key) }))
   return buildShard(hashed, 0)
 
   async function buildShard(members: HashedLink[], depth: number): Promise<BuiltDirectory> {
@@ -88,12 +87,8 @@ interface KeyedLink {
 const totalBytes = (block: Block, links: readonly NodeLink[]): number =>
   links.reduce((sum, link) => sum + link.dagBytes, block.bytes.length)
 
-function isOverThreshold(profile: Profile, links: readonly KeyedLink[], block: Block): boolean {
-  if (profile.hamtEstimate === 'block') return block.bytes.length > profile.hamtThresholdBytes
-  let estimate = 0
-  for (const { key, link } of links) estimate += key.length + link.cid.byteLength
-  return estimate > profile.hamtThresholdBytes
-}
+const linkBytesOf = (links: readonly KeyedLink[]): number =>
+  links.reduce((sum, { key, link }) => sum + key.length + link.cid.byteLength, 0)
 
 /** Big-endian, leading zero bytes cut, as Kubo writes it. */
 function bitfieldOf(slots: Iterable<number>): Uint8Array {

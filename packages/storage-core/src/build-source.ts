@@ -96,12 +96,15 @@ export async function buildSource(root: SourceNode, options: BuildSourceOptions 
         names.add(name)
         const at = path === '' ? name : `${path}/${name}`
         // Those that come out of a stream must be read before the next one.
-        const result =
-          child.type === 'file' && child.localPath !== undefined
-            ? (await gate.start(() => fileNode(child, at))).result
-            : node(child, at, depth + 1)
-        if (child.type !== 'file' || child.localPath === undefined) await result
-        children.push({ name, result })
+        if (child.type === 'file' && child.localPath !== undefined) {
+          const room = gate.room()
+          if (room) await room
+          children.push({ name, result: gate.start(() => fileNode(child, at)) })
+        } else {
+          const result = node(child, at, depth + 1)
+          await result
+          children.push({ name, result })
+        }
       }
     } finally {
       await gate.settled()

@@ -1,37 +1,46 @@
 /** Lets so many tasks run at a time. */
 export interface Gate {
+  /** What to wait for before the next one may start; `undefined` where there is room. */
+  room(): Promise<void> | undefined
   /**
-   * Waits until there is room, then starts the task, and resolves at once to what it will be.
+   * Starts the task; there must be room.
    *
    * @throws The failure of an earlier one: there is no use in starting more.
    */
-  start<T>(task: () => Promise<T>): Promise<{ result: Promise<T> }>
+  start<T>(task: () => Promise<T>): Promise<T>
   /** Until none runs. */
   settled(): Promise<void>
 }
 
+/** For one that starts tasks, one after another. */
 export function createGate(most: number): Gate {
-  const running = new Set<Promise<unknown>>()
+  let running = 0
   let failure: { cause: unknown } | undefined
+  /** Who waits until no more than so many run. */
+  let waiting: { atMost: number; resolve: () => void } | undefined
+
+  const end = (): void => {
+    running -= 1
+    if (!waiting || running > waiting.atMost) return
+    waiting.resolve()
+    waiting = undefined
+  }
+  const until = (atMost: number): Promise<void> => new Promise((resolve) => (waiting = { atMost, resolve }))
 
   return {
-    start: async (task) => {
-      while (running.size >= most) await Promise.race(running)
+    room: () => (running < most ? undefined : until(most - 1)),
+    start: (task) => {
       if (failure) throw failure.cause
+      running += 1
       const result = task()
-      const ended = result.then(
-        () => undefined,
-        (cause: unknown) => {
-          failure ??= { cause }
-        },
-      )
-      running.add(ended)
-      void ended.then(() => running.delete(ended))
-      // In an object: a bare promise would be waited for.
-      return { result }
+      result.then(end, (cause: unknown) => {
+        failure ??= { cause }
+        end()
+      })
+      return result
     },
     settled: async () => {
-      while (running.size > 0) await Promise.all(running)
+      if (running > 0) await until(0)
     },
   }
 }

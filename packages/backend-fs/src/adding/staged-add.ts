@@ -174,7 +174,7 @@ export function createStagedAdd(
     const { signal, onProgress } = options
     const profile = profileOf(options.profile)
     if (size === undefined || size <= MOST_PACKED_BYTES) {
-      const added = await small.read(path, ({ bytes, digest }) => {
+      const added = await small.read(path, async ({ bytes, digest }) => {
         signal?.throwIfAborted()
         onProgress?.(bytes.length)
         return addSmall(bytes, digest, profile, signal)
@@ -237,10 +237,10 @@ export function createStagedAdd(
   }
 
   return {
-    addFile: async (source, options) => {
-      if (source.localPath !== undefined) return addPath(source.localPath, source.size, options)
-      return addStream(source.open({ signal: options.signal }), options)
-    },
+    addFile: (source, options) =>
+      source.localPath === undefined
+        ? addStream(source.open({ signal: options.signal }), options)
+        : addPath(source.localPath, source.size, options),
     adopt: async (temp, asked, signal) => {
       const { fileBytes } = asked
       const shape = PROFILES['unixfs-v1-2025']

@@ -14,7 +14,8 @@ interface SmallFile {
 
 export interface SmallFileReader {
   /**
-   * Resolves to what `use` makes of it; `undefined`, and no use, for one that is larger than what was asked for.
+   * Resolves to what `use` makes of it; `undefined`, and no use, for one that is larger than what was asked for. `use` must
+   * reject instead of throwing.
    *
    * @throws {InvalidInputError} It changed while it was read.
    */
@@ -23,6 +24,7 @@ export interface SmallFileReader {
 
 const DIGEST_BYTES = 32
 const DONE = Promise.resolve()
+const noop = (): void => undefined
 /** Worth the way to a thread and back; more would only wait longer for the first. */
 const BATCH = 64
 
@@ -83,10 +85,10 @@ export function createSmallFileReader(maxBytes: number): SmallFileReader {
   return {
     read: (path, use) =>
       new Promise((resolve, reject) => {
-        const take: Waiting['take'] = async (file) => {
-          const used = (async () => file && use(file))()
+        const take: Waiting['take'] = (file) => {
+          const used = file ? use(file) : undefined
           resolve(used)
-          await Promise.allSettled([used])
+          return used ? used.then(noop, noop) : DONE
         }
         waiting.push({ path, take, reject })
         plan()
