@@ -109,7 +109,7 @@ export async function* readDirectory(get: GetBlock, root: CID, options: ReadOpti
     throw new InvalidInputError(`${root} is a ${node.type}, not a directory`, { input: root.toString() })
   }
   const names = new Set<string>()
-  for await (const entry of entriesOf(get, node, 0, options)) {
+  for await (const entry of entriesOf(get, node, { shards: new Set(), depth: 0, options })) {
     const { name } = entry
     // Which of them is meant could not be told.
     if (names.has(name))
@@ -122,17 +122,21 @@ export async function* readDirectory(get: GetBlock, root: CID, options: ReadOpti
 async function* entriesOf(
   get: GetBlock,
   node: UnixfsNode & { type: 'directory' | 'shard' },
-  depth: number,
-  options: ReadOptions,
+  { shards, depth, options }: { shards: Set<string>; depth: number; options: ReadOptions },
 ): AsyncGenerator<NodeLink> {
   if (depth > MAX_DEPTH) throw new InvalidInputError(`a directory is sharded ${depth} levels deep`, { input: 'shard' })
   for (const link of node.links) {
     if (node.type === 'shard' && link.name.length === node.prefixLength) {
+      // No name is in two places, so that only empty ones could be: a few of them could be followed for ever.
+      if (shards.has(link.cid.toString())) {
+        throw new InvalidInputError(`the shard ${link.cid} is there twice`, { input: link.cid.toString() })
+      }
+      shards.add(link.cid.toString())
       const shard = await readNode(get, link.cid, options)
       if (shard.type !== 'shard') {
         throw new InvalidInputError(`${link.cid} is a ${shard.type} where a shard should be`, { input: `${link.cid}` })
       }
-      yield* entriesOf(get, shard, depth + 1, options)
+      yield* entriesOf(get, shard, { shards, depth: depth + 1, options })
       continue
     }
     const name = node.type === 'shard' ? link.name.slice(node.prefixLength) : link.name

@@ -244,6 +244,18 @@ describe('a shard is refused', () => {
     await expect(collect(readDirectory(blocks.getBlock, cid))).rejects.toMatchObject(invalid)
   })
 
+  it('with one shard twice, which a few of could be followed for ever', async () => {
+    const blocks = new Blocks()
+    let cid = await node(blocks, shard, [])
+    for (let depth = 0; depth < 40; depth++) {
+      cid = await node(blocks, shard, [
+        { name: '00', cid },
+        { name: '01', cid },
+      ])
+    }
+    await expect(collect(readDirectory(blocks.getBlock, cid))).rejects.toMatchObject(invalid)
+  })
+
   it('with one name twice, in two shards', async () => {
     const blocks = new Blocks()
     const below = await node(blocks, shard, [{ name: '01a', cid: await leaf(blocks, 3) }])

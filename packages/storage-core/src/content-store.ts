@@ -160,7 +160,7 @@ export interface ContentStore {
   unpin(root: CID, options?: AbortOptions): Promise<void>
   pins(options?: AbortOptions): AsyncIterable<PinRecord>
   gc(options?: GcOptions): Promise<GcResult>
-  /** Re-hashes everything below the root. Resolves to the bytes checked. */
+  /** Re-hashes everything below the root, what is there twice once. Resolves to the bytes checked. */
   verify(root: CID, options?: VerifyOptions): Promise<number>
   /** Probes the medium. Does not reject for an unavailable one: it says so. */
   status(options?: AbortOptions): Promise<StoreStatus>
