@@ -62,7 +62,7 @@ it('a name that cannot be set takes the add back', async () => {
   ).rejects.toMatchObject({
     code: 'INVALID_INPUT',
   })
-  const own = /\/(format|journal|reserve|index\.sqlite(-wal|-shm)?)$/
+  const own = /\/(format|journal|reserve|index\.sqlite(-wal|-shm|-lock)?)$/
   expect((await filesBelow(directory)).filter((path) => !own.test(path))).toEqual([])
   expect(await collect(store.roots())).toEqual([])
 })

@@ -1,4 +1,4 @@
-import { closeSync, openSync, rmSync, writeFileSync } from 'node:fs'
+import { accessSync, constants, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import type { StoreContext } from '../context.ts'
@@ -15,7 +15,7 @@ const PROBE_BYTES = 32 * 1024
 export function askDisk({ layout, self }: StoreContext, what: string): unknown {
   const path = join(layout.temp, uniqueName(self))
   try {
-    openForWriting(layout.index)
+    assertWritable(layout.index)
     try {
       writeFileSync(path, Buffer.alloc(PROBE_BYTES, 1), { flag: 'wx', flush: true })
     } finally {
@@ -27,9 +27,10 @@ export function askDisk({ layout, self }: StoreContext, what: string): unknown {
   }
 }
 
-function openForWriting(path: string): void {
+/** Without opening it: to close it again would end the locks that SQLite has on it. */
+function assertWritable(path: string): void {
   try {
-    closeSync(openSync(path, 'r+'))
+    accessSync(path, constants.R_OK | constants.W_OK)
   } catch (cause) {
     // It is being made.
     if (!isAbsent(cause)) throw cause

@@ -1,15 +1,12 @@
-import { writeFileSync } from 'node:fs'
-import { lstat, rm, stat } from 'node:fs/promises'
+import { lstat, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout } from 'node:timers/promises'
 
-import { BackendError, InUseError, type RecordChange } from '@x/storage-core'
+import { BackendError, type RecordChange } from '@x/storage-core'
 
 import type { StoreContext } from '../context.ts'
-import { ifThere, onDisk } from '../disk-error.ts'
+import { ifThere } from '../disk-error.ts'
 import { uniqueName } from '../process-identity.ts'
-import { askDisk } from './ask-disk.ts'
-import { DamagedIndexError, openDatabase, type Database } from './database.ts'
+import type { Database } from './database.ts'
 import {
   appendToJournal,
   cutJournal,
@@ -19,9 +16,11 @@ import {
   UndecidedCommit,
   type JournalPosition,
 } from './journal.ts'
+import { openIndex } from './open-index.ts'
 import { clearPlaces, readPlaces, writePlaces, type PlaceReader, type PlaceWriter } from './places.ts'
 import { applyChange, assertExpected, clearRecords, readRecords, type RecordReader } from './records.ts'
-import { ensureSchema, metaNumber, metaText, setMeta } from './schema.ts'
+import { metaNumber, metaText, setMeta } from './schema.ts'
+import { whileInUse } from './while-in-use.ts'
 
 /** What the index counts. */
 interface Counters {
@@ -85,21 +84,14 @@ export interface CatalogueOptions {
 
 type Work = () => Promise<void>
 
-// A turn takes milliseconds, but one that makes the index anew reads the whole store.
-const WAIT_MS = 120_000
-const FIRST_PAUSE_MS = 2
-const MOST_PAUSE_MS = 50
-
 export async function openCatalogue(
   context: StoreContext,
   options: CatalogueOptions,
   opening?: AbortSignal,
 ): Promise<Catalogue> {
   const { layout, readOnly } = context
-  const path = readOnly ? ':memory:' : layout.index
-  const writer = await patiently(() => openOrReplace(context, path))
-  // A second connection does not see what a turn has not committed yet.
-  const reader = readOnly ? writer : openBeside(context, path, writer)
+  const index = await openIndex(context, opening)
+  const { writer, reader, lock } = index
   let last: Promise<unknown> = Promise.resolve()
   let isClosed = false
 
@@ -107,33 +99,41 @@ export async function openCatalogue(
     if (isClosed) return Promise.reject(new BackendError(`fs: ${purpose}: the store was closed`, { retryable: false }))
     const run = last.then(async () => {
       await begin(purpose, signal)
-      const changes: RecordChange[] = []
-      const undos: Work[] = []
-      const rest: Work[] = []
-      let isLasting = false
-      const turn = createTurn(writer, changes, {
-        startAnew: (stop) => startAnew(turn, stop),
-        mustLast: () => (isLasting = true),
-        onFailure: (undo) => void undos.push(undo),
-        afterwards: (more) => void rest.push(more),
-      })
-      let result
       try {
-        await catchUp(turn, signal)
-        result = await work(turn)
-        await commit(changes, isLasting)
-      } catch (cause) {
-        // What may be in the journal will be found there, and then has to be whole.
-        const isUndecided = cause instanceof UndecidedCommit
-        if (!isUndecided) await tryAll(undos.toReversed(), 'what a failed write left is left to gc')
-        writer.rollback()
-        throw isUndecided ? cause.cause : cause
+        return await inTurn(signal, work)
+      } finally {
+        lock.release()
       }
-      await tryAll(rest, 'what remains after a write could not be done')
-      return result
     })
     last = run.catch(() => undefined)
     return run
+  }
+
+  const inTurn = async <T>(signal: AbortSignal | undefined, work: (turn: Turn) => T | Promise<T>): Promise<T> => {
+    const changes: RecordChange[] = []
+    const undos: Work[] = []
+    const rest: Work[] = []
+    let isLasting = false
+    const turn = createTurn(writer, changes, {
+      startAnew: (stop) => startAnew(turn, stop),
+      mustLast: () => (isLasting = true),
+      onFailure: (undo) => void undos.push(undo),
+      afterwards: (more) => void rest.push(more),
+    })
+    let result
+    try {
+      await catchUp(turn, signal)
+      result = await work(turn)
+      await commit(changes, isLasting)
+    } catch (cause) {
+      // What may be in the journal will be found there, and then has to be whole.
+      const isUndecided = cause instanceof UndecidedCommit
+      if (!isUndecided) await tryAll(undos.toReversed(), 'what a failed write left is left to gc')
+      writer.rollback()
+      throw isUndecided ? cause.cause : cause
+    }
+    await tryAll(rest, 'what remains after a write could not be done')
+    return result
   }
 
   /** The caller hears of something else. */
@@ -147,21 +147,17 @@ export async function openCatalogue(
     }
   }
 
-  const begin = async (purpose: string, signal: AbortSignal | undefined): Promise<void> => {
-    await context.confirmPresent()
-    const deadline = performance.now() + WAIT_MS
-    for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, MOST_PAUSE_MS)) {
-      signal?.throwIfAborted()
+  const begin = (purpose: string, signal: AbortSignal | undefined): Promise<void> =>
+    whileInUse(purpose, signal, async () => {
+      lock.share()
       try {
+        await context.confirmPresent()
         writer.begin()
-        return
       } catch (cause) {
-        if (!(cause instanceof InUseError)) throw cause
-        if (performance.now() > deadline) throw new InUseError(`fs: ${purpose}: another process is writing`, { cause })
+        lock.release()
+        throw cause
       }
-      await setTimeout(pause * (0.5 + Math.random()))
-    }
-  }
+    })
 
   /** Before anything is written: what a dead process left in the journal alone becomes part of the index. */
   const catchUp = async (turn: Turn, signal?: AbortSignal): Promise<void> => {
@@ -181,11 +177,14 @@ export async function openCatalogue(
       await rewriteJournal(writer)
       return
     }
-    if (journal.id !== known?.id) {
+    const isOther = journal.id !== known?.id
+    if (isOther) {
       clearRecords(writer)
       if (isOfLost(journal)) turn.setAllLost(true)
     }
     for (const change of journal.commits.flat()) applyChange(writer, change)
+    // A sweep that is going on does not know what was taken over.
+    if (isOther || journal.commits.length > 0) countCommit(writer)
     if (journal.damaged > 0) {
       context.warn(`${journal.damaged} lines of the journal are damaged, and what they said is lost`)
       turn.setAllLost(true)
@@ -203,13 +202,19 @@ export async function openCatalogue(
     await catchUp(turn, signal)
   }
 
-  const rewriteJournal = async (database: Database): Promise<void> => {
+  /** What fails when the journal has been replaced, `then` too, leaves the commit undecided. */
+  const rewriteJournal = async (database: Database, then?: () => void): Promise<void> => {
     if (readOnly) return
     const temp = join(layout.temp, uniqueName(context.self))
     const isLost = metaNumber(database, 'all-lost') === 1
     const written = await replaceJournal(layout.journal, temp, allRecords(readRecords(database)), { isLost })
-    setPosition(database, written)
-    setMeta(database, 'journal-bytes', written.end)
+    try {
+      setPosition(database, written)
+      setMeta(database, 'journal-bytes', written.end)
+      then?.()
+    } catch (cause) {
+      throw new UndecidedCommit(cause)
+    }
   }
 
   const commit = async (changes: readonly RecordChange[], isLasting: boolean): Promise<void> => {
@@ -217,16 +222,11 @@ export async function openCatalogue(
       writer.exec('COMMIT')
       return
     }
-    if (changes.length > 0) setMeta(writer, 'commits', (metaNumber(writer, 'commits') ?? 0) + 1)
+    if (changes.length > 0) countCommit(writer)
     const known = position(writer)
     const isFound = known && isOfLost(known) && metaNumber(writer, 'all-lost') !== 1
     if (!known || isFound || isLong(writer, known)) {
-      await rewriteJournal(writer)
-      try {
-        writer.exec('COMMIT')
-      } catch (cause) {
-        throw new UndecidedCommit(cause)
-      }
+      await rewriteJournal(writer, () => writer.exec('COMMIT'))
       return
     }
     if (changes.length === 0 && !isLasting) {
@@ -262,8 +262,7 @@ export async function openCatalogue(
     close: async () => {
       isClosed = true
       await last
-      if (reader !== writer) reader.close()
-      writer.close()
+      await index.close()
     },
   }
   try {
@@ -277,120 +276,9 @@ export async function openCatalogue(
   return catalogue
 }
 
-const openIndex = (context: StoreContext, path: string): Database =>
-  openDatabase(path, {
-    askDisk: (what) => (context.readOnly ? undefined : askDisk(context, what)),
-    onDamage: () => markDamaged(context),
-  })
-
-/** Only the opening of a store replaces its index: others may have it open. */
-function markDamaged(context: StoreContext): void {
-  if (context.readOnly) return
-  try {
-    writeFileSync(context.layout.indexDamaged, '')
-  } catch (cause) {
-    // It is told by the error itself as well.
-    context.warn(
-      `that the index is damaged could not be noted: ${cause instanceof Error ? cause.message : String(cause)}`,
-    )
-  }
-}
-
-function openBeside(context: StoreContext, path: string, writer: Database): Database {
-  try {
-    return openIndex(context, path)
-  } catch (cause) {
-    writer.close()
-    throw cause
-  }
-}
-
-/** Several processes that make a store at once get in each other's way for a moment. */
-async function patiently<T>(work: () => Promise<T>): Promise<T> {
-  for (let left = 20; ; left--) {
-    try {
-      return await work()
-    } catch (cause) {
-      if (!(cause instanceof InUseError) || left === 0) throw cause
-    }
-    await setTimeout(MOST_PAUSE_MS * Math.random())
-  }
-}
-
-/** An index that cannot be read is removed: all that it says is found again. */
-async function openOrReplace(context: StoreContext, path: string): Promise<Database> {
-  if (context.readOnly) return openReady(context, path) ?? fail('the index in memory has another version')
-  const before = await identityOf(path)
-  const isMarked = (await identityOf(context.layout.indexDamaged)) !== undefined
-  const opened = isMarked ? undefined : openUnlessDamaged(context, path)
-  if (opened) return opened
-  // Another process may have done it already.
-  if ((await identityOf(path)) === before) {
-    context.warn('the index is damaged or of another version; it is made anew')
-    // The log first: SQLite would take it for that of a new index.
-    for (const end of ['-wal', '-shm', '']) await onDisk(`remove ${path}`, rm(`${path}${end}`, { force: true }))
-  }
-  await onDisk('forget that the index was damaged', rm(context.layout.indexDamaged, { force: true }))
-  return openReady(context, path) ?? fail(`${path} has another version again`)
-}
-
 const stateOf = async (path: string): Promise<string> => {
   const info = await ifThere(`look at ${path}`, lstat(path, { bigint: true }))
   return info ? `${info.ino} ${info.size} ${info.mtimeNs}` : ''
-}
-
-const identityOf = async (path: string): Promise<bigint | undefined> =>
-  (await ifThere(`look at ${path}`, lstat(path, { bigint: true })))?.ino
-
-function fail(message: string): never {
-  throw new BackendError(`fs: ${message}`, { retryable: false })
-}
-
-function openUnlessDamaged(context: StoreContext, path: string): Database | undefined {
-  try {
-    return openReady(context, path)
-  } catch (cause) {
-    if (cause instanceof DamagedIndexError) return undefined
-    throw cause
-  }
-}
-
-/** `undefined`: it is of another version. */
-function openReady(context: StoreContext, path: string): Database | undefined {
-  const database = openIndex(context, path)
-  try {
-    if (ensureSchema(database)) {
-      assertNoPassingReason(database)
-      return tuned(database)
-    }
-  } catch (cause) {
-    database.close()
-    throw cause
-  }
-  database.close()
-  return undefined
-}
-
-/**
- * Where SQLite cannot open a file for writing it opens it for reading alone, and stays so. Where the user may only read,
- * that is right, and each write says so; not where no more files could be opened for a moment.
- */
-function assertNoPassingReason(database: Database): void {
-  try {
-    // To begin is no writing there; to delete nothing is.
-    database.begin()
-    database.run('DELETE FROM meta WHERE FALSE')
-  } catch (cause) {
-    if (cause instanceof BackendError && cause.retryable) throw cause
-  } finally {
-    database.rollback()
-  }
-}
-
-function tuned(database: Database): Database {
-  // The journal is synced at every commit; what a power cut takes from the index comes back from it.
-  database.exec('PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 4000')
-  return database
 }
 
 function createTurn(
@@ -421,6 +309,9 @@ const readCounters = (database: Database): Counters => ({
   swept: () => metaNumber(database, 'swept') ?? 0,
   isAllLost: () => metaNumber(database, 'all-lost') === 1,
 })
+
+const countCommit = (database: Database): void =>
+  setMeta(database, 'commits', (metaNumber(database, 'commits') ?? 0) + 1)
 
 function position(database: Database): JournalPosition | undefined {
   const id = metaText(database, 'journal')

@@ -112,12 +112,12 @@ export async function appendToJournal(path: string, end: number, changes: readon
       await onDisk(`sync ${path}`, handle.datasync())
     } catch (cause) {
       // Half a line is no commit, and a whole one that could not be synced must not become one.
-      await takeBack(cause, () => handle.truncate(end))
+      await takeBack(cause, () => cut(handle, end))
       throw cause
     }
     return end + line.length
   } finally {
-    await handle.close()
+    await closeQuietly(handle)
   }
 }
 
@@ -130,12 +130,22 @@ export async function cutJournal(path: string, end: number, cause: unknown): Pro
   await takeBack(cause, async () => {
     const handle = await open(path, constants.O_WRONLY)
     try {
-      await handle.truncate(end)
-      await handle.datasync()
+      await cut(handle, end)
     } finally {
-      await handle.close()
+      await closeQuietly(handle)
     }
   })
+}
+
+/** Without the sync a power cut could bring back what was cut off. */
+async function cut(handle: FileHandle, end: number): Promise<void> {
+  await handle.truncate(end)
+  await handle.datasync()
+}
+
+/** What it holds was synced, or is not relied on: whether the commit is there does not depend on how the file closes. */
+async function closeQuietly(handle: FileHandle): Promise<void> {
+  await handle.close().catch(() => undefined)
 }
 
 async function takeBack(cause: unknown, work: () => Promise<void>): Promise<void> {
@@ -166,8 +176,10 @@ export async function replaceJournal(
   try {
     await onDisk(`write ${temp}`, writeFile(temp, bytes, { flag: 'wx', flush: true }))
     await onDisk(`replace ${path}`, rename(temp, path))
-  } finally {
-    await onDisk(`remove ${temp}`, rm(temp, { force: true }))
+  } catch (cause) {
+    // Where it stays it is swept once this process has gone.
+    await rm(temp, { force: true }).catch(() => undefined)
+    throw cause
   }
   try {
     await syncDirectory(dirname(path))
