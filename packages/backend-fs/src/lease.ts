@@ -1,11 +1,14 @@
-import { readdir, rm, writeFile } from 'node:fs/promises'
+import { readdir, rm, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import type { Catalogue } from './catalogue/catalogue.ts'
 import type { StoreContext } from './context.ts'
-import { onDisk } from './disk-error.ts'
+import { isAbsent, onDisk } from './disk-error.ts'
 import { encodeOwner, isAbandoned } from './owner-file.ts'
 import { uniqueName } from './process-identity.ts'
+
+/** Far less than the day after which a lease that nobody touches is given up. */
+const TOUCH_EVERY_MS = 10 * 60 * 1000
 
 /**
  * An add in progress: what was held already and it relies on is on hold under its lease, and is not collected. What it has
@@ -20,10 +23,25 @@ export async function withLease<T>(
   const path = join(context.layout.leases, lease)
   // Not synced: after a power cut no writer runs. Half written, it counts as held.
   await onDisk('announce a writer', writeFile(path, encodeOwner(context.self), { flag: 'wx' }))
+  let isEnding = false
+  const touching = setInterval(() => void touch(context, path, () => isEnding), TOUCH_EVERY_MS).unref()
   try {
     return await work(lease)
   } finally {
+    isEnding = true
+    clearInterval(touching)
     await end(context, catalogue, { lease, path })
+  }
+}
+
+/** Says to those who cannot see this process that it still runs. */
+async function touch(context: StoreContext, path: string, isEnding: () => boolean): Promise<void> {
+  const now = new Date()
+  try {
+    await utimes(path, now, now)
+  } catch (cause) {
+    if (isAbsent(cause) && isEnding()) return
+    context.warn(`a lease could not be renewed: ${cause instanceof Error ? cause.message : String(cause)}`)
   }
 }
 

@@ -10,12 +10,14 @@ import { eachAtOnce } from './each-at-once.ts'
 import { keyOf } from './layout.ts'
 import { makeWhole } from './loose-file.ts'
 import { namingFile } from './naming.ts'
+import type { Quota } from './quota.ts'
 import { verifyFile, type ReadParts } from './read-content.ts'
 import { listView, type ViewEntry } from './view-tree.ts'
 import type { Views } from './views.ts'
 
 export interface PathParts extends ReadParts {
   catalogue: Catalogue
+  quota: Quota
   views: Views
   /** For what has to be written as a file of its own first. */
   begin: (lease: string) => StagedAdd
@@ -70,14 +72,16 @@ export async function localPath(
   }
   assertShown(root, inside, entries, leftOut)
   const files = entries.filter((entry) => entry.type === 'file')
-  await eachAtOnce(files, FILES_AT_ONCE, ({ cid, path: name }) => checkHeld(cid, name, false))
+  await eachAtOnce(distinct(files), FILES_AT_ONCE, ({ cid, path: name }) => checkHeld(cid, name, false))
   const wanted = files.filter(({ path: name }) => inside === '' || name === inside || name.startsWith(`${inside}/`))
-  const distinct = new Map(wanted.map((file) => [keyOf(file.cid), file])).values()
-  await eachAtOnce(distinct, FILES_AT_ONCE, ({ cid, path: name }) => checkBytes(cid, name))
+  await eachAtOnce(distinct(wanted), FILES_AT_ONCE, ({ cid, path: name }) => checkBytes(cid, name))
   for (const link of leftOut) context.warn(`the view of ${root} leaves out the symlink ${link.path} -> ${link.target}`)
   parts.onUse(root)
   return join(await views.ensure(root, entries, signal), inside)
 }
+
+const distinct = (files: readonly ViewEntry[]): Iterable<ViewEntry> =>
+  new Map(files.map((file) => [keyOf(file.cid), file])).values()
 
 function assertShown(
   root: CID,

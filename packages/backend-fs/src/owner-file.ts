@@ -1,11 +1,9 @@
 import { lstat, readFile } from 'node:fs/promises'
+import { basename } from 'node:path'
 
 import { ifThere } from './disk-error.ts'
 import { isObject } from './json.ts'
-import { GIVEN_UP_AFTER_MS, livenessOf, type ProcessIdentity } from './process-identity.ts'
-
-// Its writer may be between creating the file and writing it.
-const HALF_WRITTEN_MS = 10_000
+import { isGivenUp, livenessOf, livenessOfName, type ProcessIdentity } from './process-identity.ts'
 
 export const encodeOwner = (owner: ProcessIdentity): Uint8Array => new TextEncoder().encode(JSON.stringify(owner))
 
@@ -14,11 +12,10 @@ export async function isAbandoned(path: string, self: ProcessIdentity): Promise<
   const text = await ifThere(`read ${path}`, readFile(path, 'utf8'))
   const info = await ifThere(`look at ${path}`, lstat(path))
   if (text === undefined || info === undefined) return undefined
-  const idleMs = Date.now() - info.mtimeMs
   const owner = parseOwner(text)
-  if (owner === undefined) return idleMs > HALF_WRITTEN_MS
-  const liveness = livenessOf(owner, self)
-  return liveness === 'dead' || (liveness === 'unknown' && idleMs > GIVEN_UP_AFTER_MS)
+  // Its writer may be between creating the file and writing it, for as long as the machine sleeps.
+  const liveness = owner ? livenessOf(owner, self) : livenessOfName(basename(path), self)
+  return isGivenUp(liveness, Date.now() - info.mtimeMs)
 }
 
 function parseOwner(text: string): ProcessIdentity | undefined {
@@ -29,8 +26,8 @@ function parseOwner(text: string): ProcessIdentity | undefined {
     return undefined
   }
   if (!isObject(value)) return undefined
-  const { machine, boot, scope, pid, startedMs } = value
+  const { machine, boot, scope, pid, life } = value
   if (typeof machine !== 'string' || typeof boot !== 'string' || typeof scope !== 'string') return undefined
-  if (typeof pid !== 'number' || typeof startedMs !== 'number') return undefined
-  return { machine, boot, scope, pid, startedMs }
+  if (typeof pid !== 'number' || typeof life !== 'string') return undefined
+  return { machine, boot, scope, pid, life }
 }

@@ -9,27 +9,30 @@ export interface ProcessIdentity {
   machine: string
   /** Changes when the machine starts anew; empty where the system does not say. */
   boot: string
-  /** Processes of one scope see each other's ids; a container is a scope of its own. */
+  /** Processes of one scope see each other's ids and starts; a container is a scope of its own. */
   scope: string
   pid: number
-  /** When the process started. Milliseconds since 1970, give or take a second. */
-  startedMs: number
+  /**
+   * Tells apart processes that had one id after another. On Linux when it started, in clock ticks since the machine did: no
+   * clock that is set, or stops in suspend, changes it. Elsewhere a random word, which each thread has its own of.
+   */
+  life: string
 }
 
-/** `unknown`: of a machine or container whose processes cannot be seen from here. */
+/** `unknown`: it cannot be seen from here, or its id may be another one's by now. */
 export type Liveness = 'alive' | 'dead' | 'unknown'
 
-/** What cannot be seen is given up when its file was not touched for this long. */
-export const GIVEN_UP_AFTER_MS: number = 24 * 60 * 60 * 1000
+/** What is `unknown` is given up when its file was not touched for this long. */
+const GIVEN_UP_AFTER_MS = 24 * 60 * 60 * 1000
 
-// Clocks are set and `process.uptime` is coarse; two processes with one id are not born this close.
-export const START_TOLERANCE_MS = 5000
+/** Of this thread, shared by all copies of this package. */
+const WORD = Symbol.for('@x/backend-fs/process')
 
 const orEmpty = (read: () => string): string => {
   try {
     return read().trim()
   } catch {
-    // Not Linux: the fields stay empty and equal, and the process id alone decides.
+    // Not Linux, or not to be seen.
     return ''
   }
 }
@@ -39,31 +42,64 @@ export function thisProcess(): ProcessIdentity {
   return {
     machine,
     boot: orEmpty(() => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8')),
-    scope: orEmpty(() => readlinkSync('/proc/self/ns/pid')),
+    // Where clocks are a container's own, so are the starts.
+    scope: ['pid', 'time'].map((name) => orEmpty(() => readlinkSync(`/proc/self/ns/${name}`))).join(' '),
     pid: process.pid,
-    startedMs: Math.round(Date.now() - process.uptime() * 1000),
+    life: startOf(process.pid) ?? ownWord(),
   }
 }
 
+/** @see https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html - `starttime`, field 22. */
+function startOf(pid: number): string | undefined {
+  const stat = orEmpty(() => readFileSync(`/proc/${pid}/stat`, 'utf8'))
+  // The name of the program is field 2, in brackets, and may hold anything.
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
+}
+
+function ownWord(): string {
+  const known: unknown = Reflect.get(globalThis, WORD)
+  if (typeof known === 'string') return known
+  const word = randomBytes(8).toString('hex')
+  Reflect.set(globalThis, WORD, word)
+  return word
+}
+
 /** Machine, boot and scope in eight letters, for file names. */
-export const scopeMark = ({ machine, boot, scope }: ProcessIdentity): string =>
+const scopeMark = ({ machine, boot, scope }: ProcessIdentity): string =>
   createHash('sha256').update(`${machine}\n${boot}\n${scope}`).digest('hex').slice(0, 8)
 
+/** What the names of all its files begin with. */
+const nameOf = (owner: ProcessIdentity): string => `${owner.pid}-${scopeMark(owner)}-${owner.life}`
+const NAMED = /^((\d+)-([0-9a-f]{8})-([0-9a-f]+))-/
+
 /** A file name that no other writer uses. */
-export const uniqueName = (self: ProcessIdentity): string =>
-  `${self.pid}-${scopeMark(self)}-${randomBytes(8).toString('hex')}`
+export const uniqueName = (self: ProcessIdentity): string => `${nameOf(self)}-${randomBytes(8).toString('hex')}`
+
+/** The part of a file's name that is the same for all files of one process; `undefined` for what no process named. */
+export const writerOf = (name: string): string | undefined => NAMED.exec(name)?.[1]
+
+/** Like `livenessOf`, of the process that a file is named after. */
+export function livenessOfName(name: string, self: ProcessIdentity): Liveness {
+  const [, , pid, mark, life = ''] = NAMED.exec(name) ?? []
+  return mark === scopeMark(self) ? livenessHere({ pid: Number(pid), life }, self) : 'unknown'
+}
 
 export function livenessOf(owner: ProcessIdentity, self: ProcessIdentity): Liveness {
   if (owner.machine !== self.machine) return 'unknown'
   if (owner.boot !== self.boot) return 'dead'
-  if (owner.scope !== self.scope) return 'unknown'
-  if (owner.pid === self.pid) {
-    return Math.abs(owner.startedMs - self.startedMs) < START_TOLERANCE_MS ? 'alive' : 'dead'
-  }
-  return isRunning(owner.pid) ? 'alive' : 'dead'
+  return owner.scope === self.scope ? livenessHere(owner, self) : 'unknown'
 }
 
-export function isRunning(pid: number): boolean {
+/** Of a process of this scope. */
+function livenessHere({ pid, life }: Pick<ProcessIdentity, 'pid' | 'life'>, self: ProcessIdentity): Liveness {
+  if (pid === self.pid && life === self.life) return 'alive'
+  if (!isRunning(pid)) return 'dead'
+  const start = startOf(pid)
+  if (start === undefined) return 'unknown'
+  return start === life ? 'alive' : 'dead'
+}
+
+function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0)
     return true
@@ -72,3 +108,7 @@ export function isRunning(pid: number): boolean {
     return systemCode(cause) !== 'ESRCH'
   }
 }
+
+/** Whether nobody will go on with a file. @param idleMs - How long it was not touched. */
+export const isGivenUp = (liveness: Liveness, idleMs: number): boolean =>
+  liveness === 'dead' || (liveness === 'unknown' && idleMs > GIVEN_UP_AFTER_MS)

@@ -1,4 +1,4 @@
-import { isStorageError } from '@x/cid'
+import { isStorageError, type CID } from '@x/cid'
 import { NoSpaceError } from '@x/storage-core'
 
 import type { Catalogue, Turn } from './catalogue/catalogue.ts'
@@ -7,7 +7,10 @@ import type { StoreContext } from './context.ts'
 
 /** How much the store may hold. */
 export interface Quota {
-  /** Forgets roots that are neither pinned nor named, the longest unused first, until so many bytes more fit in. */
+  /**
+   * Forgets roots that are neither pinned nor named, the longest unused first, until so many bytes more fit in. Where all
+   * of them would not be enough none goes, as far as that can be told.
+   */
   makeRoom(bytes: number, signal: AbortSignal | undefined): Promise<void>
   /** @throws {NoSpaceError} They do not fit in. */
   assertRoom(turn: Turn, bytes: number): void
@@ -18,36 +21,39 @@ export function createQuota(
   context: StoreContext,
   { catalogue, collector, maxBytes }: { catalogue: Catalogue; collector: Collector; maxBytes: number | undefined },
 ): Quota {
+  /** What is held and needed by roots that are pinned or named: that much, or more, stays whatever is removed. */
+  const leastHeld = async (signal: AbortSignal | undefined): Promise<number> => {
+    let live = 0
+    for (const { bytes, path } of catalogue.files()) if (path === undefined) live += bytes
+    for (const { name } of catalogue.packs()) for (const { length } of catalogue.packedIn(name)) live += length
+    const { freedBytes } = await collector.gc({ dryRun: true, signal })
+    return live - freedBytes
+  }
+
   return {
     makeRoom: async (bytes, signal) => {
       // What can never fit in must not cost what is there.
       if (maxBytes === undefined || bytes > maxBytes) return
-      for (let before = Infinity; ;) {
-        const held = catalogue.heldBytes()
-        let missing = held + bytes - maxBytes
-        // Nothing came free: what is left is shared with roots that stay.
-        if (missing <= 0 || held >= before) return
-        before = held
-        const unkept = catalogue.unkept()
+      const missing = (): number => catalogue.heldBytes() + bytes - maxBytes
+      if (missing() <= 0) return
+      const unkept = catalogue.unkept().filter(({ cid }) => mayFree(catalogue, cid))
+      if (unkept.length === 0) return
+      try {
         // Nor must what can go, where it is not enough.
-        if (missing > unkept.reduce((sum, { size }) => sum + size, 0)) return
-        const go = unkept.filter(({ size }) => {
-          const isNeeded = missing > 0
-          missing -= size
-          return isNeeded
-        })
-        if (go.length === 0) return
-        try {
-          const roots = go.map(({ cid }) => cid)
+        if ((await leastHeld(signal)) + bytes > maxBytes) return
+        // A root's size says little of what comes free: it may share bytes, or hold far more in small parts. Each time
+        // every other root is walked, so twice as many go each time.
+        for (let at = 0, most = 1; at < unkept.length && missing() > 0; most *= 2) {
+          const roots = oldest(unkept.slice(at, at + most), missing())
+          at += roots.length
           const freed = await collector.evict(roots, signal)
           context.warn(
-            `removed ${go.length} roots that are neither pinned nor named, ${freed} bytes, to stay below ${maxBytes}`,
+            `removed ${roots.length} roots that are neither pinned nor named, ${freed} bytes, to stay below ${maxBytes}`,
           )
-        } catch (cause) {
-          if (!isStorageError(cause) || !LEFT_TO_GC.has(cause.code)) throw cause
-          context.warn(`no room could be made: ${cause.message}`)
-          return
         }
+      } catch (cause) {
+        if (!isStorageError(cause) || !LEFT_TO_GC.has(cause.code)) throw cause
+        context.warn(`no room could be made: ${cause.message}`)
       }
     },
     assertRoom: (turn, bytes) => {
@@ -57,4 +63,21 @@ export function createQuota(
       throw new NoSpaceError(message)
     },
   }
+}
+
+/** As many as have so many bytes together. */
+function oldest(roots: readonly { cid: CID; size: number }[], bytes: number): CID[] {
+  let expected = 0
+  const isMissing = ({ size }: { size: number }): boolean => {
+    expected += size
+    return expected - size < bytes
+  }
+  return roots.filter(isMissing).map(({ cid }) => cid)
+}
+
+/** `false` where it is known at once: a file that lies where the user has it, or whose bytes are kept for another root. */
+function mayFree(catalogue: Catalogue, root: CID): boolean {
+  const key = catalogue.keyOfRoot(root) ?? root
+  if (catalogue.file(key)?.path !== undefined) return false
+  return ![key, ...catalogue.dagsOver(key)].some((cid) => catalogue.pin(cid) ?? catalogue.namesOf(cid).length > 0)
 }

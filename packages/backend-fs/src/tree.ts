@@ -15,8 +15,10 @@ interface WalkOptions extends TreeOptions {
   at?: string | undefined
 }
 
+export type Node = Pick<ContentStat, 'cid' | 'type' | 'target'>
+
 /** Something below a root, with its path from there; the root itself has the path ''. */
-export interface TreeNode extends Pick<ContentStat, 'cid' | 'type' | 'target'> {
+interface TreeNode extends Node {
   path: string
 }
 
@@ -28,11 +30,15 @@ export interface Tree {
   resolve(root: CID, path: string | undefined, options: TreeOptions): Promise<CID>
   stat(cid: CID, options: WalkOptions): Promise<ContentStat>
   entries(cid: CID, options: WalkOptions): AsyncIterable<ContentStat & { name: string }>
-  /** Everything below, parents first. */
+  /** What it is, without its size: no directory is added up and no file hashed. */
+  kindOf(cid: CID, options: WalkOptions): Promise<Node>
+  /** The entries of a directory, as `kindOf` tells them. */
+  links(cid: CID, options: WalkOptions): AsyncIterable<TreeNode & { name: string }>
+  /** Everything below, parents first; each once, however often it is linked. */
   walk(root: CID, options: WalkOptions): AsyncIterable<TreeNode>
 }
 
-// As deep as what can be added.
+/** As deep as what can be added. */
 const MAX_DEPTH = 256
 
 export function createTree(blocks: Blockstore, held: HeldFiles): Tree {
@@ -45,7 +51,7 @@ export function createTree(blocks: Blockstore, held: HeldFiles): Tree {
     depth: number,
   ): Promise<ContentStat> => {
     options.signal?.throwIfAborted()
-    if (depth > MAX_DEPTH) throw new InvalidInputError(`${cid}: over ${MAX_DEPTH} levels deep`, { input: `${cid}` })
+    assertDepth(cid.toString(), depth)
     const file = await namingFile(at, () => fileStat(held, cid))
     if (file) return file
     const node = await namingFile(at, () => readNode(getBlock, cid, options))
@@ -71,6 +77,7 @@ export function createTree(blocks: Blockstore, held: HeldFiles): Tree {
       const child = await statWith(link.cid, { at: below(at, link.name), ...options }, sizes, depth + 1)
       if (child.type !== 'symlink') size += child.size
     }
+    if (!Number.isSafeInteger(size)) throw new InvalidInputError(`${cid}: its size is over 2^53`, { input: `${cid}` })
     sizes.set(keyOf(cid), size)
     return size
   }
@@ -82,30 +89,45 @@ export function createTree(blocks: Blockstore, held: HeldFiles): Tree {
     }
   }
 
-  const walkFrom = async function* (node: TreeNode, options: TreeOptions, depth: number): AsyncGenerator<TreeNode> {
-    if (depth > MAX_DEPTH)
-      throw new InvalidInputError(`${node.path}: over ${MAX_DEPTH} levels deep`, { input: node.path })
-    yield node
-    if (node.type !== 'directory') return
-    for await (const link of readDirectory(getBlock, node.cid, options)) {
-      const path = below(node.path, link.name)
-      const child = await namingFile(path, () => kindOf(link.cid, options))
-      yield* walkFrom({ ...child, path }, options, depth + 1)
+  const kindOf: Tree['kindOf'] = (cid, { at = '', ...options }) =>
+    namingFile(at, async () => {
+      options.signal?.throwIfAborted()
+      if (await held.outboardOf(cid)) return { cid, type: 'file' }
+      const node = await readNode(getBlock, cid, options)
+      if (node.type === 'file') return { cid, type: 'file' }
+      return node.type === 'symlink' ? { cid, type: 'symlink', target: node.target } : { cid, type: 'directory' }
+    })
+
+  const links: Tree['links'] = async function* (cid, { at = '', ...options }) {
+    for await (const { name, cid: child } of readDirectory(getBlock, cid, options)) {
+      const path = below(at, name)
+      yield { ...(await kindOf(child, { at: path, ...options })), name, path }
     }
   }
 
-  /** What it is, without its size: no directory is added up and no file hashed. */
-  const kindOf = async (cid: CID, options: TreeOptions): Promise<Omit<TreeNode, 'path'>> => {
-    options.signal?.throwIfAborted()
-    if (await held.outboardOf(cid)) return { cid, type: 'file' }
-    const node = await readNode(getBlock, cid, options)
-    if (node.type === 'file') return { cid, type: 'file' }
-    return node.type === 'symlink' ? { cid, type: 'symlink', target: node.target } : { cid, type: 'directory' }
+  /** @param seen - Keys of what was come to: a hostile DAG links the same directories without end. */
+  const walkFrom = async function* (
+    node: TreeNode,
+    options: TreeOptions,
+    seen: Set<string>,
+    depth: number,
+  ): AsyncGenerator<TreeNode> {
+    assertDepth(node.path, depth)
+    yield node
+    if (node.type !== 'directory') return
+    for await (const link of readDirectory(getBlock, node.cid, options)) {
+      if (seen.has(keyOf(link.cid))) continue
+      seen.add(keyOf(link.cid))
+      const path = below(node.path, link.name)
+      yield* walkFrom({ ...(await kindOf(link.cid, { at: path, ...options })), path }, options, seen, depth + 1)
+    }
   }
 
   return {
     getBlock,
     entries,
+    kindOf,
+    links,
     stat: (cid, options) => statWith(cid, options, new Map(), 0),
     resolve: async (root, path = '', options) => {
       const found = await resolvePath(getBlock, root, path, options)
@@ -113,10 +135,13 @@ export function createTree(blocks: Blockstore, held: HeldFiles): Tree {
       throw new NotFoundError(`${root}/${path}`, { cid: root })
     },
     walk: async function* (root, { at = '', ...options }) {
-      const top = await namingFile(at, () => kindOf(root, options))
-      yield* walkFrom({ ...top, path: at }, options, 0)
+      yield* walkFrom({ ...(await kindOf(root, { at, ...options })), path: at }, options, new Set(), 0)
     },
   }
+}
+
+export function assertDepth(what: string, depth: number): void {
+  if (depth > MAX_DEPTH) throw new InvalidInputError(`${what}: over ${MAX_DEPTH} levels deep`, { input: what })
 }
 
 /**

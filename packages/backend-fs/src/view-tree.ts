@@ -1,8 +1,8 @@
-import { posix } from 'node:path'
-
 import { InvalidInputError, type CID } from '@x/cid'
 
-import type { Tree, TreeNode, TreeOptions } from './tree.ts'
+import { keyOf } from './layout.ts'
+import { below } from './naming.ts'
+import { assertDepth, type Node, type Tree, type TreeOptions } from './tree.ts'
 
 /** What a directory view shows: real directories and files, nothing else. */
 export interface ViewEntry {
@@ -18,70 +18,110 @@ export interface ViewTree {
   leftOut: { path: string; target: string }[]
 }
 
-// Links to directories can multiply entries; a directory of real files has fewer.
+// A directory that is linked twice, or that a symlink leads to, is shown each time: a few blocks could make a view without
+// end. A directory of real files has fewer.
 const MAX_ENTRIES = 1_000_000
+/** Characters of all paths together. */
+const MAX_PATHS = 512 * 1024 * 1024
+/** As Linux: a longer way is none. */
 const MAX_HOPS = 40
+const MAX_TARGET = 4096
+/** Segments of targets looked at, of all symlinks together. */
+const MAX_STEPS = 20_000_000
+
+/** Where something lies, before symlinks. */
+interface Place {
+  path: string
+  /** `undefined`: the root. */
+  parent: Place | undefined
+  node: Node
+}
 
 /**
  * Lists what a view of a directory shows. A symlink that ends at a file or directory inside the view is shown as that;
  * one that leads out, to nothing, or into itself is left out. ONNX Runtime follows no symlink to external data.
+ *
+ * @throws {InvalidInputError} It would be too deep or too long.
  */
 export async function listView(tree: Tree, root: CID, options: TreeOptions): Promise<ViewTree> {
-  const nodes = new Map<string, TreeNode>()
-  const children = new Map<string, TreeNode[]>()
-  for await (const node of tree.walk(root, options)) {
-    nodes.set(node.path, node)
-    if (node.path === '') continue
-    const parent = parentOf(node.path)
-    const siblings = children.get(parent)
-    if (siblings) siblings.push(node)
-    else children.set(parent, [node])
+  const tooMuch = (what: string): InvalidInputError =>
+    new InvalidInputError(`${root}: a view of it has over ${what}`, { input: root.toString() })
+  const tooMany = (): InvalidInputError => tooMuch(`${MAX_ENTRIES} entries`)
+  const top = await tree.kindOf(root, options)
+  const directories = await loadDirectories(tree, top, options, tooMany)
+  const childrenOf = ({ cid }: Node): ReadonlyMap<string, Node> => directories.get(keyOf(cid)) ?? new Map()
+  const placeIn = (parent: Place, name: string): Place | undefined => {
+    const node = childrenOf(parent.node).get(name)
+    return node && { path: below(parent.path, name), parent, node }
   }
-  const view: ViewTree = { entries: [], leftOut: [] }
 
-  const show = (at: string, node: TreeNode, opened: ReadonlySet<string>): void => {
-    const real = node.type === 'symlink' ? follow(nodes, node) : node
+  let steps = 0
+  /** Where a symlink ends; `undefined` when that is not inside. */
+  const follow = (link: Place): Place | undefined => {
+    let hops = 0
+    const walk = (from: Place | undefined, target: string): Place | undefined => {
+      if (target.startsWith('/') || target.length > MAX_TARGET || ++hops > MAX_HOPS) return undefined
+      let at = from
+      for (const part of target.split('/')) {
+        if (++steps > MAX_STEPS) throw tooMuch(`${MAX_STEPS} segments of symlinks`)
+        if (part === '' || part === '.') continue
+        const next: Place | undefined = part === '..' ? at?.parent : at && placeIn(at, part)
+        at = next?.node.type === 'symlink' ? walk(next.parent, next.node.target ?? '') : next
+        if (!at) return undefined
+      }
+      return at
+    }
+    return walk(link.parent, link.node.target ?? '')
+  }
+
+  const view: ViewTree = { entries: [], leftOut: [] }
+  /** Paths of the directories that are being listed. */
+  const opened = new Set<string>()
+  let paths = 0
+  const show = (at: string, place: Place, depth: number): void => {
+    const real = place.node.type === 'symlink' ? follow(place) : place
+    if (view.entries.length + view.leftOut.length >= MAX_ENTRIES) throw tooMany()
+    paths += at.length + (real?.path.length ?? 0)
+    if (paths > MAX_PATHS) throw tooMuch(`${MAX_PATHS} characters in its paths`)
+    assertDepth(`${root}/${at}`, depth)
     if (!real || opened.has(real.path)) {
-      view.leftOut.push({ path: at, target: node.target ?? '' })
+      view.leftOut.push({ path: at, target: place.node.target ?? '' })
       return
     }
-    if (view.entries.length >= MAX_ENTRIES) {
-      throw new InvalidInputError(`${root}: a view of it has over ${MAX_ENTRIES} entries`, { input: root.toString() })
-    }
-    const type = real.type === 'directory' ? 'directory' : 'file'
-    if (at !== '' || type === 'file') view.entries.push({ path: at, type, cid: real.cid })
+    const type = real.node.type === 'directory' ? 'directory' : 'file'
+    if (at !== '' || type === 'file') view.entries.push({ path: at, type, cid: real.node.cid })
     if (type === 'file') return
-    const inside = new Set(opened).add(real.path)
-    for (const child of children.get(real.path) ?? []) show(posix.join(at, nameOf(child.path)), child, inside)
+    opened.add(real.path)
+    for (const [name, node] of childrenOf(real.node)) {
+      show(below(at, name), { path: below(real.path, name), parent: real, node }, depth + 1)
+    }
+    opened.delete(real.path)
   }
-
-  const top = nodes.get('')
-  if (top) show('', top, new Set())
+  show('', { path: '', parent: undefined, node: top }, 0)
   return view
 }
 
-const nameOf = (path: string): string => path.slice(path.lastIndexOf('/') + 1)
-const parentOf = (path: string): string => (path.includes('/') ? path.slice(0, path.lastIndexOf('/')) : '')
-
-/** Where a symlink ends; `undefined` when that is not inside. */
-function follow(nodes: ReadonlyMap<string, TreeNode>, link: TreeNode): TreeNode | undefined {
-  let hops = 0
-  const walk = (base: string, target: string): TreeNode | undefined => {
-    if (target.startsWith('/')) return undefined
-    let at = base
-    for (const part of target.split('/')) {
-      if (part === '' || part === '.') continue
-      if (part === '..' && at === '') return undefined
-      at = part === '..' ? parentOf(at) : at === '' ? part : `${at}/${part}`
-      const node: TreeNode | undefined = nodes.get(at)
-      if (!node) return undefined
-      if (node.type !== 'symlink') continue
-      if (++hops > MAX_HOPS) return undefined
-      const end = walk(parentOf(node.path), node.target ?? '')
-      if (!end) return undefined
-      at = end.path
+/** Every directory below, read once; by key, then by name. */
+async function loadDirectories(
+  tree: Tree,
+  top: Node,
+  options: TreeOptions,
+  tooMany: () => InvalidInputError,
+): Promise<Map<string, ReadonlyMap<string, Node>>> {
+  const directories = new Map<string, ReadonlyMap<string, Node>>()
+  const queue = [{ ...top, path: '', depth: 0 }]
+  let links = 0
+  // Grows meanwhile.
+  for (const { cid, type, path, depth } of queue) {
+    if (type !== 'directory' || directories.has(keyOf(cid))) continue
+    assertDepth(`${top.cid}/${path}`, depth)
+    const children = new Map<string, Node>()
+    directories.set(keyOf(cid), children)
+    for await (const { name, path: inside, ...node } of tree.links(cid, { at: path, ...options })) {
+      if (++links > MAX_ENTRIES) throw tooMany()
+      children.set(name, node)
+      if (node.type === 'directory') queue.push({ ...node, path: inside, depth: depth + 1 })
     }
-    return nodes.get(at)
   }
-  return walk(parentOf(link.path), link.target ?? '')
+  return directories
 }

@@ -138,7 +138,7 @@ async function place(file: HeldFile, path: string): Promise<void> {
       return
     } catch (cause) {
       if (!CANNOT_LINK.has(systemCode(cause) ?? '')) throw cause
-      await copyFile(file.path, path)
+      await copyFile(file.path, path, constants.COPYFILE_EXCL)
     }
   }
   await chmod(path, 0o444)

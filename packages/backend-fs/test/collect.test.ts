@@ -1,12 +1,14 @@
-import { rm } from 'node:fs/promises'
+import { rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { cidOf, RAW, type CID } from '@x/cid'
 import { toSourceNode, type DirectorySource, type SourceNode } from '@x/storage-core'
-import { expect, it } from 'vitest'
+import { expect, it, onTestFinished, vi } from 'vitest'
 
 import { openFsStore } from '../src/index.ts'
 import { layoutOf } from '../src/layout.ts'
+import { encodeOwner } from '../src/owner-file.ts'
+import { thisProcess, uniqueName } from '../src/process-identity.ts'
 import { bytesOf, collect, directoryOf, filesBelow, isSame, openTemp, someBytes } from './support.ts'
 
 const MIB = 1024 * 1024
@@ -62,6 +64,81 @@ it('takes what an add that died relied on', async () => {
   expect(await store.gc()).toMatchObject({ roots: [cid], blocks: 1 })
   expect(await filesBelow(layoutOf(directory).files)).toEqual([])
   adding.catch(() => undefined)
+})
+
+it.each([-3600, 60, 400_000])(
+  'a clock that is set %d seconds on takes nothing from an add in progress',
+  async (seconds) => {
+    const { store, directory } = await openTemp()
+    const bytes = someBytes(2 * MIB, 'shared')
+    const before = await store.add(bytes, { pin: false })
+    const { source, arrived, goOn } = waiting({ bytes, own: someBytes(2 * MIB, 'own') })
+    const adding = store.add(source)
+    await arrived
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + seconds * 1000 })
+    onTestFinished(() => void vi.useRealTimers())
+    const other = await openFsStore({ directory })
+    expect(await filesBelow(layoutOf(directory).leases)).toHaveLength(1)
+    expect(await other.gc()).toMatchObject({ roots: [before.cid], blocks: 0 })
+    goOn()
+    expect(await store.verify((await adding).cid)).toBe(4 * MIB + 3)
+    await other.close()
+  },
+)
+
+const HOUR_MS = 60 * 60 * 1000
+
+it('an add says now and then that it still runs', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const { store, directory } = await openTemp()
+  const timers = vi.getTimerCount()
+  const { source, arrived, goOn } = waiting({})
+  const adding = store.add(source)
+  await arrived
+  const [lease = ''] = await filesBelow(layoutOf(directory).leases)
+  await utimes(lease, 0, 0)
+  vi.advanceTimersByTime(HOUR_MS)
+  await expect.poll(async () => (await stat(lease)).mtimeMs).toBeGreaterThan(Date.now() - HOUR_MS)
+  goOn()
+  await adding
+  expect(vi.getTimerCount()).toBe(timers)
+})
+
+it('one that cannot be seen keeps what it has, however old, for as long as it renews its lease', async () => {
+  const { store, directory } = await openTemp()
+  const { leases, temp } = layoutOf(directory)
+  const elsewhere = { ...thisProcess(), scope: 'another container' }
+  const lease = join(leases, uniqueName(elsewhere))
+  const staged = join(temp, uniqueName(elsewhere))
+  await writeFile(lease, encodeOwner(elsewhere))
+  await writeFile(staged, 'x')
+  await utimes(staged, 0, 0)
+  await store.gc()
+  expect(await filesBelow(temp)).toEqual([staged])
+  await utimes(lease, 0, 0)
+  await store.gc()
+  expect([await filesBelow(temp), await filesBelow(leases)]).toEqual([[], []])
+})
+
+it('what a process left whose id another one has got goes at once', async (context) => {
+  if (process.platform !== 'linux') context.skip('only Linux tells when a process started')
+  const { store, directory } = await openTemp()
+  const { leases, temp } = layoutOf(directory)
+  for (const gone of [
+    { ...thisProcess(), pid: process.ppid, life: '1' },
+    { ...thisProcess(), life: '1' },
+  ]) {
+    await writeFile(join(leases, uniqueName(gone)), encodeOwner(gone))
+    // Killed before it had written who it is.
+    await writeFile(join(leases, uniqueName(gone)), '')
+    await writeFile(join(temp, uniqueName(gone)), 'x')
+  }
+  const mine = join(leases, uniqueName(thisProcess()))
+  await writeFile(mine, '')
+  await utimes(mine, 0, 0)
+  await store.gc()
+  expect([await filesBelow(temp), await filesBelow(leases)]).toEqual([[], [mine]])
 })
 
 it('reading goes on while what is read is collected', async () => {

@@ -1,8 +1,12 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import type { DirectorySource } from '@x/storage-core'
 import { expect, it } from 'vitest'
 
 import { flipStoredByte } from '../../../tooling/fixtures/src/flip-stored-byte.ts'
-import { openFsStore } from '../src/index.ts'
-import { collect, directoryOf, openTemp, someBytes } from './support.ts'
+import { openFsStore, pathSource } from '../src/index.ts'
+import { collect, directoryOf, openTemp, someBytes, tempDirectory } from './support.ts'
 
 const MIB = 1024 * 1024
 const one = (seed: string): Uint8Array => someBytes(MIB, seed)
@@ -74,4 +78,69 @@ it('what can go is not given up where it would not be enough', async () => {
   const loose = await store.add(one('loose'), { pin: false })
   await expect(store.add(someBytes(3 * MIB, 'too much'))).rejects.toMatchObject({ code: 'NO_SPACE' })
   expect(await store.verify(loose.cid)).toBe(MIB)
+})
+
+const KB = 1000
+
+const tiny = (seed: string): DirectorySource =>
+  directoryOf(
+    Object.fromEntries(Array.from({ length: 3000 }, (_, at) => [`${at}`, new TextEncoder().encode(`${seed}${at}`)])),
+  )
+
+it('a root of many tiny files frees what it holds, which is far more than its size', async () => {
+  const { store } = await openTemp({ maxBytes: 700 * KB })
+  const old = await store.add(tiny('a'), { pin: false })
+  const recent = await store.add(tiny('b'), { pin: false })
+  expect(old.size).toBeLessThan(20 * KB)
+  const { cid } = await store.add(someBytes(300 * KB))
+  expect([await store.has(old.cid), await store.has(recent.cid)]).toEqual([false, true])
+  expect(await store.verify(cid)).toBe(300 * KB)
+})
+
+it('goes on where the oldest root frees nothing, as a pinned one needs its bytes', async () => {
+  const { store } = await openTemp({ maxBytes: 900 * KB })
+  const shared = someBytes(400 * KB, 'shared')
+  await store.add(directoryOf({ shared }), { pin: false })
+  const inside: DirectorySource = { type: 'directory', entries: () => [['inside', directoryOf({ shared })]] }
+  const kept = await store.add(inside)
+  const next = await store.add(someBytes(400 * KB, 'next'), { pin: false })
+  const { cid } = await store.add(someBytes(400 * KB, 'new'))
+  expect([await store.verify(kept.cid), await store.verify(cid)]).toEqual([400 * KB, 400 * KB])
+  expect(await store.has(next.cid)).toBe(false)
+})
+
+it('a reference, and a file whose bytes are pinned as another root, are not removed for nothing', async () => {
+  const { store } = await openTemp({ maxBytes: 900 * KB })
+  const path = join(await tempDirectory(), 'file')
+  await writeFile(path, someBytes(500 * KB, 'reference'))
+  const reference = await store.add(await pathSource(path), { mode: 'reference', pin: false })
+  const bytes = someBytes(400 * KB, 'bytes')
+  const twin = await store.add(bytes, { pin: false, profile: 'kubo-v1' })
+  await store.add(bytes, { profile: 'unixfs-v0-2015' })
+  const next = await store.add(someBytes(400 * KB, 'next'), { pin: false })
+  await store.add(someBytes(400 * KB, 'new'))
+  const roots = (await collect(store.roots())).map(({ cid }) => cid.toString())
+  expect(roots).toContain(reference.cid.toString())
+  expect(roots).toContain(twin.cid.toString())
+  expect(roots).not.toContain(next.cid.toString())
+})
+
+it('nothing is removed where all that may go would not be enough, whatever its size', async () => {
+  const { store } = await openTemp({ maxBytes: 900 * KB })
+  const shared = someBytes(500 * KB, 'shared')
+  const old = await store.add(directoryOf({ shared }), { pin: false })
+  await store.add(directoryOf({ shared, more: someBytes(10) }))
+  const recent = await store.add(someBytes(100 * KB, 'recent'), { pin: false })
+  await expect(store.add(someBytes(450 * KB, 'new'))).rejects.toMatchObject({ code: 'NO_SPACE' })
+  expect([await store.has(old.cid), await store.has(recent.cid)]).toEqual([true, true])
+  expect(await collect(store.roots())).toHaveLength(3)
+})
+
+it('many roots go at once where many have to', async () => {
+  const warnings: string[] = []
+  const { store } = await openTemp({ maxBytes: 1050 * KB, onWarning: (message) => warnings.push(message) })
+  for (let at = 0; at < 10; at++) await store.add(someBytes(100 * KB, `${at}`), { pin: false })
+  await store.add(someBytes(800 * KB, 'new'))
+  expect(warnings.map((warning) => Number(/removed (\d+) roots/.exec(warning)?.[1]))).toEqual([1, 2, 4, 1])
+  expect(await collect(store.roots())).toHaveLength(3)
 })
