@@ -30,8 +30,8 @@ export interface CollectParts {
 export interface Collector {
   gc(options: GcOptions): Promise<GcResult>
   remove(root: CID, signal: AbortSignal | undefined): Promise<void>
-  /** Frees those of these blocks that no root needs. Resolves to the bytes freed. */
-  release(blocks: readonly CID[]): Promise<number>
+  /** Frees those of these blocks, which lie in packs, that are this lease's own and that no root needs. */
+  release(blocks: readonly CID[], lease: string): Promise<void>
   /** Forgets roots and frees what no other root needs. Resolves to the bytes freed. */
   evict(roots: readonly CID[], signal: AbortSignal | undefined): Promise<number>
 }
@@ -307,8 +307,16 @@ export function createCollector(context: StoreContext, parts: CollectParts): Col
 
   return {
     gc,
-    release: async (cids) =>
-      free(new Map(cids.map((cid) => [keyOf(cid), cid])), await markOthers(new Set(), undefined), undefined),
+    release: async (cids, lease) => {
+      const marks = await markOthers(new Set(), undefined)
+      await sweep(cids, marks, { dryRun: false, signal: undefined }, async (block, turn) => {
+        const packed = turn.packed(block)
+        if (!packed || !turn.isOwn(block, lease)) return undefined
+        turn.endHold(block, lease)
+        return takePacked(marks, false)({ block, length: packed.length }, turn)
+      })
+      await tidyPacks(context, { catalogue, loose }, undefined)
+    },
     evict: async (roots, signal) => {
       const freed = new Map<string, CID>()
       for (const root of roots) for (const [key, cid] of await below(root, signal)) freed.set(key, cid)

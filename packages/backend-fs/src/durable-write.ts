@@ -123,9 +123,9 @@ export async function makeDirectory(directory: string, dirty: DirtyDirectories):
   try {
     await mkdir(directory)
   } catch (cause) {
-    if (systemCode(cause) === 'EEXIST') return
-    throw diskError(`make ${directory}`, cause)
+    if (systemCode(cause) !== 'EEXIST') throw diskError(`make ${directory}`, cause)
   }
+  // Also where another has made it this moment.
   dirty.add(dirname(directory))
 }
 

@@ -33,7 +33,7 @@ export function createFsBlockstore(
   context: StoreContext,
   { catalogue, loose, held, quarantine, quota, collector }: BlockSources,
 ): Blockstore {
-  const free = (cids: readonly CID[]): Promise<unknown> => collector().release(cids)
+  const free = (cids: readonly CID[], lease: string): Promise<unknown> => collector().release(cids, lease)
 
   const start = async ({ signal }: AbortOptions): Promise<void> => {
     context.assertOpen()

@@ -91,7 +91,6 @@ export async function openFsStore(options: FsStoreOptions): Promise<FsStore> {
   if (!readOnly) await sweepLeftovers(context)
   const catalogue = await openCatalogue(context, createScanner(context), signal)
   try {
-    if (!readOnly) await context.watch(layout.index)
     return await createFsStore(context, catalogue, { maxBytes, signal })
   } catch (cause) {
     await catalogue.close()
@@ -239,7 +238,7 @@ async function createFsStore(
     getPath: async (root, options = {}) => {
       await start(options)
       const begin = (lease: string) => createStagedAdd(context, adding, { mode: 'copy', lease })
-      return localPath(context, { ...reading, catalogue, views, begin }, root, options)
+      return localPath(context, { ...reading, catalogue, quota, views, begin }, root, options)
     },
     rebuild: async (options = {}) => {
       await start(options)

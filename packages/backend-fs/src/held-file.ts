@@ -103,15 +103,16 @@ export function createHeldFiles(context: StoreContext, { places, files, quaranti
     const key = places.keyOfRoot(cid) ?? (cid.code === RAW ? cid : undefined)
     if (!key) return undefined
     const file = places.file(key)
-    if (file) {
-      const { path, bytes, stamp } = file
-      const source = path === undefined ? 'store' : 'reference'
-      return { key, path: path ?? layout.fileOf(keyOf(key)), start: 0, bytes, source, stamp }
+    if (file && file.path === undefined) {
+      return { ...file, path: layout.fileOf(keyOf(key)), start: 0, source: 'store' }
     }
     const packed = key.code === RAW ? places.packed(key) : undefined
-    if (!packed) return undefined
-    const { pack, offset, length } = packed
-    return { key, path: layout.packOf(pack), start: offset, bytes: length, source: 'pack', stamp: undefined }
+    if (packed) {
+      const { pack, offset, length } = packed
+      return { key, path: layout.packOf(pack), start: offset, bytes: length, source: 'pack', stamp: undefined }
+    }
+    // Last: what is the user's may go at any time.
+    return file?.path === undefined ? undefined : { ...file, path: file.path, start: 0, source: 'reference' }
   }
 
   const loadOutboard = async (cid: CID, { key, bytes }: Place): Promise<Outboard> => {

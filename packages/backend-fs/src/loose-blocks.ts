@@ -1,5 +1,5 @@
 import { lstat, open, readdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 
 import { IntegrityError, verify, type CID } from '@x/cid'
 
@@ -105,7 +105,10 @@ export function createLooseBlocks(context: StoreContext, { places, files, quaran
     },
     put: async (cid, bytes, dirty) => {
       // One in a pack goes when what it was added with goes.
-      if (!(await isSound(fromFile, cid))) await writeWhole(context, layout.blockOf(keyOf(cid)), bytes, dirty)
+      const path = layout.blockOf(keyOf(cid))
+      if (!(await isSound(fromFile, cid))) await writeWhole(context, path, bytes, dirty)
+      // Whoever has just written it may not have synced its name yet.
+      else dirty.add(dirname(path))
       await quarantine.clear([cid])
     },
     delete: async (cid) => {

@@ -20,6 +20,7 @@ import type { StoreContext } from './context.ts'
 import { createTemp } from './durable-write.ts'
 import { keyOf } from './layout.ts'
 import { withLease } from './lease.ts'
+import type { Quota } from './quota.ts'
 
 /**
  * Writes a file that is held as blocks, or in a pack, as a file of its own, so that it has a path.
@@ -29,7 +30,7 @@ import { withLease } from './lease.ts'
  */
 export async function makeWhole(
   context: StoreContext,
-  { catalogue, begin }: { catalogue: Catalogue; begin: (lease: string) => StagedAdd },
+  { catalogue, quota, begin }: { catalogue: Catalogue; quota: Quota; begin: (lease: string) => StagedAdd },
   getBlock: GetBlock,
   cid: CID,
   signal: AbortSignal | undefined,
@@ -37,6 +38,8 @@ export async function makeWhole(
   context.assertWritable(`make ${cid} a whole file`)
   await withLease(context, catalogue, async (lease) => {
     const nodes = await interiorNodes(getBlock, cid, signal)
+    // Before anything is written: a small DAG may be one of very many bytes.
+    await makeRoom(cid, await sizeOf(getBlock, cid, signal))
     const staged = begin(lease)
     const temp = await createTemp(context)
     try {
@@ -48,12 +51,27 @@ export async function makeWhole(
       const outboard = await outboardOf(cid, nodes, fileBytes)
       await assertWholeHolds(outboard, getBlock, signal)
       await staged.adopt(temp, outboard, signal)
-      await catalogue.write(`make ${cid} a whole file`, signal, (turn) => staged.publish(turn))
+      await catalogue.write(`make ${cid} a whole file`, signal, async (turn) => {
+        quota.assertRoom(turn, staged.bytes())
+        // The pack that it lay in may go.
+        turn.mustLast()
+        await staged.publish(turn)
+      })
     } finally {
       await temp.discard()
       await staged.discard()
     }
   })
+
+  async function makeRoom(root: CID, bytes: number): Promise<void> {
+    await quota.makeRoom(bytes, signal)
+    await catalogue.write(`make room for ${root}`, signal, (turn) => quota.assertRoom(turn, bytes))
+  }
+}
+
+async function sizeOf(getBlock: GetBlock, cid: CID, signal: AbortSignal | undefined): Promise<number> {
+  const node = decodeNode(cid, await getBlock(cid, { signal }))
+  return node.type === 'file' ? node.fileBytes : 0
 }
 
 const outboardOf = (root: CID, nodes: ReadonlyMap<string, Uint8Array>, fileBytes: number): Promise<Outboard> =>

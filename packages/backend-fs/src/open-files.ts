@@ -1,5 +1,7 @@
-import type { BigIntStats } from 'node:fs'
+import { constants, type BigIntStats } from 'node:fs'
 import { open, stat, type FileHandle } from 'node:fs/promises'
+
+import { BackendError } from '@x/storage-core'
 
 import type { StoreContext } from './context.ts'
 import { ifThere, onDisk } from './disk-error.ts'
@@ -125,10 +127,13 @@ export function createOpenFiles({ warn }: Pick<StoreContext, 'warn'>): OpenFiles
 }
 
 async function openNew(path: string): ReturnType<() => Entry['opening']> {
-  const handle = await ifThere(`open ${path}`, open(path, 'r'))
+  // A FIFO that took the file's place would block an open for reading for ever.
+  const handle = await ifThere(`open ${path}`, open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)))
   if (!handle) return undefined
   try {
-    return { handle, info: await onDisk(`look at ${path}`, handle.stat({ bigint: true })) }
+    const info = await onDisk(`look at ${path}`, handle.stat({ bigint: true }))
+    if (!info.isFile()) throw new BackendError(`fs: ${path} is no file any more`, { retryable: false })
+    return { handle, info }
   } catch (cause) {
     await handle.close()
     throw cause

@@ -16,9 +16,11 @@ export interface FileRange extends TreeOptions {
 }
 
 /** A run of leaves that one thread reads and hashes at a time. */
-const RUN_BYTES = 2 * 1024 * 1024
-/** As many runs are on their way for each thread. More did not make it faster, and each takes its memory. */
-const RUNS_AHEAD = 1
+const RUN_BYTES = 1024 * 1024
+/** As many runs are on their way for each thread, so that it has the next one when it comes back with one. */
+const RUNS_AHEAD = 2
+/** As many are on their way for all readers together, of whom each has one at least: a slow reader keeps its own. */
+const MOST_RUNS = 64
 /** Fewer bytes are read and hashed here: the way to a thread and back would cost more. */
 const FEWEST_FOR_THREADS = 2 * 1024 * 1024
 const UNCHECKED_PIECE_BYTES = 1024 * 1024
@@ -91,6 +93,9 @@ async function* readHere(
   }
 }
 
+/** Of all stores. */
+let readers = 0
+
 /** Read and hashed by the threads, in order, a few runs ahead of the reader. */
 async function* readAhead(
   file: HeldFile,
@@ -110,13 +115,15 @@ async function* readAhead(
     pool.run({ type: 'read-leaves', descriptor, cut, first: from, end: to, into: spare.pop() })
   let asked = first
   const ask = (): void => {
-    for (; asked < end && runs.length < pool.size * RUNS_AHEAD; asked += perRun) {
+    const most = Math.max(1, Math.min(pool.size * RUNS_AHEAD, Math.floor(MOST_RUNS / readers)))
+    for (; asked < end && runs.length < most; asked += perRun) {
       const to = Math.min(end, asked + perRun)
       const reply = readRun(asked, to)
       reply.catch(() => undefined)
       runs.push({ first: asked, end: to, reply })
     }
   }
+  readers += 1
   try {
     for (ask(); runs.length > 0; ask()) {
       const run = runs.shift()
@@ -135,9 +142,11 @@ async function* readAhead(
         throw await file.condemn(index, undefined)
       }
       yield bytes
-      if (reuse) spare.push(bytes.buffer)
+      // The reader may have moved it away.
+      if (reuse && !bytes.buffer.detached) spare.push(bytes.buffer)
     }
   } finally {
+    readers -= 1
     // The descriptor must stay open until nobody reads from it.
     await Promise.allSettled(runs.map(({ reply }) => reply))
   }

@@ -7,7 +7,7 @@ import type { PlaceReader } from './catalogue/places.ts'
 import { listed, sharded } from './catalogue/scan.ts'
 import type { StoreContext } from './context.ts'
 import { ifThere } from './disk-error.ts'
-import { cidOfKey } from './layout.ts'
+import { cidOfKey, keyOf } from './layout.ts'
 
 /** What seemed to belong to nothing that is kept, when it was looked at. */
 export interface Stray {
@@ -18,8 +18,8 @@ export interface Stray {
 }
 
 /**
- * Outboards without their file, notes on damage and the damaged bytes without a note, views, and what a process that died
- * while it published left.
+ * Outboards without their file, records of files that are not referred to, notes on damage and the damaged bytes without a
+ * note, views, and what a process that died while it published left.
  */
 export async function findStrays(
   context: StoreContext,
@@ -37,6 +37,13 @@ export async function findStrays(
     const cid = cidOfKey(key)
     const isStray = (now: PlaceReader): boolean => !!cid && !kept.has(key) && !now.file(cid) && !now.packed(cid)
     if (isStray(places)) take({ path }, isStray)
+  }
+
+  for (const name of await listed(context, layout.references)) {
+    const key = name.endsWith('.json') ? cidOfKey(name.slice(0, -'.json'.length)) : undefined
+    // Beside a copy of the same bytes too.
+    const isStray = (now: PlaceReader): boolean => !!key && now.file(key)?.path === undefined
+    if (key && isStray(places)) take({ path: layout.referenceOf(keyOf(key)) }, isStray)
   }
 
   const known = new Set(places.packs().map(({ name }) => name))

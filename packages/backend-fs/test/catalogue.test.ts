@@ -1,10 +1,20 @@
+import { appendFileSync } from 'node:fs'
 import { chmod, cp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
 
 import { buildFile, encodeDagCbor, parseCid } from '@x/cid'
+import { InUseError } from '@x/storage-core'
 import { expect, it } from 'vitest'
 
+import { openCatalogue } from '../src/catalogue/catalogue.ts'
+import { DamagedIndexError } from '../src/catalogue/database.ts'
+import { openIndexLock } from '../src/catalogue/index-lock.ts'
+import { appendToJournal } from '../src/catalogue/journal.ts'
+import { createScanner } from '../src/catalogue/scan.ts'
+import { createContext } from '../src/context.ts'
 import { openFsStore, type FsStore } from '../src/index.ts'
 import { layoutOf, type Layout } from '../src/layout.ts'
+import { thisProcess } from '../src/process-identity.ts'
+import { startChild } from './child.ts'
 import { bytesOf, collect, directoryOf, isSame, openTemp, someBytes } from './support.ts'
 
 const MIB = 1024 * 1024
@@ -36,6 +46,18 @@ async function stateOf(store: FsStore) {
 
 const removeIndex = async (layout: Layout): Promise<void> => {
   for (const end of ['', '-wal', '-shm']) await rm(`${layout.index}${end}`, { force: true })
+}
+
+/** The store is opened without reading it. */
+async function damageTable(layout: Layout, name: 'names' | 'packed'): Promise<void> {
+  const { DatabaseSync } = process.getBuiltinModule('node:sqlite')
+  const index = new DatabaseSync(layout.index)
+  const root = index.prepare('SELECT rootpage FROM sqlite_master WHERE name = ?').get(name)?.['rootpage']
+  index.close()
+  const PAGE = 4096
+  const bytes = await readFile(layout.index)
+  bytes.fill(0xff, (Number(root) - 1) * PAGE, Number(root) * PAGE)
+  await writeFile(layout.index, bytes)
 }
 
 it.each([
@@ -192,13 +214,7 @@ it('an index that is damaged in the middle is made anew when the store is opened
   const { store, layout } = await filled()
   const before = await stateOf(store)
   await store.close()
-  const bytes = await readFile(layout.index)
-  const PAGE = 4096
-  // Those with names alone: the store is opened without them.
-  for (let at = bytes.indexOf('org/large'); at !== -1; at = bytes.indexOf('org/large', at)) {
-    bytes.fill(0xff, at - (at % PAGE), at - (at % PAGE) + PAGE)
-  }
-  await writeFile(layout.index, bytes)
+  await damageTable(layout, 'names')
   const damaged = await openFsStore({ directory: layout.directory })
   await expect(stateOf(damaged)).rejects.toMatchObject({ code: 'BACKEND', message: /opened again/ })
   await damaged.close()
@@ -209,6 +225,106 @@ it('an index that is damaged in the middle is made anew when the store is opened
   const warnings: string[] = []
   await (await openFsStore({ directory: layout.directory, onWarning: (text) => warnings.push(text) })).close()
   expect(warnings).toEqual([])
+})
+
+it('one that has the damaged index open still, does not have the sound one made anew', async () => {
+  const { store, layout } = await filled()
+  const before = await stateOf(store)
+  await store.close()
+  await damageTable(layout, 'packed')
+  const old = await openFsStore({ directory: layout.directory })
+  const read = () => old.blocks.get(parseCid('bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e'))
+  await expect(read()).rejects.toBeInstanceOf(DamagedIndexError)
+  const fresh = await openFsStore({ directory: layout.directory })
+  await expect(read()).rejects.toBeInstanceOf(DamagedIndexError)
+  const warnings: string[] = []
+  const third = await openFsStore({ directory: layout.directory, onWarning: (text) => warnings.push(text) })
+  expect(warnings).toEqual([])
+  expect(await stateOf(fresh)).toEqual(before)
+  await expect(old.add(someBytes(1))).rejects.toMatchObject({ code: 'BACKEND', message: /opened again/ })
+  await old.close()
+  const { cid } = await fresh.add(someBytes(1), { name: 'after' })
+  expect(await third.names.get('after')).toMatchObject({ cid })
+  for (const opened of [fresh, third]) await opened.close()
+})
+
+it('what says that another index was damaged is not heeded', async () => {
+  const { store, layout } = await filled()
+  await store.close()
+  const { ino } = await stat(layout.index)
+  const warnings: string[] = []
+  const open = () => openFsStore({ directory: layout.directory, onWarning: (text) => warnings.push(text) })
+  await writeFile(layout.indexDamaged, String(ino + 1))
+  await (await open()).close()
+  expect(warnings).toEqual([])
+  const old = await open()
+  await writeFile(layout.indexDamaged, String(ino))
+  const fresh = await open()
+  expect(warnings).toEqual([expect.stringMatching(/made anew/)])
+  // It has the one that was replaced.
+  await expect(old.add(someBytes(1))).rejects.toMatchObject({ message: /not the one that was opened/ })
+  await old.close()
+  await fresh.add(someBytes(1))
+  await fresh.close()
+})
+
+it('nobody makes the index anew while one writes, and nobody writes meanwhile', async () => {
+  const { store, directory } = await openTemp()
+  const { cid } = await store.add(someBytes(10))
+  const context = createContext({ layout: layoutOf(directory), readOnly: false, self: thisProcess(), warn: () => {} })
+  const catalogue = await openCatalogue(context, createScanner(context))
+  const other = openIndexLock(context)
+  await catalogue.write('test', undefined, () => expect(() => other.takeAlone()).toThrow(InUseError))
+  other.takeAlone()
+  let isSet = false
+  const setting = store.names.set('a', cid).then(() => (isSet = true))
+  // It would be done by then.
+  for (let calls = 0; calls < 200; calls++) await stat(directory)
+  expect(isSet).toBe(false)
+  other.release()
+  await setting
+  other.close()
+  await catalogue.close()
+})
+
+it('a process that is killed while it makes the index anew keeps nobody out', async () => {
+  const { store, directory } = await openTemp()
+  const { cid } = await store.add(someBytes(10))
+  await store.close()
+  const child = startChild('hold-index', directory)
+  for await (const event of child.events) {
+    expect(event).toEqual({ type: 'alone' })
+    child.process.kill('SIGKILL')
+  }
+  const again = await openFsStore({ directory })
+  expect(await again.has(cid)).toBe(true)
+  await again.close()
+})
+
+it('gc keeps what another process pinned in the journal alone, while gc went on', async () => {
+  const { store, directory } = await openTemp()
+  const layout = layoutOf(directory)
+  const { cid } = await store.add(someBytes(300_000), { pin: false })
+  // What one writes that is killed before the index follows.
+  const copy = `${directory}-journal`
+  await cp(layout.journal, copy)
+  const { size } = await stat(copy)
+  await appendToJournal(copy, size, [{ type: 'put-pin', record: { cid, pinnedAt: new Date().toISOString() } }])
+  const line = (await readFile(copy)).subarray(size)
+  const { DatabaseSync } = process.getBuiltinModule('node:sqlite')
+  const index = new DatabaseSync(layout.index)
+  const caller = new AbortController()
+  let isPinned = false
+  // It is asked between any two steps. Once the root is forgotten, gc has marked all that is pinned.
+  caller.signal.throwIfAborted = () => {
+    if (isPinned || index.prepare('SELECT 1 FROM roots').get()) return
+    appendFileSync(layout.journal, line)
+    isPinned = true
+  }
+  await store.gc({ signal: caller.signal })
+  index.close()
+  expect(isPinned).toBe(true)
+  expect(await store.verify(cid)).toBe(300_000)
 })
 
 it('the journal does not grow for ever', async () => {
@@ -248,7 +364,7 @@ it('one that only reads sees what a writer beside it does', async () => {
   await reader.close()
 })
 
-it('what is left of a damaged pack is found again, and gc does not throw the pack away', async () => {
+it('what is left of a damaged pack is found again, and gc puts the pack away', async () => {
   const { store, directory } = await openTemp()
   const layout = layoutOf(directory)
   const files = Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`f${i}`, someBytes(1000, `f${i}`)]))
@@ -269,7 +385,7 @@ it('what is left of a damaged pack is found again, and gc does not throw the pac
   }
   await again.unpin(cid)
   await again.gc()
-  expect(await readdir(layout.packs)).toContain(pack)
+  expect([await readdir(layout.packs), await readdir(layout.quarantine)]).toEqual([[], [`${pack}.bad`]])
   await again.close()
 })
 

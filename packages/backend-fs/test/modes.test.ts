@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import {
   chmod,
   constants,
@@ -255,4 +256,14 @@ it('a store that was copied elsewhere trusts nothing until it was hashed again',
   await bytesOf(copy.cat(cid, { verify: 'stored', onReceipt: (receipt) => verified.push(receipt.verified) }))
   expect(verified).toEqual(['each-leaf'])
   await copy.close()
+})
+
+it('a FIFO that took the place of a file that is referred to is refused, and blocks nobody', async () => {
+  const { store } = await openTemp()
+  const path = await userFile()
+  const { cid } = await store.add(await pathSource(path), { mode: 'reference' })
+  await rm(path)
+  execFileSync('mkfifo', [path])
+  const reads = Array.from({ length: 8 }, () => bytesOf(store.cat(cid)))
+  for (const read of reads) await expect(read).rejects.toMatchObject({ code: 'BACKEND' })
 })

@@ -18,7 +18,7 @@ import {
   type Outboard,
   type Profile,
 } from '@x/cid'
-import type { FileSource } from '@x/storage-core'
+import { BackendError, type FileSource } from '@x/storage-core'
 
 import type { Catalogue, Turn } from '../catalogue/catalogue.ts'
 import type { StoreContext } from '../context.ts'
@@ -89,6 +89,9 @@ export function createStagedAdd(
   const small: SmallFileReader = createSmallFileReader(MOST_PACKED_BYTES)
   const holder = createHolder(catalogue, lease)
   const presence = createPresence(catalogue)
+  /** What was held and is not written again, and roots whose link to such bytes is not either. */
+  const relied = new Map<string, CID>()
+  const reliedLinks = new Map<string, { root: CID; key: CID }>()
   // One has all threads; several at a time would only hold more handles.
   let lastLarge: Promise<unknown> = Promise.resolve()
   const large = <T>(work: () => Promise<T>): Promise<T> => {
@@ -100,17 +103,21 @@ export function createStagedAdd(
   /**
    * Held in the store and sound, and from now on safe from a collector.
    *
-   * @param asWhat - What lies in a pack is no file of its own.
+   * @param asWhat - What lies in a pack is no file of its own. A file of the user's is not needed where it does.
    */
   const isHeld = async (key: CID, asWhat: 'bytes' | 'file', signal: AbortSignal | undefined): Promise<boolean> => {
     if (!(await presence.isKnown(key))) return false
     const file = catalogue.file(key)
-    if (!file && (asWhat === 'file' || !catalogue.packed(key))) return false
+    const isOwnFile = file !== undefined && file.path === undefined
+    const isEnough = asWhat === 'bytes' || mode === 'reference'
     // What was left where the user has it can change; a copy cannot.
-    if (file?.path !== undefined && mode !== 'reference') return false
+    const isThere = isOwnFile || (isEnough && catalogue.packed(key)) || (mode === 'reference' && file)
+    if (!isThere) return false
     if (!(await holder.hold(key))) return false
     const root = key.code === RAW ? key : catalogue.dagsOver(key)[0]
-    return root !== undefined && isHeldSound(() => held.open(root), { signal })
+    if (root === undefined || !(await isHeldSound(() => held.open(root), { signal }))) return false
+    relied.set(keyOf(key), key)
+    return true
   }
 
   const stage = async (file: HashedFile, signal: AbortSignal | undefined): Promise<void> => {
@@ -134,11 +141,12 @@ export function createStagedAdd(
     signal: AbortSignal | undefined,
   ): Promise<BuiltFile> => {
     const key = leafCid(PROFILES['unixfs-v1-2025'], digest)
-    if (!pack.has(key) && !(await isHeld(key, 'bytes', signal))) await pack.add(key, bytes)
+    const isThere = !pack.has(key) && (await isHeld(key, 'bytes', signal))
+    if (!isThere) await pack.add(key, bytes)
     if (profile.rawLeaves) return { cid: key, fileBytes: bytes.length, dagBytes: bytes.length }
     const { cid, bytes: block } = await encodeWrappedLeaf(profile.cidVersion, bytes)
-    // Even where it is known already: its record there may go with what it was added with.
-    await pack.addWrapped(cid, key)
+    if (isThere && catalogue.keyOfRoot(cid)?.equals(key)) reliedLinks.set(keyOf(cid), { root: cid, key })
+    else await pack.addWrapped(cid, key)
     return { cid, fileBytes: bytes.length, dagBytes: block.length }
   }
 
@@ -201,22 +209,26 @@ export function createStagedAdd(
   ) => {
     const key = keyed.root
     const path = layout.fileOf(keyOf(key))
-    if (asked.nodes.size > 0) await placeOutboard(turn, layout.outboardOf(keyOf(asked.root), keyOf(key)), asked, dirty)
-    if (!wasHeld) {
+    // Also of a wrapped leaf, whose digest could be found again: that it is a root over these bytes could not.
+    if (asked.root.code !== RAW)
+      await placeOutboard(turn, layout.outboardOf(keyOf(asked.root), keyOf(key)), asked, dirty)
+    const before = turn.file(key)
+    // The store's own bytes are not given up for a file that is the user's.
+    const hasOwn = (before && before.path === undefined) || turn.packed(key) !== undefined
+    if (!wasHeld && !(reference && hasOwn)) {
       if (temp) {
-        const before = turn.file(key)
         if (!before || before.path !== undefined) turn.onFailure(() => removeMade(path))
         await temp.publish(path, dirty)
         if (before?.path !== undefined) turn.afterwards(() => removeMade(layout.referenceOf(keyOf(key))))
         const stamp = stampOf(await onDisk(`look at ${path}`, lstat(path, { bigint: true })))
         turn.putFile({ key, bytes, path: undefined, stamp })
+        turn.deletePacked(key)
       } else if (reference) {
         const record = layout.referenceOf(keyOf(key))
-        if (!turn.file(key)) turn.onFailure(() => removeMade(record))
+        if (!before) turn.onFailure(() => removeMade(record))
         await writeRecord(context, record, { ...reference, bytes, key: keyOf(key) }, dirty)
         turn.putFile({ key, bytes, path: reference.path, stamp: reference.stamp })
       }
-      turn.deletePacked(key)
       turn.afterwards(() => quarantine.clear([key]))
     }
     if (asked.root.code !== RAW) turn.putDag(asked.root, key, partsOf(asked))
@@ -236,6 +248,19 @@ export function createStagedAdd(
     await writeWhole(context, path, encoded, dirty)
   }
 
+  /** A collector leaves it alone, but whoever reads it may have found it damaged meanwhile. */
+  const assertStillThere = (turn: Turn): void => {
+    const keys = [...relied.values()]
+    const known = turn.knownAmong(keys)
+    const lost =
+      keys.find((_, index) => !known[index]) ??
+      [...reliedLinks.values()].find(({ root, key }) => !turn.keyOfRoot(root)?.equals(key))?.root
+    if (!lost) return
+    throw new BackendError(`fs: ${lost} was held when this add began, and was lost since; add it again`, {
+      retryable: true,
+    })
+  }
+
   return {
     addFile: (source, options) =>
       source.localPath === undefined
@@ -251,12 +276,14 @@ export function createStagedAdd(
     },
     addBlock: async ({ cid, bytes }) => {
       if (pack.has(cid)) return
-      if (catalogue.packed(cid) && (await holder.hold(cid)) && (await isSoundBlock(loose, cid))) return
-      await pack.add(cid, bytes)
+      if (catalogue.packed(cid) && (await holder.hold(cid)) && (await isSoundBlock(loose, cid)))
+        relied.set(keyOf(cid), cid)
+      else await pack.add(cid, bytes)
     },
     bytes: () => [...staged.values()].reduce((sum, file) => sum + (file.temp ? file.bytes : 0), pack.bytes),
     seal: () => pack.seal(),
     publish: async (turn) => {
+      assertStillThere(turn)
       const dirty = createDirtyDirectories()
       for (const file of staged.values()) await publishFile(turn, dirty, file)
       if (pack.bytes > 0) {

@@ -55,6 +55,8 @@ export interface PlaceReader {
   heldBytes(): number
   /** Whether an add in progress relies on it. */
   isOnHold(key: CID): boolean
+  /** Whether the add that has this lease brought it, and no other has asked for it since. */
+  isOwn(key: CID, lease: string): boolean
   /** Whether anything is held for this lease. */
   hasHolds(lease: string): boolean
 }
@@ -78,6 +80,9 @@ export interface PlaceWriter {
    * @param isLoose - A block that is a file of its own, which the index does not know of.
    */
   hold(key: CID, lease: string, isLoose?: boolean): boolean
+  /** Keeps a block for the add that brings it: before `putPacked`, for it to be known whether it was there. */
+  holdOwn(block: CID, lease: string): void
+  endHold(key: CID, lease: string): void
   endHolds(lease: string): void
   /** Leases that something is held for. */
   holders(): string[]
@@ -185,10 +190,16 @@ export function readPlaces(database: Database): PlaceReader {
     },
     hasHolds: (lease) => database.get('SELECT 1 FROM holds WHERE lease = ?', lease) !== undefined,
     isOnHold: (key) => database.get('SELECT 1 FROM holds WHERE key = ?', keyBytes(key)) !== undefined,
+    isOwn: (key, lease) =>
+      database.get('SELECT 1 FROM holds WHERE key = ? AND lease = ? AND own = 1', keyBytes(key), lease) !== undefined,
   }
 }
 
 export function writePlaces(database: Database): PlaceWriter {
+  /** What two have asked for is nobody's own. @returns How many others there are. */
+  const share = (key: CID, lease: string): number =>
+    database.run('UPDATE holds SET own = 0 WHERE key = ? AND lease <> ?', keyBytes(key), lease)
+
   return {
     putFile: ({ key, bytes, path, stamp }) => {
       database.run('INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)', keyBytes(key), bytes, path ?? null, stamp)
@@ -237,9 +248,16 @@ export function writePlaces(database: Database): PlaceWriter {
         (database.get('SELECT 1 FROM files WHERE key = ?', keyBytes(key)) ??
           database.get('SELECT 1 FROM packed WHERE block = ?', keyBytes(key)))
       if (!isThere) return false
-      database.run('INSERT OR IGNORE INTO holds VALUES (?, ?)', keyBytes(key), lease)
+      share(key, lease)
+      database.run('INSERT OR IGNORE INTO holds VALUES (?, ?, 0)', keyBytes(key), lease)
       return true
     },
+    holdOwn: (block, lease) => {
+      const isAlone =
+        share(block, lease) === 0 && !database.get('SELECT 1 FROM packed WHERE block = ?', keyBytes(block))
+      database.run('INSERT OR IGNORE INTO holds VALUES (?, ?, ?)', keyBytes(block), lease, isAlone ? 1 : 0)
+    },
+    endHold: (key, lease) => void database.run('DELETE FROM holds WHERE key = ? AND lease = ?', keyBytes(key), lease),
     endHolds: (lease) => void database.run('DELETE FROM holds WHERE lease = ?', lease),
     holders: () => database.all('SELECT DISTINCT lease FROM holds').map((row) => textOf(row, 'lease')),
   }

@@ -1,13 +1,14 @@
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { open, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { IntegrityError, isStorageError, readOutboard } from '@x/cid'
+import { encodeWrappedLeaf, IntegrityError, isStorageError, MAX_BLOCK_BYTES, readOutboard, type CID } from '@x/cid'
 
 import type { StoreContext } from '../context.ts'
 import { ifThere, onDisk } from '../disk-error.ts'
 import { isObject } from '../json.ts'
 import { cidOfKey, keyOf } from '../layout.ts'
-import { readPack } from '../packs/read-pack.ts'
+import { readAt, readPack } from '../packs/read-pack.ts'
 import { partsOf } from '../parts-of.ts'
 import { plainBytes } from '../plain-bytes.ts'
 import { readRecord } from '../record-file.ts'
@@ -19,6 +20,12 @@ export interface Scanner {
   /** Takes in what the index does not know, and drops what has gone. Packs are hashed; of files the size is looked at. */
   scan(turn: Turn, signal?: AbortSignal): Promise<void>
   isEmpty(turn: Turn): boolean
+}
+
+/** That a root is a wrapped leaf over bytes of its own. */
+interface Link {
+  root: CID
+  key: CID
 }
 
 export function createScanner(context: StoreContext): Scanner {
@@ -50,7 +57,9 @@ export function createScanner(context: StoreContext): Scanner {
       const key = name.endsWith('.bin') ? cidOfKey(name.slice(0, -'.bin'.length)) : undefined
       if (!key) continue
       there.add(keyOf(key))
-      if (turn.file(key)) continue
+      const known = turn.file(key)
+      // A copy that is here takes the place of a file that was left where the user had it.
+      if (known && known.path === undefined) continue
       const info = await ifThere(`look at ${path}`, stat(path))
       // Without a stamp it was not hashed since, as far as is known.
       if (info) turn.putFile({ key, bytes: info.size, path: undefined, stamp: '' })
@@ -78,26 +87,70 @@ export function createScanner(context: StoreContext): Scanner {
   const takePacks = async (turn: Turn, signal: AbortSignal | undefined): Promise<void> => {
     const there = (await listed(context, layout.packs)).filter((name) => name.endsWith('.pack'))
     const known = new Set(turn.packs().map(({ name }) => name))
-    // First what has gone: its blocks may lie in a pack that is new.
-    for (const name of known) if (!there.includes(name)) turn.deletePack(name)
-    for (const name of there) if (!known.has(name)) await takePack(turn, name, signal)
+    // First what has gone: its blocks may lie in another pack too, also in one that is known.
+    const gone = [...known].filter((name) => !there.includes(name))
+    for (const name of gone) turn.deletePack(name)
+    const links: Link[] = []
+    for (const name of there) {
+      const isKnown = known.has(name)
+      if (!isKnown || gone.length > 0) await takePack(turn, name, { isKnown, links, signal })
+    }
+    await takeLinks(turn, links, signal)
   }
 
-  const takePack = async (turn: Turn, name: string, signal: AbortSignal | undefined): Promise<void> => {
+  const takePack = async (
+    turn: Turn,
+    name: string,
+    { isKnown, links, signal }: { isKnown: boolean; links: Link[]; signal: AbortSignal | undefined },
+  ): Promise<void> => {
     const path = layout.packOf(name)
     const info = await ifThere(`look at ${path}`, stat(path))
     if (!info) return
-    turn.putPack(name, info.size)
+    if (!isKnown) turn.putPack(name, info.size)
     const blocks: PackedBlock[] = []
-    for await (const entry of readPack(path)) {
+    for await (const entry of readPack(path, isKnown)) {
       signal?.throwIfAborted()
-      if (entry.kind === 'damaged') {
+      if (entry.kind === 'wrapped') links.push(entry)
+      else if (entry.kind === 'block') {
+        if (!turn.packed(entry.cid)) blocks.push({ block: entry.cid, offset: entry.offset, length: entry.length })
+      } else if (!isKnown) {
         context.warn(`${path} is damaged at ${entry.offset}: ${entry.cid ?? 'no entry'}`)
         turn.putPack(name, info.size, true)
-      } else if (entry.kind === 'wrapped') turn.putDag(entry.root, entry.key, [])
-      else if (!turn.packed(entry.cid)) blocks.push({ block: entry.cid, offset: entry.offset, length: entry.length })
+      }
     }
     turn.putPacked(name, blocks)
+  }
+
+  /**
+   * An entry that says so proves nothing: where a pack is damaged, what is found in it may be the inside of a block, and
+   * somebody's choice.
+   */
+  const takeLinks = async (turn: Turn, links: readonly Link[], signal: AbortSignal | undefined): Promise<void> => {
+    for (const { root, key } of links) {
+      signal?.throwIfAborted()
+      if (turn.keyOfRoot(root)) continue
+      const bytes = await bytesOf(turn, key)
+      if (!bytes) continue
+      const leaf = await encodeWrappedLeaf(1, bytes)
+      if (leaf.cid.equals(root.toV1())) turn.putDag(root, key, [])
+      else context.warn(`${root} is said to be a leaf over ${key}, and is not`)
+    }
+  }
+
+  /** Of one leaf, as they are. */
+  const bytesOf = async (turn: Turn, key: CID): Promise<Uint8Array | undefined> => {
+    const packed = turn.packed(key)
+    const file = turn.file(key)
+    const path = packed ? layout.packOf(packed.pack) : (file?.path ?? layout.fileOf(keyOf(key)))
+    const { offset, length } = packed ?? { offset: 0, length: file?.bytes ?? Infinity }
+    if (length > MAX_BLOCK_BYTES) return undefined
+    const handle = await ifThere(`open ${path}`, open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)))
+    if (!handle) return undefined
+    try {
+      return await readAt(handle, path, offset, length)
+    } finally {
+      await handle.close()
+    }
   }
 
   return {

@@ -1,10 +1,10 @@
 import { numberOf, textOf, type Database } from './database.ts'
 
 /** Another number means another set of tables: the index is then made anew, for all that it says is found elsewhere. */
-const SCHEMA_VERSION = 2
+const SCHEMA_VERSION = 3
 
 // A key is a CIDv1 in bytes, also of a CIDv0; `cid` is the CID as it was given. A stamp says which state of a file
-// was checked. `holds` is what adds in progress rely on.
+// was checked. `holds` is what adds in progress rely on; `own`: this one brought it, and nobody else has asked for it.
 const TABLES = `
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE roots (key BLOB PRIMARY KEY, cid TEXT NOT NULL, type TEXT NOT NULL, size INTEGER NOT NULL,
@@ -24,7 +24,7 @@ CREATE TABLE packs (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, bytes INT
 CREATE TABLE packed (block BLOB PRIMARY KEY, pack INTEGER NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL)
   WITHOUT ROWID;
 CREATE INDEX packed_by_pack ON packed (pack);
-CREATE TABLE holds (key BLOB NOT NULL, lease TEXT NOT NULL, PRIMARY KEY (key, lease)) WITHOUT ROWID;
+CREATE TABLE holds (key BLOB NOT NULL, lease TEXT NOT NULL, own INTEGER NOT NULL, PRIMARY KEY (key, lease)) WITHOUT ROWID;
 `
 
 /** Makes the tables, in one step, where there are none. `false`: there are those of another version. */

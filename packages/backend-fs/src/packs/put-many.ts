@@ -19,8 +19,8 @@ import { createPackWriter, type PackWriter } from './pack-writer.ts'
 export interface PutManyParts extends HeldBlocksParts {
   quarantine: Quarantine
   quota: Quota
-  /** Frees blocks that nobody needs. */
-  free(blocks: readonly CID[]): Promise<unknown>
+  /** Frees blocks that are this lease's own. */
+  free(blocks: readonly CID[], lease: string): Promise<unknown>
 }
 
 /** A pack is published once it has so many. What an import that fails has left is of such size. */
@@ -36,40 +36,14 @@ const IDENTITY = 0x00
  * and those that were held already, are on hold until all are there. A process that dies leaves the packs published so
  * far, whose blocks are loose; where the caller's blocks fail, they are freed again.
  */
-export async function putMany(
-  context: StoreContext,
-  parts: PutManyParts,
-  blocks: AsyncIterable<Block> | Iterable<Block>,
-  options: PutManyOptions,
-): Promise<number> {
-  const published: CID[] = []
-  try {
-    return await putUnderLease(context, parts, blocks, options, published)
-  } catch (cause) {
-    await freeAgain(context, parts, published)
-    throw cause
-  }
-}
-
-/** What cannot be freed now is left to `gc`; the caller hears of what went wrong first. */
-async function freeAgain(context: StoreContext, parts: PutManyParts, published: readonly CID[]): Promise<void> {
-  if (published.length === 0) return
-  try {
-    await parts.free(published)
-  } catch (failure) {
-    const said = failure instanceof Error ? failure.message : String(failure)
-    context.warn(`${published.length} blocks of an import that failed are left to gc: ${said}`)
-  }
-}
-
-async function putUnderLease(
+export function putMany(
   context: StoreContext,
   parts: PutManyParts,
   blocks: AsyncIterable<Block> | Iterable<Block>,
   { signal, verified, onStored }: PutManyOptions,
-  published: CID[],
 ): Promise<number> {
   return withLease(context, parts.catalogue, async (lease) => {
+    const published: CID[] = []
     const held = createHeldBlocks(parts, { lease, signal })
     const packs = createPackLine(context, parts, { lease, signal, published })
     let count = 0
@@ -85,10 +59,28 @@ async function putUnderLease(
       await packs.finish()
       await onStored?.()
       return count
-    } finally {
+    } catch (cause) {
       await packs.discard()
+      await freeAgain(context, parts, published, lease)
+      throw cause
     }
   })
+}
+
+/** What cannot be freed now is left to `gc`; the caller hears of what went wrong first. */
+async function freeAgain(
+  context: StoreContext,
+  parts: PutManyParts,
+  published: readonly CID[],
+  lease: string,
+): Promise<void> {
+  if (published.length === 0) return
+  try {
+    await parts.free(published, lease)
+  } catch (failure) {
+    const said = failure instanceof Error ? failure.message : String(failure)
+    context.warn(`${published.length} blocks of an import that failed are left to gc: ${said}`)
+  }
 }
 
 async function* groupsOf(blocks: AsyncIterable<Block>): AsyncGenerator<Block[]> {
@@ -133,12 +125,10 @@ function createPackLine(
       turn.onFailure(() => remove(layout.packOf(full.name)))
       await full.publish(dirty)
       turn.putPack(full.name, full.bytes)
-      turn.putPacked(full.name, full.places())
       const put = Array.from(full.places(), ({ block }) => block)
-      for (const cid of put) {
-        turn.hold(cid, lease)
-        forgetLostFile(turn, cid)
-      }
+      for (const cid of put) turn.holdOwn(cid, lease)
+      turn.putPacked(full.name, full.places())
+      for (const cid of put) forgetLostFile(turn, cid)
       turn.afterwards(() => quarantine.clear(put))
       turn.mustLast()
       turn.afterwards(async () => {
@@ -161,7 +151,6 @@ function createPackLine(
     const dirty = createDirtyDirectories()
     await loose.put(cid, bytes, dirty)
     await dirty.sync()
-    published.push(cid)
   }
 
   const next = async (): Promise<void> => {

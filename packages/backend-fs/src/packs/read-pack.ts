@@ -10,33 +10,49 @@ import {
   MOST_BLOCK_BYTES,
   PACK_HEAD,
   WRAPPED_ENTRY,
+  type EntryHead,
 } from './pack-format.ts'
 
 export type PackEntry =
   | { kind: 'block'; cid: CID; offset: number; length: number }
-  | { kind: 'wrapped'; root: CID; key: CID }
+  /** `length`: of the whole entry. What it says is not checked. */
+  | { kind: 'wrapped'; root: CID; key: CID; length: number }
   /** What lies there is not what it should be. After it come the entries that can be found again. */
   | { kind: 'damaged'; cid: CID | undefined; offset: number }
 
-/** Everything in a pack, each block hashed. Yields nothing for a pack that is not there. */
-export async function* readPack(path: string): AsyncGenerator<PackEntry> {
+/**
+ * Everything in a pack. Yields nothing for a pack that is not there.
+ *
+ * @param isKnown - It was read before: its blocks are not hashed again, up to the first damage.
+ */
+export async function* readPack(path: string, isKnown = false): AsyncGenerator<PackEntry> {
   const handle = await ifThere(`open ${path}`, open(path, 'r'))
   if (!handle) return
   try {
     const { size } = await onDisk(`look at ${path}`, handle.stat())
     const start = await readAt(handle, path, 0, PACK_HEAD.length)
     if (Buffer.compare(start, PACK_HEAD) !== 0) yield { kind: 'damaged', cid: undefined, offset: 0 }
+    /** Bytes hashed in vain since the last sound entry. */
+    let wasted = 0
+    let isTrusted = isKnown
     for (let position = PACK_HEAD.length; position < size;) {
       const head = decodeEntryHead(await readAt(handle, path, position, MAX_ENTRY_HEAD_BYTES))
       const offset = position + (head?.headBytes ?? 0)
-      const entry = head && (await entryAt(handle, path, head, offset, size))
+      const entry = head && (await entryAt(handle, path, head, { offset, size, isTrusted }))
       if (entry) {
         yield entry
         position = offset + head.length
+        wasted = 0
         continue
       }
       yield { kind: 'damaged', cid: head?.cid, offset: position }
-      position = await nextHead(handle, path, position + 1, size)
+      // What follows may be the inside of a block.
+      isTrusted = false
+      wasted += head && head.length <= MOST_BLOCK_BYTES ? head.length : 0
+      // Within a block that was made to look like entries; none is longer.
+      const isTrap = wasted > MOST_WASTED_BYTES
+      if (isTrap) wasted = 0
+      position = await nextHead(handle, path, position + (isTrap ? MOST_BLOCK_BYTES : 1), size)
     }
   } finally {
     await handle.close()
@@ -47,7 +63,9 @@ export async function* readPack(path: string): AsyncGenerator<PackEntry> {
 const SIGNATURES = [BLOCK_ENTRY, WRAPPED_ENTRY].flatMap((kind) =>
   [RAW, DAG_PB].map((codec) => Buffer.from([kind, 36, 1, codec, 0x12, 32])),
 )
-const WINDOW_BYTES = 4 * 1024 * 1024
+const WINDOW_BYTES = 64 * 1024
+/** A tenth of a second. */
+const MOST_WASTED_BYTES = 128 * 1024 * 1024
 
 /** Where something begins that may be an entry; the end of the pack when nothing does. */
 async function nextHead(handle: FileHandle, path: string, from: number, size: number): Promise<number> {
@@ -64,14 +82,14 @@ async function nextHead(handle: FileHandle, path: string, from: number, size: nu
 async function entryAt(
   handle: FileHandle,
   path: string,
-  { kind, cid, length }: { kind: number; cid: CID; length: number },
-  offset: number,
-  size: number,
+  { kind, cid, headBytes, length }: EntryHead,
+  { offset, size, isTrusted }: { offset: number; size: number; isTrusted: boolean },
 ): Promise<PackEntry | undefined> {
   if (length > MOST_BLOCK_BYTES || offset + length > size) return undefined
+  if (isTrusted && kind === BLOCK_ENTRY) return { kind: 'block', cid, offset, length }
   const bytes = await readAt(handle, path, offset, length)
   try {
-    if (kind !== BLOCK_ENTRY) return { kind: 'wrapped', root: cid, key: CID.decode(bytes) }
+    if (kind !== BLOCK_ENTRY) return { kind: 'wrapped', root: cid, key: CID.decode(bytes), length: headBytes + length }
     await verify(cid, bytes)
     return { kind: 'block', cid, offset, length }
   } catch {

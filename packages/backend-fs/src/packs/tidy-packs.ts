@@ -1,6 +1,7 @@
-import { rm } from 'node:fs/promises'
+import { rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 
-import { IntegrityError } from '@x/cid'
+import { IntegrityError, type CID } from '@x/cid'
 
 import type { Catalogue, Turn } from '../catalogue/catalogue.ts'
 import type { StoreContext } from '../context.ts'
@@ -8,9 +9,21 @@ import { onDisk } from '../disk-error.ts'
 import { createDirtyDirectories } from '../durable-write.ts'
 import type { LooseBlocks } from '../loose-blocks.ts'
 import { createPackWriter, type PackWriter } from './pack-writer.ts'
+import { readPack } from './read-pack.ts'
 
 /** A pack of which less than this is still needed is written anew. */
 const FEWEST_LIVE = 0.5
+
+/** What is needed of a pack beside its blocks: that a root is a wrapped leaf over some bytes is written nowhere else. */
+interface Links {
+  bytes: number
+  all: { root: CID; key: CID }[]
+}
+
+interface TidyParts {
+  catalogue: Catalogue
+  loose: LooseBlocks
+}
 
 /**
  * Removes packs that nothing is left in, and writes the rest of those anew that are mostly waste. Whoever reads meanwhile
@@ -18,17 +31,34 @@ const FEWEST_LIVE = 0.5
  */
 export async function tidyPacks(
   context: StoreContext,
-  { catalogue, loose }: { catalogue: Catalogue; loose: LooseBlocks },
+  { catalogue, loose }: TidyParts,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  for (const { name, bytes, isDamaged } of catalogue.packs()) {
+  for (const { name, bytes } of catalogue.packs()) {
     signal?.throwIfAborted()
-    // What is left of it may be found by other means.
-    if (isDamaged) continue
     const live = catalogue.packedIn(name).reduce((sum, { length }) => sum + length, 0)
-    if (live === 0) await dropIfEmpty(context, catalogue, name, signal)
-    else if (live < bytes * FEWEST_LIVE) await rewrite(context, { catalogue, loose }, name, signal)
+    if (live >= bytes * FEWEST_LIVE) continue
+    const links = await linksIn(context, catalogue, name, signal)
+    if (live + links.bytes === 0) await dropIfEmpty(context, catalogue, name, signal)
+    else if (live + links.bytes < bytes * FEWEST_LIVE) await rewrite(context, { catalogue, loose }, name, links, signal)
   }
+}
+
+/** Those that the index knows of. One that comes into it later comes with an entry of its own. */
+async function linksIn(
+  context: StoreContext,
+  catalogue: Catalogue,
+  name: string,
+  signal: AbortSignal | undefined,
+): Promise<Links> {
+  const links: Links = { bytes: 0, all: [] }
+  for await (const entry of readPack(context.layout.packOf(name), true)) {
+    signal?.throwIfAborted()
+    if (entry.kind !== 'wrapped' || !catalogue.keyOfRoot(entry.root)?.equals(entry.key)) continue
+    links.all.push(entry)
+    links.bytes += entry.length
+  }
+  return links
 }
 
 async function dropIfEmpty(
@@ -43,19 +73,27 @@ async function dropIfEmpty(
 }
 
 async function drop(context: StoreContext, turn: Turn, name: string): Promise<void> {
-  await onDisk(`remove pack ${name}`, rm(context.layout.packOf(name), { force: true }))
+  const { layout } = context
+  const path = layout.packOf(name)
+  const isDamaged = turn.packs().some((pack) => pack.name === name && pack.isDamaged)
+  // What is left of a damaged one may be found by other means, until the next `gc`.
+  if (isDamaged) await onDisk(`quarantine ${path}`, rename(path, join(layout.quarantine, `${name}.bad`)))
+  else await onDisk(`remove ${path}`, rm(path, { force: true }))
   turn.deletePack(name)
+  turn.mustLast()
 }
 
 async function rewrite(
   context: StoreContext,
-  { catalogue, loose }: { catalogue: Catalogue; loose: LooseBlocks },
+  { catalogue, loose }: TidyParts,
   name: string,
+  links: Links,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const pack = createPackWriter(context)
   try {
     await copyLive(pack, { catalogue, loose }, name, signal)
+    for (const { root, key } of links.all) await pack.addWrapped(root, key)
     await pack.seal()
     await catalogue.write('write a pack anew', signal, async (turn) => {
       if (pack.bytes > 0) {
@@ -80,7 +118,7 @@ async function rewrite(
 
 async function copyLive(
   pack: PackWriter,
-  { catalogue, loose }: { catalogue: Catalogue; loose: LooseBlocks },
+  { catalogue, loose }: TidyParts,
   name: string,
   signal: AbortSignal | undefined,
 ): Promise<void> {
@@ -93,8 +131,6 @@ async function copyLive(
     } catch (cause) {
       // It is in quarantine now, and no longer in the pack.
       if (!(cause instanceof IntegrityError)) throw cause
-      continue
     }
-    for (const root of catalogue.dagsOver(block)) await pack.addWrapped(root, block)
   }
 }

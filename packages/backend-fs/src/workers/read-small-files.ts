@@ -85,6 +85,9 @@ export function createSmallFileReader(maxBytes: number): SmallFileReader {
   return {
     read: (path, use) =>
       new Promise((resolve, reject) => {
+        // It would be taken for two.
+        if (path.includes('\0'))
+          throw new InvalidInputError(`a path cannot be ${JSON.stringify(path)}`, { input: path })
         const take: Waiting['take'] = (file) => {
           const used = file ? use(file) : undefined
           resolve(used)

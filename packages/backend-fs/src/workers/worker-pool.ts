@@ -75,9 +75,10 @@ function createWorkerPool(size: number): WorkerPool {
     const member = members[slot] ?? start(slot)
     const id = ++lastId
     const reply = await new Promise<Reply>((resolve, reject) => {
+      // Throws for memory that is gone, before anything is waited for.
+      member.worker.postMessage({ id, job }, 'into' in job && job.into ? [job.into] : [])
       member.waiting.set(id, { resolve, reject })
       member.worker.ref()
-      member.worker.postMessage({ id, job }, 'into' in job && job.into ? [job.into] : [])
     })
     if ('result' in reply) return reply.result
     throw Object.assign(new Error(reply.failure.message), reply.failure)
