@@ -477,3 +477,32 @@ describe('the command line', () => {
     expect((await cli(['add', '--help'])).stdout).toMatch(/--mode reference, files over 64 KiB are not copied/)
   })
 })
+
+it('no name out of a directory reaches the terminal as it is', async () => {
+  const { folder, store, write } = await place()
+  const hostile = 'a\u001B[2J\rb'
+  await write(`tree/${hostile}`, 'bytes')
+  await symlink(`to-${hostile}`, path.join(folder, 'tree', `link${hostile}`))
+  const run = (argv: readonly string[]): Promise<Outcome> => cli([...argv, '--store', store])
+  const added = await cli(['add', path.join(folder, 'tree'), '--json', '--store', store])
+  const root = String(added.lines[0]?.['cid'])
+  const car = path.join(folder, `${hostile}.car`)
+  const outcomes = [
+    await run(['add', path.join(folder, 'tree')]),
+    await run(['ls', root]),
+    await run(['stat', `${root}/${hostile}`]),
+    await run(['stat', `${root}/link${hostile}`]),
+    await run(['stat', `${root}/no${hostile}`]),
+    await run(['verify', `${root}/${hostile}`]),
+    await run(['get', root, '-o', path.join(folder, `out${hostile}`)]),
+    await run(['car', 'export', root, '-o', car]),
+    await run(['car', 'import', car]),
+    await run(['car', 'import', `no${car}`]),
+    await run(['car', 'import', await write(`bad${hostile}`, 'no CAR')]),
+    await run(['rm', root]),
+  ]
+  for (const { stdout, stderr } of outcomes) {
+    expect(Array.from(stdout + stderr).filter((one) => one !== '\n' && (one < ' ' || one === '\u007F'))).toEqual([])
+  }
+  expect(outcomes.map(({ code }) => code)).toEqual([0, 0, 0, 0, 3, 0, 0, 0, 0, 3, 2, 0])
+})

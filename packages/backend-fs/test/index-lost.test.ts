@@ -156,7 +156,7 @@ describe('whatever is pinned outlasts its index', () => {
       size: fc.constantFrom(...SIZES),
       profile: fc.constantFrom(...PROFILES),
     })
-    const numRuns = soak(5, 1000)
+    const numRuns = soak(5, 600)
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 3, maxLength: 8 }), async (steps) => {
         expect(await walk(steps)).toBeGreaterThanOrEqual(steps.length * 3)
