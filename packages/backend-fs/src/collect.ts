@@ -13,7 +13,7 @@ import type { HeldFiles } from './held-file.ts'
 import { keyOf } from './layout.ts'
 import { liveLeases } from './lease.ts'
 import type { LooseBlocks } from './loose-blocks.ts'
-import { tidyPacks } from './packs/tidy-packs.ts'
+import { tidyPacks, type Waste } from './packs/tidy-packs.ts'
 import type { Quarantine } from './quarantine.ts'
 import { findStrays, type Stray } from './strays.ts'
 import type { Views } from './views.ts'
@@ -32,8 +32,10 @@ export interface Collector {
   remove(root: CID, signal: AbortSignal | undefined): Promise<void>
   /** Frees those of these blocks, which lie in packs, that are this lease's own and that no root needs. */
   release(blocks: readonly CID[], lease: string): Promise<void>
-  /** Forgets roots and frees what no other root needs. Resolves to the bytes freed. */
-  evict(roots: readonly CID[], signal: AbortSignal | undefined): Promise<number>
+  /** Frees what belongs to no root, and what packs hold in vain. No root is forgotten. */
+  tidy(signal: AbortSignal | undefined): Promise<void>
+  /** Forgets roots, unless they are pinned or named by now, and frees what no other root needs. */
+  evict(roots: readonly CID[], signal: AbortSignal | undefined): Promise<{ forgotten: number; bytes: number }>
 }
 
 /** What a sweep may take. */
@@ -227,25 +229,33 @@ export function createCollector(context: StoreContext, parts: CollectParts): Col
     })
     // In earnest they are forgotten by now, and one that is listed again has come back.
     going = new Set(dryRun ? forgotten.map(keyOf) : [])
-    const options = { dryRun, signal }
     // The turn above was a commit of its own.
     await marks.extend()
+    const swept = await sweepAll(marks, { dryRun, signal })
+    if (!dryRun) {
+      for (const cid of forgotten) await views.remove(cid)
+      await tidyPacks(context, { catalogue, loose }, { signal })
+    }
+    return { roots: forgotten, ...swept }
+  }
+
+  const sweepAll = async (
+    marks: Marks,
+    options: { dryRun: boolean; signal: AbortSignal | undefined },
+  ): Promise<{ blocks: number; freedBytes: number }> => {
+    const { dryRun } = options
     const swept = [
       await sweep(catalogue.files(), marks, options, takeFile(marks, dryRun)),
       await sweep(allPacked(), marks, options, takePacked(marks, dryRun)),
       await sweep(await collected(loose.list()), marks, options, takeLoose(marks, dryRun)),
     ]
-    const dags = await sweep(catalogue.dags(), marks, options, takeDag(marks, dryRun))
-    const freedBytes = swept.reduce((sum, { bytes }) => sum + bytes, dags.bytes)
-    const strays = await sweep(await findStrays(context, catalogue, marks), marks, options, takeStray(dryRun))
-    if (!dryRun) {
-      for (const cid of forgotten) await views.remove(cid)
-      await tidyPacks(context, { catalogue, loose }, signal)
-    }
+    const beside = [
+      await sweep(catalogue.dags(), marks, options, takeDag(marks, dryRun)),
+      await sweep(await findStrays(context, catalogue, marks), marks, options, takeStray(dryRun)),
+    ]
     return {
-      roots: forgotten,
       blocks: swept.reduce((sum, { count }) => sum + count, 0),
-      freedBytes: freedBytes + strays.bytes,
+      freedBytes: [...swept, ...beside].reduce((sum, { bytes }) => sum + bytes, 0),
     }
   }
 
@@ -271,7 +281,7 @@ export function createCollector(context: StoreContext, parts: CollectParts): Col
   const free = async (
     freed: ReadonlyMap<string, CID>,
     marks: Marks,
-    signal: AbortSignal | undefined,
+    { signal, waste }: { signal: AbortSignal | undefined; waste?: Waste },
   ): Promise<number> => {
     const options = { dryRun: false, signal }
     let bytes = 0
@@ -294,7 +304,7 @@ export function createCollector(context: StoreContext, parts: CollectParts): Col
       const view = gone.get(name)
       if (view) await views.remove(view)
     }
-    await tidyPacks(context, { catalogue, loose }, signal)
+    await tidyPacks(context, { catalogue, loose }, { signal, waste })
     return bytes
   }
 
@@ -315,7 +325,7 @@ export function createCollector(context: StoreContext, parts: CollectParts): Col
         turn.endHold(block, lease)
         return takePacked(marks, false)({ block, length: packed.length }, turn)
       })
-      await tidyPacks(context, { catalogue, loose }, undefined)
+      await tidyPacks(context, { catalogue, loose }, {})
     },
     evict: async (roots, signal) => {
       const freed = new Map<string, CID>()
@@ -323,12 +333,18 @@ export function createCollector(context: StoreContext, parts: CollectParts): Col
       // Before they are forgotten: where it cannot be told what the others need, they are not forgotten for nothing.
       const go = new Set(roots.map(keyOf))
       const marks = await markOthers(go, signal)
-      await catalogue.write('make room', signal, (turn) => {
-        for (const root of roots) if (!turn.pin(root) && turn.namesOf(root).length === 0) forget(turn, root)
+      const forgotten = await catalogue.write('make room', signal, (turn) => {
+        const goes = roots.filter((root) => !turn.pin(root) && turn.namesOf(root).length === 0)
+        for (const root of goes) forget(turn, root)
+        return goes.length
       })
       // One that comes back from now on stays.
       go.clear()
-      return free(freed, marks, signal)
+      return { forgotten, bytes: await free(freed, marks, { signal, waste: 'little' }) }
+    },
+    tidy: async (signal) => {
+      await sweepAll(await markOthers(new Set(), signal), { dryRun: false, signal })
+      await tidyPacks(context, { catalogue, loose }, { signal, waste: 'little' })
     },
     remove: async (root, signal) => {
       const found = await below(root, signal)
@@ -337,7 +353,7 @@ export function createCollector(context: StoreContext, parts: CollectParts): Col
         for (const name of turn.namesOf(root)) turn.change({ type: 'delete-name', name })
       })
       try {
-        await free(found, await markOthers(new Set(), signal), signal)
+        await free(found, await markOthers(new Set(), signal), { signal })
       } catch (cause) {
         // The root is forgotten; what cannot be freed safely now is left to `gc`.
         if (!isStorageError(cause) || !LEFT_TO_GC.has(cause.code)) throw cause

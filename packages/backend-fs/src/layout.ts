@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { parseCid, type CID } from '@x/cid'
 
 /** The one format that this version reads and writes. */
-export const FORMAT_VERSION = 2
+export const FORMAT_VERSION = 3
 
 /**
  * The name of a CID in this store: its CIDv1 in lower-case base32, so that both versions of a CID are one thing and file

@@ -8,8 +8,8 @@ import type { StoreContext } from './context.ts'
 /** How much the store may hold. */
 export interface Quota {
   /**
-   * Forgets roots that are neither pinned nor named, the longest unused first, until so many bytes more fit in. Where all
-   * of them would not be enough none goes, as far as that can be told.
+   * Frees what belongs to no root, then forgets roots that are neither pinned nor named, the longest unused first, until so
+   * many bytes more fit in. Where all of them would not be enough none goes, as far as that can be told.
    */
   makeRoom(bytes: number, signal: AbortSignal | undefined): Promise<void>
   /** @throws {NoSpaceError} They do not fit in. */
@@ -30,27 +30,33 @@ export function createQuota(
     return live - freedBytes
   }
 
+  const evictOldest = async (bytes: number, most: number, signal: AbortSignal | undefined): Promise<void> => {
+    const missing = (): number => catalogue.heldBytes() + bytes - most
+    if (missing() <= 0) return
+    const unkept = catalogue.unkept().filter(({ cid }) => mayFree(catalogue, cid))
+    // Nor must what can go, where it is not enough.
+    if (unkept.length === 0 || (await leastHeld(signal)) + bytes > most) return
+    // A root's size says little of what comes free: it may share bytes, or hold far more in small parts. Each time every
+    // other root is walked, so twice as many go each time.
+    for (let at = 0, atOnce = 1; at < unkept.length && missing() > 0; atOnce *= 2) {
+      const roots = oldest(unkept.slice(at, at + atOnce), missing())
+      at += roots.length
+      const { forgotten, bytes: freed } = await collector.evict(roots, signal)
+      context.warn(
+        `removed ${forgotten} roots that are neither pinned nor named, ${freed} bytes, to stay below ${most}`,
+      )
+    }
+  }
+
   return {
     makeRoom: async (bytes, signal) => {
       // What can never fit in must not cost what is there.
       if (maxBytes === undefined || bytes > maxBytes) return
-      const missing = (): number => catalogue.heldBytes() + bytes - maxBytes
-      if (missing() <= 0) return
-      const unkept = catalogue.unkept().filter(({ cid }) => mayFree(catalogue, cid))
-      if (unkept.length === 0) return
+      if (catalogue.heldBytes() + bytes <= maxBytes) return
       try {
-        // Nor must what can go, where it is not enough.
-        if ((await leastHeld(signal)) + bytes > maxBytes) return
-        // A root's size says little of what comes free: it may share bytes, or hold far more in small parts. Each time
-        // every other root is walked, so twice as many go each time.
-        for (let at = 0, most = 1; at < unkept.length && missing() > 0; most *= 2) {
-          const roots = oldest(unkept.slice(at, at + most), missing())
-          at += roots.length
-          const freed = await collector.evict(roots, signal)
-          context.warn(
-            `removed ${roots.length} roots that are neither pinned nor named, ${freed} bytes, to stay below ${maxBytes}`,
-          )
-        }
+        // What is nobody's goes before any root does.
+        await collector.tidy(signal)
+        await evictOldest(bytes, maxBytes, signal)
       } catch (cause) {
         if (!isStorageError(cause) || !LEFT_TO_GC.has(cause.code)) throw cause
         context.warn(`no room could be made: ${cause.message}`)
@@ -59,7 +65,7 @@ export function createQuota(
     assertRoom: (turn, bytes) => {
       const held = turn.heldBytes()
       if (maxBytes === undefined || held + bytes <= maxBytes) return
-      const message = `fs: ${bytes} bytes do not fit in: the store may hold ${maxBytes} and holds ${held} that cannot go`
+      const message = `fs: ${bytes} bytes do not fit in: the store may hold ${maxBytes} and holds ${held}, of which not enough can go`
       throw new NoSpaceError(message)
     },
   }
@@ -78,6 +84,6 @@ function oldest(roots: readonly { cid: CID; size: number }[], bytes: number): CI
 /** `false` where it is known at once: a file that lies where the user has it, or whose bytes are kept for another root. */
 function mayFree(catalogue: Catalogue, root: CID): boolean {
   const key = catalogue.keyOfRoot(root) ?? root
-  if (catalogue.file(key)?.path !== undefined) return false
+  if (catalogue.file(key)?.path !== undefined && !catalogue.packed(key)) return false
   return ![key, ...catalogue.dagsOver(key)].some((cid) => catalogue.pin(cid) ?? catalogue.namesOf(cid).length > 0)
 }

@@ -1,5 +1,6 @@
 import { appendFileSync } from 'node:fs'
 import { chmod, cp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
 
 import { buildFile, encodeDagCbor, parseCid } from '@x/cid'
 import { InUseError } from '@x/storage-core'
@@ -15,7 +16,7 @@ import { openFsStore, type FsStore } from '../src/index.ts'
 import { layoutOf, type Layout } from '../src/layout.ts'
 import { thisProcess } from '../src/process-identity.ts'
 import { startChild } from './child.ts'
-import { bytesOf, collect, directoryOf, isSame, openTemp, someBytes } from './support.ts'
+import { asNobody, bytesOf, collect, directoryOf, isSame, openTemp, someBytes } from './support.ts'
 
 const MIB = 1024 * 1024
 
@@ -285,6 +286,24 @@ it('nobody makes the index anew while one writes, and nobody writes meanwhile', 
   await setting
   other.close()
   await catalogue.close()
+})
+
+it('who may not write to the lock cannot have it alone', async () => {
+  const { store, directory } = await openTemp()
+  const layout = layoutOf(directory)
+  await store.close()
+  await chmod(directory, 0o777)
+  await chmod(`${layout.index}-lock`, 0o444)
+  await chmod(dirname(directory), 0o755)
+  await asNobody(() => {
+    const context = createContext({ layout, readOnly: false, self: thisProcess(), warn: () => {} })
+    const lock = openIndexLock(context)
+    lock.share()
+    lock.release()
+    expect(() => lock.takeAlone()).toThrow(expect.objectContaining({ code: 'BACKEND' }))
+    lock.close()
+    return Promise.resolve()
+  })
 })
 
 it('a process that is killed while it makes the index anew keeps nobody out', async () => {

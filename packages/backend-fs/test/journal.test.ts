@@ -1,4 +1,4 @@
-import { open, readFile, rm, type FileHandle } from 'node:fs/promises'
+import { open, readFile, rm, writeFile, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { buildFile } from '@x/cid'
@@ -64,4 +64,16 @@ it('a journal that has its name is in force, whatever else cannot be done', asyn
   vi.mocked(rm).mockRejectedValueOnce(failure())
   const { id, end } = await replaceJournal(path, `${path}-temp`, [change], { isLost: false })
   expect(await readJournal(path)).toMatchObject({ id, end, damaged: 0 })
+})
+
+it('a whole last line that does not match may have been acknowledged, unless all before it was read already', async () => {
+  const { path, end, change } = await begun()
+  await appendToJournal(path, end, [change])
+  const bytes = await readFile(path)
+  bytes[bytes.length - 3] = (bytes.at(-3) ?? 0) ^ 1
+  await writeFile(path, bytes)
+  const id = (await readJournal(path))?.id ?? ''
+  expect((await readJournal(path))?.damaged).toBe(1)
+  expect((await readJournal(path, { id: 'another', end }))?.damaged).toBe(1)
+  expect((await readJournal(path, { id, end }))?.damaged).toBe(0)
 })

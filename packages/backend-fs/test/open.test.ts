@@ -13,7 +13,7 @@ const someCid = parseCid('bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof
 it('makes a store of a missing and of an empty directory, and says which format it has', async () => {
   const directory = join(await tempDirectory(), 'deep', 'store')
   await openFsStore({ directory })
-  expect(await readFile(join(directory, 'format'), 'utf8')).toBe('ipfs-accelerate-store 2\n')
+  expect(await readFile(join(directory, 'format'), 'utf8')).toBe('ipfs-accelerate-store 3\n')
   const empty = join(await tempDirectory(), 'empty')
   await mkdir(empty)
   // Left by a process that was killed while it made the store.
@@ -31,12 +31,12 @@ it('leaves a directory that holds something else as it is', async () => {
   await expect(openFsStore({ directory })).rejects.toMatchObject({ code: 'INVALID_INPUT' })
 })
 
-it.each(['1', '3', '2.1'])('refuses format %s and names both', async (version) => {
+it.each(['1', '2', '4', '3.1'])('refuses format %s and names both', async (version) => {
   const directory = await tempDirectory()
   await writeFile(join(directory, 'format'), `ipfs-accelerate-store ${version}\n`)
   await expect(openFsStore({ directory })).rejects.toMatchObject({
     code: 'UNSUPPORTED',
-    message: expect.stringContaining(`format "${version}"; this version of the program reads format 2`),
+    message: expect.stringContaining(`format "${version}"; this version of the program reads format 3`),
   })
   expect(await filesBelow(directory)).toHaveLength(1)
 })

@@ -1,11 +1,13 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import { cidOf, RAW } from '@x/cid'
 import type { DirectorySource } from '@x/storage-core'
 import { expect, it } from 'vitest'
 
 import { flipStoredByte } from '../../../tooling/fixtures/src/flip-stored-byte.ts'
 import { openFsStore, pathSource } from '../src/index.ts'
+import { layoutOf } from '../src/layout.ts'
 import { collect, directoryOf, openTemp, someBytes, tempDirectory } from './support.ts'
 
 const MIB = 1024 * 1024
@@ -143,4 +145,40 @@ it('many roots go at once where many have to', async () => {
   await store.add(someBytes(800 * KB, 'new'))
   expect(warnings.map((warning) => Number(/removed (\d+) roots/.exec(warning)?.[1]))).toEqual([1, 2, 4, 1])
   expect(await collect(store.roots())).toHaveLength(3)
+})
+
+it('what belongs to no root goes before any root does', async () => {
+  const { store } = await openTemp({ maxBytes: 1000 * KB })
+  const unkept = await store.add(someBytes(100 * KB, 'unkept'), { pin: false })
+  const bytes = someBytes(600 * KB, 'nobody')
+  await store.blocks.putMany?.([{ cid: await cidOf(RAW, bytes), bytes }])
+  await store.add(someBytes(500 * KB, 'new'))
+  expect(await store.has(unkept.cid)).toBe(true)
+})
+
+it('a pack of which little can go makes room with that', async () => {
+  const { store } = await openTemp({ maxBytes: 1000 * KB })
+  const blocks = await Promise.all(
+    ['pinned', 'other'].map(async (seed) => {
+      const bytes = someBytes(seed === 'pinned' ? 550 * KB : 350 * KB, seed)
+      return { cid: await cidOf(RAW, bytes), bytes }
+    }),
+  )
+  await store.blocks.putMany?.(blocks)
+  const [pinned] = blocks
+  if (!pinned) throw new Error('no block')
+  await store.pin(pinned.cid)
+  await store.add(someBytes(300 * KB, 'new'))
+  expect(await store.verify(pinned.cid)).toBe(550 * KB)
+})
+
+it('what a process that died relied on can go', async () => {
+  const { store, directory } = await openTemp({ maxBytes: 1000 * KB })
+  const held = await store.add(someBytes(600 * KB, 'held'), { pin: false })
+  const { DatabaseSync } = process.getBuiltinModule('node:sqlite')
+  const index = new DatabaseSync(layoutOf(directory).index)
+  index.prepare('INSERT INTO holds VALUES (?, ?, 0)').run(held.cid.toV1().bytes, '1-dead-1-dead')
+  index.close()
+  await store.add(someBytes(600 * KB, 'new'))
+  expect(await store.has(held.cid)).toBe(false)
 })

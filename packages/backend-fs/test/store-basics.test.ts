@@ -118,7 +118,7 @@ it('says what is absent', async () => {
   expect(await store.has(cid)).toBe(false)
   await expect(store.remove(cid)).resolves.toBeUndefined()
   await expect(store.unpin(cid)).resolves.toBeUndefined()
-  expect(await store.status()).toMatchObject({ available: true, name: 'fs', details: { roots: 0, format: 2 } })
+  expect(await store.status()).toMatchObject({ available: true, name: 'fs', details: { roots: 0, format: 3 } })
 })
 
 it('removes, unpins and collects only what nothing else needs', async () => {

@@ -51,7 +51,12 @@ export function openIndexLock(context: StoreContext): IndexLock {
         // It is locked by the first reading.
         lock.get('SELECT 1 FROM sqlite_master')
       }),
-    takeAlone: () => take(() => lock.exec('BEGIN EXCLUSIVE')),
+    takeAlone: () =>
+      take(() => {
+        lock.exec('BEGIN EXCLUSIVE')
+        // Where SQLite could open the file for reading alone this would be a share, and nobody would say so. Rolled back.
+        lock.exec('CREATE TABLE alone (x)')
+      }),
     release: () => lock.rollback(),
     close: () => lock.close(),
   }

@@ -91,7 +91,7 @@ export async function readJournal(path: string, known?: JournalPosition): Promis
     end = position
   }
   // A last line that is whole and does not match may be one that was acknowledged, and the index does not know of it.
-  if (!known) damaged += unread
+  if (!isKnown) damaged += unread
   return { id, end, commits, damaged }
 }
 

@@ -1,6 +1,6 @@
 import { constants } from 'node:fs'
 import { open, readdir, readFile, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 
 import { encodeWrappedLeaf, IntegrityError, isStorageError, MAX_BLOCK_BYTES, readOutboard, type CID } from '@x/cid'
 
@@ -91,32 +91,50 @@ export function createScanner(context: StoreContext): Scanner {
     const gone = [...known].filter((name) => !there.includes(name))
     for (const name of gone) turn.deletePack(name)
     const links: Link[] = []
-    for (const name of there) {
-      const isKnown = known.has(name)
-      if (!isKnown || gone.length > 0) await takePack(turn, name, { isKnown, links, signal })
+    if (gone.length > 0) {
+      const notes = new Set(await listed(context, layout.quarantine))
+      for (const name of there) if (known.has(name)) await takeAgain(turn, name, { notes, links, signal })
     }
+    for (const name of there) if (!known.has(name)) await takePack(turn, name, { links, signal })
     await takeLinks(turn, links, signal)
   }
 
   const takePack = async (
     turn: Turn,
     name: string,
-    { isKnown, links, signal }: { isKnown: boolean; links: Link[]; signal: AbortSignal | undefined },
+    { links, signal }: { links: Link[]; signal: AbortSignal | undefined },
   ): Promise<void> => {
     const path = layout.packOf(name)
     const info = await ifThere(`look at ${path}`, stat(path))
     if (!info) return
-    if (!isKnown) turn.putPack(name, info.size)
+    turn.putPack(name, info.size)
     const blocks: PackedBlock[] = []
-    for await (const entry of readPack(path, isKnown)) {
+    for await (const entry of readPack(path)) {
       signal?.throwIfAborted()
       if (entry.kind === 'wrapped') links.push(entry)
-      else if (entry.kind === 'block') {
-        if (!turn.packed(entry.cid)) blocks.push({ block: entry.cid, offset: entry.offset, length: entry.length })
-      } else if (!isKnown) {
+      // It was hashed this moment: where the index knows of another place, that one may be damaged.
+      else if (entry.kind === 'block') blocks.push({ block: entry.cid, offset: entry.offset, length: entry.length })
+      else {
         context.warn(`${path} is damaged at ${entry.offset}: ${entry.cid ?? 'no entry'}`)
         turn.putPack(name, info.size, true)
       }
+    }
+    turn.putPacked(name, blocks)
+  }
+
+  /** What was known in another pack, that has gone, may lie in this one too. What was found damaged does not come back. */
+  const takeAgain = async (
+    turn: Turn,
+    name: string,
+    { notes, links, signal }: { notes: ReadonlySet<string>; links: Link[]; signal: AbortSignal | undefined },
+  ): Promise<void> => {
+    const blocks: PackedBlock[] = []
+    for await (const entry of readPack(layout.packOf(name), true)) {
+      signal?.throwIfAborted()
+      if (entry.kind === 'wrapped') links.push(entry)
+      if (entry.kind !== 'block' || turn.packed(entry.cid)) continue
+      if (notes.has(basename(layout.noteOf(keyOf(entry.cid))))) continue
+      blocks.push({ block: entry.cid, offset: entry.offset, length: entry.length })
     }
     turn.putPacked(name, blocks)
   }
@@ -126,15 +144,19 @@ export function createScanner(context: StoreContext): Scanner {
    * somebody's choice.
    */
   const takeLinks = async (turn: Turn, links: readonly Link[], signal: AbortSignal | undefined): Promise<void> => {
+    const leaves = new Map<string, CID | undefined>()
     for (const { root, key } of links) {
       signal?.throwIfAborted()
       if (turn.keyOfRoot(root)) continue
-      const bytes = await bytesOf(turn, key)
-      if (!bytes) continue
-      const leaf = await encodeWrappedLeaf(1, bytes)
-      if (leaf.cid.equals(root.toV1())) turn.putDag(root, key, [])
-      else context.warn(`${root} is said to be a leaf over ${key}, and is not`)
+      // Once for each, however many say something of it.
+      if (!leaves.has(keyOf(key))) leaves.set(keyOf(key), await leafOver(turn, key))
+      if (leaves.get(keyOf(key))?.equals(root.toV1())) turn.putDag(root, key, [])
     }
+  }
+
+  const leafOver = async (turn: Turn, key: CID): Promise<CID | undefined> => {
+    const bytes = await bytesOf(turn, key)
+    return bytes && (await encodeWrappedLeaf(1, bytes)).cid
   }
 
   /** Of one leaf, as they are. */

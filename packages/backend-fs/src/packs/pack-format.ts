@@ -25,6 +25,9 @@ export interface EntryHead {
   length: number
 }
 
+/** Of an entry with so many bytes of its own. */
+export const entryBytes = (cid: CID, length: number): number => 2 + cid.toV1().byteLength + 4 + length
+
 export function encodeEntryHead(kind: number, cid: CID, length: number): Uint8Array {
   const { bytes } = cid.toV1()
   const head = new Uint8Array(2 + bytes.length + 4)

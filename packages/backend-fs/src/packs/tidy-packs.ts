@@ -8,11 +8,13 @@ import type { StoreContext } from '../context.ts'
 import { onDisk } from '../disk-error.ts'
 import { createDirtyDirectories } from '../durable-write.ts'
 import type { LooseBlocks } from '../loose-blocks.ts'
+import { entryBytes, PACK_HEAD } from './pack-format.ts'
 import { createPackWriter, type PackWriter } from './pack-writer.ts'
 import { readPack } from './read-pack.ts'
 
-/** A pack of which less than this is still needed is written anew. */
-const FEWEST_LIVE = 0.5
+/** How much of a pack may be held in vain; with more it is written anew. */
+export type Waste = 'half' | 'little'
+const FEWEST_LIVE = { half: 0.5, little: 0.95 }
 
 /** What is needed of a pack beside its blocks: that a root is a wrapped leaf over some bytes is written nowhere else. */
 interface Links {
@@ -32,15 +34,16 @@ interface TidyParts {
 export async function tidyPacks(
   context: StoreContext,
   { catalogue, loose }: TidyParts,
-  signal: AbortSignal | undefined,
+  { signal, waste = 'half' }: { signal?: AbortSignal | undefined; waste?: Waste | undefined },
 ): Promise<void> {
   for (const { name, bytes } of catalogue.packs()) {
     signal?.throwIfAborted()
-    const live = catalogue.packedIn(name).reduce((sum, { length }) => sum + length, 0)
-    if (live >= bytes * FEWEST_LIVE) continue
+    const fewest = (bytes - PACK_HEAD.length) * FEWEST_LIVE[waste]
+    const live = catalogue.packedIn(name).reduce((sum, { block, length }) => sum + entryBytes(block, length), 0)
+    if (live > 0 && live >= fewest) continue
     const links = await linksIn(context, catalogue, name, signal)
     if (live + links.bytes === 0) await dropIfEmpty(context, catalogue, name, signal)
-    else if (live + links.bytes < bytes * FEWEST_LIVE) await rewrite(context, { catalogue, loose }, name, links, signal)
+    else if (live + links.bytes < fewest) await rewrite(context, { catalogue, loose }, name, links, signal)
   }
 }
 
