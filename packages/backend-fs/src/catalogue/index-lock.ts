@@ -1,3 +1,5 @@
+import { lstatSync } from 'node:fs'
+
 import { BackendError } from '@x/storage-core'
 
 import type { StoreContext } from '../context.ts'
@@ -31,7 +33,10 @@ export function openIndexLock(context: StoreContext): IndexLock {
   const lock = openDatabase(path, {
     askDisk: (what) => askDisk(context, what),
     onDamage: () => {
-      throw new BackendError(`fs: ${path} is not empty; remove it while the store is closed`, { retryable: false })
+      // SQLite also calls it damaged where it could not be read.
+      const isEmpty = (lstatSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0
+      const message = isEmpty ? 'could not be read' : 'is not empty; remove it while the store is closed'
+      throw new BackendError(`fs: ${path} ${message}`, { retryable: isEmpty })
     },
   })
   const take = (work: () => void): void => {

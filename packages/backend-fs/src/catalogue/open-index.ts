@@ -2,7 +2,7 @@ import { lstatSync, writeFileSync, type BigIntStats } from 'node:fs'
 import { lstat, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { BackendError } from '@x/storage-core'
+import { BackendError, InUseError } from '@x/storage-core'
 
 import type { StoreContext } from '../context.ts'
 import { ifThere, onDisk } from '../disk-error.ts'
@@ -53,17 +53,21 @@ export async function openIndex(context: StoreContext, signal: AbortSignal | und
         async () => (await openSound(context)) ?? makeAnew(context),
       ))
     if (!opened) throw new BackendError(`fs: ${context.layout.index} is damaged again`, { retryable: true })
-    return { ...opened, lock, close: () => close(opened, lock) }
+    return { ...opened, lock, close: () => close(context, opened, lock) }
   } catch (cause) {
     lock.close()
     throw cause
   }
 }
 
-async function close({ writer, reader }: Connections, lock: IndexLock): Promise<void> {
+async function close(context: StoreContext, { writer, reader }: Connections, lock: IndexLock): Promise<void> {
   try {
     // Who closes it last removes its log, by name; that of a new index must not be taken for it.
     await whileInUse('close the store', undefined, () => lock.share())
+  } catch (cause) {
+    if (cause instanceof InUseError) throw cause
+    // A disk that fails now and then: nothing is lost, and hardly anybody replaces the index at this moment.
+    context.warn(`closed without a lock: ${cause instanceof Error ? cause.message : String(cause)}`)
   } finally {
     reader.close()
     writer.close()
