@@ -20,7 +20,6 @@ import type { OpenFile, OpenFiles } from './open-files.ts'
 import { readInto } from './packs/read-pack.ts'
 import { plainBytes } from './plain-bytes.ts'
 import type { Damage, Quarantine } from './quarantine.ts'
-import { withScratch } from './scratch.ts'
 import { stampOf } from './stamp.ts'
 
 /** Bytes that are held whole, open for reading. What is read is checked; what does not match goes to quarantine. */
@@ -37,10 +36,12 @@ export interface HeldFile {
   readonly inode: bigint
   readonly device: bigint
   readonly descriptor: number
-  /** The bytes of a leaf, and its block; the same ones unless the leaf is wrapped. */
-  readLeaf(index: number): Promise<{ bytes: Uint8Array; block: Uint8Array }>
-  /** Some bytes of a leaf, all of which is checked. @param from - In the leaf. */
-  readPart(index: number, from: number, length: number): Promise<Uint8Array>
+  /**
+   * The bytes of a leaf, and its block; the same ones unless the leaf is wrapped.
+   *
+   * @param into - To read into; long enough.
+   */
+  readLeaf(index: number, into?: Uint8Array): Promise<{ bytes: Uint8Array; block: Uint8Array }>
   /** Bytes that are not checked. */
   readUnchecked(offset: number, length: number): Promise<Uint8Array>
   /** Puts the file away and resolves to the error to throw. */
@@ -206,12 +207,10 @@ export function createHeldFiles(context: StoreContext, { places, files, quaranti
       device: info.dev,
       descriptor: handle.fd,
       readUnchecked: (offset, length) => readFull(offset, new Uint8Array(length)),
-      readLeaf: (index) => readLeaf(index, new Uint8Array(outboard.leaf(index).length)),
-      readPart: (index, from, length) =>
-        withScratch(outboard.leaf(index).length, async (scratch) => {
-          const { bytes: leaf } = await readLeaf(index, scratch)
-          return leaf.slice(from, from + length)
-        }),
+      readLeaf: (index, into) => {
+        const { length } = outboard.leaf(index)
+        return readLeaf(index, into?.subarray(0, length) ?? new Uint8Array(length))
+      },
       condemn: condemnLeaf,
       close: async () => release(),
     }

@@ -2,6 +2,7 @@ import { LEAF_DIGEST_BYTES, leafRange } from '@x/cid'
 
 import { diskError } from './disk-error.ts'
 import type { HeldFile } from './held-file.ts'
+import { giveScratch, takeScratch } from './scratch.ts'
 import type { TreeOptions } from './tree.ts'
 import { cutOf } from './workers/hash-leaves.ts'
 import { sharedPool } from './workers/worker-pool.ts'
@@ -44,7 +45,7 @@ export async function* readHeld(
   }
   const leaves = leafRange(outboard, { offset, length: end - offset })
   if (outboard.shape === undefined || leaves.length < FEWEST_FOR_THREADS) {
-    yield* readHere(file, { offset, end }, leaves, signal)
+    yield* readHere(file, { offset, end }, leaves, { reuse, signal })
     return
   }
   let position = leaves.offset
@@ -81,15 +82,29 @@ async function* readHere(
   file: HeldFile,
   range: { offset: number; end: number },
   { first, end }: { first: number; end: number },
-  signal: AbortSignal | undefined,
+  { reuse, signal }: { reuse: boolean; signal: AbortSignal | undefined },
 ): AsyncGenerator<Uint8Array> {
   for (let index = first; index < end; index++) {
     signal?.throwIfAborted()
     const leaf = file.outboard.leaf(index)
     const from = Math.max(0, range.offset - leaf.offset)
     const length = Math.min(leaf.length, range.end - leaf.offset) - from
-    if (length === leaf.length) yield (await file.readLeaf(index)).bytes
-    else if (length > 0) yield await file.readPart(index, from, length)
+    if (length <= 0) continue
+    if (length === leaf.length && !reuse) {
+      yield (await file.readLeaf(index)).bytes
+      continue
+    }
+    const scratch = takeScratch(leaf.length)
+    let copy: Uint8Array | undefined
+    try {
+      const { bytes } = await file.readLeaf(index, scratch)
+      const part = bytes.subarray(from, from + length)
+      if (reuse) yield part
+      else copy = part.slice()
+    } finally {
+      giveScratch(scratch)
+    }
+    if (copy) yield copy
   }
 }
 
@@ -134,8 +149,7 @@ async function* readAhead(
       signal?.throwIfAborted()
       for (let index = run.first; index < run.end; index++) {
         const at = (index - run.first) * LEAF_DIGEST_BYTES
-        const expected = outboard.leaf(index).cid.multihash.digest
-        if (Buffer.compare(digests.subarray(at, at + LEAF_DIGEST_BYTES), expected) === 0) continue
+        if (Buffer.compare(digests.subarray(at, at + LEAF_DIGEST_BYTES), outboard.leafDigest(index)) === 0) continue
         yield bytes.subarray(0, outboard.leaf(index).offset - outboard.leaf(run.first).offset)
         // Read again, for the error to say what it is now.
         await file.readLeaf(index)

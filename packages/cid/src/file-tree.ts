@@ -1,9 +1,10 @@
 import { CID } from 'multiformats/cid'
 import { create as createDigest } from 'multiformats/hashes/digest'
 
-import { DAG_PB, RAW, SHA2_256 } from './hash.ts'
+import { encodeBalancedNode, type LinkLevel } from './balanced-node.ts'
+import { DAG_PB, RAW, sha256, SHA2_256 } from './hash.ts'
 import type { Profile } from './profiles.ts'
-import { encodeFileNode } from './unixfs-node.ts'
+import { varint } from './varint.ts'
 
 /** What decides the shape of a balanced file DAG. */
 export type FileShape = Pick<Profile, 'cidVersion' | 'chunkBytes' | 'rawLeaves' | 'maxLinks'>
@@ -38,28 +39,37 @@ export function leafCid(shape: FileShape, digest: Uint8Array): CID {
  */
 export async function buildFileTree(shape: FileShape, fileBytes: number, digests: Uint8Array): Promise<FileTree> {
   const nodes = new Map<string, Uint8Array>()
-  let level = Array.from({ length: leafCountOf(shape, fileBytes) }, (_, index) => {
-    const digest = digests.slice(index * LEAF_DIGEST_BYTES, (index + 1) * LEAF_DIGEST_BYTES)
-    const length = Math.min(shape.chunkBytes, fileBytes - index * shape.chunkBytes)
-    const dagBytes = shape.rawLeaves ? length : wrappedLeafBytes(length)
-    return { cid: leafCid(shape, digest), fileBytes: length, dagBytes }
-  })
-  for (;;) {
-    const [only] = level
-    if (level.length === 1 && only) return { root: only.cid, dagBytes: only.dagBytes, nodes }
-    const parents: typeof level = []
-    for (let first = 0; first < level.length; first += shape.maxLinks) {
-      const children = level.slice(first, first + shape.maxLinks)
-      const { cid, bytes } = await encodeFileNode(shape.cidVersion, children)
-      nodes.set(cid.toV1().toString(), bytes)
-      parents.push({
-        cid,
-        fileBytes: children.reduce((sum, child) => sum + child.fileBytes, 0),
-        dagBytes: children.reduce((sum, child) => sum + child.dagBytes, bytes.length),
-      })
-    }
-    level = parents
+  const leafBytes = (index: number): number => Math.min(shape.chunkBytes, fileBytes - index * shape.chunkBytes)
+  let level: LinkLevel = {
+    count: leafCountOf(shape, fileBytes),
+    prefix: leafCid(shape, digests.slice(0, LEAF_DIGEST_BYTES)).bytes.subarray(0, -LEAF_DIGEST_BYTES),
+    digests,
+    fileBytes: leafBytes,
+    dagBytes: shape.rawLeaves ? leafBytes : (index) => wrappedLeafBytes(leafBytes(index)),
   }
+  let root = leafCid(shape, digests.slice(0, LEAF_DIGEST_BYTES))
+  while (level.count > 1) {
+    const count = Math.ceil(level.count / shape.maxLinks)
+    const above = { digests: new Uint8Array(count * LEAF_DIGEST_BYTES), fileBytes: [0], dagBytes: [0] }
+    for (let index = 0; index < count; index++) {
+      const first = index * shape.maxLinks
+      const node = encodeBalancedNode(level, first, Math.min(level.count, first + shape.maxLinks))
+      const digest = await sha256.digest(node.bytes)
+      root = shape.cidVersion === 0 ? CID.createV0(digest) : CID.createV1(DAG_PB, digest)
+      nodes.set(root.toV1().toString(), node.bytes)
+      above.digests.set(digest.digest, index * LEAF_DIGEST_BYTES)
+      above.fileBytes[index] = node.fileBytes
+      above.dagBytes[index] = node.dagBytes
+    }
+    level = {
+      count,
+      prefix: root.bytes.subarray(0, -LEAF_DIGEST_BYTES),
+      digests: above.digests,
+      fileBytes: (index) => above.fileBytes[index] ?? 0,
+      dagBytes: (index) => above.dagBytes[index] ?? 0,
+    }
+  }
+  return { root, dagBytes: level.dagBytes(0), nodes }
 }
 
 /** Bytes of the block of a wrapped leaf over so many bytes of the file. */
@@ -78,11 +88,4 @@ export function wrappedLeafFrame(length: number): { before: Uint8Array; after: U
   const after = [0x18, ...varint(length)]
   const unixfs = varint(type.length + data.length + length + after.length)
   return { before: Uint8Array.from([0x0a, ...unixfs, ...type, ...data]), after: Uint8Array.from(after) }
-}
-
-function varint(value: number): number[] {
-  const bytes: number[] = []
-  let rest = value
-  for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes.push((rest % 0x80) | 0x80)
-  return [...bytes, rest]
 }

@@ -49,7 +49,7 @@ export function encodeOutboard(outboard: Outboard): Uint8Array {
     view.setUint32(8, shape.chunkBytes, true)
     view.setUint32(12, shape.maxLinks, true)
     for (let index = 0; index < leafCount; index++, position += LEAF_DIGEST_BYTES) {
-      bytes.set(outboard.leaf(index).cid.multihash.digest, position)
+      bytes.set(outboard.leafDigest(index), position)
     }
     return bytes
   }
@@ -173,13 +173,15 @@ export async function createNodesOutboard(
   if (nodes.size > 0 && !nodes.has(root.toV1().toString())) refuse('it does not hold the root')
   visit({ cid: root, fileBytes }, 0)
   if (end !== fileBytes) refuse(`the file has ${fileBytes} bytes, its DAG ${end}`)
+  const leafOf = (index: number): Leaf => leaves[index] ?? raise(noLeaf(root, index, leaves.length))
   return {
     root,
     fileBytes,
     leafCount: leaves.length,
     shape: undefined,
     nodes: used,
-    leaf: (index) => leaves[index] ?? raise(noLeaf(root, index, leaves.length)),
+    leaf: leafOf,
+    leafDigest: (index) => leafOf(index).cid.multihash.digest,
     leafAt: (offset) => lastNotAfter(leaves, offset),
   }
 }

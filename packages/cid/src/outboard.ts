@@ -31,6 +31,8 @@ export interface Outboard {
   readonly nodes: ReadonlyMap<string, Uint8Array>
   /** @param index - From 0, in the order of the file. @throws {InvalidInputError} There is no such leaf. */
   leaf(index: number): Leaf
+  /** SHA-256 of the leaf's block, 32 bytes, not to be written to. @throws {InvalidInputError} There is no such leaf. */
+  leafDigest(index: number): Uint8Array
   /** The index of the leaf that holds a byte of the file; of the last one for what lies beyond. */
   leafAt(offset: number): number
 }
@@ -63,6 +65,10 @@ export async function createOutboard(
     throw new InvalidInputError(message, { input: String(digests.length) })
   }
   const { root, dagBytes, nodes } = await buildFileTree(shape, fileBytes, digests)
+  const leafDigest = (index: number): Uint8Array => {
+    if (!Number.isInteger(index) || index < 0 || index >= leafCount) throw noLeaf(root, index, leafCount)
+    return digests.subarray(index * LEAF_DIGEST_BYTES, (index + 1) * LEAF_DIGEST_BYTES)
+  }
   return {
     root,
     fileBytes,
@@ -71,11 +77,11 @@ export async function createOutboard(
     shape,
     nodes,
     leaf: (index) => {
-      if (!Number.isInteger(index) || index < 0 || index >= leafCount) throw noLeaf(root, index, leafCount)
+      const digest = leafDigest(index).slice()
       const offset = index * shape.chunkBytes
-      const digest = digests.slice(index * LEAF_DIGEST_BYTES, (index + 1) * LEAF_DIGEST_BYTES)
       return { cid: leafCid(shape, digest), offset, length: Math.min(shape.chunkBytes, fileBytes - offset) }
     },
+    leafDigest,
     leafAt: (offset) => Math.min(leafCount - 1, Math.max(0, Math.floor(offset / shape.chunkBytes))),
   }
 }
