@@ -1,5 +1,6 @@
 import { profileOf } from '@x/cid'
 import {
+  assertExpected,
   assertName,
   buildSource,
   startReceipt,
@@ -46,7 +47,7 @@ export async function addContent(
   source: AddSource,
   options: FsAddOptions,
 ): Promise<AddResult> {
-  const { name, metadata = {}, profile, pin = true, mode = 'copy', signal, onProgress, onReceipt } = options
+  const { name, metadata = {}, profile, expected, pin = true, mode = 'copy', signal, onProgress, onReceipt } = options
   if (name !== undefined) assertName(name)
   assertMetadata(metadata)
   profileOf(profile)
@@ -70,6 +71,7 @@ export async function addContent(
         onBlock: (block) => staged.addBlock(block),
       })
       signal?.throwIfAborted()
+      assertExpected(cid, expected)
       await staged.seal()
       await quota.makeRoom(staged.bytes(), signal)
       await catalogue.write('add', signal, async (turn) => {

@@ -7,6 +7,7 @@ import { createCollector } from './collect.ts'
 import { createContentReader } from './content-reader.ts'
 import type { AddOptions, AddResult, ContentStore } from './content-store.ts'
 import { BackendError } from './errors.ts'
+import { assertExpected } from './expected-root.ts'
 import { createGuardedRecords } from './guarded-records.ts'
 import { createKeyedLock } from './lock.ts'
 import { copyMetadata } from './metadata.ts'
@@ -114,7 +115,7 @@ function createGuardedBlockstore(blocks: Blockstore, enter: StoreParts['enter'])
 }
 
 async function add(parts: StoreParts, source: AddSource, options: AddOptions = {}): Promise<AddResult> {
-  const { name, metadata: given, profile, onProgress, onReceipt, signal } = options
+  const { name, metadata: given, profile, expected, onProgress, onReceipt, signal } = options
   parts.enter(options)
   // All that the caller may have got wrong is found before anything is read.
   if (name !== undefined) assertName(name)
@@ -132,6 +133,7 @@ async function add(parts: StoreParts, source: AddSource, options: AddOptions = {
       onBlock: keep,
       buildOneFile: (file, fileOptions) => buildFile(file.open({ signal }), { ...fileOptions, onBlock: keep }),
     })
+    assertExpected(built.cid, expected)
     await commit(parts, keeping, built, { ...options, metadata })
   } catch (error) {
     await parts.alone(() => keeping.rollBack())

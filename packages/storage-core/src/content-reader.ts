@@ -11,7 +11,7 @@ import {
   type NodeLink,
 } from '@x/cid'
 
-import type { StoreParts } from './block-content-store.ts'
+import type { BlockSource } from './block-source.ts'
 import type { AbortOptions } from './blockstore.ts'
 import type {
   CatOptions,
@@ -24,19 +24,27 @@ import type {
 import { codeOf } from './error-code.ts'
 import { BlockNotFoundError, NotFoundError } from './errors.ts'
 import { atPlace, atPlaceInFile, joinPath } from './place.ts'
+import { openSession } from './planned-session.ts'
 import { startReceipt } from './receipt.ts'
 import { readWholeDag } from './walk.ts'
 
 /** What a store does without changing anything. */
-export type ContentReader = Pick<ContentStore, 'cat' | 'stat' | 'ls' | 'has' | 'verify'> & {
+export interface ContentReader extends Pick<ContentStore, 'cat' | 'stat' | 'ls' | 'has' | 'verify'> {
   /** Every block of a DAG. @throws {BlockNotFoundError} One of them is not held. */
   blocksOf(root: CID, options: AbortOptions): Promise<CID[]>
+}
+
+export interface ContentReaderParts {
+  name: string
+  blocks: BlockSource
+  /** Start of every call. */
+  enter: (options?: AbortOptions) => void
 }
 
 // Deeper than any real tree.
 const MAX_DEPTH = 256
 
-export function createContentReader({ name, blocks, enter }: StoreParts): ContentReader {
+export function createContentReader({ name, blocks, enter }: ContentReaderParts): ContentReader {
   const get = (cid: CID, options: AbortOptions): Promise<Uint8Array> => blocks.get(cid, options)
 
   async function resolve(root: CID, { path = '', signal }: PathOptions): Promise<{ cid: CID; file: string }> {
@@ -61,13 +69,16 @@ export function createContentReader({ name, blocks, enter }: StoreParts): Conten
     const finish = startReceipt('cat', name)
     const { cid, file } = await resolve(root, options)
     let bytes = 0
+    const session = openSession(blocks, cid, { offset, length, signal })
     try {
-      for await (const piece of readFile(get, cid, { offset, length, signal })) {
+      for await (const piece of readFile(session.get, cid, { offset, length, signal })) {
         bytes += piece.length
         yield piece
       }
     } catch (error) {
       throw await atPlaceInFile(error, { get, root: cid, file, position: offset + bytes, signal })
+    } finally {
+      await session.close()
     }
     onReceipt?.(finish({ cid: root, bytes, verified: 'each-leaf' }))
   }
@@ -127,10 +138,13 @@ export function createContentReader({ name, blocks, enter }: StoreParts): Conten
   }
 
   async function* entriesOf(cid: CID, file: string, { signal }: AbortOptions): AsyncGenerator<NodeLink> {
+    const session = openSession(blocks, cid, { scope: 'entity', signal })
     try {
-      yield* readDirectory(get, cid, { signal })
+      yield* readDirectory(session.get, cid, { signal })
     } catch (error) {
       throw atPlace(error, { file })
+    } finally {
+      await session.close()
     }
   }
 
@@ -157,7 +171,12 @@ export function createContentReader({ name, blocks, enter }: StoreParts): Conten
   async function verify(root: CID, options: VerifyOptions = {}): Promise<number> {
     enter(options)
     const { cid, file } = await resolve(root, options)
-    return readWholeDag(get, cid, { file }, options)
+    const session = openSession(blocks, cid, { signal: options.signal })
+    try {
+      return await readWholeDag(session.get, cid, { file }, options)
+    } finally {
+      await session.close()
+    }
   }
 
   return { cat, stat, ls, has, verify, blocksOf }

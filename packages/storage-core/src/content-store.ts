@@ -1,5 +1,6 @@
 import type { CID, ProfileName } from '@x/cid'
 
+import type { BlockSource } from './block-source.ts'
 import type { AbortOptions, Blockstore } from './blockstore.ts'
 import type { Names } from './names.ts'
 import type { Receipt } from './receipt.ts'
@@ -24,6 +25,8 @@ export interface AddOptions extends AbortOptions {
   profile?: ProfileName | undefined
   /** Keep the root from `gc`. Default true. */
   pin?: boolean | undefined
+  /** Store nothing unless this is the root. Default: whatever it is. */
+  expected?: CID | undefined
   /** Called synchronously between two steps of work, so keep it short. */
   onProgress?: ((event: AddProgress) => void) | undefined
   onReceipt?: ((receipt: Receipt) => void) | undefined
@@ -130,25 +133,40 @@ export interface StoreStatus {
 }
 
 /**
- * Files and directories by root CID.
+ * Where files and directories can be read by root CID: every store, and those that cannot be written, such as a gateway.
  *
  * Every method that names a root rejects with `NotFoundError` when it is known to be absent, with `IntegrityError` (which
- * names the file inside the DAG and the offset) when what is held does not match, with `BackendError` when that cannot be
+ * names the file inside the DAG and the offset) when what is there does not match, with `BackendError` when that cannot be
  * told, and with `signal.reason` when it was stopped.
  */
-export interface ContentStore {
+export interface ContentSource {
   /** Short and stable, for errors, receipts and logs. */
   readonly name: string
-  /** The blocks of everything held, and loose blocks. */
-  readonly blocks: Blockstore
-  readonly names: Names
-  /** All or nothing: a failed or stopped add leaves nothing visible. */
-  add(source: AddSource, options?: AddOptions): Promise<AddResult>
+  readonly blocks: BlockSource
   /** The bytes of a file, in order, each leaf checked before its bytes are yielded. */
   cat(root: CID, options?: CatOptions): AsyncIterable<Uint8Array>
   stat(root: CID, options?: PathOptions): Promise<ContentStat>
   /** The entries of a directory. */
   ls(root: CID, options?: PathOptions): AsyncIterable<DirectoryEntry>
+  /** Re-hashes everything below the root, what is there twice once. Resolves to the bytes checked. */
+  verify(root: CID, options?: VerifyOptions): Promise<number>
+  /** Probes the medium. Does not reject for an unavailable one: it says so. */
+  status(options?: AbortOptions): Promise<StoreStatus>
+  /** Any later call rejects with a `BackendError`, but for another `close`. */
+  close(): Promise<void>
+}
+
+/** Files and directories by root CID. */
+export interface ContentStore extends ContentSource {
+  /** The blocks of everything held, and loose blocks. */
+  readonly blocks: Blockstore
+  readonly names: Names
+  /**
+   * All or nothing: a failed or stopped add leaves nothing visible.
+   *
+   * @throws {IntegrityError} The root is not the expected one.
+   */
+  add(source: AddSource, options?: AddOptions): Promise<AddResult>
   /** Whether the whole DAG is held. `false` is known; bytes are not re-hashed. */
   has(root: CID, options?: AbortOptions): Promise<boolean>
   /** Forgets the root, its pin and its names, and frees what no other root needs. Resolves when it was not there. */
@@ -160,15 +178,9 @@ export interface ContentStore {
   unpin(root: CID, options?: AbortOptions): Promise<void>
   pins(options?: AbortOptions): AsyncIterable<PinRecord>
   gc(options?: GcOptions): Promise<GcResult>
-  /** Re-hashes everything below the root, what is there twice once. Resolves to the bytes checked. */
-  verify(root: CID, options?: VerifyOptions): Promise<number>
-  /** Probes the medium. Does not reject for an unavailable one: it says so. */
-  status(options?: AbortOptions): Promise<StoreStatus>
   /**
    * Where there is a disk: a read-only path to the verified file or directory. Valid until the root is removed or
    * collected. Nothing may be written there.
    */
   getPath?(root: CID, options?: GetPathOptions): Promise<string>
-  /** Any later call rejects with a `BackendError`, but for another `close`. */
-  close(): Promise<void>
 }

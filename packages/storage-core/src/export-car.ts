@@ -1,11 +1,11 @@
 import { writeCar, type CID } from '@x/cid'
 
 import { blockKey } from './block-key.ts'
+import type { BlockSource } from './block-source.ts'
 import type { AbortOptions } from './blockstore.ts'
-import type { ContentStore } from './content-store.ts'
 import { codeOf } from './error-code.ts'
 import { NotFoundError } from './errors.ts'
-import { createReadAhead } from './read-ahead.ts'
+import { openSession } from './planned-session.ts'
 
 export interface ExportCarOptions extends AbortOptions {
   /** Bytes of the CAR made so far, the piece that is about to be yielded included. */
@@ -24,18 +24,23 @@ export interface ExportCarOptions extends AbortOptions {
  * @see https://ipld.io/specs/transport/car/carv1/
  */
 export async function* exportCar(
-  store: Pick<ContentStore, 'blocks'>,
+  store: { readonly blocks: BlockSource },
   root: CID,
   options: ExportCarOptions = {},
 ): AsyncGenerator<Uint8Array> {
+  const session = openSession(store.blocks, root, { signal: options.signal })
   const get = async (cid: CID, { signal }: AbortOptions): Promise<Uint8Array> => {
     try {
-      return await store.blocks.get(cid, { signal })
+      return await session.get(cid, { signal })
     } catch (cause) {
       if (codeOf(cause) !== 'NOT_FOUND' || blockKey(cid) === blockKey(root)) throw cause
       const message = `${root} cannot be exported: block not found: ${cid}`
       throw new NotFoundError(cid.toString(), { cid, message, cause })
     }
   }
-  yield* writeCar(createReadAhead(get), root, options)
+  try {
+    yield* writeCar(get, root, options)
+  } finally {
+    await session.close()
+  }
 }

@@ -1,13 +1,11 @@
 import { InvalidInputError, readCar, type Block, type CID } from '@x/cid'
 
-import { blockKey } from './block-key.ts'
 import type { AbortOptions, PutManyOptions } from './blockstore.ts'
 import type { ContentStore, Metadata } from './content-store.ts'
-import { codeOf } from './error-code.ts'
-import { NotFoundError } from './errors.ts'
 import { copyMetadata } from './metadata.ts'
 import { assertName } from './names.ts'
 import { putEach } from './put-each.ts'
+import { recordRoots } from './record-roots.ts'
 import { piecesOf, type ByteSource } from './source.ts'
 
 export interface ImportCarProgress {
@@ -83,7 +81,11 @@ export async function importCar(
 
   try {
     assertRoots(roots, name)
-    const put: PutManyOptions = { signal, verified: true, onStored: () => recordRoots(store, roots, options) }
+    const put: PutManyOptions = {
+      signal,
+      verified: true,
+      onStored: () => recordRoots(store, roots, { ...options, incomplete }),
+    }
     const { blocks: into } = store
     await (into.putMany ? into.putMany(counted(), put) : putEach(into, counted(), put))
   } catch (error) {
@@ -106,45 +108,5 @@ function assertRoots(roots: readonly CID[], name: string | undefined): void {
   }
 }
 
-/** All of them or none. To pin is the one way to record a root that the port has, so a pin nobody wants goes again. */
-async function recordRoots(
-  store: ContentStore,
-  roots: readonly CID[],
-  { name, metadata, pin = true, signal }: ImportCarOptions,
-): Promise<void> {
-  const distinct = new Map(roots.map((root) => [blockKey(root), root]))
-  const pinned = await keysAmong(distinct, store.pins({ signal }))
-  // To remove a root removes its names as well.
-  const known = await keysAmong(distinct, store.roots({ signal }))
-  for (const key of await keysAmong(distinct, store.names.list({ signal }))) known.add(key)
-  const made: CID[] = []
-  try {
-    for (const [key, root] of distinct) {
-      await store.pin(root, { signal }).catch((error: unknown) => {
-        throw codeOf(error) === 'NOT_FOUND' ? incomplete(root, missingIn(error), error) : error
-      })
-      if (!pinned.has(key)) made.push(root)
-    }
-    if (!pin) for (const root of made) await store.unpin(root, { signal })
-    // Last: what it pointed to before is not known afterwards.
-    const [only] = roots
-    if (name !== undefined && only) await store.names.set(name, only, { metadata, signal })
-  } catch (error) {
-    // The caller hears why the import failed; a root that cannot be forgotten either is seen in the list.
-    await Promise.allSettled(made.map((root) => (known.has(blockKey(root)) ? store.unpin(root) : store.remove(root))))
-    throw error
-  }
-}
-
-async function keysAmong(wanted: ReadonlyMap<string, CID>, records: AsyncIterable<{ cid: CID }>): Promise<Set<string>> {
-  const found = new Set<string>()
-  for await (const { cid } of records) if (wanted.has(blockKey(cid))) found.add(blockKey(cid))
-  return found
-}
-
-const missingIn = (error: unknown): CID | undefined => (error instanceof NotFoundError ? error.cid : undefined)
-
-function incomplete(root: CID, missing: CID = root, cause: unknown): NotFoundError {
-  const message = `${root}, a root of the CAR, is not complete: the CAR lacks ${missing}, and the store does not hold it`
-  return new NotFoundError(missing.toString(), { cid: missing, message, cause })
-}
+const incomplete = (root: CID, missing: CID): string =>
+  `${root}, a root of the CAR, is not complete: the CAR lacks ${missing}, and the store does not hold it`

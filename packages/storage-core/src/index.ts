@@ -8,13 +8,16 @@ export {
 } from '@x/cid'
 
 export { createContentStore, type BlockContentStoreOptions } from './block-content-store.ts'
+export { type BlockSession, type BlockSource, type SessionOptions } from './block-source.ts'
 export { type AbortOptions, type Blockstore, type PutManyOptions, type PutOptions } from './blockstore.ts'
 export { buildSource, type BuildSourceOptions, type BuiltSource } from './build-source.ts'
+export { createContentSource, type BlockContentSourceOptions } from './content-source.ts'
 export {
   type AddOptions,
   type AddProgress,
   type AddResult,
   type CatOptions,
+  type ContentSource,
   type ContentStat,
   type ContentStore,
   type ContentType,
@@ -39,6 +42,7 @@ export {
   NoSpaceError,
   NotFoundError,
 } from './errors.ts'
+export { assertExpected } from './expected-root.ts'
 export { exportCar, type ExportCarOptions } from './export-car.ts'
 export { fromInterfaceBlockstore, type FromInterfaceBlockstoreOptions } from './from-interface-blockstore.ts'
 export { importCar, type ImportCarOptions, type ImportCarProgress, type ImportCarResult } from './import-car.ts'
@@ -53,6 +57,8 @@ export { createMemoryRecords } from './memory-records.ts'
 export { openMemoryStore } from './memory-store.ts'
 export { copyMetadata } from './metadata.ts'
 export { assertName, type NameRecord, type Names, type SetNameOptions } from './names.ts'
+export { createPlannedSession, openSession, type AheadOptions } from './planned-session.ts'
+export { pull, type PullOptions, type PullProgress, type PullResult } from './pull.ts'
 export { startReceipt, type Attempt, type FinishReceipt, type Receipt } from './receipt.ts'
 export { type RecordChange, type Records, type StoredRoot } from './records.ts'
 export {

@@ -8,6 +8,7 @@ import { describeAdding } from './content-adding.ts'
 import { describeCar } from './content-car.ts'
 import { describeDamage } from './content-damage.ts'
 import { describeFailures } from './content-failures.ts'
+import { describeHolding } from './content-holding.ts'
 import { describeKeeping } from './content-keeping.ts'
 import { describeNames } from './content-names.ts'
 import { describeReading } from './content-reading.ts'
@@ -31,7 +32,14 @@ export interface ContentStoreSetup {
 export function contentStoreConformance(name: string, setup: ContentStoreSetup): void {
   describe(`${name} is a ContentStore`, () => {
     describeAdding(setup)
-    describeReading(setup)
+    describeReading({
+      open: async () => {
+        const store = await setup.open()
+        const { leavesRead } = setup
+        return { origin: store, source: store, leavesRead: leavesRead && (() => leavesRead(store)) }
+      },
+    })
+    describeHolding(setup)
     describeKeeping(setup)
     describeNames(setup)
     describeWriters(setup)

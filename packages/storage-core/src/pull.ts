@@ -1,0 +1,143 @@
+import { walkDag, type Block, type CID, type GetBlock } from '@x/cid'
+
+import type { BlockSource, SessionOptions } from './block-source.ts'
+import type { AbortOptions } from './blockstore.ts'
+import type { ContentStore, Metadata } from './content-store.ts'
+import { treeOf } from './dag-tree.ts'
+import { codeOf } from './error-code.ts'
+import { isUnexpectedRoot } from './expected-root.ts'
+import { guessProfile } from './guess-profile.ts'
+import { assertName } from './names.ts'
+import { openSession } from './planned-session.ts'
+import { putEach } from './put-each.ts'
+import { recordRoots } from './record-roots.ts'
+
+export interface PullProgress {
+  /** Bytes of blocks that came from the source. */
+  fetched: number
+  /** How many these were. */
+  blocks: number
+}
+
+export interface PullOptions extends AbortOptions {
+  /** A mutable name that shall point to the root afterwards, whatever it pointed to before. */
+  name?: string | undefined
+  /** Kept with the name. Default `{}`. */
+  metadata?: Metadata | undefined
+  /** Keep the root from `gc`. Default true. */
+  pin?: boolean | undefined
+  /** Called after each block that came from the source. */
+  onProgress?: ((event: PullProgress) => void) | undefined
+}
+
+export interface PullResult extends PullProgress {
+  cid: CID
+}
+
+// A source is further away than a disk.
+const AHEAD_BLOCKS = 16
+
+/**
+ * Makes a store hold a whole DAG, and records its root. What the store holds already, and soundly, is not fetched; the rest
+ * comes from the source, checked. A store that keeps files whole gets whole files, when a profile makes this DAG of them;
+ * anything else is stored block by block.
+ *
+ * A failed or stopped pull records nothing, and what it has fetched is not visible.
+ *
+ * @param source - `blocks` of a gateway, a peer, or another store.
+ * @param root - What a dag-cbor block links to is not followed.
+ * @throws {NotFoundError} The source does not have all of it; `cid` is the first block that is missing.
+ * @throws {IntegrityError} The source gave something else.
+ */
+export async function pull(
+  store: ContentStore,
+  source: { readonly blocks: BlockSource },
+  root: CID,
+  options: PullOptions = {},
+): Promise<PullResult> {
+  const { name, signal, onProgress } = options
+  signal?.throwIfAborted()
+  if (name !== undefined) assertName(name)
+  const progress: PullProgress = { fetched: 0, blocks: 0 }
+  const onFetched = (byteLength: number): void => {
+    progress.fetched += byteLength
+    progress.blocks += 1
+    onProgress?.({ ...progress })
+  }
+
+  /** Runs a part of the pull on a session of its own. */
+  const withSession = async <T>(task: (get: GetBlock) => Promise<T>): Promise<T> => {
+    const held = heldBy(store)
+    const session = openSession(source.blocks, root, { signal, held, onFetched, aheadBlocks: AHEAD_BLOCKS })
+    try {
+      return await task(session.get)
+    } finally {
+      await session.close()
+    }
+  }
+
+  const record = (): Promise<void> => recordRoots(store, [root], { ...options, incomplete })
+
+  if (await store.has(root, { signal })) await record()
+  else if (
+    !store.getPath ||
+    !(await withSession((get) => pullFiles(store, source.blocks, root, { ...options, get })))
+  ) {
+    await withSession((get) => pullBlocks(store, root, { get, signal, onStored: record }))
+  }
+  return { cid: root, ...progress }
+}
+
+const incomplete = (root: CID, missing: CID): string => `${root} is not complete: ${missing} is not held`
+
+/** A block that is held but damaged is as good as absent. */
+function heldBy(store: ContentStore): SessionOptions['held'] {
+  return async (cid, options) => {
+    try {
+      if (!(await store.blocks.has(cid, options))) return undefined
+      return await store.blocks.get(cid, options)
+    } catch (error) {
+      const code = codeOf(error)
+      if (code === 'NOT_FOUND' || code === 'INTEGRITY') return undefined
+      throw error
+    }
+  }
+}
+
+/** Whether it could be done: `false` for a DAG that no profile makes. */
+async function pullFiles(
+  store: ContentStore,
+  source: BlockSource,
+  root: CID,
+  { get, name, metadata, pin, signal }: PullOptions & { get: GetBlock },
+): Promise<boolean> {
+  try {
+    // Not by the session, whose blocks are to be asked for in their order.
+    const profile = await guessProfile((cid, options) => source.get(cid, options), root, { signal })
+    if (profile === undefined) return false
+    const tree = await treeOf(get, root, { signal })
+    await store.add(tree, { profile, expected: root, name, metadata, pin, signal })
+    return true
+  } catch (error) {
+    if (isUnexpectedRoot(error) || codeOf(error) === 'UNSUPPORTED') return false
+    throw error
+  }
+}
+
+async function pullBlocks(
+  store: ContentStore,
+  root: CID,
+  { get, signal, onStored }: AbortOptions & { get: GetBlock; onStored: () => Promise<void> },
+): Promise<void> {
+  async function* blocks(): AsyncGenerator<Block> {
+    let last: Block | undefined
+    const getLast: GetBlock = async (cid, options) => (last?.cid.equals(cid) ? last.bytes : get(cid, options))
+    for await (const cid of walkDag(getLast, root, { signal })) {
+      last = { cid, bytes: await get(cid, { signal }) }
+      yield last
+    }
+  }
+  const { blocks: into } = store
+  const put = { signal, verified: true, onStored } as const
+  await (into.putMany ? into.putMany(blocks(), put) : putEach(into, blocks(), put))
+}
