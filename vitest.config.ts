@@ -5,11 +5,15 @@ import { playwright } from '@vitest/browser-playwright'
 import { defaultClientConditions, defaultServerConditions } from 'vite'
 import { defineConfig, type TestProjectConfiguration } from 'vitest/config'
 
+import { pageCommands } from './tooling/kubo/page-commands.ts'
+import { isRequired } from './tooling/required.ts'
+
 // Packages are tested from their sources: nothing has to be built first.
 const source = '@x/source'
 
 const full = process.env.IPFS_ACCELERATE_TEST_FULL === '1'
-const folders = '{packages/*,apps/*,tooling,tooling/fixtures,tooling/faults,examples}'
+const folders =
+  '{packages/*,apps/*,tooling,tooling/fixtures,tooling/faults,tooling/kubo,tooling/gateway-conformance,examples}'
 
 // interface-blockstore-tests imports it, and has it among its development dependencies alone.
 const aegirChai = new URL('packages/storage-core/test/interface-blockstore/aegir-chai.ts', import.meta.url)
@@ -47,6 +51,7 @@ function browser(executablePath: string): TestProjectConfiguration {
         enabled: true,
         headless: true,
         screenshotFailures: false,
+        commands: pageCommands,
         provider: playwright({
           launchOptions: {
             executablePath,
@@ -70,6 +75,7 @@ function browser(executablePath: string): TestProjectConfiguration {
 const chromium = findChromium()
 if (!chromium && !full) {
   const note = 'browser tests: no Chromium at CHROMIUM_PATH or /usr/bin/chromium'
+  if (isRequired('chromium')) throw new Error(note)
   process.env.TEST_LEFT_OUT = note
   console.warn(note)
 }

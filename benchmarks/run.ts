@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 
-import { findKubo } from '../tooling/kubo.mjs'
+import { findKubo } from '../tooling/kubo/find-kubo.ts'
 import { question as add } from './add/question.ts'
 import { describeMachine } from './harness/machine.ts'
 import { answerJson, answerText, machineText } from './harness/report.ts'
@@ -77,7 +77,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal
 // The job that was running has just been ended, and may take a moment to be gone.
 process.on('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 }))
 
-const kubo = findKubo()
+const kubo = findKubo()?.path
 const machine = await describeMachine(folder, kubo)
 const results = join(here, 'results')
 mkdirSync(results, { recursive: true })

@@ -10,6 +10,8 @@ import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
+import { describeKubo, findKubo } from './kubo/find-kubo.ts'
+
 const full = process.argv.includes('--full')
 const soak = process.argv.includes('--soak')
 const wanted = process.argv.slice(2).filter((argument) => argument !== '--full' && argument !== '--soak')
@@ -97,6 +99,13 @@ try {
   rmSync(folder, { recursive: true, force: true })
 }
 
+try {
+  const kubo = findKubo()
+  // Where there is none the tests that were skipped say so.
+  if (kubo) notes.unshift(`${describeKubo(kubo)} for the tests that need one`)
+} catch (error) {
+  notes.unshift(error.message)
+}
 if (notes.length > 0) console.log(`\n${notes.join('\n')}`)
 console.log(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`)
 process.exitCode = total.failed > 0 ? 1 : 0

@@ -2,12 +2,11 @@ import { execFile } from 'node:child_process'
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
 
+import { NO_KUBO } from '../../tooling/kubo/find-kubo.ts'
 import type { Job, Target, Workspace } from './types.ts'
 import { syncAll } from './workspace.ts'
 
 const run = promisify(execFile)
-
-export const NO_KUBO = 'no Kubo: node tooling/kubo.mjs builds one, or IPFS_ACCELERATE_KUBO names one'
 
 export interface KuboAdd {
   name: string

@@ -7,12 +7,11 @@ import { parseCid, type ProfileName } from '@x/cid'
 import { exportCar, importCar } from '@x/storage-core'
 import { expect, it } from 'vitest'
 
-import { findKubo } from './kubo.ts'
+import { kuboOrSkip } from '../../../tooling/kubo/kubo-or-skip.ts'
 import { bytesOf, directoryOf, isSame, openTemp, someBytes, tempDirectory } from './support.ts'
 
 // CAR files of Kubo (`ipfs dag import` and `ipfs dag export`), both ways, without a daemon.
 
-const kubo = await findKubo()
 const run = promisify(execFile)
 
 const MIB = 1024 * 1024
@@ -21,16 +20,13 @@ const files = { 'a.bin': someBytes(5 * MIB + 7, 'a'), 'b.txt': someBytes(300, 'b
 it.for<ProfileName>(['unixfs-v1-2025', 'kubo-v1', 'unixfs-v0-2015'])(
   'Kubo takes what is exported, and what it exports is taken: %s',
   { timeout: 120_000 },
-  async (profile, { skip }) => {
-    if (kubo === undefined) {
-      skip('no Kubo: node tooling/kubo.mjs builds one, or IPFS_ACCELERATE_KUBO names one')
-      return
-    }
+  async (profile, context) => {
+    const kubo = kuboOrSkip(context)
     const directory = await tempDirectory()
     const env = { ...process.env, IPFS_PATH: join(directory, 'kubo'), IPFS_TELEMETRY: 'off' }
     const ipfs = async (...args: string[]): Promise<Buffer> => {
       const options = { env, encoding: 'buffer', maxBuffer: 64 * MIB } as const
-      return (await run(kubo, ['--offline', ...args], options)).stdout
+      return (await run(kubo.path, ['--offline', ...args], options)).stdout
     }
     await ipfs('init', '--profile=test')
     const { store } = await openTemp()
