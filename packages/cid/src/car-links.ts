@@ -1,6 +1,7 @@
 import * as dagPb from '@ipld/dag-pb'
 import { CID } from 'multiformats/cid'
 
+import { createCborReader } from './cbor-reader.ts'
 import { InvalidInputError, UnsupportedError } from './errors.ts'
 import { DAG_CBOR, DAG_PB, RAW } from './hash.ts'
 
@@ -33,43 +34,19 @@ export function linksOf(cid: CID, bytes: Uint8Array): CID[] {
   }
 }
 
-const CID_TAG = 42
+/** The tag of a link. */
+export const CID_TAG = 42
 
-/**
- * The links of a dag-cbor block. It is not decoded into objects: those put a key such as `10` before all others, take
- * many times the memory of the block, and a deep nest of them ends in a stack overflow.
- *
- * @see https://ipld.io/specs/codecs/dag-cbor/spec/
- */
 function cborLinks(bytes: Uint8Array): CID[] {
   const links: CID[] = []
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  let position = 0
+  const reader = createCborReader(bytes)
   let isLink = false
-
-  const readArgument = (info: number): number => {
-    if (info < 24) return info
-    if (info > 27) throw new Error(`its items may not be of indefinite length (byte ${position})`)
-    const start = position
-    position += 2 ** (info - 24)
-    if (position > bytes.length) throw new Error('it is cut short')
-    if (info === 24) return view.getUint8(start)
-    if (info === 25) return view.getUint16(start)
-    if (info === 26) return view.getUint32(start)
-    return Number(view.getBigUint64(start))
-  }
-
   let left = 1
   for (; left > 0; left--) {
-    if (position >= bytes.length) throw new Error('it is cut short')
-    const head = view.getUint8(position++)
-    const major = head >> 5
-    const argument = readArgument(head & 31)
-    if (isLink && major !== 2) throw new Error(`a link is not bytes (byte ${position})`)
+    const { major, argument } = reader.readHead()
+    if (isLink && major !== 2) throw new Error(`a link is not bytes (byte ${reader.position()})`)
     if (major === 2 || major === 3) {
-      const item = bytes.subarray(position, position + argument)
-      if (item.length < argument) throw new Error('it is cut short')
-      position += argument
+      const item = reader.take(argument)
       if (isLink) links.push(linkOf(item))
     } else if (major === 4) left += argument
     else if (major === 5) left += 2 * argument
@@ -79,11 +56,12 @@ function cborLinks(bytes: Uint8Array): CID[] {
     }
     isLink = major === 6
   }
-  if (position !== bytes.length) throw new Error(`${bytes.length - position} bytes after its end`)
+  if (reader.hasMore()) throw new Error(`${bytes.length - reader.position()} bytes after its end`)
   return links
 }
 
-function linkOf(item: Uint8Array): CID {
+/** What the bytes under the tag of a link say. */
+export function linkOf(item: Uint8Array): CID {
   if (item[0] !== 0) throw new Error('a link without its leading zero')
   return CID.decode(item.slice(1))
 }

@@ -54,7 +54,7 @@ export async function* writeCar(
     assertLinksKnown(cid)
     const isInline = cid.multihash.code === IDENTITY
     if (!isInline && !duplicates) {
-      const key = blockKey(cid)
+      const key = carBlockKey(cid)
       if (seen.has(key)) continue
       seen.add(key)
     }
@@ -70,7 +70,7 @@ export async function* writeCar(
  * Codec and multihash, a character a byte. One block under two codecs is two, for their links differ; CIDv0 and its
  * CIDv1 twin are one.
  */
-function blockKey({ code, multihash }: CID): string {
+export function carBlockKey({ code, multihash }: CID): string {
   if (multihash.digest.length > MAX_DIGEST_BYTES) {
     const message = `a CID whose digest has ${multihash.digest.length} bytes; the most is ${MAX_DIGEST_BYTES}`
     throw new InvalidInputError(message, { input: `hash function 0x${multihash.code.toString(16)}` })
@@ -78,7 +78,8 @@ function blockKey({ code, multihash }: CID): string {
   return String.fromCharCode(code, ...multihash.bytes)
 }
 
-function lengthPrefixed(...parts: Uint8Array[]): Uint8Array {
+/** A part of a CAR: its length, then its bytes. */
+export function lengthPrefixed(...parts: Uint8Array[]): Uint8Array {
   const length = parts.reduce((sum, part) => sum + part.length, 0)
   let position = varint.encodingLength(length)
   const piece = varint.encodeTo(length, new Uint8Array(position + length))

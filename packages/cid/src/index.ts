@@ -13,6 +13,7 @@ export { buildDirectory, type BuildDirectoryOptions, type BuiltDirectory } from 
 export { buildFile, type BuildFileOptions, type BuiltBlock, type BuiltFile } from './build-file.ts'
 export { buildOutboard } from './build-outboard.ts'
 export { readCar, type Car, type ReadCarOptions } from './car-reader.ts'
+export { assertLinksKnown } from './car-links.ts'
 export { writeCar, type WriteCarOptions } from './car-writer.ts'
 export { decodeDagCbor, encodeDagCbor } from './dag-cbor.ts'
 export { assertEntryName, pathSegments } from './entry-name.ts'
@@ -25,7 +26,7 @@ export {
   type FileShape,
   type FileTree,
 } from './file-tree.ts'
-export { cidOf, DAG_CBOR, DAG_PB, RAW, verify } from './hash.ts'
+export { cidOf, DAG_CBOR, DAG_PB, IDENTITY, RAW, verify } from './hash.ts'
 export { type LeafHashPool } from './hash-leaves.ts'
 export { sharedHashPool, type SharedHashPool } from './hash-pool-shared.ts'
 export {
@@ -50,6 +51,7 @@ export {
   type ReadBytes,
 } from './outboard.ts'
 export { parseCid } from './parse.ts'
+export { writePartialCar, type PartialCarOptions } from './partial-car.ts'
 export { DEFAULT_PROFILE, profileOf, PROFILES, type Profile, type ProfileName } from './profiles.ts'
 export {
   assertRange,
@@ -62,6 +64,7 @@ export {
   type RangeOptions,
   type ReadOptions,
 } from './read-dag.ts'
+export { tracePath, type TracedPath } from './trace-path.ts'
 export {
   decodeNode,
   encodeSymlink,

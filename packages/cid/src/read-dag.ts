@@ -57,6 +57,7 @@ export async function* readFile(
   if (node.type !== 'file')
     throw new InvalidInputError(`${root} is a ${kindOf(node)}, not a file`, { input: `${root}` })
   const end = length === undefined ? node.fileBytes : Math.min(node.fileBytes, offset + length)
+  if (end <= offset) return
   yield* readSubtree(root, node, 0, 0)
 
   async function* readSubtree(cid: CID, subtree: UnixfsNode, start: number, depth: number): AsyncGenerator<Uint8Array> {

@@ -25,7 +25,7 @@ export interface NodeLink {
 export type UnixfsNode =
   | { type: 'file'; data: Uint8Array; children: FileLink[]; fileBytes: number; mode?: number | undefined }
   | { type: 'directory'; links: NodeLink[] }
-  | { type: 'shard'; links: NodeLink[]; prefixLength: number }
+  | { type: 'shard'; links: NodeLink[]; fanout: number; prefixLength: number }
   | { type: 'symlink'; target: string }
 
 export interface Block {
@@ -72,7 +72,7 @@ export function decodeNode(cid: CID, bytes: Uint8Array): UnixfsNode {
     const prefixLength = (fanout - 1).toString(16).length
     const short = links.find((link) => link.name.length < prefixLength)
     if (short) throw malformed(cid, `the shard's link ${JSON.stringify(short.name)} has no slot`)
-    return { type: 'shard', links, prefixLength }
+    return { type: 'shard', links, fanout, prefixLength }
   }
   throw new UnsupportedError(`${cid}: UnixFS type ${unixfs.type} is not read`)
 }
