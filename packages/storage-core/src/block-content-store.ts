@@ -93,7 +93,8 @@ export function createContentStore({
   }
 }
 
-function createGuardedBlockstore(blocks: Blockstore, enter: StoreParts['enter']): Blockstore {
+/** A blockstore each of whose calls begins with `enter`, but for `close`. */
+export function createGuardedBlockstore(blocks: Blockstore, enter: StoreParts['enter']): Blockstore {
   const guarded = async <T>(options: AbortOptions | undefined, task: () => Promise<T>): Promise<T> => {
     enter(options)
     return task()

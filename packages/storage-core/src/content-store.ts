@@ -97,8 +97,8 @@ export interface RootRecord {
 
 export interface PinRecord {
   cid: CID
-  /** ISO 8601, UTC. */
-  pinnedAt: string
+  /** ISO 8601, UTC. `undefined` where the store keeps no time, as of a pin that another program made in a daemon. */
+  pinnedAt?: string | undefined
 }
 
 export interface GcOptions extends AbortOptions {

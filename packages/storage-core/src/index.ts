@@ -44,6 +44,8 @@ export {
 } from './errors.ts'
 export { assertExpected } from './expected-root.ts'
 export { exportCar, type ExportCarOptions } from './export-car.ts'
+export { exportStatic, type ExportStaticOptions, type ExportStaticResult, type StaticTarget } from './export-static.ts'
+export { createFailoverSource, type Failover, type FailoverOptions } from './failover-source.ts'
 export { fromInterfaceBlockstore, type FromInterfaceBlockstoreOptions } from './from-interface-blockstore.ts'
 export { importCar, type ImportCarOptions, type ImportCarProgress, type ImportCarResult } from './import-car.ts'
 export {
@@ -60,7 +62,7 @@ export { assertName, type NameRecord, type Names, type SetNameOptions } from './
 export { createPlannedSession, openSession, type AheadOptions } from './planned-session.ts'
 export { pull, type PullOptions, type PullProgress, type PullResult } from './pull.ts'
 export { startReceipt, type Attempt, type FinishReceipt, type Receipt } from './receipt.ts'
-export { type RecordChange, type Records, type StoredRoot } from './records.ts'
+export { type RecordChange, type Records, type StoredPin, type StoredRoot } from './records.ts'
 export {
   toSourceNode,
   type AddSource,

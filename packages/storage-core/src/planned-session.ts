@@ -126,6 +126,7 @@ export function createPlannedSession(
 
   function fileWants({ from, to }: Want, { data, children }: UnixfsNode & { type: 'file' }): Want[] {
     const wants: Want[] = []
+    if (to <= from) return wants
     let start = data.length
     for (const { cid, fileBytes } of children) {
       const end = start + fileBytes

@@ -7,7 +7,10 @@ import { assertName, type NameRecord, type Names, type SetNameOptions } from './
 import type { RootRecords } from './root-records.ts'
 
 /** The names of a content store. A name may point to a block that is not held, and to any codec. */
-export function createRecordNames({ records, enter, alone }: StoreParts, { changesForRoot }: RootRecords): Names {
+export function createRecordNames(
+  { records, enter, alone }: Pick<StoreParts, 'records' | 'enter' | 'alone'>,
+  { changesForRoot }: Pick<RootRecords, 'changesForRoot'>,
+): Names {
   return {
     async get(name, options = {}) {
       enter(options)

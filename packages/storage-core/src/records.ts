@@ -7,10 +7,15 @@ import type { NameRecord } from './names.ts'
 /** What is kept of a root; the rest of a `RootRecord` follows from pins and names. */
 export type StoredRoot = Omit<RootRecord, 'pinned' | 'names'>
 
+/** A pin that is made now. */
+export interface StoredPin extends PinRecord {
+  pinnedAt: string
+}
+
 export type RecordChange =
   | { type: 'put-root'; record: StoredRoot }
   | { type: 'delete-root'; cid: CID }
-  | { type: 'put-pin'; record: PinRecord }
+  | { type: 'put-pin'; record: StoredPin }
   | { type: 'delete-pin'; cid: CID }
   /** `expected`: as in `SetNameOptions`. */
   | { type: 'put-name'; record: NameRecord; expected?: CID | null | undefined }

@@ -15,7 +15,15 @@ export interface RootRecords {
   changesForRoot: (cid: CID, options: AbortOptions) => Promise<RecordChange[]>
 }
 
-export function createRootRecords(parts: StoreParts, reader: ContentReader): RootRecords {
+/** What of a store it needs. */
+export interface RootRecordsParts extends Pick<StoreParts, 'records' | 'enter' | 'alone'> {
+  keeper: Pick<StoreParts['keeper'], 'adopt'>
+}
+
+export function createRootRecords(
+  parts: RootRecordsParts,
+  reader: Pick<ContentReader, 'stat' | 'blocksOf'>,
+): RootRecords {
   const { records, keeper, enter, alone } = parts
 
   async function changesForRoot(cid: CID, options: AbortOptions): Promise<RecordChange[]> {

@@ -1,4 +1,4 @@
-import type { Command } from '../command.ts'
+import { BACKEND, type Command } from '../command.ts'
 import { noOperands, parseCids } from '../operands.ts'
 import { recordsOf } from '../root-record.ts'
 
@@ -7,10 +7,10 @@ export const pinAdd: Command = {
   needsStore: true,
   operands: 'CID...',
   summary: 'keep what is stored from garbage collection',
-  options: {},
-  async run({ storage, printer, signal }, operands) {
+  options: { ...BACKEND },
+  async run({ store: open, printer, signal }, operands) {
     const cids = parseCids(operands, 'pin add')
-    const store = await storage()
+    const store = await open()
     for (const cid of cids) {
       await store.pin(cid, { signal })
       await printer.result({ cid: cid.toString(), pinned: true }, `${cid}  pinned`)
@@ -23,10 +23,10 @@ export const pinRm: Command = {
   needsStore: true,
   operands: 'CID...',
   summary: 'let garbage collection take what has no name',
-  options: {},
-  async run({ storage, printer, signal }, operands) {
+  options: { ...BACKEND },
+  async run({ store: open, printer, signal }, operands) {
     const cids = parseCids(operands, 'pin rm')
-    const store = await storage()
+    const store = await open()
     for (const { cid } of await recordsOf(cids, store.pins({ signal }), 'pinned')) {
       await store.unpin(cid, { signal })
       await printer.result({ cid: cid.toString(), pinned: false }, `${cid}  unpinned`)
@@ -39,11 +39,11 @@ export const pinLs: Command = {
   needsStore: true,
   operands: '',
   summary: 'list the pins',
-  options: {},
-  async run({ storage, printer, signal }, operands) {
+  options: { ...BACKEND },
+  async run({ store: open, printer, signal }, operands) {
     noOperands(operands)
-    for await (const { cid, pinnedAt } of (await storage()).pins({ signal })) {
-      await printer.result({ cid: cid.toString(), pinnedAt }, `${cid}  ${pinnedAt}`)
+    for await (const { cid, pinnedAt } of (await open()).pins({ signal })) {
+      await printer.result({ cid: cid.toString(), pinnedAt }, `${cid}  ${pinnedAt ?? 'at an unknown time'}`)
     }
   },
 }

@@ -5,7 +5,7 @@ import {
   type ContentType,
   type Metadata,
   type NameRecord,
-  type PinRecord,
+  type StoredPin,
   type RecordChange,
   type RootRecord,
   type StoredRoot,
@@ -19,8 +19,8 @@ export interface RecordReader {
   root(cid: CID): StoredRoot | undefined
   /** Page by page, so that adds go on between two of them. */
   roots(): Iterable<RootRecord>
-  pin(cid: CID): PinRecord | undefined
-  pins(): Iterable<PinRecord>
+  pin(cid: CID): StoredPin | undefined
+  pins(): Iterable<StoredPin>
   name(name: string): NameRecord | undefined
   /** Sorted by the UTF-8 bytes of the names. */
   names(prefix?: string): Iterable<NameRecord>
@@ -117,7 +117,7 @@ function toRoot(row: Row): StoredRoot {
   }
 }
 
-const toPin = (row: Row): PinRecord => ({ cid: toCid(row), pinnedAt: textOf(row, 'pinned') })
+const toPin = (row: Row): StoredPin => ({ cid: toCid(row), pinnedAt: textOf(row, 'pinned') })
 
 const toName = (row: Row): NameRecord => ({
   name: textOf(row, 'name'),

@@ -1,0 +1,18 @@
+// For who writes a store over a medium of its own: parts that every store is made of.
+export { createGuardedBlockstore, type StoreParts } from './block-content-store.ts'
+export { blockKey } from './block-key.ts'
+export { createContentReader, type ContentReader, type ContentReaderParts } from './content-reader.ts'
+export { codeOf } from './error-code.ts'
+export { createGate, type Gate } from './gate.ts'
+export { createKeyedLock, untilAborted, type KeyedLock } from './lock.ts'
+export { createRecordNames } from './record-names.ts'
+export { createRootRecords, type RootRecords, type RootRecordsParts } from './root-records.ts'
+export {
+  STATIC_VERSION,
+  STATIC_VERSION_PATH,
+  staticVersionText,
+  staticBlockPath,
+  staticDataPath,
+  staticOutboardPath,
+} from './static-layout.ts'
+export { stoppable } from './stoppable.ts'

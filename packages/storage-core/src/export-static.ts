@@ -1,0 +1,247 @@
+import {
+  createNodesOutboard,
+  createOutboard,
+  DAG_PB,
+  decodeNode,
+  encodeOutboard,
+  encodeWrappedLeaf,
+  IntegrityError,
+  InvalidInputError,
+  leafCountOf,
+  LEAF_DIGEST_BYTES,
+  PROFILES,
+  RAW,
+  UnsupportedError,
+  type CID,
+  type GetBlock,
+  type Outboard,
+  type UnixfsNode,
+} from '@x/cid'
+
+import { blockKey } from './block-key.ts'
+import type { BlockSource } from './block-source.ts'
+import type { AbortOptions } from './blockstore.ts'
+import { openSession } from './planned-session.ts'
+import {
+  staticBlockPath,
+  staticDataPath,
+  staticOutboardPath,
+  STATIC_VERSION_PATH,
+  staticVersionText,
+} from './static-layout.ts'
+
+/** Where a static folder is written: a directory, or a bucket. Paths are made of `/`, letters, digits, `.` and `-`. */
+export interface StaticTarget {
+  /** Whether a whole object is there. */
+  has(path: string, options: AbortOptions): Promise<boolean>
+  /**
+   * Makes an object, or replaces it, all at once: nobody sees half of it, and nothing of it when `bytes` fails. Durable, and
+   * before any later one, when it resolves.
+   */
+  put(path: string, bytes: AsyncIterable<Uint8Array>, options: AbortOptions): Promise<void>
+}
+
+export interface ExportStaticOptions extends AbortOptions {
+  /** Bytes that were written so far. */
+  onProgress?: ((written: number) => void) | undefined
+}
+
+export interface ExportStaticResult {
+  cid: CID
+  /** Objects that were written; what was there already is not written again. */
+  objects: number
+  bytes: number
+}
+
+// Deeper than any real tree.
+const MAX_DEPTH = 256
+const IDENTITY = 0x00
+const SHA2_256 = 0x12
+const FEWEST_BYTES_PER_LEAF = 4096
+
+/**
+ * Writes a DAG into a static folder: files whole, each with its outboard, directories and the rest as blocks. What links
+ * to something is written after it, so that a root appears when all of it is there, and a stopped export can go on.
+ *
+ * @param target - What it has already is taken to be whole, with all below it.
+ * @throws {NotFoundError} The source does not have all of it.
+ * @throws {InvalidInputError} It is not UnixFS.
+ * @see docs/static-folder.md
+ */
+export async function exportStatic(
+  source: { readonly blocks: BlockSource },
+  root: CID,
+  target: StaticTarget,
+  options: ExportStaticOptions = {},
+): Promise<ExportStaticResult> {
+  const { signal, onProgress } = options
+  let [objects, bytesWritten] = [0, 0]
+  const done = new Set<string>()
+
+  async function put(path: string, bytes: AsyncIterable<Uint8Array>): Promise<void> {
+    signal?.throwIfAborted()
+    await target.put(path, counted(bytes), { signal })
+    objects += 1
+  }
+
+  async function* counted(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for await (const piece of bytes) {
+      bytesWritten += piece.length
+      onProgress?.(bytesWritten)
+      yield piece
+    }
+  }
+
+  async function putBlock(cid: CID, bytes: Uint8Array): Promise<void> {
+    if (cid.multihash.code !== IDENTITY) await put(staticBlockPath(cid), once(bytes))
+  }
+
+  /** @param get - Is asked in depth-first order. */
+  async function visit(get: GetBlock, cid: CID, depth: number): Promise<void> {
+    signal?.throwIfAborted()
+    if (depth > MAX_DEPTH) throw new InvalidInputError(`${root} is over ${MAX_DEPTH} levels deep`, { input: `${root}` })
+    const key = blockKey(cid)
+    if (done.has(key)) return
+    if (!(await isThere(cid))) await write(get, cid, depth)
+    done.add(key)
+  }
+
+  async function isThere(cid: CID): Promise<boolean> {
+    if (cid.multihash.code === IDENTITY) return false
+    if (cid.code === RAW) return target.has(staticDataPath(cid), { signal })
+    if (cid.code === DAG_PB && (await target.has(staticOutboardPath(cid), { signal }))) return true
+    return target.has(staticBlockPath(cid), { signal })
+  }
+
+  async function write(get: GetBlock, cid: CID, depth: number): Promise<void> {
+    const bytes = await read(get, cid)
+    if (cid.code === RAW) {
+      if (cid.multihash.code !== IDENTITY) await put(staticDataPath(cid), once(bytes))
+      return
+    }
+    const node = cid.code === DAG_PB ? decodeNode(cid, bytes) : undefined
+    if (node?.type === 'file') {
+      if (await writeFile(get, cid, bytes)) return
+      for (const child of node.children) await visitParts(child.cid, depth + 1)
+    }
+    if (node?.type === 'directory' || node?.type === 'shard') {
+      for (const link of node.links) await visit(get, link.cid, depth + 1)
+    }
+    await putBlock(cid, bytes)
+  }
+
+  /** The parts of a file that has no outboard. */
+  async function visitParts(cid: CID, depth: number): Promise<void> {
+    if (depth > MAX_DEPTH) throw new InvalidInputError(`${root} is over ${MAX_DEPTH} levels deep`, { input: `${root}` })
+    const key = `part ${blockKey(cid)}`
+    if (done.has(key)) return
+    const bytes = await read((each, given) => source.blocks.get(each, given), cid)
+    const node = cid.code === DAG_PB ? decodeNode(cid, bytes) : undefined
+    if (node?.type === 'file') for (const child of node.children) await visitParts(child.cid, depth + 1)
+    await putBlock(cid, bytes)
+    done.add(key)
+  }
+
+  /** Whether it could be done: `false` for a file that is made in a way no outboard has. */
+  async function writeFile(get: GetBlock, cid: CID, first: Uint8Array): Promise<boolean> {
+    const parts: FileParts = { nodes: new Map(), digests: [], fileBytes: 0, isOdd: false }
+    const getFirst: GetBlock = async (each, given) => (each.equals(cid) ? first : get(each, given))
+    try {
+      await put(staticDataPath(cid), leavesOf(getFirst, cid, parts, { signal }))
+      await put(staticOutboardPath(cid), once(encodeOutboard(await outboardOf(cid, parts))))
+      return true
+    } catch (error) {
+      if (parts.isOdd) return false
+      throw error
+    }
+  }
+
+  async function read(get: GetBlock, cid: CID): Promise<Uint8Array> {
+    return cid.multihash.code === IDENTITY ? cid.multihash.digest : get(cid, { signal })
+  }
+
+  if (!(await target.has(STATIC_VERSION_PATH, { signal }))) {
+    await put(STATIC_VERSION_PATH, once(new TextEncoder().encode(staticVersionText())))
+  }
+  const session = openSession(source.blocks, root, { signal })
+  try {
+    await visit(session.get, root, 0)
+  } finally {
+    await session.close()
+  }
+  return { cid: root, objects, bytes: bytesWritten }
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  if (bytes.length > 0) yield bytes
+}
+
+/** What an outboard is made of. */
+interface FileParts {
+  nodes: Map<string, Uint8Array>
+  digests: Uint8Array[]
+  fileBytes: number
+  /** It has no outboard: bytes in its nodes, other hash functions, leaves of another make, or far too many of them. */
+  isOdd: boolean
+}
+
+function refuseOdd(parts: FileParts, why: string, cause?: unknown): never {
+  parts.isOdd = true
+  throw new UnsupportedError(why, { cause })
+}
+
+/** The bytes of a file; what else its DAG holds goes to `parts`. */
+async function* leavesOf(
+  get: GetBlock,
+  root: CID,
+  parts: FileParts,
+  { signal }: AbortOptions,
+): AsyncGenerator<Uint8Array> {
+  const stack = [root]
+  let mostParts = Infinity
+  for (let cid = stack.pop(); cid !== undefined; cid = stack.pop()) {
+    signal?.throwIfAborted()
+    if (cid.multihash.code !== SHA2_256) refuseOdd(parts, `${cid} is not under sha2-256`)
+    const block = await get(cid, { signal })
+    const node = decodeNode(cid, block)
+    if (node.type !== 'file') return refuseOdd(parts, `${cid} is no file`)
+    // A DAG of a few nodes that point to each other has astronomically many leaves.
+    if (mostParts === Infinity) mostParts = 1024 + Math.ceil(node.fileBytes / FEWEST_BYTES_PER_LEAF)
+    if (parts.digests.length + stack.length + node.children.length > mostParts)
+      refuseOdd(parts, `${root}: too many leaves`)
+    if (node.children.length > 0) {
+      if (node.data.length > 0) refuseOdd(parts, `${cid} has bytes of its own`)
+      parts.nodes.set(blockKey(cid), block)
+      stack.push(...node.children.map((child) => child.cid).toReversed())
+      continue
+    }
+    if (!(await isPlainLeaf(cid, block, node))) refuseOdd(parts, `${cid} is wrapped in an unusual way`)
+    parts.digests.push(cid.multihash.digest)
+    parts.fileBytes += node.data.length
+    yield node.data
+  }
+}
+
+async function isPlainLeaf(cid: CID, block: Uint8Array, { data }: UnixfsNode & { type: 'file' }): Promise<boolean> {
+  if (cid.code === RAW) return true
+  const { bytes } = await encodeWrappedLeaf(1, data)
+  return bytes.length === block.length && bytes.every((byte, index) => byte === block[index])
+}
+
+/** The short form where a profile makes this DAG, else one with all its nodes. */
+async function outboardOf(root: CID, parts: FileParts): Promise<Outboard> {
+  const { nodes, digests, fileBytes } = parts
+  const joined = new Uint8Array(digests.length * LEAF_DIGEST_BYTES)
+  for (const [index, digest] of digests.entries()) joined.set(digest, index * LEAF_DIGEST_BYTES)
+  for (const profile of Object.values(PROFILES)) {
+    if (leafCountOf(profile, fileBytes) !== digests.length) continue
+    const outboard = await createOutboard(profile, fileBytes, joined)
+    if (blockKey(outboard.root) === blockKey(root)) return outboard
+  }
+  try {
+    return await createNodesOutboard(root, nodes, { fileBytes })
+  } catch (cause) {
+    if (!(cause instanceof IntegrityError)) throw cause
+    return refuseOdd(parts, cause.message, cause)
+  }
+}
