@@ -1,0 +1,2 @@
+export { createGatewayHandler } from './gateway-handler.ts'
+export { type GatewayOptions, type GatewayRequestEvent } from './gateway-options.ts'

@@ -1,0 +1,83 @@
+import { CarBlockIterator } from '@ipld/car'
+import { cidOf } from '@x/cid'
+import { openMemoryStore, type ContentStore, type DirectorySource } from '@x/storage-core'
+import { expect, onTestFinished } from 'vitest'
+
+import { createGatewayHandler } from '../src/gateway-handler.ts'
+import type { GatewayOptions } from '../src/gateway-options.ts'
+
+export const RAW_TYPE = 'application/vnd.ipld.raw'
+export const CAR_TYPE = 'application/vnd.ipld.car'
+
+export interface Gateway {
+  store: ContentStore
+  /** Answers `/ipfs` and what follows it. */
+  ask: (path: string, headers?: Record<string, string>, method?: string) => Promise<Response>
+}
+
+/** A gateway over a memory store of its own. */
+export async function openGateway(options: GatewayOptions = {}): Promise<Gateway> {
+  const store = await openMemoryStore()
+  onTestFinished(() => store.close())
+  return { store, ask: asker(createGatewayHandler(store, options)) }
+}
+
+export const asker =
+  (handler: (request: Request) => Promise<Response>): Gateway['ask'] =>
+  (path, headers = {}, method = 'GET') =>
+    handler(new Request(`http://gateway.example${path}`, { headers, method }))
+
+export const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text)
+
+/** Bytes that look random and are the same in every run. */
+export function sampleBytes(seed: number, byteLength: number): Uint8Array {
+  let state = Math.imul(seed + 1, 0x9e3779b1) | 1
+  return Uint8Array.from({ length: byteLength }, () => {
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+    return state & 0xff
+  })
+}
+
+export const bytesOf = async (response: Response): Promise<Uint8Array> => new Uint8Array(await response.arrayBuffer())
+
+/** CIDs of a CAR in its order, each block checked, by @ipld/car. */
+export async function carOf(response: Response): Promise<{ roots: string[]; cids: string[] }> {
+  expect([response.status, response.headers.get('content-type')]).toEqual([200, expect.stringContaining(CAR_TYPE)])
+  const iterator = await CarBlockIterator.fromBytes(await bytesOf(response))
+  const cids: string[] = []
+  for await (const { cid, bytes } of iterator) {
+    expect((await cidOf(cid.code, bytes)).toString()).toBe(cid.toV1().toString())
+    cids.push(cid.toString())
+  }
+  return { roots: (await iterator.getRoots()).map(String), cids }
+}
+
+/** An error is one line of text. */
+export async function errorOf(response: Response): Promise<{ status: number; message: string }> {
+  const text = await response.text()
+  expect(text).toMatch(/^[^\n]+\n$/)
+  expect(response.headers.get('content-type')).toBe('text/plain; charset=utf-8')
+  expect(response.headers.get('cache-control')).toBe('no-store')
+  return { status: response.status, message: text.trim() }
+}
+
+/** Names and what they are: bytes, or a directory. */
+export interface Tree {
+  [name: string]: Uint8Array | Tree
+}
+
+/** A tree as a store takes it. */
+export const directoryOf = (tree: Tree): DirectorySource => ({
+  type: 'directory',
+  entries: () =>
+    Object.entries(tree).map(([name, node]) => [
+      name,
+      node instanceof Uint8Array ? { type: 'file', open: () => once(node) } : directoryOf(node),
+    ]),
+})
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes
+}
