@@ -2,6 +2,7 @@
 export { createGuardedBlockstore, type StoreParts } from './block-content-store.ts'
 export { blockKey } from './block-key.ts'
 export { createContentReader, type ContentReader, type ContentReaderParts } from './content-reader.ts'
+export { createDagPlan, type DagPlan, type InFile, type Want } from './dag-plan.ts'
 export { codeOf } from './error-code.ts'
 export { createGate, type Gate } from './gate.ts'
 export { createKeyedLock, untilAborted, type KeyedLock } from './lock.ts'

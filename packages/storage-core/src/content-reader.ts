@@ -44,6 +44,9 @@ export interface ContentReaderParts {
 // Deeper than any real tree.
 const MAX_DEPTH = 256
 
+/** Entries of a directory that are looked up before their turn. */
+const ENTRIES_AHEAD = 8
+
 export function createContentReader({ name, blocks, enter }: ContentReaderParts): ContentReader {
   const get = (cid: CID, options: AbortOptions): Promise<Uint8Array> => blocks.get(cid, options)
 
@@ -132,9 +135,20 @@ export function createContentReader({ name, blocks, enter }: ContentReaderParts)
     enter(options)
     const { cid, file } = await resolve(root, options)
     const known = new Map<string, number>()
-    for await (const entry of entriesOf(cid, file, options)) {
-      yield { name: entry.name, ...(await statOf(entry.cid, joinPath(file, entry.name), known, options.signal)) }
+    const statAt = async ({ name: entry, cid: at }: NodeLink): Promise<DirectoryEntry> => {
+      return { name: entry, ...(await statOf(at, joinPath(file, entry), known, options.signal)) }
     }
+    // One round trip for each would take long where the blocks are far away.
+    const coming: Promise<DirectoryEntry>[] = []
+    for await (const link of entriesOf(cid, file, options)) {
+      const next = statAt(link)
+      // Who asks for it hears of a failure.
+      next.catch(() => undefined)
+      coming.push(next)
+      const first = coming.length > ENTRIES_AHEAD ? coming.shift() : undefined
+      if (first) yield await first
+    }
+    for (const last of coming) yield await last
   }
 
   async function* entriesOf(cid: CID, file: string, { signal }: AbortOptions): AsyncGenerator<NodeLink> {

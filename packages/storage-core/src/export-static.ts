@@ -204,7 +204,10 @@ async function* leavesOf(
     if (cid.multihash.code !== SHA2_256) refuseOdd(parts, `${cid} is not under sha2-256`)
     const block = await get(cid, { signal })
     const node = decodeNode(cid, block)
-    if (node.type !== 'file') return refuseOdd(parts, `${cid} is no file`)
+    if (node.type !== 'file') {
+      refuseOdd(parts, `${cid} is no file`)
+      return
+    }
     // A DAG of a few nodes that point to each other has astronomically many leaves.
     if (mostParts === Infinity) mostParts = 1024 + Math.ceil(node.fileBytes / FEWEST_BYTES_PER_LEAF)
     if (parts.digests.length + stack.length + node.children.length > mostParts)

@@ -26,7 +26,14 @@ function createTarget({ failAt }: { failAt?: number } = {}): StaticTarget & { ob
 const big = sampleBytes(61, 2_500_000)
 const small = sampleBytes(62, 1000)
 const tree = () =>
-  directoryOf({ 'a.txt': small, 'big.bin': big, empty: {}, 'empty.txt': new Uint8Array(), link: 'a.txt', sub: { 'again.bin': big } })
+  directoryOf({
+    'a.txt': small,
+    'big.bin': big,
+    empty: {},
+    'empty.txt': new Uint8Array(),
+    link: 'a.txt',
+    sub: { 'again.bin': big },
+  })
 
 describe.each<ProfileName>(['unixfs-v1-2025', 'unixfs-v0-2015', 'kubo-v1'])('a tree under %s', (profile) => {
   it('has its files whole, each with an outboard that proves it', async () => {
@@ -59,7 +66,8 @@ describe.each<ProfileName>(['unixfs-v1-2025', 'unixfs-v0-2015', 'kubo-v1'])('a t
     }
     // The same file is there once, and nothing else is there.
     expect(target.objects.size).toBe(1 + 4 + (cid.version === 0 ? 6 : 4))
-    for (const path of target.objects.keys()) expect(path).toMatch(/^(roots\/b[a-z2-7]+\/(data|outboard)|blocks\/b[a-z2-7]+|[a-z.-]+)$/)
+    for (const path of target.objects.keys())
+      expect(path).toMatch(/^(roots\/b[a-z2-7]+\/(data|outboard)|blocks\/b[a-z2-7]+|[a-z.-]+)$/)
   })
 
   it('shows nothing before all below it is there, wherever it stops, and goes on from there', async () => {

@@ -1,0 +1,183 @@
+import { IntegrityError, readCar, type Block, type Car, type CID } from '@x/cid'
+import { BackendError, isStorageError } from '@x/storage-core'
+import type { Want } from '@x/storage-core/backend'
+
+import type { GatewayEvent } from './events.ts'
+import { causeOf, HttpStatusError, StreamRefusedError } from './failure.ts'
+import { getBlock, request, type Connection } from './get-block.ts'
+import { noteSpeed } from './health.ts'
+import { createLimit } from './limit.ts'
+import { createPulse, readBody, readShortBody } from './read-body.ts'
+import { discard } from './request.ts'
+import type { AskOptions, BlockStream, Upstream } from './upstream.ts'
+
+export interface GatewayUpstreamOptions extends Connection {
+  /** Blocks that are asked for one by one, at a time. */
+  maxRequests: number
+  /** CAR streams at a time; over it, blocks are asked for one by one. */
+  maxStreams: number
+  /** Whether `has` is about what the gateway holds itself. */
+  onlyIfCached: boolean
+  onEvent: (event: GatewayEvent) => void
+}
+
+const RAW_TYPE = 'application/vnd.ipld.raw'
+const CAR_TYPE = 'application/vnd.ipld.car'
+
+// Statuses by which a gateway says that it has no CAR. 404 may mean that, or that the block is absent.
+const NO_CAR = new Set([400, 404, 405, 406, 410, 415, 501])
+const MOST_USELESS_STREAMS = 3
+// It may learn it, or have been out of order.
+const WITHOUT_STREAMS_MS = 600_000
+
+/** The probe of the specification: the identity CID of nothing. */
+const EMPTY = 'bafkqaaa'
+
+/** @see https://specs.ipfs.tech/http-gateways/trustless-gateway/ */
+export function createGatewayUpstream(options: GatewayUpstreamOptions): Upstream {
+  const { endpoint, health, send, stallTimeoutMs, maxRequests, maxStreams, onlyIfCached, onEvent } = options
+  const { label } = endpoint
+  const limit = createLimit(maxRequests)
+  let openStreams = 0
+  /** In a row. */
+  let uselessStreams = 0
+  let refusedUntil = 0
+
+  const rawHeaders = { accept: RAW_TYPE }
+
+  async function openCar(want: Want, { signal, pulse }: AskOptions): Promise<{ car: Car; repeats: boolean }> {
+    const cid = want.file?.cid ?? want.cid
+    const headers = { accept: `${CAR_TYPE};version=1;order=dfs;dups=y` }
+    const response = await request(options, carPath(want), cid, { headers, signal, expected: [200] }).catch(
+      (error: unknown) => {
+        const cause = causeOf(error)
+        if (!(cause instanceof HttpStatusError) || !NO_CAR.has(cause.status)) throw error
+        throw new StreamRefusedError(`HTTP status ${cause.status} for a CAR`)
+      },
+    )
+    const type = parseCarType(response.headers.get('content-type'))
+    if (!type || type.order !== 'dfs') {
+      discard(response)
+      throw new StreamRefusedError(type ? `a CAR in the order ${type.order}` : 'something that is no CAR')
+    }
+    const body = readBody(response, { label, pulse, signal, stallTimeoutMs })
+    return { car: await readCar(body, { signal }).catch(toCarFailure(label)), repeats: type.repeats }
+  }
+
+  async function stream(want: Want, asked: AskOptions): Promise<BlockStream> {
+    openStreams += 1
+    let isOpen = true
+    const leave = (): void => {
+      if (isOpen) openStreams -= 1
+      isOpen = false
+    }
+    try {
+      const { car, repeats } = await openCar(want, asked)
+      let [byteLength, tookMs] = [0, 0]
+      return {
+        repeats,
+        async next() {
+          const started = performance.now()
+          const { value, done } = await car.blocks.next().catch(toCarFailure(label))
+          tookMs += performance.now() - started
+          if (done === true) {
+            noteSpeed(health, byteLength, tookMs)
+            leave()
+            return undefined
+          }
+          const block: Block = value
+          byteLength += block.bytes.length
+          asked.pulse.blocks += 1
+          return block
+        },
+        close() {
+          noteSpeed(health, byteLength, tookMs)
+          leave()
+          car.blocks.return(undefined).catch(() => undefined)
+        },
+      }
+    } catch (error) {
+      leave()
+      throw error
+    }
+  }
+
+  return {
+    label,
+    health,
+    get streams() {
+      if (openStreams >= maxStreams) return false
+      return uselessStreams < MOST_USELESS_STREAMS || performance.now() > refusedUntil
+    },
+    block: (cid, asked) =>
+      limit(() => getBlock(options, rawPath(cid), cid, { ...asked, headers: rawHeaders }), asked.signal),
+    has: (cid, { signal }) =>
+      limit(async () => {
+        const headers = { ...rawHeaders, ...(onlyIfCached && { 'cache-control': 'only-if-cached' }) }
+        // 412: not held here, and only that was asked. 405 and 501: no HEAD.
+        const expected = [200, 404, 410, 412, 405, 501]
+        const head = await request(options, rawPath(cid), cid, { method: 'HEAD', headers, signal, expected })
+        discard(head)
+        if (head.status !== 405 && head.status !== 501) return head.status === 200
+        const response = await request(options, rawPath(cid), cid, { headers, signal, expected: [200, 404, 410, 412] })
+        discard(response)
+        return response.status === 200
+      }, signal),
+    stream,
+    noteStream(outcome) {
+      uselessStreams = outcome === 'useful' ? 0 : uselessStreams + 1
+      if (outcome === 'useful' || uselessStreams < MOST_USELESS_STREAMS) return
+      refusedUntil = performance.now() + WITHOUT_STREAMS_MS
+      onEvent({ type: 'stream-refused', gateway: label, reason: outcome.useless })
+    },
+    async probe({ signal }) {
+      const response = await send(endpoint, `ipfs/${EMPTY}?format=raw`, { headers: rawHeaders, signal, stallTimeoutMs })
+      const bytes = await readShortBody(response, 0, { label, pulse: createPulse(), signal, stallTimeoutMs })
+      if (response.status !== 200) {
+        throw new BackendError(`${label}: HTTP status ${response.status} for an empty block`, { retryable: true })
+      }
+      if (bytes === undefined) throw new BackendError(`${label}: it is no trustless gateway`, { retryable: false })
+    },
+  }
+}
+
+const rawPath = (cid: CID): string => `ipfs/${cid}?format=raw`
+
+/** The smallest DAG with all that is wanted from a place on. */
+function carPath({ cid, file, from, to, scope }: Want): string {
+  const query = new URLSearchParams({ format: 'car', 'car-version': '1', 'car-order': 'dfs', 'car-dups': 'y' })
+  const start = (file?.start ?? 0) + Math.max(0, from)
+  const end = file?.end ?? to
+  if (start > 0 || end !== Infinity) {
+    query.set('dag-scope', 'entity')
+    query.set('entity-bytes', `${start}:${end === Infinity ? '*' : end - 1}`)
+  } else {
+    query.set('dag-scope', scope)
+  }
+  return `ipfs/${file?.cid ?? cid}?${query.toString().replaceAll('%3A', ':').replaceAll('%2A', '*')}`
+}
+
+/** `undefined` for anything but a CAR. What it does not say is as the specification has it. */
+function parseCarType(header: string | null): { order: string; repeats: boolean } | undefined {
+  const [type, ...parameters] = (header ?? '')
+    .toLowerCase()
+    .split(';')
+    .map((part) => part.trim())
+  if (type !== CAR_TYPE) return undefined
+  const named = new Map(
+    parameters.map((parameter) => {
+      const [name = '', value = ''] = parameter.split('=')
+      return [name.trim(), value.trim().replaceAll('"', '')]
+    }),
+  )
+  // Gateways that do not say in which order blocks come have always sent them depth-first; if not, it shows.
+  return { order: named.get('order') ?? 'dfs', repeats: named.get('dups') === 'y' }
+}
+
+/** A bad block is a lie, anything else about the CAR a broken answer. */
+function toCarFailure(label: string): (error: unknown) => never {
+  return (error) => {
+    if (!isStorageError(error) || error instanceof IntegrityError || error instanceof BackendError) throw error
+    throw new BackendError(`${label}: ${error.message}`, { cause: error, retryable: true })
+  }
+}

@@ -1,0 +1,75 @@
+import { MAX_BLOCK_BYTES, verify, type CID } from '@x/cid'
+import { BackendError } from '@x/storage-core'
+
+import type { Endpoint } from './endpoint.ts'
+import { HttpStatusError, toFailure } from './failure.ts'
+import { noteFirstByte, noteSpeed, type Health } from './health.ts'
+import { readShortBody, type Pulse } from './read-body.ts'
+import { discard, type RequestOptions, type Send } from './request.ts'
+import { parseRetryAfter } from './retry-after.ts'
+import type { AskOptions } from './upstream.ts'
+
+/** What every request to one place needs. */
+export interface Connection {
+  endpoint: Endpoint
+  send: Send
+  health: Health
+  stallTimeoutMs: number
+}
+
+/** An answer with an expected status, or the failure that the status means. */
+export async function request(
+  connection: Connection,
+  path: string,
+  cid: CID,
+  { expected, ...options }: Omit<RequestOptions, 'stallTimeoutMs'> & { expected: readonly number[] },
+): Promise<Response> {
+  const { endpoint, send, health, stallTimeoutMs } = connection
+  const started = performance.now()
+  const response = await send(endpoint, path, { ...options, stallTimeoutMs })
+  noteFirstByte(health, performance.now() - started)
+  if (expected.includes(response.status)) return response
+  discard(response)
+  throw toFailure(endpoint.label, cid, response.status, parseRetryAfter(response.headers.get('retry-after')))
+}
+
+/** Refuses what a landing page or a portal answers to everything. */
+export function assertNotAPage({ endpoint }: Connection, response: Response): void {
+  const type = response.headers.get('content-type') ?? ''
+  if (!/^text\/html\b/i.test(type)) return
+  discard(response)
+  const cause = new HttpStatusError(response.status)
+  throw new BackendError(`${endpoint.label}: it answers with a page (${type})`, { cause, retryable: false })
+}
+
+/** One block, checked. */
+export async function getBlock(
+  connection: Connection,
+  path: string,
+  cid: CID,
+  options: AskOptions & { headers?: Record<string, string> },
+): Promise<Uint8Array> {
+  const { signal, pulse } = options
+  const response = await request(connection, path, cid, { ...options, expected: [200] })
+  assertNotAPage(connection, response)
+  const bytes = await readBlockBody(connection, response, cid, { signal, pulse })
+  await verify(cid, bytes)
+  pulse.blocks += 1
+  return bytes
+}
+
+async function readBlockBody(
+  { endpoint, health, stallTimeoutMs }: Connection,
+  response: Response,
+  cid: CID,
+  { signal, pulse }: { signal: AbortSignal | undefined; pulse: Pulse },
+): Promise<Uint8Array> {
+  const { label } = endpoint
+  const started = performance.now()
+  const bytes = await readShortBody(response, MAX_BLOCK_BYTES, { label, pulse, signal, stallTimeoutMs })
+  if (bytes === undefined) {
+    throw new BackendError(`${label}: more than ${MAX_BLOCK_BYTES} bytes for the block ${cid}`, { retryable: false })
+  }
+  noteSpeed(health, bytes.length, performance.now() - started)
+  return bytes
+}

@@ -1,0 +1,90 @@
+/** What is known of one gateway, by all that was asked of it. Times are of `performance.now()`. */
+export interface Health {
+  /** In a row. */
+  failures: number
+  /** Times that it gave bytes which do not match. */
+  lies: number
+  /** It is left alone until then. */
+  notBefore: number
+  /** How fast its streams are, while they are waited for. */
+  bytesPerSecond: number | undefined
+  /** Until its first bytes come. */
+  firstByteMs: { mean: number; deviation: number } | undefined
+}
+
+export interface BackoffOptions {
+  /** After the first failure; twice as long after each further one. Milliseconds. */
+  backoffMs: number
+  /** The longest. A server that asks for more is not waited for. Milliseconds. */
+  maxWaitMs: number
+}
+
+export const createHealth = (): Health => ({
+  failures: 0,
+  lies: 0,
+  notBefore: 0,
+  bytesPerSecond: undefined,
+  firstByteMs: undefined,
+})
+
+export function noteSuccess(health: Health): void {
+  health.failures = 0
+  health.notBefore = 0
+}
+
+/**
+ * Half of the wait is by chance, so that those who failed together do not come back together.
+ *
+ * @param retryAfterMs - What the server asks for, however long.
+ */
+export function noteFailure(health: Health, retryAfterMs: number | undefined, options: BackoffOptions): void {
+  const { backoffMs, maxWaitMs } = options
+  const now = performance.now()
+  // Those that fail at once count as one.
+  if (now >= health.notBefore) {
+    health.failures += 1
+    const doubled = Math.min(maxWaitMs, backoffMs * 2 ** (health.failures - 1))
+    health.notBefore = now + doubled * (0.5 + Math.random() / 2)
+  }
+  health.notBefore = Math.max(health.notBefore, now + (retryAfterMs ?? 0))
+}
+
+export function noteFirstByte(health: Health, tookMs: number): void {
+  const known = health.firstByteMs
+  // As TCP does for its round trips: https://www.rfc-editor.org/rfc/rfc6298
+  health.firstByteMs = known
+    ? {
+        mean: known.mean + (tookMs - known.mean) / 8,
+        deviation: known.deviation + (Math.abs(tookMs - known.mean) - known.deviation) / 4,
+      }
+    : { mean: tookMs, deviation: tookMs / 2 }
+}
+
+// Less says more of a round trip than of the line.
+const LEAST_MEASURED_BYTES = 256 * 1024
+
+export function noteSpeed(health: Health, byteLength: number, tookMs: number): void {
+  if (byteLength < LEAST_MEASURED_BYTES || tookMs <= 0) return
+  const bytesPerSecond = (byteLength / tookMs) * 1000
+  health.bytesPerSecond = health.bytesPerSecond ? (health.bytesPerSecond + bytesPerSecond) / 2 : bytesPerSecond
+}
+
+const [SHORTEST_HEDGE_MS, DEFAULT_HEDGE_MS, LONGEST_HEDGE_MS] = [250, 1500, 5000]
+
+/** How long it may be silent before another one is asked as well. Milliseconds. */
+export function hedgeAfter({ firstByteMs }: Health): number {
+  if (!firstByteMs) return DEFAULT_HEDGE_MS
+  const { mean, deviation } = firstByteMs
+  return Math.min(LONGEST_HEDGE_MS, Math.max(SHORTEST_HEDGE_MS, mean + 4 * deviation))
+}
+
+/** Sorts the best first: honest, working, fast by more than a factor of two; else as they were given. */
+export function byHealth(all: readonly Health[]): (a: Health, b: Health) => number {
+  const fastest = Math.max(0, ...all.map((health) => speedClass(health) ?? 0))
+  // One that was not measured is tried.
+  const speed = (health: Health): number => speedClass(health) ?? fastest
+  return (a, b) => a.lies - b.lies || a.failures - b.failures || speed(b) - speed(a)
+}
+
+const speedClass = ({ bytesPerSecond }: Health): number | undefined =>
+  bytesPerSecond === undefined ? undefined : Math.round(Math.log2(bytesPerSecond))

@@ -1,0 +1,233 @@
+import type { CID } from '@x/cid'
+import { BackendError, BlockNotFoundError, IntegrityError, isStorageError, type StorageError } from '@x/storage-core'
+import { untilAborted } from '@x/storage-core/backend'
+
+import type { GatewayEvent } from './events.ts'
+import { causeOf, HttpStatusError } from './failure.ts'
+import { byHealth, hedgeAfter, noteFailure, noteSuccess, type BackoffOptions } from './health.ts'
+import { createPulse, leastBytes, type Pulse } from './read-body.ts'
+import type { Upstream } from './upstream.ts'
+import { linkedController, sleep } from './wait.ts'
+
+interface PoolOptions extends BackoffOptions {
+  /** Most times that one upstream is asked for a block. */
+  tries: number
+  /** Default: what is learnt of each. */
+  hedgeAfterMs: number | undefined
+  onEvent: (event: GatewayEvent) => void
+}
+
+export interface Pool extends PoolOptions {
+  upstreams: readonly Upstream[]
+}
+
+/** Upstreams that gave wrong bytes, and are not asked any more. */
+export type Liars = Map<Upstream, IntegrityError>
+
+export interface Answer<T> {
+  upstream: Upstream
+  value: T
+}
+
+/** One upstream that is being asked. */
+interface Asked<T> {
+  upstream: Upstream
+  pulse: Pulse
+  answer: Promise<T>
+  stop(): void
+}
+
+export interface HedgedOptions<T> {
+  cid: CID
+  signal: AbortSignal | undefined
+  liars: Liars
+  /** Is asked already. */
+  first?: Asked<T> | undefined
+  ask: (upstream: Upstream, options: { signal: AbortSignal; pulse: Pulse }) => Promise<T>
+  /** For an answer that came too late. */
+  discard?: ((value: T) => void) | undefined
+}
+
+interface Failure {
+  error: StorageError
+  tries: number
+  isFinal: boolean
+}
+
+type Settled<T> = { upstream: Upstream } & ({ ok: true; value: T } | { ok: false; error: unknown })
+
+const MOST_AT_ONCE = 2
+
+/**
+ * Asks the best upstream; a second one as soon as the first is silent; the next one when one fails; and, when all have
+ * failed, those again of which more can be hoped. The first answer counts, and the others are stopped.
+ *
+ * @throws {BlockNotFoundError} All of them say that they do not have it.
+ * @throws {IntegrityError} Those that have it give other bytes.
+ * @throws {BackendError} It cannot be told.
+ */
+export async function hedged<T>(pool: Pool, options: HedgedOptions<T>): Promise<Answer<T>> {
+  const { cid, signal, liars, first, ask, discard } = options
+  const failures = new Map<Upstream, Failure>()
+  const running = new Map<Upstream, { settled: Promise<Settled<T>>; asked: Asked<T> }>()
+  const done = new AbortController()
+
+  function run(asked: Asked<T>): void {
+    const { upstream, answer } = asked
+    const settled = answer.then(
+      (value): Settled<T> => ({ upstream, ok: true, value }),
+      (error: unknown): Settled<T> => ({ upstream, ok: false, error }),
+    )
+    running.set(upstream, { settled, asked })
+  }
+
+  function begin(upstream: Upstream): void {
+    const { controller, release } = linkedController(signal)
+    const pulse = createPulse()
+    const answer = ask(upstream, { signal: controller.signal, pulse }).finally(release)
+    run({ upstream, pulse, answer, stop: () => controller.abort(new Error('another gateway was faster')) })
+  }
+
+  /** The best one that may be asked, and in how long. */
+  function next(): { upstream: Upstream; waitMs: number } | undefined {
+    const left = pool.upstreams.filter(
+      (upstream) => !running.has(upstream) && !liars.has(upstream) && failures.get(upstream)?.isFinal !== true,
+    )
+    const compare = byHealth(left.map(({ health }) => health))
+    const now = performance.now()
+    const ranked = left
+      .toSorted((a, b) => compare(a.health, b.health))
+      .map((upstream) => ({ upstream, waitMs: Math.max(0, upstream.health.notBefore - now) }))
+    return ranked.find(({ waitMs }) => waitMs === 0) ?? ranked.toSorted((a, b) => a.waitMs - b.waitMs)[0]
+  }
+
+  /** `undefined`: the one that is asked says nothing. */
+  async function untilNext(canHedge: boolean): Promise<Settled<T> | undefined> {
+    const settled = [...running.values()].map((each) => each.settled)
+    const [only] = running.values()
+    if (!canHedge || !only || running.size >= MOST_AT_ONCE) return untilAborted(Promise.race(settled), signal)
+    const { controller, release } = linkedController(done.signal)
+    const silent = untilSilent(only.asked.pulse, pool.hedgeAfterMs ?? hedgeAfter(only.asked.upstream.health), {
+      signal: controller.signal,
+    })
+    silent.catch(() => undefined)
+    try {
+      return await untilAborted(Promise.race([...settled, silent]), signal)
+    } finally {
+      controller.abort()
+      release()
+    }
+  }
+
+  function note(upstream: Upstream, error: unknown): void {
+    signal?.throwIfAborted()
+    if (!isStorageError(error)) throw error
+    const tries = (failures.get(upstream)?.tries ?? 0) + 1
+    const fail = (final: StorageError, isFinal: boolean): void => {
+      failures.set(upstream, { error: final, tries, isFinal })
+    }
+    const gateway = upstream.label
+    if (error instanceof IntegrityError) {
+      liars.set(upstream, error)
+      upstream.health.lies += 1
+      fail(error, true)
+      pool.onEvent({ type: 'gateway-lied', gateway, cid, error })
+      return
+    }
+    if (error instanceof BlockNotFoundError) {
+      fail(error, true)
+      pool.onEvent({ type: 'gateway-failed', gateway, cid, error })
+      return
+    }
+    if (!(error instanceof BackendError)) throw error
+    noteFailure(upstream.health, retryAfterOf(error), pool)
+    fail(error, !error.retryable || tries >= pool.tries)
+    pool.onEvent({ type: 'gateway-failed', gateway, cid, error })
+  }
+
+  /** It asks to be left alone for longer than anybody waits. */
+  function giveUp(upstream: Upstream, waitMs: number): void {
+    const before = failures.get(upstream)
+    const why = `${upstream.label} asks to be left alone for ${Math.ceil(waitMs / 1000)} s`
+    const message = before ? `${before.error.message}; ${why}` : why
+    const error = new BackendError(message, { cause: before?.error, retryable: true })
+    failures.set(upstream, { error, tries: before?.tries ?? 0, isFinal: true })
+  }
+
+  try {
+    if (first) run(first)
+    for (;;) {
+      signal?.throwIfAborted()
+      const candidate = next()
+      if (running.size === 0) {
+        if (!candidate) throw combine(cid, pool.upstreams, failures, liars)
+        const { upstream, waitMs } = candidate
+        if (waitMs > pool.maxWaitMs) {
+          giveUp(upstream, waitMs)
+          continue
+        }
+        if (waitMs > 0) {
+          pool.onEvent({ type: 'retry-waited', gateway: upstream.label, cid, waitMs })
+          await sleep(waitMs, signal)
+        }
+        begin(upstream)
+        continue
+      }
+      const settled = await untilNext(candidate?.waitMs === 0)
+      if (settled === undefined) {
+        if (!candidate) continue
+        const [only] = running.keys()
+        pool.onEvent({ type: 'hedge-started', gateway: candidate.upstream.label, cid, silent: only?.label ?? '' })
+        begin(candidate.upstream)
+        continue
+      }
+      running.delete(settled.upstream)
+      if (settled.ok) {
+        noteSuccess(settled.upstream.health)
+        return { upstream: settled.upstream, value: settled.value }
+      }
+      note(settled.upstream, settled.error)
+    }
+  } finally {
+    done.abort()
+    for (const { asked, settled } of running.values()) {
+      asked.stop()
+      void settled.then((late) => late.ok && discard?.(late.value))
+    }
+  }
+}
+
+async function untilSilent(pulse: Pulse, periodMs: number, { signal }: { signal: AbortSignal }): Promise<undefined> {
+  for (;;) {
+    const before = pulse.bytes
+    await sleep(periodMs, signal)
+    if (pulse.bytes - before < leastBytes(periodMs)) return undefined
+  }
+}
+
+function retryAfterOf(error: BackendError): number | undefined {
+  const cause = causeOf(error)
+  return cause instanceof HttpStatusError ? cause.retryAfterMs : undefined
+}
+
+/** One answer from many. */
+function combine(
+  cid: CID,
+  upstreams: readonly Upstream[],
+  failures: ReadonlyMap<Upstream, Failure>,
+  liars: Liars,
+): StorageError {
+  const errors = upstreams.flatMap((upstream) => failures.get(upstream)?.error ?? liars.get(upstream) ?? [])
+  const [only] = errors
+  if (only && errors.every((error) => error instanceof BlockNotFoundError))
+    return new BlockNotFoundError(cid, { cause: only })
+  const lie = errors.find((error) => error instanceof IntegrityError)
+  if (lie && errors.every((error) => error instanceof IntegrityError || error instanceof BlockNotFoundError)) return lie
+  if (only && errors.length === 1) return only
+  const retryable = errors.some((error) => error instanceof BackendError && error.retryable)
+  const cause = new AggregateError(errors, 'each gateway for its own reason')
+  return new BackendError(`no gateway gives ${cid}: ${errors.map((error) => error.message).join('; ')}`, {
+    cause,
+    retryable,
+  })
+}

@@ -1,0 +1,5 @@
+export { type EndpointOptions } from './endpoint.ts'
+export { type GatewayEvent, type OnGatewayEvent } from './events.ts'
+export { openGatewaySource, type GatewaySourceOptions } from './open-gateway-source.ts'
+export { type SourceOptions } from './source-options.ts'
+export { openStaticSource, type StaticSourceOptions } from './open-static-source.ts'

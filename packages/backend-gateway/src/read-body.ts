@@ -1,0 +1,107 @@
+import { BackendError } from '@x/storage-core'
+import { untilAborted } from '@x/storage-core/backend'
+
+import { StallError } from './failure.ts'
+import { reasonOf } from './request.ts'
+
+/** What has arrived so far, for those who wait for it. */
+export interface Pulse {
+  /** Bytes. */
+  bytes: number
+  /** Blocks that were checked. */
+  blocks: number
+}
+
+export const createPulse = (): Pulse => ({ bytes: 0, blocks: 0 })
+
+// What comes slower than this is as good as nothing, unless a block becomes whole.
+const LEAST_BYTES_PER_SECOND = 1024
+
+/** Fewer bytes than this in so long a time are no progress. */
+export const leastBytes = (waitedMs: number): number => (waitedMs / 1000) * LEAST_BYTES_PER_SECOND
+
+export interface ReadBodyOptions {
+  label: string
+  pulse: Pulse
+  signal?: AbortSignal | undefined
+  /**
+   * Longest time that is waited without progress: a block that became whole, or 1 KiB for each second of it. The time in
+   * which nobody asks for the next piece does not count.
+   */
+  stallTimeoutMs: number
+}
+
+/**
+ * The pieces of an answer as they are asked for. Leaving it early ends the request.
+ *
+ * @throws {BackendError} The connection broke, or stalled.
+ */
+export async function* readBody(response: Response, options: ReadBodyOptions): AsyncGenerator<Uint8Array> {
+  const { label, pulse, signal, stallTimeoutMs } = options
+  if (response.body === null) return
+  const reader = response.body.getReader()
+  let waitedMs = 0
+  let [bytesBefore, blocksBefore] = [pulse.bytes, pulse.blocks]
+  let ended = false
+
+  async function read(): Promise<Uint8Array | undefined> {
+    const stalled = Promise.withResolvers<never>()
+    const stall = new StallError(`no progress for ${stallTimeoutMs} ms`)
+    const timer = setTimeout(() => stalled.reject(stall), stallTimeoutMs - waitedMs)
+    const started = performance.now()
+    try {
+      const { value } = await untilAborted(Promise.race([reader.read(), stalled.promise]), signal)
+      return value
+    } catch (cause) {
+      signal?.throwIfAborted()
+      throw new BackendError(`${label}: ${reasonOf(cause)}`, { cause, retryable: true })
+    } finally {
+      clearTimeout(timer)
+      waitedMs += performance.now() - started
+    }
+  }
+
+  try {
+    for (;;) {
+      const piece = await read()
+      if (piece === undefined) break
+      pulse.bytes += piece.length
+      if (pulse.blocks > blocksBefore || pulse.bytes - bytesBefore >= leastBytes(stallTimeoutMs)) {
+        waitedMs = 0
+        bytesBefore = pulse.bytes
+        blocksBefore = pulse.blocks
+      }
+      yield piece
+    }
+    ended = true
+  } finally {
+    // Not awaited: the other side may hang.
+    if (!ended) reader.cancel().catch(() => undefined)
+  }
+}
+
+/**
+ * All of a short answer.
+ *
+ * @returns `undefined` when it is longer than allowed; the rest is not read.
+ */
+export async function readShortBody(
+  response: Response,
+  maxBytes: number,
+  options: ReadBodyOptions,
+): Promise<Uint8Array | undefined> {
+  const pieces: Uint8Array[] = []
+  let byteLength = 0
+  for await (const piece of readBody(response, options)) {
+    byteLength += piece.length
+    if (byteLength > maxBytes) return undefined
+    pieces.push(piece)
+  }
+  const bytes = new Uint8Array(byteLength)
+  let position = 0
+  for (const piece of pieces) {
+    bytes.set(piece, position)
+    position += piece.length
+  }
+  return bytes
+}

@@ -1,0 +1,107 @@
+import { BackendError, isStorageError } from '@x/storage-core'
+
+import type { Endpoint } from './endpoint.ts'
+import { StallError } from './failure.ts'
+import { linkedController } from './wait.ts'
+
+export interface RequestOptions {
+  method?: 'GET' | 'HEAD' | undefined
+  headers?: Readonly<Record<string, string>> | undefined
+  signal?: AbortSignal | undefined
+  /** Longest wait for the head of the answer. Milliseconds. */
+  stallTimeoutMs: number
+}
+
+/** The answer to one request, whatever its status but for redirects. Its body is still to be read, or cancelled. */
+export type Send = (endpoint: Endpoint, path: string, options: RequestOptions) => Promise<Response>
+
+export interface SendOptions {
+  fetch: typeof globalThis.fetch
+  /** Whether an address may be asked. */
+  allow: (url: URL) => boolean
+}
+
+const MAX_REDIRECTS = 5
+const REDIRECTS = new Set([301, 302, 303, 307, 308])
+
+/**
+ * Without cookies, credentials of the page, and the browser's cache, from which a bad answer would come again.
+ * Redirects are followed here, so that each can be refused.
+ */
+export function createSend({ fetch, allow }: SendOptions): Send {
+  async function ask(endpoint: Endpoint, url: URL, options: RequestOptions): Promise<Response> {
+    const { method = 'GET', stallTimeoutMs, signal } = options
+    const headers = new Headers(url.origin === endpoint.base.origin ? endpoint.headers : undefined)
+    for (const [name, value] of Object.entries(options.headers ?? {})) headers.set(name, value)
+    const { controller, release } = linkedController(signal)
+    const stall = new StallError(`no answer for ${stallTimeoutMs} ms`)
+    const timer = setTimeout(() => controller.abort(stall), stallTimeoutMs)
+    try {
+      return await fetch(url, {
+        method,
+        headers,
+        redirect: 'manual',
+        credentials: 'omit',
+        cache: 'no-store',
+        referrerPolicy: 'no-referrer',
+        signal: controller.signal,
+      })
+    } catch (cause) {
+      signal?.throwIfAborted()
+      // From a caller's `fetch` that lets nobody out.
+      if (isStorageError(cause)) throw cause
+      throw new BackendError(`${endpoint.label}: ${reasonOf(cause)}`, { cause, retryable: true })
+    } finally {
+      clearTimeout(timer)
+      release()
+    }
+  }
+
+  return async (endpoint, path, options) => {
+    let url = new URL(path, endpoint.base)
+    for (let redirects = 0; ; redirects++) {
+      options.signal?.throwIfAborted()
+      if (!allow(url)) refuse(endpoint, `${url.origin} is not allowed`)
+      const response = await ask(endpoint, url, options)
+      if (response.type === 'opaqueredirect') {
+        return refuse(endpoint, 'it redirects, and a page is not told where to; name the address it leads to instead')
+      }
+      if (!REDIRECTS.has(response.status)) return response
+      discard(response)
+      const next = URL.parse(response.headers.get('location') ?? '', url.href)
+      if (next === null) return refuse(endpoint, 'it redirects to nowhere')
+      if (next.protocol !== url.protocol) refuse(endpoint, `it redirects from ${url.protocol} to ${next.protocol}`)
+      if (redirects === MAX_REDIRECTS) refuse(endpoint, `it redirects more than ${MAX_REDIRECTS} times`)
+      next.username = ''
+      next.password = ''
+      url = next
+    }
+  }
+}
+
+function refuse(endpoint: Endpoint, why: string): never {
+  throw new BackendError(`${endpoint.label}: ${why}`, { retryable: false })
+}
+
+/** Does not wait: a server that hangs must not be waited for. */
+export function discard({ body }: Response): void {
+  body?.cancel().catch(() => undefined)
+}
+
+/** The origins themselves, and what lies below their host names: gateways send `/ipfs/<cid>` there. */
+export function allowOnly(endpoints: readonly Endpoint[]): (url: URL) => boolean {
+  return (url) =>
+    endpoints.some(({ base }) => {
+      if (url.protocol !== base.protocol || url.port !== base.port) return false
+      return url.hostname === base.hostname || url.hostname.endsWith(`.${base.hostname}`)
+    })
+}
+
+/** Node says why in the cause, a browser not at all. */
+export function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const { cause } = error
+  if (!(cause instanceof Error)) return error.message
+  const code = 'code' in cause && typeof cause.code === 'string' ? `${cause.code}: ` : ''
+  return `${code}${cause.message || error.message}`
+}

@@ -1,0 +1,25 @@
+import { untilAborted } from '@x/storage-core/backend'
+
+/** Resolves after a time, or rejects with `signal.reason`. */
+export async function sleep(waitMs: number, signal: AbortSignal | undefined): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const timer = setTimeout(resolve, waitMs)
+  try {
+    await untilAborted(promise, signal)
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** A controller that aborts with `signal` too, until it is released. `AbortSignal.any` would be kept as long as `signal`. */
+export function linkedController(signal: AbortSignal | undefined): {
+  controller: AbortController
+  release: () => void
+} {
+  const controller = new AbortController()
+  if (!signal) return { controller, release: () => undefined }
+  const onAbort = (): void => controller.abort(signal.reason)
+  if (signal.aborted) onAbort()
+  else signal.addEventListener('abort', onAbort, { once: true })
+  return { controller, release: () => signal.removeEventListener('abort', onAbort) }
+}

@@ -1,0 +1,255 @@
+import { getEventListeners, once } from 'node:events'
+
+import { cidOf, DAG_PB, readDirectory, readFile } from '@x/cid'
+import { openSession, pull, type AbortOptions } from '@x/storage-core'
+import { describe, expect, it } from 'vitest'
+
+import { endlessStrangers, startOddGateway } from './odd-gateway.ts'
+import { bytesOf, directoryOf, MIB, openTestSource, pullIntoNew, sampleBytes, typesOf } from './support.ts'
+
+const big = sampleBytes(31, 8 * MIB)
+
+describe('a stream', () => {
+  it('that gives each block once: what is linked again comes from memory, or by another request', async () => {
+    const gateway = await startOddGateway()
+    const zeros = new Uint8Array(6 * MIB)
+    const { cid, size } = await gateway.store.add(
+      directoryOf([
+        ['a.bin', big],
+        ['again.bin', big],
+        ['last.bin', sampleBytes(32, 2 * MIB)],
+        ['zeros.bin', zeros],
+        ['zeros2.bin', zeros],
+      ]),
+    )
+    const { source } = await openTestSource([gateway.url])
+    expect(await source.verify(cid)).toBeGreaterThan(11 * MIB)
+    expect(gateway.requests.length).toBe(1)
+    for (const [path, bytes] of [
+      ['a.bin', big],
+      ['again.bin', big],
+      ['zeros2.bin', zeros],
+    ] as const) {
+      expect(Buffer.compare(await bytesOf(source.cat(cid, { path })), bytes)).toBe(0)
+    }
+    // In the order of the links and each time anew, as a store with paths reads it.
+    gateway.requests.length = 0
+    gateway.bytesSent = 0
+    const session = openSession(source.blocks, cid)
+    let read = 0
+    for await (const entry of readDirectory(session.get, cid)) {
+      for await (const piece of readFile(session.get, entry.cid)) read += piece.length
+    }
+    await session.close()
+    expect(read).toBe(size)
+    expect(gateway.bytesSent).toBeLessThan(2 * size)
+    expect(gateway.requests.length).toBeLessThan(30)
+  })
+
+  it('that does not begin where it was told to is given up after a bounded number of bytes', async () => {
+    const gateway = await startOddGateway()
+    const { cid } = await gateway.store.add(sampleBytes(33, 32 * MIB))
+    const { source } = await openTestSource([gateway.url])
+    const part = await bytesOf(source.cat(cid, { offset: 24 * MIB, length: 2 * MIB }))
+    expect(Buffer.compare(part, sampleBytes(33, 32 * MIB).subarray(24 * MIB, 26 * MIB))).toBe(0)
+    expect(gateway.requests.filter(({ url }) => url.includes('format=raw')).length).toBeGreaterThan(0)
+    expect(gateway.bytesSent).toBeLessThan(40 * MIB)
+  })
+
+  it('of sound blocks that nobody asked for is given up', async () => {
+    const gateway = await startOddGateway({ strangers: endlessStrangers })
+    const { cid } = await gateway.store.add(big)
+    const { source, events } = await openTestSource([gateway.url])
+    const { into } = await pullIntoNew(source, cid)
+    expect(Buffer.compare(await bytesOf(into.cat(cid)), big)).toBe(0)
+    expect(typesOf(events)).toContain('stream-refused')
+  })
+
+  it('in another order is not used', async () => {
+    const [two, cars] = [Promise.withResolvers<void>(), 3]
+    const gateway = await startOddGateway({
+      carParameters: 'version=1; order=unk; dups=n',
+      async intercept() {
+        // The first one after the last CAR and its block waits for a second one.
+        if (gateway.requests.length === 2 * cars + 1) await two.promise
+        if (gateway.requests.length > 2 * cars + 1) two.resolve()
+        return false
+      },
+    })
+    const { cid } = await gateway.store.add(big)
+    const { source, events } = await openTestSource([gateway.url])
+    await pullIntoNew(source, cid)
+    expect(gateway.requests.filter(({ url }) => url.includes('format=raw')).length).toBe(9)
+    expect(typesOf(events)).toEqual(['stream-refused'])
+    expect(gateway.mostAtOnce).toBeGreaterThan(1)
+    expect(gateway.mostAtOnce).toBeLessThanOrEqual(7)
+  })
+
+  it('stops where much of it is held already', async () => {
+    const gateway = await startOddGateway({ duplicates: true, carParameters: 'version=1; order=dfs; dups=y' })
+    const held = sampleBytes(34, 40 * MIB)
+    const { cid } = await gateway.store.add(
+      directoryOf([
+        ['a.bin', held],
+        ['b.bin', big],
+      ]),
+    )
+    const { source } = await openTestSource([gateway.url])
+    const { into } = await pullIntoNew(source, (await gateway.store.add(held)).cid)
+    gateway.bytesSent = 0
+    const { fetched } = await pull(into, source, cid)
+    expect(await into.has(cid)).toBe(true)
+    expect(fetched).toBeLessThan(8 * MIB + 9 * MIB)
+    expect(gateway.bytesSent).toBeLessThan(30 * MIB)
+  })
+
+  it('is read no further than a bounded number of bytes ahead', async () => {
+    const gateway = await startOddGateway({ duplicates: true, carParameters: 'version=1; order=dfs; dups=y' })
+    const { cid } = await gateway.store.add(sampleBytes(35, 64 * MIB))
+    const { source } = await openTestSource([gateway.url])
+    const pieces = source.cat(cid)[Symbol.asyncIterator]()
+    await pieces.next()
+    // Somebody else reads all of it meanwhile: time enough to read on.
+    const { source: other } = await openTestSource([gateway.url])
+    expect((await bytesOf(other.cat(cid))).length).toBe(64 * MIB)
+    expect(gateway.bytesSent).toBeLessThan((64 + 24) * MIB)
+    await pieces.return?.()
+  })
+
+  it('is ended when its reader leaves', async () => {
+    let left: Promise<unknown> | undefined
+    const gateway = await startOddGateway({
+      intercept: (request, response) => {
+        if (request.url?.includes('format=car')) left = once(response, 'close')
+        return false
+      },
+    })
+    const { cid } = await gateway.store.add(sampleBytes(36, 64 * MIB))
+    const { source } = await openTestSource([gateway.url])
+    for await (const piece of source.cat(cid)) if (piece.length > 0) break
+    await left
+    expect(gateway.brokenOff).toBe(1)
+  })
+
+  it('is ended by an abort, with its reason', async () => {
+    let left: Promise<unknown> | undefined
+    const gateway = await startOddGateway({
+      intercept: (request, response) => {
+        if (request.url?.includes('format=car')) left = once(response, 'close')
+        return false
+      },
+    })
+    const { cid } = await gateway.store.add(sampleBytes(36, 64 * MIB))
+    const { source } = await openTestSource([gateway.url])
+    const caller = new AbortController()
+    const reason = new Error('the caller gave up')
+    const reading = (async () => {
+      for await (const piece of source.cat(cid, { signal: caller.signal })) if (piece.length > 0) caller.abort(reason)
+    })()
+    await expect(reading).rejects.toBe(reason)
+    await left
+    expect(gateway.brokenOff).toBe(1)
+  })
+
+  it('is ended when the source is closed', async () => {
+    const gateway = await startOddGateway()
+    const { cid } = await gateway.store.add(sampleBytes(36, 64 * MIB))
+    const { source } = await openTestSource([gateway.url])
+    const pieces = source.cat(cid)[Symbol.asyncIterator]()
+    await pieces.next()
+    await source.close()
+    const rest = (async () => {
+      for (let next = await pieces.next(); !next.done; next = await pieces.next()) continue
+    })()
+    await expect(rest).rejects.toMatchObject({ code: 'BACKEND' })
+  })
+})
+
+it('reads more files at a time than there are streams, whatever the order', async () => {
+  const gateway = await startOddGateway({ duplicates: true })
+  const { source } = await openTestSource([gateway.url])
+  const roots = []
+  for (let seed = 40; seed < 50; seed++) roots.push((await gateway.store.add(sampleBytes(seed, 7 * MIB))).cid)
+  const readers = roots.map((root) => source.cat(root)[Symbol.asyncIterator]())
+  // The last one first, and none of them to its end before the others.
+  const total = Array.from(readers, () => 0)
+  for (let done = 0; done < readers.length;) {
+    done = 0
+    for (const [index, reader] of [...readers.entries()].toReversed()) {
+      const next = await reader.next()
+      if (next.done) done += 1
+      else total[index] = (total[index] ?? 0) + next.value.length
+    }
+  }
+  expect(total).toEqual(roots.map(() => 7 * MIB))
+})
+
+it('reads in any order', async () => {
+  const gateway = await startOddGateway()
+  const { cid } = await gateway.store.add(big)
+  const { source } = await openTestSource([gateway.url])
+  const cids = []
+  for await (const each of gateway.store.blocks.list()) cids.push(each)
+  const session = openSession(source.blocks, cid)
+  for (const each of cids.toReversed()) {
+    expect(Buffer.compare(await session.get(each, {}), await gateway.store.blocks.get(each))).toBe(0)
+  }
+  const all = await Promise.all(cids.map((each) => session.get(each, {})))
+  expect(all.length).toBe(cids.length)
+  await session.close()
+})
+
+/** Answers blocks and streams never, and says when somebody gave up on it. */
+async function startSilent(): Promise<{ url: string; asked: Promise<void>; left: Promise<void> }> {
+  const [asked, left] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const { url } = await startOddGateway({
+    intercept: (_request, response) => {
+      asked.resolve()
+      response.on('close', left.resolve)
+      return true
+    },
+  })
+  return { url, asked: asked.promise, left: left.promise }
+}
+
+describe('a gateway that is silent', () => {
+  it.each(['blocks.get', 'blocks.has', 'cat', 'status'])('%s stops at once, with signal.reason', async (call) => {
+    const { url, asked, left } = await startSilent()
+    const { source } = await openTestSource([url], { stallTimeoutMs: 60_000 })
+    const cid = await cidOf(DAG_PB, big)
+    const caller = new AbortController()
+    const reason = new Error('the caller gave up')
+    const calls: Record<string, (options: AbortOptions) => Promise<unknown>> = {
+      'blocks.get': (options) => source.blocks.get(cid, options),
+      'blocks.has': (options) => source.blocks.has(cid, options),
+      cat: (options) => bytesOf(source.cat(cid, options)),
+      status: (options) => source.status(options),
+    }
+    const called = calls[call]?.({ signal: caller.signal })
+    void asked.then(() => caller.abort(reason))
+    await expect(called).rejects.toBe(reason)
+    await left
+    expect(getEventListeners(caller.signal, 'abort').length).toBe(0)
+  })
+
+  it('is left when another one was faster', async () => {
+    const { url, left } = await startSilent()
+    const fast = await startOddGateway()
+    const { cid } = await fast.store.add(big)
+    const { source } = await openTestSource([url, fast.url], { hedgeAfterMs: 20, stallTimeoutMs: 60_000 })
+    expect(await source.verify(cid)).toBeGreaterThan(big.length)
+    await left
+  })
+
+  it('leaves no listener behind on a signal that outlives many calls', async () => {
+    const gateway = await startOddGateway()
+    const { cid } = await gateway.store.add(big)
+    const { source } = await openTestSource([gateway.url])
+    const { signal } = new AbortController()
+    for (let turn = 0; turn < 20; turn++) {
+      await source.blocks.has(cid, { signal })
+      await bytesOf(source.cat(cid, { offset: turn * 1000, length: 10, signal }))
+    }
+    expect(getEventListeners(signal, 'abort').length).toBe(0)
+  })
+})
