@@ -1,0 +1,211 @@
+import { CID, RAW } from '@x/cid'
+import {
+  BackendError,
+  type AbortOptions,
+  type ContentStore,
+  type GcOptions,
+  type GcResult,
+  type RecordChange,
+  type Records,
+} from '@x/storage-core'
+import { blockKey, codeOf, type StoreParts } from '@x/storage-core/backend'
+
+import { pathsTo, type Mfs } from './mfs.ts'
+import { multihashKey } from './multihash-key.ts'
+import { HOLDING_PIN, holdingSince, type Pins } from './pins.ts'
+import { reachableFrom } from './reachable.ts'
+import type { Bookkeeping } from './records/bookkeeping.ts'
+import { removeBlock } from './remove-block.ts'
+import type { Rpc } from './rpc/rpc.ts'
+import { cidOfText, fieldsOf, linkOf, numberOf, textOf } from './rpc/values.ts'
+
+export interface CollectParts extends Pick<StoreParts, 'enter' | 'alone'> {
+  rpc: Rpc
+  mfs: Mfs
+  pins: Pins
+  records: Records
+  bookkeeping: Bookkeeping
+  /** Where the records are in MFS. */
+  path: string
+  /** A pin that holds what is being put is left from a process that died when it is older than this. Milliseconds. */
+  holdingMs: number
+}
+
+const AT_ONCE = 8
+const IDENTITY = 0x00
+
+/** Frees what nobody needs: `gc` by the daemon's own collection, `remove` block by block. */
+export function createCollector(parts: CollectParts): Pick<ContentStore, 'remove' | 'gc'> {
+  const { rpc, pins, records, bookkeeping, enter, alone } = parts
+
+  async function gc({ dryRun, signal }: GcOptions = {}): Promise<GcResult> {
+    enter({ signal })
+    return alone(async () => {
+      enter({ signal })
+      const loose = await looseRoots({ signal })
+      const planned = await plan(loose, { signal })
+      const roots = loose.map(({ cid }) => cid)
+      if (dryRun) {
+        let freedBytes = 0
+        for (const bytes of planned.values()) freedBytes += bytes
+        return { roots, blocks: planned.size, freedBytes }
+      }
+      // Records first: a collection that is cut short leaves blocks without a root, never a root without its blocks.
+      const changes = loose.map(({ cid }): RecordChange => ({ type: 'delete-root', cid }))
+      if (changes.length > 0) await records.commit(changes, { signal })
+      return { roots, ...(await collect(planned, { signal })) }
+    }, signal)
+  }
+
+  /** What is recorded, and neither pinned nor named. */
+  async function looseRoots(options: AbortOptions): Promise<{ cid: CID }[]> {
+    const kept = new Set<string>()
+    for await (const { cid } of records.pins(options)) kept.add(blockKey(cid))
+    for await (const { cid } of records.names(options)) kept.add(blockKey(cid))
+    const loose: { cid: CID }[] = []
+    for await (const { cid } of records.roots(options)) if (!kept.has(blockKey(cid))) loose.push({ cid })
+    return loose
+  }
+
+  /** By multihash: what nobody needs once the loose roots are forgotten, and how long it is. */
+  async function plan(loose: readonly { cid: CID }[], { signal }: AbortOptions): Promise<Map<string, number>> {
+    const own = await bookkeeping.keys({ signal })
+    const wanted = new Set<string>(own)
+    for await (const { cid } of pins.list({ type: 'all', signal })) wanted.add(multihashKey(cid))
+    const gone = new Set(loose.map(({ cid }) => blockKey(cid)))
+    const roots = await rootsInMfs(parts, (cid) => !gone.has(blockKey(cid)), { signal })
+    for (const key of (await reachableFrom(rpc, roots, { signal, damaged: 'fail' })).keys()) wanted.add(key)
+    const unwanted: CID[] = []
+    for await (const cid of listed(rpc, { signal })) if (!wanted.has(multihashKey(cid))) unwanted.push(cid)
+    const sizes = new Map<string, number>()
+    for (let start = 0; start < unwanted.length; start += AT_ONCE) {
+      const some = unwanted.slice(start, start + AT_ONCE)
+      const lengths = await Promise.all(some.map((cid) => lengthOf(rpc, cid, { signal })))
+      some.forEach((cid, index) => {
+        const byteLength = lengths[index]
+        if (byteLength !== undefined) sizes.set(multihashKey(cid), byteLength)
+      })
+    }
+    return sizes
+  }
+
+  /** The daemon's own collection. Counted is what it says that it has removed. */
+  async function collect(
+    planned: ReadonlyMap<string, number>,
+    { signal }: AbortOptions,
+  ): Promise<{ blocks: number; freedBytes: number }> {
+    await dropForgottenHolds({ signal })
+    const own = await bookkeeping.keys({ signal })
+    const what = 'collect'
+    let blocks = 0
+    let freedBytes = 0
+    for await (const value of rpc.lines('repo/gc', { signal, what, patient: true })) {
+      const { Key: key, Error: error } = fieldsOf(value, what)
+      if (typeof error === 'string' && error !== '') {
+        throw new BackendError(`kubo: ${what}: ${error}`, { retryable: false })
+      }
+      const removed = multihashKey(linkOf(key, what))
+      if (own.has(removed)) continue
+      blocks += 1
+      freedBytes += planned.get(removed) ?? 0
+    }
+    return { blocks, freedBytes }
+  }
+
+  /** Of processes that died while they put blocks. */
+  async function dropForgottenHolds(options: AbortOptions): Promise<void> {
+    for await (const pin of pins.list({ ...options, name: HOLDING_PIN })) {
+      const since = holdingSince(pin)
+      if (since !== undefined && Date.now() - since > parts.holdingMs) await pins.unpin(pin.cid, options)
+    }
+  }
+
+  async function remove(root: CID, { signal }: AbortOptions = {}): Promise<void> {
+    enter({ signal })
+    await alone(async () => {
+      enter({ signal })
+      const key = blockKey(root)
+      const below = await reachableFrom(rpc, [root], { signal, damaged: 'leaf' })
+      const changes: RecordChange[] = [
+        { type: 'delete-root', cid: root },
+        { type: 'delete-pin', cid: root },
+      ]
+      for await (const { name, cid } of records.names({ signal })) {
+        if (blockKey(cid) === key) changes.push({ type: 'delete-name', name })
+      }
+      await records.commit(changes, { signal })
+      await free(below, { signal })
+    }, signal)
+  }
+
+  /**
+   * Deletes blocks that nothing in MFS leads to, where the roots of the records are. The daemon itself leaves those alone
+   * that are pinned, and asks anew for each, so that what somebody else pins meanwhile is safe.
+   */
+  async function free(blocks: ReadonlyMap<string, CID>, { signal }: AbortOptions): Promise<void> {
+    let left = [...blocks.values()].filter((cid) => cid.multihash.code !== IDENTITY)
+    let version: CID | undefined
+    while (left.length > 0) {
+      // Others record roots meanwhile.
+      const now = await parts.mfs.stat(parts.path, { signal })
+      if (version === undefined || now === undefined || !now.equals(version)) {
+        version = now
+        left = await unwantedOf(left, { signal })
+      }
+      const [cid] = left.splice(0, 1)
+      if (cid) await removeBlock(rpc, cid, { signal })
+    }
+  }
+
+  async function unwantedOf(cids: readonly CID[], { signal }: AbortOptions): Promise<CID[]> {
+    const roots = await rootsInMfs(parts, () => true, { signal })
+    const wanted = await reachableFrom(rpc, roots, { signal, damaged: 'fail' })
+    const kept = new Set([...wanted.keys(), ...(await bookkeeping.keys({ signal }))])
+    // For a daemon a pin is of a CID. That of a block under another version or codec does not keep it.
+    for await (const { cid } of pins.list({ type: 'all', signal })) kept.add(multihashKey(cid))
+    return cids.filter((cid) => !kept.has(multihashKey(cid)))
+  }
+
+  return { gc, remove }
+}
+
+/** Everything in MFS but the records, and the roots that these keep. */
+async function rootsInMfs(
+  { mfs, bookkeeping, path }: CollectParts,
+  isKept: (root: CID) => boolean,
+  { signal }: AbortOptions,
+): Promise<CID[]> {
+  const roots: CID[] = []
+  // On the way to the records, everything beside it.
+  const way = pathsTo(path)
+  for (const [index, at] of way.entries()) {
+    if (at === path) break
+    const next = way[index + 1]?.split('/').at(-1)
+    for (const { name, cid } of (await mfs.list(at, { signal })) ?? []) if (name !== next) roots.push(cid)
+  }
+  for await (const cid of bookkeeping.kept({ signal })) if (isKept(cid)) roots.push(cid)
+  return roots
+}
+
+async function* listed(rpc: Rpc, { signal }: AbortOptions): AsyncGenerator<CID> {
+  const what = 'list'
+  for await (const value of rpc.lines('refs/local', { signal, what })) {
+    const { multihash } = cidOfText(textOf(fieldsOf(value, what), 'Ref', what), what)
+    yield CID.createV1(RAW, multihash)
+  }
+}
+
+/** `undefined` when it has gone meanwhile. */
+async function lengthOf(rpc: Rpc, cid: CID, { signal }: AbortOptions): Promise<number | undefined> {
+  const what = `length of ${cid}`
+  try {
+    return numberOf(
+      fieldsOf(await rpc.json('block/stat', { args: [cid.toString()], signal, what, cid }), what),
+      'Size',
+      what,
+    )
+  } catch (error) {
+    if (codeOf(error) === 'NOT_FOUND') return undefined
+    throw error
+  }
+}

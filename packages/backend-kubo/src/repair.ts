@@ -1,0 +1,117 @@
+import { randomUUID } from 'node:crypto'
+
+import { buildDirectory, DAG_PB, type Block, type CID, type NodeLink } from '@x/cid'
+import { BackendError, type AbortOptions } from '@x/storage-core'
+import { codeOf } from '@x/storage-core/backend'
+
+import { getHeldBlock } from './get-block.ts'
+import { importBlocks } from './import-blocks.ts'
+import type { Mfs } from './mfs.ts'
+import { multihashKey } from './multihash-key.ts'
+import type { KuboPin, Pins } from './pins.ts'
+import { putBlock } from './put-block.ts'
+import { linksOf } from './reachable.ts'
+import { removeBlock } from './remove-block.ts'
+import type { Rpc } from './rpc/rpc.ts'
+
+export interface RepairParts {
+  rpc: Rpc
+  mfs: Mfs
+  pins: Pins
+  /** Where in MFS what is being repaired is linked meanwhile. */
+  repairPath: string
+}
+
+/** Blocks that are about to be put, and are there but damaged. A daemon does not write over what it has. */
+export interface DamageCheck {
+  /** Looks at what the daemon has of these; keeps a copy of those that are damaged. */
+  look(blocks: readonly Block[], options: AbortOptions): Promise<void>
+  /** Replaces them. Not while an import is open, whose lock deletions wait for. */
+  repair(options: AbortOptions): Promise<void>
+}
+
+// What one call replaces at most, for it is held in memory.
+const MOST_BYTES = 64 * 1024 * 1024
+const AT_ONCE = 8
+
+export function createDamageCheck(parts: RepairParts): DamageCheck {
+  const { rpc } = parts
+  const damaged = new Map<string, Block>()
+  let byteLength = 0
+
+  async function isDamaged({ cid }: Block, options: AbortOptions): Promise<boolean> {
+    try {
+      await getHeldBlock(rpc, cid, options)
+      return false
+    } catch (error) {
+      const code = codeOf(error)
+      if (code === 'NOT_FOUND' || code === 'UNSUPPORTED') return false
+      if (code === 'INTEGRITY') return true
+      throw error
+    }
+  }
+
+  return {
+    async look(blocks, options) {
+      for (let start = 0; start < blocks.length; start += AT_ONCE) {
+        const some = blocks.slice(start, start + AT_ONCE)
+        const found = await Promise.all(some.map((block) => isDamaged(block, options)))
+        for (const [index, block] of some.entries()) {
+          if (!found[index] || damaged.has(multihashKey(block.cid))) continue
+          byteLength += block.bytes.length
+          if (byteLength > MOST_BYTES) {
+            const message = `kubo: over ${MOST_BYTES} bytes of what is to be put are in the daemon and damaged`
+            throw new BackendError(`${message}; remove what they are part of first`, { retryable: false })
+          }
+          damaged.set(multihashKey(block.cid), { cid: block.cid, bytes: block.bytes.slice() })
+        }
+      }
+    },
+    async repair(options) {
+      if (damaged.size > 0) await replace(parts, [...damaged.values()], options)
+      damaged.clear()
+      byteLength = 0
+    },
+  }
+}
+
+/**
+ * A pinned block cannot be deleted, so its pins are taken away first and made again. What they are of is linked in MFS
+ * meanwhile, which keeps it from collection, also when this process dies.
+ */
+async function replace(parts: RepairParts, blocks: readonly Block[], { signal }: AbortOptions): Promise<void> {
+  const { rpc, mfs, pins, repairPath } = parts
+  const folder = `${repairPath}/${randomUUID()}`
+  const taken: KuboPin[] = []
+  try {
+    for (const { cid, bytes } of blocks) {
+      for (let pin = await pins.over(cid, { signal }); pin; pin = await pins.over(cid, { signal })) {
+        const kept = multihashKey(pin.cid) === multihashKey(cid) ? await childrenOf(rpc, { cid, bytes }) : pin.cid
+        if (kept) await mfs.link(kept, `${folder}/${taken.length}`, { signal })
+        taken.push(pin)
+        await pins.remove(pin, { signal })
+      }
+      if (!(await removeBlock(rpc, cid, { signal }))) {
+        throw new BackendError(`kubo: ${cid} is damaged, and pinned by somebody all the time`, { retryable: true })
+      }
+      await putBlock(rpc, cid, bytes, { signal })
+    }
+  } finally {
+    // Without the signal: the pins were there before.
+    for (const { cid, type, name } of taken) {
+      await pins.pin(cid, { type: type === 'direct' ? 'direct' : 'recursive', name: name === '' ? undefined : name })
+    }
+    if (taken.length > 0) await mfs.remove([folder])
+  }
+}
+
+/** A directory of what a block links to: in its place, while it is damaged itself. */
+async function childrenOf(rpc: Rpc, { cid, bytes }: Block): Promise<CID | undefined> {
+  const children = cid.code === DAG_PB ? linksOf(cid, bytes) : []
+  if (children.length === 0) return undefined
+  const blocks: Block[] = []
+  const links = children.map((child, index): NodeLink => ({ name: String(index), cid: child, dagBytes: 0 }))
+  const directory = await buildDirectory(links, { onBlock: (block) => void blocks.push(block) })
+  await importBlocks(rpc, blocks, { what: 'repair' })
+  return directory.cid
+}

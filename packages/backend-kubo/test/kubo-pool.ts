@@ -1,0 +1,70 @@
+import { afterAll, onTestFinished } from 'vitest'
+
+import { findKubo, NO_KUBO } from '../../../tooling/kubo/find-kubo.ts'
+import { startKubo, type KuboNode } from '../../../tooling/kubo/start-kubo.ts'
+
+/** A daemon that has nothing in it, for one test. Daemons are emptied and used again by the tests of one file. */
+export interface KuboPool {
+  take(): Promise<KuboNode>
+  /** It is not used again. */
+  kill(node: KuboNode): Promise<void>
+}
+
+/** Calls a command of a daemon, by another client than the one under test. */
+export async function call(node: KuboNode, command: string, init: RequestInit = {}): Promise<string> {
+  const response = await fetch(`${node.api}/api/v0/${command}`, { ...init, method: 'POST' })
+  const text = await response.text()
+  if (!response.ok) throw new Error(`${command}: ${text}`)
+  return text
+}
+
+/** What a real daemon answers is not checked in a test. */
+export async function ask<T>(node: KuboNode, command: string): Promise<T> {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+  return JSON.parse(await call(node, command)) as T
+}
+
+export function createKuboPool(): KuboPool {
+  const idle: KuboNode[] = []
+  const dead = new Set<KuboNode>()
+  const all: KuboNode[] = []
+  afterAll(async () => {
+    await Promise.all(all.map((node) => node.stop()))
+  })
+  return {
+    async take() {
+      const kubo = findKubo()
+      if (!kubo) throw new Error(NO_KUBO)
+      const known = idle.pop()
+      const node = known ?? (await startKubo(kubo, { online: false, unixSocket: true }))
+      if (!known) all.push(node)
+      await empty(node)
+      onTestFinished(() => {
+        if (!dead.has(node)) idle.push(node)
+      })
+      return node
+    },
+    async kill(node) {
+      dead.add(node)
+      await node.kill()
+    },
+  }
+}
+
+/** Nothing stays but a root directory of MFS that nobody else has. */
+async function empty(node: KuboNode): Promise<void> {
+  const [{ Entries: entries }, ...pinned] = await Promise.all([
+    ask<{ Entries: { Name: string }[] | null }>(node, 'files/ls?arg=/'),
+    ask<{ Keys?: object }>(node, 'pin/ls?type=recursive'),
+    ask<{ Keys?: object }>(node, 'pin/ls?type=direct'),
+  ])
+  const names = (entries ?? []).map(({ Name: name }) => name)
+  const others = names.filter((name) => name !== KEPT).map((name) => `arg=/${encodeURIComponent(name)}`)
+  if (others.length > 0) await call(node, `files/rm?${others.join('&')}&force=true`)
+  if (!names.includes(KEPT)) await call(node, `files/cp?arg=/ipfs/bafkqaaa&arg=/${KEPT}`)
+  const pins = pinned.flatMap(({ Keys: keys = {} }) => Object.keys(keys)).map((cid) => `arg=${cid}`)
+  if (pins.length > 0) await call(node, `pin/rm?${pins.join('&')}`)
+  await call(node, 'repo/gc')
+}
+
+const KEPT = 'kept'

@@ -1,0 +1,247 @@
+import { cidOf, parseCid, RAW, type Block } from '@x/cid'
+import { describe, expect, it, onTestFinished, type TestContext } from 'vitest'
+
+import { kuboOrSkip } from '../../../tooling/kubo/kubo-or-skip.ts'
+import type { KuboNode } from '../../../tooling/kubo/start-kubo.ts'
+import type { KuboStore } from '../src/index.ts'
+import { createKuboPool } from './kubo-pool.ts'
+import { bytesOf, collect, openStore, sampleBytes, sourceOf, texts } from './support.ts'
+
+// A daemon is shared: with its owner, with other programs, and with other stores.
+
+const hello = new TextEncoder().encode('hello world')
+const added = async (node: KuboNode, input: Uint8Array, ...flags: string[]): Promise<string> =>
+  (await node.ipfs(['add', '-Q', '--cid-version=1', ...flags], { input })).stdout.toString().trim()
+
+const pool = createKuboPool()
+
+async function open(context: TestContext): Promise<{ node: KuboNode; store: KuboStore }> {
+  kuboOrSkip(context)
+  const node = await pool.take()
+  return { node, store: await openStore(node) }
+}
+
+describe('what the owner has', () => {
+  it('is kept by gc when it is pinned or in MFS, and taken when it is neither', async (context) => {
+    const { node, store } = await open(context)
+    const pinned = await added(node, sampleBytes(1, 700_000))
+    const direct = await added(node, sampleBytes(2, 50), '--pin=false')
+    await node.ipfs(['pin', 'add', '--recursive=false', direct])
+    const inMfs = await added(node, sampleBytes(3, 700_000), '--pin=false')
+    await node.ipfs(['files', 'mkdir', '-p', '/their/models'])
+    await node.ipfs(['files', 'cp', `/ipfs/${inMfs}`, '/their/models/one'])
+    // What these left of the directories of MFS.
+    await node.ipfs(['repo', 'gc'])
+    const neither = await added(node, sampleBytes(4, 700_000), '--pin=false')
+    const { cid } = await store.add(sampleBytes(5, 100), { pin: false })
+
+    const planned = await store.gc({ dryRun: true })
+    expect(planned.roots.map(String)).toEqual([cid.toString()])
+    // Three leaves and a root of theirs, what `ipfs add` leaves besides, and ours.
+    expect(planned.blocks).toBeGreaterThanOrEqual(5)
+    expect(planned.freedBytes).toBeGreaterThan(700_100)
+    expect(await store.gc()).toEqual(planned)
+    for (const kept of [pinned, direct, inMfs]) expect(await store.has(parseCid(kept))).toBe(true)
+    expect(await store.has(parseCid(neither))).toBe(false)
+    expect((await node.ipfs(['files', 'ls', '/their/models'])).stdout.toString().trim()).toBe('one')
+  })
+
+  it('is kept by remove, pinned, in MFS or neither', async (context) => {
+    const { node, store } = await open(context)
+    const shared = sampleBytes(6, 700_000)
+    const { cid } = await store.add(sourceOf({ shared, own: sampleBytes(7, 300_000) }), { profile: 'kubo-v1' })
+    const pinned = await added(node, shared)
+    const loose = await added(node, sampleBytes(8, 300_000), '--pin=false')
+    await store.remove(cid)
+    expect(await store.has(parseCid(pinned))).toBe(true)
+    expect(await store.has(parseCid(loose))).toBe(true)
+    expect(await store.has(cid)).toBe(false)
+
+    const again = await store.add(sourceOf({ shared, own: sampleBytes(7, 300_000) }), { profile: 'kubo-v1' })
+    await node.ipfs(['files', 'cp', `/ipfs/${pinned}`, '/theirs'])
+    await node.ipfs(['pin', 'rm', pinned])
+    await store.remove(again.cid)
+    expect(await store.has(parseCid(pinned))).toBe(true)
+  })
+
+  it('is kept by remove under another CID of the same block', async (context) => {
+    const { node, store } = await open(context)
+    // The owner has pinned as CIDv0 what is linked here as CIDv1.
+    const outer = await store.add(sourceOf({ inner: { file: hello } }), { profile: 'kubo-v1' })
+    const { cid } = await store.stat(outer.cid, { path: 'inner' })
+    const twin = cid.toV0()
+    await node.ipfs(['pin', 'add', twin.toString()])
+    await store.remove(outer.cid)
+    expect(await store.has(twin)).toBe(true)
+    await store.blocks.delete(cid)
+    expect(await store.blocks.has(twin)).toBe(true)
+  })
+
+  it('shows in the list of pins, direct and named ones where they are asked for', async (context) => {
+    const { node, store } = await open(context)
+    const theirs = await added(node, sampleBytes(9, 10), '--pin=false')
+    await node.ipfs(['pin', 'add', '--name=a model', theirs])
+    const direct = await added(node, sampleBytes(10, 600_000), '--pin=false')
+    await node.ipfs(['pin', 'add', '--recursive=false', direct])
+    const pins = await collect(store.pins())
+    expect(texts(pins)).toContain(theirs)
+    expect(texts(pins)).not.toContain(direct)
+    // When they were made, the daemon does not know.
+    expect(pins.find(({ cid }) => cid.toString() === theirs)?.pinnedAt).toBeUndefined()
+    expect(await collect(store.daemonPins({ name: 'model' }))).toMatchObject([{ type: 'recursive', name: 'a model' }])
+    expect(texts(await collect(store.daemonPins({ type: 'direct' })))).toEqual([direct])
+
+    const { cid } = await store.add(sampleBytes(11, 600_000), { pin: false, profile: 'kubo-v1' })
+    await store.pinAs(cid, { name: 'mine' })
+    const { stdout } = await node.ipfs(['pin', 'ls', '--names', '--type=recursive'])
+    expect(stdout.toString()).toContain(`${cid} recursive mine`)
+    const absent = parseCid('bafkreifzjut3te2nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e')
+    await expect(store.pinAs(absent)).rejects.toMatchObject({ code: 'NOT_FOUND', cid: absent })
+    await expect(store.pinAs(absent, { type: 'direct' })).rejects.toMatchObject({ code: 'NOT_FOUND', cid: absent })
+  })
+
+  it('is not pinned twice, nor is its pin lost when an add of the same is stopped', async (context) => {
+    const { node, store } = await open(context)
+    const bytes = sampleBytes(12, 2_500_000)
+    const { cid } = await store.add(bytes)
+    await store.pinAs(cid, { name: 'theirs' })
+    await store.add(bytes)
+    const caller = new AbortController()
+    const stopped = store.add(bytes, { signal: caller.signal, onProgress: () => caller.abort(new Error('enough')) })
+    await expect(stopped).rejects.toThrow('enough')
+    expect((await node.ipfs(['pin', 'ls', '--names', '--type=recursive'])).stdout.toString()).toContain('theirs')
+  })
+})
+
+it('a named root, and one that is recorded alone, stay over the collection of the owner', async (context) => {
+  const { node, store } = await open(context)
+  const named = await store.add(sampleBytes(13, 700_000), { pin: false, name: 'kept', profile: 'kubo-v1' })
+  const loose = await store.add(sampleBytes(14, 700_000), { pin: false, profile: 'unixfs-v0-2015' })
+  await node.ipfs(['repo', 'gc'])
+  for (const { cid } of [named, loose]) expect(await store.has(cid)).toBe(true)
+  // No pins are in the way of the owner.
+  const { stdout } = await node.ipfs(['pin', 'ls', '--type=recursive', '--quiet'])
+  for (const { cid } of [named, loose]) expect(stdout.toString()).not.toContain(cid.toString())
+  await store.gc()
+  expect(await store.has(loose.cid)).toBe(false)
+  expect(await store.has(named.cid)).toBe(true)
+})
+
+it('bookkeeping is neither listed nor counted, also in another process', async (context) => {
+  const { node, store } = await open(context)
+  await store.gc()
+  const before = (await collect(store.blocks.list())).length
+  const { cid } = await store.add(hello, { name: 'a' })
+  const listed = (await collect(store.blocks.list())).map(String)
+  expect(listed).toContain(cid.toString())
+  expect(listed).toHaveLength(before + 1)
+  expect(await store.gc()).toMatchObject({ roots: [], blocks: 0, freedBytes: 0 })
+  const other = await openStore(node)
+  expect((await collect(other.blocks.list())).map(String).toSorted()).toEqual(listed.toSorted())
+})
+
+it('what people should see is in MFS', async (context) => {
+  const { node, store } = await open(context)
+  const one = await store.add(sourceOf({ 'config.json': hello }))
+  const two = await store.add(sampleBytes(15, 10))
+  await store.copyToMfs(one.cid, '/models/org/one')
+  expect((await node.ipfs(['files', 'read', '/models/org/one/config.json'])).stdout).toEqual(Buffer.from(hello))
+  const refused = store.copyToMfs(two.cid, '/models/org/one')
+  await expect(refused).rejects.toMatchObject({ code: 'CONFLICT' })
+  await store.copyToMfs(two.cid, '/models/org/one', { replace: true })
+  const { stdout } = await node.ipfs(['files', 'stat', '--hash', '/models/org/one'])
+  expect(stdout.toString().trim()).toBe(two.cid.toString())
+  const absent = parseCid('bafkreia7v5oghvq6ajbmg4aoxmcsdvvwyokwdxyqp37icobwhbhiwm4hxy')
+  await expect(store.copyToMfs(absent, '/models/absent')).rejects.toMatchObject({ code: 'NOT_FOUND', cid: absent })
+  for (const path of ['models', '/', '/a//b', '/a/../b', '/a\nb']) {
+    await expect(store.copyToMfs(one.cid, path)).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+  }
+  // It is kept without a pin.
+  await store.remove(two.cid)
+  await store.gc()
+  expect(await bytesOf(store.cat(two.cid))).toEqual(sampleBytes(15, 10))
+})
+
+it('blocks that are part of something to come stay over the collections of others', async (context) => {
+  const { node, store } = await open(context)
+  const blocks: Block[] = []
+  for (let seed = 1; seed <= 20; seed++) {
+    const bytes = sampleBytes(seed, 1024 * 1024)
+    blocks.push({ cid: await cidOf(RAW, bytes), bytes })
+  }
+  const collecting = async function* (): AsyncGenerator<Block> {
+    yield* blocks.slice(0, 18)
+    await node.ipfs(['repo', 'gc'])
+    yield* blocks.slice(18)
+  }
+  const missing: string[] = []
+  const onStored = async (): Promise<void> => {
+    await node.ipfs(['repo', 'gc'])
+    for (const { cid } of blocks) if (!(await store.blocks.has(cid))) missing.push(cid.toString())
+    // Nor does anybody take for content what holds them.
+    expect(await collect(store.pins())).toEqual([])
+    expect((await collect(store.daemonPins())).every(({ name }) => name.startsWith('ipfs-accelerate/'))).toBe(true)
+  }
+  expect(await store.blocks.putMany?.(collecting(), { onStored })).toBe(20)
+  expect(missing).toEqual([])
+  expect(await collect(store.daemonPins())).toEqual([])
+})
+
+describe('two stores on one daemon', () => {
+  it('set a name, and one of them does', async (context) => {
+    const { node, store } = await open(context)
+    const other = await openStore(node)
+    const roots = await Promise.all([1, 2, 3, 4, 5, 6].map((seed) => store.add(sampleBytes(seed, 10), { pin: false })))
+    const results = await Promise.allSettled(
+      roots.map(({ cid }, index) => (index % 2 === 0 ? store : other).names.set('best', cid, { expected: null })),
+    )
+    const won = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+    expect(won).toHaveLength(1)
+    expect(await other.names.get('best')).toEqual(won[0])
+    const lost = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []))
+    expect(lost).toMatchObject(Array.from({ length: 5 }, () => ({ code: 'CONFLICT', current: won[0]?.cid })))
+  })
+
+  it('lose none of what they record at the same time', async (context) => {
+    const { node } = await open(context)
+    const stores = await Promise.all([1, 2, 3].map(() => openStore(node)))
+    const names = await Promise.all(
+      stores.map(async (store, which) => {
+        const set: string[] = []
+        for (let step = 0; step < 6; step++) {
+          const name = `${which}/${step}`
+          await store.add(sampleBytes(which * 100 + step, 20), { name, pin: false })
+          set.push(name)
+        }
+        return set
+      }),
+    )
+    for (const store of stores) {
+      expect((await collect(store.names.list())).map(({ name }) => name)).toEqual(names.flat().toSorted())
+      expect(await collect(store.roots())).toHaveLength(18)
+    }
+  })
+
+  it('remove, collect and add the same, and what is kept stays whole', async (context) => {
+    const { node } = await open(context)
+    const [adding, removing] = [await openStore(node), await openStore(node)]
+    const shared = sampleBytes(16, 600_000)
+    const kept: Awaited<ReturnType<KuboStore['add']>>[] = []
+    const over = new AbortController()
+    const removed = (async () => {
+      for (let step = 0; !over.signal.aborted; step++) {
+        const { cid } = await removing.add(sourceOf({ shared, loose: sampleBytes(step, 30) }), { profile: 'kubo-v1' })
+        await removing.remove(cid)
+        await removing.gc()
+      }
+    })()
+    onTestFinished(() => over.abort())
+    for (let step = 0; step < 12; step++) {
+      const options = { profile: 'kubo-v1', pin: step % 2 === 0, name: `kept/${step}` } as const
+      kept.push(await adding.add(sourceOf({ shared, own: sampleBytes(1000 + step, 30) }), options))
+    }
+    over.abort()
+    await removed
+    for (const { cid } of kept) expect(await removing.verify(cid)).toBeGreaterThan(600_000)
+  })
+})

@@ -1,0 +1,39 @@
+import { contentSourceConformance } from '@x/storage-core/conformance'
+import { describe, expect, it, onTestFinished } from 'vitest'
+
+import { findKubo } from '../../../tooling/kubo/find-kubo.ts'
+import { kuboOrSkip } from '../../../tooling/kubo/kubo-or-skip.ts'
+import type { KuboNode } from '../../../tooling/kubo/start-kubo.ts'
+import { openKuboStore, type KuboStore } from '../src/index.ts'
+import { createKuboPool } from './kubo-pool.ts'
+
+// What is the same for everything that content is read from: one store adds, another one reads.
+
+const kubo = findKubo()
+
+it('there is a Kubo to test with', (context) => {
+  expect(kuboOrSkip(context)).toEqual(kubo)
+})
+
+async function openAt(node: KuboNode): Promise<KuboStore> {
+  const store = await openKuboStore({ url: node.api })
+  onTestFinished(() => store.close())
+  return store
+}
+
+describe.skipIf(!kubo)('with a daemon', () => {
+  const pool = createKuboPool()
+
+  contentSourceConformance('kubo', {
+    async open() {
+      const node = await pool.take()
+      return { origin: await openAt(node), source: await openAt(node) }
+    },
+    async openBroken() {
+      const node = await pool.take()
+      const store = await openAt(node)
+      await pool.kill(node)
+      return store
+    },
+  })
+})
