@@ -20,8 +20,9 @@ import { question as ranges } from './ranges/question.ts'
 import { question as read } from './read/question.ts'
 import { question as roots } from './roots/question.ts'
 import { question as smallFiles } from './small-files/question.ts'
+import { question as transfer } from './transfer/question.ts'
 
-const QUESTIONS = [onlyHash, add, read, ranges, smallFiles, pins, roots, memory]
+const QUESTIONS = [onlyHash, add, read, ranges, smallFiles, pins, roots, memory, transfer]
 const here = fileURLToPath(new URL('.', import.meta.url))
 
 function fail(message: string): never {
@@ -69,7 +70,11 @@ prepareCommand(
 )
 // What users run is what was built; `--source` is for trying changes out.
 if (!options.source)
-  prepareCommand('turbo', ['run', 'build', '--filter=@x/backend-fs', '--output-logs=errors-only'], join(here, '..'))
+  prepareCommand(
+    'turbo',
+    ['run', 'build', '--filter=@x/backend-fs', '--filter=@x/backend-helia', '--output-logs=errors-only'],
+    join(here, '..'),
+  )
 
 mkdirSync(values.directory ?? tmpdir(), { recursive: true })
 const folder = mkdtempSync(join(values.directory ?? tmpdir(), 'ipfs-accelerate-bench-'))

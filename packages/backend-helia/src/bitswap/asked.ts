@@ -1,0 +1,202 @@
+import { IntegrityError, type CID } from '@x/cid'
+import { BackendError } from '@x/storage-core'
+
+import { later } from '../timers.ts'
+import type { Want } from './message.ts'
+import { multihashKey } from './multihash-key.ts'
+
+export interface AskedOptions {
+  /** Whom is asked, for messages. */
+  name: string
+  /** Sends wants to the peer. A rejection is a failure of the peer. */
+  send: (wants: readonly Want[]) => Promise<void>
+  stallTimeoutMs: number
+}
+
+/** What one peer was asked for, and who waits for it. */
+export interface Asked {
+  block(cid: CID, signal: AbortSignal): Promise<Uint8Array | undefined>
+  presence(cid: CID, signal: AbortSignal): Promise<boolean>
+  /** Bytes of any kind came from the peer. */
+  onBytes(byteLength: number): void
+  /** `false`: it was never asked for. */
+  onBlock(key: string, bytes: Uint8Array): boolean
+  onPresence(key: string, has: boolean): void
+  /** Everybody who waits is told. */
+  fail(reason: (cid: CID) => Error): void
+  /** The CIDs with this hash function that somebody waits for. */
+  waitingFor(hashCode: number): CID[]
+}
+
+interface Waiter {
+  type: Want['type']
+  resolve: (answer: Uint8Array | boolean) => void
+  reject: (reason: unknown) => void
+}
+
+interface Entry {
+  cid: CID
+  /** What the peer was last asked. */
+  type: Want['type']
+  waiters: Set<Waiter>
+}
+
+/** Fewer bytes than this in the stall time count as silence. */
+const LEAST_BYTES = 16 * 1024
+
+/** Keys that are remembered, so that a block that comes late is not taken for one that nobody asked for. */
+const REMEMBERED = 8192
+
+export function createAsked({ name, send, stallTimeoutMs }: AskedOptions): Asked {
+  const entries = new Map<string, Entry>()
+  const everAsked = new Set<string>()
+  let outgoing = new Map<string, Want>()
+  let bytesSinceSign = 0
+  let lastSign = 0
+  let cancelWatch: (() => void) | undefined
+
+  function note(): void {
+    lastSign = Date.now()
+    bytesSinceSign = 0
+  }
+
+  function watch(): void {
+    if (cancelWatch || entries.size === 0) return
+    const left = lastSign + stallTimeoutMs - Date.now()
+    if (left <= 0) {
+      const said = bytesSinceSign === 0 ? 'said nothing' : `sent ${bytesSinceSign} bytes`
+      fail(
+        (cid) => new BackendError(`${name}: ${said} for ${stallTimeoutMs} ms, asked for ${cid}`, { retryable: true }),
+      )
+      return
+    }
+    cancelWatch = later(() => {
+      cancelWatch = undefined
+      watch()
+    }, left)
+  }
+
+  function fail(reason: (cid: CID) => Error): void {
+    const failed = [...entries.values()]
+    entries.clear()
+    cancelWatch?.()
+    cancelWatch = undefined
+    for (const { cid, waiters } of failed) for (const waiter of waiters) waiter.reject(reason(cid))
+  }
+
+  function post(key: string, want: Want): void {
+    if (outgoing.size === 0) {
+      // What is asked for in one turn goes in one message.
+      queueMicrotask(() => {
+        const wants = [...outgoing.values()]
+        outgoing = new Map()
+        send(wants).catch((cause: unknown) =>
+          fail((cid) => new BackendError(`${name}: cannot be asked for ${cid}`, { cause, retryable: true })),
+        )
+      })
+    }
+    outgoing.set(key, want)
+  }
+
+  function remember(key: string): void {
+    everAsked.delete(key)
+    everAsked.add(key)
+    if (everAsked.size <= REMEMBERED) return
+    const [oldest] = everAsked
+    if (oldest !== undefined) everAsked.delete(oldest)
+  }
+
+  function ask(cid: CID, type: Want['type'], signal: AbortSignal): Promise<Uint8Array | boolean> {
+    const key = multihashKey(cid)
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) {
+        reject(signal.reason)
+        return
+      }
+      const unhook = (): void => signal.removeEventListener('abort', onAbort)
+      const waiter: Waiter = {
+        type,
+        resolve: (answer) => {
+          unhook()
+          resolve(answer)
+        },
+        reject: (reason) => {
+          unhook()
+          reject(reason)
+        },
+      }
+      const onAbort = (): void => {
+        entry.waiters.delete(waiter)
+        if (entry.waiters.size === 0 && entries.get(key) === entry) {
+          entries.delete(key)
+          post(key, { cid: cid.bytes, type: entry.type, cancel: true, sendDontHave: false, priority: 0 })
+        }
+        waiter.reject(signal.reason)
+      }
+      if (entries.size === 0) note()
+      const known = entries.get(key)
+      const entry: Entry = known ?? { cid, type, waiters: new Set() }
+      entry.waiters.add(waiter)
+      signal.addEventListener('abort', onAbort)
+      if (known && (known.type === 'block' || type === 'have')) return
+      entry.type = type
+      entries.set(key, entry)
+      remember(key)
+      post(key, { cid: cid.bytes, type, cancel: false, sendDontHave: true, priority: 1 })
+      watch()
+    })
+  }
+
+  /** Tells those who are answered by it, and forgets what nobody waits for any more. */
+  function settle(key: string, entry: Entry, give: (waiter: Waiter) => boolean): void {
+    note()
+    for (const waiter of entry.waiters) if (give(waiter)) entry.waiters.delete(waiter)
+    if (entry.waiters.size === 0) entries.delete(key)
+  }
+
+  return {
+    block: async (cid, signal) => {
+      const bytes = await ask(cid, 'block', signal)
+      return bytes instanceof Uint8Array ? bytes : undefined
+    },
+    presence: async (cid, signal) => (await ask(cid, 'have', signal)) !== false,
+    onBytes(byteLength) {
+      bytesSinceSign += byteLength
+      if (bytesSinceSign >= LEAST_BYTES) note()
+    },
+    onBlock(key, bytes) {
+      const entry = entries.get(key)
+      if (!entry) return everAsked.has(key)
+      let isFirst = true
+      settle(key, entry, (waiter) => {
+        if (waiter.type === 'have') waiter.resolve(true)
+        else {
+          // The bytes are the caller's, so each has its own.
+          waiter.resolve(isFirst ? bytes : bytes.slice())
+          isFirst = false
+        }
+        return true
+      })
+      return true
+    },
+    onPresence(key, has) {
+      const entry = entries.get(key)
+      if (!entry) return
+      settle(key, entry, (waiter) => {
+        // Who waits for the block goes on waiting when it is there.
+        if (has && waiter.type === 'block') return false
+        waiter.resolve(has)
+        return true
+      })
+    },
+    fail,
+    waitingFor: (hashCode) =>
+      [...entries.values()].map(({ cid }) => cid).filter((cid) => cid.multihash.code === hashCode),
+  }
+}
+
+/** A peer sent a block that it was not asked for: it answers something else than what it was asked. */
+export const lie =
+  (name: string, actual: CID) =>
+  (cid: CID): IntegrityError =>
+    new IntegrityError(`${name}: asked for ${cid}, it sent ${actual}`, { cid, actual })

@@ -1,0 +1,259 @@
+import type { Connection, Libp2p, PeerId, Stream } from '@libp2p/interface'
+import { CID, cidOf, RAW, verify } from '@x/cid'
+import { BackendError, isStorageError, type Blockstore } from '@x/storage-core'
+
+import { messageOf } from '../message-of.ts'
+import type { Provider } from '../provider.ts'
+import { createAsked, lie, type Asked } from './asked.ts'
+import { createLedger, type Ledger } from './ledger.ts'
+import { createMessageReader } from './message-reader.ts'
+import { encodeMessage, type Message, type SentBlock } from './message.ts'
+import { multihashKey } from './multihash-key.ts'
+import { createOutbox, type Outbox } from './outbox.ts'
+import { MalformedError, readVarint } from './varint.ts'
+
+export interface ExchangeOptions {
+  libp2p: Libp2p
+  /** What is served. */
+  blocks: Pick<Blockstore, 'has' | 'get'>
+  mayServe: (cid: CID) => Promise<boolean>
+  stallTimeoutMs: number
+  onProvider: (provider: Provider) => void
+  /** It went away, or lied: `isBanned`. */
+  onGone: (provider: Provider, why: { isBanned: boolean }) => void
+  onWarning: (message: string) => void
+}
+
+interface ExchangeTotals {
+  receivedBytes: number
+  servedBytes: number
+}
+
+/** Bitswap with every peer that speaks it: what we want of them, and they of us. */
+export interface Exchange {
+  readonly totals: Readonly<ExchangeTotals>
+  /** Whether a peer sent what it was not asked for. It is not asked again. */
+  isBanned(id: string): boolean
+  close(): Promise<void>
+}
+
+/** Kubo since 0.5, helia. Older ones cannot say that they do not have a block. */
+export const BITSWAP = '/ipfs/bitswap/1.2.0'
+
+/** Streams that one peer may have open to us. Kubo opens one for each answer. */
+const MAX_INBOUND_STREAMS = 32
+
+/** Bytes of messages that are not whole yet, of one peer. */
+const MAX_PARTIAL_BYTES = 16 * 1024 * 1024
+
+/** The same of all peers together: beyond it, whoever sends more is reset. */
+const MAX_ALL_PARTIAL_BYTES = 64 * 1024 * 1024
+
+/** Messages of one stream that wait for their turn before the stream is paused. */
+const MAX_WAITING_MESSAGES = 4
+
+interface Peer {
+  id: PeerId
+  name: string
+  asked: Asked
+  ledger: Ledger
+  outboxes: readonly Outbox[]
+  provider: Provider
+  partialBytes: number
+  isGone: boolean
+}
+
+export async function openExchange(options: ExchangeOptions): Promise<Exchange> {
+  const { libp2p, blocks, mayServe, stallTimeoutMs, onProvider, onGone, onWarning } = options
+  const peers = new Map<string, Peer>()
+  /** They are served all the same. */
+  const banned = new Set<string>()
+  const totals: ExchangeTotals = { receivedBytes: 0, servedBytes: 0 }
+  let allPartialBytes = 0
+  let isClosed = false
+  const onServed = (byteLength: number): void => void (totals.servedBytes += byteLength)
+
+  function add(id: PeerId): Peer {
+    const key = id.toString()
+    const known = peers.get(key)
+    if (known) return known
+    const name = `peer ${key}`
+    const open = ({ signal }: { signal: AbortSignal }): Promise<Stream> => libp2p.dialProtocol(id, BITSWAP, { signal })
+    // Two streams, so that what we want of it does not wait behind blocks that it wants of us.
+    const wants = createOutbox({ name, open, stallTimeoutMs })
+    const answers = createOutbox({ name, open, stallTimeoutMs })
+    const asked = createAsked({
+      name,
+      stallTimeoutMs,
+      send: (entries) => wants.write(encodeMessage({ wants: entries })),
+    })
+    const ledger = createLedger({ name, blocks, mayServe, outbox: answers, onServed, onWarning })
+    const provider: Provider = {
+      id: key,
+      kind: 'peer',
+      getBlock: (cid, { signal }) => asked.block(cid, signal),
+      hasBlock: (cid, { signal }) => asked.presence(cid, signal),
+    }
+    const peer: Peer = {
+      id,
+      name,
+      asked,
+      ledger,
+      outboxes: [wants, answers],
+      provider,
+      partialBytes: 0,
+      isGone: false,
+    }
+    peers.set(key, peer)
+    if (!banned.has(key)) onProvider(provider)
+    return peer
+  }
+
+  function remove(peer: Peer, reason: (cid: CID) => Error, isBanned = false): void {
+    if (peer.isGone) return
+    peer.isGone = true
+    if (peers.get(peer.provider.id) === peer) peers.delete(peer.provider.id)
+    onGone(peer.provider, { isBanned })
+    peer.asked.fail(reason)
+    peer.ledger.close()
+    for (const outbox of peer.outboxes) outbox.close()
+  }
+
+  /** Whoever sends what it was not asked for is not asked again. */
+  function ban(peer: Peer, reason: (cid: CID) => Error, why: string): void {
+    if (peer.isGone) return
+    onWarning(`${peer.name} ${why}: it is not asked again`)
+    banned.add(peer.provider.id)
+    remove(peer, reason, true)
+    for (const connection of libp2p.getConnections(peer.id)) connection.abort(new Error(why))
+  }
+
+  async function receive(peer: Peer, message: Message): Promise<void> {
+    for (const block of message.blocks) {
+      totals.receivedBytes += block.data.length
+      const key = await keyOf(peer, block)
+      if (peer.isGone) return
+      // Of a message with several, only a part would be used, and all of it kept.
+      const { data } = block
+      const bytes = data.length * 2 > data.buffer.byteLength ? data : data.slice()
+      if (peer.asked.onBlock(key, bytes)) continue
+      const actual = await cidOf(RAW, data)
+      ban(peer, lie(peer.name, actual), `sent ${actual}, which it was not asked for`)
+      return
+    }
+    for (const { cid, has } of message.presences) peer.asked.onPresence(multihashKey(CID.decode(cid)), has)
+    if (message.wants.length > 0 || message.isFull) peer.ledger.receive(message.wants, message.isFull)
+  }
+
+  /** Reads one stream of a peer: any number of messages. */
+  function onStream(stream: Stream, { remotePeer }: Connection): void {
+    if (isClosed) {
+      stream.abort(new Error('the exchange was closed'))
+      return
+    }
+    const peer = add(remotePeer)
+    const reader = createMessageReader()
+    const waiting: Message[] = []
+    let isReceiving = false
+    // We answer on a stream of our own.
+    stream.close().catch((error: Error) => stream.abort(error))
+
+    const refuse = (error: unknown): void => {
+      const why = messageOf(error)
+      stream.abort(error instanceof Error ? error : new Error(why))
+      if (error instanceof MalformedError) {
+        ban(
+          peer,
+          () => new BackendError(`${peer.name}: ${why}`, { retryable: false }),
+          `sent no Bitswap message (${why})`,
+        )
+      } else onWarning(`${peer.name}: ${why}`)
+    }
+
+    async function receiveWaiting(): Promise<void> {
+      if (isReceiving) return
+      isReceiving = true
+      try {
+        // `resume` hands over at once what came in the meantime.
+        do {
+          for (let next = waiting.shift(); next; next = waiting.shift()) await receive(peer, next)
+          if (stream.readStatus === 'paused') stream.resume()
+        } while (waiting.length > 0)
+      } catch (error) {
+        // A CID that is none is as bad as a message that is none.
+        refuse(isStorageError(error) ? error : new MalformedError(messageOf(error), { cause: error }))
+      } finally {
+        isReceiving = false
+      }
+    }
+
+    stream.addEventListener('message', ({ data }) => {
+      if (peer.isGone) {
+        stream.abort(new Error('the peer is gone'))
+        return
+      }
+      try {
+        for (const { buffer, byteOffset, byteLength } of data instanceof Uint8Array ? [data] : data) {
+          peer.asked.onBytes(byteLength)
+          const before = reader.held
+          // Not a Buffer, whose `slice` is no copy.
+          waiting.push(...reader.push(new Uint8Array(buffer, byteOffset, byteLength)))
+          peer.partialBytes += reader.held - before
+          allPartialBytes += reader.held - before
+        }
+        if (peer.partialBytes > MAX_PARTIAL_BYTES) throw new MalformedError('too many messages at once')
+        if (allPartialBytes > MAX_ALL_PARTIAL_BYTES) throw new Error('too many messages of all peers at once')
+        if (waiting.length > MAX_WAITING_MESSAGES && stream.readStatus === 'readable') stream.pause()
+        void receiveWaiting()
+      } catch (error) {
+        refuse(error)
+      }
+    })
+    stream.addEventListener('close', () => {
+      peer.partialBytes -= reader.held
+      allPartialBytes -= reader.held
+    })
+  }
+
+  await libp2p.handle(BITSWAP, onStream, { maxInboundStreams: MAX_INBOUND_STREAMS })
+  const topology = await libp2p.register(BITSWAP, { onConnect: (id) => void add(id) })
+  const onDisconnect = ({ detail: id }: CustomEvent<PeerId>): void => {
+    const peer = peers.get(id.toString())
+    if (peer) remove(peer, (cid) => new BackendError(`${peer.name}: went away, asked for ${cid}`, { retryable: true }))
+  }
+  libp2p.addEventListener('peer:disconnect', onDisconnect)
+
+  return {
+    totals,
+    isBanned: (id) => banned.has(id),
+    async close() {
+      if (isClosed) return
+      isClosed = true
+      libp2p.removeEventListener('peer:disconnect', onDisconnect)
+      libp2p.unregister(topology)
+      for (const peer of peers.values()) {
+        remove(peer, (cid) => new BackendError(`closed while ${cid} was asked for`, { retryable: false }))
+      }
+      await libp2p.unhandle(BITSWAP)
+    },
+  }
+}
+
+const SHA2_256 = 0x12
+
+/** By what the block is found. What it is not asked for under has a key that nobody waits for. */
+async function keyOf(peer: Peer, { prefix, data }: SentBlock): Promise<string> {
+  const version = readVarint(prefix, 0)
+  const codec = readVarint(prefix, version.end)
+  const { value: hashCode } = readVarint(prefix, codec.end)
+  if (hashCode === SHA2_256) return multihashKey(await cidOf(RAW, data))
+  for (const cid of peer.asked.waitingFor(hashCode)) {
+    try {
+      await verify(cid, data)
+      return multihashKey(cid)
+    } catch (error) {
+      if (!isStorageError(error)) throw error
+    }
+  }
+  return ''
+}

@@ -1,0 +1,84 @@
+import { decodeMessage, MAX_MESSAGE_BYTES, type Message } from './message.ts'
+import { findVarint, MalformedError } from './varint.ts'
+
+/** Cuts the bytes of a stream into messages. */
+export interface MessageReader {
+  /**
+   * Takes the next bytes, and keeps them until their message is whole.
+   *
+   * @throws {MalformedError} They are none of Bitswap, or announce too long a message.
+   */
+  push(piece: Uint8Array): Message[]
+  /** Bytes of the message that is not whole yet. */
+  readonly held: number
+}
+
+// A length is written in so many bytes at most.
+const LONGEST_PREFIX = 10
+
+export function createMessageReader(): MessageReader {
+  /** Of a message whose length is known; else of a length. */
+  let pieces: Uint8Array[] = []
+  let held = 0
+  let length: number | undefined
+
+  /** @returns What lies behind the length. */
+  function readLength(piece: Uint8Array): Uint8Array | undefined {
+    const before = join(pieces, held)
+    const bytes = join(
+      [before, piece.subarray(0, LONGEST_PREFIX)],
+      before.length + Math.min(piece.length, LONGEST_PREFIX),
+    )
+    const found = findVarint(bytes, 0)
+    if (found === undefined) {
+      pieces = [bytes]
+      held = bytes.length
+      return undefined
+    }
+    if (found.value > MAX_MESSAGE_BYTES) throw new MalformedError(`a message of ${found.value} bytes`)
+    length = found.value
+    pieces = []
+    held = 0
+    return piece.subarray(found.end - before.length)
+  }
+
+  return {
+    get held() {
+      return held
+    },
+    push(given) {
+      const messages: Message[] = []
+      let rest: Uint8Array | undefined = given
+      while (rest) {
+        if (length === undefined) {
+          if (rest.length === 0) break
+          rest = readLength(rest)
+          continue
+        }
+        const missing: number = length - held
+        pieces.push(rest.subarray(0, missing))
+        held += Math.min(missing, rest.length)
+        if (held < length) break
+        rest = rest.subarray(missing)
+        const whole = join(pieces, held)
+        pieces = []
+        held = 0
+        length = undefined
+        messages.push(decodeMessage(whole))
+      }
+      return messages
+    },
+  }
+}
+
+function join(pieces: readonly Uint8Array[], length: number): Uint8Array {
+  const [first] = pieces
+  if (first?.length === length) return first
+  const whole = new Uint8Array(length)
+  let position = 0
+  for (const piece of pieces) {
+    whole.set(piece, position)
+    position += piece.length
+  }
+  return whole
+}

@@ -1,0 +1,48 @@
+import { MAX_BLOCK_BYTES, verify, type CID } from '@x/cid'
+import { BackendError } from '@x/storage-core'
+
+import type { AskOptions, Provider } from '../provider.ts'
+import { request, type Answer } from './request.ts'
+
+/**
+ * A trustless gateway, asked for single blocks.
+ *
+ * @param base - Such as `https://gateway.example.org`.
+ * @see https://specs.ipfs.tech/http-gateways/trustless-gateway/
+ */
+export function createGatewayProvider(base: URL, { stallTimeoutMs }: { stallTimeoutMs: number }): Provider {
+  const name = `gateway ${base.origin}`
+
+  const ask = (cid: CID, method: 'GET' | 'HEAD', { signal }: AskOptions): Promise<Answer> => {
+    const url = new URL(`ipfs/${cid}`, base.href.endsWith('/') ? base : `${base.href}/`)
+    url.searchParams.set('format', 'raw')
+    const headers = { Accept: 'application/vnd.ipld.raw' }
+    return request(url, { name, method, headers, signal, stallTimeoutMs, maxBytes: MAX_BLOCK_BYTES })
+  }
+
+  function assertOk(cid: CID, status: number): void {
+    if (status === 200) return
+    const retryable = status === 429 || status >= 500
+    throw new BackendError(`${name}: HTTP status ${status}, asked for ${cid}`, { retryable })
+  }
+
+  return {
+    id: base.href,
+    kind: 'gateway',
+    async getBlock(cid, options) {
+      const { status, bytes } = await ask(cid, 'GET', options)
+      if (isAbsent(status)) return undefined
+      assertOk(cid, status)
+      await verify(cid, bytes)
+      return bytes
+    },
+    async hasBlock(cid, options) {
+      const { status } = await ask(cid, 'HEAD', options)
+      if (isAbsent(status)) return false
+      assertOk(cid, status)
+      return true
+    },
+  }
+}
+
+const isAbsent = (status: number): boolean => status === 404 || status === 410

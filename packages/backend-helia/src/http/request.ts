@@ -1,0 +1,79 @@
+import { BackendError } from '@x/storage-core'
+
+import { later } from '../timers.ts'
+
+export interface FetchOptions {
+  /** Whose answer it is, for messages. */
+  name: string
+  signal: AbortSignal
+  /** Longest time in which next to nothing comes. */
+  stallTimeoutMs: number
+  maxBytes: number
+  headers?: Record<string, string>
+  method?: 'GET' | 'HEAD'
+}
+
+export interface Answer {
+  status: number
+  bytes: Uint8Array
+}
+
+/** Fewer bytes than this in the stall time count as nothing. */
+const LEAST_BYTES = 16 * 1024
+
+/**
+ * One HTTP request. Redirects are not followed.
+ *
+ * @throws {BackendError} There is no answer, it stops, or it is longer than `maxBytes`.
+ */
+export async function request(url: URL, options: FetchOptions): Promise<Answer> {
+  const { name, signal, stallTimeoutMs, maxBytes, headers, method = 'GET' } = options
+  signal.throwIfAborted()
+  const stalled = new AbortController()
+  const within = AbortSignal.any([signal, stalled.signal])
+  const stall = (): void => {
+    stalled.abort(new BackendError(`${name}: sent next to nothing for ${stallTimeoutMs} ms`, { retryable: true }))
+  }
+  let cancel = later(stall, stallTimeoutMs)
+  try {
+    const response = await fetch(url, { method, redirect: 'error', signal: within, ...(headers && { headers }) })
+    const { status, body } = response
+    const pieces: Uint8Array[] = []
+    let length = 0
+    let mark = 0
+    // Typed without an iterator where browsers had none.
+    const reader = body?.getReader()
+    for (let next = await reader?.read(); next && !next.done; next = await reader?.read()) {
+      length += next.value.length
+      if (length - mark >= LEAST_BYTES) {
+        mark = length
+        cancel()
+        cancel = later(stall, stallTimeoutMs)
+      }
+      if (length > maxBytes) {
+        await reader?.cancel()
+        throw new BackendError(`${name}: an answer of over ${maxBytes} bytes`, { retryable: false })
+      }
+      pieces.push(next.value)
+    }
+    const bytes = new Uint8Array(length)
+    let position = 0
+    for (const piece of pieces) {
+      bytes.set(piece, position)
+      position += piece.length
+    }
+    return { status, bytes }
+  } catch (cause) {
+    signal.throwIfAborted()
+    if (cause instanceof BackendError) throw cause
+    throw new BackendError(`${name}: ${reasonOf(cause)}`, { cause, retryable: true })
+  } finally {
+    cancel()
+  }
+}
+
+/** What `fetch` rejects with says less than its cause. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  return error.cause instanceof Error ? error.cause.message : error.message
+}

@@ -1,0 +1,120 @@
+import { cidOf, RAW } from '@x/cid'
+import { describe, expect, it, vi } from 'vitest'
+
+import { encodeMessage } from '../src/bitswap/message.ts'
+import { startRogue, type Misdeed } from './rogue-peer.ts'
+import { memory, openPeer, sampleBytes, visibleIn } from './setup.ts'
+
+const MIB = 1024 * 1024
+const STALL_MS = 400
+
+const drills: readonly [Misdeed, code: string, said: RegExp][] = [
+  ['hang', 'BACKEND', /said nothing for 400 ms/],
+  ['boast', 'BACKEND', /for 400 ms/],
+  ['flip', 'INTEGRITY', /asked for .*, it sent /],
+  ['unasked', 'INTEGRITY', /asked for .*, it sent /],
+  ['truncate', 'BACKEND', /for 400 ms/],
+  ['reset', 'BACKEND', /for 400 ms/],
+  ['hang-up', 'BACKEND', /went away/],
+  ['drip', 'BACKEND', /for 400 ms/],
+  ['garbage', 'BACKEND', /is cut off|is too long/],
+  ['huge', 'BACKEND', /a message of 1073741824 bytes/],
+  ['bad-cid', 'BACKEND', /./],
+]
+
+/** Those after which a peer is not asked again. */
+const bans: readonly Misdeed[] = ['flip', 'unasked', 'garbage', 'huge', 'bad-cid']
+
+describe.each(drills)('a peer that does this: %s', (misdeed, code, said) => {
+  // With others who might come, the ends of waiting are the same for all.
+  it.each(misdeed === 'hang' || misdeed === 'flip' ? (['given', 'any'] as const) : (['given'] as const))(
+    'alone, it is a typed error in time, and nothing is visible (%s)',
+    async (providers) => {
+      const origin = await memory()
+      const { cid } = await origin.add(sampleBytes(1, 3 * MIB))
+      const rogue = await startRogue(misdeed, { blocks: origin.blocks })
+      const warnings: string[] = []
+      const to = await openPeer({
+        peers: [rogue.address],
+        providers,
+        stallTimeoutMs: STALL_MS,
+        onWarning: (warning) => warnings.push(warning),
+      })
+      await expect(to.pull(cid, { name: 'never' })).rejects.toMatchObject({
+        code,
+        message: expect.stringMatching(said),
+      })
+      expect(await visibleIn(to.store)).toEqual([])
+      expect(/not asked again/.test(warnings.join())).toBe(bans.includes(misdeed))
+    },
+  )
+
+  it('beside one that does well, nobody notices', async () => {
+    const origin = await memory()
+    const { cid } = await origin.add(sampleBytes(2, 4 * MIB))
+    const rogue = await startRogue(misdeed, { blocks: origin.blocks })
+    const good = await openPeer({ store: origin })
+    const to = await openPeer({ peers: [rogue.address, ...good.addresses()], providers: 'given', stallTimeoutMs: 1200 })
+    // Both are there before it begins.
+    await to.connect(rogue.address)
+    await to.connect(String(good.addresses()[0]))
+    await to.pull(cid)
+    expect(await to.store.verify(cid)).toBeGreaterThan(4 * MIB)
+  })
+})
+
+describe('what a hostile peer may want', () => {
+  it('holds a few blocks in memory for one that wants much and reads nothing', async () => {
+    const from = await openPeer({ stallTimeoutMs: 600 })
+    const { cid } = await from.store.add(sampleBytes(3, 60 * MIB))
+    const warned = Promise.withResolvers<string>()
+    const serving = await openPeer({ store: from.store, stallTimeoutMs: 600, onWarning: warned.resolve })
+    const rogue = await startRogue('deaf', { connectTo: String(serving.addresses()[0]) })
+    const blocks = from.store.blocks.list()
+    const wants = []
+    for await (const block of blocks) {
+      wants.push({ cid: block.bytes, type: 'block', cancel: false, sendDontHave: true, priority: 1 } as const)
+    }
+    expect(wants.length).toBeGreaterThan(59)
+    const stream = await rogue.open()
+    for (const piece of encodeMessage({ wants })) stream.send(piece)
+    expect(await warned.promise).toMatch(/took next to nothing for 600 ms/)
+    expect(serving.status().servedBytes).toBeLessThan(8 * MIB)
+    // And others are served meanwhile.
+    const to = await openPeer({ peers: serving.addresses(), providers: 'given' })
+    await to.pull(cid)
+  })
+
+  it('answers many messages that come at once', async () => {
+    const from = await openPeer()
+    const blocks = await Promise.all(
+      Array.from({ length: 300 }, async (_, seed) => {
+        const bytes = sampleBytes(seed, 500)
+        const cid = await cidOf(RAW, bytes)
+        await from.store.blocks.put(cid, bytes)
+        return cid.bytes
+      }),
+    )
+    const rogue = await startRogue('hang', { connectTo: String(from.addresses()[0]) })
+    const stream = await rogue.open()
+    for (const cid of blocks) {
+      const want = { cid, type: 'block', cancel: false, sendDontHave: true, priority: 1 } as const
+      stream.send(Buffer.concat(encodeMessage({ wants: [want] })))
+    }
+    await vi.waitFor(() => expect(rogue.received.flatMap((message) => message.blocks)).toHaveLength(300), 10_000)
+  })
+})
+
+it('takes back what it asked for', async () => {
+  const rogue = await startRogue('hang')
+  const to = await openPeer({ peers: [rogue.address] })
+  const { cid } = await (await memory()).add(sampleBytes(4, 100))
+  const caller = new AbortController()
+  const pulled = to.pull(cid, { signal: caller.signal })
+  const wants = () => rogue.received.flatMap((message) => message.wants)
+  await vi.waitFor(() => expect(wants()).toHaveLength(1), 10_000)
+  const reason = new Error('enough')
+  caller.abort(reason)
+  await expect(pulled).rejects.toBe(reason)
+  await vi.waitFor(() => expect(wants()).toMatchObject([{ cancel: false }, { cancel: true }]), 10_000)
+})

@@ -1,0 +1,85 @@
+import { createSocket } from 'node:dgram'
+
+import { parseCid } from '@x/cid'
+import { expect, it, onTestFinished, type TestContext } from 'vitest'
+
+import { kuboOrSkip } from '../../../tooling/kubo/kubo-or-skip.ts'
+import { startKubo } from '../../../tooling/kubo/start-kubo.ts'
+import { isLanHost } from '../src/libp2p/lan-address.ts'
+import { openPeer, sampleBytes } from './setup.ts'
+
+const GROUP = '224.0.0.251'
+
+/** Whether what this machine sends to a group comes back to it. */
+async function hasMulticast(): Promise<boolean> {
+  const socket = createSocket({ type: 'udp4', reuseAddr: true })
+  const heard = Promise.withResolvers<boolean>()
+  const giveUp = setTimeout(() => heard.resolve(false), 2000)
+  socket.on('error', () => heard.resolve(false))
+  socket.on('message', () => heard.resolve(true))
+  socket.bind(0, () => {
+    try {
+      socket.addMembership(GROUP)
+      socket.setMulticastLoopback(true)
+      socket.send('is anybody here?', socket.address().port, GROUP)
+    } catch {
+      heard.resolve(false)
+    }
+  })
+  const answer = await heard.promise
+  clearTimeout(giveUp)
+  socket.close()
+  return answer
+}
+
+async function needsMulticast(context: TestContext): Promise<void> {
+  if (!(await hasMulticast())) context.skip('multicast does not come back here')
+}
+
+it('pulls by CID from a machine on the LAN, with no configuration', async (context) => {
+  await needsMulticast(context)
+  const from = await openPeer({ network: 'lan', listen: undefined })
+  const { cid } = await from.store.add(sampleBytes(1, 3_000_000))
+  const to = await openPeer({ network: 'lan', listen: undefined })
+  await to.pull(cid)
+  expect(await to.store.has(cid)).toBe(true)
+  expect(to.peers().map(({ id }) => id)).toContain(from.peerId)
+})
+
+it('pulls by CID from a Kubo on the LAN, with no configuration', async (context) => {
+  await needsMulticast(context)
+  const kubo = await startKubo(kuboOrSkip(context), { mdns: true })
+  onTestFinished(() => kubo.stop())
+  const { stdout } = await kubo.ipfs(['add', '--quieter', '--cid-version=1'], { input: sampleBytes(2, 3_000_000) })
+  const cid = parseCid(stdout.toString().trim())
+  const to = await openPeer({ network: 'lan', listen: undefined })
+  await to.pull(cid)
+  expect(await to.store.has(cid)).toBe(true)
+})
+
+it('listens on a LAN at addresses that no other network reaches', async () => {
+  const peer = await openPeer({ network: 'lan', listen: undefined })
+  expect(peer.addresses().length).toBeGreaterThan(0)
+  for (const address of peer.addresses()) expect(isLanHost(String(address.split('/')[2]))).toBe(true)
+})
+
+it.each([
+  ['127.0.0.1', true],
+  ['10.1.2.3', true],
+  ['172.16.0.1', true],
+  ['172.32.0.1', false],
+  ['192.168.7.7', true],
+  ['192.169.0.1', false],
+  ['169.254.9.9', true],
+  ['100.64.0.1', true],
+  ['8.8.8.8', false],
+  ['::1', true],
+  ['fd00::1', true],
+  ['fe80::1', true],
+  ['2001:db8::1', false],
+  ['::ffff:10.0.0.1', true],
+  ['::ffff:8.8.8.8', false],
+  ['example.org', false],
+])('%s is of a LAN: %s', (host, expected) => {
+  expect(isLanHost(host)).toBe(expected)
+})

@@ -1,0 +1,63 @@
+import * as fc from 'fast-check'
+import { expect, it } from 'vitest'
+
+import { createMessageReader } from '../src/bitswap/message-reader.ts'
+import { decodeMessage, encodeMessage, type Message } from '../src/bitswap/message.ts'
+import { MalformedError } from '../src/bitswap/varint.ts'
+
+const bytes = fc.uint8Array({ maxLength: 200 })
+const message: fc.Arbitrary<Message> = fc.record({
+  isFull: fc.boolean(),
+  wants: fc.array(
+    fc.record({
+      cid: bytes,
+      type: fc.constantFrom('block' as const, 'have' as const),
+      cancel: fc.boolean(),
+      sendDontHave: fc.boolean(),
+      priority: fc.nat(),
+    }),
+    { maxLength: 5 },
+  ),
+  blocks: fc.array(fc.record({ prefix: bytes, data: fc.uint8Array({ maxLength: 3000 }) }), { maxLength: 4 }),
+  presences: fc.array(fc.record({ cid: bytes, has: fc.boolean() }), { maxLength: 5 }),
+})
+
+it('reads what it wrote, in whatever pieces it comes', () => {
+  fc.assert(
+    fc.property(fc.array(message, { maxLength: 4 }), fc.integer({ min: 1, max: 700 }), (messages, size) => {
+      const all = Buffer.concat(messages.flatMap((one) => encodeMessage(one)))
+      const reader = createMessageReader()
+      const read: Message[] = []
+      for (let start = 0; start < all.length; start += size)
+        read.push(...reader.push(Uint8Array.from(all.subarray(start, start + size))))
+      expect(read).toEqual(messages)
+      expect(reader.held).toBe(0)
+    }),
+  )
+})
+
+it('never fails in another way than saying that it is malformed', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 300 }), (some) => {
+      try {
+        decodeMessage(some)
+      } catch (error) {
+        return error instanceof MalformedError
+      }
+      return true
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+it('writes what other implementations write', () => {
+  // A want of a block with priority 1 that asks to be told, in the order of go-bitswap's fields.
+  const want = { cid: Uint8Array.of(1, 2, 3), type: 'block', cancel: false, sendDontHave: true, priority: 1 } as const
+  const written = Buffer.concat(encodeMessage({ wants: [want] })).toString('hex')
+  expect(written).toBe('0d0a0b0a090a0301020310012801')
+})
+
+it('refuses a message that is too long before it comes', () => {
+  expect(() => createMessageReader().push(Uint8Array.of(0x81, 0x80, 0x80, 0x02))).toThrow(/a message of 4194305 bytes/)
+  expect(() => createMessageReader().push(new Uint8Array(11).fill(0x80))).toThrow(MalformedError)
+})

@@ -1,0 +1,55 @@
+import { openMemoryStore, type ContentStore } from '@x/storage-core'
+import { onTestFinished } from 'vitest'
+
+import { openHelia, type HeliaOptions, type HeliaPeer } from '../src/index.ts'
+
+export const LOOPBACK = '/ip4/127.0.0.1/tcp/0'
+
+/** A store in memory that is closed with the test. */
+export async function memory(): Promise<ContentStore> {
+  const store = await openMemoryStore()
+  onTestFinished(() => store.close())
+  return store
+}
+
+/** A peer on loopback that is closed with the test. */
+export async function openPeer(options: Partial<HeliaOptions> = {}): Promise<HeliaPeer> {
+  const store = options.store ?? (await memory())
+  const peer = await openHelia({ network: 'libp2p', listen: [LOOPBACK], ...options, store })
+  onTestFinished(() => peer.close())
+  return peer
+}
+
+/** Bytes that look random, the same for a seed. */
+export function sampleBytes(seed: number, byteLength: number): Uint8Array<ArrayBuffer> {
+  const words = new Uint32Array(Math.ceil(byteLength / 4))
+  let state = Math.imul(seed + 1, 0x9e3779b1) | 1
+  for (let index = 0; index < words.length; index++) {
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+    words[index] = state
+  }
+  return new Uint8Array(words.buffer, 0, byteLength)
+}
+
+export async function collect<T>(items: AsyncIterable<T> | Iterable<T>): Promise<T[]> {
+  const all: T[] = []
+  for await (const item of items) all.push(item)
+  return all
+}
+
+export async function bytesOf(pieces: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  return Buffer.concat(await collect(pieces))
+}
+
+/** What a failed pull must leave: nothing. */
+export async function visibleIn(store: ContentStore): Promise<unknown[]> {
+  await store.gc()
+  return [
+    ...(await collect(store.roots())),
+    ...(await collect(store.pins())),
+    ...(await collect(store.names.list())),
+    ...(await collect(store.blocks.list())),
+  ]
+}
