@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { chmod, open, readFile } from 'node:fs/promises'
+import { chmod, open, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { buildDirectory, CID, createOutboard, outboardBlocks } from '@x/cid'
@@ -18,6 +18,11 @@ async function openOrigin(): Promise<ContentStore> {
 const contentFiles = async (directory: string): Promise<string[]> =>
   (await filesBelow(directory)).filter((path) => !/index\.sqlite|journal|format|lock|lease/.test(path))
 
+async function contentBytes(directory: string): Promise<number> {
+  const sizes = await Promise.all((await contentFiles(directory)).map(async (path) => (await stat(path)).size))
+  return sizes.reduce((sum, size) => sum + size, 0)
+}
+
 it.each(['unixfs-v1-2025', 'unixfs-v0-2015', 'kubo-v1'] as const)(
   'keeps the files of a tree under %s whole',
   async (profile) => {
@@ -30,17 +35,17 @@ it.each(['unixfs-v1-2025', 'unixfs-v0-2015', 'kubo-v1'] as const)(
     const path = await store.getPath(cid)
     for (const [name, bytes] of Object.entries(files))
       expect(isSame(await readFile(join(path, name)), bytes)).toBe(true)
-    // No file for each leaf: what it has more than an added tree is nothing.
+    // No file for each leaf, and no second copy: what it has more than an added tree is nothing.
     const { store: added, directory: addedTo } = await openTemp()
     await added.add(directoryOf(files), { profile })
     await added.getPath(cid)
     expect((await contentFiles(directory)).length).toBe((await contentFiles(addedTo)).length)
+    expect(await contentBytes(directory)).toBeLessThan(1.1 * (await contentBytes(addedTo)))
   },
 )
 
 /** A file that no profile would build. */
-async function putOddFile(origin: ContentStore, bytes: Uint8Array): Promise<CID> {
-  const chunkBytes = 100_000
+async function putOddFile(origin: ContentStore, bytes: Uint8Array, chunkBytes = 100_000): Promise<CID> {
   const leaves = Array.from({ length: Math.ceil(bytes.length / chunkBytes) }, (_, index) =>
     bytes.subarray(index * chunkBytes, (index + 1) * chunkBytes),
   )
@@ -68,6 +73,42 @@ it('takes a file that no profile makes block by block, and has a path for it', a
   expect(isSame(await bytesOf(store.cat(cid)), bytes)).toBe(true)
   expect(isSame(await readFile(await store.getPath(cid)), bytes)).toBe(true)
   expect(await collect(store.roots())).toMatchObject([{ cid, pinned: true }])
+})
+
+it('fetches nothing twice of a file that no profile makes', async () => {
+  const origin = await openOrigin()
+  const { store } = await openTemp()
+  const bytes = someBytes(6_000_000)
+  const { fetched } = await pull(store, origin, await putOddFile(origin, bytes, 500_000))
+  expect(fetched).toBeGreaterThan(bytes.length)
+  expect(fetched).toBeLessThan(bytes.length + 10_000)
+})
+
+it('does not write out a directory that links to itself twice on each of its levels', async () => {
+  const origin = await openOrigin()
+  const { store, directory } = await openTemp()
+  let { cid } = await origin.add(someBytes(100))
+  let dagBytes = 100
+  for (let level = 0; level < 40; level++) {
+    const links = ['a', 'b'].map((name) => ({ name, cid, dagBytes }))
+    const built = await buildDirectory(links, { onBlock: async (block) => origin.blocks.put(block.cid, block.bytes) })
+    cid = built.cid
+    dagBytes = 100
+  }
+  const { blocks } = await pull(store, origin, cid)
+  expect(blocks).toBeLessThanOrEqual(2 * 41)
+  expect(await store.has(cid)).toBe(true)
+  expect(await contentBytes(directory)).toBeLessThan(2_000_000)
+})
+
+it('does not write out a file of few blocks that says it is large', async () => {
+  const origin = await openOrigin()
+  const { store, directory } = await openTemp()
+  // All leaves and all nodes above them are one block each.
+  const { cid } = await origin.add(new Uint8Array(600_000_000), { profile: 'unixfs-v0-2015' })
+  await pull(store, origin, cid)
+  expect(await contentBytes(directory)).toBeLessThan(3_000_000)
+  expect(await bytesOf(store.cat(cid, { offset: 599_999_990, length: 20 }))).toEqual(new Uint8Array(10))
 })
 
 it('is not misled by a tree that begins like a profile', async () => {

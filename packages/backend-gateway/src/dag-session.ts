@@ -78,7 +78,7 @@ export function createDagSession(root: CID, options: DagSessionOptions): BlockSe
       const block = feed.peekNow() ?? (await feed.peek())
       if (block === undefined) return 'ended'
       const key = blockKey(block.cid)
-      if (key !== want.key && !isNew && plan.includes(key)) return 'left out'
+      if (key !== want.key && !isNew && plan.includes(block.cid)) return 'left out'
       feed.shift()
       onFetched?.(block.bytes.length)
       if (block.cid.code === DAG_PB || !feed.repeats) cache.add(block.cid, block.bytes)

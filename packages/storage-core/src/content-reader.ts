@@ -1,10 +1,8 @@
 import {
-  InvalidInputError,
   assertRange,
   pathSegments,
   readDirectory,
   readFile,
-  readNode,
   resolvePath,
   walkDag,
   type CID,
@@ -26,6 +24,7 @@ import { BlockNotFoundError, NotFoundError } from './errors.ts'
 import { atPlace, atPlaceInFile, joinPath } from './place.ts'
 import { openSession } from './planned-session.ts'
 import { startReceipt } from './receipt.ts'
+import { createDagStat } from './stat-dag.ts'
 import { readWholeDag } from './walk.ts'
 
 /** What a store does without changing anything. */
@@ -40,9 +39,6 @@ export interface ContentReaderParts {
   /** Start of every call. */
   enter: (options?: AbortOptions) => void
 }
-
-// Deeper than any real tree.
-const MAX_DEPTH = 256
 
 /** Entries of a directory that are looked up before their turn. */
 const ENTRIES_AHEAD = 8
@@ -86,69 +82,36 @@ export function createContentReader({ name, blocks, enter }: ContentReaderParts)
     onReceipt?.(finish({ cid: root, bytes, verified: 'each-leaf' }))
   }
 
-  /** Of all files below; `known` holds what was computed already, so that a directory linked many times is read once. */
-  async function sizeBelow(
-    { cid, file }: { cid: CID; file: string },
-    known: Map<string, number>,
-    depth: number,
-    signal?: AbortSignal,
-  ): Promise<number> {
-    const node = await readNode(get, cid, { signal }).catch((error: unknown) => {
-      throw atPlace(error, { file })
-    })
-    if (node.type === 'file') return node.fileBytes
-    if (node.type === 'symlink') return 0
-    if (depth > MAX_DEPTH) throw new InvalidInputError(`${cid} is over ${MAX_DEPTH} levels deep`, { input: `${cid}` })
-    const before = known.get(cid.toString())
-    if (before !== undefined) return before
-    let size = 0
-    for await (const entry of readDirectory(get, cid, { signal })) {
-      size += await sizeBelow({ cid: entry.cid, file: joinPath(file, entry.name) }, known, depth + 1, signal)
-    }
-    known.set(cid.toString(), size)
-    return size
-  }
-
-  async function statOf(
-    cid: CID,
-    file: string,
-    known: Map<string, number>,
-    signal?: AbortSignal,
-  ): Promise<ContentStat> {
-    const node = await readNode(get, cid, { signal }).catch((error: unknown) => {
-      throw atPlace(error, { file })
-    })
-    if (node.type === 'file') return { cid, type: 'file', size: node.fileBytes }
-    if (node.type === 'symlink') {
-      return { cid, type: 'symlink', size: new TextEncoder().encode(node.target).length, target: node.target }
-    }
-    return { cid, type: 'directory', size: await sizeBelow({ cid, file }, known, 0, signal) }
-  }
-
   async function stat(root: CID, options: PathOptions = {}): Promise<ContentStat> {
     enter(options)
     const { cid, file } = await resolve(root, options)
-    return statOf(cid, file, new Map(), options.signal)
+    const dag = createDagStat(blocks, options)
+    try {
+      return await dag.statOf(cid, file)
+    } finally {
+      dag.close()
+    }
   }
 
   async function* ls(root: CID, options: PathOptions = {}): AsyncGenerator<DirectoryEntry> {
     enter(options)
     const { cid, file } = await resolve(root, options)
-    const known = new Map<string, number>()
-    const statAt = async ({ name: entry, cid: at }: NodeLink): Promise<DirectoryEntry> => {
-      return { name: entry, ...(await statOf(at, joinPath(file, entry), known, options.signal)) }
-    }
+    const dag = createDagStat(blocks, options)
     // One round trip for each would take long where the blocks are far away.
     const coming: Promise<DirectoryEntry>[] = []
-    for await (const link of entriesOf(cid, file, options)) {
-      const next = statAt(link)
-      // Who asks for it hears of a failure.
-      next.catch(() => undefined)
-      coming.push(next)
-      const first = coming.length > ENTRIES_AHEAD ? coming.shift() : undefined
-      if (first) yield await first
+    try {
+      for await (const { name: entry, cid: at } of entriesOf(cid, file, options)) {
+        const next = dag.statOf(at, joinPath(file, entry)).then((found) => ({ name: entry, ...found }))
+        // Who asks for it hears of a failure.
+        next.catch(() => undefined)
+        coming.push(next)
+        const first = coming.length > ENTRIES_AHEAD ? coming.shift() : undefined
+        if (first) yield await first
+      }
+      for (const last of coming) yield await last
+    } finally {
+      dag.close()
     }
-    for (const last of coming) yield await last
   }
 
   async function* entriesOf(cid: CID, file: string, { signal }: AbortOptions): AsyncGenerator<NodeLink> {

@@ -20,6 +20,7 @@ const UNKNOWN_BYTES = 256 * 1024
 interface Coming {
   bytes: Promise<Uint8Array>
   wants: number
+  stop: AbortController
 }
 
 /** The source's own session, else one that asks for blocks ahead. */
@@ -54,6 +55,9 @@ export function createPlannedSession(
   /** Of the plan, what was asked for before its turn. */
   const asked = new Set<Want>()
   const coming = new Map<string, Coming>()
+  /** Of all that is on its way and was asked for ahead, whether it is still wanted or is being read. */
+  const stops = new Set<AbortController>()
+  whileOpen.addEventListener('abort', () => stops.forEach((stop) => stop.abort(whileOpen.reason)), { once: true })
 
   function ask(want: Want): void {
     const { cid, key } = want
@@ -63,10 +67,13 @@ export function createPlannedSession(
       known.wants += 1
       return
     }
-    const bytes = get(cid, { signal: whileOpen })
+    const stop = new AbortController()
+    const bytes = get(cid, { signal: stop.signal })
+    stops.add(stop)
+    const settled = (): void => void stops.delete(stop)
     // Whoever asks for it hears of a failure.
-    bytes.catch(() => undefined)
-    coming.set(key, { bytes, wants: 1 })
+    bytes.then(settled, settled)
+    coming.set(key, { bytes, wants: 1, stop })
   }
 
   /** What was asked for ahead; a copy where another want needs it too. */
@@ -77,6 +84,16 @@ export function createPlannedSession(
     if (known.wants > 0) return known.bytes.then((bytes) => bytes.slice())
     coming.delete(want.key)
     return known.bytes
+  }
+
+  /** So that what is passed over does not pile up on its way. */
+  function pass(want: Want): void {
+    const known = asked.delete(want) ? coming.get(want.key) : undefined
+    if (!known) return
+    known.wants -= 1
+    if (known.wants > 0) return
+    coming.delete(want.key)
+    known.stop.abort(new Error('it was passed over'))
   }
 
   function askAhead(): void {
@@ -94,7 +111,7 @@ export function createPlannedSession(
   function advanceTo(cid: CID): { want: Want; bytes: Promise<Uint8Array> } | undefined {
     const next = plan.advanceTo(cid)
     if (!next) return undefined
-    for (const passed of next.passed) void take(passed)
+    for (const passed of next.passed) pass(passed)
     const { want } = next
     return { want, bytes: take(want) ?? get(cid, { signal: whileOpen }) }
   }

@@ -1,15 +1,17 @@
-import { walkDag, type Block, type CID, type GetBlock } from '@x/cid'
+import { walkDag, type Block, type CID, type GetBlock, type ProfileName } from '@x/cid'
 
+import { blockKey } from './block-key.ts'
 import type { BlockSource, SessionOptions } from './block-source.ts'
 import type { AbortOptions } from './blockstore.ts'
 import type { ContentStore, Metadata } from './content-store.ts'
 import { treeOf } from './dag-tree.ts'
 import { codeOf } from './error-code.ts'
 import { isUnexpectedRoot } from './expected-root.ts'
-import { guessProfile } from './guess-profile.ts'
 import { assertName } from './names.ts'
 import { openSession } from './planned-session.ts'
+import { profileOfOutline } from './profile-of-outline.ts'
 import { putEach } from './put-each.ts'
+import { readOutline } from './read-outline.ts'
 import { recordRoots } from './record-roots.ts'
 
 export interface PullProgress {
@@ -64,10 +66,20 @@ export async function pull(
     progress.blocks += 1
     onProgress?.({ ...progress })
   }
+  const record = (): Promise<void> => recordRoots(store, [root], { ...options, incomplete })
+
+  if (await store.has(root, { signal })) {
+    await record()
+    return { cid: root, ...progress }
+  }
+
+  const heldHere = heldBy(store)
+  const outline = store.getPath && (await readOutline(fetchAlone(source.blocks, heldHere, onFetched), root, { signal }))
+  const profile = outline && (await profileOfOutline(outline))
+  const held: Held = async (cid, given) => outline?.nodes.get(blockKey(cid))?.bytes.slice() ?? heldHere(cid, given)
 
   /** Runs a part of the pull on a session of its own. */
   const withSession = async <T>(task: (get: GetBlock) => Promise<T>): Promise<T> => {
-    const held = heldBy(store)
     const session = openSession(source.blocks, root, { signal, held, onFetched, aheadBlocks: AHEAD_BLOCKS })
     try {
       return await task(session.get)
@@ -76,13 +88,7 @@ export async function pull(
     }
   }
 
-  const record = (): Promise<void> => recordRoots(store, [root], { ...options, incomplete })
-
-  if (await store.has(root, { signal })) await record()
-  else if (
-    !store.getPath ||
-    !(await withSession((get) => pullFiles(store, source.blocks, root, { ...options, get })))
-  ) {
+  if (!profile || !(await withSession((get) => pullFiles(store, root, { ...options, profile, get })))) {
     await withSession((get) => pullBlocks(store, root, { get, signal, onStored: record }))
   }
   return { cid: root, ...progress }
@@ -90,8 +96,10 @@ export async function pull(
 
 const incomplete = (root: CID, missing: CID): string => `${root} is not complete: ${missing} is not held`
 
+type Held = NonNullable<SessionOptions['held']>
+
 /** A block that is held but damaged is as good as absent. */
-function heldBy(store: ContentStore): SessionOptions['held'] {
+function heldBy(store: ContentStore): Held {
   return async (cid, options) => {
     try {
       if (!(await store.blocks.has(cid, options))) return undefined
@@ -104,22 +112,29 @@ function heldBy(store: ContentStore): SessionOptions['held'] {
   }
 }
 
-/** Whether it could be done: `false` for a DAG that no profile makes. */
+/** Blocks that are not asked for in the order of a session. */
+function fetchAlone(source: BlockSource, held: Held, onFetched: (byteLength: number) => void): GetBlock {
+  return async (cid, options) => {
+    const ours = await held(cid, options)
+    if (ours) return ours
+    const bytes = await source.get(cid, options)
+    onFetched(bytes.length)
+    return bytes
+  }
+}
+
+/** Whether the DAG came out, which only a raw block that is larger than it should be can prevent now. */
 async function pullFiles(
   store: ContentStore,
-  source: BlockSource,
   root: CID,
-  { get, name, metadata, pin, signal }: PullOptions & { get: GetBlock },
+  { get, profile, name, metadata, pin, signal }: PullOptions & { get: GetBlock; profile: ProfileName },
 ): Promise<boolean> {
   try {
-    // Not by the session, whose blocks are to be asked for in their order.
-    const profile = await guessProfile((cid, options) => source.get(cid, options), root, { signal })
-    if (profile === undefined) return false
     const tree = await treeOf(get, root, { signal })
     await store.add(tree, { profile, expected: root, name, metadata, pin, signal })
     return true
   } catch (error) {
-    if (isUnexpectedRoot(error) || codeOf(error) === 'UNSUPPORTED') return false
+    if (isUnexpectedRoot(error)) return false
     throw error
   }
 }

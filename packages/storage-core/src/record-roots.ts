@@ -5,6 +5,7 @@ import type { AbortOptions } from './blockstore.ts'
 import type { ContentStore, Metadata } from './content-store.ts'
 import { codeOf } from './error-code.ts'
 import { NotFoundError } from './errors.ts'
+import { createKeyedLock, type KeyedLock } from './lock.ts'
 
 export interface RecordRootsOptions extends AbortOptions {
   /** A name for the one root. */
@@ -17,13 +18,33 @@ export interface RecordRootsOptions extends AbortOptions {
   incomplete: (root: CID, missing: CID) => string
 }
 
+/** Of each store: a pin that goes again must not be taken for one that was there. */
+const turns = new WeakMap<ContentStore, KeyedLock>()
+
+function turnOf(store: ContentStore): KeyedLock {
+  const known = turns.get(store)
+  if (known) return known
+  const made = createKeyedLock()
+  turns.set(store, made)
+  return made
+}
+
 /**
  * Makes roots of DAGs whose blocks are held: all of them, or none. To pin is the one way to record a root that the port has,
- * so a pin nobody wants goes again.
+ * so a pin nobody wants goes again. One after another in this process; a pin that somebody else makes at that moment may go
+ * with it.
  *
  * @throws {NotFoundError} One is not complete; `cid` is what is missing.
  */
 export async function recordRoots(
+  store: ContentStore,
+  roots: readonly CID[],
+  options: RecordRootsOptions,
+): Promise<void> {
+  return turnOf(store)('roots', () => recordInTurn(store, roots, options), options.signal)
+}
+
+async function recordInTurn(
   store: ContentStore,
   roots: readonly CID[],
   { name, metadata, pin = true, signal, incomplete }: RecordRootsOptions,

@@ -27,7 +27,7 @@ export async function reachableFrom(
     const key = blockKey(cid)
     if (reached.has(key)) continue
     reached.set(key, cid)
-    queue.push(...linksOf(await nodeIfHeld(get, cid, { signal, damaged })))
+    for (const link of linksOf(await nodeIfHeld(get, cid, { signal, damaged }))) queue.push(link)
   }
   return reached
 }
@@ -79,7 +79,8 @@ export async function readWholeDag(
     const bytes = await readAt(get, cid, place, signal)
     checked += bytes.length
     onProgress?.(checked)
-    if (cid.code === DAG_PB) stack.push(...placesBelow(decodeNode(cid, bytes), place).toReversed())
+    if (cid.code !== DAG_PB) continue
+    for (const below of placesBelow(decodeNode(cid, bytes), place).toReversed()) stack.push(below)
   }
   return checked
 }

@@ -93,6 +93,15 @@ export function describePulling({ open }: ReadingSetup): void {
     await into.close()
   })
 
+  it('keeps the pin of one of two at once', async () => {
+    const { origin, source } = await open()
+    const into = await openMemoryStore()
+    const { cid } = await origin.add(sampleBytes(23, 500))
+    await Promise.all([pull(into, source, cid), pull(into, source, cid, { pin: false })])
+    expect(texts((await collect(into.pins())).map((pin) => pin.cid))).toEqual(texts([cid]))
+    await into.close()
+  })
+
   it('leaves nothing visible of what is absent', async () => {
     const { source } = await open()
     const into = await openMemoryStore()

@@ -26,6 +26,8 @@ export interface ContentStoreSetup {
   corrupt?: ((store: ContentStore, cid: CID) => Promise<void>) | undefined
   /** Leaves that `store` has read from its medium since it was opened. Without it that test is skipped. */
   leavesRead?: ((store: ContentStore) => number) | undefined
+  /** Each another order of what several writers do at once. Default three; a store that is slow may do with fewer. */
+  writerSeeds?: readonly number[] | undefined
 }
 
 /** The tests that every content store passes, those of its `blocks` included. Call it at the top of a test file. */

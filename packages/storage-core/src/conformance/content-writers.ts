@@ -17,9 +17,9 @@ interface Kept {
   files: Readonly<Record<string, Uint8Array>>
 }
 
-export function describeWriters({ open }: ContentStoreSetup): void {
+export function describeWriters({ open, writerSeeds = [1, 2, 3] }: ContentStoreSetup): void {
   describe('several writers at once', () => {
-    it.each([1, 2, 3])('each keeps what it keeps, whatever the others do: seed %d', async (seed) => {
+    it.each(writerSeeds)('each keeps what it keeps, whatever the others do: seed %d', async (seed) => {
       const store = await open()
       const writers = Array.from({ length: WRITERS }, (_, index) =>
         write(store, `${seed}/${index}`, seed * 100 + index),

@@ -1,0 +1,180 @@
+import { DAG_PB, InvalidInputError, readDirectory, readNode, type CID, type GetBlock, type NodeLink } from '@x/cid'
+
+import { blockKey } from './block-key.ts'
+import type { BlockSource } from './block-source.ts'
+import type { AbortOptions } from './blockstore.ts'
+import type { ContentStat } from './content-store.ts'
+import { atPlace, joinPath } from './place.ts'
+import { openSession } from './planned-session.ts'
+
+/** Finds out what is at a CID, and how many bytes are below it. */
+export interface DagStat {
+  /**
+   * @param file - Its path, for errors.
+   * @throws {InvalidInputError} It is over 256 directories deep, or holds over 2^53 bytes.
+   */
+  statOf(cid: CID, file: string): Promise<ContentStat>
+  /** Stops what is on its way. */
+  close(): void
+}
+
+/** Of one block. A directory's size takes more. */
+type Found = { type: 'file'; size: number } | { type: 'symlink'; target: string } | { type: 'directory' | 'shard' }
+
+// Deeper than any real tree.
+const MAX_DEPTH = 256
+
+// Entries of a directory that are looked up before their turn; also the most blocks that are read at a time.
+const ENTRIES_AHEAD = 8
+
+// Of directories that were looked up and not entered yet, so that they need not be read again.
+const MOST_KEPT_BYTES = 4 * 1024 * 1024
+
+/** For one call over a DAG: what is linked many times is looked up once, and a few blocks are read at a time. */
+export function createDagStat(blocks: BlockSource, { signal: ofCall }: AbortOptions): DagStat {
+  const closing = new AbortController()
+  const signal = ofCall ? AbortSignal.any([ofCall, closing.signal]) : closing.signal
+  const inTurn = createTurns(ENTRIES_AHEAD)
+  const found = new Map<string, Promise<Found>>()
+  const sizes = new Map<string, Promise<number>>()
+  const kept = createKeptBlocks(MOST_KEPT_BYTES)
+
+  async function look(cid: CID, file: string): Promise<Found> {
+    const get: GetBlock = async (wanted, options) => {
+      const bytes = await inTurn(() => blocks.get(wanted, options))
+      if (wanted.code === DAG_PB) kept.add(blockKey(wanted), bytes)
+      return bytes
+    }
+    const node = await readNode(get, cid, { signal }).catch((error: unknown) => {
+      throw atPlace(error, { file })
+    })
+    const isDirectory = node.type === 'directory' || node.type === 'shard'
+    if (!isDirectory) kept.take(blockKey(cid))
+    if (node.type === 'file') return { type: 'file', size: node.fileBytes }
+    return node.type === 'symlink' ? { type: 'symlink', target: node.target } : { type: node.type }
+  }
+
+  function find(cid: CID, file: string): Promise<Found> {
+    const key = blockKey(cid)
+    const before = found.get(key)
+    if (before) return before
+    const finding = look(cid, file)
+    found.set(key, finding)
+    // Whoever waits for it hears of a failure. A target may be long, and is not needed again.
+    finding.then(
+      ({ type }) => type === 'symlink' && found.delete(key),
+      () => undefined,
+    )
+    return finding
+  }
+
+  async function* entriesOf(cid: CID, type: 'directory' | 'shard'): AsyncGenerator<NodeLink> {
+    if (type === 'directory') {
+      const get: GetBlock = async (wanted, options) =>
+        kept.take(blockKey(wanted)) ?? inTurn(() => blocks.get(wanted, options))
+      yield* readDirectory(get, cid, { signal })
+      return
+    }
+    const held = async (wanted: CID): Promise<Uint8Array | undefined> => kept.take(blockKey(wanted))
+    const session = openSession(blocks, cid, { scope: 'entity', held, signal })
+    try {
+      yield* readDirectory(session.get, cid, { signal })
+    } finally {
+      await session.close()
+    }
+  }
+
+  async function sumOf(cid: CID, type: 'directory' | 'shard', file: string, depth: number): Promise<number> {
+    if (depth > MAX_DEPTH) throw new InvalidInputError(`${cid} is over ${MAX_DEPTH} levels deep`, { input: `${cid}` })
+    let size = 0
+    const add = async ({ name, cid: below }: NodeLink): Promise<void> => {
+      const path = joinPath(file, name)
+      const entry = await find(below, path)
+      if (entry.type === 'symlink') return
+      size += entry.type === 'file' ? entry.size : await sizeOf(below, entry.type, path, depth + 1)
+      if (!Number.isSafeInteger(size)) {
+        throw new InvalidInputError(`the files below ${cid} have over 2^53 bytes`, { input: `${cid}` })
+      }
+    }
+    const coming: NodeLink[] = []
+    const entries = entriesOf(cid, type)
+    for (;;) {
+      const next = await entries.next().catch((error: unknown) => {
+        throw atPlace(error, { file })
+      })
+      if (next.done) break
+      coming.push(next.value)
+      // Looked up now, so that it is there in its turn. One directory is entered at a time.
+      void find(next.value.cid, joinPath(file, next.value.name))
+      const first = coming.length > ENTRIES_AHEAD ? coming.shift() : undefined
+      if (first) await add(first)
+    }
+    for (const last of coming) await add(last)
+    return size
+  }
+
+  function sizeOf(cid: CID, type: 'directory' | 'shard', file: string, depth: number): Promise<number> {
+    const key = blockKey(cid)
+    const before = sizes.get(key)
+    if (before) return before
+    const summing = sumOf(cid, type, file, depth)
+    summing.catch(() => undefined)
+    sizes.set(key, summing)
+    return summing
+  }
+
+  return {
+    async statOf(cid, file) {
+      const entry = await find(cid, file)
+      if (entry.type === 'file') return { cid, ...entry }
+      if (entry.type === 'symlink') return { cid, ...entry, size: new TextEncoder().encode(entry.target).length }
+      return { cid, type: 'directory', size: await sizeOf(cid, entry.type, file, 0) }
+    },
+    close: () => closing.abort(new Error('nobody waits for it')),
+  }
+}
+
+/** Runs tasks, `most` of them at a time, in the order in which they came. */
+function createTurns(most: number): <T>(task: () => Promise<T>) => Promise<T> {
+  let running = 0
+  const waiting: (() => void)[] = []
+  return async (task) => {
+    if (running < most) running += 1
+    else await new Promise<void>((resolve) => waiting.push(resolve))
+    try {
+      return await task()
+    } finally {
+      const next = waiting.shift()
+      if (next) next()
+      else running -= 1
+    }
+  }
+}
+
+interface KeptBlocks {
+  add(key: string, bytes: Uint8Array): void
+  take(key: string): Uint8Array | undefined
+}
+
+/** Blocks that will be wanted once more; the oldest go first. */
+function createKeptBlocks(mostBytes: number): KeptBlocks {
+  const blocks = new Map<string, Uint8Array>()
+  let byteLength = 0
+  const take = (key: string): Uint8Array | undefined => {
+    const bytes = blocks.get(key)
+    if (bytes && blocks.delete(key)) byteLength -= bytes.length
+    return bytes
+  }
+  return {
+    add(key, bytes) {
+      take(key)
+      blocks.set(key, bytes)
+      byteLength += bytes.length
+      for (const oldest of blocks.keys()) {
+        if (byteLength <= mostBytes) break
+        take(oldest)
+      }
+    },
+    take,
+  }
+}
