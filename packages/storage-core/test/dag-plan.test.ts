@@ -23,6 +23,9 @@ async function leaves(count: number, first = 0): Promise<NodeLink[]> {
   )
 }
 
+/** A link of a dag-pb node as protobuf has it: a hash and an empty name. */
+const toLink = ({ bytes }: CID): number[] => [0x12, bytes.length + 4, 0x0a, bytes.length, ...bytes, 0x12, 0]
+
 it('goes through a directory in its order, and past what is skipped', async () => {
   const links = await leaves(10)
   const block = await directory(links)
@@ -64,8 +67,6 @@ it('goes on behind a directory within a directory', async () => {
 it('takes a node of very many links, and looks no further in it than it says', async () => {
   const inline = CID.decode(Uint8Array.of(1, RAW, 0, 0))
   const last = await leaf(1)
-  // As protobuf has it: links, each a hash and an empty name, then the data of a directory.
-  const toLink = ({ bytes }: CID): number[] => [0x12, bytes.length + 4, 0x0a, bytes.length, ...bytes, 0x12, 0]
   const links = [...Array.from({ length: 140_000 }, () => inline), last]
   const bytes = Uint8Array.from([...links.flatMap(toLink), 0x0a, 2, 0x08, 0x01])
   const cid = await cidOf(DAG_PB, bytes)

@@ -216,7 +216,7 @@ function createExchange(sent: ClientRequest, clock: StallClock, signal: AbortSig
   let checked: Promise<IncomingMessage> | undefined
   const answer = async (): Promise<IncomingMessage> => {
     await Promise.race([connected.promise, failed.promise])
-    const response = await Promise.race([clock.wait(answered.promise), failed.promise])
+    const response = await clock.wait(Promise.race([answered.promise, failed.promise]))
     return answerOf(response, clock)
   }
 
@@ -231,7 +231,7 @@ function createExchange(sent: ClientRequest, clock: StallClock, signal: AbortSig
       const written = Promise.withResolvers<void>()
       sent.write(bytes, (error) => (error ? written.reject(toFailure(error)) : written.resolve()))
       try {
-        await Promise.race([clock.wait(written.promise), failed.promise, answered.promise])
+        await clock.wait(Promise.race([written.promise, failed.promise, answered.promise]))
       } catch (error) {
         signal?.throwIfAborted()
         // What the daemon said before it hung up tells more.
@@ -271,9 +271,17 @@ function createExchange(sent: ClientRequest, clock: StallClock, signal: AbortSig
 
 const REFUSED = new Set(['ECONNREFUSED', 'ENOENT', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'])
 
+/** Where Node says that it tried to connect. */
+function placeOf(cause: NodeJS.ErrnoException & { address?: unknown; port?: unknown }): string {
+  const { address, port } = cause
+  if (typeof address !== 'string') return ''
+  return ` at ${address}${typeof port === 'number' ? `:${port}` : ''}`
+}
+
 function toFailure(cause: NodeJS.ErrnoException): RpcFailure {
   const code = cause.code ?? ''
-  if (REFUSED.has(code)) return new RpcFailure(`no daemon answers (${code})`, { kind: 'refused', cause })
+  if (REFUSED.has(code))
+    return new RpcFailure(`no daemon answers${placeOf(cause)} (${code})`, { kind: 'refused', cause })
   if (code === 'ETIMEDOUT') return new RpcFailure('no connection was made (ETIMEDOUT)', { kind: 'refused', cause })
   if (code.startsWith('HPE_')) return new RpcFailure(`not HTTP (${code})`, { kind: 'foreign', cause })
   if (code === 'EACCES' || code.startsWith('ERR_') || code.includes('CERT')) {
