@@ -1,4 +1,4 @@
-import { buildFile, readFile, walkDag, type Block, type CID, type GetBlock } from '@x/cid'
+import { buildFile, decodeNode, readFile, walkDag, type Block, type CID, type GetBlock } from '@x/cid'
 import {
   BackendError,
   buildSource,
@@ -153,6 +153,35 @@ describe('a planned session', () => {
     }
     await session.close()
     expect(watched.asked.length).toBeLessThan(8)
+  })
+
+  it('stops what is passed over', async () => {
+    const { watched, cid } = await watchedFile(40)
+    const root = decodeNode(cid, await watched.get(cid, {}))
+    if (root.type !== 'file') throw new Error('no file')
+    const leaves = root.children.map((child) => child.cid)
+    let waiting = 0
+    // A leaf that is asked for ahead does not come until it is stopped.
+    const get: GetBlock = async (wanted, options) => {
+      const bytes = await watched.get(wanted, options)
+      if (wanted.equals(cid) || read.includes(wanted.toString())) return bytes
+      waiting += 1
+      const { signal } = options
+      await new Promise((resolve) => signal?.addEventListener('abort', resolve, { once: true }))
+      waiting -= 1
+      throw signal?.reason
+    }
+    const read: string[] = []
+    const session = createPlannedSession(get, cid, { aheadBlocks: 4 })
+    await session.get(cid, {})
+    // Every tenth: what lies between is passed over.
+    for (const leaf of leaves.filter((_, index) => index % 10 === 9)) {
+      read.push(leaf.toString())
+      await session.get(leaf, {})
+      expect(waiting).toBeLessThanOrEqual(8)
+    }
+    await session.close()
+    expect(waiting).toBe(0)
   })
 
   it('keeps no block that was handed on', async () => {
