@@ -33,7 +33,7 @@ const CHECKS = [
     'check:package',
     '--output-logs=errors-only',
   ],
-  ['unused files and dependencies', 'knip'],
+  ['unused files and dependencies', 'knip', '--no-config-hints'],
   ['dependencies of what is published', 'knip', '--production', '--strict', '--dependencies'],
 ]
 

@@ -1,7 +1,9 @@
 import type { ParseArgsOptionDescriptor } from 'node:util'
 
-import type { Storage } from '@x/node'
+import { BACKEND_FORMS, type Backend, type Storage } from '@x/node'
+import type { ContentSource, ContentStore } from '@x/storage-core'
 
+import type { Closing } from './closing.ts'
 import type { Io } from './io.ts'
 import type { Printer } from './printer.ts'
 
@@ -23,12 +25,29 @@ export const MAX_BYTES: Readonly<Record<string, OptionSpec>> = {
   },
 }
 
+/** Of commands that work elsewhere as well. */
+export const BACKEND: Readonly<Record<string, OptionSpec>> = {
+  backend: {
+    type: 'string',
+    placeholder: 'B',
+    help: `work there instead of in the local store: ${BACKEND_FORMS.join(', ')}`,
+  },
+}
+
 export interface Context {
   io: Io
   printer: Printer
   signal: AbortSignal
-  /** The store of this command line, opened on first use and closed at the end. */
+  /** The local store, opened on first use and closed at the end. */
   storage: () => Promise<Storage>
+  /** What `--backend` names, opened on first use and closed at the end; `undefined` without it. */
+  backend: () => Promise<Backend | undefined>
+  /** Has what the command opens itself closed at the end, whatever happens. */
+  keep: Closing['keep']
+  /** What the command works on: the backend, else the local store. @throws {UsageError} It can only be read. */
+  store: () => Promise<ContentStore>
+  /** As `store`, to read. */
+  source: () => Promise<ContentSource>
   /** What the store did without being asked, so far. People have seen it. */
   warnings: readonly string[]
 }

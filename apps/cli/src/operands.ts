@@ -31,11 +31,22 @@ export function parseCids(operands: readonly string[], command: string): CID[] {
 
 /** @throws {UsageError} Not a whole number from 0. */
 export function parseByteCount(option: string, text: string | undefined): number | undefined {
+  return parseWhole(option, text, { most: Number.MAX_SAFE_INTEGER, what: 'a whole number of bytes' })
+}
+
+/** @throws {UsageError} Not a port. */
+export function parsePort(option: string, text: string | undefined): number | undefined {
+  return parseWhole(option, text, { most: 65_535, what: 'a port, from 0 to 65535' })
+}
+
+function parseWhole(
+  option: string,
+  text: string | undefined,
+  { most, what }: { most: number; what: string },
+): number | undefined {
   if (text === undefined) return undefined
   const value = Number(text)
-  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) {
-    throw new UsageError(`--${option} ${text} is not a whole number of bytes`)
-  }
+  if (!/^\d+$/.test(text) || value > most) throw new UsageError(`--${option} ${text} is not ${what}`)
   return value
 }
 

@@ -3,6 +3,9 @@ import type { Io } from './io.ts'
 import { createProgressBar, type ProgressBar, type ProgressBarOptions } from './progress-bar.ts'
 import type { ReportedError } from './report-error.ts'
 
+/** Warnings that are remembered: `serve` runs for long, and what peers do names them. */
+const MOST_SAID = 1000
+
 /** Where the lines of a command go: results to stdout, everything else to stderr. */
 export interface Printer {
   readonly json: boolean
@@ -13,12 +16,17 @@ export interface Printer {
   error(error: ReportedError): Promise<void>
   bytes(chunk: Uint8Array): Promise<void>
   progress(label: string, options?: Omit<ProgressBarOptions, 'label' | 'hidden'>): ProgressBar
-  /** What happened without being asked for, for people; an object with `--json`. */
-  warning(text: string): Promise<void>
+  /**
+   * What happened without being asked for, for people; an object with `--json`. What was said already is not said again.
+   *
+   * @param options - `of`: whom it is about, to be put before it.
+   */
+  warning(text: string, options?: { of?: string }): Promise<void>
 }
 
 export function createPrinter(io: Io, json: boolean): Printer {
   let bar: ProgressBar | undefined
+  const said = new Set<string>()
   const line = (output: Io['stdout'], text: string): Promise<void> => {
     bar?.clear()
     return output.write(`${text}\n`)
@@ -38,6 +46,12 @@ export function createPrinter(io: Io, json: boolean): Printer {
       bar = createProgressBar(io.stderr, { ...options, label, hidden: json })
       return bar
     },
-    warning: (text) => line(io.stderr, json ? JSON.stringify({ warning: text }) : `warning: ${printable(text)}`),
+    async warning(text, { of } = {}) {
+      if (said.has(text)) return
+      if (said.size === MOST_SAID) said.clear()
+      said.add(text)
+      const full = of === undefined ? text : `${of}: ${text}`
+      await line(io.stderr, json ? JSON.stringify({ warning: full }) : `warning: ${printable(full)}`)
+    },
   }
 }

@@ -1,13 +1,24 @@
 import type { CID } from '@x/cid'
-import { NotFoundError, type AbortOptions, type ContentStore, type RootRecord } from '@x/storage-core'
+import {
+  NotFoundError,
+  type AbortOptions,
+  type ContentSource,
+  type ContentStore,
+  type RootRecord,
+} from '@x/storage-core'
 
 /** Both versions of a CID name one root. */
 const keyOf = (cid: CID): string => cid.toV1().toString()
 
 /**
- * The record of a root; `undefined` when the CID is none. Reads the whole list.
+ * The record of a root; `undefined` when the CID is none, and of a source, which has no roots. Reads the whole list.
  */
-export async function findRoot(store: ContentStore, cid: CID, options: AbortOptions): Promise<RootRecord | undefined> {
+export async function findRoot(
+  store: ContentSource | ContentStore,
+  cid: CID,
+  options: AbortOptions,
+): Promise<RootRecord | undefined> {
+  if (!('roots' in store)) return undefined
   for await (const record of store.roots(options)) if (keyOf(record.cid) === keyOf(cid)) return record
   return undefined
 }

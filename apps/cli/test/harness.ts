@@ -27,7 +27,7 @@ function collector({ isTTY = false, onWrite = () => undefined }: CollectorOption
     columns: 200,
     write: async (chunk) => {
       chunks.push(Buffer.from(chunk))
-      onWrite()
+      onWrite(Buffer.from(chunk).toString())
     },
     bytes: () => Buffer.concat(chunks),
   }
@@ -35,13 +35,15 @@ function collector({ isTTY = false, onWrite = () => undefined }: CollectorOption
 
 interface CollectorOptions {
   isTTY?: boolean
-  onWrite?: () => void
+  onWrite?: (text: string) => void
 }
 
 export interface CliOptions {
   stdin?: string | Uint8Array
   /** Outputs that are terminals. Default: none. */
   terminals?: readonly ('stdout' | 'stderr')[]
+  /** Called when a result is written. */
+  onStdout?: (text: string) => void
   /** Called when a bar or message is written. */
   onStderr?: () => void
   environment?: Record<string, string>
@@ -50,7 +52,10 @@ export interface CliOptions {
 
 /** Runs a command line in this process. */
 export async function cli(argv: readonly string[], options: CliOptions = {}): Promise<Outcome> {
-  const stdout = collector({ isTTY: options.terminals?.includes('stdout') ?? false })
+  const stdout = collector({
+    isTTY: options.terminals?.includes('stdout') ?? false,
+    ...(options.onStdout && { onWrite: options.onStdout }),
+  })
   const stderr = collector({
     isTTY: options.terminals?.includes('stderr') ?? false,
     ...(options.onStderr && { onWrite: options.onStderr }),

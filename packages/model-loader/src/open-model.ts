@@ -88,6 +88,11 @@ export async function resolveReference(
   if (parsed.kind === 'path') {
     throw new InvalidInputError(`${reference} is a path, not a model in a store`, { input: reference })
   }
+  if (parsed.kind === 'ipns') {
+    throw new InvalidInputError(`${reference} is a name that somebody has to resolve, such as a Kubo daemon`, {
+      input: reference,
+    })
+  }
   const record = await store.names.get(parsed.name, { signal })
   if (record === undefined)
     throw new NotFoundError(reference, {

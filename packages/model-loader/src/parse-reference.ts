@@ -3,6 +3,8 @@ import { assertName } from '@x/storage-core'
 
 export type ModelReference =
   | { kind: 'cid'; cid: CID }
+  /** A mutable name of IPNS: a key, or a domain with DNSLink. */
+  | { kind: 'ipns'; name: string }
   /** A name in the store: `org/name`. */
   | { kind: 'name'; name: string }
   /** A local directory, as it was written. */
@@ -14,7 +16,7 @@ const PATH = /^(?:\/|\.{1,2}(?:\/|$)|~(?:\/|$)|[a-z]:[\\/]|file:)/i
 const LOOKS_LIKE_A_CID = /^(?:Qm[^/]{44}|baf[^/]{40,})$/
 
 /**
- * Reads how a person refers to a model: `ipfs://<cid>`, a bare CID, a path (`./model`, `/models/x`, `file:...`), or a
+ * Reads how a person refers to a model: `ipfs://<cid>`, a bare CID, `ipns://<name>`, a path (`./model`, `/models/x`, `file:...`), or a
  * name that the store knows. A relative path has to begin with `./`, or it reads as a name.
  *
  * @throws {InvalidInputError} Empty, a scheme that is not known, a CID that is none, or a name that is refused.
@@ -32,10 +34,15 @@ export function parseReference(text: string): ModelReference {
 }
 
 function fromScheme(text: string, scheme: string, rest: string): ModelReference {
-  if (scheme !== 'ipfs') throw refusal(text, `${scheme}: is not known; there is ipfs:// and file:`)
-  const [cid = '', ...path] = rest.split('/')
+  if (scheme !== 'ipfs' && scheme !== 'ipns') {
+    throw refusal(text, `${scheme}: is not known; there is ipfs://, ipns:// and file:`)
+  }
+  const [first = '', ...path] = rest.split('/')
   if (path.some((segment) => segment !== '')) throw refusal(text, 'a model is a whole directory: no path may follow')
-  return { kind: 'cid', cid: parseCid(cid) }
+  if (scheme === 'ipfs') return { kind: 'cid', cid: parseCid(first) }
+  // A key in base36 or base58, or a domain.
+  if (!/^[a-z0-9](?:[a-z0-9._-]{0,251}[a-z0-9])?$/i.test(first)) throw refusal(text, 'that is no name of IPNS')
+  return { kind: 'ipns', name: first }
 }
 
 /** Of bases that a name could also be written in: whatever parses is a CID. */

@@ -3,7 +3,7 @@ import { lstat, open, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 
 import type { CID } from '@x/cid'
-import { exportCar, InvalidInputError, type ContentStore, type ExportCarOptions } from '@x/storage-core'
+import { exportCar, InvalidInputError, type ContentSource, type ExportCarOptions } from '@x/storage-core'
 
 import { assertFree, codeOf, place, writeError } from './destination.ts'
 
@@ -21,7 +21,7 @@ export interface ExportCarFileOptions extends ExportCarOptions {
  * @throws As `exportCar`.
  */
 export async function exportCarFile(
-  store: ContentStore,
+  source: ContentSource,
   root: CID,
   target: string,
   { force = false, signal, onProgress }: ExportCarFileOptions = {},
@@ -33,7 +33,7 @@ export async function exportCarFile(
   try {
     const handle = await open(partial, 'wx')
     try {
-      for await (const piece of exportCar(store, root, { signal, onProgress })) {
+      for await (const piece of exportCar(source, root, { signal, onProgress })) {
         await handle.writeFile(piece)
         size += piece.length
       }

@@ -3,7 +3,7 @@ import { mkdir, open, rename, rm, symlink } from 'node:fs/promises'
 import path from 'node:path'
 
 import type { CID } from '@x/cid'
-import type { AbortOptions, ContentStat, ContentStore } from '@x/storage-core'
+import type { AbortOptions, ContentSource, ContentStat } from '@x/storage-core'
 
 import { assertFree, place, writeError } from './destination.ts'
 
@@ -24,13 +24,13 @@ export interface ExportOptions extends AbortOptions {
  * @throws {InvalidInputError} `target` is there already, or a name cannot be one on this disk.
  */
 export async function exportPath(
-  store: ContentStore,
+  source: ContentSource,
   root: CID,
   target: string,
   { path: inner, signal, onProgress }: ExportOptions = {},
 ): Promise<ContentStat> {
   const destination = path.resolve(target)
-  const stat = await store.stat(root, { path: inner, signal })
+  const stat = await source.stat(root, { path: inner, signal })
   await assertFree(destination)
   // Short, so that whatever name the target may have, this one may be had as well.
   const partial = path.join(path.dirname(destination), `.${randomUUID()}.partial`)
@@ -40,7 +40,7 @@ export async function exportPath(
   const writeFile = async (cid: CID, at: string): Promise<void> => {
     const handle = await open(at, 'wx')
     try {
-      for await (const piece of store.cat(cid, { signal, reuse: true })) {
+      for await (const piece of source.cat(cid, { signal, reuse: true })) {
         await handle.writeFile(piece)
         written += piece.length
         onProgress?.(written)
@@ -53,7 +53,7 @@ export async function exportPath(
   const writeDirectory = async (cid: CID, at: string): Promise<void> => {
     // Not recursive: a name that is there twice, as a hostile directory may have it, fails here.
     await mkdir(at)
-    for await (const entry of store.ls(cid, { signal })) await write(entry, path.join(at, entry.name))
+    for await (const entry of source.ls(cid, { signal })) await write(entry, path.join(at, entry.name))
   }
   const write = async (entry: ContentStat, at: string): Promise<void> => {
     if (entry.type === 'file') await writeFile(entry.cid, at)

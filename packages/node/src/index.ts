@@ -8,9 +8,13 @@ export {
   type RebuildResult,
 } from '@x/backend-fs'
 
+export { BACKEND_FORMS, parseBackendSpec, type BackendKind, type BackendSpec } from './backends/backend-spec.ts'
+export { openBackend, type Backend, type OpenBackendOptions } from './backends/open-backend.ts'
 export { dataDirectory } from './data-directory.ts'
 export { exportCarFile, type ExportCarFileOptions } from './export-car-file.ts'
 export { exportPath, type ExportOptions } from './export-path.ts'
+export { exportStaticDirectory } from './export-static-directory.ts'
+export { fetchModel, resolveModel } from './fetch-model.ts'
 export { addModel, openModel, type OpenModelOptions } from './models.ts'
 export {
   openStorage,
@@ -19,3 +23,6 @@ export {
   type Storage,
   type StorageReport,
 } from './open-storage.ts'
+export { serveGateway } from './serve-gateway.ts'
+export { serveHttp, type HttpServer, type ServeHttpOptions } from './serve-http.ts'
+export { servePeer, type ServePeerOptions } from './serve-peer.ts'

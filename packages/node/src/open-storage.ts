@@ -13,6 +13,8 @@ import {
 } from '@x/gating'
 import { GatedError, type AbortOptions, type StoreStatus } from '@x/storage-core'
 
+import type { BackendKind } from './backends/backend-spec.ts'
+import { featureOf } from './backends/reach.ts'
 import { dataDirectory } from './data-directory.ts'
 
 export interface OpenStorageOptions {
@@ -33,6 +35,8 @@ export interface OpenStorageOptions {
   environment?: Environment | undefined
   /** Positions of gates; they win over the environment. */
   gates?: GateSettings | undefined
+  /** Backends that the program opens beside it, with `openBackend`: a gate that requires one of them is content. */
+  beside?: readonly BackendKind[] | undefined
 }
 
 /** What was probed just now, and where every switch stands. */
@@ -59,15 +63,15 @@ export interface Storage extends FsStore {
   describe(options?: AbortOptions): Promise<StorageReport>
 }
 
-/** What the gates of storage have behind them so far: the network limits others and is nothing to connect to itself. */
-const IMPLEMENTED: ReadonlySet<FeatureName> = new Set(['network'])
+/** What has something behind its gate so far. */
+const IMPLEMENTED: ReadonlySet<FeatureName> = new Set(['network', 'kubo', 'helia', 'gateway', 'lan'])
 
 /** Gates that say nothing about where bytes come from. */
 const NOT_STORAGE: ReadonlySet<FeatureName> = new Set(['network', 'patch', 'remote-inference'])
 
 /**
- * Opens the local store. The distributed backends join it here as they come; until then a gate that requires one is
- * refused, for what is required is never left out silently.
+ * Opens the local store. A gate that requires another backend is refused unless the program opens that beside it, for what
+ * is required is never left out silently.
  *
  * @throws {GatedError} A gate requires a backend that is not there.
  * @throws {InvalidSettingError} A variable or option has a value that means nothing.
@@ -77,7 +81,8 @@ const NOT_STORAGE: ReadonlySet<FeatureName> = new Set(['network', 'patch', 'remo
 export async function openStorage(options: OpenStorageOptions = {}): Promise<Storage> {
   const environment = options.environment ?? process.env
   const gates = decideGates({ environment, options: options.gates })
-  for (const feature of FEATURE_NAMES) refuseMissing(gates.features[feature])
+  const beside = new Set((options.beside ?? []).map(featureOf))
+  for (const feature of FEATURE_NAMES) if (!beside.has(feature)) refuseMissing(gates.features[feature])
   const directory = path.resolve(options.directory ?? dataDirectory(environment, process.platform))
   const { create, maxBytes, signal, onWarning } = options
   const store = await openFsStore({ directory, create, maxBytes, signal, onWarning })
@@ -98,5 +103,6 @@ export async function openStorage(options: OpenStorageOptions = {}): Promise<Sto
 
 function refuseMissing({ feature, position, reason }: GateDecision): void {
   if (position !== 'require' || NOT_STORAGE.has(feature)) return
-  throw new GatedError(`${feature} is required, and this version has no such backend. ${reason}`, { feature })
+  const why = IMPLEMENTED.has(feature) ? 'none was named' : 'this version has no such backend'
+  throw new GatedError(`${feature} is required, and ${why}. ${reason}`, { feature })
 }

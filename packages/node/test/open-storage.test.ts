@@ -16,7 +16,7 @@ describe('openStorage', () => {
     expect(report.backends).toMatchObject([{ name: 'fs', available: true }])
     expect(report.gates.find(({ feature }) => feature === 'kubo')).toMatchObject({
       position: 'prefer',
-      implemented: false,
+      implemented: true,
     })
   })
 

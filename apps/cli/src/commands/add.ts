@@ -7,7 +7,7 @@ import { buildPath, pathSource, type AddMode, type Storage } from '@x/node'
 import { buildSource, toSourceNode, type SourceNode } from '@x/storage-core'
 
 import { withAddProgress } from '../add-progress.ts'
-import { MAX_BYTES, textOption, type Command, type Context, type Values } from '../command.ts'
+import { BACKEND, MAX_BYTES, textOption, type Command, type Context, type Values } from '../command.ts'
 import { formatBytes, printable } from '../format.ts'
 import { UsageError } from '../usage-error.ts'
 
@@ -26,6 +26,7 @@ export const add: Command = {
       help: 'copy (default), reflink (share the bytes on disk) or reference (see below)',
     },
     ...MAX_BYTES,
+    ...BACKEND,
   },
   notes: `With --mode reference, files over 64 KiB are not copied: the store reads each where it is. One that is changed,
 moved or deleted afterwards is refused when it is next read.`,
@@ -34,20 +35,25 @@ moved or deleted afterwards is refused when it is next read.`,
     if (paths.length === 0) throw new UsageError('add: a path is wanted')
     if (name !== undefined && paths.length > 1) throw new UsageError('add: --name takes one path')
     if (values['only-hash']) {
-      const idle = ['name', 'mode', 'max-bytes', 'no-pin'].find((option) => values[option] !== undefined)
+      const idle = ['name', 'mode', 'max-bytes', 'no-pin', 'backend'].find((option) => values[option] !== undefined)
       if (idle !== undefined) throw new UsageError(`add: --only-hash stores nothing, so --${idle} means nothing`)
     }
     if (name !== undefined && isHiddenName(name)) throw new UsageError(`add: the name ${name} is kept for manifests`)
     const profile = profileOf(textOption(values, 'profile')).name
     const mode = modeOf(values)
+    if (values['backend'] !== undefined) {
+      const local = ['mode', 'max-bytes'].find((option) => values[option] !== undefined)
+      if (local !== undefined) throw new UsageError(`add: --${local} is for the local store, not for --backend`)
+    }
     if (mode !== 'copy' && paths.includes('-')) throw new UsageError(`add: - has no file for --mode ${mode}`)
     for (const path of paths) {
       const source = await sourceOf(context, path)
       const { cid, size } = await withAddProgress(context, path, source, async (onProgress) => {
         const options = { profile, signal: context.signal, onProgress }
         if (values['only-hash']) return path === '-' ? buildSource(source, options) : buildPath(path, options)
-        const store = await storageOutside(context, path)
-        return store.add(source, { ...options, name, pin: !values['no-pin'], mode })
+        const adding = { ...options, name, pin: !values['no-pin'] }
+        if (values['backend'] !== undefined) return (await context.store()).add(source, adding)
+        return (await storageOutside(context, path)).add(source, { ...adding, mode })
       })
       await context.printer.result(
         { path, cid: cid.toString(), size },

@@ -2,7 +2,7 @@ import { isHiddenName } from '@x/model-loader'
 import { exportCarFile, pathSource } from '@x/node'
 import { exportCar, importCar, InvalidInputError, type AbortOptions } from '@x/storage-core'
 
-import { MAX_BYTES, textOption, type Command, type Context } from '../command.ts'
+import { BACKEND, MAX_BYTES, textOption, type Command, type Context } from '../command.ts'
 import { formatBytes, formatCount, printable } from '../format.ts'
 import { onlyOperand, parseCids } from '../operands.ts'
 import { UsageError } from '../usage-error.ts'
@@ -15,6 +15,7 @@ export const carExport: Command = {
   options: {
     output: { type: 'string', short: 'o', placeholder: 'FILE', help: 'where to write it; default standard output' },
     force: { type: 'boolean', help: 'replace FILE when it is there' },
+    ...BACKEND,
   },
   async run(context, operands, values) {
     const { io, printer, signal } = context
@@ -25,19 +26,19 @@ export const carExport: Command = {
     if (out === '-' && io.stdout.isTTY) {
       throw new UsageError('car export: a CAR is no text for a terminal; -o FILE, or redirect the output')
     }
-    const store = await context.storage()
+    const from = await context.source()
     // How large the CAR will be is not known: what its content repeats is in it once.
     const bar = printer.progress(root.toString())
     const onProgress = (bytes: number): void => bar.update({ bytes })
     if (out === '-') {
       try {
-        for await (const piece of exportCar(store, root, { signal, onProgress })) await printer.bytes(piece)
+        for await (const piece of exportCar(from, root, { signal, onProgress })) await printer.bytes(piece)
       } finally {
         bar.clear()
       }
       return
     }
-    const size = await exportCarFile(store, root, out, { force: values['force'] === true, signal, onProgress })
+    const size = await exportCarFile(from, root, out, { force: values['force'] === true, signal, onProgress })
     await printer.result({ cid: root.toString(), path: out, size }, `${root}  ${formatBytes(size)}  ${printable(out)}`)
   },
 }
@@ -50,6 +51,7 @@ export const carImport: Command = {
     name: { type: 'string', placeholder: 'N', help: 'a name that shall point to its root' },
     'no-pin': { type: 'boolean', help: 'let garbage collection take its roots' },
     ...MAX_BYTES,
+    ...BACKEND,
   },
   async run(context, operands, values) {
     const { printer, signal } = context
@@ -59,7 +61,7 @@ export const carImport: Command = {
     const source = await openCar(context, file)
     const bar = printer.progress(file, { total: { bytes: source.size }, unit: 'block' })
     let read = 0
-    const store = await context.storage()
+    const store = await context.store()
     const { roots, blocks, size } = await importCar(
       store,
       counted(source.open({ signal }), (length) => (read += length)),

@@ -1,5 +1,6 @@
-import { textOption, type Command } from '../command.ts'
-import { onlyOperand, parseByteCount, parseCidPath } from '../operands.ts'
+import { BACKEND, textOption, type Command } from '../command.ts'
+import { onlyOperand, parseByteCount } from '../operands.ts'
+import { resolveRoot } from '../resolve-root.ts'
 
 export const cat: Command = {
   name: 'cat',
@@ -9,13 +10,15 @@ export const cat: Command = {
   options: {
     offset: { type: 'string', placeholder: 'N', help: 'first byte; default 0' },
     length: { type: 'string', placeholder: 'N', help: 'most bytes; default to the end' },
+    ...BACKEND,
   },
-  async run({ storage, printer, signal }, operands, values) {
-    const { root, path } = parseCidPath(onlyOperand(operands, 'CID[/path]'))
+  async run(context, operands, values) {
+    const { source, printer, signal } = context
+    const { root, path } = await resolveRoot(context, onlyOperand(operands, 'CID[/path]'))
     const offset = parseByteCount('offset', textOption(values, 'offset'))
     const length = parseByteCount('length', textOption(values, 'length'))
-    const store = await storage()
+    const from = await source()
     // Each piece is written before the next one is asked for.
-    for await (const piece of store.cat(root, { path, offset, length, signal, reuse: true })) await printer.bytes(piece)
+    for await (const piece of from.cat(root, { path, offset, length, signal, reuse: true })) await printer.bytes(piece)
   },
 }

@@ -1,8 +1,7 @@
 import { MANIFEST_NAMES } from '@x/model-loader'
-import type { Storage } from '@x/node'
-import type { GcResult } from '@x/storage-core'
+import type { ContentStore, GcResult } from '@x/storage-core'
 
-import type { Command } from '../command.ts'
+import { BACKEND, type Command } from '../command.ts'
 import { formatBytes, formatCount } from '../format.ts'
 import { noOperands } from '../operands.ts'
 
@@ -11,11 +10,11 @@ export const gc: Command = {
   needsStore: true,
   operands: '',
   summary: 'free what no pinned or named root needs',
-  options: { 'dry-run': { type: 'boolean', help: 'only say what would go' } },
-  async run({ storage, printer, signal }, operands, values) {
+  options: { 'dry-run': { type: 'boolean', help: 'only say what would go' }, ...BACKEND },
+  async run({ store: open, printer, signal }, operands, values) {
     noOperands(operands)
     const dryRun = values['dry-run'] === true
-    const store = await storage()
+    const store = await open()
     if (!dryRun) await forgetManifests(store, signal)
     const found = await store.gc({ dryRun, signal })
     const { roots, blocks, freedBytes } = found
@@ -27,7 +26,7 @@ export const gc: Command = {
 }
 
 /** Those of models that nobody keeps: their own names would keep them for ever. They can be made again from a model. */
-async function forgetManifests(store: Storage, signal: AbortSignal): Promise<void> {
+async function forgetManifests(store: ContentStore, signal: AbortSignal): Promise<void> {
   const kept = new Set<string>()
   for await (const { cid, pinned, names } of store.roots({ signal })) if (pinned || names.length > 0) kept.add(`${cid}`)
   for await (const { name } of store.names.list({ prefix: MANIFEST_NAMES, signal })) {

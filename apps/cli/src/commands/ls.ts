@@ -1,21 +1,22 @@
 import { isHiddenName } from '@x/model-loader'
 import type { ContentStore } from '@x/storage-core'
 
-import type { Command, Context } from '../command.ts'
+import { BACKEND, type Command, type Context } from '../command.ts'
 import { formatBytes, printable } from '../format.ts'
-import { onlyOperand, parseCidPath } from '../operands.ts'
+import { onlyOperand } from '../operands.ts'
+import { resolveRoot } from '../resolve-root.ts'
 
 export const ls: Command = {
   name: 'ls',
   needsStore: true,
   operands: '[CID[/path]]',
   summary: 'list what is stored, or the entries of a directory',
-  options: {},
+  options: { ...BACKEND },
   async run(context, operands) {
-    const store = await context.storage()
-    if (operands.length === 0) return listRoots(context, store)
-    const { root, path } = parseCidPath(onlyOperand(operands, 'CID[/path]'))
-    for await (const { cid, name, type, size, target } of store.ls(root, { path, signal: context.signal })) {
+    if (operands.length === 0) return listRoots(context, await context.store())
+    const source = await context.source()
+    const { root, path } = await resolveRoot(context, onlyOperand(operands, 'CID[/path]'))
+    for await (const { cid, name, type, size, target } of source.ls(root, { path, signal: context.signal })) {
       const entry = { cid: cid.toString(), name, type, size, ...(target !== undefined && { target }) }
       const shown = target === undefined ? printable(name) : `${printable(name)} -> ${printable(target)}`
       await context.printer.result(

@@ -1,10 +1,11 @@
 import { listModels, showModel, type ModelSummary } from '@x/model-loader'
-import { addModel, pathSource } from '@x/node'
+import { addModel, pathSource, resolveModel, type Backend } from '@x/node'
 
 import { withAddProgress } from '../add-progress.ts'
-import { MAX_BYTES, textOption, type Command, type Context } from '../command.ts'
+import { BACKEND, MAX_BYTES, textOption, type Command, type Context } from '../command.ts'
 import { formatBytes, printable } from '../format.ts'
 import { noOperands, onlyOperand } from '../operands.ts'
+import { UsageError } from '../usage-error.ts'
 
 export const modelAdd: Command = {
   name: 'model add',
@@ -13,12 +14,16 @@ export const modelAdd: Command = {
   options: {
     name: { type: 'string', placeholder: 'ORG/NAME', help: 'a name that shall point to it' },
     'no-pin': { type: 'boolean', help: 'let garbage collection take it' },
+    'to-mfs': { type: 'string', placeholder: 'PATH', help: 'show it there too, in the files of the Kubo of --backend' },
     ...MAX_BYTES,
+    ...BACKEND,
   },
   async run(context, operands, values) {
     const directory = onlyOperand(operands, 'model directory')
+    const toMfs = textOption(values, 'to-mfs')
     const source = await pathSource(directory, { symlinks: 'follow' })
-    const store = await context.storage()
+    const kubo = toMfs === undefined ? undefined : await kuboOf(context, 'model add: --to-mfs')
+    const store = await context.store()
     const { cid, name, files, size } = await withAddProgress(context, directory, source, (onProgress) =>
       addModel(store, directory, {
         name: textOption(values, 'name'),
@@ -27,8 +32,45 @@ export const modelAdd: Command = {
         onProgress,
       }),
     )
+    if (kubo && toMfs !== undefined) await kubo.copyToMfs(cid, toMfs, { signal: context.signal })
     await printModel(context, { cid: cid.toString(), name: name ?? null, files, size })
   },
+}
+
+export const modelPublish: Command = {
+  name: 'model publish',
+  operands: 'REF --key KEY --backend kubo=URL',
+  summary: 'let an IPNS name point to a model that a Kubo daemon holds',
+  options: {
+    key: { type: 'string', placeholder: 'KEY', help: "one of the daemon's keys; made when there is none of that name" },
+    ...BACKEND,
+  },
+  async run(context, operands, values) {
+    const { printer, signal } = context
+    const reference = onlyOperand(operands, 'model reference')
+    const key = textOption(values, 'key')
+    if (key === undefined || key === '') throw new UsageError('model publish: --key KEY is wanted')
+    const kubo = await kuboOf(context, 'model publish')
+    const backend = await context.backend()
+    if (!backend) throw new UsageError('model publish: --backend kubo=URL is wanted')
+    const cid = await resolveModel(backend, reference, { signal })
+    await ensureKey(kubo, key, signal)
+    const name = await kubo.publish(cid, { key, signal })
+    await printer.result({ cid: cid.toString(), key, name: `ipns://${name}` }, `ipns://${name}  ->  ipfs://${cid}`)
+  },
+}
+
+async function ensureKey(kubo: Kubo, wanted: string, signal: AbortSignal): Promise<void> {
+  for await (const { name } of kubo.keys({ signal })) if (name === wanted) return
+  await kubo.generateKey(wanted, { signal })
+}
+
+type Kubo = NonNullable<Backend['kubo']>
+
+async function kuboOf({ backend }: Context, what: string): Promise<Kubo> {
+  const kubo = (await backend())?.kubo
+  if (kubo) return kubo
+  throw new UsageError(`${what} needs a Kubo daemon: --backend kubo=URL`)
 }
 
 export const modelLs: Command = {
@@ -36,10 +78,10 @@ export const modelLs: Command = {
   needsStore: true,
   operands: '',
   summary: 'list the models that are stored',
-  options: {},
+  options: { ...BACKEND },
   async run(context, operands) {
     noOperands(operands)
-    const store = await context.storage()
+    const store = await context.store()
     for await (const model of listModels(store, { signal: context.signal })) await printModel(context, toLine(model))
   },
 }
@@ -49,10 +91,10 @@ export const modelShow: Command = {
   needsStore: true,
   operands: 'REF',
   summary: 'one model, by ipfs://<cid>, CID or name',
-  options: {},
+  options: { ...BACKEND },
   async run(context, operands) {
     const reference = onlyOperand(operands, 'model reference')
-    const model = await showModel(await context.storage(), reference, { signal: context.signal })
+    const model = await showModel(await context.store(), reference, { signal: context.signal })
     await printModel(context, toLine(model))
   },
 }

@@ -1,8 +1,8 @@
 import type { CID } from '@x/cid'
 import { isHiddenName, MANIFEST_NAMES } from '@x/model-loader'
-import type { Storage } from '@x/node'
+import type { ContentStore } from '@x/storage-core'
 
-import type { Command } from '../command.ts'
+import { BACKEND, type Command } from '../command.ts'
 import { formatBytes, printable } from '../format.ts'
 import { parseCids } from '../operands.ts'
 import { recordsOf } from '../root-record.ts'
@@ -12,10 +12,10 @@ export const rm: Command = {
   needsStore: true,
   operands: 'CID...',
   summary: 'forget roots, their pins and names, and free what no other root needs',
-  options: {},
-  async run({ storage, printer, signal }, operands) {
+  options: { ...BACKEND },
+  async run({ store: open, printer, signal }, operands) {
     const cids = parseCids(operands, 'rm')
-    const store = await storage()
+    const store = await open()
     let before = await heldBytes(store, signal)
     for (const { cid } of await recordsOf(cids, kept(store, signal), 'a root of this store, nor pinned or named')) {
       const names: string[] = []
@@ -38,7 +38,7 @@ export const rm: Command = {
 }
 
 /** What is kept under a name or pin alone is no root: a dag-cbor block of a CAR, for instance. */
-async function* kept(store: Storage, signal: AbortSignal): AsyncGenerator<{ cid: CID }> {
+async function* kept(store: ContentStore, signal: AbortSignal): AsyncGenerator<{ cid: CID }> {
   yield* store.roots({ signal })
   yield* store.pins({ signal })
   yield* store.names.list({ signal })
@@ -50,7 +50,7 @@ function describeSizes(before: number | undefined, after: number | undefined): s
 }
 
 /** Bytes of files and packs that lie in the store; `undefined` when the store cannot tell. */
-async function heldBytes(store: Storage, signal: AbortSignal): Promise<number | undefined> {
+async function heldBytes(store: ContentStore, signal: AbortSignal): Promise<number | undefined> {
   const bytes = (await store.status({ signal })).details['bytes']
   return typeof bytes === 'number' ? bytes : undefined
 }

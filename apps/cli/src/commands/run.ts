@@ -3,9 +3,9 @@ import { Readable } from 'node:stream'
 
 import { assertTask, parseOption, receiptToJson, toJson, type ParamValue } from '@x/infer-core'
 import { createRunner, type TaskResult } from '@x/infer-node'
-import { openModel } from '@x/node'
+import { fetchModel, openModel } from '@x/node'
 
-import { textOption, textOptions, type Command, type Context } from '../command.ts'
+import { BACKEND, textOption, textOptions, type Command, type Context } from '../command.ts'
 import { formatOutput, printable } from '../format.ts'
 import type { Io } from '../io.ts'
 import { UsageError } from '../usage-error.ts'
@@ -18,7 +18,9 @@ export const run: Command = {
   options: {
     model: { type: 'string', placeholder: 'REF', help: 'ipfs://<cid>, CID, name, or a directory such as ./model' },
     option: { type: 'string', multiple: true, placeholder: 'K=V', help: 'an option of the task; may be repeated' },
+    ...BACKEND,
   },
+  notes: 'With --backend the model is fetched into the local store first, where it is not there, and run from there.',
   async run(context, [task, ...inputs], values) {
     const { signal } = context
     const reference = textOption(values, 'model')
@@ -33,7 +35,7 @@ export const run: Command = {
     }
     const runner = createRunner({ openModel: (wanted, given) => openModel(context.storage, wanted, given) })
     try {
-      const model = await openModel(context.storage, reference, { signal })
+      const model = await openModel(context.storage, await localReference(context, reference), { signal })
       for await (const input of eachInput(inputs, context.io)) {
         for await (const result of runner.run(task, model, [input], { options, signal })) {
           await print(context, input, result)
@@ -44,6 +46,22 @@ export const run: Command = {
       await runner.close()
     }
   },
+}
+
+/** The reference itself, or the CID of what was fetched because of it. */
+async function localReference(
+  { backend: open, storage, printer, signal }: Context,
+  reference: string,
+): Promise<string> {
+  const backend = await open()
+  if (backend === undefined) return reference
+  const bar = printer.progress(reference, { unit: 'block' })
+  const cid = await fetchModel(await storage(), backend, reference, {
+    signal,
+    onProgress: ({ fetched, blocks }) => bar.update({ bytes: fetched, items: blocks }),
+  })
+  bar.clear()
+  return `ipfs://${cid}`
 }
 
 function splitOption(text: string): { key: string; value: string } {

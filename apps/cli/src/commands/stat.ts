@@ -1,8 +1,9 @@
 import { isHiddenName } from '@x/model-loader'
 
-import type { Command } from '../command.ts'
+import { BACKEND, type Command } from '../command.ts'
 import { formatBytes, formatTable, printable } from '../format.ts'
-import { onlyOperand, parseCidPath } from '../operands.ts'
+import { onlyOperand } from '../operands.ts'
+import { resolveRoot } from '../resolve-root.ts'
 import { findRoot } from '../root-record.ts'
 
 export const stat: Command = {
@@ -10,12 +11,13 @@ export const stat: Command = {
   needsStore: true,
   operands: 'CID[/path]',
   summary: 'type and size; of a root also its pin, names and time',
-  options: {},
-  async run({ storage, printer, signal }, operands) {
-    const { root, path } = parseCidPath(onlyOperand(operands, 'CID[/path]'))
-    const store = await storage()
-    const { cid, type, size, target } = await store.stat(root, { path, signal })
-    const record = await findRoot(store, cid, { signal })
+  options: { ...BACKEND },
+  async run(context, operands) {
+    const { source, printer, signal } = context
+    const { root, path } = await resolveRoot(context, onlyOperand(operands, 'CID[/path]'))
+    const from = await source()
+    const { cid, type, size, target } = await from.stat(root, { path, signal })
+    const record = await findRoot(from, cid, { signal })
     const names = record?.names.filter((name) => !isHiddenName(name)) ?? []
     const rows = [
       ['cid', cid.toString()],

@@ -1,7 +1,7 @@
 import type { GateReport, StorageReport } from '@x/node'
-import type { StoreStatus } from '@x/storage-core'
+import { isStorageError, type StoreStatus } from '@x/storage-core'
 
-import type { Command } from '../command.ts'
+import type { Command, Context } from '../command.ts'
 import { formatTable } from '../format.ts'
 import { noOperands } from '../operands.ts'
 
@@ -9,12 +9,29 @@ export const status: Command = {
   name: 'status',
   operands: '',
   summary: 'probe the backends; show every gate, its position and why',
-  options: {},
-  async run({ storage, printer, signal }, operands) {
+  options: { backend: { type: 'string', placeholder: 'B', help: 'probe this one too, such as kubo=URL' } },
+  async run(context, operands) {
     noOperands(operands)
+    const { storage, printer, signal } = context
     const report = await (await storage()).describe({ signal })
-    await printer.result(toJson(report), toText(report))
+    const named = await statusOfBackend(context)
+    const all = { ...report, backends: [...report.backends, ...named] }
+    await printer.result(toJson(all), toText(all))
   },
+}
+
+/** Of the one that was named. That it is not there is an answer. */
+async function statusOfBackend({ backend, signal }: Context): Promise<StoreStatus[]> {
+  const started = performance.now()
+  const probedAt = new Date().toISOString()
+  try {
+    const named = await backend()
+    return named ? [await named.source.status({ signal })] : []
+  } catch (error) {
+    if (!isStorageError(error) || error.code !== 'BACKEND') throw error
+    const probeMs = performance.now() - started
+    return [{ name: 'backend', available: false, reason: error.message, probedAt, probeMs, details: {} }]
+  }
 }
 
 function toJson({ backends, gates, ci, warnings }: StorageReport): object {

@@ -1,11 +1,12 @@
 import type { CID } from '@x/cid'
 import { IntegrityError, isStorageError, type RootRecord } from '@x/storage-core'
 
-import type { Command, Context } from '../command.ts'
+import { BACKEND, type Command, type Context } from '../command.ts'
 import { contentBar } from '../content-bar.ts'
 import { formatBytes, printable } from '../format.ts'
-import { onlyOperand, parseCidPath } from '../operands.ts'
+import { onlyOperand } from '../operands.ts'
 import { reportError } from '../report-error.ts'
+import { resolveRoot } from '../resolve-root.ts'
 import { UsageError } from '../usage-error.ts'
 
 export const verify: Command = {
@@ -13,16 +14,16 @@ export const verify: Command = {
   needsStore: true,
   operands: '[CID[/path]]',
   summary: 're-hash one root, or everything that is stored',
-  options: { all: { type: 'boolean', help: 'every root; so it does without a CID' } },
+  options: { all: { type: 'boolean', help: 'every root; so it does without a CID' }, ...BACKEND },
   async run(context, operands, values) {
     if (operands.length > 0) {
       if (values['all']) throw new UsageError('verify: --all takes no CID')
-      const { root, path } = parseCidPath(onlyOperand(operands, 'CID'))
+      const { root, path } = await resolveRoot(context, onlyOperand(operands, 'CID'))
       const bar = await contentBar(context, root, { label: root.toString(), path })
       await verifyOne(context, root, path, (bytes) => bar.update({ bytes }))
       return
     }
-    const store = await context.storage()
+    const store = await context.store()
     const roots: RootRecord[] = []
     for await (const root of store.roots({ signal: context.signal })) roots.push(root)
     const total = { bytes: roots.reduce((sum, { size }) => sum + size, 0), items: roots.length }
@@ -48,13 +49,13 @@ export const verify: Command = {
 }
 
 async function verifyOne(
-  { printer, signal, storage }: Context,
+  { printer, signal, source }: Context,
   root: CID,
   path: string,
   onProgress: (checked: number) => void,
 ): Promise<void> {
-  const store = await storage()
-  const checked = await store.verify(root, { path, signal, onProgress }).catch((error: unknown) => {
+  const from = await source()
+  const checked = await from.verify(root, { path, signal, onProgress }).catch((error: unknown) => {
     throw inRoot(error, root)
   })
   await printer.result(

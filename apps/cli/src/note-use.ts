@@ -1,0 +1,28 @@
+import type { BlockSource, ContentSource } from '@x/storage-core'
+
+/** The same source; says when a block came from it. */
+export function noteUse(source: ContentSource, onUse: () => void): ContentSource {
+  const { blocks } = source
+  const openOwn = blocks.openSession?.bind(blocks)
+  const noted: BlockSource = {
+    name: blocks.name,
+    has: (cid, options) => blocks.has(cid, options),
+    async get(cid, options) {
+      const bytes = await blocks.get(cid, options)
+      onUse()
+      return bytes
+    },
+    ...(openOwn && {
+      openSession: (root, options = {}) =>
+        openOwn(root, {
+          ...options,
+          onFetched: (byteLength) => {
+            onUse()
+            options.onFetched?.(byteLength)
+          },
+        }),
+    }),
+    close: () => blocks.close(),
+  }
+  return { ...source, blocks: noted }
+}

@@ -1,0 +1,111 @@
+import { request } from 'node:http'
+import path from 'node:path'
+
+import { expect, it, onTestFinished, type TestContext } from 'vitest'
+
+import { kuboOrSkip } from '../../../tooling/kubo/kubo-or-skip.ts'
+import { startKubo } from '../../../tooling/kubo/start-kubo.ts'
+import { cli, temporaryDirectory } from './harness.ts'
+
+interface Served {
+  /** What it has said, one JSON object a line. */
+  lines: Record<string, unknown>[]
+  /** Interrupts it; resolves to its exit code. */
+  stop: () => Promise<number>
+}
+
+/** Runs `serve` until the test ends. Resolves when it has said where it is. */
+async function serve(args: readonly string[], store: string): Promise<Served> {
+  const interrupt = new AbortController()
+  const started = Promise.withResolvers<Record<string, unknown>[]>()
+  const lines: Record<string, unknown>[] = []
+  const ended = cli(['serve', ...args, '--json', '--store', store], {
+    signal: interrupt.signal,
+    onStdout: (text) => {
+      lines.push(JSON.parse(text))
+      started.resolve(lines)
+    },
+  })
+  void ended.then(({ stderr }) => started.reject(new Error(stderr)))
+  const stop = async (): Promise<number> => {
+    interrupt.abort(new Error('interrupted'))
+    return (await ended).code
+  }
+  onTestFinished(async () => void (await stop()))
+  return { lines: await started.promise, stop }
+}
+
+async function filled(): Promise<{ store: string; folder: string; cid: string; text: string }> {
+  const folder = await temporaryDirectory()
+  const store = path.join(folder, 'store')
+  const text = 'served by content\n'.repeat(100_000)
+  const { lines } = await cli(['add', '-', '--json', '--store', store], { stdin: text })
+  return { store, folder, cid: String(lines[0]?.['cid']), text }
+}
+
+async function pullFrom(
+  from: string,
+  { folder, cid, text }: { folder: string; cid: string; text: string },
+): Promise<void> {
+  const into = path.join(folder, 'into')
+  const pulled = await cli(['pull', cid, '--from', from, '--json', '--store', into])
+  expect(pulled).toMatchObject({ code: 0, lines: [{ cid }] })
+  expect((await cli(['cat', cid, '--store', into])).stdout).toBe(text)
+}
+
+it('serves a gateway that another store pulls from, and ends well when it is interrupted', async () => {
+  const place = await filled()
+  const { lines, stop } = await serve(['--gateway'], place.store)
+  const url = String(lines[0]?.['url'])
+  expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/)
+  await pullFrom(`gateway=${url}`, place)
+  expect(await stop()).toBe(0)
+  await expect(fetch(`${url}/ipfs/bafkqaaa?format=raw`)).rejects.toThrow('fetch failed')
+})
+
+it('serves as a peer that another store and a Kubo daemon pull from', async (context: TestContext) => {
+  const place = await filled()
+  const { lines, stop } = await serve(['--peer'], place.store)
+  const addresses = lines[0]?.['addresses']
+  const address = Array.isArray(addresses) ? String(addresses[0]) : ''
+  expect(address).toMatch(/^\/ip4\/127\.0\.0\.1\/tcp\/\d+\/p2p\/12D3/)
+  await pullFrom(`helia=${address}`, place)
+  const kubo = await startKubo(kuboOrSkip(context))
+  onTestFinished(() => kubo.stop())
+  await kubo.ipfs(['swarm', 'connect', address])
+  expect((await kubo.ipfs(['cat', place.cid])).stdout.toString()).toBe(place.text)
+  expect(await stop()).toBe(0)
+})
+
+it('answers to names of this machine, and to those that it is told', async () => {
+  const { store, cid } = await filled()
+  const { lines } = await serve(['--gateway', '--allow-host', 'models.example.org'], store)
+  const status = (host: string): Promise<number | undefined> =>
+    new Promise((resolve, reject) => {
+      const url = `${String(lines[0]?.['url'])}/ipfs/${cid}?format=raw`
+      request(url, { method: 'HEAD', headers: { host } }, (response) => resolve(response.statusCode))
+        .on('error', reject)
+        .end()
+    })
+  expect([await status('localhost'), await status('models.example.org'), await status('evil.example')]).toEqual([
+    200, 200, 421,
+  ])
+})
+
+it('serves nothing where a switch says so', async () => {
+  const { store } = await filled()
+  const refused = async (arg: string, environment: Record<string, string>): Promise<void> => {
+    expect(await cli(['serve', arg, '--store', store], { environment })).toMatchObject({ code: 5, stdout: '' })
+  }
+  await refused('--gateway', { IPFS_ACCELERATE_NETWORK: 'off' })
+  await refused('--peer', { IPFS_ACCELERATE_NETWORK: 'off' })
+  await refused('--lan', { IPFS_ACCELERATE_LAN: 'off' })
+})
+
+it('serves nothing off this machine where the network ends here', async () => {
+  const { store } = await filled()
+  const environment = { IPFS_ACCELERATE_NETWORK: 'local' }
+  expect(await cli(['serve', '--lan', '--store', store], { environment })).toMatchObject({ code: 5 })
+  const listening = ['serve', '--peer', '--listen', '/ip4/0.0.0.0/tcp/0', '--store', store]
+  expect(await cli(listening, { environment })).toMatchObject({ code: 5 })
+})

@@ -1,0 +1,51 @@
+import { InvalidInputError } from '@x/storage-core'
+
+export type BackendKind = 'kubo' | 'gateway' | 'static' | 'helia' | 'lan'
+
+/** One backend as a person names it. */
+export interface BackendSpec {
+  kind: BackendKind
+  /** URLs or multiaddrs, as they were written. They may hold a password. */
+  addresses: readonly string[]
+}
+
+interface KindRule {
+  /** For messages. */
+  form: string
+  fewest: number
+  most: number
+}
+
+const RULES: Readonly<Record<BackendKind, KindRule>> = {
+  kubo: { form: 'kubo=URL', fewest: 1, most: 1 },
+  gateway: { form: 'gateway=URL[,URL...]', fewest: 1, most: Infinity },
+  static: { form: 'static=URL', fewest: 1, most: 1 },
+  helia: { form: 'helia=MULTIADDR[,...]', fewest: 1, most: Infinity },
+  lan: { form: 'lan', fewest: 0, most: 0 },
+}
+
+/** How a backend is named, for help texts. */
+export const BACKEND_FORMS: readonly string[] = Object.values(RULES).map(({ form }) => form)
+
+const isKind = (text: string): text is BackendKind => Object.hasOwn(RULES, text)
+
+/**
+ * Reads `kubo=http://127.0.0.1:5001`, `gateway=https://a.example,https://b.example`, `static=https://example.org/models`,
+ * `helia=/ip4/192.0.2.7/tcp/4001/p2p/12D3...`, which may name gateways too, and `lan`.
+ *
+ * @throws {InvalidInputError} No such kind, or too few or too many addresses. Its message has no address.
+ */
+export function parseBackendSpec(text: string): BackendSpec {
+  const equals = text.indexOf('=')
+  const kind = equals === -1 ? text : text.slice(0, equals)
+  if (!isKind(kind)) {
+    const shown = /^[a-z0-9-]{1,20}$/.test(kind) ? JSON.stringify(kind) : 'what was given'
+    throw new InvalidInputError(`${shown} is no backend; there is ${BACKEND_FORMS.join(', ')}`, { input: 'backend' })
+  }
+  const addresses = equals === -1 ? [] : text.slice(equals + 1).split(',')
+  const { form, fewest, most } = RULES[kind]
+  if (addresses.length < fewest || addresses.length > most || addresses.includes('')) {
+    throw new InvalidInputError(`backend ${kind}: write it as ${form}`, { input: kind })
+  }
+  return { kind, addresses }
+}

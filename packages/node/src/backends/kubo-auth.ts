@@ -1,0 +1,23 @@
+import type { Environment } from '@x/gating'
+import { InvalidInputError } from '@x/storage-core'
+
+/** As Kubo's own `API.Authorizations` writes it: `bearer:TOKEN` or `basic:USER:PASSWORD`. */
+const VARIABLE = 'IPFS_ACCELERATE_KUBO_AUTH'
+
+export type KuboAuth = { bearer: string } | { username: string; password: string }
+
+/**
+ * How to prove to a daemon who we are; `undefined` where nothing is set. Only from the environment, for other users of the
+ * machine see command lines.
+ *
+ * @throws {InvalidInputError} It is of neither form. The message does not show it.
+ */
+export function kuboAuthOf(environment: Environment): KuboAuth | undefined {
+  const text = environment[VARIABLE]
+  if (text === undefined || text === '') return undefined
+  const [, bearer] = /^bearer:(.+)$/s.exec(text) ?? []
+  if (bearer !== undefined) return { bearer }
+  const [, username, password] = /^basic:([^:]+):(.*)$/s.exec(text) ?? []
+  if (username !== undefined && password !== undefined) return { username, password }
+  throw new InvalidInputError(`${VARIABLE} is neither bearer:TOKEN nor basic:USER:PASSWORD`, { input: VARIABLE })
+}

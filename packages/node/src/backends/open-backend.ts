@@ -1,0 +1,136 @@
+import type { HeliaPeer } from '@x/backend-helia'
+import type { KuboStore } from '@x/backend-kubo'
+import type { Environment, GateSettings } from '@x/gating'
+import type { AbortOptions, ContentSource, ContentStore } from '@x/storage-core'
+
+import type { BackendKind, BackendSpec } from './backend-spec.ts'
+import { kuboAuthOf } from './kubo-auth.ts'
+import { loadPackage } from './load-package.ts'
+import { assertPlainUrl, isUrl } from './plain-url.ts'
+import { reachOf, type BackendReach } from './reach.ts'
+
+export interface OpenBackendOptions extends AbortOptions {
+  /** What a Helia peer serves, and reads first. Opened on first use; stays open. */
+  local: () => Promise<ContentStore>
+  /** A Kubo daemon may look for what it does not hold on its network. Default false. */
+  search?: boolean | undefined
+  /** Longest time without progress. Milliseconds; default 30_000. */
+  stallTimeoutMs?: number | undefined
+  /** Hears of what is no error of anybody's call, such as a gateway that another one stood in for. */
+  onWarning?: ((message: string) => void) | undefined
+  /** Default `process.env`. */
+  environment?: Environment | undefined
+  /** Positions of gates; they win over the environment. */
+  gates?: GateSettings | undefined
+}
+
+/** A backend that was named, ready to use. */
+export interface Backend {
+  readonly name: string
+  readonly source: ContentSource
+  /** Where it can be written too. */
+  readonly store?: ContentStore | undefined
+  readonly kubo?: KuboStore | undefined
+  readonly helia?: HeliaPeer | undefined
+  close(): Promise<void>
+}
+
+/**
+ * Opens a backend, with its package, which is loaded now.
+ *
+ * @throws {InvalidInputError} An address means nothing, or is of more than one host.
+ * @throws {GatedError} A switch does not let it connect there.
+ * @throws {UnsupportedError} Its package is not installed.
+ * @throws {BackendError} It is not there.
+ */
+export async function openBackend(spec: BackendSpec, options: OpenBackendOptions): Promise<Backend> {
+  const { gates, environment = process.env } = options
+  const reach = reachOf(spec.kind, { environment, gates })
+  for (const address of spec.addresses) reach.assertAddress(address)
+  return OPENERS[spec.kind](spec, { ...options, environment }, reach)
+}
+
+type Opener = (spec: BackendSpec, options: OpenBackendOptions, reach: BackendReach) => Promise<Backend>
+
+const OPENERS: Readonly<Record<BackendKind, Opener>> = {
+  kubo: openKubo,
+  gateway: openGateway,
+  static: openStatic,
+  helia: openPeer,
+  lan: openPeer,
+}
+
+async function openKubo(
+  { addresses: [url = ''] }: BackendSpec,
+  { environment = {}, search = false, stallTimeoutMs, signal }: OpenBackendOptions,
+): Promise<Backend> {
+  const { openKuboStore } = await loadPackage('@x/backend-kubo', () => import('@x/backend-kubo'))
+  const auth = kuboAuthOf(environment)
+  const kubo = await openKuboStore({ url, offline: !search, ...(auth && { auth }), stallTimeoutMs, signal })
+  return { name: kubo.name, source: kubo, store: kubo, kubo, close: () => kubo.close() }
+}
+
+/** Also the hosts that a server redirects to are asked for. */
+const guardedFetch =
+  (reach: BackendReach): typeof fetch =>
+  async (input, init) => {
+    const url = new URL(input instanceof Request ? input.url : input)
+    reach.assertHost(url.hostname)
+    return fetch(input, init)
+  }
+
+async function openGateway(
+  { addresses }: BackendSpec,
+  { stallTimeoutMs, onWarning }: OpenBackendOptions,
+  reach: BackendReach,
+): Promise<Backend> {
+  const { openGatewaySource } = await loadPackage('@x/backend-gateway', () => import('@x/backend-gateway'))
+  const source = await openGatewaySource({
+    gateways: addresses,
+    stallTimeoutMs,
+    fetch: guardedFetch(reach),
+    onEvent: (event) => {
+      if (event.type === 'gateway-lied' || event.type === 'gateway-failed') onWarning?.(event.error.message)
+    },
+  })
+  return { name: source.name, source, close: () => source.close() }
+}
+
+async function openStatic(
+  { addresses: [url = ''] }: BackendSpec,
+  { stallTimeoutMs }: OpenBackendOptions,
+  reach: BackendReach,
+): Promise<Backend> {
+  const { openStaticSource } = await loadPackage('@x/backend-gateway', () => import('@x/backend-gateway'))
+  const source = await openStaticSource({ url, stallTimeoutMs, fetch: guardedFetch(reach) })
+  return { name: source.name, source, close: () => source.close() }
+}
+
+async function openPeer(
+  { kind, addresses }: BackendSpec,
+  { local, stallTimeoutMs, onWarning }: OpenBackendOptions,
+  reach: BackendReach,
+): Promise<Backend> {
+  const { openHelia } = await loadPackage('@x/backend-helia', () => import('@x/backend-helia'))
+  // Peers on the network are whoever answers.
+  if (kind === 'lan') reach.assertAny()
+  const peers = addresses.filter((address) => !isUrl(address))
+  const gateways = addresses.filter(isUrl)
+  gateways.forEach(assertPlainUrl)
+  const peer = await openHelia({
+    store: await local(),
+    network: networkFor(kind, peers),
+    peers,
+    gateways,
+    providers: kind === 'lan' ? 'any' : 'given',
+    serve: 'none',
+    stallTimeoutMs,
+    onWarning,
+  })
+  return { name: peer.name, source: peer.source, helia: peer, close: () => peer.close() }
+}
+
+function networkFor(kind: BackendSpec['kind'], peers: readonly string[]): 'http' | 'lan' | 'libp2p' {
+  if (kind === 'lan') return 'lan'
+  return peers.length === 0 ? 'http' : 'libp2p'
+}

@@ -1,0 +1,47 @@
+import type { IncomingMessage } from 'node:http'
+
+import { decideGates, mayReach } from '@x/gating'
+
+export interface ToRequestOptions {
+  /** Names beside those of this machine. */
+  names: readonly string[]
+  signal: AbortSignal
+}
+
+/** Methods that a fetch-style request cannot have (Fetch standard, "forbidden method"). */
+const FORBIDDEN = new Set(['CONNECT', 'TRACE', 'TRACK'])
+
+/** As a server behind a proxy gets it (RFC 9112, 3.2.2). */
+const ABSOLUTE = /^https?:\/\/([^/]*)(.*)$/i
+
+const HOST = /^(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::\d{0,5})?$/i
+
+const THIS_MACHINE = decideGates({ environment: {}, options: { network: 'local' } })
+
+/**
+ * What was asked as a fetch-style request to `http://localhost`, or the status that answers it. The host is never part of
+ * the URL, for what stands in its header need not be one.
+ */
+export function toRequest(
+  { headers: given, method = 'GET', url = '/' }: IncomingMessage,
+  { names, signal }: ToRequestOptions,
+): Request | 400 | 421 | 501 {
+  if (FORBIDDEN.has(method)) return 501
+  const [, host = given.host, path = url] = ABSOLUTE.exec(url) ?? []
+  // No browser leaves it out; HTTP/1.0 may.
+  if (host !== undefined) {
+    const [, name] = HOST.exec(host) ?? []
+    if (name === undefined) return 400
+    if (!mayReach(THIS_MACHINE, 'network', name) && !isOneOf(names, name)) return 421
+  }
+  if (!path.startsWith('/')) return 400
+  const headers = Object.entries(given).map(([name, value]): [string, string] => [name, String(value)])
+  try {
+    return new Request(`http://localhost${path}`, { method, headers, signal })
+  } catch {
+    return 400
+  }
+}
+
+const isOneOf = (names: readonly string[], name: string): boolean =>
+  names.some((each) => each.toLowerCase() === name.toLowerCase())

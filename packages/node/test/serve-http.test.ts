@@ -1,0 +1,74 @@
+import { connect, Server } from 'node:net'
+import { text } from 'node:stream/consumers'
+
+import { serveGateway, serveHttp, type ServeHttpOptions } from '@x/node'
+import { openMemoryStore } from '@x/storage-core'
+import { expect, it, onTestFinished, vi } from 'vitest'
+
+/** Answers with the URL that it was asked for. */
+async function echo(options: ServeHttpOptions = {}): Promise<string> {
+  const server = await serveHttp(async ({ url }) => new Response(url), { environment: {}, ...options })
+  onTestFinished(() => server.close())
+  return server.url
+}
+
+/** Sends lines as they are. Resolves to the status and the body. */
+async function ask(url: string, ...lines: string[]): Promise<{ status: number; body: string }> {
+  const socket = connect(Number(new URL(url).port), '127.0.0.1')
+  socket.write(`${[...lines, 'Connection: close'].join('\r\n')}\r\n\r\n`)
+  const answer = await text(socket)
+  const [head = '', ...rest] = answer.split('\r\n\r\n')
+  return { status: Number(head.split(' ')[1]), body: rest.join('\r\n\r\n') }
+}
+
+it.for<[string[], number, string]>([
+  [['GET /ipfs/a?b=c HTTP/1.1', 'Host: 127.0.0.1:8080'], 200, 'http://localhost/ipfs/a?b=c'],
+  [['GET / HTTP/1.1', 'Host: LOCALHOST'], 200, 'http://localhost/'],
+  [['GET / HTTP/1.1', 'Host: [::1]:80'], 200, 'http://localhost/'],
+  [['GET / HTTP/1.1', 'Host: Models.example.org'], 200, 'http://localhost/'],
+  [['GET http://127.0.0.1/x HTTP/1.1', 'Host: other.example'], 200, 'http://localhost/x'],
+  [['GET / HTTP/1.0'], 200, 'http://localhost/'],
+  [['GET //evil.example/x HTTP/1.1', 'Host: localhost'], 200, 'http://localhost//evil.example/x'],
+  [['GET / HTTP/1.1', 'Host: evil.example'], 421, ''],
+  [['GET / HTTP/1.1', 'Host: localhost.evil.example'], 421, ''],
+  [['GET http://evil.example/x HTTP/1.1', 'Host: localhost'], 421, ''],
+  [['GET /ipfs/a HTTP/1.1', 'Host: a/ipfs/b?format=raw&x='], 400, ''],
+  [['GET /ipfs/a HTTP/1.1', 'Host: localhost/ipfs/b?x='], 400, ''],
+  [['GET / HTTP/1.1', 'Host: evil.example@localhost'], 400, ''],
+  [['GET @evil.example/x HTTP/1.1', 'Host: localhost'], 400, ''],
+  [['OPTIONS * HTTP/1.1', 'Host: localhost'], 400, ''],
+  [['TRACE / HTTP/1.1', 'Host: localhost'], 501, ''],
+])('%j is answered with %d', async ([lines, status, shown]) => {
+  const url = await echo({ names: ['models.example.org'] })
+  const answer = await ask(url, ...lines)
+  expect(answer.status).toBe(status)
+  expect(answer.body).toContain(shown)
+})
+
+it('outlives an error of the server, and says so', async () => {
+  const listen = vi.spyOn(Server.prototype, 'listen')
+  onTestFinished(() => listen.mockRestore())
+  const warnings: string[] = []
+  const url = await echo({ onWarning: (message) => warnings.push(message) })
+  const server = listen.mock.contexts[0]
+  if (!(server instanceof Server)) throw new Error('it does not listen')
+  for (const _ of [1, 2]) server.emit('error', new Error('EMFILE: too many open files'))
+  expect(warnings).toEqual(Array(2).fill(expect.stringContaining('EMFILE')))
+  expect((await fetch(url)).status).toBe(200)
+})
+
+it('opens no port where the network is off, and one where it ends at this machine', async () => {
+  const off = { environment: { IPFS_ACCELERATE_NETWORK: 'off' } }
+  await expect(echo(off)).rejects.toMatchObject({ code: 'GATED', feature: 'network' })
+  await expect(serveGateway(await openMemoryStore(), off)).rejects.toMatchObject({ code: 'GATED', feature: 'network' })
+  await expect(echo({ gates: { network: 'off' } })).rejects.toMatchObject({ code: 'GATED' })
+  expect((await fetch(await echo({ environment: { IPFS_ACCELERATE_NETWORK: 'local' } }))).status).toBe(200)
+})
+
+it('refuses a port that is taken, once', async () => {
+  const url = await echo()
+  const warnings: string[] = []
+  const again = echo({ port: Number(new URL(url).port), onWarning: (message) => warnings.push(message) })
+  await expect(again).rejects.toMatchObject({ code: 'BACKEND', retryable: false })
+  expect(warnings).toEqual([])
+})
