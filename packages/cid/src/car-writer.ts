@@ -6,6 +6,7 @@ import { encodeCarHeader } from './car-header.ts'
 import { assertLinksKnown, linksOf } from './car-links.ts'
 import { InvalidInputError } from './errors.ts'
 import { IDENTITY } from './hash.ts'
+import { createLinkStack, isInlineRaw } from './link-stack.ts'
 import type { GetBlock } from './read-dag.ts'
 
 export interface WriteCarOptions {
@@ -32,7 +33,7 @@ export interface WriteCarOptions {
  * @param root - Written as it is, version 0 or 1.
  * @throws What `get` rejects with, for instance for a missing block. What was yielded before is no complete CAR.
  * @throws {UnsupportedError} A block whose links are not known here: neither raw nor dag-pb nor dag-cbor.
- * @throws {InvalidInputError} A block is not what its codec says.
+ * @throws {InvalidInputError} A block is not what its codec says, or there are over 64 MiB of links still to be followed.
  * @see https://ipld.io/specs/transport/car/carv1/
  * @see https://specs.ipfs.tech/http-gateways/trustless-gateway/
  */
@@ -42,15 +43,16 @@ export async function* writeCar(
   { signal, onProgress, duplicates = false }: WriteCarOptions = {},
 ): AsyncGenerator<Uint8Array> {
   const seen = new Set<string>()
-  const pending = [root]
+  const pending = createLinkStack(root)
   let written = 0
   const count = (piece: Uint8Array): Uint8Array => {
     written += piece.length
     onProgress?.(written)
     return piece
   }
-  for (let cid = pending.pop(); cid !== undefined; cid = pending.pop()) {
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
     signal?.throwIfAborted()
+    const { cid } = next
     assertLinksKnown(cid)
     const isInline = cid.multihash.code === IDENTITY
     if (!isInline && !duplicates) {
@@ -62,7 +64,7 @@ export async function* writeCar(
     const links = linksOf(cid, bytes)
     if (written === 0) yield count(lengthPrefixed(encodeCarHeader([root])))
     if (!isInline) yield count(lengthPrefixed(cid.bytes, bytes))
-    for (const link of links.toReversed()) pending.push(link)
+    pending.push(links.filter((link) => !isInlineRaw(link)))
   }
 }
 

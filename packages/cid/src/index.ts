@@ -13,7 +13,7 @@ export { buildDirectory, type BuildDirectoryOptions, type BuiltDirectory } from 
 export { buildFile, type BuildFileOptions, type BuiltBlock, type BuiltFile } from './build-file.ts'
 export { buildOutboard } from './build-outboard.ts'
 export { readCar, type Car, type ReadCarOptions } from './car-reader.ts'
-export { assertLinksKnown } from './car-links.ts'
+export { assertLinksKnown, linksOf } from './car-links.ts'
 export { writeCar, type WriteCarOptions } from './car-writer.ts'
 export { decodeDagCbor, encodeDagCbor } from './dag-cbor.ts'
 export { assertEntryName, pathSegments } from './entry-name.ts'
@@ -37,6 +37,7 @@ export {
   type HashPool,
   type HashPoolOptions,
 } from './hash-pool.ts'
+export { createLinkStack, type LinkStack, type PendingLink } from './link-stack.ts'
 export { createNodesOutboard, encodeOutboard, readOutboard, type OutboardLimits } from './outboard-encoding.ts'
 export {
   createOutboard,
@@ -64,7 +65,7 @@ export {
   type RangeOptions,
   type ReadOptions,
 } from './read-dag.ts'
-export { tracePath, type TracedPath } from './trace-path.ts'
+export { PathTooLargeError, tracePath, type TracedPath, type TracePathOptions } from './trace-path.ts'
 export {
   decodeNode,
   encodeSymlink,

@@ -5,6 +5,7 @@ import { assertLinksKnown, linksOf } from './car-links.ts'
 import { carBlockKey, lengthPrefixed, type WriteCarOptions } from './car-writer.ts'
 import { InvalidInputError, isStorageError } from './errors.ts'
 import { DAG_PB, IDENTITY, RAW } from './hash.ts'
+import { createLinkStack, isInlineRaw, type LinkStack, type PendingLink } from './link-stack.ts'
 import { assertRange, type GetBlock, type RangeOptions } from './read-dag.ts'
 import { decodeNode, type Block, type UnixfsNode } from './unixfs-node.ts'
 
@@ -18,20 +19,6 @@ export interface PartialCarOptions extends WriteCarOptions, Pick<RangeOptions, '
   before?: readonly Block[] | undefined
 }
 
-/** A block that is to be visited. Bytes are those of the file below it, from its start. */
-interface Visit {
-  cid: CID
-  from: number
-  /** `Infinity`: not a range, but all that is linked. */
-  to: number
-  /** What the block is part of; `undefined` for the root. */
-  of: 'file' | 'shard' | undefined
-  /** How many there are, as its parent says. */
-  fileBytes: number | undefined
-}
-
-const whole = (cid: CID, of?: Visit['of'], fileBytes?: number): Visit => ({ cid, from: 0, to: Infinity, of, fileBytes })
-
 /**
  * Writes a part of a DAG as a CARv1, in the order of `writeCar`: what trustless gateways call `dag-scope` and
  * `entity-bytes`. `offset` and `length` are of a file under scope `entity`, and mean nothing else; of a range without bytes,
@@ -44,7 +31,8 @@ const whole = (cid: CID, of?: Visit['of'], fileBytes?: number): Visit => ({ cid,
  * @param get - Its bytes are trusted to be verified, and are copied.
  * @throws What `get` rejects with, for instance for a missing block. What was yielded before is no complete CAR.
  * @throws {UnsupportedError} Under scope `all`, a block whose links are not known here.
- * @throws {InvalidInputError} A block is not what its codec says, or a file's node not what its parent says.
+ * @throws {InvalidInputError} A block is not what its codec says, a file's node is not what its parent says, or there are
+ * over 64 MiB of links still to be followed.
  * @see https://specs.ipfs.tech/http-gateways/trustless-gateway/#dag-scope-request-query-parameter
  */
 export async function* writePartialCar(
@@ -77,11 +65,13 @@ export async function* writePartialCar(
 
   // Of a range to the end, which has no empty blocks in it either, the end is a number.
   const isRange = scope === 'entity' && (offset > 0 || options.length !== undefined)
-  const range = isRange ? { from: offset, to: Math.min(offset + length, Number.MAX_VALUE) } : {}
-  const pending: Visit[] = [{ ...whole(root), ...range }]
-  for (let visit = pending.pop(); visit !== undefined; visit = pending.pop()) {
+  const range = isRange ? { from: offset, to: Math.min(offset + length, Number.MAX_VALUE) } : WHOLE
+  /** What the root is, and with it all below. */
+  let entity: 'file' | 'shard' | undefined
+  const pending = createLinkStack(root)
+  for (let link = pending.pop(); link !== undefined; link = pending.pop()) {
     signal?.throwIfAborted()
-    const { cid } = visit
+    const { cid, depth, place } = link
     if (scope === 'all') assertLinksKnown(cid)
     const isInline = cid.multihash.code === IDENTITY
     const key = isInline || duplicates ? undefined : carBlockKey(cid)
@@ -92,24 +82,29 @@ export async function* writePartialCar(
       yield count(lengthPrefixed(encodeCarHeader([root])))
       yield* sectionsBefore()
     }
-    if (key !== undefined) seen.set(key, isWhole(visit) ? 'whole' : 'part')
+    const node = scope === 'entity' ? nodeOf(cid, bytes) : undefined
+    if (depth === 0) entity = node?.type === 'file' || node?.type === 'shard' ? node.type : undefined
+    if (key !== undefined) seen.set(key, entity === 'shard' || isWhole(place, range) ? 'whole' : 'part')
     if (!isInline && known === undefined) yield count(lengthPrefixed(cid.bytes, bytes))
-    for (const next of below(visit, bytes, scope).toReversed()) pending.push(next)
+    if (scope === 'all') pending.push(linksOf(cid, bytes).filter((below) => !isInlineRaw(below)))
+    if (node?.type === 'file' && entity === 'file') pushChildren(pending, link, node, range)
+    if (node?.type === 'shard' && entity === 'shard') {
+      pending.push(node.links.filter(({ name }) => name.length === node.prefixLength).map((below) => below.cid))
+    }
   }
 }
 
-const isWhole = ({ from, to, fileBytes = Infinity }: Visit): boolean => from <= 0 && to >= fileBytes
+/** Bytes of the file. To `Infinity`: not a range, but all that is linked. */
+interface ByteRange {
+  from: number
+  to: number
+}
 
-function below(visit: Visit, bytes: Uint8Array, scope: 'block' | 'entity' | 'all'): Visit[] {
-  const { cid, of } = visit
-  if (scope === 'block') return []
-  if (scope === 'all') return linksOf(cid, bytes).map((link) => whole(link))
-  const node = nodeOf(cid, bytes)
-  if (node?.type === 'file' && of !== 'shard') return fileVisits(visit, node)
-  if (node?.type === 'shard' && of !== 'file') {
-    return node.links.filter(({ name }) => name.length === node.prefixLength).map((link) => whole(link.cid, 'shard'))
-  }
-  return []
+const WHOLE: ByteRange = { from: 0, to: Infinity }
+
+function isWhole(place: PendingLink['place'], { from, to }: ByteRange): boolean {
+  const { start, fileBytes } = place ?? { start: 0, fileBytes: Infinity }
+  return from <= start && start + fileBytes <= to
 }
 
 /** `undefined` for what is no UnixFS: an entity of one block. */
@@ -123,22 +118,32 @@ function nodeOf(cid: CID, bytes: Uint8Array): UnixfsNode | undefined {
   }
 }
 
-function fileVisits(visit: Visit, { data, children, fileBytes }: UnixfsNode & { type: 'file' }): Visit[] {
-  const { cid, from, to } = visit
-  if (visit.fileBytes !== undefined && visit.fileBytes !== fileBytes) {
-    const message = `${cid} has ${fileBytes} bytes, its parent says ${visit.fileBytes}`
-    throw new InvalidInputError(message, { input: cid.toString() })
-  }
-  if (to === Infinity) return children.map((child) => whole(child.cid, 'file', child.fileBytes))
-  const visits: Visit[] = []
-  let start = data.length
+/** The children of a file's node that the range touches are next. */
+function pushChildren(
+  pending: LinkStack,
+  { cid, place }: PendingLink,
+  { data, children, fileBytes }: UnixfsNode & { type: 'file' },
+  { from, to }: ByteRange,
+): void {
+  if (place !== undefined && place.fileBytes !== fileBytes) throw disagree(cid, fileBytes, place.fileBytes)
+  const [links, places]: [CID[], number[]] = [[], []]
+  let start = (place?.start ?? 0) + data.length
   for (const child of children) {
     const end = start + child.fileBytes
     // As `readFile` does: an empty child touches no range.
-    if (child.fileBytes > 0 && end > from && start < to) {
-      visits.push({ ...whole(child.cid, 'file', child.fileBytes), from: from - start, to: to - start })
+    if (to === Infinity || (child.fileBytes > 0 && end > from && start < to)) {
+      const inline = isInlineRaw(child.cid) ? child.cid.multihash.digest.length : undefined
+      if (inline !== undefined && inline !== child.fileBytes) throw disagree(child.cid, inline, child.fileBytes)
+      if (inline === undefined) {
+        links.push(child.cid)
+        places.push(start, child.fileBytes)
+      }
     }
     start = end
   }
-  return visits
+  pending.push(links, places)
+}
+
+function disagree(cid: CID, fileBytes: number, said: number): InvalidInputError {
+  return new InvalidInputError(`${cid} has ${fileBytes} bytes, its parent says ${said}`, { input: cid.toString() })
 }

@@ -3,7 +3,8 @@ import type { CID } from 'multiformats/cid'
 import { assertEntryName, pathSegments } from './entry-name.ts'
 import { InvalidInputError } from './errors.ts'
 import { DAG_PB, IDENTITY } from './hash.ts'
-import { decodeNode, type FileLink, type NodeLink, type UnixfsNode } from './unixfs-node.ts'
+import { createLinkStack, isInlineLeaf } from './link-stack.ts'
+import { decodeNode, type NodeLink, type UnixfsNode } from './unixfs-node.ts'
 
 /** Gives the verified bytes of a block, or rejects. */
 export type GetBlock = (cid: CID, options: { signal?: AbortSignal | undefined }) => Promise<Uint8Array>
@@ -21,6 +22,8 @@ export interface RangeOptions extends ReadOptions {
 
 // A balanced tree of 2-link nodes over 2^53 leaves is 53 levels deep; a DAG deeper than this is hostile.
 const MAX_DEPTH = 64
+// Links of the shards above one, which are held. A shard has at most 1024 of them.
+const MAX_LINKS_ABOVE = MAX_DEPTH * 1024
 
 /** Reads and decodes one node. Identity CIDs carry their own bytes and are not fetched. */
 export async function readNode(get: GetBlock, cid: CID, { signal }: ReadOptions = {}): Promise<UnixfsNode> {
@@ -58,35 +61,36 @@ export async function* readFile(
     throw new InvalidInputError(`${root} is a ${kindOf(node)}, not a file`, { input: `${root}` })
   const end = length === undefined ? node.fileBytes : Math.min(node.fileBytes, offset + length)
   if (end <= offset) return
-  yield* readSubtree(root, node, 0, 0)
-
-  async function* readSubtree(cid: CID, subtree: UnixfsNode, start: number, depth: number): AsyncGenerator<Uint8Array> {
-    if (subtree.type !== 'file') throw disagree(cid, `it is a ${kindOf(subtree)}`)
-    if (depth > MAX_DEPTH) throw disagree(cid, `it is deeper than ${MAX_DEPTH} levels`)
-    const own = subtree.data.subarray(
-      clamp(offset - start, subtree.data.length),
-      clamp(end - start, subtree.data.length),
-    )
-    if (own.length > 0) yield own
-    let position = start + subtree.data.length
-    for (const child of subtree.children) {
-      const childEnd = position + child.fileBytes
-      // An empty child touches no range, and a DAG of nothing else could be followed for ever.
-      if (child.fileBytes > 0 && childEnd > offset && position < end) {
-        const below = await readChild(child)
-        yield* readSubtree(child.cid, below, position, depth + 1)
-      }
-      position = childEnd
-      if (position >= end) return
+  const pending = createLinkStack(root)
+  pending.pop()
+  yield* follow(node, 0)
+  for (let link = pending.pop(); link !== undefined; link = pending.pop()) {
+    const { cid, depth, place = { start: 0, fileBytes: 0 } } = link
+    const below = await readNode(get, cid, { signal })
+    if (below.type !== 'file') throw disagree(cid, `it is a ${kindOf(below)}`)
+    if (below.fileBytes !== place.fileBytes) {
+      throw disagree(cid, `it has ${below.fileBytes} bytes, its parent says ${place.fileBytes}`)
     }
+    if (depth > MAX_DEPTH) throw disagree(cid, `it is deeper than ${MAX_DEPTH} levels`)
+    yield* follow(below, place.start)
   }
 
-  async function readChild(child: FileLink): Promise<UnixfsNode> {
-    const below = await readNode(get, child.cid, { signal })
-    if (below.type === 'file' && below.fileBytes !== child.fileBytes) {
-      throw disagree(child.cid, `it has ${below.fileBytes} bytes, its parent says ${child.fileBytes}`)
+  /** The bytes of the node itself; the children that the range touches are next. */
+  function* follow({ data, children }: UnixfsNode & { type: 'file' }, start: number): Generator<Uint8Array> {
+    const own = data.subarray(clamp(offset - start, data.length), clamp(end - start, data.length))
+    if (own.length > 0) yield own
+    const [links, places]: [CID[], number[]] = [[], []]
+    let position = start + data.length
+    for (const { cid, fileBytes } of children) {
+      if (position >= end) break
+      // An empty child touches no range, and a DAG of nothing else could be followed for ever.
+      if (fileBytes > 0 && position + fileBytes > offset) {
+        links.push(cid)
+        places.push(position, fileBytes)
+      }
+      position += fileBytes
     }
-    return below
+    pending.push(links, places)
   }
 
   function disagree(cid: CID, why: string): InvalidInputError {
@@ -110,7 +114,7 @@ export async function* readDirectory(get: GetBlock, root: CID, options: ReadOpti
     throw new InvalidInputError(`${root} is a ${node.type}, not a directory`, { input: root.toString() })
   }
   const names = new Set<string>()
-  for await (const entry of entriesOf(get, node, { shards: new Set(), depth: 0, options })) {
+  for await (const entry of entriesOf(get, node, { shards: new Set(), linksAbove: 0, depth: 0, options })) {
     const { name } = entry
     // Which of them is meant could not be told.
     if (names.has(name))
@@ -123,8 +127,15 @@ export async function* readDirectory(get: GetBlock, root: CID, options: ReadOpti
 async function* entriesOf(
   get: GetBlock,
   node: UnixfsNode & { type: 'directory' | 'shard' },
-  { shards, depth, options }: { shards: Set<string>; depth: number; options: ReadOptions },
+  {
+    shards,
+    linksAbove,
+    depth,
+    options,
+  }: { shards: Set<string>; linksAbove: number; depth: number; options: ReadOptions },
 ): AsyncGenerator<NodeLink> {
+  if (linksAbove > MAX_LINKS_ABOVE)
+    throw new InvalidInputError('a directory has far too large shards', { input: 'shard' })
   if (depth > MAX_DEPTH) throw new InvalidInputError(`a directory is sharded ${depth} levels deep`, { input: 'shard' })
   for (const link of node.links) {
     if (node.type === 'shard' && link.name.length === node.prefixLength) {
@@ -137,7 +148,7 @@ async function* entriesOf(
       if (shard.type !== 'shard') {
         throw new InvalidInputError(`${link.cid} is a ${shard.type} where a shard should be`, { input: `${link.cid}` })
       }
-      yield* entriesOf(get, shard, { shards, depth: depth + 1, options })
+      yield* entriesOf(get, shard, { shards, linksAbove: linksAbove + node.links.length, depth: depth + 1, options })
       continue
     }
     const name = node.type === 'shard' ? link.name.slice(node.prefixLength) : link.name
@@ -175,21 +186,27 @@ export async function resolvePath(
 /**
  * Yields every block of a DAG once, parents before children. Raw blocks are yielded without being read; a codec without
  * links that are known here (anything but dag-pb) is taken as a leaf.
+ *
+ * @throws {InvalidInputError} A block is not UnixFS, or there are over 64 MiB of links still to be followed.
  */
 export async function* walkDag(get: GetBlock, root: CID, { signal }: ReadOptions = {}): AsyncGenerator<CID> {
   const seen = new Set<string>()
-  const queue = [root]
-  for (let cid = queue.pop(); cid !== undefined; cid = queue.pop()) {
+  const pending = createLinkStack(root)
+  for (let link = pending.pop(); link !== undefined; link = pending.pop()) {
     signal?.throwIfAborted()
-    // CIDv0 and its CIDv1 twin are one block.
-    const key = cid.toV1().toString()
-    if (seen.has(key)) continue
-    seen.add(key)
+    const { cid } = link
     // An inline block is nowhere but in its CID; what it links to is.
-    if (cid.multihash.code !== IDENTITY) yield cid
+    if (cid.multihash.code !== IDENTITY) {
+      // CIDv0 and its CIDv1 twin are one block.
+      const key = cid.toV1().toString()
+      if (seen.has(key)) continue
+      seen.add(key)
+      yield cid
+    }
     if (cid.code !== DAG_PB) continue
     const node = await readNode(get, cid, { signal })
-    if (node.type === 'file') queue.push(...node.children.map((child) => child.cid).toReversed())
-    else if (node.type !== 'symlink') queue.push(...node.links.map((link) => link.cid).toReversed())
+    if (node.type === 'symlink') continue
+    const links = (node.type === 'file' ? node.children : node.links).map((below) => below.cid)
+    pending.push(links.filter((below) => !isInlineLeaf(below)))
   }
 }

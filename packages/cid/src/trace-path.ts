@@ -1,11 +1,14 @@
+import { UnixFS } from 'ipfs-unixfs'
 import type { CID } from 'multiformats/cid'
 
 import { followCborPath } from './dag-cbor-path.ts'
 import { pathSegments } from './entry-name.ts'
-import { DAG_CBOR, IDENTITY, RAW } from './hash.ts'
+import { InvalidInputError } from './errors.ts'
+import { findData, findLinks, type FoundLinks } from './find-links.ts'
+import { DAG_CBOR, DAG_PB, IDENTITY, RAW } from './hash.ts'
 import { murmur3x64 } from './murmur3.ts'
 import type { GetBlock, ReadOptions } from './read-dag.ts'
-import { decodeNode, type Block, type UnixfsNode } from './unixfs-node.ts'
+import { decodeNode, malformed, shardShape, type Block } from './unixfs-node.ts'
 
 /** How a path leads from a root to a block. */
 export interface TracedPath {
@@ -21,30 +24,55 @@ export interface TracedPath {
   inside: string[]
 }
 
+export interface TracePathOptions extends ReadOptions {
+  /** Most bytes of the blocks on the way, inline ones too: the others are held. Default 8 MiB. */
+  maxBytes?: number | undefined
+}
+
+/** The blocks on the way have more bytes than may be held. */
+export class PathTooLargeError extends InvalidInputError {}
+
+// Between them timers and other requests have their turn.
+const BYTES_PER_TURN = 256 * 1024
+
 /**
  * Follows a path through UnixFS directories and the links of dag-cbor, and keeps the blocks on the way. Of a sharded
- * directory only the shards on the way to the name are read. Symlinks are not followed; nothing is below a file.
+ * directory only the shards on the way to the name are read, and of a node only the link that is followed. Symlinks are not followed; nothing is below a file.
  *
  * @param path - Segments between slashes; leading, trailing and doubled slashes do not count.
  * @throws What `get` rejects with.
  * @throws {InvalidInputError} A segment is no entry name, or a block on the way is not what its codec says.
+ * @throws {PathTooLargeError} The blocks on the way have over `maxBytes`.
  * @throws {UnsupportedError} A block on the way is not UnixFS or dag-cbor.
  */
 export async function tracePath(
   get: GetBlock,
   root: CID,
   path: string,
-  { signal }: ReadOptions = {},
+  { signal, maxBytes = 8 * 1024 * 1024 }: TracePathOptions = {},
 ): Promise<TracedPath> {
   const segments = pathSegments(path)
   const blocks: Block[] = []
   const roots = [root]
 
+  let total = 0
+  let sinceTurn = 0
   const read = async (cid: CID): Promise<Uint8Array> => {
+    if (sinceTurn >= BYTES_PER_TURN) {
+      sinceTurn = 0
+      await new Promise((resolve) => setTimeout(resolve))
+    }
     signal?.throwIfAborted()
-    if (cid.multihash.code === IDENTITY) return cid.multihash.digest
-    const bytes = await get(cid, { signal })
-    blocks.push({ cid, bytes })
+    const isInline = cid.multihash.code === IDENTITY
+    const bytes = isInline ? cid.multihash.digest : await get(cid, { signal })
+    total += bytes.length
+    sinceTurn += bytes.length
+    if (total > maxBytes) {
+      throw new PathTooLargeError(`the blocks on the way to it have over ${maxBytes} bytes`, {
+        input: `${root}/${path}`,
+      })
+    }
+    if (!isInline) blocks.push({ cid, bytes })
     return bytes
   }
   const end = (cid: CID, used: number, found: boolean): TracedPath => {
@@ -82,23 +110,55 @@ async function findEntry(
   name: string,
 ): Promise<CID | undefined> {
   if (directory.code === RAW) return undefined
-  const node = decodeNode(directory, await read(directory))
-  if (node.type === 'directory') return node.links.find((link) => link.name === name)?.cid
-  if (node.type !== 'shard') return undefined
+  let node = openNode(directory, await read(directory))
+  if (node?.type === 'directory') return node.find([name]).cids[0]
   const digest = murmur3x64(new TextEncoder().encode(name))
-  let shard: UnixfsNode = node
-  for (let usedBits = 0; shard.type === 'shard';) {
-    const bits = Math.log2(shard.fanout)
+  for (let usedBits = 0; node?.type === 'shard';) {
+    const bits = Math.log2(node.fanout)
     if (usedBits + bits > 8 * digest.length) return undefined
-    const prefix = slotAt(digest, usedBits, bits).toString(16).toUpperCase().padStart(shard.prefixLength, '0')
-    const entry = shard.links.find((link) => link.name === prefix + name)
-    if (entry) return entry.cid
-    const below = shard.links.find((link) => link.name === prefix)
-    if (below === undefined) return undefined
+    const prefix = slotAt(digest, usedBits, bits).toString(16).toUpperCase().padStart(node.prefixLength, '0')
+    const [entry, below] = node.find([prefix + name, prefix]).cids
+    if (entry !== undefined || below === undefined) return entry
     usedBits += bits
-    shard = decodeNode(below.cid, await read(below.cid))
+    node = openNode(below, await read(below))
   }
   return undefined
+}
+
+type OpenNode =
+  | { type: 'directory'; find: (names: string[]) => FoundLinks }
+  | { type: 'shard'; fanout: number; prefixLength: number; find: (names: string[]) => FoundLinks }
+
+/** `undefined` for what has no entries. */
+function openNode(cid: CID, bytes: Uint8Array): OpenNode | undefined {
+  const attempt = <T>(action: () => T): T => {
+    try {
+      return action()
+    } catch (cause) {
+      throw malformed(cid, cause instanceof Error ? cause.message : String(cause), cause)
+    }
+  }
+  const unixfs = cid.code === DAG_PB ? attempt(() => unixfsOf(bytes)) : undefined
+  if (unixfs?.type === 'directory')
+    return { type: 'directory', find: (names) => attempt(() => findLinks(bytes, names)) }
+  if (unixfs?.type !== 'hamt-sharded-directory') {
+    // Says what is wrong with it.
+    decodeNode(cid, bytes)
+    return undefined
+  }
+  const { fanout, prefixLength } = shardShape(cid, unixfs)
+  const find = (names: string[]): FoundLinks => {
+    const found = attempt(() => findLinks(bytes, names))
+    if (found.shortestName < prefixLength) throw malformed(cid, 'a link of the shard has no slot')
+    return found
+  }
+  return { type: 'shard', fanout, prefixLength, find }
+}
+
+function unixfsOf(bytes: Uint8Array): UnixFS {
+  const data = findData(bytes)
+  if (data === undefined) throw new Error('it has no data')
+  return UnixFS.unmarshal(data)
 }
 
 /** Bits of a digest, most significant first: the slot of a name in one level of a HAMT. */

@@ -35,7 +35,7 @@ export interface Block {
 
 const EMPTY = new Uint8Array()
 
-function malformed(cid: CID, why: string, cause?: unknown): InvalidInputError {
+export function malformed(cid: CID, why: string, cause?: unknown): InvalidInputError {
   return new InvalidInputError(`${cid} is not a valid UnixFS node: ${why}`, { input: cid.toString(), cause })
 }
 
@@ -66,15 +66,20 @@ export function decodeNode(cid: CID, bytes: Uint8Array): UnixfsNode {
   const links = node.Links.map((link) => ({ name: link.Name ?? '', cid: link.Hash, dagBytes: link.Tsize ?? 0 }))
   if (unixfs.type === 'directory') return { type: 'directory', links }
   if (unixfs.type === 'hamt-sharded-directory') {
-    const fanout = Number(unixfs.fanout ?? 256n)
-    // The largest that Kubo reads; the prefix of a link's name is the slot in hexadecimal.
-    if (fanout < 2 || fanout > 1024 || (fanout & (fanout - 1)) !== 0) throw malformed(cid, `fanout ${fanout}`)
-    const prefixLength = (fanout - 1).toString(16).length
+    const { fanout, prefixLength } = shardShape(cid, unixfs)
     const short = links.find((link) => link.name.length < prefixLength)
     if (short) throw malformed(cid, `the shard's link ${JSON.stringify(short.name)} has no slot`)
     return { type: 'shard', links, fanout, prefixLength }
   }
   throw new UnsupportedError(`${cid}: UnixFS type ${unixfs.type} is not read`)
+}
+
+/** @throws {InvalidInputError} A fanout that is not read. */
+export function shardShape(cid: CID, unixfs: UnixFS): { fanout: number; prefixLength: number } {
+  const fanout = Number(unixfs.fanout ?? 256n)
+  // The largest that Kubo reads; the prefix of a link's name is the slot in hexadecimal.
+  if (fanout < 2 || fanout > 1024 || (fanout & (fanout - 1)) !== 0) throw malformed(cid, `fanout ${fanout}`)
+  return { fanout, prefixLength: (fanout - 1).toString(16).length }
 }
 
 function symlinkTarget(cid: CID, data: Uint8Array): string {

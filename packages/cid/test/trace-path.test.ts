@@ -1,6 +1,20 @@
 import * as dagCbor from '@ipld/dag-cbor'
-import { CID, cidOf, DAG_CBOR, encodeDagCbor, RAW, readDirectory, tracePath, type TracedPath } from '@x/cid'
+import * as dagPb from '@ipld/dag-pb'
+import {
+  CID,
+  cidOf,
+  DAG_CBOR,
+  DAG_PB,
+  encodeDagCbor,
+  isStorageError,
+  PathTooLargeError,
+  RAW,
+  readDirectory,
+  tracePath,
+  type TracedPath,
+} from '@x/cid'
 import * as fc from 'fast-check'
+import { UnixFS } from 'ipfs-unixfs'
 import { exporter } from 'ipfs-unixfs-exporter'
 import { importer } from 'ipfs-unixfs-importer'
 import { identity } from 'multiformats/hashes/identity'
@@ -164,5 +178,100 @@ describe('through dag-cbor', () => {
       }),
       { seed: SEED, numRuns: 200 },
     )
+  })
+})
+
+describe('directories that are large, or not what they say', () => {
+  const directory = new UnixFS({ type: 'directory' }).marshal()
+
+  /** Directories below each other, each with a long name beside `d`. The root comes first. */
+  async function nested(blocks: Blocks, depth: number, nameBytes: number): Promise<CID> {
+    let below = await cidOf(RAW, Uint8Array.of(1))
+    for (let level = 0; level < depth; level++) {
+      const Links = ['d', 'e'.repeat(nameBytes)].map((Name) => ({ Name, Tsize: 1, Hash: below }))
+      const bytes = dagPb.encode({ Data: directory, Links })
+      below = await cidOf(DAG_PB, bytes)
+      blocks.add({ cid: below, bytes })
+    }
+    return below
+  }
+
+  it('stops at the bytes that may be held', async () => {
+    const blocks = new Blocks()
+    const root = await nested(blocks, 20, 1_000_000)
+    const path = 'd/'.repeat(20)
+    await expect(trace(blocks, root, path)).rejects.toThrow(PathTooLargeError)
+    expect(blocks.read.length).toBe(9)
+    await expect(trace(blocks, root, path)).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+    const options = { maxBytes: 21_000_000 }
+    expect((await tracePath(blocks.getBlock, root, path, options)).blocks.length).toBe(20)
+    expect((await trace(blocks, root, 'd/'.repeat(8))).blocks.length).toBe(8)
+  })
+
+  it('counts inline blocks among them', async () => {
+    let below: CID = CID.createV1(RAW, identity.digest(new Uint8Array(1000)))
+    for (let level = 0; level < 20; level++) {
+      const bytes = dagPb.encode({ Data: directory, Links: [{ Name: 'd', Tsize: 1, Hash: below }] })
+      below = CID.createV1(DAG_PB, identity.digest(bytes))
+    }
+    const traced = (maxBytes: number) => tracePath(new Blocks().getBlock, below, 'd/'.repeat(20), { maxBytes })
+    await expect(traced(20_000)).rejects.toThrow(PathTooLargeError)
+    expect(await traced(40_000)).toMatchObject({ blocks: [], missing: undefined })
+  })
+
+  it('gives timers their turn between large ones', async () => {
+    const blocks = new Blocks()
+    const root = await nested(blocks, 8, 500_000)
+    let readAtTimer: number | undefined
+    setTimeout(() => (readAtTimer = blocks.read.length))
+    await trace(blocks, root, 'd/'.repeat(8))
+    expect(readAtTimer).toBeLessThan(8)
+  })
+
+  it('looks at the link that is followed, and at no other CID', async () => {
+    const Hash = await cidOf(RAW, Uint8Array.of(1))
+    const bytes = dagPb.encode({
+      Data: directory,
+      Links: [
+        { Name: 'a', Tsize: 1, Hash },
+        { Name: 'b', Tsize: 1, Hash },
+      ],
+    })
+    const at = Buffer.from(bytes).indexOf(Hash.bytes)
+    // No version of a CID.
+    bytes[at] = 0x7f
+    const blocks = new Blocks()
+    const root = await cidOf(DAG_PB, bytes)
+    blocks.add({ cid: root, bytes })
+    expect(await trace(blocks, root, 'b')).toMatchObject({ cid: Hash, missing: undefined })
+    await expect(trace(blocks, root, 'a')).rejects.toMatchObject({ code: 'INVALID_INPUT', input: root.toString() })
+  })
+
+  it('refuses what is cut short or changed, or finds something, but fails in no other way', async () => {
+    const blocks = new Blocks()
+    const sharded = await importTree(['a', 'b', 'c'], blocks, { shardSplitThresholdBytes: 0 })
+    for (const [cid, bytes] of [
+      [sharded, blocks.held.get(sharded.toString()) ?? new Uint8Array()],
+      [sharded, dagPb.encode({ Data: directory, Links: [{ Name: 'a', Tsize: 300, Hash: sharded }] })],
+    ] as const) {
+      const outcomes = new Set<string>()
+      const attempt = async (changed: Uint8Array): Promise<void> => {
+        try {
+          const { missing } = await tracePath(async () => changed, cid, 'a')
+          outcomes.add(missing === undefined ? 'found' : 'missing')
+        } catch (error) {
+          outcomes.add(isStorageError(error) ? error.code : String(error))
+        }
+      }
+      for (let at = 0; at < bytes.length; at++) {
+        await attempt(bytes.slice(0, at))
+        for (const mask of [1, 2, 8, 0x80, 0xff])
+          await attempt(bytes.map((byte, index) => (index === at ? byte ^ mask : byte)))
+      }
+      expect(
+        [...outcomes].filter((each) => !['found', 'missing', 'INVALID_INPUT', 'UNSUPPORTED'].includes(each)),
+      ).toEqual([])
+      expect(outcomes.has('INVALID_INPUT')).toBe(true)
+    }
   })
 })

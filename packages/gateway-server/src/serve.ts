@@ -1,4 +1,15 @@
-import { assertLinksKnown, decodeNode, IDENTITY, RAW, tracePath, writePartialCar, type Block, type CID } from '@x/cid'
+import {
+  assertLinksKnown,
+  decodeNode,
+  IDENTITY,
+  PathTooLargeError,
+  RAW,
+  tracePath,
+  type TracedPath,
+  writePartialCar,
+  type Block,
+  type CID,
+} from '@x/cid'
 import { isStorageError, openSession, type AbortOptions, type BlockSource } from '@x/storage-core'
 
 import { parseRange } from './byte-range.ts'
@@ -61,9 +72,9 @@ export async function serveCar(
   root: CID,
   request: CarRequest,
 ): Promise<Answer & { roots: readonly CID[] }> {
-  const { segments, scope, range, duplicates, maxBytes, signal } = request
+  const { scope, range, duplicates, maxBytes, signal } = request
   const read = (cid: CID): Promise<Uint8Array> => readBlock(blocks, cid, { signal })
-  const traced = await tracePath(read, root, segments.join('/'), { signal })
+  const traced = await tracePathWithin(read, root, request)
   const { cid, roots, missing, inside } = traced
   if (missing !== undefined) throw new HttpError(404, `there is no /ipfs/${root}/${missing}`)
   if (inside.length > 0) throw new HttpError(501, `${JSON.stringify(inside.join('/'))} lies inside the block ${cid}`)
@@ -73,6 +84,24 @@ export async function serveCar(
   const parameters = { ...part, scope, duplicates, before: traced.blocks, signal }
   const body = limited(carBelow(blocks, end, parameters), maxBytes)
   return { status: 200, headers: { 'accept-ranges': 'none' }, body, roots }
+}
+
+// Of the blocks that prove a path. They are held until the body is read: a directory has mostly under 256 KiB.
+const MAX_PATH_BYTES = 8 * 1024 * 1024
+
+async function tracePathWithin(
+  read: (cid: CID) => Promise<Uint8Array>,
+  root: CID,
+  { segments, maxBytes, signal }: CarRequest,
+): Promise<TracedPath> {
+  const most = Math.min(maxBytes, MAX_PATH_BYTES)
+  try {
+    return await tracePath(read, root, segments.join('/'), { maxBytes: most, signal })
+  } catch (cause) {
+    if (!(cause instanceof PathTooLargeError)) throw cause
+    const message = `the blocks on the way have over ${most} bytes, more than is sent here; ask for what it leads to by its CID`
+    throw new HttpError(410, message, { cause })
+  }
 }
 
 /** `entity-bytes` means nothing for what is no file. */

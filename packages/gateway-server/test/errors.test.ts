@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 
 import { createGatewayHandler } from '../src/gateway-handler.ts'
 import type { GatewayOptions, GatewayRequestEvent } from '../src/gateway-options.ts'
-import { asker, directoryOf, errorOf, openGateway, utf8, type Gateway } from './support.ts'
+import { asker, directoryOf, errorOf, openGateway, utf8, type Gateway, type Tree } from './support.ts'
 
 const absent = 'bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku'
 const secret = '/home/someone/store/blocks'
@@ -58,6 +58,32 @@ describe('what is wrong with a request', () => {
       status: 404,
       message: `not found here: ${leaf}`,
     })
+  })
+
+  it('is 410 where the blocks that prove a path are too large to be held', async () => {
+    const { ask, store } = await openGateway()
+    let tree: Tree = { d: utf8('end') }
+    for (let level = 0; level < 40; level++) {
+      const names = Array.from({ length: 1000 }, (_, index) => [`${'x'.repeat(220)}${index}`, {}])
+      tree = { d: tree, ...Object.fromEntries(names) }
+    }
+    // Directories of 270 kB that are not sharded.
+    const { cid } = await store.add(directoryOf(tree), { profile: 'unixfs-v0-2015' })
+    let reads = 0
+    const blocks: BlockSource = {
+      ...store.blocks,
+      get: (asked, options) => {
+        reads += 1
+        return store.blocks.get(asked, options)
+      },
+    }
+    const counted = asker(createGatewayHandler({ blocks }))
+    expect(await errorOf(await counted(`/ipfs/${cid}/${'d/'.repeat(40)}d?format=car`))).toEqual({
+      status: 410,
+      message: expect.stringContaining('over 8388608 bytes'),
+    })
+    expect(reads).toBeLessThan(36)
+    expect((await ask(`/ipfs/${cid}/${'d/'.repeat(20)}?format=car&dag-scope=block`)).status).toBe(200)
   })
 
   it('is 404 where a block on the way is not valid, 400 where its codec is not known', async () => {

@@ -1,4 +1,5 @@
 import {
+  createLinkStack,
   createNodesOutboard,
   createOutboard,
   DAG_PB,
@@ -9,6 +10,7 @@ import {
   InvalidInputError,
   leafCountOf,
   LEAF_DIGEST_BYTES,
+  linksOf,
   PROFILES,
   RAW,
   UnsupportedError,
@@ -21,6 +23,7 @@ import {
 import { blockKey } from './block-key.ts'
 import type { BlockSource } from './block-source.ts'
 import type { AbortOptions } from './blockstore.ts'
+import { BackendError } from './errors.ts'
 import { openSession } from './planned-session.ts'
 import {
   staticBlockPath,
@@ -55,17 +58,25 @@ export interface ExportStaticResult {
 
 // Deeper than any real tree.
 const MAX_DEPTH = 256
+// Of the nodes above one, which are held.
+const MAX_LINKS_ABOVE = 256 * 1024
 const IDENTITY = 0x00
 const SHA2_256 = 0x12
+const ALWAYS_ALLOWED_LEAVES = 1024
 const FEWEST_BYTES_PER_LEAF = 4096
+// A link takes about 60.
+const MOST_NODE_BYTES_PER_LEAF = 128
+const ALWAYS_ALLOWED_NODE_BYTES = 64 * 1024 * 1024
+const LEAVES_PER_TURN = 64
 
 /**
- * Writes a DAG into a static folder: files whole, each with its outboard, directories and the rest as blocks. What links
+ * Writes a DAG into a static folder: files whole, each with its outboard, directories and dag-cbor as blocks. What links
  * to something is written after it, so that a root appears when all of it is there, and a stopped export can go on.
  *
  * @param target - What it has already is taken to be whole, with all below it.
  * @throws {NotFoundError} The source does not have all of it.
- * @throws {InvalidInputError} It is not UnixFS.
+ * @throws {InvalidInputError} A block is not what its codec says, or a file's DAG contradicts itself.
+ * @throws {UnsupportedError} A block whose links are not known here: neither raw nor dag-pb nor dag-cbor.
  * @see docs/static-folder.md
  */
 export async function exportStatic(
@@ -75,7 +86,7 @@ export async function exportStatic(
   options: ExportStaticOptions = {},
 ): Promise<ExportStaticResult> {
   const { signal, onProgress } = options
-  let [objects, bytesWritten] = [0, 0]
+  let [objects, bytesWritten, linksAbove] = [0, 0, 0]
   const done = new Set<string>()
 
   async function put(path: string, bytes: AsyncIterable<Uint8Array>): Promise<void> {
@@ -122,12 +133,24 @@ export async function exportStatic(
     const node = cid.code === DAG_PB ? decodeNode(cid, bytes) : undefined
     if (node?.type === 'file') {
       if (await writeFile(get, cid, bytes)) return
-      for (const child of node.children) await visitParts(child.cid, depth + 1)
-    }
-    if (node?.type === 'directory' || node?.type === 'shard') {
-      for (const link of node.links) await visit(get, link.cid, depth + 1)
+      await eachLink(node.children, (child) => visitParts(child.cid, depth + 1))
+    } else if (node?.type === 'directory' || node?.type === 'shard') {
+      await eachLink(node.links, (link) => visit(get, link.cid, depth + 1))
+    } else if (node === undefined) {
+      await eachLink(linksOf(cid, bytes), (link) => visit(get, link, depth + 1))
     }
     await putBlock(cid, bytes)
+  }
+
+  /** One after another, and not too many of them above each other. */
+  async function eachLink<T>(links: readonly T[], action: (link: T) => Promise<void>): Promise<void> {
+    linksAbove += links.length
+    if (linksAbove > MAX_LINKS_ABOVE) {
+      const message = `${root}: its blocks have over ${MAX_LINKS_ABOVE} links that are still to be followed`
+      throw new InvalidInputError(message, { input: `${root}` })
+    }
+    for (const link of links) await action(link)
+    linksAbove -= links.length
   }
 
   /** The parts of a file that has no outboard. */
@@ -135,20 +158,29 @@ export async function exportStatic(
     if (depth > MAX_DEPTH) throw new InvalidInputError(`${root} is over ${MAX_DEPTH} levels deep`, { input: `${root}` })
     const key = `part ${blockKey(cid)}`
     if (done.has(key)) return
-    const bytes = await read((each, given) => source.blocks.get(each, given), cid)
+    const bytes = await read((asked, given) => source.blocks.get(asked, given), cid)
     const node = cid.code === DAG_PB ? decodeNode(cid, bytes) : undefined
-    if (node?.type === 'file') for (const child of node.children) await visitParts(child.cid, depth + 1)
+    if (node?.type === 'file') await eachLink(node.children, (child) => visitParts(child.cid, depth + 1))
     await putBlock(cid, bytes)
     done.add(key)
   }
 
   /** Whether it could be done: `false` for a file that is made in a way no outboard has. */
   async function writeFile(get: GetBlock, cid: CID, first: Uint8Array): Promise<boolean> {
-    const parts: FileParts = { nodes: new Map(), digests: [], fileBytes: 0, isOdd: false }
-    const getFirst: GetBlock = async (each, given) => (each.equals(cid) ? first : get(each, given))
+    const parts: FileParts = {
+      nodes: new Map(),
+      nodeBytes: 0,
+      digests: [],
+      fileBytes: 0,
+      outboard: undefined,
+      isOdd: false,
+    }
+    const getFirst: GetBlock = async (asked, given) => (asked.equals(cid) ? first : get(asked, given))
     try {
       await put(staticDataPath(cid), leavesOf(getFirst, cid, parts, { signal }))
-      await put(staticOutboardPath(cid), once(encodeOutboard(await outboardOf(cid, parts))))
+      if (parts.outboard === undefined)
+        throw new BackendError('the target did not read all of the file', { retryable: false })
+      await put(staticOutboardPath(cid), once(encodeOutboard(parts.outboard)))
       return true
     } catch (error) {
       if (parts.isOdd) return false
@@ -179,8 +211,11 @@ async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
 /** What an outboard is made of. */
 interface FileParts {
   nodes: Map<string, Uint8Array>
+  nodeBytes: number
   digests: Uint8Array[]
   fileBytes: number
+  /** There before the end of the bytes is, so that what has none is not made. */
+  outboard: Outboard | undefined
   /** It has no outboard: bytes in its nodes, other hash functions, leaves of another make, or far too many of them. */
   isOdd: boolean
 }
@@ -197,33 +232,58 @@ async function* leavesOf(
   parts: FileParts,
   { signal }: AbortOptions,
 ): AsyncGenerator<Uint8Array> {
-  const stack = [root]
-  let mostParts = Infinity
-  for (let cid = stack.pop(); cid !== undefined; cid = stack.pop()) {
+  const pending = createLinkStack(root)
+  for (let link = pending.pop(); link !== undefined; link = pending.pop()) {
     signal?.throwIfAborted()
+    const { cid, depth, place } = link
     if (cid.multihash.code !== SHA2_256) refuseOdd(parts, `${cid} is not under sha2-256`)
+    if (depth > MAX_DEPTH) throw disagree(root, cid, `it is over ${MAX_DEPTH} levels deep`)
     const block = await get(cid, { signal })
     const node = decodeNode(cid, block)
     if (node.type !== 'file') {
       refuseOdd(parts, `${cid} is no file`)
       return
     }
-    // A DAG of a few nodes that point to each other has astronomically many leaves.
-    if (mostParts === Infinity) mostParts = 1024 + Math.ceil(node.fileBytes / FEWEST_BYTES_PER_LEAF)
-    if (parts.digests.length + stack.length + node.children.length > mostParts)
-      refuseOdd(parts, `${root}: too many leaves`)
-    if (node.children.length > 0) {
-      if (node.data.length > 0) refuseOdd(parts, `${cid} has bytes of its own`)
-      parts.nodes.set(blockKey(cid), block)
-      stack.push(...node.children.map((child) => child.cid).toReversed())
+    const { data, children, fileBytes } = node
+    if (place !== undefined && place.fileBytes !== fileBytes) {
+      throw disagree(root, cid, `it has ${fileBytes} bytes, its parent says ${place.fileBytes}`)
+    }
+    if (place !== undefined && fileBytes === 0) refuseOdd(parts, `${cid} is an empty part of a file`)
+    if (children.length > 0) {
+      if (data.length > 0) refuseOdd(parts, `${cid} has bytes of its own`)
+      addNode(parts, cid, block)
+      const links = children.map((child) => child.cid)
+      // Where they begin does not matter.
+      pending.push(
+        links,
+        children.flatMap((child) => [0, child.fileBytes]),
+      )
       continue
     }
     if (!(await isPlainLeaf(cid, block, node))) refuseOdd(parts, `${cid} is wrapped in an unusual way`)
     parts.digests.push(cid.multihash.digest)
-    parts.fileBytes += node.data.length
-    yield node.data
+    parts.fileBytes += data.length
+    // By what was read, for what a root says of its size may be anything.
+    const most = ALWAYS_ALLOWED_LEAVES + parts.fileBytes / FEWEST_BYTES_PER_LEAF
+    if (parts.digests.length > most) refuseOdd(parts, `${root} has too many leaves`)
+    // A store in memory never gives timers their turn.
+    if (parts.digests.length % LEAVES_PER_TURN === 0) await new Promise((resolve) => setTimeout(resolve))
+    yield data
   }
+  parts.outboard = await outboardOf(root, parts)
 }
+
+function addNode(parts: FileParts, cid: CID, block: Uint8Array): void {
+  const key = blockKey(cid)
+  if (parts.nodes.has(key)) return
+  parts.nodes.set(key, block)
+  parts.nodeBytes += block.length
+  const most = ALWAYS_ALLOWED_NODE_BYTES + MOST_NODE_BYTES_PER_LEAF * parts.digests.length
+  if (parts.nodeBytes > most) refuseOdd(parts, `its nodes are far too large: ${parts.nodeBytes} bytes`)
+}
+
+const disagree = (root: CID, cid: CID, why: string): InvalidInputError =>
+  new InvalidInputError(`${root} is not a valid file: block ${cid}: ${why}`, { input: root.toString() })
 
 async function isPlainLeaf(cid: CID, block: Uint8Array, { data }: UnixfsNode & { type: 'file' }): Promise<boolean> {
   if (cid.code === RAW) return true

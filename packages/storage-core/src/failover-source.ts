@@ -1,4 +1,4 @@
-import type { CID, GetBlock } from '@x/cid'
+import { DAG_PB, isStorageError, type CID, type GetBlock } from '@x/cid'
 
 import { blockKey } from './block-key.ts'
 import type { BlockSession, BlockSource, SessionOptions } from './block-source.ts'
@@ -7,6 +7,8 @@ import { createContentSource } from './content-source.ts'
 import type { ContentSource, StoreStatus } from './content-store.ts'
 import { codeOf } from './error-code.ts'
 import { BackendError, BlockNotFoundError } from './errors.ts'
+import { untilAborted } from './lock.ts'
+import { createNodePath, type PathNode } from './node-path.ts'
 import { openSession } from './planned-session.ts'
 
 /** A source did not give a block, and the next one is asked. */
@@ -24,15 +26,30 @@ export interface FailoverOptions {
   onFailover?: ((failover: Failover) => void) | undefined
 }
 
-type Failure = Pick<Failover, 'source' | 'error'>
+interface Failure {
+  source: string
+  error: unknown
+  /** It was not asked for this block, for what it said of another one. */
+  earlier?: true
+}
 
-// Nodes of the DAG that another source's session is shown, so that it knows where it is.
-const MOST_NODES = 64
-const DAG_PB = 0x70
+/** A session of one source. */
+interface Opened {
+  session: BlockSession
+  /** The nodes that it has seen, so that it knows where the reader is. */
+  path: readonly PathNode[]
+  /** Settles when it has seen them. */
+  ready: Promise<void>
+  /** Calls that wait for it. */
+  users: number
+  /** Another one takes its place, and it ends with its last user. */
+  retired: boolean
+}
 
 /**
- * Several sources as one, asked in order. In a session the one that answered last is asked first; when it does not have a
- * block, fails or lies, the next goes on from there, and one that failed or lied is not asked again. Closing it closes them.
+ * Several sources as one, asked in order, the one that answered last first; when it does not have a block, fails or lies,
+ * the next goes on from there. In a session, one that lied or failed for good is not asked again, and one that may work later
+ * only when no other gives a block. Closing it closes them.
  *
  * What no source gives is `NOT_FOUND` where all say so, else `BACKEND` with what each said.
  */
@@ -40,20 +57,32 @@ export function createFailoverSource(
   sources: readonly ContentSource[],
   { name = sources.map((source) => source.name).join('+'), onFailover }: FailoverOptions = {},
 ): ContentSource {
-  async function firstOf<T>(
+  /** Who gave a block last. */
+  let lastToAnswer: ContentSource | undefined
+
+  /** @param assertWanted - Throws when nobody waits for the block any more. */
+  async function firstOf(
     cid: CID,
-    signal: AbortSignal | undefined,
-    candidates: readonly { source: string; ask: () => Promise<T> }[],
-  ): Promise<T> {
+    order: readonly ContentSource[],
+    ask: (source: ContentSource) => Promise<Uint8Array>,
+    { assertWanted, ruledOut }: { assertWanted: () => void; ruledOut?: (source: ContentSource) => unknown },
+  ): Promise<Uint8Array> {
     const failures: Failure[] = []
-    for (const { source, ask } of candidates) {
+    for (const source of order) {
+      const earlier = ruledOut?.(source)
+      if (earlier !== undefined) {
+        failures.push({ source: source.name, error: earlier, earlier: true })
+        continue
+      }
       try {
-        return await ask()
+        const bytes = await ask(source)
+        lastToAnswer = source
+        return bytes
       } catch (error) {
-        signal?.throwIfAborted()
+        assertWanted()
         if (codeOf(error) === undefined) throw error
-        failures.push({ source, error })
-        onFailover?.({ cid, source, error })
+        failures.push({ source: source.name, error })
+        onFailover?.({ cid, source: source.name, error })
       }
     }
     throw toOne(cid, failures)
@@ -63,7 +92,7 @@ export function createFailoverSource(
     name,
     async has(cid, options = {}) {
       let cannotTell: unknown
-      for (const source of sources) {
+      for (const source of startingWith(lastToAnswer, sources)) {
         try {
           if (await source.blocks.has(cid, options)) return true
         } catch (error) {
@@ -76,64 +105,142 @@ export function createFailoverSource(
       return false
     },
     get: (cid, options = {}) =>
-      firstOf(
-        cid,
-        options.signal,
-        sources.map((source) => ({ source: source.name, ask: () => source.blocks.get(cid, options) })),
-      ),
+      firstOf(cid, startingWith(lastToAnswer, sources), (source) => source.blocks.get(cid, options), {
+        assertWanted: () => options.signal?.throwIfAborted(),
+      }),
     openSession: openFailoverSession,
-    close: async () => {
-      const closed = await Promise.allSettled(sources.map((source) => source.close()))
-      for (const result of closed) if (result.status === 'rejected') throw result.reason
-    },
+    close: () => closeAll(sources.map((source) => source.close())),
   }
+
+  /** One session for each source that was needed, open until the end: blocks may be missing here and there by turns. */
   function openFailoverSession(root: CID, options: SessionOptions = {}): BlockSession {
-    /** Those that neither failed nor lied. */
-    const left = new Set(sources)
-    const nodes = createNodeMemory()
-    const held: SessionOptions['held'] = async (cid, given) => (await options.held?.(cid, given)) ?? nodes.get(cid)
-    let current: { source: ContentSource; session: BlockSession } | undefined
+    const nodes = createNodePath(root)
+    /** Those that failed or lied, and how. */
+    const dropped = new Map<ContentSource, unknown>()
+    const sessions = new Map<ContentSource, Opened>()
+    /** Those not told to close yet; then what they answer. */
+    const open = new Set<Opened>()
+    const closings = new Set<Promise<void>>()
+    let current = lastToAnswer
     let isClosed = false
 
-    const sessionOf = async (source: ContentSource, given: AbortOptions): Promise<BlockSession> => {
-      if (current?.source === source) return current.session
-      await current?.session.close()
-      const session = openSession(source.blocks, root, { ...options, held })
-      current = { source, session }
-      // So that it knows what comes next.
-      for (const node of nodes.cids()) await session.get(node, given)
-      return session
+    function assertOpen(): void {
+      if (isClosed) throw new BackendError(`${name}: the session was closed`, { retryable: false })
     }
 
-    const getFrom = async (source: ContentSource, cid: CID, given: AbortOptions): Promise<Uint8Array> => {
+    // Nothing is waited for between asking whether there is one and keeping it, so that there are never two.
+    function sessionOf(source: ContentSource): Opened {
+      const known = sessions.get(source)
+      if (known && !known.retired) return known
+      let opened: Opened | undefined
+      const held: SessionOptions['held'] = async (cid, given) => {
+        const key = blockKey(cid)
+        const node = opened?.path.find((shown) => shown.key === key)
+        return node?.bytes.slice() ?? options.held?.(cid, given)
+      }
+      const session = openSession(source.blocks, root, { ...options, held })
+      opened = { session, path: [], ready: Promise.resolve(), users: 0, retired: false }
+      sessions.set(source, opened)
+      open.add(opened)
+      return opened
+    }
+
+    function end(opened: Opened): void {
+      if (!open.delete(opened)) return
+      const closing = opened.session.close()
+      closings.add(closing)
+      // One that fails stays, and `close` says so.
+      closing.then(
+        () => closings.delete(closing),
+        () => undefined,
+      )
+    }
+
+    async function show(opened: Opened, path: readonly PathNode[]): Promise<void> {
       try {
-        const bytes = await (await sessionOf(source, given)).get(cid, given)
-        if (cid.code === DAG_PB) nodes.keep(cid, bytes)
-        return bytes
+        for (const { cid } of path) await opened.session.get(cid, { signal: options.signal })
       } catch (error) {
-        if (codeOf(error) !== 'NOT_FOUND') left.delete(source)
-        throw error
+        if (codeOf(error) === undefined) throw error
+        // It asked for one ahead, in vain. It can go on, not knowing what comes next, and the one opened after it will know.
+        opened.retired = true
       }
     }
 
+    /** Shows it the nodes that others gave, so that it knows what comes next. */
+    async function catchUp(opened: Opened, signal: AbortSignal | undefined): Promise<void> {
+      const path = nodes.path()
+      const from = path.findIndex(({ key }, at) => opened.path[at]?.key !== key)
+      if (from >= 0) {
+        opened.path = path
+        opened.ready = opened.ready.then(() => show(opened, path.slice(from)))
+        // Who waits for it hears of a failure.
+        opened.ready.catch(() => undefined)
+      }
+      await untilAborted(opened.ready, signal)
+    }
+
+    /** It answered. What it lied about stays. */
+    function forgive(source: ContentSource): void {
+      if (isRetryable(dropped.get(source))) dropped.delete(source)
+    }
+
+    async function getFrom(source: ContentSource, cid: CID, given: AbortOptions): Promise<Uint8Array> {
+      const assertWanted = wantedBy(given)
+      assertWanted()
+      let opened: Opened | undefined
+      try {
+        opened = sessionOf(source)
+        opened.users += 1
+        await catchUp(opened, given.signal)
+        assertWanted()
+        const bytes = await opened.session.get(cid, given)
+        forgive(source)
+        current = source
+        if (cid.code === DAG_PB && nodes.keep(cid, bytes)) opened.path = nodes.path()
+        return bytes
+      } catch (error) {
+        assertWanted()
+        const code = codeOf(error)
+        if (code === 'NOT_FOUND') forgive(source)
+        if (code === 'BACKEND' || code === 'INTEGRITY' || code === 'GATED') {
+          dropped.set(source, error)
+          // What it asked for ahead may have failed too, and would be its answer if it is asked again.
+          if (opened) opened.retired = true
+        }
+        throw error
+      } finally {
+        if (opened) opened.users -= 1
+        if (opened?.retired && opened.users === 0) end(opened)
+      }
+    }
+
+    const wantedBy =
+      ({ signal }: AbortOptions) =>
+      (): void => {
+        signal?.throwIfAborted()
+        options.signal?.throwIfAborted()
+        assertOpen()
+      }
+
+    function ruledOut(source: ContentSource): unknown {
+      const error = dropped.get(source)
+      return isRetryable(error) ? undefined : error
+    }
+
     const get: GetBlock = async (cid, given) => {
-      if (isClosed) throw new BackendError(`${name}: the session was closed`, { retryable: false })
-      const [first, ...others] = left
-      if (first === undefined) throw new BackendError(`${name}: every source has failed`, { retryable: true })
-      const order =
-        current && left.has(current.source) ? [current.source, ...without(left, current.source)] : [first, ...others]
-      return firstOf(
-        cid,
-        given.signal ?? options.signal,
-        order.map((source) => ({ source: source.name, ask: () => getFrom(source, cid, given) })),
-      )
+      const assertWanted = wantedBy(given)
+      assertWanted()
+      const left = startingWith(current, sources).filter((source) => !dropped.has(source))
+      const order = [...left, ...sources.filter((source) => dropped.has(source))]
+      return firstOf(cid, order, (source) => getFrom(source, cid, given), { assertWanted, ruledOut })
     }
 
     return {
       get,
       async close() {
         isClosed = true
-        await current?.session.close()
+        for (const opened of open) end(opened)
+        await closeAll([...closings])
       },
     }
   }
@@ -156,38 +263,29 @@ export function createFailoverSource(
   return createContentSource({ blocks, probe })
 }
 
-const without = <T>(items: Iterable<T>, item: T): T[] => [...items].filter((other) => other !== item)
-
-interface NodeMemory {
-  get(cid: CID): Uint8Array | undefined
-  keep(cid: CID, bytes: Uint8Array): void
-  /** In the order in which they were kept. */
-  cids(): CID[]
+function startingWith<T>(first: T | undefined, items: readonly T[]): readonly T[] {
+  return first === undefined ? items : [first, ...items.filter((item) => item !== first)]
 }
 
-/** The nodes that were handed on last. */
-function createNodeMemory(): NodeMemory {
-  const nodes = new Map<string, { cid: CID; bytes: Uint8Array }>()
-  return {
-    get: (cid) => nodes.get(blockKey(cid))?.bytes.slice(),
-    keep(cid, bytes) {
-      nodes.set(blockKey(cid), { cid, bytes: bytes.slice() })
-      const [oldest] = nodes.keys()
-      if (nodes.size > MOST_NODES && oldest !== undefined) nodes.delete(oldest)
-    },
-    cids: () => Array.from(nodes.values(), ({ cid }) => cid),
-  }
+/** Waits for all of them, then rejects as the first that failed. */
+async function closeAll(closings: readonly Promise<void>[]): Promise<void> {
+  for (const result of await Promise.allSettled(closings)) if (result.status === 'rejected') throw result.reason
 }
 
 function toOne(cid: CID, failures: readonly Failure[]): Error {
   if (failures.every(({ error }) => codeOf(error) === 'NOT_FOUND')) return new BlockNotFoundError(cid)
   const [only] = failures
-  if (failures.length === 1 && only?.error instanceof Error) return only.error
-  const reasons = failures.map(({ source, error }) => `${source}: ${messageOf(error)}`)
+  if (failures.length === 1 && !only?.earlier && only?.error instanceof Error) return only.error
+  const reasons = failures.map(
+    ({ source, error, earlier }) => `${source}: ${earlier ? 'not asked again, for ' : ''}${messageOf(error)}`,
+  )
   return new BackendError(`no source gives ${cid}: ${reasons.join('; ')}`, {
-    retryable: failures.some(({ error }) => error instanceof BackendError && error.retryable),
+    retryable: failures.some(({ error }) => isRetryable(error)),
     cause: new AggregateError(failures.map(({ error }) => error)),
   })
 }
+
+const isRetryable = (error: unknown): boolean =>
+  isStorageError(error) && error.code === 'BACKEND' && 'retryable' in error && error.retryable === true
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

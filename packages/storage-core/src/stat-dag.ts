@@ -30,6 +30,9 @@ const ENTRIES_AHEAD = 8
 // Of directories that were looked up and not entered yet, so that they need not be read again.
 const MOST_KEPT_BYTES = 4 * 1024 * 1024
 
+// Of a symlink. A longer one is no path, and is not kept.
+const LONGEST_TARGET = 4096
+
 /** For one call over a DAG: what is linked many times is looked up once, and a few blocks are read at a time. */
 export function createDagStat(blocks: BlockSource, { signal: ofCall }: AbortOptions): DagStat {
   const closing = new AbortController()
@@ -60,27 +63,26 @@ export function createDagStat(blocks: BlockSource, { signal: ofCall }: AbortOpti
     if (before) return before
     const finding = look(cid, file)
     found.set(key, finding)
-    // Whoever waits for it hears of a failure. A target may be long, and is not needed again.
+    // Whoever waits for it hears of a failure.
     finding.then(
-      ({ type }) => type === 'symlink' && found.delete(key),
+      (it) => it.type === 'symlink' && it.target.length > LONGEST_TARGET && found.delete(key),
       () => undefined,
     )
     return finding
   }
 
-  async function* entriesOf(cid: CID, type: 'directory' | 'shard'): AsyncGenerator<NodeLink> {
-    if (type === 'directory') {
-      const get: GetBlock = async (wanted, options) =>
-        kept.take(blockKey(wanted)) ?? inTurn(() => blocks.get(wanted, options))
-      yield* readDirectory(get, cid, { signal })
-      return
-    }
-    const held = async (wanted: CID): Promise<Uint8Array | undefined> => kept.take(blockKey(wanted))
-    const session = openSession(blocks, cid, { scope: 'entity', held, signal })
+  const held = async (cid: CID): Promise<Uint8Array | undefined> => kept.take(blockKey(cid))
+
+  async function* entriesOf(cid: CID, type: 'directory' | 'shard', file: string): AsyncGenerator<NodeLink> {
+    const get: GetBlock = async (wanted, options) => (await held(wanted)) ?? inTurn(() => blocks.get(wanted, options))
+    // A session asks for the other shards before their turn.
+    const session = type === 'shard' ? openSession(blocks, cid, { scope: 'entity', held, signal }) : undefined
     try {
-      yield* readDirectory(session.get, cid, { signal })
+      yield* readDirectory(session?.get ?? get, cid, { signal })
+    } catch (error) {
+      throw atPlace(error, { file })
     } finally {
-      await session.close()
+      await session?.close()
     }
   }
 
@@ -97,15 +99,10 @@ export function createDagStat(blocks: BlockSource, { signal: ofCall }: AbortOpti
       }
     }
     const coming: NodeLink[] = []
-    const entries = entriesOf(cid, type)
-    for (;;) {
-      const next = await entries.next().catch((error: unknown) => {
-        throw atPlace(error, { file })
-      })
-      if (next.done) break
-      coming.push(next.value)
+    for await (const link of entriesOf(cid, type, file)) {
+      coming.push(link)
       // Looked up now, so that it is there in its turn. One directory is entered at a time.
-      void find(next.value.cid, joinPath(file, next.value.name))
+      void find(link.cid, joinPath(file, link.name))
       const first = coming.length > ENTRIES_AHEAD ? coming.shift() : undefined
       if (first) await add(first)
     }

@@ -14,5 +14,5 @@ export const staticDataPath = (file: CID): string => `roots/${file.toV1()}/data`
 /** The outboard of a file; none beside a single raw block. There only once `data` is whole. */
 export const staticOutboardPath = (file: CID): string => `roots/${file.toV1()}/outboard`
 
-/** A block that is in no file. There only once all that it links to is. */
+/** A block that is in no file: of a directory, a shard, a symlink, dag-cbor. There only once all that it links to is. */
 export const staticBlockPath = (block: CID): string => `blocks/${block.toV1()}`

@@ -1,7 +1,9 @@
-import { CID, encodeDagCbor, RAW, readOutboard, verifyLeaf, type ProfileName } from '@x/cid'
+import { CID, cidOf, DAG_PB, encodeDagCbor, RAW, readOutboard, verifyLeaf, type ProfileName } from '@x/cid'
 import { importer } from 'ipfs-unixfs-importer'
 import { describe, expect, it } from 'vitest'
 
+import type { BlockSource } from '../src/block-source.ts'
+import type { Blockstore } from '../src/blockstore.ts'
 import { concat, directoryOf, sampleBytes } from '../src/conformance/sample.ts'
 import { exportStatic, type StaticTarget } from '../src/export-static.ts'
 import { openMemoryStore } from '../src/memory-store.ts'
@@ -167,4 +169,124 @@ it('stops with signal.reason, and says what is missing', async () => {
   expect(target.objects.has(staticBlockPath(cid))).toBe(false)
   const empty = await openMemoryStore()
   await expect(exportStatic(empty, cid, createTarget())).rejects.toMatchObject({ code: 'NOT_FOUND', cid })
+})
+
+it('writes what dag-cbor links to before it, and refuses a codec whose links are not known', async () => {
+  const store = await openMemoryStore()
+  const target = createTarget()
+  const { cid: file } = await store.add(small)
+  const inner = await encodeDagCbor({ file })
+  const outer = await encodeDagCbor([inner.cid])
+  for (const { cid, bytes } of [inner, outer]) await store.blocks.put(cid, bytes)
+  await exportStatic(store, outer.cid, target)
+  expect([...target.objects.keys()].slice(1)).toEqual([
+    staticDataPath(file),
+    staticBlockPath(inner.cid),
+    staticBlockPath(outer.cid),
+  ])
+  const foreign = await cidOf(0x0129, small)
+  await store.blocks.put(foreign, small)
+  await expect(exportStatic(store, foreign, target)).rejects.toMatchObject({ code: 'UNSUPPORTED' })
+  expect(target.objects.has(staticBlockPath(foreign))).toBe(false)
+})
+
+function varint(value: number): number[] {
+  return value < 0x80 ? [value] : [(value % 0x80) + 0x80, ...varint(Math.floor(value / 0x80))]
+}
+
+/** By hand: no library writes what is wrong. */
+async function putNode(blocks: Blockstore, links: [CID, number][]): Promise<CID> {
+  const data = [8, 2, ...links.flatMap(([, fileBytes]) => [0x20, ...varint(fileBytes)])]
+  const linkParts = links.map(([{ bytes }]) => [0x0a, bytes.length, ...bytes, 0x12, 0, 0x18, 1])
+  const encoded = linkParts.flatMap((link) => [0x12, link.length, ...link])
+  const bytes = Uint8Array.from([...encoded, 0x0a, ...varint(data.length), ...data])
+  const cid = await cidOf(DAG_PB, bytes)
+  await blocks.put(cid, bytes)
+  return cid
+}
+
+async function putRaw(blocks: Blockstore, bytes: Uint8Array): Promise<CID> {
+  const cid = await cidOf(RAW, bytes)
+  await blocks.put(cid, bytes)
+  return cid
+}
+
+/** Fails where a reader goes on for ever. */
+function counted(blocks: Blockstore): { blocks: BlockSource; reads: () => number } {
+  let reads = 0
+  const get: BlockSource['get'] = (cid, options) => {
+    reads += 1
+    if (reads > 5000) throw new Error('it reads on and on')
+    return blocks.get(cid, options)
+  }
+  const source: BlockSource = { name: 'counted', get, has: (...given) => blocks.has(...given), close: async () => {} }
+  return { blocks: source, reads: () => reads }
+}
+
+const times = (cid: CID, fileBytes: number): [CID, number][] => Array.from({ length: 1000 }, () => [cid, fileBytes])
+
+describe('a file whose nodes contradict each other', () => {
+  it('is refused at the first block that has other bytes than its parent says', async () => {
+    const { blocks } = await openMemoryStore()
+    const target = createTarget()
+    const empty = await putRaw(blocks, new Uint8Array())
+    const low = await putNode(blocks, times(empty, 9e6))
+    const middle = await putNode(blocks, times(low, 9e9))
+    const root = await putNode(blocks, times(middle, 9e12))
+    const source = counted(blocks)
+    await expect(exportStatic(source, root, target)).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+    // And those that are asked for before their turn.
+    expect(source.reads()).toBeLessThan(20)
+    expect([...target.objects.keys()]).toEqual([STATIC_VERSION_PATH])
+  })
+
+  it('leaves no data of a file whose leaf is shorter than its parent says', async () => {
+    const { blocks } = await openMemoryStore()
+    const target = createTarget()
+    const root = await putNode(blocks, [
+      [await putRaw(blocks, small), small.length],
+      [await putRaw(blocks, small), small.length + 1],
+    ])
+    await expect(exportStatic({ blocks }, root, target)).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+    expect([...target.objects.keys()]).toEqual([STATIC_VERSION_PATH])
+  })
+
+  it('is written as blocks where it has empty parts, each read once or twice', async () => {
+    const { blocks } = await openMemoryStore()
+    const target = createTarget()
+    const empty = await putRaw(blocks, new Uint8Array())
+    const low = await putNode(blocks, times(empty, 0))
+    const middle = await putNode(blocks, times(low, 0))
+    const last = await putRaw(blocks, small)
+    const root = await putNode(blocks, [...times(middle, 0), [last, 9e15]])
+    const source = counted(blocks)
+    await exportStatic(source, root, target)
+    expect(source.reads()).toBeLessThan(30)
+    expect([...target.objects.keys()].slice(1)).toEqual([empty, low, middle, last, root].map(staticBlockPath))
+  })
+
+  it('leaves no data where no outboard can be made', async () => {
+    const { blocks } = await openMemoryStore()
+    const target = createTarget()
+    const leaf = await putRaw(blocks, small)
+    let root = leaf
+    // Deeper than an outboard goes.
+    for (let level = 0; level < 70; level++) root = await putNode(blocks, [[root, small.length]])
+    await exportStatic({ blocks }, root, target)
+    expect([...target.objects.keys()].filter((path) => path.startsWith('roots/'))).toEqual([])
+    expect(target.objects.size).toBe(1 + 70 + 1)
+  })
+
+  it('gives timers their turn', async () => {
+    const { blocks } = await openMemoryStore()
+    const target = createTarget()
+    const leaf = await putRaw(blocks, small)
+    const root = await putNode(blocks, times(leaf, small.length))
+    const source = counted(blocks)
+    let readAtTimer: number | undefined
+    setTimeout(() => (readAtTimer = source.reads()))
+    await exportStatic(source, root, target)
+    expect(readAtTimer).toBeLessThan(1000)
+    expect(target.objects.get(staticDataPath(root))?.length).toBe(1000 * small.length)
+  })
 })
