@@ -9,7 +9,7 @@ import { startChild } from './child.ts'
 import { soak } from './soak.ts'
 import { bytesOf, collect, filesBelow, tempDirectory } from './support.ts'
 
-const { rounds: ROUNDS, processes: PROCESSES } = soak({ rounds: 12, processes: 3 }, { rounds: 400, processes: 4 })
+const { rounds: ROUNDS, processes: PROCESSES } = soak({ rounds: 8, processes: 3 }, { rounds: 400, processes: 4 })
 
 it(
   `what was acknowledged is there after kill -9, ${ROUNDS} rounds of ${PROCESSES} processes`,
