@@ -36,6 +36,19 @@ it('reads what it wrote, in whatever pieces it comes', () => {
   )
 })
 
+it('refuses messages that are only work', () => {
+  expect(() => createMessageReader().push(new Uint8Array(65_536))).toThrow(MalformedError)
+  const [tiny] = [encodeMessage({ isFull: true, wants: [], blocks: [], presences: [] })].map((pieces) =>
+    Buffer.concat(pieces),
+  )
+  if (!tiny || tiny.length < 2) throw new Error('there is no smallest message')
+  const reader = createMessageReader()
+  expect(reader.push(new Uint8Array(Buffer.concat(Array.from({ length: 1000 }, () => tiny)))).length).toBe(1000)
+  expect(() => reader.push(new Uint8Array(Buffer.concat(Array.from({ length: 1100 }, () => tiny))))).toThrow(
+    MalformedError,
+  )
+})
+
 it('never fails in another way than saying that it is malformed', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 300 }), (some) => {

@@ -5,7 +5,7 @@ import { messageOf } from '../message-of.ts'
 import { encodeMessage, MAX_MESSAGE_BYTES, type Presence, type Want } from './message.ts'
 import { multihashKey } from './multihash-key.ts'
 import type { Outbox } from './outbox.ts'
-import { varintOf } from './varint.ts'
+import { MalformedError, varintOf } from './varint.ts'
 
 export interface LedgerOptions {
   /** Whose wants they are, for messages. */
@@ -28,6 +28,8 @@ export interface Ledger {
 
 /** More wants of one peer are answered with "do not have". As many as Kubo keeps. */
 const MAX_WANTS = 1024
+/** Of the largest hash that anybody uses, twice. */
+const MAX_CID_BYTES = 160
 
 /** Answers without a block that go into one message. */
 const MAX_PRESENCES = 512
@@ -138,13 +140,16 @@ export function createLedger({ name, blocks, mayServe, outbox, onServed, onWarni
     receive(wants, isFull) {
       if (isFull) wanted.clear()
       for (const want of wants) {
-        const cid = CID.decode(want.cid)
+        if (want.cid.length > MAX_CID_BYTES) throw new MalformedError(`a CID of ${want.cid.length} bytes`)
+        // A copy: what is decoded lies in the message, which would be kept as long as the want.
+        const bytes = want.cid.slice()
+        const cid = CID.decode(bytes)
         const key = multihashKey(cid)
         if (want.cancel) wanted.delete(key)
         else if (wanted.size < MAX_WANTS || wanted.has(key)) {
           const { type, sendDontHave, priority } = want
           wanted.set(key, { cid, type, sendDontHave, priority })
-        } else if (want.sendDontHave && refused.length < MAX_WANTS) refused.push({ cid: want.cid, has: false })
+        } else if (want.sendDontHave && refused.length < MAX_WANTS) refused.push({ cid: bytes, has: false })
       }
       if (wanted.size > 0 || refused.length > 0) start()
     },

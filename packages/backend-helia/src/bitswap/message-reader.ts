@@ -15,6 +15,8 @@ export interface MessageReader {
 
 // A length is written in so many bytes at most.
 const LONGEST_PREFIX = 10
+/** In one piece of a stream, some 64 KiB. */
+const MAX_MESSAGES = 1024
 
 export function createMessageReader(): MessageReader {
   /** Of a message whose length is known; else of a length. */
@@ -35,6 +37,8 @@ export function createMessageReader(): MessageReader {
       held = bytes.length
       return undefined
     }
+    // Nobody sends one that says nothing, but for the work it makes.
+    if (found.value === 0) throw new MalformedError('an empty message')
     if (found.value > MAX_MESSAGE_BYTES) throw new MalformedError(`a message of ${found.value} bytes`)
     length = found.value
     pieces = []
@@ -64,6 +68,7 @@ export function createMessageReader(): MessageReader {
         pieces = []
         held = 0
         length = undefined
+        if (messages.length === MAX_MESSAGES) throw new MalformedError(`over ${MAX_MESSAGES} messages at once`)
         messages.push(decodeMessage(whole))
       }
       return messages
