@@ -1,6 +1,8 @@
 import type { CID } from '@x/cid'
 import { blockKey } from '@x/storage-core/backend'
 
+import { heldBytesOf } from './feed.ts'
+
 /** A few checked blocks that were read last: nodes, and leaves that a stream gives only once. */
 export interface BlockCache {
   /** A copy. */
@@ -16,7 +18,7 @@ export function createBlockCache({ maxBytes }: { maxBytes: number }): BlockCache
 
   const drop = (key: string): Uint8Array | undefined => {
     const bytes = held.get(key)
-    if (held.delete(key)) heldBytes -= bytes?.length ?? 0
+    if (bytes && held.delete(key)) heldBytes -= heldBytesOf({ bytes })
     return bytes
   }
 
@@ -26,14 +28,14 @@ export function createBlockCache({ maxBytes }: { maxBytes: number }): BlockCache
       const bytes = drop(key)
       if (!bytes) return undefined
       held.set(key, bytes)
-      heldBytes += bytes.length
+      heldBytes += heldBytesOf({ bytes })
       return bytes.slice()
     },
     add(cid, bytes) {
       const key = blockKey(cid)
       drop(key)
       held.set(key, bytes.slice())
-      heldBytes += bytes.length
+      heldBytes += heldBytesOf({ bytes })
       for (const oldest of held.keys()) {
         if (heldBytes <= maxBytes) break
         drop(oldest)

@@ -4,7 +4,7 @@ import { blockKey, createDagPlan, untilAborted, type Want } from '@x/storage-cor
 
 import type { BlockCache } from './block-cache.ts'
 import { causeOf, HttpStatusError, StallError, StreamRefusedError } from './failure.ts'
-import { createFeed, type Feed } from './feed.ts'
+import { createFeed, heldBytesOf, type Feed } from './feed.ts'
 import { hedged, type Liars, type Pool } from './hedge.ts'
 import { isMany } from './is-many.ts'
 import type { Pulse } from './read-body.ts'
@@ -83,7 +83,7 @@ export function createDagSession(root: CID, options: DagSessionOptions): BlockSe
       onFetched?.(block.bytes.length)
       if (block.cid.code === DAG_PB || !feed.repeats) cache.add(block.cid, block.bytes)
       if (key === want.key) return block.bytes
-      skipped += block.bytes.length
+      skipped += heldBytesOf(block)
     }
     return 'passed over'
   }

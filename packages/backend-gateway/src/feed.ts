@@ -15,6 +15,12 @@ export interface Feed {
   close(): Block[]
 }
 
+/** What an empty block takes all the same. */
+const BLOCK_OVERHEAD_BYTES = 1024
+
+/** So that a stream of blocks without bytes has an end, too. */
+export const heldBytesOf = ({ bytes }: Pick<Block, 'bytes'>): number => bytes.length + BLOCK_OVERHEAD_BYTES
+
 export function createFeed(stream: BlockStream, { readAheadBytes }: { readAheadBytes: number }): Feed {
   const arrived: Block[] = []
   let arrivedBytes = 0
@@ -39,7 +45,7 @@ export function createFeed(stream: BlockStream, { readAheadBytes }: { readAheadB
       const block = await stream.next()
       if (block === undefined) break
       arrived.push(block)
-      arrivedBytes += block.bytes.length
+      arrivedBytes += heldBytesOf(block)
       notify()
     }
     ended = true
@@ -62,7 +68,8 @@ export function createFeed(stream: BlockStream, { readAheadBytes }: { readAheadB
     },
     peekNow: () => arrived[0],
     shift() {
-      arrivedBytes -= arrived.shift()?.bytes.length ?? 0
+      const block = arrived.shift()
+      if (block) arrivedBytes -= heldBytesOf(block)
       notify()
     },
     close() {

@@ -28,8 +28,8 @@ export const createHealth = (): Health => ({
 })
 
 export function noteSuccess(health: Health): void {
+  // Not the wait: another request may just have been told to come back later.
   health.failures = 0
-  health.notBefore = 0
 }
 
 /**

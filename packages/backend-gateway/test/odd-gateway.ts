@@ -106,3 +106,11 @@ export async function* endlessStrangers(): AsyncGenerator<Uint8Array> {
     if (section) yield section
   }
 }
+
+/** The empty raw block, again and again. */
+export async function* endlessNothing(): AsyncGenerator<Uint8Array> {
+  const { bytes } = await cidOf(RAW, new Uint8Array())
+  const frame = Buffer.concat([Uint8Array.of(bytes.length), bytes])
+  const many = Buffer.concat(Array.from({ length: 1000 }, () => frame))
+  for (;;) yield many
+}

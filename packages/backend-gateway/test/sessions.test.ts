@@ -4,7 +4,7 @@ import { cidOf, DAG_PB, readDirectory, readFile } from '@x/cid'
 import { openSession, pull, type AbortOptions } from '@x/storage-core'
 import { describe, expect, it } from 'vitest'
 
-import { endlessStrangers, startOddGateway } from './odd-gateway.ts'
+import { endlessNothing, endlessStrangers, startOddGateway } from './odd-gateway.ts'
 import { bytesOf, directoryOf, MIB, openTestSource, pullIntoNew, sampleBytes, typesOf } from './support.ts'
 
 const big = sampleBytes(31, 8 * MIB)
@@ -58,6 +58,15 @@ describe('a stream', () => {
 
   it('of sound blocks that nobody asked for is given up', async () => {
     const gateway = await startOddGateway({ strangers: endlessStrangers })
+    const { cid } = await gateway.store.add(big)
+    const { source, events } = await openTestSource([gateway.url])
+    const { into } = await pullIntoNew(source, cid)
+    expect(Buffer.compare(await bytesOf(into.cat(cid)), big)).toBe(0)
+    expect(typesOf(events)).toContain('stream-refused')
+  })
+
+  it('of blocks without bytes is given up as well', async () => {
+    const gateway = await startOddGateway({ strangers: endlessNothing })
     const { cid } = await gateway.store.add(big)
     const { source, events } = await openTestSource([gateway.url])
     const { into } = await pullIntoNew(source, cid)

@@ -1,5 +1,5 @@
 import type { CID } from '@x/cid'
-import { BackendError, ConflictError, type AbortOptions, type StoreStatus } from '@x/storage-core'
+import { BackendError, ConflictError, InvalidInputError, type AbortOptions, type StoreStatus } from '@x/storage-core'
 import {
   codeOf,
   createContentReader,
@@ -124,6 +124,7 @@ export async function openKuboStore(options: OpenKuboOptions): Promise<KuboStore
     async copyToMfs(root, to, { replace = false, signal } = {}) {
       enter({ signal })
       assertMfsPath(to)
+      assertApart(to, path)
       await held.blocksOf(root, { signal })
       // A daemon replaces a file, and no directory.
       if (replace) await mfs.remove([to], { signal })
@@ -206,4 +207,11 @@ async function pinCount(rpc: Rpc, { signal }: AbortOptions): Promise<number> {
   const query = { type: 'recursive', stream: true }
   for await (const pin of rpc.lines('pin/ls', { query, signal, what: 'count pins' })) if (pin !== undefined) count += 1
   return count
+}
+
+/** @throws {InvalidInputError} The path is that of the records, above or below it. */
+function assertApart(to: string, records: string): void {
+  const own = records.slice(0, records.lastIndexOf('/'))
+  if (to !== own && !`${to}/`.startsWith(`${own}/`) && !own.startsWith(`${to}/`)) return
+  throw new InvalidInputError(`${to}: the store keeps its records in ${own}`, { input: to })
 }

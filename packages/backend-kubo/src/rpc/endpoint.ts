@@ -26,8 +26,9 @@ export function parseEndpoint(url: string): Endpoint {
   let parsed: URL
   try {
     parsed = new URL(address)
-  } catch (cause) {
-    return refuse('is no URL', cause)
+  } catch {
+    // Its own error shows the address.
+    return refuse('is no URL')
   }
   const { protocol, username, password, search, hash } = parsed
   if (protocol !== 'http:' && protocol !== 'https:') return refuse('is neither http: nor https: nor unix:')
@@ -44,9 +45,9 @@ export function parseEndpoint(url: string): Endpoint {
   }
 }
 
-function refuse(why: string, cause?: unknown): never {
+function refuse(why: string): never {
   // Not with the address itself: somebody may have put a password there.
-  throw new InvalidInputError(`the address of the Kubo RPC ${why}`, { input: 'url', cause })
+  throw new InvalidInputError(`the address of the Kubo RPC ${why}`, { input: 'url' })
 }
 
 function unixEndpoint(path: string): Endpoint {
