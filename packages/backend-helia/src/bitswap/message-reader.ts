@@ -37,8 +37,6 @@ export function createMessageReader(): MessageReader {
       held = bytes.length
       return undefined
     }
-    // Nobody sends one that says nothing, but for the work it makes.
-    if (found.value === 0) throw new MalformedError('an empty message')
     if (found.value > MAX_MESSAGE_BYTES) throw new MalformedError(`a message of ${found.value} bytes`)
     length = found.value
     pieces = []
