@@ -7,7 +7,7 @@ import { UsageError } from './usage-error.ts'
 export const GLOBAL_OPTIONS: Readonly<Record<string, OptionSpec>> = {
   store: {
     type: 'string',
-    placeholder: 'DIR',
+    metavar: 'DIR',
     help: "the store; default IPFS_ACCELERATE_CACHE_DIR, else the platform's data directory",
   },
   json: { type: 'boolean', help: 'one JSON object a line on stdout, nothing else there; errors as JSON on stderr' },

@@ -12,7 +12,7 @@ export type Values = Readonly<Record<string, string | boolean | (string | boolea
 
 export interface OptionSpec extends ParseArgsOptionDescriptor {
   /** For the help text: `P`, `DIR`; absent for a switch. */
-  placeholder?: string
+  metavar?: string
   help: string
 }
 
@@ -20,7 +20,7 @@ export interface OptionSpec extends ParseArgsOptionDescriptor {
 export const MAX_BYTES: Readonly<Record<string, OptionSpec>> = {
   'max-bytes': {
     type: 'string',
-    placeholder: 'N',
+    metavar: 'N',
     help: 'most bytes in the store; roots without pin or name go to make room',
   },
 }
@@ -29,7 +29,7 @@ export const MAX_BYTES: Readonly<Record<string, OptionSpec>> = {
 export const BACKEND: Readonly<Record<string, OptionSpec>> = {
   backend: {
     type: 'string',
-    placeholder: 'B',
+    metavar: 'B',
     help: `work there instead of in the local store: ${BACKEND_FORMS.join(', ')}`,
   },
 }

@@ -31,9 +31,9 @@ export function helpFor(command: Command | undefined, commands: readonly Command
 const optionLines = (options: Readonly<Record<string, OptionSpec>>): string[] => [
   'options',
   formatTable(
-    Object.entries(options).map(([name, { short, placeholder, help }]) => [
+    Object.entries(options).map(([name, { short, metavar, help }]) => [
       '',
-      [short && `-${short},`, `--${name}`, placeholder].filter(Boolean).join(' '),
+      [short && `-${short},`, `--${name}`, metavar].filter(Boolean).join(' '),
       help,
     ]),
   ),

@@ -16,13 +16,13 @@ export const add: Command = {
   operands: 'PATH...',
   summary: 'store files and directories, print their CIDs; - is standard input',
   options: {
-    profile: { type: 'string', placeholder: 'P', help: 'unixfs-v1-2025 (default), unixfs-v0-2015 or kubo-v1' },
+    profile: { type: 'string', metavar: 'P', help: 'unixfs-v1-2025 (default), unixfs-v0-2015 or kubo-v1' },
     'only-hash': { type: 'boolean', help: 'compute the CID, store nothing' },
-    name: { type: 'string', placeholder: 'N', help: 'a name that shall point to it' },
+    name: { type: 'string', metavar: 'N', help: 'a name that shall point to it' },
     'no-pin': { type: 'boolean', help: 'let garbage collection take it' },
     mode: {
       type: 'string',
-      placeholder: 'M',
+      metavar: 'M',
       help: 'copy (default), reflink (share the bytes on disk) or reference (see below)',
     },
     ...MAX_BYTES,

@@ -13,7 +13,7 @@ export const carExport: Command = {
   operands: 'CID',
   summary: 'write a DAG as a CAR, to standard output or a file',
   options: {
-    output: { type: 'string', short: 'o', placeholder: 'FILE', help: 'where to write it; default standard output' },
+    output: { type: 'string', short: 'o', metavar: 'FILE', help: 'where to write it; default standard output' },
     force: { type: 'boolean', help: 'replace FILE when it is there' },
     ...BACKEND,
   },
@@ -48,7 +48,7 @@ export const carImport: Command = {
   operands: 'FILE',
   summary: 'store the blocks of a CAR, checked, and its roots; - is standard input',
   options: {
-    name: { type: 'string', placeholder: 'N', help: 'a name that shall point to its root' },
+    name: { type: 'string', metavar: 'N', help: 'a name that shall point to its root' },
     'no-pin': { type: 'boolean', help: 'let garbage collection take its roots' },
     ...MAX_BYTES,
     ...BACKEND,

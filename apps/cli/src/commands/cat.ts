@@ -8,8 +8,8 @@ export const cat: Command = {
   operands: 'CID[/path]',
   summary: 'write the verified bytes of a file to standard output',
   options: {
-    offset: { type: 'string', placeholder: 'N', help: 'first byte; default 0' },
-    length: { type: 'string', placeholder: 'N', help: 'most bytes; default to the end' },
+    offset: { type: 'string', metavar: 'N', help: 'first byte; default 0' },
+    length: { type: 'string', metavar: 'N', help: 'most bytes; default to the end' },
     ...BACKEND,
   },
   async run(context, operands, values) {

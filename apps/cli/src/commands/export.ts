@@ -11,7 +11,7 @@ export const exportRoots: Command = {
   operands: 'CID... --static DIR',
   summary: 'write roots into a folder that any web server can serve; pull --from static=URL reads it',
   options: {
-    static: { type: 'string', placeholder: 'DIR', help: 'the folder; what is in it stays' },
+    static: { type: 'string', metavar: 'DIR', help: 'the folder; what is in it stays' },
     ...BACKEND,
   },
   async run({ source, printer, signal }, operands, values) {

@@ -12,7 +12,7 @@ export const get: Command = {
   needsStore: true,
   operands: 'CID[/path] -o OUT',
   summary: 'write a verified file or directory to disk; OUT must not exist',
-  options: { output: { type: 'string', short: 'o', placeholder: 'OUT', help: 'where to write it' }, ...BACKEND },
+  options: { output: { type: 'string', short: 'o', metavar: 'OUT', help: 'where to write it' }, ...BACKEND },
   async run(context, operands, values) {
     const { source, printer, signal } = context
     const { root, path } = await resolveRoot(context, onlyOperand(operands, 'CID[/path]'))

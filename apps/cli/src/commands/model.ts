@@ -12,9 +12,9 @@ export const modelAdd: Command = {
   operands: 'DIR',
   summary: 'store a model repository; its CID is the root of the directory',
   options: {
-    name: { type: 'string', placeholder: 'ORG/NAME', help: 'a name that shall point to it' },
+    name: { type: 'string', metavar: 'ORG/NAME', help: 'a name that shall point to it' },
     'no-pin': { type: 'boolean', help: 'let garbage collection take it' },
-    'to-mfs': { type: 'string', placeholder: 'PATH', help: 'show it there too, in the files of the Kubo of --backend' },
+    'to-mfs': { type: 'string', metavar: 'PATH', help: 'show it there too, in the files of the Kubo of --backend' },
     ...MAX_BYTES,
     ...BACKEND,
   },
@@ -42,7 +42,7 @@ export const modelPublish: Command = {
   operands: 'REF --key KEY --backend kubo=URL',
   summary: 'let an IPNS name point to a model that a Kubo daemon holds',
   options: {
-    key: { type: 'string', placeholder: 'KEY', help: "one of the daemon's keys; made when there is none of that name" },
+    key: { type: 'string', metavar: 'KEY', help: "one of the daemon's keys; made when there is none of that name" },
     ...BACKEND,
   },
   async run(context, operands, values) {

@@ -18,10 +18,10 @@ export const pull: Command = {
     from: {
       type: 'string',
       multiple: true,
-      placeholder: 'B',
+      metavar: 'B',
       help: 'where from; a later one stands in for an earlier one',
     },
-    name: { type: 'string', placeholder: 'N', help: 'a name that shall point to it' },
+    name: { type: 'string', metavar: 'N', help: 'a name that shall point to it' },
     'no-pin': { type: 'boolean', help: 'let garbage collection take it' },
     ...MAX_BYTES,
   },

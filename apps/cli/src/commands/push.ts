@@ -12,8 +12,8 @@ export const push: Command = {
   operands: 'CID --to B',
   summary: 'send a whole DAG from the local store to another, and pin it there',
   options: {
-    to: { type: 'string', placeholder: 'B', help: 'where to: kubo=URL' },
-    name: { type: 'string', placeholder: 'N', help: 'a name that shall point to it there' },
+    to: { type: 'string', metavar: 'B', help: 'where to: kubo=URL' },
+    name: { type: 'string', metavar: 'N', help: 'a name that shall point to it there' },
     'no-pin': { type: 'boolean', help: 'do not pin it there' },
   },
   async run({ io, storage, printer, signal }, operands, values) {

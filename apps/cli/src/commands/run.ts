@@ -16,8 +16,8 @@ export const run: Command = {
   operands: 'TASK [INPUT... or -]',
   summary: 'run a model on texts, or on paths of images or WAV files; - reads one input a line',
   options: {
-    model: { type: 'string', placeholder: 'REF', help: 'ipfs://<cid>, CID, name, or a directory such as ./model' },
-    option: { type: 'string', multiple: true, placeholder: 'K=V', help: 'an option of the task; may be repeated' },
+    model: { type: 'string', metavar: 'REF', help: 'ipfs://<cid>, CID, name, or a directory such as ./model' },
+    option: { type: 'string', multiple: true, metavar: 'K=V', help: 'an option of the task; may be repeated' },
     ...BACKEND,
   },
   notes: 'With --backend the model is fetched into the local store first, where it is not there, and run from there.',

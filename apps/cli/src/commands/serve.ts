@@ -11,11 +11,11 @@ export const serve: Command = {
   summary: 'serve what is stored to others, until it is interrupted',
   options: {
     gateway: { type: 'boolean', help: 'as a trustless gateway over HTTP, to this machine' },
-    port: { type: 'string', placeholder: 'N', help: 'of the gateway; default a free one' },
+    port: { type: 'string', metavar: 'N', help: 'of the gateway; default a free one' },
     'allow-host': {
       type: 'string',
       multiple: true,
-      placeholder: 'NAME',
+      metavar: 'NAME',
       help: 'a name of the gateway beside those of this machine; may be repeated',
     },
     peer: { type: 'boolean', help: 'to IPFS peers that are told the address' },
@@ -23,7 +23,7 @@ export const serve: Command = {
     listen: {
       type: 'string',
       multiple: true,
-      placeholder: 'MULTIADDR',
+      metavar: 'MULTIADDR',
       help: 'where the peer listens; may be repeated',
     },
     'pinned-only': { type: 'boolean', help: 'serve what is pinned and below it, and nothing else' },

@@ -9,7 +9,7 @@ export const status: Command = {
   name: 'status',
   operands: '',
   summary: 'probe the backends; show every gate, its position and why',
-  options: { backend: { type: 'string', placeholder: 'B', help: 'probe this one too, such as kubo=URL' } },
+  options: { backend: { type: 'string', metavar: 'B', help: 'probe this one too, such as kubo=URL' } },
   async run(context, operands) {
     noOperands(operands)
     const { storage, printer, signal } = context
