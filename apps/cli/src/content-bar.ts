@@ -1,4 +1,5 @@
 import type { CID } from '@x/cid'
+import { isStorageError } from '@x/storage-core'
 
 import type { Context } from './command.ts'
 import type { ProgressBar } from './progress-bar.ts'
@@ -11,8 +12,14 @@ export async function contentBar(
 ): Promise<ProgressBar> {
   const bar = printer.progress(label)
   if (!bar.isShown) return bar
-  // What is wrong with the root is for the work itself to say; a DAG that is no file or directory has no size.
-  const stat = await (await source()).stat(root, { path, signal }).catch(() => undefined)
-  if (stat) bar.expect({ bytes: stat.size })
+  try {
+    const { size } = await (await source()).stat(root, { path, signal })
+    bar.expect({ bytes: size })
+  } catch (error) {
+    signal.throwIfAborted()
+    if (!isStorageError(error)) throw error
+    // Absent, damaged, out of reach, or of no kind that has a size: a bar without a total. The work that follows reads the
+    // same root, and its error is the answer.
+  }
   return bar
 }

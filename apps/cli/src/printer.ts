@@ -18,6 +18,7 @@ export interface Printer {
   progress(label: string, options?: Omit<ProgressBarOptions, 'label' | 'hidden'>): ProgressBar
   /**
    * What happened without being asked for, for people; an object with `--json`. What was said already is not said again.
+   * Never rejects: an output that is gone is no reason to stop the work, and the results' own output reports it.
    *
    * @param options - `of`: whom it is about, to be put before it.
    */
@@ -51,7 +52,9 @@ export function createPrinter(io: Io, json: boolean): Printer {
       if (said.size === MOST_SAID) said.clear()
       said.add(text)
       const full = of === undefined ? text : `${of}: ${text}`
-      await line(io.stderr, json ? JSON.stringify({ warning: full }) : `warning: ${printable(full)}`)
+      await line(io.stderr, json ? JSON.stringify({ warning: full }) : `warning: ${printable(full)}`).catch(() => {
+        // Said in the interface: there is nobody left to tell.
+      })
     },
   }
 }

@@ -84,8 +84,7 @@ export async function runCli(argv: readonly string[], io: Io): Promise<number> {
   const warnings: string[] = []
   const onWarning = (message: string): void => {
     warnings.push(message)
-    // An output that is gone is no reason to stop the work; the results' own output reports it.
-    void printer.warning(message).catch(() => undefined)
+    void printer.warning(message)
   }
   try {
     const { command, operands, values } = parseArguments(argv, COMMANDS)

@@ -23,6 +23,7 @@ function parseOwner(text: string): ProcessIdentity | undefined {
   try {
     value = JSON.parse(text)
   } catch {
+    // Empty or cut off: the caller goes by its name and age.
     return undefined
   }
   if (!isObject(value)) return undefined

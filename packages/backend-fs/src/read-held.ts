@@ -72,6 +72,7 @@ async function* readUnchecked(
     position += piece.length
     if (position < end) {
       next = read(position)
+      // Awaited in its turn. Who leaves before that does not want it.
       next.catch(() => undefined)
     }
     yield piece
@@ -134,6 +135,7 @@ async function* readAhead(
     for (; asked < end && runs.length < most; asked += perRun) {
       const to = Math.min(end, asked + perRun)
       const reply = readRun(asked, to)
+      // Awaited in its turn. Who leaves before that does not want it.
       reply.catch(() => undefined)
       runs.push({ first: asked, end: to, reply })
     }

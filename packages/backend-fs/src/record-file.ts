@@ -44,11 +44,14 @@ export async function readRecord<T>(
 }
 
 function parseJson<T>(line: string, parse: (value: unknown) => T | undefined): T | undefined {
+  let value: unknown
   try {
-    return parse(JSON.parse(line))
+    value = JSON.parse(line)
   } catch {
+    // The caller says that it is damaged.
     return undefined
   }
+  return parse(value)
 }
 
 const sha256Hex = (text: string): string => createHash('sha256').update(text).digest('hex')

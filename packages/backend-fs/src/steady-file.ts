@@ -28,6 +28,7 @@ export async function* readSteadyFile(path: string, signal: AbortSignal | undefi
       // One that grows while it is read would never end.
       if (read > before.size) throw changed(path, `it has more than ${before.size} bytes`)
       ahead = readPiece(handle, Number(read), path)
+      // Awaited in its turn. Who leaves before that does not want it.
       ahead.catch(() => undefined)
       signal?.throwIfAborted()
       yield piece
@@ -36,6 +37,7 @@ export async function* readSteadyFile(path: string, signal: AbortSignal | undefi
     if (read !== before.size) throw changed(path, `${read} bytes of ${before.size} were there`)
     await assertSame(path, handle, before)
   } finally {
+    // The handle must stay open until nobody reads from it; what it read is not wanted any more.
     await ahead?.catch(() => undefined)
     await handle.close()
   }

@@ -26,6 +26,7 @@ export async function* untilAborted<T>(
     return
   }
   const { promise: aborted, reject } = Promise.withResolvers<never>()
+  // It may abort while nobody waits; the next step throws the reason itself.
   aborted.catch(() => undefined)
   const onAbort = (): void => reject(signal.reason)
   signal.addEventListener('abort', onAbort, { once: true })

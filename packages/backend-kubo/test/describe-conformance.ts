@@ -3,9 +3,8 @@ import type { ClientRequest } from 'node:http'
 
 import type { ContentStore } from '@x/storage-core'
 import { contentStoreConformance, type ContentStoreSetup } from '@x/storage-core/conformance'
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, onTestFinished } from 'vitest'
 
-import { findKubo } from '../../../tooling/kubo/find-kubo.ts'
 import { kuboOrSkip } from '../../../tooling/kubo/kubo-or-skip.ts'
 import type { KuboNode } from '../../../tooling/kubo/start-kubo.ts'
 import { openKuboStore } from '../src/index.ts'
@@ -13,8 +12,6 @@ import { corruptBlock } from './flatfs.ts'
 import { createKuboPool } from './kubo-pool.ts'
 
 // The suite of every content store, each of its stores a real daemon, over a Unix socket.
-
-const kubo = findKubo()
 
 const nodes = new WeakMap<ContentStore, KuboNode>()
 /** Blocks asked for, by the daemon's socket. */
@@ -33,11 +30,8 @@ const isRequestStart = (message: unknown): message is { request: ClientRequest }
 
 /** Defines the tests. At the top of a test file. */
 export function describeConformance(setup: Pick<ContentStoreSetup, 'writerSeeds'>): void {
-  it('there is a Kubo to test with', (context) => {
-    expect(kuboOrSkip(context)).toEqual(kubo)
-  })
-
-  describe.skipIf(!kubo)('with a daemon', () => {
+  describe('with a daemon', () => {
+    beforeEach((context) => void kuboOrSkip(context))
     const pool = createKuboPool()
     beforeAll(() => subscribe('http.client.request.start', count))
     afterAll(() => void unsubscribe('http.client.request.start', count))

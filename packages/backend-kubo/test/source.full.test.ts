@@ -1,7 +1,6 @@
 import { contentSourceConformance } from '@x/storage-core/conformance'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { beforeEach, describe, onTestFinished } from 'vitest'
 
-import { findKubo } from '../../../tooling/kubo/find-kubo.ts'
 import { kuboOrSkip } from '../../../tooling/kubo/kubo-or-skip.ts'
 import type { KuboNode } from '../../../tooling/kubo/start-kubo.ts'
 import { openKuboStore, type KuboStore } from '../src/index.ts'
@@ -9,19 +8,14 @@ import { createKuboPool } from './kubo-pool.ts'
 
 // What is the same for everything that content is read from: one store adds, another one reads.
 
-const kubo = findKubo()
-
-it('there is a Kubo to test with', (context) => {
-  expect(kuboOrSkip(context)).toEqual(kubo)
-})
-
 async function openAt(node: KuboNode): Promise<KuboStore> {
   const store = await openKuboStore({ url: node.api })
   onTestFinished(() => store.close())
   return store
 }
 
-describe.skipIf(!kubo)('with a daemon', () => {
+describe('with a daemon', () => {
+  beforeEach((context) => void kuboOrSkip(context))
   const pool = createKuboPool()
 
   contentSourceConformance('kubo', {

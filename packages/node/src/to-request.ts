@@ -39,6 +39,7 @@ export function toRequest(
   try {
     return new Request(`http://localhost${path}`, { method, headers, signal })
   } catch {
+    // A URL, method or header that `Request` refuses.
     return 400
   }
 }

@@ -1,7 +1,8 @@
-import { DAG_PB, decodeNode, type CID, type UnixfsNode } from '@x/cid'
+import { DAG_PB, type CID, type UnixfsNode } from '@x/cid'
 
 import { blockKey } from './block-key.ts'
 import type { SessionOptions } from './block-source.ts'
+import { decodeUnixfs } from './decode-unixfs.ts'
 
 /** The file that a block is part of. */
 export interface InFile {
@@ -149,7 +150,7 @@ export function createDagPlan(root: CID, options: SessionOptions): DagPlan {
     },
     follow(want, bytes) {
       if (want.cid.code !== DAG_PB) return
-      const node = nodeOf(want.cid, bytes)
+      const node = decodeUnixfs(want.cid, bytes)
       if (node === undefined || node.type === 'symlink') return
       const branch = node.type === 'file' ? branchOfFile(want, node) : branchOfDirectory(node)
       if (branch.left === 0) return
@@ -205,13 +206,4 @@ function isSameBlock(a: CID, b: CID): boolean {
   // The last bytes differ first.
   for (let index = digest.length - 1; index >= 0; index--) if (digest[index] !== other[index]) return false
   return true
-}
-
-/** `undefined` for what is no UnixFS. What it links to is for the reader to find. */
-function nodeOf(cid: CID, bytes: Uint8Array): UnixfsNode | undefined {
-  try {
-    return decodeNode(cid, bytes)
-  } catch {
-    return undefined
-  }
 }

@@ -1,6 +1,7 @@
 import { linksOf, type CID } from '@x/cid'
 
 import { blockKey } from './block-key.ts'
+import { codeOf } from './error-code.ts'
 
 /** A node between the root and where a reader is. */
 export interface PathNode {
@@ -58,7 +59,9 @@ function createLinks(cid: CID, bytes: Uint8Array): Place['links'] {
 function linksIn(cid: CID, bytes: Uint8Array): CID[] {
   try {
     return linksOf(cid, bytes)
-  } catch {
-    return []
+  } catch (error) {
+    const code = codeOf(error)
+    if (code === 'INVALID_INPUT' || code === 'UNSUPPORTED') return []
+    throw error
   }
 }

@@ -133,6 +133,7 @@ export function createPlannedSession(
     async close() {
       closing.abort(new Error('the session was closed'))
       asked.clear()
+      // Only their end is waited for: nobody asked for them yet.
       await Promise.allSettled([...coming.values()].map(({ bytes }) => bytes))
       coming.clear()
     },

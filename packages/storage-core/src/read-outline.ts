@@ -1,7 +1,8 @@
-import { DAG_PB, decodeNode, MAX_BLOCK_BYTES, RAW, type CID, type GetBlock, type UnixfsNode } from '@x/cid'
+import { DAG_PB, MAX_BLOCK_BYTES, RAW, type CID, type GetBlock, type UnixfsNode } from '@x/cid'
 
 import { blockKey } from './block-key.ts'
 import type { AbortOptions } from './blockstore.ts'
+import { decodeUnixfs } from './decode-unixfs.ts'
 
 /** The nodes of a DAG above the leaves of its files: what it looks like, without most of its bytes. */
 export interface Outline {
@@ -32,7 +33,7 @@ export async function readOutline(get: GetBlock, root: CID, { signal }: AbortOpt
   async function visit(cid: CID, below: CID[]): Promise<void> {
     signal?.throwIfAborted()
     const bytes = cid.multihash.code === IDENTITY ? cid.multihash.digest : await get(cid, { signal })
-    const node = decodeOrUndefined(cid, bytes)
+    const node = decodeUnixfs(cid, bytes)
     heldBytes += bytes.length
     isReadable &&= node !== undefined && heldBytes <= MOST_BYTES
     if (node === undefined || !isReadable) return
@@ -62,14 +63,6 @@ export async function readOutline(get: GetBlock, root: CID, { signal }: AbortOpt
     frontier = below
   }
   return { root, nodes }
-}
-
-function decodeOrUndefined(cid: CID, bytes: Uint8Array): UnixfsNode | undefined {
-  try {
-    return decodeNode(cid, bytes)
-  } catch {
-    return undefined
-  }
 }
 
 /** What may have links of its own. Below a file that is what has more bytes than a block can. */

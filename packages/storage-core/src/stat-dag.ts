@@ -115,6 +115,7 @@ export function createDagStat(blocks: BlockSource, { signal: ofCall }: AbortOpti
     const before = sizes.get(key)
     if (before) return before
     const summing = sumOf(cid, type, file, depth)
+    // Every directory that has it hears of a failure, in its turn.
     summing.catch(() => undefined)
     sizes.set(key, summing)
     return summing

@@ -70,7 +70,7 @@ async function openAll({ io, storage, keep, printer, signal }: Context, values: 
   if (specs.length === 0) throw new UsageError('pull: --from is wanted')
   const backends: Backend[] = []
   const failures: Opened['failures'] = []
-  const onWarning = (message: string): void => void printer.warning(message).catch(() => undefined)
+  const onWarning = (message: string): void => void printer.warning(message)
   for (const spec of specs) {
     const options = { local: storage, search: true, environment: io.environment, signal, onWarning }
     try {
@@ -98,7 +98,7 @@ function sourceOf(
   return createFailoverSource(sources, {
     onFailover: ({ source, error }) => {
       const why = error instanceof Error ? error.message : String(error)
-      void printer.warning(why, { of: source }).catch(() => undefined)
+      void printer.warning(why, { of: source })
     },
   })
 }

@@ -42,7 +42,7 @@ export const serve: Command = {
     const store = await storage()
     const common = {
       environment: io.environment,
-      onWarning: (message: string) => void printer.warning(message).catch(() => undefined),
+      onWarning: (message: string) => void printer.warning(message),
     }
     if (gateway) {
       const { url } = await keep(serveGateway(store, { ...common, port, names }))

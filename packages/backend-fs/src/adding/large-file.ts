@@ -128,7 +128,7 @@ function writeEarly(temp: TempFile): { written(bytes: number): void; done(): Pro
       if (syncing || bytes - synced < EARLY_BYTES) return
       synced = bytes
       syncing = temp.sync().finally(() => (syncing = undefined))
-      // Whoever waits for the end hears of it.
+      // `done` may come later than the failure. The temp file remembers it, and `seal` rejects with it.
       syncing.catch(() => undefined)
     },
     done: async () => syncing,

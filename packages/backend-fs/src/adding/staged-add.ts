@@ -96,6 +96,7 @@ export function createStagedAdd(
   let lastLarge: Promise<unknown> = Promise.resolve()
   const large = <T>(work: () => Promise<T>): Promise<T> => {
     const run = lastLarge.then(work)
+    // The next one only waits for its end; who asked for it has `run`, and its failure.
     lastLarge = run.catch(() => undefined)
     return run
   }

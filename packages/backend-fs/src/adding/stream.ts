@@ -39,6 +39,7 @@ export async function writeAndHash(
     // The chunk is hashed while it is written; it may be reused once its leaf has been announced, so that waits.
     onChunk: (chunk) => {
       writing = temp.write(chunk)
+      // `onBlock` of the same leaf, which comes next, rejects with it.
       writing.catch(() => undefined)
     },
     onBlock: () => writing,

@@ -105,6 +105,7 @@ export async function openCatalogue(
         lock.release()
       }
     })
+    // The next one only waits for its end; who asked for it has `run`, and its failure.
     last = run.catch(() => undefined)
     return run
   }

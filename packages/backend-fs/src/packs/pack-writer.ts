@@ -71,6 +71,7 @@ export function createPackWriter(context: StoreContext): PackWriter {
     if (syncing || bytes - synced < EARLY_BYTES) return
     synced = bytes
     syncing = temp.sync().finally(() => (syncing = undefined))
+    // The temp file remembers it, and `seal` rejects with it.
     syncing.catch(() => undefined)
   }
 
@@ -114,6 +115,7 @@ export function createPackWriter(context: StoreContext): PackWriter {
     const mine = appendInTurn(last, whole, body).finally(() => {
       if (last === mine) last = undefined
     })
+    // Who added it has `mine`; all others hear of it by `last`, in `seal`.
     mine.catch(() => undefined)
     last = mine
     return mine
@@ -155,6 +157,7 @@ export function createPackWriter(context: StoreContext): PackWriter {
       await temp?.publish(context.layout.packOf(name), dirty)
     },
     discard: async () => {
+      // What is thrown away may have failed: only its end is waited for.
       await Promise.allSettled([last, writing, syncing])
       await temp?.discard()
     },

@@ -176,6 +176,7 @@ function createPackLine(
       await publishing
     },
     discard: async () => {
+      // What is thrown away may have failed: only its end is waited for.
       await Promise.allSettled([publishing])
       await before?.discard()
       await pack.discard()
