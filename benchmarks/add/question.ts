@@ -33,6 +33,7 @@ export const question: Question = {
         ...kubos,
         {
           name: 'dd + fsync',
+          reads: [path],
           before: async () => {
             await rm(copy, { force: true })
             await syncAll(workspace.path('figures'))

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import { readFile, rm, writeFile } from 'node:fs/promises'
+import { isAbsolute } from 'node:path'
 import { promisify } from 'node:util'
 
 import { NO_KUBO } from '../../tooling/kubo/find-kubo.ts'
@@ -30,6 +31,7 @@ export function kuboAdd(workspace: Workspace, { name, args, durable }: KuboAdd):
     {
       name,
       env,
+      reads: args.filter((argument) => isAbsolute(argument)),
       before: async () => {
         await rm(repository, { recursive: true, force: true })
         await run(kubo, ['init', '--profile=unixfs-v1-2025'], { env: { ...process.env, ...env } })

@@ -1,5 +1,6 @@
 import { runProcess } from './run-process.ts'
 import type { Job, JobResult } from './types.ts'
+import { warm } from './warm.ts'
 
 export interface Run {
   /** As the job says it. */
@@ -16,6 +17,8 @@ export async function runJobOnce(
   { check, figuresFile }: { check: boolean; figuresFile: string },
 ): Promise<{ run: Run; result: JobResult }> {
   await job.before?.()
+  // Each time anew: a machine may give back pages that nobody used for some seconds.
+  for (const path of job.reads ?? []) await warm(path)
   try {
     const finished = await runProcess(job.command(check), figuresFile, job.env)
     const result = await job.result(finished.stdout, check)

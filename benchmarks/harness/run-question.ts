@@ -14,8 +14,8 @@ export interface Answer {
 
 /**
  * Each round runs every job once, in an order that turns by one a round, so that no job always follows the same other and
- * a slow minute of the machine hits them alike. Before the first round each runs once uncounted: that warms the page
- * cache, and proves that all give the same result.
+ * a slow minute of the machine hits them alike. Before the first round each runs once uncounted: that proves that all give
+ * the same result.
  */
 export async function runQuestion(
   question: Question,

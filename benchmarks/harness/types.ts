@@ -16,6 +16,8 @@ export interface Job {
   /** @param check - The uncounted first run, which hashes all that the job gives back. */
   command(check: boolean): readonly [program: string, ...args: string[]]
   env?: Readonly<Record<string, string>>
+  /** Files and folders that it reads: brought into the page cache before every run, untimed. */
+  reads?: readonly string[]
   /** Untimed, before every run. */
   before?(): Promise<void>
   /** Untimed, after every run. */

@@ -50,6 +50,8 @@ export function createWorkspace({ folder, bytes, entries, kubo, compiled, nodeFl
         compiled(fileURLToPath(url)),
         JSON.stringify({ ...parameters, ...(output !== undefined && { output }), check }),
       ],
+      // What it is told of in the workspace.
+      reads: Object.values(parameters).filter((value) => typeof value === 'string' && value.startsWith(`${folder}/`)),
       ...(output !== undefined && {
         before: async () => {
           await rm(output, { recursive: true, force: true })

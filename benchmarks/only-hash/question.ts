@@ -17,6 +17,7 @@ export const question: Question = {
         {
           name: 'openssl dgst',
           command: () => ['openssl', 'dgst', '-sha256', '-r', path],
+          reads: [path],
           result: async (stdout) => ({ evidence: { sha256: stdout.split(' ')[0] ?? '' } }),
         },
         ...kuboAdd(workspace, { name: 'kubo --only-hash', args: ['--only-hash', path], durable: 'none' }),

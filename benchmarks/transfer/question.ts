@@ -33,6 +33,8 @@ export const question: Question = {
       let peer: PeerProcess | undefined
       return {
         ...job,
+        // The senders', whichever it is.
+        reads: [ours.store, blockstore.store, ...(kubo ? [kubo.repo] : [])],
         before: async () => {
           await job.before?.()
           peer = await start()
