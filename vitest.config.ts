@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 
 import { playwright } from '@vitest/browser-playwright'
@@ -82,6 +83,8 @@ if (!chromium && !full) {
 
 export default defineConfig({
   test: {
+    // Vitest leaves one core alone; many tests wait for other programs. A heavy test has the machine for itself.
+    maxWorkers: full ? 1 : availableParallelism(),
     projects: chromium && !full ? [node, browser(chromium)] : [node],
     // A package may have browser tests alone.
     passWithNoTests: chromium === undefined,
