@@ -129,7 +129,7 @@ async function openFor(
     // The default place is nobody's typing error, and an empty store is the true answer there. What a backend gives is kept.
     create: directory === undefined || command.needsStore !== true || values['backend'] !== undefined,
     maxBytes: parseByteCount('max-bytes', textOption(values, 'max-bytes')),
-    beside: namedBackends(values).map((text) => parseBackendSpec(text).kind),
+    beside: namedBackends(values).map((text) => parseBackendSpec(text, environment).kind),
     signal,
     onWarning,
   })
@@ -142,7 +142,7 @@ const namedBackends = (values: Values): string[] => [
 ]
 
 async function openNamed(text: string | undefined, options: OpenBackendOptions): Promise<Backend | undefined> {
-  return text === undefined ? undefined : openBackend(parseBackendSpec(text), options)
+  return text === undefined ? undefined : openBackend(parseBackendSpec(text, options.environment), options)
 }
 
 function placesOf(

@@ -234,7 +234,9 @@ describe('what was opened is closed', () => {
 describe('what cannot be', () => {
   it.for<[string[], number, RegExp]>([
     [['ls', '--backend', 'nowhere=http://127.0.0.1:1'], 2, /nowhere.*there is kubo=URL/],
-    [['ls', '--backend', 'kubo'], 2, /kubo=URL/],
+    [['ls', '--backend', 'kubo'], 2, /kubo=URL, or set IPFS_ACCELERATE_KUBO_URL/],
+    [['ls', '--backend', 'kubo='], 2, /write it as kubo=URL$/m],
+    [['ls', '--backend', 'lan=/ip4/127.0.0.1/tcp/1'], 2, /write it as lan$/m],
     [['add', '.', '--backend', 'gateway=http://127.0.0.1:1'], 2, /can only be read/],
     [['add', '.', '--mode', 'reference', '--backend', 'kubo=http://127.0.0.1:1'], 2, /--mode is for the local store/],
     [['ls', '--backend', 'kubo=http://127.0.0.1:1'], 1, /127\.0\.0\.1:1/],
@@ -251,6 +253,22 @@ describe('what cannot be', () => {
     const outcome = await cli([...argv, '--store', store])
     expect(outcome).toMatchObject({ code })
     expect(outcome.stderr).toMatch(message)
+  })
+
+  it('is named in the environment', async () => {
+    const { store } = await place()
+    const read = (kind: string, value: string) =>
+      cli(['ls', '--backend', kind, '--store', store], {
+        environment: { [`IPFS_ACCELERATE_${kind.toUpperCase()}_URL`]: value },
+      })
+    expect(await read('kubo', 'http://127.0.0.1:1')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('127.0.0.1:1'),
+    })
+    expect(await read('static', 'http://user:secret@127.0.0.1:1,')).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/^(?!.*secret).*set IPFS_ACCELERATE_STATIC_URL/),
+    })
   })
 
   it('is not contacted where a switch says so', async () => {

@@ -66,7 +66,7 @@ interface Opened {
 }
 
 async function openAll({ io, storage, keep, printer, signal }: Context, values: Values): Promise<Opened> {
-  const specs = textOptions(values, 'from').map((text) => parseBackendSpec(text))
+  const specs = textOptions(values, 'from').map((text) => parseBackendSpec(text, io.environment))
   if (specs.length === 0) throw new UsageError('pull: --from is wanted')
   const backends: Backend[] = []
   const failures: Opened['failures'] = []

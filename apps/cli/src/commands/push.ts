@@ -20,7 +20,7 @@ export const push: Command = {
     const [root] = parseCids([onlyOperand(operands, 'CID')], 'push')
     const to = textOption(values, 'to')
     if (root === undefined || to === undefined) throw new UsageError('push: --to is wanted')
-    const spec = parseBackendSpec(to)
+    const spec = parseBackendSpec(to, io.environment)
     const local = await storage()
     const backend = await openBackend(spec, { local: storage, environment: io.environment, signal })
     try {

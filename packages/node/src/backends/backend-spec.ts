@@ -1,3 +1,4 @@
+import type { Environment } from '@x/gating'
 import { InvalidInputError } from '@x/storage-core'
 
 export type BackendKind = 'kubo' | 'gateway' | 'static' | 'helia' | 'lan'
@@ -12,15 +13,17 @@ export interface BackendSpec {
 interface KindRule {
   /** For messages. */
   form: string
+  /** The environment's variable with what the kind alone stands for, written as after `=`. */
+  variable?: string
   fewest: number
   most: number
 }
 
 const RULES: Readonly<Record<BackendKind, KindRule>> = {
-  kubo: { form: 'kubo=URL', fewest: 1, most: 1 },
-  gateway: { form: 'gateway=URL[,URL...]', fewest: 1, most: Infinity },
-  static: { form: 'static=URL', fewest: 1, most: 1 },
-  helia: { form: 'helia=MULTIADDR[,...]', fewest: 1, most: Infinity },
+  kubo: { form: 'kubo=URL', variable: 'IPFS_ACCELERATE_KUBO_URL', fewest: 1, most: 1 },
+  gateway: { form: 'gateway=URL[,URL...]', variable: 'IPFS_ACCELERATE_GATEWAY_URLS', fewest: 1, most: Infinity },
+  static: { form: 'static=URL', variable: 'IPFS_ACCELERATE_STATIC_URL', fewest: 1, most: 1 },
+  helia: { form: 'helia=MULTIADDR[,...]', variable: 'IPFS_ACCELERATE_HELIA_PEERS', fewest: 1, most: Infinity },
   lan: { form: 'lan', fewest: 0, most: 0 },
 }
 
@@ -31,21 +34,26 @@ const isKind = (text: string): text is BackendKind => Object.hasOwn(RULES, text)
 
 /**
  * Reads `kubo=http://127.0.0.1:5001`, `gateway=https://a.example,https://b.example`, `static=https://example.org/models`,
- * `helia=/ip4/192.0.2.7/tcp/4001/p2p/12D3...`, which may name gateways too, and `lan`.
+ * `helia=/ip4/192.0.2.7/tcp/4001/p2p/12D3...`, which may name gateways too, and `lan`. A kind alone, such as `helia`, has the
+ * addresses of its variable: `IPFS_ACCELERATE_KUBO_URL`, `_GATEWAY_URLS`, `_STATIC_URL`, `_HELIA_PEERS`.
  *
+ * @param environment - Default `process.env`.
  * @throws {InvalidInputError} No such kind, or too few or too many addresses. Its message has no address.
  */
-export function parseBackendSpec(text: string): BackendSpec {
+export function parseBackendSpec(text: string, environment: Environment = process.env): BackendSpec {
   const equals = text.indexOf('=')
   const kind = equals === -1 ? text : text.slice(0, equals)
   if (!isKind(kind)) {
     const shown = /^[a-z0-9-]{1,20}$/.test(kind) ? JSON.stringify(kind) : 'what was given'
     throw new InvalidInputError(`${shown} is no backend; there is ${BACKEND_FORMS.join(', ')}`, { input: 'backend' })
   }
-  const addresses = equals === -1 ? [] : text.slice(equals + 1).split(',')
-  const { form, fewest, most } = RULES[kind]
+  const { form, variable, fewest, most } = RULES[kind]
+  const isAlone = equals === -1 && variable !== undefined
+  const list = isAlone ? environment[variable] : text.slice(kind.length + 1)
+  const addresses = list ? list.split(',') : []
   if (addresses.length < fewest || addresses.length > most || addresses.includes('')) {
-    throw new InvalidInputError(`backend ${kind}: write it as ${form}`, { input: kind })
+    const instead = isAlone ? `, or set ${variable} to what follows the =` : ''
+    throw new InvalidInputError(`backend ${kind}: write it as ${form}${instead}`, { input: kind })
   }
   return { kind, addresses }
 }
