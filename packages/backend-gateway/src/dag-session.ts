@@ -7,7 +7,7 @@ import { causeOf, HttpStatusError, StallError, StreamRefusedError } from './fail
 import { createFeed, heldBytesOf, type Feed } from './feed.ts'
 import { hedged, type Liars, type Pool } from './hedge.ts'
 import { isMany } from './is-many.ts'
-import type { Pulse } from './read-body.ts'
+import { noteUnwanted, type Pulse } from './read-body.ts'
 import type { Upstream } from './upstream.ts'
 import { linkedController } from './wait.ts'
 
@@ -73,7 +73,11 @@ export function createDagSession(root: CID, options: DagSessionOptions): BlockSe
    * Reads on to a block. What is planned for later stays in the stream; but before the block that a new stream is about come
    * the nodes on the way to it, which may be planned again, as those of a file that is there twice.
    */
-  async function takeFrom(feed: Feed, want: Want, { isNew }: { isNew: boolean }): Promise<Uint8Array | Missing> {
+  async function takeFrom(
+    { feed, pulse }: Pick<Flow, 'feed' | 'pulse'>,
+    want: Want,
+    { isNew }: { isNew: boolean },
+  ): Promise<Uint8Array | Missing> {
     for (let skipped = 0; skipped <= MOST_SKIPPED_BYTES;) {
       const block = feed.peekNow() ?? (await feed.peek())
       if (block === undefined) return 'ended'
@@ -83,6 +87,7 @@ export function createDagSession(root: CID, options: DagSessionOptions): BlockSe
       onFetched?.(block.bytes.length)
       if (block.cid.code === DAG_PB || !feed.repeats) cache.add(block.cid, block.bytes)
       if (key === want.key) return block.bytes
+      noteUnwanted(pulse, block)
       skipped += heldBytesOf(block)
     }
     return 'passed over'
@@ -112,7 +117,7 @@ export function createDagSession(root: CID, options: DagSessionOptions): BlockSe
     try {
       const stream = await upstream.stream(want, { signal: controller.signal, pulse })
       feed = createFeed(stream, { readAheadBytes })
-      const bytes = await untilAborted(takeFrom(feed, want, { isNew: true }), signal)
+      const bytes = await untilAborted(takeFrom({ feed, pulse }, want, { isNew: true }), signal)
       if (typeof bytes === 'string') return `a stream without the block it begins with: ${bytes}`
       upstream.noteStream('useful')
       const { file, from } = want
@@ -172,7 +177,7 @@ export function createDagSession(root: CID, options: DagSessionOptions): BlockSe
   }
 
   async function takeNext(reading: Flow, want: Want): Promise<Given> {
-    const bytes = await takeFrom(reading.feed, want, { isNew: false })
+    const bytes = await takeFrom(reading, want, { isNew: false })
     if (typeof bytes === 'string') throw new MissingError(bytes)
     return { bytes, flow: reading }
   }
@@ -240,7 +245,7 @@ export function createDagSession(root: CID, options: DagSessionOptions): BlockSe
     const arrived = flow?.feed.peekNow()
     if (flow && arrived && blockKey(arrived.cid) === want.key) {
       leftOut = 0
-      const bytes = await takeFrom(flow.feed, want, { isNew: false })
+      const bytes = await takeFrom(flow, want, { isNew: false })
       if (typeof bytes !== 'string') return bytes
     }
     const early = ahead.get(want.key)

@@ -199,9 +199,9 @@ export async function hedged<T>(pool: Pool, options: HedgedOptions<T>): Promise<
 
 async function untilSilent(pulse: Pulse, periodMs: number, { signal }: { signal: AbortSignal }): Promise<undefined> {
   for (;;) {
-    const before = pulse.bytes
+    const before = pulse.bytes - pulse.unwantedBytes
     await sleep(periodMs, signal)
-    if (pulse.bytes - before < leastBytes(periodMs)) return undefined
+    if (pulse.bytes - pulse.unwantedBytes - before < leastBytes(periodMs)) return undefined
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Block } from '@x/cid'
 import { BackendError } from '@x/storage-core'
 import { untilAborted } from '@x/storage-core/backend'
 
@@ -8,11 +9,22 @@ import { reasonOf } from './request.ts'
 export interface Pulse {
   /** Bytes. */
   bytes: number
-  /** Blocks that were checked. */
+  /** Of these, those of blocks that nobody wants. */
+  unwantedBytes: number
+  /** Blocks that were checked, without those that nobody wants. */
   blocks: number
 }
 
-export const createPulse = (): Pulse => ({ bytes: 0, blocks: 0 })
+export const createPulse = (): Pulse => ({ bytes: 0, unwantedBytes: 0, blocks: 0 })
+
+// At least what comes before each block of a CAR.
+const FRAME_BYTES = 8
+
+/** A block that has arrived is none that anybody wants, and so no progress. */
+export function noteUnwanted(pulse: Pulse, { cid, bytes }: Block): void {
+  pulse.unwantedBytes += FRAME_BYTES + cid.bytes.length + bytes.length
+  pulse.blocks -= 1
+}
 
 // What comes slower than this is as good as nothing, unless a block becomes whole.
 const LEAST_BYTES_PER_SECOND = 1024
@@ -25,7 +37,7 @@ export interface ReadBodyOptions {
   pulse: Pulse
   signal?: AbortSignal | undefined
   /**
-   * Longest time that is waited without progress: a block that became whole, or 1 KiB for each second of it. The time in
+   * Longest time that is waited without progress: a block that was wanted, or 1 KiB for each second of it. The time in
    * which nobody asks for the next piece does not count.
    */
   stallTimeoutMs: number

@@ -7,7 +7,7 @@ export interface SourceOptions {
   /** Short and stable, for errors, receipts and logs. */
   name?: string | undefined
   /**
-   * Longest wait without progress: a block that became whole, or 1 KiB for each second of the wait. Milliseconds; default
+   * Longest wait without progress: a block that was wanted, or 1 KiB for each second of the wait. Milliseconds; default
    * 30_000. There is no limit for the whole.
    */
   stallTimeoutMs?: number | undefined

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
 import { pipeline } from 'node:stream/promises'
+import { setTimeout } from 'node:timers/promises'
 
 import { CID, cidOf, RAW, writeCar, type GetBlock } from '@x/cid'
 import { openMemoryStore, type ContentStore } from '@x/storage-core'
@@ -107,10 +108,24 @@ export async function* endlessStrangers(): AsyncGenerator<Uint8Array> {
   }
 }
 
+const framedNothing = async (): Promise<Uint8Array> => {
+  const { bytes } = await cidOf(RAW, new Uint8Array())
+  return Buffer.concat([Uint8Array.of(bytes.length), bytes])
+}
+
 /** The empty raw block, again and again. */
 export async function* endlessNothing(): AsyncGenerator<Uint8Array> {
-  const { bytes } = await cidOf(RAW, new Uint8Array())
-  const frame = Buffer.concat([Uint8Array.of(bytes.length), bytes])
+  const frame = await framedNothing()
   const many = Buffer.concat(Array.from({ length: 1000 }, () => frame))
   for (;;) yield many
 }
+
+/** The same, now and then. */
+export const nothingEvery = (waitMs: number) =>
+  async function* (): AsyncGenerator<Uint8Array> {
+    const frame = await framedNothing()
+    for (;;) {
+      yield frame
+      await setTimeout(waitMs)
+    }
+  }

@@ -4,7 +4,7 @@ import { cidOf, DAG_PB, readDirectory, readFile } from '@x/cid'
 import { openSession, pull, type AbortOptions } from '@x/storage-core'
 import { describe, expect, it } from 'vitest'
 
-import { endlessNothing, endlessStrangers, startOddGateway } from './odd-gateway.ts'
+import { endlessNothing, endlessStrangers, nothingEvery, startOddGateway } from './odd-gateway.ts'
 import { bytesOf, directoryOf, MIB, openTestSource, pullIntoNew, sampleBytes, typesOf } from './support.ts'
 
 const big = sampleBytes(31, 8 * MIB)
@@ -72,6 +72,29 @@ describe('a stream', () => {
     const { into } = await pullIntoNew(source, cid)
     expect(Buffer.compare(await bytesOf(into.cat(cid)), big)).toBe(0)
     expect(typesOf(events)).toContain('stream-refused')
+  })
+
+  it('of blocks that nobody asked for is silence: another gateway is asked', async () => {
+    // Over 1 KiB in each second.
+    const gateway = await startOddGateway({ strangers: nothingEvery(5) })
+    const other = await startOddGateway()
+    const { cid } = await gateway.store.add(big)
+    await other.store.add(big)
+    const options = { hedgeAfterMs: 100, stallTimeoutMs: 60_000 }
+    const { source, events } = await openTestSource([gateway.url, other.url], options)
+    await pullIntoNew(source, cid)
+    expect(typesOf(events)).toContain('hedge-started')
+    expect(typesOf(events)).not.toContain('gateway-failed')
+    expect(gateway.requests.map(({ url }) => url)).toEqual([expect.stringContaining('format=car')])
+  })
+
+  it('of blocks that nobody asked for is no progress', async () => {
+    // Less than 1 KiB in each second.
+    const gateway = await startOddGateway({ strangers: nothingEvery(60) })
+    const { cid } = await gateway.store.add(big)
+    const { source } = await openTestSource([gateway.url], { tries: 1 })
+    const error = { code: 'BACKEND', retryable: true, message: expect.stringContaining('no progress') }
+    await expect(pullIntoNew(source, cid)).rejects.toMatchObject(error)
   })
 
   it('in another order is not used', async () => {
