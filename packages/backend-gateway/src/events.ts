@@ -9,6 +9,8 @@ export type GatewayEvent =
   | { type: 'gateway-lied'; gateway: string; cid: CID; error: IntegrityError }
   /** It was silent, so that this one is asked as well. */
   | { type: 'hedge-started'; gateway: string; cid: CID; silent: string }
+  /** It is slow, so that this one is asked as well, which may be faster. */
+  | { type: 'race-started'; gateway: string; cid: CID; slow: string }
   /** Nobody else is left to ask. */
   | { type: 'retry-waited'; gateway: string; cid: CID; waitMs: number }
   /** A stream of blocks begins; `offset`: where in the file, 0 for a directory. */

@@ -5,7 +5,6 @@ import type { Want } from '@x/storage-core/backend'
 import type { GatewayEvent } from './events.ts'
 import { causeOf, HttpStatusError, StreamRefusedError } from './failure.ts'
 import { getBlock, request, type Connection } from './get-block.ts'
-import { noteSpeed } from './health.ts'
 import { createLimit } from './limit.ts'
 import { createPulse, readBody, readShortBody } from './read-body.ts'
 import { discard } from './request.ts'
@@ -60,7 +59,7 @@ export function createGatewayUpstream(options: GatewayUpstreamOptions): Upstream
       discard(response)
       throw new StreamRefusedError(type ? `a CAR in the order ${type.order}` : 'something that is no CAR')
     }
-    const body = readBody(response, { label, pulse, signal, stallTimeoutMs })
+    const body = readBody(response, { label, pulse, signal, stallTimeoutMs, health })
     return { car: await readCar(body, { signal }).catch(toCarFailure(label)), repeats: type.repeats }
   }
 
@@ -73,26 +72,21 @@ export function createGatewayUpstream(options: GatewayUpstreamOptions): Upstream
     }
     try {
       const { car, repeats } = await openCar(want, asked)
-      let [byteLength, tookMs] = [0, 0]
       return {
         repeats,
         async next() {
-          const started = performance.now()
           const { value, done } = await car.blocks.next().catch(toCarFailure(label))
-          tookMs += performance.now() - started
           if (done === true) {
-            noteSpeed(health, byteLength, tookMs)
             leave()
             return undefined
           }
           const block: Block = value
-          byteLength += block.bytes.length
           asked.pulse.blocks += 1
           return block
         },
         close() {
-          noteSpeed(health, byteLength, tookMs)
           leave()
+          // It is left: how it ends is nobody's concern, and a failure in the middle was thrown by `next`.
           car.blocks.return(undefined).catch(() => undefined)
         },
       }

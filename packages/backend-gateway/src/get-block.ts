@@ -3,7 +3,7 @@ import { BackendError } from '@x/storage-core'
 
 import type { Endpoint } from './endpoint.ts'
 import { HttpStatusError, toFailure } from './failure.ts'
-import { noteFirstByte, noteSpeed, type Health } from './health.ts'
+import { noteFirstByte, type Health } from './health.ts'
 import { readShortBody, type Pulse } from './read-body.ts'
 import { discard, type RequestOptions, type Send } from './request.ts'
 import { parseRetryAfter } from './retry-after.ts'
@@ -65,11 +65,7 @@ async function readBlockBody(
   { signal, pulse }: { signal: AbortSignal | undefined; pulse: Pulse },
 ): Promise<Uint8Array> {
   const { label } = endpoint
-  const started = performance.now()
-  const bytes = await readShortBody(response, MAX_BLOCK_BYTES, { label, pulse, signal, stallTimeoutMs })
-  if (bytes === undefined) {
-    throw new BackendError(`${label}: more than ${MAX_BLOCK_BYTES} bytes for the block ${cid}`, { retryable: false })
-  }
-  noteSpeed(health, bytes.length, performance.now() - started)
-  return bytes
+  const bytes = await readShortBody(response, MAX_BLOCK_BYTES, { label, pulse, signal, stallTimeoutMs, health })
+  if (bytes) return bytes
+  throw new BackendError(`${label}: more than ${MAX_BLOCK_BYTES} bytes for the block ${cid}`, { retryable: false })
 }

@@ -8,6 +8,8 @@ export interface Health {
   notBefore: number
   /** How fast its streams are, while they are waited for. */
   bytesPerSecond: number | undefined
+  /** It is not tried against a slower one before. */
+  noRaceBefore: number
   /** Until its first bytes come. */
   firstByteMs: { mean: number; deviation: number } | undefined
 }
@@ -24,6 +26,7 @@ export const createHealth = (): Health => ({
   lies: 0,
   notBefore: 0,
   bytesPerSecond: undefined,
+  noRaceBefore: 0,
   firstByteMs: undefined,
 })
 
@@ -60,13 +63,30 @@ export function noteFirstByte(health: Health, tookMs: number): void {
     : { mean: tookMs, deviation: tookMs / 2 }
 }
 
-// Less says more of a round trip than of the line.
+// Less than either says more of a round trip than of the line.
 const LEAST_MEASURED_BYTES = 256 * 1024
+export const LEAST_MEASURED_MS = 2000
 
 export function noteSpeed(health: Health, byteLength: number, tookMs: number): void {
-  if (byteLength < LEAST_MEASURED_BYTES || tookMs <= 0) return
-  const bytesPerSecond = (byteLength / tookMs) * 1000
+  if ((byteLength < LEAST_MEASURED_BYTES && tookMs < LEAST_MEASURED_MS) || tookMs <= 0) return
+  const bytesPerSecond = (Math.max(1, byteLength) / tookMs) * 1000
   health.bytesPerSecond = health.bytesPerSecond ? (health.bytesPerSecond + bytesPerSecond) / 2 : bytesPerSecond
+}
+
+// Slow enough to try one of which nothing is known.
+const SLOW_BYTES_PER_SECOND = 1024 * 1024
+// The one that loses has sent bytes for nothing.
+const RACE_AGAIN_MS = 30_000
+
+/** Whether another one may well be faster than one that is being read. */
+export function isWorthARace(read: Health, other: Health): boolean {
+  const [speed, otherSpeed] = [read.bytesPerSecond, other.bytesPerSecond]
+  if (speed === undefined || performance.now() < other.noRaceBefore) return false
+  return otherSpeed === undefined ? speed < SLOW_BYTES_PER_SECOND : otherSpeed > 2 * speed
+}
+
+export function noteRace(health: Health): void {
+  health.noRaceBefore = performance.now() + RACE_AGAIN_MS
 }
 
 const [SHORTEST_HEDGE_MS, DEFAULT_HEDGE_MS, LONGEST_HEDGE_MS] = [250, 1500, 5000]

@@ -4,7 +4,15 @@ import { untilAborted } from '@x/storage-core/backend'
 
 import type { GatewayEvent } from './events.ts'
 import { causeOf, HttpStatusError } from './failure.ts'
-import { byHealth, hedgeAfter, noteFailure, noteSuccess, type BackoffOptions } from './health.ts'
+import {
+  byHealth,
+  hedgeAfter,
+  isWorthARace,
+  noteFailure,
+  noteRace,
+  noteSuccess,
+  type BackoffOptions,
+} from './health.ts'
 import { createPulse, leastBytes, type Pulse } from './read-body.ts'
 import type { Upstream } from './upstream.ts'
 import { linkedController, sleep } from './wait.ts'
@@ -59,7 +67,7 @@ type Settled<T> = { upstream: Upstream } & ({ ok: true; value: T } | { ok: false
 const MOST_AT_ONCE = 2
 
 /**
- * Asks the best upstream; a second one as soon as the first is silent; the next one when one fails; and, when all have
+ * Asks the best upstream; a second one as soon as the first is silent, or slower than that one may be; the next one when one fails; and, when all have
  * failed, those again of which more can be hoped. The first answer counts, and the others are stopped.
  *
  * @throws {BlockNotFoundError} All of them say that they do not have it.
@@ -101,22 +109,31 @@ export async function hedged<T>(pool: Pool, options: HedgedOptions<T>): Promise<
     return ranked.find(({ waitMs }) => waitMs === 0) ?? ranked.toSorted((a, b) => a.waitMs - b.waitMs)[0]
   }
 
-  /** `undefined`: the one that is asked says nothing. */
-  async function untilNext(canHedge: boolean): Promise<Settled<T> | undefined> {
+  /** Or why another one is to be asked as well: the one that is asked says nothing, or is slow. */
+  async function untilNext(another: Upstream | undefined): Promise<Settled<T> | 'silent' | 'slow'> {
     const settled = [...running.values()].map((each) => each.settled)
     const [only] = running.values()
-    if (!canHedge || !only || running.size >= MOST_AT_ONCE) return untilAborted(Promise.race(settled), signal)
+    if (!another || !only || running.size >= MOST_AT_ONCE) return untilAborted(Promise.race(settled), signal)
     const { controller, release } = linkedController(done.signal)
-    const silent = untilSilent(only.asked.pulse, pool.hedgeAfterMs ?? hedgeAfter(only.asked.upstream.health), {
-      signal: controller.signal,
-    })
-    silent.catch(() => undefined)
+    const reason = untilWorthAsking(only.asked, another, pool.hedgeAfterMs, { signal: controller.signal })
+    // It fails by the abort below alone, when an answer came before; then nobody waits for it.
+    reason.catch(() => undefined)
     try {
-      return await untilAborted(Promise.race([...settled, silent]), signal)
+      return await untilAborted(Promise.race([...settled, reason]), signal)
     } finally {
       controller.abort()
       release()
     }
+  }
+
+  function beginAnother(upstream: Upstream, why: 'silent' | 'slow'): void {
+    const [only] = running.keys()
+    const [gateway, asked] = [upstream.label, only?.label ?? '']
+    if (why === 'slow') {
+      noteRace(upstream.health)
+      pool.onEvent({ type: 'race-started', gateway, cid, slow: asked })
+    } else pool.onEvent({ type: 'hedge-started', gateway, cid, silent: asked })
+    begin(upstream)
   }
 
   function note(upstream: Upstream, error: unknown): void {
@@ -173,12 +190,9 @@ export async function hedged<T>(pool: Pool, options: HedgedOptions<T>): Promise<
         begin(upstream)
         continue
       }
-      const settled = await untilNext(candidate?.waitMs === 0)
-      if (settled === undefined) {
-        if (!candidate) continue
-        const [only] = running.keys()
-        pool.onEvent({ type: 'hedge-started', gateway: candidate.upstream.label, cid, silent: only?.label ?? '' })
-        begin(candidate.upstream)
+      const settled = await untilNext(candidate?.waitMs === 0 ? candidate.upstream : undefined)
+      if (typeof settled === 'string') {
+        if (candidate) beginAnother(candidate.upstream, settled)
         continue
       }
       running.delete(settled.upstream)
@@ -197,11 +211,18 @@ export async function hedged<T>(pool: Pool, options: HedgedOptions<T>): Promise<
   }
 }
 
-async function untilSilent(pulse: Pulse, periodMs: number, { signal }: { signal: AbortSignal }): Promise<undefined> {
+async function untilWorthAsking(
+  { upstream: { health }, pulse }: Pick<Asked<unknown>, 'upstream' | 'pulse'>,
+  another: Upstream,
+  hedgeAfterMs: number | undefined,
+  { signal }: { signal: AbortSignal },
+): Promise<'silent' | 'slow'> {
+  const periodMs = hedgeAfterMs ?? hedgeAfter(health)
   for (;;) {
+    if (isWorthARace(health, another.health)) return 'slow'
     const before = pulse.bytes - pulse.unwantedBytes
     await sleep(periodMs, signal)
-    if (pulse.bytes - pulse.unwantedBytes - before < leastBytes(periodMs)) return undefined
+    if (pulse.bytes - pulse.unwantedBytes - before < leastBytes(periodMs)) return 'silent'
   }
 }
 

@@ -28,7 +28,7 @@ export interface FileBytes {
  * what comes before the part is passed over.
  */
 export async function openFileBytes(connection: Connection, part: FilePart, asked: AskOptions): Promise<FileBytes> {
-  const { endpoint, stallTimeoutMs } = connection
+  const { endpoint, stallTimeoutMs, health } = connection
   const { cid, outboard, offset, length } = part
   const { label } = endpoint
   const isWhole = offset === 0 && length === outboard.fileBytes
@@ -45,7 +45,7 @@ export async function openFileBytes(connection: Connection, part: FilePart, aske
     throw new IntegrityError(`${label}: the file ${cid} is shorter than its outboard says`, { cid, offset })
   }
   if (response.status === 206) assertRangeOf(label, response, part)
-  const pieces = readBody(response, { label, pulse: asked.pulse, signal: asked.signal, stallTimeoutMs })
+  const pieces = readBody(response, { label, pulse: asked.pulse, signal: asked.signal, stallTimeoutMs, health })
   let piece: Uint8Array = new Uint8Array()
   let toSkip = response.status === 206 ? 0 : offset
 
@@ -73,6 +73,7 @@ export async function openFileBytes(connection: Connection, part: FilePart, aske
       }
       return bytes
     },
+    // It is left: how it ends is nobody's concern, and a failure in the middle was thrown by `take`.
     close: () => void pieces.return(undefined).catch(() => undefined),
   }
 }

@@ -3,6 +3,7 @@ import { BackendError } from '@x/storage-core'
 import { untilAborted } from '@x/storage-core/backend'
 
 import { StallError } from './failure.ts'
+import { LEAST_MEASURED_MS, noteSpeed, type Health } from './health.ts'
 import { reasonOf } from './request.ts'
 
 /** What has arrived so far, for those who wait for it. */
@@ -41,6 +42,8 @@ export interface ReadBodyOptions {
    * which nobody asks for the next piece does not count.
    */
   stallTimeoutMs: number
+  /** Where its speed is noted, as it goes. Default: nowhere. */
+  health?: Health | undefined
 }
 
 /**
@@ -49,10 +52,11 @@ export interface ReadBodyOptions {
  * @throws {BackendError} The connection broke, or stalled.
  */
 export async function* readBody(response: Response, options: ReadBodyOptions): AsyncGenerator<Uint8Array> {
-  const { label, pulse, signal, stallTimeoutMs } = options
+  const { label, pulse, signal, stallTimeoutMs, health } = options
   if (response.body === null) return
   const reader = response.body.getReader()
   let waitedMs = 0
+  let [measuredBytes, measuredMs] = [0, 0]
   let [bytesBefore, blocksBefore] = [pulse.bytes, pulse.blocks]
   let ended = false
 
@@ -69,8 +73,16 @@ export async function* readBody(response: Response, options: ReadBodyOptions): A
       throw new BackendError(`${label}: ${reasonOf(cause)}`, { cause, retryable: true })
     } finally {
       clearTimeout(timer)
-      waitedMs += performance.now() - started
+      const tookMs = performance.now() - started
+      waitedMs += tookMs
+      measuredMs += tookMs
     }
+  }
+
+  function noteMeasured(): void {
+    if (health) noteSpeed(health, measuredBytes, measuredMs)
+    measuredBytes = 0
+    measuredMs = 0
   }
 
   try {
@@ -78,6 +90,8 @@ export async function* readBody(response: Response, options: ReadBodyOptions): A
       const piece = await read()
       if (piece === undefined) break
       pulse.bytes += piece.length
+      measuredBytes += piece.length
+      if (measuredMs >= LEAST_MEASURED_MS) noteMeasured()
       if (pulse.blocks > blocksBefore || pulse.bytes - bytesBefore >= leastBytes(stallTimeoutMs)) {
         waitedMs = 0
         bytesBefore = pulse.bytes
@@ -87,7 +101,8 @@ export async function* readBody(response: Response, options: ReadBodyOptions): A
     }
     ended = true
   } finally {
-    // Not awaited: the other side may hang.
+    noteMeasured()
+    // Not awaited: the other side may hang. It fails where the body has failed, of which the reader was told.
     if (!ended) reader.cancel().catch(() => undefined)
   }
 }

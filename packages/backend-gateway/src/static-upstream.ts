@@ -24,7 +24,6 @@ import {
 
 import { causeOf, HttpStatusError, StreamRefusedError } from './failure.ts'
 import { assertNotAPage, getBlock, request, type Connection } from './get-block.ts'
-import { noteSpeed } from './health.ts'
 import { createLimit } from './limit.ts'
 import { openFileBytes, type FileBytes } from './open-file-bytes.ts'
 import { createPulse, readShortBody } from './read-body.ts'
@@ -205,7 +204,6 @@ export function createStaticUpstream(options: StaticUpstreamOptions): Upstream {
       openStreams -= 1
       bytes?.close()
     }
-    let [byteLength, tookMs] = [0, 0]
 
     async function readLeaf(index: number): Promise<Uint8Array> {
       const { offset, length } = outboard.leaf(index)
@@ -216,11 +214,7 @@ export function createStaticUpstream(options: StaticUpstreamOptions): Upstream {
         { cid, outboard, offset, length: last.offset + last.length - offset },
         asked,
       )
-      const started = performance.now()
-      const leaf = await bytes.take(length)
-      tookMs += performance.now() - started
-      byteLength += length
-      return leaf
+      return bytes.take(length)
     }
 
     const blocks = blocksOf(outboard, range, readLeaf)
@@ -229,17 +223,13 @@ export function createStaticUpstream(options: StaticUpstreamOptions): Upstream {
       async next() {
         const { value, done } = await blocks.next()
         if (done === true) {
-          noteSpeed(health, byteLength, tookMs)
           leave()
           return undefined
         }
         asked.pulse.blocks += 1
         return value
       },
-      close() {
-        noteSpeed(health, byteLength, tookMs)
-        leave()
-      },
+      close: leave,
     }
   }
 

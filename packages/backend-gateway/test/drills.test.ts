@@ -222,6 +222,22 @@ describe('two gateways', () => {
     expect(other.bytesSent).toBeLessThan(size - 2 * MIB)
   })
 
+  it('one is slow: the other is tried, and read on from', async () => {
+    const { root, size } = await addModel(useKubo(), 10)
+    const slow = await proxyTo(useKubo(), { type: 'slow', bytesPerSecond: 100_000 })
+    const other = await proxyTo(useKubo())
+    const { source, events } = await openTestSource([slow.url, other.url], { stallTimeoutMs: 20_000 })
+    const { into } = await pullIntoNew(source, root)
+    expect(await into.verify(root)).toBeGreaterThan(size)
+    expect(typesOf(events)).not.toContain('gateway-failed')
+    const races = events.filter(({ type }) => type === 'race-started')
+    expect(races).toMatchObject([{ gateway: other.url, slow: slow.url }])
+    // It was measured: the next one who reads begins with the faster.
+    const before = slow.requests.length
+    await source.verify(root)
+    expect(slow.requests.length).toBe(before)
+  })
+
   it('one is absent and one cannot be asked: it cannot be told', async () => {
     const absent = await proxyTo(useKubo(), { type: 'status', status: 404 })
     const { root } = await addModel(useKubo(), 1)
