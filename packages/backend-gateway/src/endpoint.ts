@@ -23,7 +23,7 @@ export function createEndpoint(options: string | EndpointOptions): Endpoint {
   const base = parse(url)
   const all = toHeaders(headers, labelOf(base))
   if (base.username !== '' || base.password !== '') {
-    const [user, password] = [decodeURIComponent(base.username), decodeURIComponent(base.password)]
+    const [user, password] = [base.username, base.password].map((text) => decode(text, labelOf(base)))
     if (!all.has('authorization')) all.set('authorization', `Basic ${base64(`${user}:${password}`)}`)
     base.username = ''
     base.password = ''
@@ -54,6 +54,15 @@ function toHeaders(headers: EndpointOptions['headers'], label: string): Headers 
   } catch {
     // The cause would show the value.
     throw new InvalidInputError(`${label}: one of its headers is not valid`, { input: label })
+  }
+}
+
+function decode(text: string, label: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    // The cause may show the value.
+    throw new InvalidInputError(`${label}: a user or password with a % that escapes nothing`, { input: label })
   }
 }
 

@@ -38,7 +38,7 @@ export function noteSuccess(health: Health): void {
 /**
  * Half of the wait is by chance, so that those who failed together do not come back together.
  *
- * @param retryAfterMs - What the server asks for, however long.
+ * @param retryAfterMs - What the server asks for, which may be more than `maxWaitMs`.
  */
 export function noteFailure(health: Health, retryAfterMs: number | undefined, options: BackoffOptions): void {
   const { backoffMs, maxWaitMs } = options

@@ -76,14 +76,17 @@ describe('a secret', () => {
     }
   })
 
-  it.each(['http://user:secret@', 'ftp://user:secret@example.org', 'http://user:secret@example.org/?token=secret'])(
-    'in an address that is refused is not shown: %s',
-    async (url) => {
-      const error: unknown = await openGatewaySource({ gateways: [url] }).catch((reason: unknown) => reason)
-      expect(error).toMatchObject({ code: 'INVALID_INPUT' })
-      expect(inspected(error)).not.toContain('secret')
-    },
-  )
+  it.each([
+    'http://user:secret@',
+    'ftp://user:secret@example.org',
+    'http://user:secret@example.org/?token=secret',
+    'http://us%zz:secret@example.org',
+    'http://user:secret%ff@example.org',
+  ])('in an address that is refused is not shown: %s', async (url) => {
+    const error: unknown = await openGatewaySource({ gateways: [url] }).catch((reason: unknown) => reason)
+    expect(error).toMatchObject({ code: 'INVALID_INPUT' })
+    expect(inspected(error)).not.toContain('secret')
+  })
 
   it('in a header that is refused is not shown', async () => {
     const gateways = [{ url: 'http://example.org', headers: { authorization: 'Bearer secret\nx' } }]
@@ -180,6 +183,29 @@ it('asks for no more blocks at a time than it is told', async () => {
   expect(gateway.mostAtOnce).toBeLessThanOrEqual(2)
 })
 
+it('leaves a gateway alone that asked for it, whatever was under way before', async () => {
+  const [asked, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const gateway = await startOddGateway({
+    async intercept(_request, response) {
+      if (gateway.requests.length > 1) return Boolean(response.writeHead(429, { 'retry-after': '60' }).end())
+      asked.resolve()
+      await released.promise
+      return false
+    },
+  })
+  const { cid } = await gateway.store.add(hello)
+  const other = await cidOf(RAW, sampleBytes(1, 9))
+  const { source } = await openTestSource([gateway.url], { stallTimeoutMs: 20_000, maxWaitMs: 1000 })
+  const before = source.blocks.get(cid)
+  await asked.promise
+  const patience = { code: 'BACKEND', retryable: true, message: expect.stringContaining('60 s') }
+  await expect(source.blocks.get(other)).rejects.toMatchObject(patience)
+  released.resolve()
+  expect(await before).toEqual(hello)
+  await expect(source.blocks.get(other)).rejects.toMatchObject({ code: 'BACKEND', retryable: true })
+  expect(gateway.requests.length).toBe(2)
+})
+
 it('sends no cookie, no referrer, and says what it wants', async () => {
   const gateway = await startOddGateway()
   const { cid } = await gateway.store.add(sampleBytes(1, 3_000_000))
@@ -194,6 +220,8 @@ it('sends no cookie, no referrer, and says what it wants', async () => {
 it.each([
   ['0', 0],
   [' 120 ', 120_000],
+  ['9'.repeat(30), 3_600_000],
+  ['Sun, 06 Nov 2094 08:49:37 GMT', 3_600_000],
   ['Sun, 06 Nov 1994 08:49:37 GMT', 7000],
   ['Sun, 06 Nov 1994 08:49:00 GMT', 0],
   ['-1', undefined],
