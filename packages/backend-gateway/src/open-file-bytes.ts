@@ -13,6 +13,8 @@ export interface FilePart {
   /** Where to begin. */
   offset: number
   length: number
+  /** Most that is passed over where the server has no ranges. Default: no limit. */
+  maxSkippedBytes?: number | undefined
 }
 
 /** Bytes of a file from a place on, unchecked. */
@@ -26,10 +28,12 @@ export interface FileBytes {
 /**
  * Part of a whole file from a web server, by a range request. A server that has no ranges sends the file from its start, and
  * what comes before the part is passed over.
+ *
+ * @throws {BackendError} Among others: there would be too much to pass over.
  */
 export async function openFileBytes(connection: Connection, part: FilePart, asked: AskOptions): Promise<FileBytes> {
   const { endpoint, stallTimeoutMs, health } = connection
-  const { cid, outboard, offset, length } = part
+  const { cid, outboard, offset, length, maxSkippedBytes = Infinity } = part
   const { label } = endpoint
   const isWhole = offset === 0 && length === outboard.fileBytes
   // Compressed on the way, ranges would be of something else.
@@ -45,6 +49,11 @@ export async function openFileBytes(connection: Connection, part: FilePart, aske
     throw new IntegrityError(`${label}: the file ${cid} is shorter than its outboard says`, { cid, offset })
   }
   if (response.status === 206) assertRangeOf(label, response, part)
+  else if (offset > maxSkippedBytes) {
+    discard(response)
+    const message = `${label}: the server has no ranges, and the part of ${cid} lies behind ${offset} bytes; read the file in order`
+    throw new BackendError(message, { retryable: false })
+  }
   const pieces = readBody(response, { label, pulse: asked.pulse, signal: asked.signal, stallTimeoutMs, health })
   let piece: Uint8Array = new Uint8Array()
   let toSkip = response.status === 206 ? 0 : offset

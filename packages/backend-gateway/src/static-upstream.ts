@@ -24,6 +24,7 @@ import {
 
 import { causeOf, HttpStatusError, StreamRefusedError } from './failure.ts'
 import { assertNotAPage, getBlock, request, type Connection } from './get-block.ts'
+import { createKnownFiles, type KnownFile } from './known-files.ts'
 import { createLimit } from './limit.ts'
 import { openFileBytes, type FileBytes } from './open-file-bytes.ts'
 import { createPulse, readShortBody } from './read-body.ts'
@@ -39,24 +40,15 @@ export interface StaticUpstreamOptions extends Connection {
 const VERSION_BYTES = 4096
 // Outboards that are kept. About 1 GiB of file for each 32 KiB.
 const KEPT_OUTBOARD_BYTES = 16 * 1024 * 1024
-
-/** A file whose outboard was checked. */
-interface KnownFile {
-  cid: CID
-  outboard: Outboard
-  encodedBytes: number
-  /** Where a leaf is, by its key. */
-  leafIndex(key: string): number | undefined
-}
+// Without ranges each leaf would cost all that comes before it: those of a long file, one by one, its length many times.
+const MOST_SKIPPED_FOR_A_LEAF = 16 * 1024 * 1024
 
 /** A static folder. What is in it is named by CIDs and may lie, as everywhere. */
 export function createStaticUpstream(options: StaticUpstreamOptions): Upstream {
   const { endpoint, health, send, stallTimeoutMs, maxRequests, maxStreams, maxOutboardBytes } = options
   const { label } = endpoint
   const limit = createLimit(maxRequests)
-  /** By the key of the file; the first is the longest unused. */
-  const known = new Map<string, KnownFile>()
-  let knownBytes = 0
+  const known = createKnownFiles({ maxBytes: KEPT_OUTBOARD_BYTES })
   let isFolder = false
   let openStreams = 0
 
@@ -79,25 +71,11 @@ export function createStaticUpstream(options: StaticUpstreamOptions): Upstream {
   }
 
   async function fileOf(cid: CID, asked: AskOptions): Promise<KnownFile | undefined> {
-    const key = blockKey(cid)
-    const found = known.get(key)
-    if (found) {
-      known.delete(key)
-      known.set(key, found)
-      return found
-    }
+    const found = known.get(cid)
+    if (found) return found
     const encoded = await readOutboardBytes(cid, asked)
     if (encoded === undefined) return undefined
-    const outboard = await readOutboard(cid, encoded)
-    const file = { cid, outboard, leafIndex: createLeafIndex(outboard), encodedBytes: encoded.length }
-    known.set(key, file)
-    knownBytes += file.encodedBytes
-    for (const [oldest, { encodedBytes }] of known) {
-      if (knownBytes <= KEPT_OUTBOARD_BYTES || oldest === key) break
-      known.delete(oldest)
-      knownBytes -= encodedBytes
-    }
-    return file
+    return known.add(cid, await readOutboard(cid, encoded), encoded.length)
   }
 
   /** `undefined` when there is none. */
@@ -115,12 +93,6 @@ export function createStaticUpstream(options: StaticUpstreamOptions): Upstream {
     throw new BackendError(`${label}: ${path} has over ${maxOutboardBytes} bytes`, { retryable: false })
   }
 
-  /** The file that is known to hold a block. */
-  function holderOf(cid: CID): KnownFile | undefined {
-    const key = blockKey(cid)
-    return [...known.values()].findLast((file) => file.outboard.nodes.has(key) || file.leafIndex(key) !== undefined)
-  }
-
   async function blockOfFile(file: KnownFile, cid: CID, asked: AskOptions): Promise<Uint8Array> {
     const { outboard } = file
     const key = blockKey(cid)
@@ -128,7 +100,8 @@ export function createStaticUpstream(options: StaticUpstreamOptions): Upstream {
     if (index === undefined) return outboard.nodes.get(key)?.slice() ?? raise(new BlockNotFoundError(cid))
     const { offset, length } = outboard.leaf(index)
     if (length === 0) return verifyLeaf(outboard, index, new Uint8Array())
-    const bytes = await openFileBytes(options, { cid: file.cid, outboard, offset, length }, asked)
+    const part = { cid: file.cid, outboard, offset, length, maxSkippedBytes: MOST_SKIPPED_FOR_A_LEAF }
+    const bytes = await openFileBytes(options, part, asked)
     try {
       const leaf = await verifyLeaf(outboard, index, await bytes.take(length))
       asked.pulse.blocks += 1
@@ -140,7 +113,7 @@ export function createStaticUpstream(options: StaticUpstreamOptions): Upstream {
 
   async function block(cid: CID, asked: AskOptions): Promise<Uint8Array> {
     await assertFolder(asked)
-    const holder = holderOf(cid) ?? (cid.code === DAG_PB ? await fileOf(cid, asked) : undefined)
+    const holder = known.holderOf(cid) ?? (cid.code === DAG_PB ? await fileOf(cid, asked) : undefined)
     if (holder) return blockOfFile(holder, cid, asked)
     const paths = [...(cid.code === RAW ? [staticDataPath(cid)] : []), staticBlockPath(cid)]
     const failures: unknown[] = []
@@ -168,7 +141,7 @@ export function createStaticUpstream(options: StaticUpstreamOptions): Upstream {
 
   async function has(cid: CID, asked: AskOptions): Promise<boolean> {
     await assertFolder(asked)
-    if (holderOf(cid)) return true
+    if (known.holderOf(cid)) return true
     const paths = [staticBlockPath(cid)]
     if (cid.code === RAW) paths.unshift(staticDataPath(cid))
     if (cid.code === DAG_PB) paths.unshift(staticOutboardPath(cid))
@@ -252,15 +225,6 @@ export function createStaticUpstream(options: StaticUpstreamOptions): Upstream {
 function isForbidden(error: unknown): boolean {
   const cause = causeOf(error)
   return cause instanceof HttpStatusError && cause.status === 403
-}
-
-/** Made when the first leaf is looked for. */
-function createLeafIndex(outboard: Outboard): KnownFile['leafIndex'] {
-  let indexes: Map<string, number> | undefined
-  return (key) => {
-    indexes ??= new Map(Array.from({ length: outboard.leafCount }, (_, at) => [blockKey(outboard.leaf(at).cid), at]))
-    return indexes.get(key)
-  }
 }
 
 function raise(error: Error): never {

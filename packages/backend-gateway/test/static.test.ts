@@ -82,6 +82,24 @@ it('reads from a server without ranges', async () => {
   expect(await source.blocks.get((await cidOfLeaf(3)) ?? file)).toEqual(weights.slice(3 * MIB, 4 * MIB))
 })
 
+it('does not read a long file from its start for a single leaf', async () => {
+  const long = sampleBytes(53, 18 * MIB)
+  const folder: Folder = new Map()
+  const store = await openMemoryStore()
+  const { cid } = await store.add(long)
+  await exportStatic(store, cid, folderTarget(folder))
+  const server = await serve(folder, { ranges: false })
+  const { source } = await openSource(server.url)
+  // In order it costs its length once.
+  const end = await bytesOf(source.cat(cid, { offset: 17 * MIB }))
+  expect(Buffer.compare(end, long.subarray(17 * MIB))).toBe(0)
+  const last = await cidOf(RAW, end)
+  const error = { code: 'BACKEND', retryable: false, message: expect.stringContaining('no ranges') }
+  const { source: another } = await openSource(server.url)
+  await another.stat(cid)
+  await expect(another.blocks.get(last)).rejects.toMatchObject(error)
+})
+
 const cidOfLeaf = (index: number): Promise<CID> => cidOf(RAW, weights.subarray(index * MIB, (index + 1) * MIB))
 
 it('finds a block in the middle of a file once its file was read', async () => {
