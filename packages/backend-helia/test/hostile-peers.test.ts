@@ -1,7 +1,9 @@
+import type { Stream } from '@libp2p/interface'
 import { cidOf, RAW } from '@x/cid'
 import { describe, expect, it, vi } from 'vitest'
 
 import { encodeMessage } from '../src/bitswap/message.ts'
+import { varintOf } from '../src/bitswap/varint.ts'
 import { startRogue, type Misdeed } from './rogue-peer.ts'
 import { memory, openPeer, sampleBytes, visibleIn } from './setup.ts'
 
@@ -102,6 +104,62 @@ describe('what a hostile peer may want', () => {
       stream.send(Buffer.concat(encodeMessage({ wants: [want] })))
     }
     await vi.waitFor(() => expect(rogue.received.flatMap((message) => message.blocks)).toHaveLength(300), 10_000)
+  })
+})
+
+/** The first `byteLength` bytes of a message of 4 MiB. */
+function beginMessage(stream: Stream, byteLength: number): void {
+  stream.send(varintOf(4 * MIB))
+  for (let sent = 0; sent < byteLength; sent += 65_536) stream.send(new Uint8Array(Math.min(65_536, byteLength - sent)))
+}
+
+const closed = (stream: Stream): Promise<unknown> =>
+  new Promise((resolve) => stream.addEventListener('close', resolve, { once: true }))
+
+describe('messages that never end', () => {
+  it('are given up when they stop, and when nothing was asked of who sends them', async () => {
+    const warnings: string[] = []
+    const onWarning = (warning: string): void => void warnings.push(warning)
+    const to = await openPeer({ stallTimeoutMs: 300, onWarning })
+    const rogue = await startRogue('hang', { connectTo: String(to.addresses()[0]) })
+    const slow = await rogue.open()
+    beginMessage(slow, 100_000)
+    await closed(slow)
+    expect(warnings.join()).toMatch(/sent next to nothing of a message for 300 ms/)
+    const large = await rogue.open()
+    beginMessage(large, 2 * MIB)
+    await closed(large)
+    expect(warnings.join()).toMatch(/over 1048576 bytes of messages at once/)
+  })
+
+  it('do not keep others from sending theirs', async () => {
+    const to = await openPeer({ onWarning: () => undefined })
+    const connectTo = String(to.addresses()[0])
+    const rogues = await Promise.all(Array.from({ length: 16 }, () => startRogue('hang', { connectTo })))
+    const { cid: absent } = await (await memory()).add(sampleBytes(40, 100))
+    const caller = new AbortController()
+    const waiting = to.pull(absent, { signal: caller.signal })
+    await vi.waitFor(() => expect(rogues.every(({ received }) => received.length > 0)).toBe(true), 10_000)
+    const streams = await Promise.all(rogues.map((rogue) => rogue.open()))
+    for (const stream of streams) beginMessage(stream, 4 * MIB - 1)
+    await vi.waitFor(() => expect(streams.every((stream) => stream.writeBufferLength === 0)).toBe(true), 10_000)
+    const good = await openPeer()
+    const { cid } = await good.store.add(sampleBytes(41, 8 * MIB))
+    await to.connect(String(good.addresses()[0]))
+    await to.pull(cid)
+    expect(await to.store.has(cid)).toBe(true)
+    caller.abort()
+    await expect(waiting).rejects.toBe(caller.signal.reason)
+  })
+
+  it('come on so many streams of one peer at most, over all its connections', async () => {
+    const to = await openPeer({ onWarning: () => undefined })
+    const rogue = await startRogue('hang', { connectTo: String(to.addresses()[0]) })
+    const streams = await Promise.all(
+      Array.from({ length: 40 }, (_, index) => (index % 2 ? rogue.open() : rogue.openAnew())),
+    )
+    const reset = () => streams.filter(({ status }) => status === 'reset').length
+    await vi.waitFor(() => expect(reset()).toBe(8), 10_000)
   })
 })
 

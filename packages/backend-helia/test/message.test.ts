@@ -29,7 +29,7 @@ it('reads what it wrote, in whatever pieces it comes', () => {
       const reader = createMessageReader()
       const read: Message[] = []
       for (let start = 0; start < all.length; start += size)
-        read.push(...reader.push(Uint8Array.from(all.subarray(start, start + size))))
+        read.push(...reader.push(Uint8Array.from(all.subarray(start, start + size))).map(decodeMessage))
       expect(read).toEqual(messages)
       expect(reader.held).toBe(0)
     }),

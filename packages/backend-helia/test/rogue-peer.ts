@@ -3,6 +3,7 @@ import type { Connection, Stream } from '@libp2p/interface'
 import { noise } from '@libp2p/noise'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
+import { multiaddr } from '@multiformats/multiaddr'
 import { CID } from '@x/cid'
 import type { Blockstore } from '@x/storage-core'
 import { createLibp2p } from 'libp2p'
@@ -10,7 +11,7 @@ import { onTestFinished } from 'vitest'
 
 import { BITSWAP } from '../src/bitswap/exchange.ts'
 import { createMessageReader } from '../src/bitswap/message-reader.ts'
-import { encodeMessage, type Message } from '../src/bitswap/message.ts'
+import { decodeMessage, encodeMessage, type Message } from '../src/bitswap/message.ts'
 import { LOOPBACK, sampleBytes } from './setup.ts'
 
 /** How a peer misbehaves. */
@@ -45,6 +46,8 @@ export interface RoguePeer {
   /** Messages that it was sent. */
   readonly received: readonly Message[]
   open(): Promise<Stream>
+  /** The same on a connection of its own. */
+  openAnew(): Promise<Stream>
 }
 
 const PREFIX = Uint8Array.of(1, 0x55, 0x12, 32)
@@ -110,13 +113,12 @@ export async function startRogue(
     const reader = createMessageReader()
     stream.addEventListener('message', ({ data }) => {
       for (const message of reader.push(data.subarray())) {
-        answer(connection, message).catch((error: Error) => stream.abort(error))
+        answer(connection, decodeMessage(message)).catch((error: Error) => stream.abort(error))
       }
     })
   }
   await libp2p.handle(BITSWAP, onStream)
   if (connectTo !== undefined) {
-    const { multiaddr } = await import('@multiformats/multiaddr')
     await libp2p.dial(multiaddr(connectTo))
   }
   return {
@@ -125,6 +127,10 @@ export async function startRogue(
     open: async () => {
       const [connection] = libp2p.getConnections()
       if (!connection) throw new Error('not connected')
+      return connection.newStream(BITSWAP)
+    },
+    openAnew: async () => {
+      const connection = await libp2p.dial(multiaddr(connectTo), { force: true })
       return connection.newStream(BITSWAP)
     },
   }

@@ -1,7 +1,7 @@
 import { IntegrityError, type CID } from '@x/cid'
 import { BackendError } from '@x/storage-core'
 
-import { later } from '../timers.ts'
+import { watchStall, type StallWatch } from '../stall-watch.ts'
 import type { Want } from './message.ts'
 import { multihashKey } from './multihash-key.ts'
 
@@ -17,6 +17,8 @@ export interface AskedOptions {
 export interface Asked {
   block(cid: CID, signal: AbortSignal): Promise<Uint8Array | undefined>
   presence(cid: CID, signal: AbortSignal): Promise<boolean>
+  /** Whether it was asked for something, now or so short a time ago that it may not know that it is void. */
+  isExpecting(): boolean
   /** Bytes of any kind came from the peer. */
   onBytes(byteLength: number): void
   /** `false`: it was never asked for. */
@@ -41,9 +43,6 @@ interface Entry {
   waiters: Set<Waiter>
 }
 
-/** Fewer bytes than this in the stall time count as silence. */
-const LEAST_BYTES = 16 * 1024
-
 /** Keys that are remembered, so that a block that comes late is not taken for one that nobody asked for. */
 const REMEMBERED = 8192
 
@@ -51,36 +50,27 @@ export function createAsked({ name, send, stallTimeoutMs }: AskedOptions): Asked
   const entries = new Map<string, Entry>()
   const everAsked = new Set<string>()
   let outgoing = new Map<string, Want>()
-  let bytesSinceSign = 0
-  let lastSign = 0
-  let cancelWatch: (() => void) | undefined
+  let lastAsked = -Infinity
+  /** While anything is waited for. */
+  let watch: StallWatch | undefined
 
-  function note(): void {
-    lastSign = Date.now()
-    bytesSinceSign = 0
+  function onStall(byteLength: number): void {
+    const said = byteLength === 0 ? 'said nothing' : `sent ${byteLength} bytes`
+    const why = `${name}: ${said} for ${stallTimeoutMs} ms`
+    fail((cid) => new BackendError(`${why}, asked for ${cid}`, { retryable: true }))
   }
 
-  function watch(): void {
-    if (cancelWatch || entries.size === 0) return
-    const left = lastSign + stallTimeoutMs - Date.now()
-    if (left <= 0) {
-      const said = bytesSinceSign === 0 ? 'said nothing' : `sent ${bytesSinceSign} bytes`
-      fail(
-        (cid) => new BackendError(`${name}: ${said} for ${stallTimeoutMs} ms, asked for ${cid}`, { retryable: true }),
-      )
-      return
-    }
-    cancelWatch = later(() => {
-      cancelWatch = undefined
-      watch()
-    }, left)
+  function forget(key: string): void {
+    entries.delete(key)
+    if (entries.size > 0) return
+    lastAsked = Date.now()
+    watch?.stop()
+    watch = undefined
   }
 
   function fail(reason: (cid: CID) => Error): void {
     const failed = [...entries.values()]
-    entries.clear()
-    cancelWatch?.()
-    cancelWatch = undefined
+    for (const key of entries.keys()) forget(key)
     for (const { cid, waiters } of failed) for (const waiter of waiters) waiter.reject(reason(cid))
   }
 
@@ -128,12 +118,11 @@ export function createAsked({ name, send, stallTimeoutMs }: AskedOptions): Asked
       const onAbort = (): void => {
         entry.waiters.delete(waiter)
         if (entry.waiters.size === 0 && entries.get(key) === entry) {
-          entries.delete(key)
+          forget(key)
           post(key, { cid: cid.bytes, type: entry.type, cancel: true, sendDontHave: false, priority: 0 })
         }
         waiter.reject(signal.reason)
       }
-      if (entries.size === 0) note()
       const known = entries.get(key)
       const entry: Entry = known ?? { cid, type, waiters: new Set() }
       entry.waiters.add(waiter)
@@ -143,15 +132,15 @@ export function createAsked({ name, send, stallTimeoutMs }: AskedOptions): Asked
       entries.set(key, entry)
       remember(key)
       post(key, { cid: cid.bytes, type, cancel: false, sendDontHave: true, priority: 1 })
-      watch()
+      watch ??= watchStall(stallTimeoutMs, onStall)
     })
   }
 
   /** Tells those who are answered by it, and forgets what nobody waits for any more. */
   function settle(key: string, entry: Entry, give: (waiter: Waiter) => boolean): void {
-    note()
+    watch?.note()
     for (const waiter of entry.waiters) if (give(waiter)) entry.waiters.delete(waiter)
-    if (entry.waiters.size === 0) entries.delete(key)
+    if (entry.waiters.size === 0) forget(key)
   }
 
   return {
@@ -160,10 +149,8 @@ export function createAsked({ name, send, stallTimeoutMs }: AskedOptions): Asked
       return bytes instanceof Uint8Array ? bytes : undefined
     },
     presence: async (cid, signal) => (await ask(cid, 'have', signal)) !== false,
-    onBytes(byteLength) {
-      bytesSinceSign += byteLength
-      if (bytesSinceSign >= LEAST_BYTES) note()
-    },
+    isExpecting: () => entries.size > 0 || Date.now() - lastAsked < stallTimeoutMs,
+    onBytes: (byteLength) => watch?.onBytes(byteLength),
     onBlock(key, bytes) {
       const entry = entries.get(key)
       if (!entry) return everAsked.has(key)

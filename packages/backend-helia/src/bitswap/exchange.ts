@@ -5,12 +5,12 @@ import { BackendError, isStorageError, type Blockstore } from '@x/storage-core'
 import { messageOf } from '../message-of.ts'
 import type { Provider } from '../provider.ts'
 import { createAsked, lie, type Asked } from './asked.ts'
+import { createInbox, MAX_STREAMS, type Sender } from './inbox.ts'
 import { createLedger, type Ledger } from './ledger.ts'
-import { createMessageReader } from './message-reader.ts'
 import { encodeMessage, type Message, type SentBlock } from './message.ts'
 import { multihashKey } from './multihash-key.ts'
 import { createOutbox, type Outbox } from './outbox.ts'
-import { MalformedError, readVarint } from './varint.ts'
+import { readVarint } from './varint.ts'
 
 export interface ExchangeOptions {
   libp2p: Libp2p
@@ -40,26 +40,12 @@ export interface Exchange {
 /** Kubo since 0.5, helia. Older ones cannot say that they do not have a block. */
 export const BITSWAP = '/ipfs/bitswap/1.2.0'
 
-/** Streams that one peer may have open to us. Kubo opens one for each answer. */
-const MAX_INBOUND_STREAMS = 32
-
-/** Bytes of messages that are not whole yet, of one peer. */
-const MAX_PARTIAL_BYTES = 16 * 1024 * 1024
-
-/** The same of all peers together: beyond it, whoever sends more is reset. */
-const MAX_ALL_PARTIAL_BYTES = 64 * 1024 * 1024
-
-/** Messages of one stream that wait for their turn before the stream is paused. */
-const MAX_WAITING_MESSAGES = 4
-
-interface Peer {
+interface Peer extends Sender {
   id: PeerId
-  name: string
   asked: Asked
   ledger: Ledger
   outboxes: readonly Outbox[]
   provider: Provider
-  partialBytes: number
   isGone: boolean
 }
 
@@ -69,7 +55,6 @@ export async function openExchange(options: ExchangeOptions): Promise<Exchange> 
   /** They are served all the same. */
   const banned = new Set<string>()
   const totals: ExchangeTotals = { receivedBytes: 0, servedBytes: 0 }
-  let allPartialBytes = 0
   let isClosed = false
   const onServed = (byteLength: number): void => void (totals.servedBytes += byteLength)
 
@@ -101,7 +86,9 @@ export async function openExchange(options: ExchangeOptions): Promise<Exchange> 
       ledger,
       outboxes: [wants, answers],
       provider,
-      partialBytes: 0,
+      inbound: { streams: 0, heldBytes: 0 },
+      isExpected: () => asked.isExpecting(),
+      onBytes: (byteLength) => asked.onBytes(byteLength),
       isGone: false,
     }
     peers.set(key, peer)
@@ -145,77 +132,31 @@ export async function openExchange(options: ExchangeOptions): Promise<Exchange> 
     if (message.wants.length > 0 || message.isFull) peer.ledger.receive(message.wants, message.isFull)
   }
 
-  /** Reads one stream of a peer: any number of messages. */
+  function onRefused(peer: Peer, error: unknown): void {
+    const why = messageOf(error)
+    if (isStorageError(error) && !peer.isGone) onWarning(why)
+    // A CID that is none is as bad as a message that is none.
+    else
+      ban(
+        peer,
+        () => new BackendError(`${peer.name}: ${why}`, { retryable: false }),
+        `sent no Bitswap message (${why})`,
+      )
+  }
+
+  const inbox = createInbox<Peer>({ stallTimeoutMs, receive, onRefused })
+
   function onStream(stream: Stream, { remotePeer }: Connection): void {
     if (isClosed) {
       stream.abort(new Error('the exchange was closed'))
       return
     }
-    const peer = add(remotePeer)
-    const reader = createMessageReader()
-    const waiting: Message[] = []
-    let isReceiving = false
     // We answer on a stream of our own.
     stream.close().catch((error: Error) => stream.abort(error))
-
-    const refuse = (error: unknown): void => {
-      const why = messageOf(error)
-      stream.abort(error instanceof Error ? error : new Error(why))
-      if (error instanceof MalformedError) {
-        ban(
-          peer,
-          () => new BackendError(`${peer.name}: ${why}`, { retryable: false }),
-          `sent no Bitswap message (${why})`,
-        )
-      } else onWarning(`${peer.name}: ${why}`)
-    }
-
-    async function receiveWaiting(): Promise<void> {
-      if (isReceiving) return
-      isReceiving = true
-      try {
-        // `resume` hands over at once what came in the meantime.
-        do {
-          for (let next = waiting.shift(); next; next = waiting.shift()) await receive(peer, next)
-          if (stream.readStatus === 'paused') stream.resume()
-        } while (waiting.length > 0)
-      } catch (error) {
-        // A CID that is none is as bad as a message that is none.
-        refuse(isStorageError(error) ? error : new MalformedError(messageOf(error), { cause: error }))
-      } finally {
-        isReceiving = false
-      }
-    }
-
-    stream.addEventListener('message', ({ data }) => {
-      if (peer.isGone) {
-        stream.abort(new Error('the peer is gone'))
-        return
-      }
-      try {
-        for (const { buffer, byteOffset, byteLength } of data instanceof Uint8Array ? [data] : data) {
-          peer.asked.onBytes(byteLength)
-          const before = reader.held
-          // Not a Buffer, whose `slice` is no copy.
-          waiting.push(...reader.push(new Uint8Array(buffer, byteOffset, byteLength)))
-          peer.partialBytes += reader.held - before
-          allPartialBytes += reader.held - before
-        }
-        if (peer.partialBytes > MAX_PARTIAL_BYTES) throw new MalformedError('too many messages at once')
-        if (allPartialBytes > MAX_ALL_PARTIAL_BYTES) throw new Error('too many messages of all peers at once')
-        if (waiting.length > MAX_WAITING_MESSAGES && stream.readStatus === 'readable') stream.pause()
-        void receiveWaiting()
-      } catch (error) {
-        refuse(error)
-      }
-    })
-    stream.addEventListener('close', () => {
-      peer.partialBytes -= reader.held
-      allPartialBytes -= reader.held
-    })
+    inbox.read(stream, add(remotePeer))
   }
 
-  await libp2p.handle(BITSWAP, onStream, { maxInboundStreams: MAX_INBOUND_STREAMS })
+  await libp2p.handle(BITSWAP, onStream, { maxInboundStreams: MAX_STREAMS })
   const topology = await libp2p.register(BITSWAP, { onConnect: (id) => void add(id) })
   const onDisconnect = ({ detail: id }: CustomEvent<PeerId>): void => {
     const peer = peers.get(id.toString())

@@ -1,4 +1,4 @@
-import { decodeMessage, MAX_MESSAGE_BYTES, type Message } from './message.ts'
+import { MAX_MESSAGE_BYTES } from './message.ts'
 import { findVarint, MalformedError } from './varint.ts'
 
 /** Cuts the bytes of a stream into messages. */
@@ -6,9 +6,10 @@ export interface MessageReader {
   /**
    * Takes the next bytes, and keeps them until their message is whole.
    *
-   * @throws {MalformedError} They are none of Bitswap, or announce too long a message.
+   * @returns Messages for `decodeMessage`.
+   * @throws {MalformedError} They announce too long a message, or too many.
    */
-  push(piece: Uint8Array): Message[]
+  push(piece: Uint8Array): Uint8Array[]
   /** Bytes of the message that is not whole yet. */
   readonly held: number
 }
@@ -49,7 +50,7 @@ export function createMessageReader(): MessageReader {
       return held
     },
     push(given) {
-      const messages: Message[] = []
+      const messages: Uint8Array[] = []
       let rest: Uint8Array | undefined = given
       while (rest) {
         if (length === undefined) {
@@ -67,7 +68,7 @@ export function createMessageReader(): MessageReader {
         held = 0
         length = undefined
         if (messages.length === MAX_MESSAGES) throw new MalformedError(`over ${MAX_MESSAGES} messages at once`)
-        messages.push(decodeMessage(whole))
+        messages.push(whole)
       }
       return messages
     },

@@ -1,6 +1,6 @@
 import { BackendError } from '@x/storage-core'
 
-import { later } from '../timers.ts'
+import { watchStall } from '../stall-watch.ts'
 
 export interface FetchOptions {
   /** Whose answer it is, for messages. */
@@ -18,9 +18,6 @@ export interface Answer {
   bytes: Uint8Array
 }
 
-/** Fewer bytes than this in the stall time count as nothing. */
-const LEAST_BYTES = 16 * 1024
-
 /**
  * One HTTP request. Redirects are not followed.
  *
@@ -31,25 +28,19 @@ export async function request(url: URL, options: FetchOptions): Promise<Answer> 
   signal.throwIfAborted()
   const stalled = new AbortController()
   const within = AbortSignal.any([signal, stalled.signal])
-  const stall = (): void => {
+  const watch = watchStall(stallTimeoutMs, () => {
     stalled.abort(new BackendError(`${name}: sent next to nothing for ${stallTimeoutMs} ms`, { retryable: true }))
-  }
-  let cancel = later(stall, stallTimeoutMs)
+  })
   try {
     const response = await fetch(url, { method, redirect: 'error', signal: within, ...(headers && { headers }) })
     const { status, body } = response
     const pieces: Uint8Array[] = []
     let length = 0
-    let mark = 0
     // Typed without an iterator where browsers had none.
     const reader = body?.getReader()
     for (let next = await reader?.read(); next && !next.done; next = await reader?.read()) {
       length += next.value.length
-      if (length - mark >= LEAST_BYTES) {
-        mark = length
-        cancel()
-        cancel = later(stall, stallTimeoutMs)
-      }
+      watch.onBytes(next.value.length)
       if (length > maxBytes) {
         await reader?.cancel()
         throw new BackendError(`${name}: an answer of over ${maxBytes} bytes`, { retryable: false })
@@ -68,7 +59,7 @@ export async function request(url: URL, options: FetchOptions): Promise<Answer> 
     if (cause instanceof BackendError) throw cause
     throw new BackendError(`${name}: ${reasonOf(cause)}`, { cause, retryable: true })
   } finally {
-    cancel()
+    watch.stop()
   }
 }
 
