@@ -143,14 +143,14 @@ export function createDagSession(root: CID, options: DagSessionOptions): BlockSe
   }
 
   /** From whoever gives it first; the stream that is being read counts as asked. */
-  async function fetch(want: Want): Promise<Uint8Array> {
+  async function fetch(want: Want, signal: AbortSignal): Promise<Uint8Array> {
     const before = flow
     const first = before && { ...before, answer: takeNext(before, want) }
     let given: Given
     try {
       const { value } = await hedged(pool, {
         cid: want.cid,
-        signal: whileOpen,
+        signal,
         liars,
         first,
         ask: (upstream, asked) => askFor(want, upstream, asked),
@@ -162,7 +162,7 @@ export function createDagSession(root: CID, options: DagSessionOptions): BlockSe
       })
       given = value
     } catch (error) {
-      if (error instanceof MissingError && flow) return fetchMissing(want, flow, error.missing)
+      if (error instanceof MissingError && flow) return fetchMissing(want, flow, error.missing, signal)
       endFlow()
       throw error
     }
@@ -182,20 +182,20 @@ export function createDagSession(root: CID, options: DagSessionOptions): BlockSe
     return { bytes, flow: reading }
   }
 
-  async function fetchMissing(want: Want, { feed }: Flow, missing: Missing): Promise<Uint8Array> {
+  async function fetchMissing(want: Want, { feed }: Flow, missing: Missing, signal: AbortSignal): Promise<Uint8Array> {
     leftOut += 1
     // What a stream gives once may be linked many times.
     if (missing === 'left out' && !feed.repeats && !isNode(want) && leftOut <= MOST_LEFT_OUT)
-      return fetchAlone(want.cid)
+      return fetchAlone(want.cid, signal)
     endFlow()
     leftOut = 0
-    return fetch(want)
+    return fetch(want, signal)
   }
 
-  async function fetchAlone(cid: CID): Promise<Uint8Array> {
+  async function fetchAlone(cid: CID, signal: AbortSignal): Promise<Uint8Array> {
     const { value } = await hedged(pool, {
       cid,
-      signal: whileOpen,
+      signal,
       liars,
       ask: (upstream, asked) => upstream.block(cid, asked),
     })
@@ -218,7 +218,7 @@ export function createDagSession(root: CID, options: DagSessionOptions): BlockSe
       if (ahead.size >= aheadBlocks || (isMany(want) && canStream())) return
       if (ahead.has(want.key) || want.cid.multihash.code === IDENTITY) continue
       const bytes = Promise.resolve(heldBlock(want.cid, { signal: whileOpen })).then(
-        (ours) => ours ?? cache.get(want.cid) ?? fetchAlone(want.cid),
+        (ours) => ours ?? cache.get(want.cid) ?? fetchAlone(want.cid, whileOpen),
       )
       // Whoever asks for it hears of a failure.
       bytes.catch(() => undefined)
@@ -226,13 +226,13 @@ export function createDagSession(root: CID, options: DagSessionOptions): BlockSe
     }
   }
 
-  async function read(cid: CID): Promise<Uint8Array> {
-    whileOpen.throwIfAborted()
+  async function read(cid: CID, signal: AbortSignal): Promise<Uint8Array> {
+    signal.throwIfAborted()
     const next = plan.advanceTo(cid)
     for (const { key } of next?.passed ?? []) ahead.delete(key)
-    if (!next) return (await heldBlock(cid, { signal: whileOpen })) ?? cache.get(cid) ?? fetchAlone(cid)
+    if (!next) return (await heldBlock(cid, { signal })) ?? cache.get(cid) ?? fetchAlone(cid, signal)
     const { want } = next
-    const bytes = await readWanted(want).catch((error: unknown) => {
+    const bytes = await readWanted(want, signal).catch((error: unknown) => {
       plan.putBack(want)
       throw error
     })
@@ -241,7 +241,7 @@ export function createDagSession(root: CID, options: DagSessionOptions): BlockSe
     return bytes
   }
 
-  async function readWanted(want: Want): Promise<Uint8Array> {
+  async function readWanted(want: Want, signal: AbortSignal): Promise<Uint8Array> {
     const arrived = flow?.feed.peekNow()
     if (flow && arrived && blockKey(arrived.cid) === want.key) {
       leftOut = 0
@@ -251,27 +251,29 @@ export function createDagSession(root: CID, options: DagSessionOptions): BlockSe
     const early = ahead.get(want.key)
     if (early) {
       ahead.delete(want.key)
-      return early
+      return untilAborted(early, signal)
     }
-    const ours = await heldBlock(want.cid, { signal: whileOpen })
+    const ours = await heldBlock(want.cid, { signal })
     if (ours) return ours
     // A node that is known already is read again where a stream with all below it begins with it.
     const known = flow || !isMany(want) || !canStream() ? cache.get(want.cid) : undefined
-    return known ?? fetch(want)
+    return known ?? fetch(want, signal)
   }
 
   return {
     get: async (cid, { signal }) => {
       signal?.throwIfAborted()
       whileOpen.throwIfAborted()
-      // One after another: each says what comes next.
-      const mine = turn.then(() => read(cid))
+      // One after another: each says what comes next. What nobody waits for any more holds up nobody.
+      const { controller, release: releaseCall } = linkedController(signal, whileOpen)
+      const mine = turn.then(() => read(cid, controller.signal)).finally(releaseCall)
+      // The one who asked hears of a failure; the next one asks for something else.
       turn = mine.catch(() => undefined)
       return untilAborted(mine, signal)
     },
     async close() {
       release()
-      closing.abort(new Error('the session was closed'))
+      closing.abort(new BackendError(`the session of ${root} was closed`, { retryable: false }))
       endFlow()
       await Promise.allSettled([turn, ...ahead.values()])
       ahead.clear()

@@ -33,16 +33,12 @@ export function createPoolSource({ name, pool, aheadBlocks, readAheadBytes }: Po
 
   /** A task that ends when the source is closed. */
   async function whileOpen<T>(task: (signal: AbortSignal) => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-    signal?.throwIfAborted()
-    closing.signal.throwIfAborted()
-    const { controller, release } = linkedController(signal)
-    const onClose = (): void => controller.abort(closing.signal.reason)
-    closing.signal.addEventListener('abort', onClose, { once: true })
+    const { controller, release } = linkedController(signal, closing.signal)
     try {
+      controller.signal.throwIfAborted()
       return await task(controller.signal)
     } finally {
       release()
-      closing.signal.removeEventListener('abort', onClose)
     }
   }
 
@@ -72,9 +68,7 @@ export function createPoolSource({ name, pool, aheadBlocks, readAheadBytes }: Po
   }
 
   const openSession: BlockSource['openSession'] = (root, options = {}) => {
-    const { controller, release } = linkedController(options.signal)
-    const onClose = (): void => controller.abort(closing.signal.reason)
-    closing.signal.addEventListener('abort', onClose, { once: true })
+    const { controller, release } = linkedController(options.signal, closing.signal)
     const session = createDagSession(root, {
       ...options,
       signal: controller.signal,
@@ -87,7 +81,6 @@ export function createPoolSource({ name, pool, aheadBlocks, readAheadBytes }: Po
       get: session.get,
       async close() {
         release()
-        closing.signal.removeEventListener('abort', onClose)
         await session.close()
       },
     }

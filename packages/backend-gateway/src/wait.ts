@@ -11,15 +11,18 @@ export async function sleep(waitMs: number, signal: AbortSignal | undefined): Pr
   }
 }
 
-/** A controller that aborts with `signal` too, until it is released. `AbortSignal.any` would be kept as long as `signal`. */
-export function linkedController(signal: AbortSignal | undefined): {
+/** A controller that aborts with each signal too, until it is released. `AbortSignal.any` would be kept as long as these. */
+export function linkedController(...signals: (AbortSignal | undefined)[]): {
   controller: AbortController
   release: () => void
 } {
   const controller = new AbortController()
-  if (!signal) return { controller, release: () => undefined }
-  const onAbort = (): void => controller.abort(signal.reason)
-  if (signal.aborted) onAbort()
-  else signal.addEventListener('abort', onAbort, { once: true })
-  return { controller, release: () => signal.removeEventListener('abort', onAbort) }
+  const linked = signals.flatMap((signal) => {
+    if (!signal) return []
+    const onAbort = (): void => controller.abort(signal.reason)
+    if (signal.aborted) onAbort()
+    else signal.addEventListener('abort', onAbort, { once: true })
+    return () => signal.removeEventListener('abort', onAbort)
+  })
+  return { controller, release: () => linked.forEach((unlink) => unlink()) }
 }

@@ -1,7 +1,7 @@
 import { getEventListeners, once } from 'node:events'
 
-import { cidOf, DAG_PB, readDirectory, readFile } from '@x/cid'
-import { openSession, pull, type AbortOptions } from '@x/storage-core'
+import { cidOf, DAG_PB, readDirectory, readFile, type CID } from '@x/cid'
+import { openSession, pull, type AbortOptions, type ContentSource } from '@x/storage-core'
 import { describe, expect, it } from 'vitest'
 
 import { endlessNothing, endlessStrangers, nothingEvery, startOddGateway } from './odd-gateway.ts'
@@ -56,17 +56,11 @@ describe('a stream', () => {
     expect(gateway.bytesSent).toBeLessThan(40 * MIB)
   })
 
-  it('of sound blocks that nobody asked for is given up', async () => {
-    const gateway = await startOddGateway({ strangers: endlessStrangers })
-    const { cid } = await gateway.store.add(big)
-    const { source, events } = await openTestSource([gateway.url])
-    const { into } = await pullIntoNew(source, cid)
-    expect(Buffer.compare(await bytesOf(into.cat(cid)), big)).toBe(0)
-    expect(typesOf(events)).toContain('stream-refused')
-  })
-
-  it('of blocks without bytes is given up as well', async () => {
-    const gateway = await startOddGateway({ strangers: endlessNothing })
+  it.each([
+    ['sound blocks that nobody asked for', endlessStrangers],
+    ['blocks without bytes', endlessNothing],
+  ])('of %s is given up', async (_name, strangers) => {
+    const gateway = await startOddGateway({ strangers })
     const { cid } = await gateway.store.add(big)
     const { source, events } = await openTestSource([gateway.url])
     const { into } = await pullIntoNew(source, cid)
@@ -148,7 +142,25 @@ describe('a stream', () => {
     await pieces.return?.()
   })
 
-  it('is ended when its reader leaves', async () => {
+  const reason = new Error('the caller gave up')
+  it.each<[how: string, read: (source: ContentSource, cid: CID) => Promise<void>]>([
+    [
+      'when its reader leaves',
+      async (source, cid) => {
+        for await (const piece of source.cat(cid)) if (piece.length > 0) break
+      },
+    ],
+    [
+      'by an abort, with its reason',
+      async (source, cid) => {
+        const caller = new AbortController()
+        const pieces = source.cat(cid, { signal: caller.signal })[Symbol.asyncIterator]()
+        await pieces.next()
+        caller.abort(reason)
+        await expect(bytesOf({ [Symbol.asyncIterator]: () => pieces })).rejects.toBe(reason)
+      },
+    ],
+  ])('is ended %s', async (_how, read) => {
     let left: Promise<unknown> | undefined
     const gateway = await startOddGateway({
       intercept: (request, response) => {
@@ -158,27 +170,7 @@ describe('a stream', () => {
     })
     const { cid } = await gateway.store.add(sampleBytes(36, 64 * MIB))
     const { source } = await openTestSource([gateway.url])
-    for await (const piece of source.cat(cid)) if (piece.length > 0) break
-    await left
-    expect(gateway.brokenOff).toBe(1)
-  })
-
-  it('is ended by an abort, with its reason', async () => {
-    let left: Promise<unknown> | undefined
-    const gateway = await startOddGateway({
-      intercept: (request, response) => {
-        if (request.url?.includes('format=car')) left = once(response, 'close')
-        return false
-      },
-    })
-    const { cid } = await gateway.store.add(sampleBytes(36, 64 * MIB))
-    const { source } = await openTestSource([gateway.url])
-    const caller = new AbortController()
-    const reason = new Error('the caller gave up')
-    const reading = (async () => {
-      for await (const piece of source.cat(cid, { signal: caller.signal })) if (piece.length > 0) caller.abort(reason)
-    })()
-    await expect(reading).rejects.toBe(reason)
+    await read(source, cid)
     await left
     expect(gateway.brokenOff).toBe(1)
   })
@@ -229,6 +221,32 @@ it('reads in any order', async () => {
   const all = await Promise.all(cids.map((each) => session.get(each, {})))
   expect(all.length).toBe(cids.length)
   await session.close()
+})
+
+it('a call that is given up stops its request, and holds up nobody', async () => {
+  const [asked, left] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const gateway = await startOddGateway({
+    intercept(_request, response) {
+      if (gateway.requests.length > 1) return false
+      asked.resolve()
+      response.on('close', left.resolve)
+      return true
+    },
+  })
+  const { cid } = await gateway.store.add(big)
+  const { source } = await openTestSource([gateway.url], { stallTimeoutMs: 60_000 })
+  const session = openSession(source.blocks, cid)
+  const caller = new AbortController()
+  const reason = new Error('the caller gave up')
+  const [givenUp, next] = [session.get(cid, { signal: caller.signal }), session.get(cid, {})]
+  await asked.promise
+  caller.abort(reason)
+  await expect(givenUp).rejects.toBe(reason)
+  expect(await next).toEqual(await gateway.store.blocks.get(cid))
+  await left.promise
+  expect(getEventListeners(caller.signal, 'abort').length).toBe(0)
+  await session.close()
+  await expect(session.get(cid, {})).rejects.toMatchObject({ code: 'BACKEND', retryable: false })
 })
 
 /** Answers blocks and streams never, and says when somebody gave up on it. */
