@@ -3,9 +3,10 @@ import { openSession } from '@x/storage-core'
 import { describe, expect, it } from 'vitest'
 
 import { closedUrl, firstFew, type Fault, type SeenRequest } from '../../../tooling/faults/faulty-proxy.ts'
+import { directoryOf, sampleBytes } from '../../storage-core/src/conformance/sample.ts'
 import { openKuboOrigin } from './kubo-origin.ts'
 import { sharedKubo } from './shared-kubo.ts'
-import { addModel, directoryOf, MIB, openTestSource, proxyTo, pullIntoNew, sampleBytes, typesOf } from './support.ts'
+import { addModel, MIB, openTestSource, proxyTo, pullIntoNew, typesOf } from './support.ts'
 
 const useKubo = sharedKubo({ online: false })
 
@@ -79,10 +80,7 @@ describe('one gateway that fails once', () => {
   it('goes on with streams where the file is there twice', async () => {
     const origin = await openKuboOrigin(useKubo())
     const big = sampleBytes(81, 8 * MIB)
-    const model = directoryOf([
-      ['a.bin', big],
-      ['again.bin', big],
-    ])
+    const model = directoryOf({ 'a.bin': big, 'again.bin': big })
     const { cid } = await origin.add(model)
     const fault: Fault = { type: 'truncate', framing: 'cut', atByte: half }
     const proxy = await proxyTo(useKubo(), firstFew(1, fault, isCar))

@@ -1,8 +1,8 @@
 import { buildOutboard } from '@x/cid'
 import { expect, it } from 'vitest'
 
+import { sampleBytes } from '../../storage-core/src/conformance/sample.ts'
 import { createKnownFiles } from '../src/known-files.ts'
-import { sampleBytes } from './support.ts'
 
 it('keeps the files that were used last, and counts one that two readers brought once', async () => {
   const built = await Promise.all([1, 2, 3].map((seed) => buildOutboard([sampleBytes(seed, 100)])))

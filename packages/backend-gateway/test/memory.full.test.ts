@@ -1,8 +1,9 @@
 import { CID } from '@x/cid'
 import { expect, it } from 'vitest'
 
+import { sampleBytes } from '../../storage-core/src/conformance/sample.ts'
 import { sharedKubo } from './shared-kubo.ts'
-import { MIB, openTestSource, sampleBytes } from './support.ts'
+import { MIB, openTestSource } from './support.ts'
 
 const useKubo = sharedKubo({ online: false, profiles: ['unixfs-v1-2025'] })
 

@@ -8,7 +8,7 @@ import { openMemoryStore, type ContentStore } from '@x/storage-core'
 import { codeOf } from '@x/storage-core/backend'
 import { onTestFinished } from 'vitest'
 
-import { allOf } from './support.ts'
+import { collect } from '../../storage-core/src/conformance/sample.ts'
 
 export interface OddGatewayOptions {
   /** Parameters of the CAR's content type. Default `version=1; order=dfs; dups=n`. */
@@ -103,7 +103,7 @@ export async function* endlessStrangers(): AsyncGenerator<Uint8Array> {
     const bytes = new Uint8Array(256 * 1024)
     crypto.getRandomValues(bytes.subarray(0, 32))
     const cid = await cidOf(RAW, bytes)
-    const [, section] = await allOf(writeCar(async () => bytes, cid))
+    const [, section] = await collect(writeCar(async () => bytes, cid))
     if (section) yield section
   }
 }

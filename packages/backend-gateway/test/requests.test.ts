@@ -4,10 +4,11 @@ import { cidOf, RAW } from '@x/cid'
 import { GatedError } from '@x/storage-core'
 import { describe, expect, it } from 'vitest'
 
+import { sampleBytes } from '../../storage-core/src/conformance/sample.ts'
 import { openGatewaySource } from '../src/open-gateway-source.ts'
 import { parseRetryAfter } from '../src/retry-after.ts'
 import { startOddGateway } from './odd-gateway.ts'
-import { openTestSource, sampleBytes } from './support.ts'
+import { openTestSource } from './support.ts'
 
 const redirect = (response: ServerResponse, location: string): true => {
   response.writeHead(302, { location }).end()

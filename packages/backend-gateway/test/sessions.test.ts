@@ -4,8 +4,9 @@ import { cidOf, DAG_PB, readDirectory, readFile, type CID } from '@x/cid'
 import { openSession, pull, type AbortOptions, type ContentSource } from '@x/storage-core'
 import { describe, expect, it } from 'vitest'
 
+import { concat, directoryOf, sampleBytes } from '../../storage-core/src/conformance/sample.ts'
 import { endlessNothing, endlessStrangers, nothingEvery, startOddGateway } from './odd-gateway.ts'
-import { bytesOf, directoryOf, MIB, openTestSource, pullIntoNew, sampleBytes, typesOf } from './support.ts'
+import { MIB, openTestSource, pullIntoNew, typesOf } from './support.ts'
 
 const big = sampleBytes(31, 8 * MIB)
 
@@ -14,13 +15,13 @@ describe('a stream', () => {
     const gateway = await startOddGateway()
     const zeros = new Uint8Array(6 * MIB)
     const { cid, size } = await gateway.store.add(
-      directoryOf([
-        ['a.bin', big],
-        ['again.bin', big],
-        ['last.bin', sampleBytes(32, 2 * MIB)],
-        ['zeros.bin', zeros],
-        ['zeros2.bin', zeros],
-      ]),
+      directoryOf({
+        'a.bin': big,
+        'again.bin': big,
+        'last.bin': sampleBytes(32, 2 * MIB),
+        'zeros.bin': zeros,
+        'zeros2.bin': zeros,
+      }),
     )
     const { source } = await openTestSource([gateway.url])
     expect(await source.verify(cid)).toBeGreaterThan(11 * MIB)
@@ -30,7 +31,7 @@ describe('a stream', () => {
       ['again.bin', big],
       ['zeros2.bin', zeros],
     ] as const) {
-      expect(Buffer.compare(await bytesOf(source.cat(cid, { path })), bytes)).toBe(0)
+      expect(Buffer.compare(await concat(source.cat(cid, { path })), bytes)).toBe(0)
     }
     // In the order of the links and each time anew, as a store with paths reads it.
     gateway.requests.length = 0
@@ -50,7 +51,7 @@ describe('a stream', () => {
     const gateway = await startOddGateway()
     const { cid } = await gateway.store.add(sampleBytes(33, 32 * MIB))
     const { source } = await openTestSource([gateway.url])
-    const part = await bytesOf(source.cat(cid, { offset: 24 * MIB, length: 2 * MIB }))
+    const part = await concat(source.cat(cid, { offset: 24 * MIB, length: 2 * MIB }))
     expect(Buffer.compare(part, sampleBytes(33, 32 * MIB).subarray(24 * MIB, 26 * MIB))).toBe(0)
     expect(gateway.requests.filter(({ url }) => url.includes('format=raw')).length).toBeGreaterThan(0)
     expect(gateway.bytesSent).toBeLessThan(40 * MIB)
@@ -64,7 +65,7 @@ describe('a stream', () => {
     const { cid } = await gateway.store.add(big)
     const { source, events } = await openTestSource([gateway.url])
     const { into } = await pullIntoNew(source, cid)
-    expect(Buffer.compare(await bytesOf(into.cat(cid)), big)).toBe(0)
+    expect(Buffer.compare(await concat(into.cat(cid)), big)).toBe(0)
     expect(typesOf(events)).toContain('stream-refused')
   })
 
@@ -114,12 +115,7 @@ describe('a stream', () => {
   it('stops where much of it is held already', async () => {
     const gateway = await startOddGateway({ duplicates: true, carParameters: 'version=1; order=dfs; dups=y' })
     const held = sampleBytes(34, 40 * MIB)
-    const { cid } = await gateway.store.add(
-      directoryOf([
-        ['a.bin', held],
-        ['b.bin', big],
-      ]),
-    )
+    const { cid } = await gateway.store.add(directoryOf({ 'a.bin': held, 'b.bin': big }))
     const { source } = await openTestSource([gateway.url])
     const { into } = await pullIntoNew(source, (await gateway.store.add(held)).cid)
     gateway.bytesSent = 0
@@ -137,7 +133,7 @@ describe('a stream', () => {
     await pieces.next()
     // Somebody else reads all of it meanwhile: time enough to read on.
     const { source: other } = await openTestSource([gateway.url])
-    expect((await bytesOf(other.cat(cid))).length).toBe(64 * MIB)
+    expect((await concat(other.cat(cid))).length).toBe(64 * MIB)
     expect(gateway.bytesSent).toBeLessThan((64 + 24) * MIB)
     await pieces.return?.()
   })
@@ -157,7 +153,7 @@ describe('a stream', () => {
         const pieces = source.cat(cid, { signal: caller.signal })[Symbol.asyncIterator]()
         await pieces.next()
         caller.abort(reason)
-        await expect(bytesOf({ [Symbol.asyncIterator]: () => pieces })).rejects.toBe(reason)
+        await expect(concat({ [Symbol.asyncIterator]: () => pieces })).rejects.toBe(reason)
       },
     ],
   ])('is ended %s', async (_how, read) => {
@@ -272,7 +268,7 @@ describe('a gateway that is silent', () => {
     const calls: Record<string, (options: AbortOptions) => Promise<unknown>> = {
       'blocks.get': (options) => source.blocks.get(cid, options),
       'blocks.has': (options) => source.blocks.has(cid, options),
-      cat: (options) => bytesOf(source.cat(cid, options)),
+      cat: (options) => concat(source.cat(cid, options)),
       status: (options) => source.status(options),
     }
     const called = calls[call]?.({ signal: caller.signal })
@@ -298,7 +294,7 @@ describe('a gateway that is silent', () => {
     const { signal } = new AbortController()
     for (let turn = 0; turn < 20; turn++) {
       await source.blocks.has(cid, { signal })
-      await bytesOf(source.cat(cid, { offset: turn * 1000, length: 10, signal }))
+      await concat(source.cat(cid, { offset: turn * 1000, length: 10, signal }))
     }
     expect(getEventListeners(signal, 'abort').length).toBe(0)
   })

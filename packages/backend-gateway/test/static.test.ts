@@ -4,10 +4,11 @@ import { STATIC_VERSION_PATH, staticDataPath, staticOutboardPath } from '@x/stor
 import { describe, expect, it, onTestFinished } from 'vitest'
 
 import { startFaultyProxy, type Fault, type FaultyProxy } from '../../../tooling/faults/faulty-proxy.ts'
+import { concat, directoryOf, sampleBytes } from '../../storage-core/src/conformance/sample.ts'
 import type { GatewayEvent } from '../src/events.ts'
 import { openStaticSource, type StaticSourceOptions } from '../src/open-static-source.ts'
 import { folderTarget, startStaticServer, type Folder, type StaticServer } from './static-server.ts'
-import { bytesOf, directoryOf, MIB, pullIntoNew, sampleBytes, typesOf } from './support.ts'
+import { MIB, pullIntoNew, typesOf } from './support.ts'
 
 const weights = sampleBytes(51, 8 * MIB + 5)
 
@@ -20,10 +21,7 @@ async function publish({ profile }: { profile?: ProfileName } = {}): Promise<{
 }> {
   const folder: Folder = new Map()
   const store = await openMemoryStore()
-  const model = directoryOf([
-    ['config.json', sampleBytes(52, 700)],
-    ['weights.onnx', weights],
-  ])
+  const model = directoryOf({ 'config.json': sampleBytes(52, 700), 'weights.onnx': weights })
   const { cid, size } = await store.add(model, { profile })
   await exportStatic(store, cid, folderTarget(folder))
   const { cid: file } = await store.stat(cid, { path: 'weights.onnx' })
@@ -64,7 +62,7 @@ describe.each<ProfileName>(['unixfs-v1-2025', 'unixfs-v0-2015', 'kubo-v1'])('a m
     const server = await serve(folder)
     const { source } = await openSource(server.url)
     const range = { path: 'weights.onnx', offset: 3 * MIB + 5, length: 2 * MIB }
-    expect(Buffer.compare(await bytesOf(source.cat(root, range)), weights.subarray(3 * MIB + 5, 5 * MIB + 5))).toBe(0)
+    expect(Buffer.compare(await concat(source.cat(root, range)), weights.subarray(3 * MIB + 5, 5 * MIB + 5))).toBe(0)
     const ranges = server.requests.filter(({ path }) => path === staticDataPath(file)).map((request) => request.range)
     const end = profile === 'unixfs-v1-2025' ? 6 * MIB : 5.25 * MIB
     expect(ranges).toEqual([`bytes=${3 * MIB}-${end - 1}`])
@@ -76,7 +74,7 @@ it('reads from a server without ranges', async () => {
   const server = await serve(folder, { ranges: false })
   const { source } = await openSource(server.url)
   for (const offset of [0, MIB, 5 * MIB + 1, weights.length - 1]) {
-    const read = await bytesOf(source.cat(root, { path: 'weights.onnx', offset, length: MIB }))
+    const read = await concat(source.cat(root, { path: 'weights.onnx', offset, length: MIB }))
     expect(Buffer.compare(read, weights.subarray(offset, offset + MIB))).toBe(0)
   }
   expect(await source.blocks.get((await cidOfLeaf(3)) ?? file)).toEqual(weights.slice(3 * MIB, 4 * MIB))
@@ -91,7 +89,7 @@ it('does not read a long file from its start for a single leaf', async () => {
   const server = await serve(folder, { ranges: false })
   const { source } = await openSource(server.url)
   // In order it costs its length once.
-  const end = await bytesOf(source.cat(cid, { offset: 17 * MIB }))
+  const end = await concat(source.cat(cid, { offset: 17 * MIB }))
   expect(Buffer.compare(end, long.subarray(17 * MIB))).toBe(0)
   const last = await cidOf(RAW, end)
   const error = { code: 'BACKEND', retryable: false, message: expect.stringContaining('no ranges') }
@@ -198,10 +196,10 @@ describe('a folder that lies', () => {
     folder.set(staticDataPath(file), flip(folder.get(staticDataPath(file)), 5 * MIB + 3))
     const { source, events } = await openSource((await serve(folder)).url)
     const error = { code: 'INTEGRITY', file: 'weights.onnx', offset: 5 * MIB, cid: await cidOfLeaf(5) }
-    await expect(bytesOf(source.cat(root, { path: 'weights.onnx' }))).rejects.toMatchObject(error)
+    await expect(concat(source.cat(root, { path: 'weights.onnx' }))).rejects.toMatchObject(error)
     expect(typesOf(events)).toContain('gateway-lied')
     // What comes before is good.
-    expect((await bytesOf(source.cat(root, { path: 'weights.onnx', length: 5 * MIB }))).length).toBe(5 * MIB)
+    expect((await concat(source.cat(root, { path: 'weights.onnx', length: 5 * MIB }))).length).toBe(5 * MIB)
   })
 
   it.each([0, 4, 16, 30])('in an outboard, at byte %i', async (at) => {
@@ -215,7 +213,7 @@ describe('a folder that lies', () => {
     const { folder, root, file } = await publish()
     folder.set(staticDataPath(file), weights.subarray(0, 3 * MIB))
     const { source } = await openSource((await serve(folder)).url)
-    const past = bytesOf(source.cat(root, { path: 'weights.onnx', offset: 4 * MIB }))
+    const past = concat(source.cat(root, { path: 'weights.onnx', offset: 4 * MIB }))
     await expect(past).rejects.toMatchObject({ code: 'INTEGRITY' })
     await expect(pullIntoNew(source, root)).rejects.toMatchObject({
       code: expect.stringMatching(/^(INTEGRITY|BACKEND)$/),

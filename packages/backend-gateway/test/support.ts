@@ -1,36 +1,13 @@
 import type { CID } from '@x/cid'
-import {
-  openMemoryStore,
-  pull,
-  toSourceNode,
-  type ContentSource,
-  type ContentStore,
-  type DirectorySource,
-  type PullResult,
-} from '@x/storage-core'
+import { openMemoryStore, pull, type ContentSource, type ContentStore, type PullResult } from '@x/storage-core'
 import { expect, onTestFinished } from 'vitest'
 
 import { startFaultyProxy, type FaultyProxy } from '../../../tooling/faults/faulty-proxy.ts'
 import type { KuboNode } from '../../../tooling/kubo/start-kubo.ts'
+import { collect, directoryOf, sampleBytes } from '../../storage-core/src/conformance/sample.ts'
 import type { GatewayEvent } from '../src/events.ts'
 import { openGatewaySource, type GatewaySourceOptions } from '../src/open-gateway-source.ts'
 import { openKuboOrigin } from './kubo-origin.ts'
-
-/** Bytes that look random and are the same in every run. */
-export function sampleBytes(seed: number, byteLength: number): Uint8Array<ArrayBuffer> {
-  const words = new Uint32Array(Math.ceil(byteLength / 4))
-  let state = Math.imul(seed + 1, 0x9e3779b1) | 1
-  for (let index = 0; index < words.length; index++) {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    words[index] = state
-  }
-  return new Uint8Array(words.buffer, 0, byteLength)
-}
-
-export const bytesOf = async (pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array> =>
-  Buffer.concat(await allOf(pieces))
 
 export const MIB: number = 1024 * 1024
 
@@ -41,17 +18,13 @@ export async function addModel(
 ): Promise<{ root: CID; size: number; weights: Uint8Array }> {
   const origin = await openKuboOrigin(kubo)
   const weights = sampleBytes(seed, 8 * MIB)
-  const files: [string, Uint8Array][] = [
-    ['config.json', sampleBytes(seed + 1, 700)],
-    ['tokenizer.json', sampleBytes(seed + 2, 300_000)],
-    ['weights.onnx', weights],
-  ]
+  const files = {
+    'config.json': sampleBytes(seed + 1, 700),
+    'tokenizer.json': sampleBytes(seed + 2, 300_000),
+    'weights.onnx': weights,
+  }
   const { cid, size } = await origin.add(directoryOf(files))
   return { root: cid, size, weights }
-}
-
-export function directoryOf(files: readonly (readonly [name: string, bytes: Uint8Array])[]): DirectorySource {
-  return { type: 'directory', entries: () => files.map(([name, bytes]) => [name, toSourceNode(bytes)]) }
 }
 
 /** A gateway behind something that breaks it. */
@@ -80,17 +53,11 @@ export async function pullIntoNew(source: ContentSource, root: CID): Promise<Pul
   try {
     return { ...(await pull(into, source, root, { name: 'model' })), into }
   } catch (error) {
-    expect(await allOf(into.roots())).toEqual([])
-    expect(await allOf(into.names.list())).toEqual([])
+    expect(await collect(into.roots())).toEqual([])
+    expect(await collect(into.names.list())).toEqual([])
     expect(await into.has(root)).toBe(false)
     throw error
   }
-}
-
-export async function allOf<T>(items: AsyncIterable<T>): Promise<T[]> {
-  const all: T[] = []
-  for await (const item of items) all.push(item)
-  return all
 }
 
 export const typesOf = (events: readonly GatewayEvent[]): string[] => events.map(({ type }) => type)

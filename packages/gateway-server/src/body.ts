@@ -33,7 +33,7 @@ export function toBody(
       start(controller) {
         breakOff = () => {
           controller.error(signal.reason)
-          // Nobody is left to tell.
+          // Nobody is left to tell: the client is gone, the log has its end, and the stream its error.
           leave(signal.reason).catch(() => undefined)
         }
         signal.addEventListener('abort', breakOff, { once: true })

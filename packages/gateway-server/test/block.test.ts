@@ -1,7 +1,8 @@
 import { cidOf, RAW } from '@x/cid'
 import { describe, expect, it } from 'vitest'
 
-import { bytesOf, errorOf, openGateway, RAW_TYPE, sampleBytes, utf8, type Gateway } from './support.ts'
+import { sampleBytes } from '../../storage-core/src/conformance/sample.ts'
+import { bytesOf, errorOf, openGateway, RAW_TYPE, utf8, type Gateway } from './support.ts'
 
 async function withBlock(bytes = utf8('hello world')): Promise<Gateway & { path: string; cid: string }> {
   const gateway = await openGateway()

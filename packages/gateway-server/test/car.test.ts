@@ -1,7 +1,8 @@
 import { buildDirectory, CID, cidOf, DAG_CBOR, encodeDagCbor, RAW, tracePath, walkDag, type NodeLink } from '@x/cid'
 import { describe, expect, it } from 'vitest'
 
-import { CAR_TYPE, carOf, directoryOf, errorOf, openGateway, utf8, type Gateway } from './support.ts'
+import { directoryOf } from '../../storage-core/src/conformance/sample.ts'
+import { CAR_TYPE, carOf, errorOf, openGateway, utf8, type Gateway } from './support.ts'
 
 const CHUNK = 262_144
 

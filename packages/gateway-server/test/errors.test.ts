@@ -2,9 +2,10 @@ import { CID, cidOf, DAG_PB, IntegrityError, RAW } from '@x/cid'
 import { BackendError, type BlockSource } from '@x/storage-core'
 import { describe, expect, it } from 'vitest'
 
+import { directoryOf, type Tree } from '../../storage-core/src/conformance/sample.ts'
 import { createGatewayHandler } from '../src/gateway-handler.ts'
 import type { GatewayOptions, GatewayRequestEvent } from '../src/gateway-options.ts'
-import { asker, directoryOf, errorOf, openGateway, utf8, type Gateway, type Tree } from './support.ts'
+import { asker, errorOf, openGateway, utf8, type Gateway } from './support.ts'
 
 const absent = 'bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku'
 const secret = '/home/someone/store/blocks'

@@ -6,8 +6,9 @@ import { openFsStore } from '@x/backend-fs'
 import { exportCar } from '@x/storage-core'
 import { expect, it, onTestFinished } from 'vitest'
 
+import { directoryOf, sampleBytes } from '../../storage-core/src/conformance/sample.ts'
 import { createGatewayHandler } from '../src/gateway-handler.ts'
-import { asker, bytesOf, carOf, directoryOf, sampleBytes, utf8 } from './support.ts'
+import { asker, bytesOf, carOf, utf8 } from './support.ts'
 
 it('serves whole files with outboards as the blocks that they are', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'gateway-server-'))

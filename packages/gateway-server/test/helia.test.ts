@@ -5,16 +5,18 @@ import { openMemoryStore, type ContentStore } from '@x/storage-core'
 import { createHeliaLight } from 'helia'
 import { expect, it, onTestFinished } from 'vitest'
 
+import {
+  collect,
+  concat,
+  directoryOf,
+  join,
+  sameBytes,
+  sampleBytes,
+} from '../../storage-core/src/conformance/sample.ts'
 import { createGatewayHandler } from '../src/gateway-handler.ts'
 import type { GatewayRequestEvent } from '../src/gateway-options.ts'
 import { serveOnLoopback } from './node-server.ts'
-import { directoryOf, sampleBytes, utf8 } from './support.ts'
-
-async function collect<T>(items: AsyncIterable<T> | Iterable<T>): Promise<T[]> {
-  const all: T[] = []
-  for await (const item of items) all.push(item)
-  return all
-}
+import { utf8 } from './support.ts'
 
 /** What a Helia that knows of one gateway, and of nothing else, fetches from it. */
 async function heliaOver(store: ContentStore): Promise<{ get: GetBlock; events: GatewayRequestEvent[] }> {
@@ -43,8 +45,11 @@ async function heliaOver(store: ContentStore): Promise<{ get: GetBlock; events: 
   onTestFinished(async () => {
     await helia.stop()
   })
-  const get: GetBlock = async (cid, { signal }) =>
-    Buffer.concat(await collect(helia.blockstore.get(cid, signal ? { signal } : {})))
+  const get: GetBlock = async (cid, { signal }) => {
+    const pieces: Uint8Array[] = []
+    for await (const piece of helia.blockstore.get(cid, signal ? { signal } : {})) pieces.push(piece)
+    return join(pieces)
+  }
   return { get, events }
 }
 
@@ -57,7 +62,7 @@ it('Helia fetches a directory from this gateway, block by block', async () => {
   const cids = await collect(walkDag(get, root))
   for (const cid of cids) await get(cid, {})
   const { cid } = await tracePath(get, root, 'model.bin')
-  expect(Buffer.concat(await collect(readFile(get, cid))).equals(big)).toBe(true)
+  expect(sameBytes(await concat(readFile(get, cid)), big)).toBe(true)
   expect(events.length).toBeGreaterThanOrEqual(cids.length)
   expect(new Set(events.map(({ status, format }) => `${status} ${format}`))).toEqual(new Set(['200 raw']))
 })

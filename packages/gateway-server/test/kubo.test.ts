@@ -11,10 +11,11 @@ import { describe, expect, it, onTestFinished, type TestContext } from 'vitest'
 import type { WhichKubo } from '../../../tooling/kubo/find-kubo.ts'
 import { kuboOrSkip } from '../../../tooling/kubo/kubo-or-skip.ts'
 import { startKubo, type KuboNode } from '../../../tooling/kubo/start-kubo.ts'
+import { directoryOf, sampleBytes } from '../../storage-core/src/conformance/sample.ts'
 import { createGatewayHandler } from '../src/gateway-handler.ts'
 import type { GatewayRequestEvent } from '../src/gateway-options.ts'
 import { serveOnLoopback } from './node-server.ts'
-import { directoryOf, sampleBytes, utf8 } from './support.ts'
+import { utf8 } from './support.ts'
 
 const big = sampleBytes(1, 3_000_001)
 

@@ -1,8 +1,9 @@
 import { CID, cidOf, RAW } from '@x/cid'
 import { describe, expect, it } from 'vitest'
 
+import { directoryOf, sampleBytes } from '../../storage-core/src/conformance/sample.ts'
 import type { GatewayRequestEvent } from '../src/gateway-options.ts'
-import { bytesOf, directoryOf, errorOf, openGateway, sampleBytes, utf8 } from './support.ts'
+import { bytesOf, errorOf, openGateway, utf8 } from './support.ts'
 
 describe('allow', () => {
   it('is asked before the store, and answers 410', async () => {

@@ -3,8 +3,9 @@ import { openMemoryStore, type ContentStore } from '@x/storage-core'
 import * as fc from 'fast-check'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 
+import { directoryOf, type Tree } from '../../storage-core/src/conformance/sample.ts'
 import { createGatewayHandler } from '../src/gateway-handler.ts'
-import { asker, carOf, directoryOf, type Tree } from './support.ts'
+import { asker, carOf } from './support.ts'
 
 const SEED = 20_251_124
 
@@ -18,9 +19,11 @@ const { tree } = fc.letrec<{ tree: Tree; node: Tree | Uint8Array }>((tie) => ({
 }))
 
 /** Every path of a tree. */
-const pathsOf = (node: Tree | Uint8Array, at: readonly string[] = []): string[][] => [
+const pathsOf = (node: Tree[string], at: readonly string[] = []): string[][] => [
   [...at],
-  ...(node instanceof Uint8Array ? [] : Object.entries(node).flatMap(([name, below]) => pathsOf(below, [...at, name]))),
+  ...(node instanceof Uint8Array || typeof node === 'string'
+    ? []
+    : Object.entries(node).flatMap(([name, below]) => pathsOf(below, [...at, name]))),
 ]
 
 interface Asked {

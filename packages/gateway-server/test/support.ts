@@ -1,6 +1,6 @@
 import { CarBlockIterator } from '@ipld/car'
 import { cidOf } from '@x/cid'
-import { openMemoryStore, type ContentStore, type DirectorySource } from '@x/storage-core'
+import { openMemoryStore, type ContentStore } from '@x/storage-core'
 import { expect, onTestFinished } from 'vitest'
 
 import { createGatewayHandler } from '../src/gateway-handler.ts'
@@ -29,17 +29,6 @@ export const asker =
 
 export const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text)
 
-/** Bytes that look random and are the same in every run. */
-export function sampleBytes(seed: number, byteLength: number): Uint8Array {
-  let state = Math.imul(seed + 1, 0x9e3779b1) | 1
-  return Uint8Array.from({ length: byteLength }, () => {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    return state & 0xff
-  })
-}
-
 export const bytesOf = async (response: Response): Promise<Uint8Array> => new Uint8Array(await response.arrayBuffer())
 
 /** CIDs of a CAR in its order, each block checked, by @ipld/car. */
@@ -61,23 +50,4 @@ export async function errorOf(response: Response): Promise<{ status: number; mes
   expect(response.headers.get('content-type')).toBe('text/plain; charset=utf-8')
   expect(response.headers.get('cache-control')).toBe('no-store')
   return { status: response.status, message: text.trim() }
-}
-
-/** Names and what they are: bytes, or a directory. */
-export interface Tree {
-  [name: string]: Uint8Array | Tree
-}
-
-/** A tree as a store takes it. */
-export const directoryOf = (tree: Tree): DirectorySource => ({
-  type: 'directory',
-  entries: () =>
-    Object.entries(tree).map(([name, node]) => [
-      name,
-      node instanceof Uint8Array ? { type: 'file', open: () => once(node) } : directoryOf(node),
-    ]),
-})
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes
 }
