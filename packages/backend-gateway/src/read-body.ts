@@ -18,7 +18,7 @@ export interface Pulse {
 
 export const createPulse = (): Pulse => ({ bytes: 0, unwantedBytes: 0, blocks: 0 })
 
-// At least what comes before each block of a CAR.
+// More than the length that is before each block of a CAR, so that what nobody wants never looks like progress.
 const FRAME_BYTES = 8
 
 /** A block that has arrived is none that anybody wants, and so no progress. */
