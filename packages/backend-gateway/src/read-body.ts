@@ -1,6 +1,6 @@
 import type { Block } from '@x/cid'
 import { BackendError } from '@x/storage-core'
-import { untilAborted } from '@x/storage-core/backend'
+import { concatBytes, untilAborted } from '@x/storage-core/backend'
 
 import { StallError } from './failure.ts'
 import { LEAST_MEASURED_MS, noteSpeed, type Health } from './health.ts'
@@ -124,11 +124,5 @@ export async function readShortBody(
     if (byteLength > maxBytes) return undefined
     pieces.push(piece)
   }
-  const bytes = new Uint8Array(byteLength)
-  let position = 0
-  for (const piece of pieces) {
-    bytes.set(piece, position)
-    position += piece.length
-  }
-  return bytes
+  return concatBytes(pieces, byteLength)
 }

@@ -1,3 +1,5 @@
+import { concatBytes } from './concat-bytes.ts'
+
 /**
  * The pieces of one block in an array of its own, each byte copied once.
  *
@@ -16,13 +18,7 @@ export async function joinPieces(
     if (byteLength > maxBytes) throw refuse(`more than ${maxBytes} bytes`)
     read.push(piece)
   }
-  const whole = new Uint8Array(byteLength)
-  let position = 0
-  for (const piece of read) {
-    whole.set(piece, position)
-    position += piece.length
-  }
-  return whole
+  return concatBytes(read, byteLength)
 }
 
 /** 64 MiB. Bitswap peers need not take more than 2 MiB; this keeps a stream without an end out of memory. */

@@ -2,6 +2,7 @@ import { DAG_PB, MAX_BLOCK_BYTES, type CID, type GetBlock } from '@x/cid'
 
 import type { BlockSession, BlockSource, SessionOptions } from './block-source.ts'
 import { createDagPlan, type Want } from './dag-plan.ts'
+import { BackendError } from './errors.ts'
 import { untilAborted } from './lock.ts'
 
 const IDENTITY = 0x00
@@ -131,7 +132,7 @@ export function createPlannedSession(
       return block
     },
     async close() {
-      closing.abort(new Error('the session was closed'))
+      closing.abort(new BackendError(`the session of ${root} was closed`, { retryable: false }))
       asked.clear()
       // Only their end is waited for: nobody asked for them yet.
       await Promise.allSettled([...coming.values()].map(({ bytes }) => bytes))

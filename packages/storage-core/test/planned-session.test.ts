@@ -232,6 +232,7 @@ describe('a planned session', () => {
     expect(watched.outstanding).toBeGreaterThan(0)
     await session.close()
     expect(watched.outstanding).toBe(0)
+    await expect(session.get(cid, {})).rejects.toMatchObject({ code: 'BACKEND', retryable: false })
     const caller = new AbortController()
     const reason = new Error('the caller gave up')
     const stopped = createPlannedSession(watched.get, cid, { signal: caller.signal, aheadBlocks: 8 })

@@ -2,6 +2,7 @@ import { CID, cidOf, profileOf, RAW, type ProfileName } from '@x/cid'
 
 import type { Blockstore } from '../blockstore.ts'
 import { buildSource } from '../build-source.ts'
+import { concatBytes } from '../concat-bytes.ts'
 import type { AddResult } from '../content-store.ts'
 import { toSourceNode, type AddSource, type DirectorySource, type SourceNode } from '../source.ts'
 
@@ -85,15 +86,11 @@ export async function readUntilError(
   return { bytes: join(read), error: undefined }
 }
 
-export function join(pieces: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0))
-  let position = 0
-  for (const piece of pieces) {
-    whole.set(piece, position)
-    position += piece.length
-  }
-  return whole
-}
+export const join = (pieces: readonly Uint8Array[]): Uint8Array =>
+  concatBytes(
+    pieces,
+    pieces.reduce((sum, piece) => sum + piece.length, 0),
+  )
 
 /** Much faster than a matcher's own comparison of megabytes, whose report nobody could read anyway. */
 export function sameBytes(actual: Uint8Array, expected: Uint8Array): boolean {
