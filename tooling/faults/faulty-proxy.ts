@@ -18,6 +18,8 @@ type Place = { atByte: number } | { atFraction: number }
 export type Fault =
   /** Nothing. */
   | { type: 'none' }
+  /** The request is passed on once this resolves, and from then on nothing happens to it. */
+  | { type: 'hold'; until: Promise<void> }
   /** The request is taken whole; nothing is ever answered, nor the target asked. */
   | { type: 'hang' }
   /** The connection is reset before any answer; the target is not asked. */
@@ -204,6 +206,10 @@ class LoopbackProxy implements FaultyProxy {
         seen.hit = true
         discard(incoming, seen)
         return
+      case 'hold':
+        seen.hit = true
+        void fault.until.then(() => this.#forward(incoming, outgoing, { type: 'none' }, seen))
+        return
       case 'drop':
         seen.hit = true
         incoming.socket.resetAndDestroy()
@@ -223,6 +229,8 @@ class LoopbackProxy implements FaultyProxy {
   }
 
   #forward(incoming: IncomingMessage, outgoing: ServerResponse, fault: Fault, seen: SeenRequest): void {
+    // A caller may give up while its request is held.
+    if (outgoing.destroyed) return
     const upstream = request(this.#target, {
       method: seen.method,
       path: this.#target.pathname.replace(/\/$/, '') + seen.url,

@@ -217,6 +217,21 @@ it('takes a request and never answers', async () => {
   asked.destroy()
 })
 
+it('holds a request up until it is told to go on', async () => {
+  const released = Promise.withResolvers<void>()
+  const proxy = await open({ type: 'hold', until: released.promise })
+  const [held, given] = [get(`${proxy.url}/sized`), new AbortController()]
+  const asked = request(proxy.url, { signal: given.signal }).end()
+  asked.on('error', () => {})
+  await expect.poll(() => proxy.requests.length).toBe(2)
+  given.abort()
+  proxy.fault = { type: 'none' }
+  expect((await get(`${proxy.url}/sized`)).statusCode).toBe(200)
+  expect(proxy.requests.map(({ status }) => status)).toEqual([undefined, undefined, 200])
+  released.resolve()
+  expect(Buffer.compare(await buffer(await held), BODY)).toBe(0)
+})
+
 it('answers by itself', async () => {
   const proxy = await open({ type: 'status', status: 429, headers: { 'retry-after': '7' }, body: 'slow down' })
   const answer = await get(`${proxy.url}/sized`)
