@@ -1,4 +1,4 @@
-import { buildFile, profileOf, type Block, type CID } from '@x/cid'
+import { buildFile, profileOf, type Block } from '@x/cid'
 import {
   assertExpected,
   assertName,
@@ -14,12 +14,11 @@ import {
 } from '@x/storage-core'
 import type { StoreParts } from '@x/storage-core/backend'
 
+import { createHolds } from './holds.ts'
 import { startImport } from './import-blocks.ts'
 import { multihashKey } from './multihash-key.ts'
-import { isPinOfContent, pinTypeOf, type Pins } from './pins.ts'
 import type { Bookkeeping } from './records/bookkeeping.ts'
 import type { KuboRecords } from './records/kubo-records.ts'
-import type { KeptRoot } from './records/record-shard.ts'
 import { createDamageCheck, type RepairParts } from './repair.ts'
 
 export interface AddParts extends Pick<StoreParts, 'name' | 'enter' | 'alone'>, RepairParts {
@@ -34,8 +33,9 @@ const BATCH_BLOCKS = 64
 const MOST_REMEMBERED = 100_000
 
 /**
- * Builds the DAG here, whatever the daemon's settings, and streams its blocks into one `dag/import`, which pins the root at
- * its end. Nothing is held but the blocks that are being hashed and sent.
+ * Builds the DAG here, whatever the daemon's settings, and streams its blocks into one `dag/import`, which pins a hold on the
+ * root at its end: no pin of the root itself, which may be somebody else's, is made or taken away before it is recorded. In
+ * memory are only the blocks that are being hashed and sent.
  */
 export async function addContent(parts: AddParts, source: AddSource, options: AddOptions = {}): Promise<AddResult> {
   const { name, metadata: given, profile, expected, onProgress, onReceipt, signal } = options
@@ -45,10 +45,8 @@ export async function addContent(parts: AddParts, source: AddSource, options: Ad
   const metadata = given === undefined ? undefined : copyMetadata(given)
   profileOf(profile)
   const finish = startReceipt('add', parts.name)
-  const since = new Date().toISOString()
   const importing = await startImport(parts.rpc, { what: 'add', pin: true, signal })
-  /** The root, once the daemon may have begun to pin it. */
-  let pinning: CID | undefined
+  const holds = createHolds(parts.pins)
   const check = createDamageCheck(parts)
   const batch: Block[] = []
   let batchBytes = 0
@@ -81,48 +79,28 @@ export async function addContent(parts: AddParts, source: AddSource, options: Ad
     await send()
     const { cid, type, size } = built
     assertExpected(cid, expected)
-    const wasPinned = await isPinned(parts.pins, cid, signal)
-    // One that is there is left alone: to pin it again, a daemon takes the old one away first.
-    if (!wasPinned) pinning = cid
-    await importing.finish(wasPinned ? [] : [cid])
+    await importing.finish([await holds.on(cid)])
     await check.repair({ signal })
     await parts.alone(async () => {
       parts.enter({ signal })
-      await commit(parts, built, { ...options, metadata, isPinnedHere: !wasPinned })
-      // From now on the record keeps it.
-      if (options.pin === false && pinning) await dropPin(parts, pinning, since)
+      await commit(parts, built, { ...options, metadata })
     }, signal)
     onReceipt?.(finish({ cid, bytes: size, verified: 'each-leaf' }))
     return { cid, type, size }
   } catch (error) {
     importing.destroy()
-    // Without the signal: who gave up must not leave a pin behind.
-    if (pinning) await Promise.allSettled([dropPin(parts, pinning, since)])
     signal?.throwIfAborted()
     throw error
+  } finally {
+    await holds.release({ signal })
   }
-}
-
-const isPinned = async (pins: Pins, cid: CID, signal: AbortSignal | undefined): Promise<boolean> =>
-  (await pins.of(cid, { signal })).some(isPinOfContent)
-
-/** Takes back the pin of an import, unless somebody has come to want it since. */
-async function dropPin({ pins, records }: AddParts, cid: CID, since: string): Promise<void> {
-  const isWanted = async (): Promise<boolean> => {
-    const { pinnedAt } = (await records.root(cid)) ?? {}
-    return pinnedAt !== undefined && pinnedAt >= since
-  }
-  if (await isWanted()) return
-  await pins.unpin(cid)
-  // Who came between took this pin for one that stays. What is recorded is kept meanwhile.
-  if (await isWanted()) await pins.pin(cid, { type: pinTypeOf(cid) })
 }
 
 /** Makes an add visible, all of it at once. */
 async function commit(
   { records }: AddParts,
   { cid, type, size }: BuiltSource,
-  { name, metadata, pin = true, signal, isPinnedHere }: AddOptions & { isPinnedHere: boolean },
+  { name, metadata, pin = true, signal }: AddOptions,
 ): Promise<void> {
   const now = new Date().toISOString()
   const held = await records.root(cid, { signal })
@@ -133,10 +111,8 @@ async function commit(
     addedAt: held?.addedAt ?? now,
     metadata: metadata ?? held?.metadata ?? copyMetadata(),
   }
-  const pinned: KeptRoot = pin && isPinnedHere ? { ...record, pinnedAt: now } : record
-  const changes: RecordChange[] = [{ type: 'put-root', record: pinned }]
-  // A pin that somebody else made may have gone again since.
-  if (pin && !isPinnedHere) changes.push({ type: 'put-pin', record: { cid, pinnedAt: now } })
+  const changes: RecordChange[] = [{ type: 'put-root', record }]
+  if (pin) changes.push({ type: 'put-pin', record: { cid, pinnedAt: now } })
   if (name !== undefined) {
     changes.push({ type: 'put-name', record: { name, cid, metadata: metadata ?? copyMetadata(), updatedAt: now } })
   }

@@ -1,3 +1,5 @@
+import { isDeepStrictEqual } from 'node:util'
+
 import { CID, RAW } from '@x/cid'
 import {
   BackendError,
@@ -6,15 +8,17 @@ import {
   type GcOptions,
   type GcResult,
   type RecordChange,
-  type Records,
 } from '@x/storage-core'
 import { blockKey, codeOf, type StoreParts } from '@x/storage-core/backend'
 
+import { readHold } from './hold.ts'
 import { pathsTo, type Mfs } from './mfs.ts'
 import { multihashKey } from './multihash-key.ts'
-import { HOLDING_PIN, holdingSince, type Pins } from './pins.ts'
+import type { KuboPin, Pins } from './pins.ts'
 import { reachableFrom } from './reachable.ts'
 import type { Bookkeeping } from './records/bookkeeping.ts'
+import type { KuboRecords, RecordTables } from './records/kubo-records.ts'
+import type { KeptRoot } from './records/record-shard.ts'
 import { removeBlock } from './remove-block.ts'
 import type { Rpc } from './rpc/rpc.ts'
 import { cidOfText, fieldsOf, linkOf, numberOf, textOf } from './rpc/values.ts'
@@ -23,11 +27,11 @@ export interface CollectParts extends Pick<StoreParts, 'enter' | 'alone'> {
   rpc: Rpc
   mfs: Mfs
   pins: Pins
-  records: Records
+  records: KuboRecords
   bookkeeping: Bookkeeping
   /** Where the records are in MFS. */
   path: string
-  /** A pin that holds what is being put is left from a process that died when it is older than this. Milliseconds. */
+  /** A call that is putting something has died when its newest hold is older than this. Milliseconds. */
   holdingMs: number
 }
 
@@ -42,29 +46,49 @@ export function createCollector(parts: CollectParts): Pick<ContentStore, 'remove
     enter({ signal })
     return alone(async () => {
       enter({ signal })
-      const loose = await looseRoots({ signal })
+      const loose = await looseRoots(await records.tables({ signal }), { signal })
       const planned = await plan(loose, { signal })
-      const roots = loose.map(({ cid }) => cid)
       if (dryRun) {
         let freedBytes = 0
         for (const bytes of planned.values()) freedBytes += bytes
-        return { roots, blocks: planned.size, freedBytes }
+        return { roots: loose.map(({ cid }) => cid), blocks: planned.size, freedBytes }
       }
       // Records first: a collection that is cut short leaves blocks without a root, never a root without its blocks.
-      const changes = loose.map(({ cid }): RecordChange => ({ type: 'delete-root', cid }))
-      if (changes.length > 0) await records.commit(changes, { signal })
+      const roots = await forget(loose, { signal })
       return { roots, ...(await collect(planned, { signal })) }
     }, signal)
   }
 
   /** What is recorded, and neither pinned nor named. */
-  async function looseRoots(options: AbortOptions): Promise<{ cid: CID }[]> {
-    const kept = new Set<string>()
+  async function looseRoots({ roots, names }: RecordTables, options: AbortOptions): Promise<KeptRoot[]> {
+    const kept = new Set(names.map(({ cid }) => blockKey(cid)))
     for await (const { cid } of records.pins(options)) kept.add(blockKey(cid))
-    for await (const { cid } of records.names(options)) kept.add(blockKey(cid))
-    const loose: { cid: CID }[] = []
-    for await (const { cid } of records.roots(options)) if (!kept.has(blockKey(cid))) loose.push({ cid })
-    return loose
+    return roots.filter(({ cid }) => !kept.has(blockKey(cid)))
+  }
+
+  /** Deletes the records of loose roots, but of those that others have come to want since they were looked at. */
+  async function forget(loose: readonly KeptRoot[], options: AbortOptions): Promise<CID[]> {
+    const seen = new Map(loose.map((root) => [blockKey(root.cid), root]))
+    const changes = await records.update(async (tables) => {
+      const still = await looseRoots(tables, options)
+      return still
+        .filter((root) => isDeepStrictEqual(seen.get(blockKey(root.cid)), root))
+        .map(({ cid }): RecordChange => ({ type: 'delete-root', cid }))
+    }, options)
+    const gone = new Map<string, CID>()
+    for (const change of changes) if (change.type === 'delete-root') gone.set(blockKey(change.cid), change.cid)
+    // Who pinned one just before had seen its record, so made none.
+    const pinned: KeptRoot[] = []
+    for await (const { cid } of records.pins(options)) {
+      const root = gone.delete(blockKey(cid)) ? seen.get(blockKey(cid)) : undefined
+      if (root) pinned.push(root)
+    }
+    await records.update(async ({ roots }) => {
+      const there = new Set(roots.map(({ cid }) => blockKey(cid)))
+      const lost = pinned.filter(({ cid }) => !there.has(blockKey(cid)))
+      return lost.map((record): RecordChange => ({ type: 'put-root', record }))
+    }, options)
+    return [...gone.values()]
   }
 
   /** By multihash: what nobody needs once the loose roots are forgotten, and how long it is. */
@@ -112,11 +136,17 @@ export function createCollector(parts: CollectParts): Pick<ContentStore, 'remove
     return { blocks, freedBytes }
   }
 
-  /** Of processes that died while they put blocks. */
+  /** Of calls that died while they put blocks: one that lives has made another hold since, however long it takes. */
   async function dropForgottenHolds(options: AbortOptions): Promise<void> {
-    for await (const pin of pins.list({ ...options, name: HOLDING_PIN })) {
-      const since = holdingSince(pin)
-      if (since !== undefined && Date.now() - since > parts.holdingMs) await pins.unpin(pin.cid, options)
+    const held = new Map<string, { last: number; pins: KuboPin[] }>()
+    for await (const pin of pins.list(options)) {
+      const hold = readHold(pin.cid)
+      if (hold === undefined) continue
+      const { last, pins: others } = held.get(hold.call) ?? { last: 0, pins: [] }
+      held.set(hold.call, { last: Math.max(last, hold.since), pins: [...others, pin] })
+    }
+    for (const { last, pins: forgotten } of held.values()) {
+      if (Date.now() - last > parts.holdingMs) for (const pin of forgotten) await pins.remove(pin, options)
     }
   }
 
@@ -126,14 +156,16 @@ export function createCollector(parts: CollectParts): Pick<ContentStore, 'remove
       enter({ signal })
       const key = blockKey(root)
       const below = await reachableFrom(rpc, [root], { signal, damaged: 'leaf' })
-      const changes: RecordChange[] = [
-        { type: 'delete-root', cid: root },
-        { type: 'delete-pin', cid: root },
-      ]
-      for await (const { name, cid } of records.names({ signal })) {
-        if (blockKey(cid) === key) changes.push({ type: 'delete-name', name })
-      }
-      await records.commit(changes, { signal })
+      await records.update(
+        async ({ names }) => [
+          { type: 'delete-root', cid: root },
+          { type: 'delete-pin', cid: root },
+          ...names
+            .filter(({ cid }) => blockKey(cid) === key)
+            .map(({ name }): RecordChange => ({ type: 'delete-name', name })),
+        ],
+        { signal },
+      )
       await free(below, { signal })
     }, signal)
   }

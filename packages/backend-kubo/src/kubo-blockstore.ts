@@ -1,5 +1,3 @@
-import { randomUUID } from 'node:crypto'
-
 import { buildDirectory, CID, RAW, type Block, type NodeLink } from '@x/cid'
 import {
   BackendError,
@@ -12,11 +10,11 @@ import {
 } from '@x/storage-core'
 
 import { fetchBlock, isHeld } from './get-block.ts'
+import { createHolds, type Holds } from './holds.ts'
 import { importBlocks, MAX_IMPORTED_BYTES, startImport } from './import-blocks.ts'
 import { inBatches } from './in-batches.ts'
 import type { KnownCodecs } from './known-codecs.ts'
 import { multihashKey } from './multihash-key.ts'
-import { holdingName } from './pins.ts'
 import { putBlock } from './put-block.ts'
 import { reachableFrom } from './reachable.ts'
 import type { Bookkeeping } from './records/bookkeeping.ts'
@@ -109,13 +107,13 @@ function createDaemonBlockstore(parts: KuboBlocksParts): Blockstore {
     return count
   }
 
-  /** Each batch held by a pin until `onStored` has pinned what all of them are part of. */
+  /** Each batch held until `onStored` has pinned what all of them are part of. */
   async function putHeld(
     blocks: AsyncIterable<Block> | Iterable<Block>,
     onStored: () => Promise<void>,
     { signal }: AbortOptions,
   ): Promise<number> {
-    const holders: CID[] = []
+    const holds = createHolds(pins)
     const check = damageCheck()
     let count = 0
     try {
@@ -123,43 +121,37 @@ function createDaemonBlockstore(parts: KuboBlocksParts): Blockstore {
         count += batch.length
         const stored = batch.filter(({ cid }) => !isInline(cid))
         await check.look(stored, { signal })
-        if (stored.length > 0) holders.push(await importHeld(stored, { signal }))
+        if (stored.length > 0) await importHeld(stored, { holds, signal })
         await check.repair({ signal })
       }
       await onStored()
     } finally {
-      // Without the signal: who gave up must not leave pins behind. What cannot be unpinned now goes with a later `gc`.
-      await Promise.allSettled(holders.map((holder) => pins.unpin(holder)))
+      await holds.release({ signal })
     }
     return count
   }
 
   /**
-   * Imports blocks under a pinned directory that links them, so that no collection takes them before what they are part
+   * Imports blocks with a hold on a directory that links them, so that no collection takes them before what they are part
    * of is pinned. The daemon's lock against collections is held for that long alone, not while the source is waited for.
    */
-  async function importHeld(stored: readonly Block[], { signal }: AbortOptions): Promise<CID> {
+  async function importHeld(
+    stored: readonly Block[],
+    { holds, signal }: AbortOptions & { holds: Holds },
+  ): Promise<void> {
     const large = stored.filter(({ bytes }) => bytes.length > MAX_IMPORTED_BYTES)
     for (const { cid, bytes } of large) await putBlock(rpc, cid, bytes, { signal })
     const holding: Block[] = []
-    // No other call may have the same one, and unpin it.
-    const id = randomUUID()
     // As raw blocks: what they link to may not be there yet.
     const links = stored.map(({ cid, bytes }, index): NodeLink => {
-      return { name: `${id}-${index}`, cid: CID.createV1(RAW, cid.multihash), dagBytes: bytes.length }
+      return { name: String(index), cid: CID.createV1(RAW, cid.multihash), dagBytes: bytes.length }
     })
-    const { cid: holder } = await buildDirectory(links, { onBlock: (block) => void holding.push(block) })
+    const directory = await buildDirectory(links, { onBlock: (block) => void holding.push(block) })
     for (const { cid } of holding) bookkeeping.own(cid)
+    const roots = [await holds.on(directory.cid)]
     const small = stored.filter(({ bytes }) => bytes.length <= MAX_IMPORTED_BYTES)
-    try {
-      await importBlocks(rpc, [...small, ...holding], { what: 'putMany', roots: [holder], signal })
-      await pins.pin(holder, { name: holdingName(), signal })
-    } catch (error) {
-      await Promise.allSettled([pins.unpin(holder)])
-      throw error
-    }
+    await importBlocks(rpc, [...small, ...holding], { what: 'putMany', roots, signal })
     for (const { cid } of stored) note(cid)
-    return holder
   }
 
   return {

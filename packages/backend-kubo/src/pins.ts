@@ -1,6 +1,7 @@
 import { CID, DAG_PB, RAW } from '@x/cid'
 import { BackendError, type AbortOptions } from '@x/storage-core'
 
+import { holdName, readHold } from './hold.ts'
 import type { Rpc } from './rpc/rpc.ts'
 import { cidOfText, fieldsOf, notKubo, textOf } from './rpc/values.ts'
 
@@ -10,7 +11,7 @@ export type PinType = 'recursive' | 'direct' | 'indirect'
 export interface KuboPin {
   cid: CID
   type: PinType
-  /** Empty when it has none. */
+  /** Empty when it has none. One that keeps what is being put is named here. */
   name: string
 }
 
@@ -28,24 +29,13 @@ export interface PinOptions extends AbortOptions {
   name?: string | undefined
 }
 
-/** How the names of pins begin that keep what is being put, until it is part of something. */
-export const HOLDING_PIN = 'ipfs-accelerate/being-put/'
-
-/** The name of such a pin that is made now. */
-export const holdingName = (): string => HOLDING_PIN + new Date().toISOString()
-
-/** When such a pin was made; `undefined` for any other. Milliseconds since 1970. */
-export function holdingSince({ name }: KuboPin): number | undefined {
-  if (!name.startsWith(HOLDING_PIN)) return undefined
-  const since = Date.parse(name.slice(HOLDING_PIN.length))
-  return Number.isNaN(since) ? undefined : since
-}
-
 /** The pins of a daemon. CIDv0 and its CIDv1 twin are one root here, and two for the daemon. */
 export interface Pins {
   list(options?: ListPinsOptions): AsyncGenerator<KuboPin>
   /** Those pins of a CID and of its twin that keep all of it. */
   of(cid: CID, options?: AbortOptions): Promise<KuboPin[]>
+  /** The pin of a block alone. That of its twin's is another. */
+  direct(cid: CID, options?: AbortOptions): Promise<KuboPin | undefined>
   /**
    * A pin that keeps a block, its own or one of what it is part of. For a daemon, the CIDs of one block under another
    * version or codec are others, though it is one block; here they are not.
@@ -60,7 +50,7 @@ export interface Pins {
   /** Resolves whether or not there was a pin. */
   unpin(cid: CID, options?: AbortOptions): Promise<void>
   /** Takes away one pin, not that of the twin. */
-  remove(pin: KuboPin, options?: AbortOptions): Promise<void>
+  remove(pin: Pick<KuboPin, 'cid'>, options?: AbortOptions): Promise<void>
 }
 
 /**
@@ -70,8 +60,12 @@ export interface Pins {
 export function createPins(rpc: Rpc, { offline, stallTimeoutMs }: { offline: boolean; stallTimeoutMs: number }): Pins {
   async function* list({ type = 'recursive', name, signal }: ListPinsOptions = {}): AsyncGenerator<KuboPin> {
     const what = 'list pins'
-    const query = { type, name, names: true, stream: true }
-    for await (const value of rpc.lines('pin/ls', { query, signal, what, patient: true })) yield toPin(value, what)
+    const query = { type, names: true, stream: true }
+    for await (const value of rpc.lines('pin/ls', { query, signal, what, patient: true })) {
+      const found = toPin(value, what)
+      // Not by the daemon, which takes as long, and knows no name of a hold.
+      if (name === undefined || found.name.includes(name)) yield found
+    }
   }
 
   /** What `pin ls` says of one CID; nothing when it is not pinned so. */
@@ -134,7 +128,7 @@ export function createPins(rpc: Rpc, { offline, stallTimeoutMs }: { offline: boo
     if (!isDone) throw notKubo(what, 'it does not say that it is pinned')
   }
 
-  async function remove({ cid }: KuboPin, { signal }: AbortOptions = {}): Promise<void> {
+  async function remove({ cid }: Pick<KuboPin, 'cid'>, { signal }: AbortOptions = {}): Promise<void> {
     try {
       await rpc.run('pin/rm', { args: [cid.toString()], signal, what: `unpin ${cid}`, patient: true })
     } catch (error) {
@@ -147,7 +141,7 @@ export function createPins(rpc: Rpc, { offline, stallTimeoutMs }: { offline: boo
     for (const pinned of await of(cid, options)) await remove(pinned, options)
   }
 
-  return { list, of, over, pin, unpin, remove }
+  return { list, of, direct: (cid, { signal } = {}) => pinOf(cid, 'direct', signal), over, pin, unpin, remove }
 }
 
 /** What `pin` of a store makes: everything below a root, but of a block whose links it does not follow that alone. */
@@ -155,8 +149,8 @@ export const pinTypeOf = (cid: CID): 'recursive' | 'direct' =>
   cid.code === DAG_PB || cid.code === RAW ? 'recursive' : 'direct'
 
 /** Whether it keeps all of a root, and for more than the moment in which it is put. */
-export const isPinOfContent = ({ cid, type, name }: KuboPin): boolean =>
-  !name.startsWith(HOLDING_PIN) && (type === 'recursive' || (type === 'direct' && cid.code !== DAG_PB))
+export const isPinOfContent = ({ cid, type }: KuboPin): boolean =>
+  readHold(cid) === undefined && (type === 'recursive' || (type === 'direct' && cid.code !== DAG_PB))
 
 /** The CID, and the other version of it where there is one. */
 function twinsOf(cid: CID): CID[] {
@@ -169,9 +163,11 @@ function twinsOf(cid: CID): CID[] {
 function toPin(value: unknown, what: string): KuboPin {
   const fields = fieldsOf(value, what)
   const type = textOf(fields, 'Type', what)
-  const { Name: name = '' } = fields
-  if (typeof name !== 'string') throw notKubo(what, 'a name that is no text')
+  const { Name: given = '' } = fields
+  if (typeof given !== 'string') throw notKubo(what, 'a name that is no text')
   const cid = cidOfText(textOf(fields, 'Cid', what), what)
+  const hold = readHold(cid)
+  const name = hold ? holdName(hold) : given
   if (type === 'recursive' || type === 'direct') return { cid, type, name }
   if (type.startsWith('indirect')) return { cid, type: 'indirect', name }
   throw notKubo(what, 'a pin of no known type')

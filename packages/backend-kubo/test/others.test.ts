@@ -1,8 +1,9 @@
-import { cidOf, parseCid, RAW, type Block } from '@x/cid'
+import { cidOf, parseCid, RAW, type Block, type CID } from '@x/cid'
 import { describe, expect, it, onTestFinished, type TestContext } from 'vitest'
 
 import { kuboOrSkip } from '../../../tooling/kubo/kubo-or-skip.ts'
 import type { KuboNode } from '../../../tooling/kubo/start-kubo.ts'
+import { holdOf } from '../src/hold.ts'
 import type { KuboStore } from '../src/index.ts'
 import { createKuboPool } from './kubo-pool.ts'
 import { bytesOf, collect, openStore, sampleBytes, sourceOf, texts } from './support.ts'
@@ -185,6 +186,23 @@ it('blocks that are part of something to come stay over the collections of other
   expect(await store.blocks.putMany?.(collecting(), { onStored })).toBe(20)
   expect(missing).toEqual([])
   expect(await collect(store.daemonPins())).toEqual([])
+})
+
+it('what a dead process held goes with gc after a day, and of one that lives all stays', async (context) => {
+  const { node, store } = await open(context)
+  const DAY_MS = 24 * 60 * 60 * 1000
+  const hold = async (seed: number, ageMs: number, callId: string): Promise<CID> => {
+    const cid = parseCid(await added(node, sampleBytes(seed, 700_000), '--pin=false'))
+    const held = await holdOf(cid, { since: Date.now() - ageMs, call: callId })
+    await node.ipfs(['pin', 'add', held.toString()])
+    return cid
+  }
+  const [dead, living] = ['0123456789ab', 'ba9876543210']
+  const gone = [await hold(20, 3 * DAY_MS, dead), await hold(21, DAY_MS + 60_000, dead)]
+  const kept = [await hold(22, 3 * DAY_MS, living), await hold(23, DAY_MS - 60_000, living)]
+  await store.gc()
+  expect(await Promise.all(gone.map((cid) => store.has(cid)))).toEqual([false, false])
+  expect(await Promise.all(kept.map((cid) => store.has(cid)))).toEqual([true, true])
 })
 
 describe('two stores on one daemon', () => {

@@ -89,7 +89,8 @@ describe('a daemon that works for longer than the stall time', () => {
     await holding
     await collecting
     const { cid } = await added
-    expect(await store.verify(cid)).toBeGreaterThan(20 * MIB)
+    // By the one that does not give up on a busy machine.
+    expect(await other.verify(cid)).toBeGreaterThan(20 * MIB)
     expect((await collect(store.names.list())).map(({ name }) => name)).toEqual(['slow', 'waiting'])
   })
 

@@ -59,7 +59,8 @@ export function createCollector(parts: StoreParts): Pick<ContentStore, 'remove' 
         { type: 'delete-root', cid: root },
         { type: 'delete-pin', cid: root },
       ]
-      for (const [name, cid] of names) if (blockKey(cid) === key) changes.push({ type: 'delete-name', name })
+      for (const [name, cid] of names)
+        if (blockKey(cid) === key) changes.push({ type: 'delete-name', name, expected: root })
       await records.commit(changes, { signal })
       await keeper.sweep(below.values(), wanted, { signal })
     }, signal)

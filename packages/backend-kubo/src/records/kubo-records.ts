@@ -7,17 +7,17 @@ import {
   ConflictError,
   type AbortOptions,
   type NameRecord,
-  type PinRecord,
   type RecordChange,
   type Records,
   type StoredRoot,
 } from '@x/storage-core'
 import { blockKey, codeOf, untilAborted } from '@x/storage-core/backend'
 
+import { cleanUp } from '../clean-up.ts'
 import { getHeldBlock, isHeld } from '../get-block.ts'
 import { importBlocks } from '../import-blocks.ts'
 import type { Mfs } from '../mfs.ts'
-import { isPinOfContent, pinTypeOf, type Pins } from '../pins.ts'
+import { isPinOfContent, pinTypeOf, type KuboPin, type Pins } from '../pins.ts'
 import type { Rpc } from '../rpc/rpc.ts'
 import type { Bookkeeping, RecordBlocks } from './bookkeeping.ts'
 import { createReadings, type Readings } from './readings.ts'
@@ -35,7 +35,24 @@ export interface KuboRecordsParts {
 
 export interface KuboRecords extends Records, RecordBlocks {
   root(cid: CID, options?: AbortOptions): Promise<KeptRoot | undefined>
+  /** All of them, of one version. */
+  tables(options?: AbortOptions): Promise<RecordTables>
+  /**
+   * A commit of changes that follow from the records as they are just before it, whatever others commit meanwhile. Pins are
+   * taken away by it, and none is made.
+   *
+   * @returns What was changed.
+   */
+  update(decide: Decide, options?: AbortOptions): Promise<readonly RecordChange[]>
 }
+
+export interface RecordTables {
+  roots: readonly KeptRoot[]
+  names: readonly NameRecord[]
+}
+
+/** Called for each version that a commit may follow, so maybe several times. */
+export type Decide = (tables: RecordTables) => Promise<readonly RecordChange[]>
 
 /** The newest version of the records: an entry in MFS, whose name is its number. */
 interface Head {
@@ -50,6 +67,15 @@ interface Version {
   shard(number: string): Promise<RecordShard>
   /** Of the top, or of a shard's directory. */
   blocks(directory: CID): Promise<CID[]>
+}
+
+/** A pin that a commit has made. */
+interface MadePin {
+  cid: CID
+  /** The pin of the block alone that was there. */
+  direct: KuboPin | undefined
+  /** `pinnedAt` of its record before. */
+  before: string | undefined
 }
 
 // Each one that fails has let another one in.
@@ -129,22 +155,18 @@ export function createKuboRecords(parts: KuboRecordsParts): KuboRecords {
       return (await version?.shard(shardOf('root', key)))?.roots.get(key)
     })
 
-  const everything = (options: AbortOptions = {}): Promise<RecordShard[]> =>
-    reading(options, async (version) => {
-      if (!version) return []
-      const shards: RecordShard[] = []
-      for (const some of inGroups([...version.tree.shards.keys()], 8)) {
-        shards.push(...(await Promise.all(some.map((number) => version.shard(number)))))
-      }
-      return shards
-    })
+  const tables = (options: AbortOptions = {}): Promise<RecordTables> => reading(options, tablesOf)
 
-  /** Applies the changes to the version that is the newest, and makes the next one of it. */
-  async function tryCommit(changes: readonly RecordChange[], options: AbortOptions): Promise<boolean> {
+  /** Applies changes to the version that is the newest, and makes the next one of it. `undefined`: others were faster. */
+  async function tryCommit(
+    changesTo: (version: Version | undefined) => Promise<readonly RecordChange[]>,
+    options: AbortOptions,
+  ): Promise<readonly RecordChange[] | undefined> {
     const newest = await head(options, await bookkeeping.noteDirectories(options))
     const version = newest && (await versionAt(newest.cid, options))
+    const changes = await changesTo(version)
     const shards = await applyTo(version, changes)
-    if (shards.size === 0) return true
+    if (shards.size === 0) return changes
     const blocks = new Map<string, Block>()
     const onBlock = (block: Block): void => void blocks.set(block.cid.toString(), copy(block))
     const links = new Map<string, NodeLink>(version?.tree.shards)
@@ -182,10 +204,10 @@ export function createKuboRecords(parts: KuboRecordsParts): KuboRecords {
       if (now && now.sequence > sequence) await mfs.remove([`${path}/${sequence}`])
       // Where the answer was lost, what it was is known now. One block that a collection took first is put again.
       if (failure && codeOf(failure.cause) !== 'NOT_FOUND') throw failure.cause
-      return false
+      return undefined
     }
     await dropOlder(now)
-    return true
+    return changes
   }
 
   /** Whether a commit is the newest version, or one that this was made of. */
@@ -217,60 +239,94 @@ export function createKuboRecords(parts: KuboRecordsParts): KuboRecords {
     if (missing.length > 0) await putBlocks(missing, options)
   }
 
+  async function make(
+    changesTo: (version: Version | undefined) => Promise<readonly RecordChange[]>,
+    options: AbortOptions,
+  ): Promise<readonly RecordChange[]> {
+    for (let tries = 1; ; tries++) {
+      const changes = await tryCommit(changesTo, options)
+      if (changes) {
+        for (const change of changes) if (change.type === 'delete-pin') await dropPin(change.cid, undefined, options)
+        return changes
+      }
+      if (tries === MOST_TRIES) {
+        throw new BackendError('kubo: the records could not be changed: others change them all the time', {
+          retryable: true,
+        })
+      }
+      await delay(randomInt(1, 5 + 5 * tries), undefined, { signal: options.signal }).catch((error: unknown) => {
+        options.signal?.throwIfAborted()
+        throw error
+      })
+    }
+  }
+
   const commit: Records['commit'] = async (changes, options = {}) => {
     const { signal } = options
-    const made: CID[] = []
+    const made: MadePin[] = []
     try {
       for (const change of changes) {
         if (change.type !== 'put-pin') continue
         const { cid } = change.record
         if ((await pins.of(cid, options)).some(isPinOfContent)) continue
-        made.push(cid)
-        await pins.pin(cid, { type: pinTypeOf(cid), signal })
+        const { pinnedAt } = (await findRoot(cid, options)) ?? {}
+        // A daemon has one pin of a block: that of the block alone, and its name, would be lost.
+        const direct = await pins.direct(cid, options)
+        made.push({ cid, direct, before: pinnedAt })
+        await pins.pin(cid, { type: pinTypeOf(cid), name: direct?.name, signal })
       }
-      for (let tries = 1; !(await tryCommit(changes, options)); tries++) {
-        if (tries === MOST_TRIES) {
-          throw new BackendError('kubo: the records could not be changed: others change them all the time', {
-            retryable: true,
-          })
-        }
-        await delay(randomInt(1, 5 + 5 * tries), undefined, { signal }).catch((error: unknown) => {
-          signal?.throwIfAborted()
-          throw error
-        })
-      }
+      await make(async () => changes, options)
     } catch (error) {
-      await Promise.allSettled(made.map((cid) => pins.unpin(cid)))
+      // Without the signal: who gave up must not leave a pin behind.
+      await cleanUp(Promise.allSettled(made.map(takeBack)), { signal })
       signal?.throwIfAborted()
       throw error
     }
-    for (const change of changes) if (change.type === 'delete-pin') await pins.unpin(change.cid, options)
   }
 
-  async function toPinRecord(cid: CID, options: AbortOptions): Promise<PinRecord> {
-    const { pinnedAt } = (await findRoot(cid, options)) ?? {}
-    return pinnedAt === undefined ? { cid } : { cid, pinnedAt }
+  async function takeBack({ cid, direct, before }: MadePin): Promise<void> {
+    const isDropped = await dropPin(cid, before, {})
+    if (isDropped && direct) await pins.pin(direct.cid, { type: 'direct', name: direct.name })
+  }
+
+  /**
+   * Takes away the pin of a root, unless it was pinned through a store since its record said `before`: who did found this
+   * pin, and made none.
+   *
+   * @returns Whether it has gone.
+   */
+  async function dropPin(cid: CID, before: string | undefined, options: AbortOptions): Promise<boolean> {
+    const isWanted = async (): Promise<boolean> => {
+      const { pinnedAt } = (await findRoot(cid, options)) ?? {}
+      return pinnedAt !== undefined && pinnedAt !== before
+    }
+    if (await isWanted()) return false
+    await pins.unpin(cid, options)
+    // Or found it just before. What is recorded is kept meanwhile.
+    const isStill = await isWanted()
+    if (isStill) await pins.pin(cid, { type: pinTypeOf(cid), signal: options.signal })
+    return !isStill
   }
 
   return {
     root: findRoot,
+    tables,
+    update: (decide, options = {}) => make(async (version) => decide(await tablesOf(version)), options),
     async *roots(options) {
-      for (const shard of await everything(options)) {
-        for (const { pinnedAt: _pinnedAt, ...root } of shard.roots.values()) {
-          yield root satisfies StoredRoot
-          options?.signal?.throwIfAborted()
-        }
+      for (const { pinnedAt: _pinnedAt, ...root } of (await tables(options)).roots) {
+        yield root satisfies StoredRoot
+        options?.signal?.throwIfAborted()
       }
     },
     async pin(cid, options = {}) {
       const pin = (await pins.of(cid, options)).find(isPinOfContent)
-      return pin && toPinRecord(pin.cid, options)
+      const { pinnedAt } = (pin && (await findRoot(pin.cid, options))) ?? {}
+      // One that nobody has recorded may be that of a commit that fails yet, so who relies on it records it.
+      return pin && pinnedAt !== undefined ? { cid: pin.cid, pinnedAt } : undefined
     },
     async *pins(options = {}) {
       const pinnedAt = new Map<string, string | undefined>()
-      for (const { roots } of await everything(options)) {
-        for (const [key, root] of roots) pinnedAt.set(key, root.pinnedAt)
-      }
+      for (const root of (await tables(options)).roots) pinnedAt.set(blockKey(root.cid), root.pinnedAt)
       const seen = new Set<string>()
       for (const type of ['recursive', 'direct'] as const) {
         for await (const pin of pins.list({ type, signal: options.signal })) {
@@ -286,8 +342,7 @@ export function createKuboRecords(parts: KuboRecordsParts): KuboRecords {
     name: (of, options = {}) =>
       reading(options, async (version) => (await version?.shard(shardOf('name', of)))?.names.get(of)),
     async *names(options) {
-      const names: NameRecord[] = []
-      for (const shard of await everything(options)) names.push(...shard.names.values())
+      const { names } = await tables(options)
       for (const record of names.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
         yield record
         options?.signal?.throwIfAborted()
@@ -308,11 +363,23 @@ export function createKuboRecords(parts: KuboRecordsParts): KuboRecords {
         return cids
       }),
     async *kept(options) {
-      for (const { roots, names } of await everything(options)) {
-        for (const { cid } of [...roots.values(), ...names.values()]) yield cid
-      }
+      const { roots, names } = await tables(options)
+      for (const { cid } of [...roots, ...names]) yield cid
     },
   }
+}
+
+async function tablesOf(version: Version | undefined): Promise<RecordTables> {
+  const roots: KeptRoot[] = []
+  const names: NameRecord[] = []
+  if (!version) return { roots, names }
+  for (const some of inGroups([...version.tree.shards.keys()], 8)) {
+    for (const shard of await Promise.all(some.map((number) => version.shard(number)))) {
+      roots.push(...shard.roots.values())
+      names.push(...shard.names.values())
+    }
+  }
+  return { roots, names }
 }
 
 /** The shards as they are after the changes, those alone that differ. */
