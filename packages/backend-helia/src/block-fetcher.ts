@@ -1,15 +1,20 @@
 import { IntegrityError, type CID } from '@x/cid'
-import { BackendError, BlockNotFoundError, isStorageError } from '@x/storage-core'
+import { BackendError, BlockNotFoundError } from '@x/storage-core'
 
+import { createBell } from './bell.ts'
+import { AskLaterError } from './http/ask-later-error.ts'
 import { messageOf } from './message-of.ts'
 import type { ProviderBook } from './provider-book.ts'
 import type { AskOptions, Provider } from './provider.ts'
-import { later } from './timers.ts'
+import { createSessionSearch } from './session-search.ts'
+import { isResting, noteAnswered, noteAsked, noteFailure, STRIKES, type Standing } from './standing.ts'
 
 export interface BlockFetcherOptions {
   /** For messages. */
   name: string
   book: ProviderBook
+  /** Of a gateway that a router names. */
+  createGateway: (base: URL) => Provider
   stallTimeoutMs: number
   /** When it aborts, everything is rejected with its reason. */
   closing: AbortSignal
@@ -21,7 +26,7 @@ export interface BlockFetcherOptions {
 export interface BlockFetcher {
   /**
    * @throws {BlockNotFoundError} Everybody who could be asked says that they do not have it.
-   * @throws {IntegrityError} Who had it sent something else, and nobody else has it.
+   * @throws {IntegrityError} Who had it sent something else, and everybody else says that they do not have it.
    * @throws {BackendError} Nobody gave it within the stall time. The message says who was asked.
    */
   getBlock(cid: CID, options: AskOptions): Promise<Uint8Array>
@@ -39,9 +44,6 @@ interface Trial {
 /** A provider that gave nothing for this long is helped out by another one. */
 const HEDGE_MS = 1500
 
-/** While nobody is left to ask, new ones are looked for this often. */
-const SEARCH_AGAIN_MS = 1000
-
 const MIN_WINDOW_BYTES = 4 * 1024 * 1024
 const MAX_WINDOW_BYTES = 16 * 1024 * 1024
 const MAX_WINDOW_BLOCKS = 128
@@ -49,37 +51,33 @@ const MAX_WINDOW_BLOCKS = 128
 /** More are not asked at once whether they have a block. */
 const MAX_PROBES = 32
 
-/** With so many strikes a provider is asked when there is no other. */
-const STRIKES = 3
-
 export function createBlockFetcher(options: BlockFetcherOptions): BlockFetcher {
-  const { name, book, stallTimeoutMs, closing, mayOthersCome } = options
+  const { name, book, createGateway, stallTimeoutMs, closing, mayOthersCome } = options
   const hedgeMs = Math.min(HEDGE_MS, stallTimeoutMs / 4)
   /** What each said first: whoever has the root most likely has the rest. */
   const roles = new WeakMap<Provider, 'has' | 'lacks'>()
+  const search = createSessionSearch(book, createGateway)
   let blockBytes = 256 * 1024
   /** `Date.now()`. */
   let lastDelivery: number | undefined
 
-  const windowOf = (rate: number | undefined): number => {
+  const windowOf = ({ rate, failures }: Standing): number => {
+    // One is enough to see whether it does better now.
+    if (failures > 0) return 1
     const bytes = Math.min(Math.max(rate ?? 0, MIN_WINDOW_BYTES), MAX_WINDOW_BYTES)
     return Math.min(Math.max(Math.floor(bytes / blockBytes), 2), MAX_WINDOW_BLOCKS)
   }
 
   /** The one that should be done first with another block; `'busy'` when whoever may be asked has enough to do. */
-  function best(among: readonly Provider[]): Provider | 'busy' | undefined {
-    const known = among.flatMap((provider) => {
-      const standing = book.standings.get(provider)
-      return standing ? [{ provider, standing }] : []
-    })
-    if (known.length === 0) return undefined
-    const fine = known.filter(({ standing }) => standing.strikes < STRIKES)
-    const considered = fine.length > 0 ? fine : known
-    const top = Math.max(1, ...considered.map(({ standing }) => standing.rate ?? 1))
+  function best(among: readonly (readonly [Provider, Standing])[]): Provider | 'busy' | undefined {
+    if (among.length === 0) return undefined
+    const fine = among.filter(([, { strikes }]) => strikes < STRIKES)
+    const considered = fine.length > 0 ? fine : among
+    const top = Math.max(1, ...considered.map(([, { rate }]) => rate ?? 1))
     let chosen: Provider | 'busy' = 'busy'
     let least = Infinity
-    for (const { provider, standing } of considered) {
-      if (standing.outstanding >= windowOf(standing.rate)) continue
+    for (const [provider, standing] of considered) {
+      if (standing.outstanding >= windowOf(standing)) continue
       const cost = (standing.outstanding + 1) / (standing.rate ?? top)
       if (cost < least) [chosen, least] = [provider, cost]
     }
@@ -102,31 +100,35 @@ export function createBlockFetcher(options: BlockFetcherOptions): BlockFetcher {
     const trials = new Map<Provider, Trial>()
     const bell = createBell()
     const unsubscribe = book.onChange(bell.ring)
+    const leave = search.enter()
     let found: { value: T; by: Provider } | undefined
-    let waitingSince = Date.now()
-    const seen = new Set<string>()
-    let search: { startedAt: number; failures: Map<string, unknown> | undefined } | undefined
+    const startedAt = Date.now()
+    let isSearched = false
 
-    function look(): void {
-      const current = { startedAt: Date.now(), failures: undefined }
-      search = current
-      void searchNow(current)
+    /** Nobody who comes later is asked: anybody can come again and again and say nothing. */
+    const deadline = (): number => Math.max(startedAt, lastDelivery ?? 0) + stallTimeoutMs
+
+    /** Those who can be asked now: whoever failed has to rest, and whoever lied has had his turn. */
+    function untried(): (readonly [Provider, Standing])[] {
+      const isOver = Date.now() >= deadline()
+      return [...search.standings()].filter(([provider, standing]) => {
+        const trial = trials.get(provider)
+        const mayAgain = !isOver && trial?.state === 'failed' && isRetryable(trial.error)
+        return (!trial || mayAgain) && !isResting(standing) && standing.addedAt <= deadline()
+      })
     }
 
-    async function searchNow(current: NonNullable<typeof search>): Promise<void> {
-      current.failures = await book.search(cid, { signal: over.signal })
-      bell.ring()
-    }
-
-    function start(provider: Provider, task: () => Promise<void>): void {
+    function start(provider: Provider, standing: Standing, task: () => Promise<void>): void {
       trials.set(provider, { askedAt: Date.now(), state: 'asked' })
-      // With each that is new there is hope.
-      if (!seen.has(provider.id)) waitingSince = Date.now()
-      seen.add(provider.id)
       task()
         .catch((error: unknown) => {
           if (over.signal.aborted) return
           trials.set(provider, { askedAt: 0, state: 'failed', error })
+          if (isRetryable(error)) noteFailure(standing, error, error instanceof AskLaterError ? error.afterMs : 0)
+          else {
+            standing.strikes = STRIKES
+            search.drop(provider)
+          }
         })
         .finally(bell.ring)
     }
@@ -137,8 +139,10 @@ export function createBlockFetcher(options: BlockFetcherOptions): BlockFetcher {
     }
 
     function request(provider: Provider): void {
-      start(provider, async () => {
-        book.onAsked(provider)
+      const standing = search.standings().get(provider)
+      if (!standing) return
+      start(provider, standing, async () => {
+        noteAsked(standing)
         let byteLength: number | undefined
         try {
           const value = await ask(provider, over.signal)
@@ -150,14 +154,15 @@ export function createBlockFetcher(options: BlockFetcherOptions): BlockFetcher {
           roles.set(provider, 'has')
           found ??= { value, by: provider }
         } finally {
-          book.onAnswered(provider, byteLength)
+          noteAnswered(standing, byteLength)
+          book.changed()
         }
       })
     }
 
     /** Asks whether they have it, before one of them is asked to send it. */
-    function probe(provider: Provider): void {
-      start(provider, async () => {
+    function probe([provider, standing]: readonly [Provider, Standing]): void {
+      start(provider, standing, async () => {
         if (!(await provider.hasBlock(cid, { signal: over.signal }))) {
           lacks(provider)
           return
@@ -169,16 +174,15 @@ export function createBlockFetcher(options: BlockFetcherOptions): BlockFetcher {
 
     /** @returns Whether something was done. */
     function step(): boolean {
-      const all = [...book.standings.keys()]
-      const untried = all.filter((provider) => !trials.has(provider))
+      const all = untried()
       if (isPresence) {
-        const some = untried.slice(0, MAX_PROBES)
-        for (const provider of some) request(provider)
+        const some = all.slice(0, MAX_PROBES)
+        for (const [provider] of some) request(provider)
         return some.length > 0
       }
       const running = [...trials].filter(([, { state }]) => state === 'asked')
-      const holders = untried.filter((provider) => roles.get(provider) === 'has')
-      const others = untried.filter((provider) => roles.get(provider) !== 'has')
+      const holders = all.filter(([provider]) => roles.get(provider) === 'has')
+      const others = all.filter(([provider]) => roles.get(provider) !== 'has')
       const isHeld = holders.length > 0 || running.some(([provider]) => roles.get(provider) === 'has')
       if (running.length === 0 || isLate(running, holders)) {
         const chosen = best(holders)
@@ -190,18 +194,22 @@ export function createBlockFetcher(options: BlockFetcherOptions): BlockFetcher {
       // Who is new is asked what it has. With nobody else, it is asked for the block at once.
       const [only] = others
       if (only && others.length === 1 && !isHeld && running.length === 0) {
-        request(only)
+        request(only[0])
         return true
       }
-      const toProbe = others.filter((provider) => !isHeld || !roles.has(provider)).slice(0, MAX_PROBES)
-      for (const provider of toProbe) probe(provider)
+      const toProbe = others.filter(([provider]) => !isHeld || !roles.has(provider)).slice(0, MAX_PROBES)
+      for (const other of toProbe) probe(other)
       return toProbe.length > 0
     }
 
-    function isLate(running: readonly [Provider, Trial][], holders: readonly Provider[]): boolean {
-      const fastest = Math.max(0, ...holders.map((provider) => book.standings.get(provider)?.rate ?? 0))
+    function isLate(
+      running: readonly [Provider, Trial][],
+      holders: readonly (readonly [Provider, Standing])[],
+    ): boolean {
+      const standings = search.standings()
+      const fastest = Math.max(0, ...holders.map(([, { rate }]) => rate ?? 0))
       return running.every(([provider, { askedAt }]) => {
-        const standing = book.standings.get(provider)
+        const standing = standings.get(provider)
         if (!standing) return true
         const silence = Date.now() - Math.max(askedAt, standing.lastDelivery)
         const isSlow = (standing.rate ?? 0) * 4 < fastest && Date.now() - askedAt > hedgeMs
@@ -213,69 +221,67 @@ export function createBlockFetcher(options: BlockFetcherOptions): BlockFetcher {
       for (;;) {
         over.signal.throwIfAborted()
         if (found) {
+          const standings = search.standings()
           for (const [provider, { state }] of trials) {
-            const standing = book.standings.get(provider)
+            const standing = standings.get(provider)
             if (state === 'asked' && provider !== found.by && standing && roles.get(provider) === 'has')
               standing.strikes += 1
           }
           if (found.value instanceof Uint8Array) {
             lastDelivery = Date.now()
+            search.onDelivery()
             blockBytes += (found.value.length - blockBytes) / 8
           }
           return found.value
         }
         const turn = bell.next()
         if (step()) continue
-        const states = [...trials.values()].map(({ state }) => state)
-        const isRunning = states.includes('asked')
-        const isBusy = [...book.standings.keys()].some((provider) => !trials.has(provider))
+        const isRunning = [...trials.values()].some(({ state }) => state === 'asked')
         let waitMs = hedgeMs
-        if (!isRunning && !isBusy) {
-          const now = Date.now()
-          if (search === undefined) {
-            look()
+        // Whoever is left has enough to do.
+        if (!isRunning && untried().length === 0) {
+          if (search.look(cid, { isFirst: !isSearched && !mayOthersCome })) {
+            isSearched = true
             continue
           }
-          if (search.failures) {
-            const verdict = judge(cid, trials, search.failures)
-            const isFinal = verdict instanceof IntegrityError || (!mayOthersCome && lastDelivery === undefined)
-            const isKnown = verdict instanceof BlockNotFoundError && !mayOthersCome
-            const waitedMs = now - Math.max(waitingSince, lastDelivery ?? 0)
-            if (isFinal || isKnown || waitedMs >= stallTimeoutMs) {
+          const last = search.last()
+          const isInformed = isSearched || (mayOthersCome && (last?.startedAt ?? 0) >= startedAt)
+          if (last?.failures && isInformed) {
+            const verdict = judge(cid, trials, last.failures)
+            const isKnown = !mayOthersCome && !(verdict instanceof BackendError)
+            const isHopeless = !mayOthersCome && lastDelivery === undefined
+            if (isKnown || isHopeless || Date.now() >= deadline()) {
               if (isPresence && isKnown) return undefined
               throw mayOthersCome && verdict instanceof BlockNotFoundError
-                ? unanswered(cid, trials, search.failures)
+                ? unanswered(cid, trials, last.failures)
                 : verdict
             }
-            if (now - search.startedAt >= SEARCH_AGAIN_MS) {
-              // Who failed may do better now.
-              for (const [provider, { state }] of trials) if (state === 'failed') trials.delete(provider)
-              look()
-              continue
-            }
-            waitMs = Math.min(SEARCH_AGAIN_MS - (now - search.startedAt), stallTimeoutMs - waitedMs)
           }
+          waitMs = Math.min(hedgeMs, Math.max(search.nextInMs(), 1), Math.max(deadline() - Date.now(), 1))
         }
         await turn(Math.max(waitMs, 1), over.signal)
       }
     } finally {
+      leave()
       unsubscribe()
       for (const stop of stops) stop.removeEventListener('abort', onAbort)
       over.abort(new Error('somebody else gave it'))
     }
   }
 
+  /** That nobody has it, if all say so; that somebody lied, if all others do. */
   function judge(cid: CID, trials: ReadonlyMap<Provider, Trial>, failures: ReadonlyMap<string, unknown>): Error {
-    const lies = [...trials.values()]
-      .map(({ error }) => error)
-      .filter((error) => isStorageError(error) && error.code === 'INTEGRITY')
+    const all = [...trials.values()]
+    const lies = all.map(({ error }) => error).filter((error) => error instanceof IntegrityError)
     const [lie] = lies
-    if (lie instanceof IntegrityError) return lie
-    const states = [...trials.values()].map(({ state }) => state)
-    if (failures.size === 0 && states.length > 0 && states.every((state) => state === 'lacks'))
-      return new BlockNotFoundError(cid)
-    return unanswered(cid, trials, failures)
+    const lacking = all.filter(({ state }) => state === 'lacks').length
+    const isKnown = failures.size === 0 && notAsked(trials).length === 0 && lacking + lies.length === all.length
+    if (isKnown && lie) return lie
+    return isKnown && lacking > 0 ? new BlockNotFoundError(cid) : unanswered(cid, trials, failures)
   }
+
+  const notAsked = (trials: ReadonlyMap<Provider, Trial>): (readonly [Provider, Standing])[] =>
+    [...search.standings()].filter(([provider]) => !trials.has(provider))
 
   function unanswered(
     cid: CID,
@@ -285,12 +291,15 @@ export function createBlockFetcher(options: BlockFetcherOptions): BlockFetcher {
     const tried = [...trials].map(([provider, { state, error }]) =>
       state === 'failed' ? `${provider.id}: ${messageOf(error)}` : `${provider.id}: does not have it`,
     )
+    const resting = notAsked(trials).map(([{ id }, { lastError }]) =>
+      lastError === undefined ? `${id}: came too late` : `${id}: failed before: ${messageOf(lastError)}`,
+    )
     const searched = book.finders.map((finder) =>
       failures.has(finder.name)
         ? `${finder.name}: ${messageOf(failures.get(finder.name))}`
         : `${finder.name}: found nobody else`,
     )
-    const said = [...tried, ...searched]
+    const said = [...tried, ...resting, ...searched]
     const why = said.length > 0 ? said.join('; ') : 'nobody is connected, and there is nobody to look for'
     return new BackendError(`${name}: get ${cid}: nobody gave it (${why})`, { retryable: true })
   }
@@ -311,35 +320,4 @@ export function createBlockFetcher(options: BlockFetcherOptions): BlockFetcher {
   }
 }
 
-interface Bell {
-  ring: () => void
-  /** From now on, a ring is not missed by the returned wait. */
-  next: () => (timeoutMs: number, signal: AbortSignal) => Promise<void>
-}
-
-function createBell(): Bell {
-  let rung = 0
-  let wake: (() => void) | undefined
-  return {
-    ring() {
-      rung += 1
-      wake?.()
-    },
-    next() {
-      const before = rung
-      return (timeoutMs, signal) =>
-        new Promise((resolve) => {
-          const done = (): void => {
-            cancel()
-            wake = undefined
-            signal.removeEventListener('abort', done)
-            resolve()
-          }
-          const cancel = later(done, timeoutMs)
-          wake = done
-          signal.addEventListener('abort', done)
-          if (rung > before || signal.aborted) done()
-        })
-    },
-  }
-}
+const isRetryable = (error: unknown): boolean => error instanceof BackendError && error.retryable

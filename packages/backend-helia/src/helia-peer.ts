@@ -29,6 +29,11 @@ export interface HeliaOptions extends AbortOptions {
   listen?: readonly string[] | undefined
   /** Base URLs of delegated routers. Default: none. */
   routers?: readonly (string | URL)[] | undefined
+  /**
+   * Whether routers may name gateways and peers on this machine and in private networks, as one for a private network does.
+   * One that relays what strangers say can then have any of these hosts contacted. Default false.
+   */
+  allowPrivate?: boolean | undefined
   /** Base URLs of trustless gateways. Default: none. */
   gateways?: readonly (string | URL)[] | undefined
   /** What others may fetch. Default `all`. */
@@ -66,7 +71,7 @@ export interface HeliaPeer {
   readonly name: string
   readonly network: HeliaNetwork
   readonly store: ContentStore
-  /** For what is not here. `undefined` without libp2p. */
+  /** For what is not here. It dials nobody: `connect` does. `undefined` without libp2p. */
   readonly libp2p: Libp2p | undefined
   /** `undefined` without libp2p. */
   readonly peerId: string | undefined

@@ -1,4 +1,4 @@
-import type { Libp2p, PeerId } from '@libp2p/interface'
+import type { Libp2p } from '@libp2p/interface'
 import { CID } from '@x/cid'
 import {
   BackendError,
@@ -11,21 +11,24 @@ import {
   type StoreStatus,
 } from '@x/storage-core'
 
+import { platform } from '#platform'
+
 import { BITSWAP, openExchange, type Exchange } from './bitswap/exchange.ts'
 import { createBlockFetcher, type BlockFetcher } from './block-fetcher.ts'
 import type { ConnectedPeer, HeliaOptions, HeliaPeer, HeliaStatus } from './helia-peer.ts'
-import { createDelegatedRouter, gatewayUrlOf, type DelegatedRouter, type FoundPeer } from './http/delegated-router.ts'
+import { createDelegatedRouter, type DelegatedRouter } from './http/delegated-router.ts'
 import { createGatewayProvider } from './http/gateway-provider.ts'
-import { ipOf, isLanHost } from './libp2p/lan-address.ts'
+import { createRouterFinder } from './http/router-finder.ts'
+import type { Dial, Node } from './libp2p/create-node.ts'
+import { createLanFinder } from './libp2p/lan-finder.ts'
+import { limitConnections } from './libp2p/limit-connections.ts'
 import { messageOf } from './message-of.ts'
 import { createPeerBlocks } from './peer-blocks.ts'
 import { createProviderBook, type Finder, type ProviderBook } from './provider-book.ts'
+import type { Provider } from './provider.ts'
 import { createServePolicy } from './serve-policy.ts'
 
 const DEFAULT_STALL_MS = 30_000
-
-/** More that routers name are not used. */
-const MAX_GATEWAYS = 32
 
 /** Of a reader that may be slow. */
 const READ_AHEAD_BYTES = 4 * 1024 * 1024 - 1
@@ -35,9 +38,6 @@ const PULL_AHEAD_BYTES = 12 * 1024 * 1024
 
 /** An empty block, in its CID: what a gateway or router is asked for to see whether it answers. */
 const NOTHING = CID.decode(Uint8Array.of(1, 0x55, 0, 0))
-
-/** Peers on a LAN that are dialled because mDNS found them. */
-const MAX_FOUND = 32
 
 /**
  * Opens a peer over a store. Nothing is contacted that the options do not name, but for mDNS on a LAN.
@@ -55,7 +55,7 @@ export async function openHelia(options: HeliaOptions): Promise<HeliaPeer> {
     signal,
     onWarning = () => undefined,
   } = options
-  const { providers = 'any', serve = 'all' } = options
+  const { providers = 'any', serve = 'all', allowPrivate = false } = options
   signal?.throwIfAborted()
   const http = httpOf(options)
   const toOurs = (cause: unknown): never => {
@@ -69,97 +69,60 @@ export async function openHelia(options: HeliaOptions): Promise<HeliaPeer> {
   const book = createProviderBook(finders)
   /** Addresses of peers that were named, by peer ID. */
   const known = new Map<string, string>()
-  let libp2p: Libp2p | undefined
+  let node: Node | undefined
   let exchange: Exchange | undefined
   let closed: Promise<void> | undefined
 
   const enter = (): void => {
     if (closed) throw new BackendError(`${name} is closed`, { retryable: false })
   }
-  const needLibp2p = (): Libp2p => {
+  const needNode = (): Node => {
     enter()
-    if (!libp2p) throw new UnsupportedError(`${name}: network '${network}' has no peers to connect to`)
-    return libp2p
+    if (!node) throw new UnsupportedError(`${name}: network '${network}' has no peers to connect to`)
+    return node
   }
 
+  const createGateway = (base: URL): Provider => createGatewayProvider(base, { stallTimeoutMs })
   if (network !== 'none') {
-    for (const base of http.gateways) addGateway(base)
-    finders.push(...http.routers.map((router) => routerFinder(router)))
-  }
-
-  function addGateway(base: URL): void {
-    const all = [...book.standings.keys()].filter(({ kind }) => kind === 'gateway')
-    if (all.length < MAX_GATEWAYS && !all.some(({ id }) => id === base.href))
-      book.add(createGatewayProvider(base, { stallTimeoutMs }))
-  }
-
-  function routerFinder(router: DelegatedRouter & { base: URL }): Finder {
-    return {
-      name: router.name,
-      async find(cid, { signal: within }) {
-        const named = await router.findProviders(cid, { signal: within })
-        await Promise.all(named.map((peer) => takeNamed(peer, router.base, within)))
-      },
-    }
-  }
-
-  /** Whom a router named. What it says of a network that it is not on itself, it cannot know. */
-  async function takeNamed(
-    { id, addresses: all, protocols }: FoundPeer,
-    base: URL,
-    within: AbortSignal,
-  ): Promise<void> {
-    const isNear = isLanHost(base.hostname) || base.hostname === 'localhost'
-    const likely = all.filter((address) => isNear || !isLanHost(ipOf(address) ?? ''))
-    if (protocols.length === 0 || protocols.includes('transport-ipfs-gateway-http')) {
-      for (const url of likely.map(gatewayUrlOf)) {
-        // Not less safe than the router itself.
-        if (url && (url.protocol === 'https:' || base.protocol === 'http:')) addGateway(url)
-      }
-    }
-    const dialable = likely.filter((address) => !gatewayUrlOf(address))
-    if (!libp2p || dialable.length === 0) return
-    try {
-      const { multiaddr } = await import('@multiformats/multiaddr')
-      const parsed = dialable.map((address) => multiaddr(address.includes('/p2p/') ? address : `${address}/p2p/${id}`))
-      await libp2p.dial(parsed, { signal: within })
-    } catch (error) {
-      if (!within.aborted) onWarning(`${id}, named by ${base.origin}, cannot be reached: ${messageOf(error)}`)
-    }
+    for (const base of http.gateways) book.add(createGateway(base))
+    const dialNamed: Dial = (addresses, dialOptions) => needNode().dial(addresses, dialOptions)
+    const routing = { allowPrivate, lookup: platform.lookup, dial: usesLibp2p ? dialNamed : undefined, onWarning }
+    finders.push(...http.routers.map((router) => createRouterFinder(router, routing)))
   }
 
   /** Dials a peer that was named, if it is not connected. Resolves when it can be asked. */
-  async function dial(node: Libp2p, address: string, within: AbortSignal): Promise<void> {
+  async function dial(address: string, within: AbortSignal): Promise<void> {
     const id = peerIdOf(address)
     const isAsked = (): boolean => [...book.standings.keys()].some((provider) => provider.id === id)
     if (isAsked()) return
     if (exchange?.isBanned(id)) {
       throw new BackendError(`${name}: ${address} sent what it was not asked for`, { retryable: false })
     }
-    const { multiaddr } = await import('@multiformats/multiaddr')
     try {
-      await node.dial(multiaddr(address), { signal: within })
+      await needNode().dial([address], { signal: within })
     } catch (cause) {
       within.throwIfAborted()
+      if (isStorageError(cause)) throw cause
       throw new BackendError(`${name}: cannot connect to ${address}: ${messageOf(cause)}`, { cause, retryable: true })
     }
     await identified(book, { isAsked, address, stallTimeoutMs, signal: within })
   }
 
-  function peerFinder(node: Libp2p, address: string): Finder {
-    return { name: `peer ${address}`, find: (_cid, { signal: within }) => dial(node, address, within) }
-  }
+  const peerFinder = (address: string): Finder => ({
+    name: `peer ${address}`,
+    find: (_cid, { signal: within }) => dial(address, within),
+  })
 
   if (usesLibp2p) {
     for (const address of options.peers ?? []) known.set(peerIdOf(address), address)
-    const { createNode } = await import('./libp2p/create-node.ts')
+    const { createNode, MAX_CONNECTIONS } = await import('./libp2p/create-node.ts')
     const { listen, transports, privateKey } = options
     const dialTimeoutMs = Math.min(stallTimeoutMs, 10_000)
-    const node = await createNode({ network, listen, transports, privateKey, dialTimeoutMs }).catch(toOurs)
-    libp2p = node
+    node = await createNode({ network, listen, transports, privateKey, dialTimeoutMs }).catch(toOurs)
+    const { libp2p } = node
     try {
-      exchange = await openExchange({
-        libp2p: node,
+      const opened = await openExchange({
+        libp2p,
         blocks: store.blocks,
         mayServe: createServePolicy(store, serve),
         stallTimeoutMs,
@@ -167,49 +130,25 @@ export async function openHelia(options: HeliaOptions): Promise<HeliaPeer> {
         onGone: (provider) => book.remove(provider),
         onWarning,
       })
+      exchange = opened
+      limitConnections(libp2p, MAX_CONNECTIONS, (id) => opened.usedAt(id.toString()))
       if (network === 'lan') {
-        finders.push(lanFinder(node))
-        node.addEventListener('peer:discovery', ({ detail: { id } }) => void greet(node, id))
+        const isBanned = (id: string): boolean => opened.isBanned(id)
+        finders.push(createLanFinder(libp2p, { dial: node.dial, isBanned, closing: closing.signal, onWarning }))
       }
-      await node.start()
+      await libp2p.start()
       signal?.throwIfAborted()
     } catch (error) {
-      await node.stop()
+      await libp2p.stop()
       signal?.throwIfAborted()
       toOurs(error)
     }
     for (const address of known.values()) {
-      finders.push(peerFinder(node, address))
-      dial(node, address, closing.signal).catch((error: unknown) => {
+      finders.push(peerFinder(address))
+      dial(address, closing.signal).catch((error: unknown) => {
         if (!closing.signal.aborted) onWarning(messageOf(error))
       })
     }
-  }
-
-  /** Connects to a peer that mDNS found, at addresses of the LAN. */
-  async function greet(node: Libp2p, id: PeerId): Promise<void> {
-    const isFull = node.getConnections().length >= MAX_FOUND
-    if (closed || isFull || exchange?.isBanned(id.toString()) || node.getConnections(id).length > 0) return
-    try {
-      const { addresses: all } = await node.peerStore.get(id)
-      const near = all.flatMap(({ multiaddr: address }) => {
-        const ip = ipOf(address.toString())
-        return ip !== undefined && isLanHost(ip) ? [address.encapsulate(`/p2p/${id.toString()}`)] : []
-      })
-      if (near.length > 0) await node.dial(near, { signal: closing.signal })
-    } catch (error) {
-      if (!closing.signal.aborted)
-        onWarning(`${id.toString()}, found on the LAN, cannot be reached: ${messageOf(error)}`)
-    }
-  }
-
-  /** Those that mDNS found, again: they may have gone and come back. */
-  function lanFinder(node: Libp2p): Finder {
-    const find: Finder['find'] = async () => {
-      const met = await node.peerStore.all({ limit: MAX_FOUND })
-      await Promise.all(met.filter(({ id }) => !id.equals(node.peerId)).map(({ id }) => greet(node, id)))
-    }
-    return { name: 'mDNS', find }
   }
 
   const createFetcher =
@@ -219,6 +158,7 @@ export async function openHelia(options: HeliaOptions): Promise<HeliaPeer> {
           createBlockFetcher({
             name,
             book,
+            createGateway,
             stallTimeoutMs,
             closing: closing.signal,
             mayOthersCome: providers === 'any',
@@ -227,11 +167,11 @@ export async function openHelia(options: HeliaOptions): Promise<HeliaPeer> {
   const peers = (): ConnectedPeer[] =>
     [...book.standings].map(([provider, { rate }]) => ({
       id: provider.id,
-      address: provider.kind === 'gateway' ? provider.id : addressOf(libp2p, provider.id),
+      address: provider.kind === 'gateway' ? provider.id : addressOf(node?.libp2p, provider.id),
       rate,
     }))
 
-  const addresses = (): string[] => libp2p?.getMultiaddrs().map(String) ?? []
+  const addresses = (): string[] => node?.libp2p.getMultiaddrs().map(String) ?? []
 
   async function probe({ signal: within }: AbortOptions): Promise<StoreStatus> {
     const startedAt = performance.now()
@@ -249,8 +189,7 @@ export async function openHelia(options: HeliaOptions): Promise<HeliaPeer> {
       return of(available, reason)
     }
     const bounds = AbortSignal.any([closing.signal, ...(within ? [within] : [])])
-    const node = libp2p
-    const dials = node ? [...known.values()].map((address) => dial(node, address, bounds)) : []
+    const dials = [...known.values()].map((address) => dial(address, bounds))
     const gateways = [...book.standings.keys()].filter(({ kind }) => kind === 'gateway')
     const asked: Promise<unknown>[] = [
       ...gateways.map((gateway) => gateway.hasBlock(NOTHING, { signal: bounds })),
@@ -275,15 +214,15 @@ export async function openHelia(options: HeliaOptions): Promise<HeliaPeer> {
     closing.abort(new BackendError(`${name} is closed`, { retryable: false }))
     await source.close()
     await exchange?.close()
-    await libp2p?.stop()
+    await node?.libp2p.stop()
   }
 
   return {
     name,
     network,
     store,
-    libp2p,
-    peerId: libp2p?.peerId.toString(),
+    libp2p: node?.libp2p,
+    peerId: node?.libp2p.peerId.toString(),
     source,
     addresses,
     peers,
@@ -292,17 +231,17 @@ export async function openHelia(options: HeliaOptions): Promise<HeliaPeer> {
       return pull(store, { blocks: others }, root, pullOptions)
     },
     async connect(address, { signal: within } = {}) {
-      const node = needLibp2p()
+      needNode()
       const id = peerIdOf(address)
       const bounds = within ? AbortSignal.any([within, closing.signal]) : closing.signal
-      await dial(node, address, bounds)
+      await dial(address, bounds)
       if (known.has(id)) return
       known.set(id, address)
-      finders.push(peerFinder(node, address))
+      finders.push(peerFinder(address))
     },
     status: (): HeliaStatus => ({
       network,
-      peerId: libp2p?.peerId.toString(),
+      peerId: node?.libp2p.peerId.toString(),
       addresses: addresses(),
       peers: peers(),
       receivedBytes: exchange?.totals.receivedBytes ?? 0,
@@ -317,20 +256,27 @@ export async function openHelia(options: HeliaOptions): Promise<HeliaPeer> {
 
 interface Http {
   gateways: URL[]
-  routers: (DelegatedRouter & { base: URL })[]
+  routers: DelegatedRouter[]
 }
 
 function httpOf({ gateways = [], routers = [], stallTimeoutMs = DEFAULT_STALL_MS }: HeliaOptions): Http {
   return {
-    gateways: gateways.map(toBase),
-    routers: routers.map(toBase).map((base) => ({ ...createDelegatedRouter(base, { stallTimeoutMs }), base })),
+    gateways: [...new Map(gateways.map(toBase).map((base) => [base.href, base])).values()],
+    routers: routers.map(toBase).map((base) => createDelegatedRouter(base, { stallTimeoutMs })),
   }
 }
 
+/** What is refused may hold a password, and is not shown. */
 function toBase(given: string | URL): URL {
   const url = URL.canParse(String(given)) ? new URL(String(given)) : undefined
-  if (url && (url.protocol === 'http:' || url.protocol === 'https:') && !url.search && !url.hash) return url
-  throw new InvalidInputError(`not the base URL of a gateway or router: ${String(given)}`, { input: String(given) })
+  const input = url ? url.origin : 'URL'
+  if (!url || (url.protocol !== 'http:' && url.protocol !== 'https:') || url.search || url.hash) {
+    throw new InvalidInputError(`not the base URL of a gateway or router: ${input}`, { input })
+  }
+  if (url.username || url.password) {
+    throw new InvalidInputError(`${input}: a user and password cannot be sent to a gateway or router`, { input })
+  }
+  return url
 }
 
 /** The peer at the end of a multiaddr. Circuits end with another one. */

@@ -1,7 +1,11 @@
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+
 import type { Stream } from '@libp2p/interface'
 import { cidOf, RAW } from '@x/cid'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 
+import { openExchange } from '../src/bitswap/exchange.ts'
 import { encodeMessage } from '../src/bitswap/message.ts'
 import { varintOf } from '../src/bitswap/varint.ts'
 import { startRogue, type Misdeed } from './rogue-peer.ts'
@@ -13,6 +17,8 @@ const STALL_MS = 400
 const drills: readonly [Misdeed, code: string, said: RegExp][] = [
   ['hang', 'BACKEND', /said nothing for 400 ms/],
   ['boast', 'BACKEND', /for 400 ms/],
+  ['nag', 'BACKEND', /for 400 ms/],
+  ['junk', 'BACKEND', /for 400 ms/],
   ['flip', 'INTEGRITY', /asked for .*, it sent /],
   ['unasked', 'INTEGRITY', /asked for .*, it sent /],
   ['truncate', 'BACKEND', /for 400 ms/],
@@ -113,6 +119,11 @@ function beginMessage(stream: Stream, byteLength: number): void {
   for (let sent = 0; sent < byteLength; sent += 65_536) stream.send(new Uint8Array(Math.min(65_536, byteLength - sent)))
 }
 
+function needed<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error('it is missing')
+  return value
+}
+
 const closed = (stream: Stream): Promise<unknown> =>
   new Promise((resolve) => stream.addEventListener('close', resolve, { once: true }))
 
@@ -175,4 +186,82 @@ it('takes back what it asked for', async () => {
   caller.abort(reason)
   await expect(pulled).rejects.toBe(reason)
   await vi.waitFor(() => expect(wants()).toMatchObject([{ cancel: false }, { cancel: true }]), 10_000)
+})
+
+it('takes back what it asked for of one that says nothing', async () => {
+  const rogue = await startRogue('hang')
+  const to = await openPeer({ peers: [rogue.address], providers: 'given', stallTimeoutMs: STALL_MS })
+  const { cid } = await (await memory()).add(sampleBytes(5, 100))
+  await expect(to.pull(cid)).rejects.toMatchObject({ code: 'BACKEND' })
+  const wants = () => rogue.received.flatMap((message) => message.wants)
+  await vi.waitFor(() => expect(wants()).toMatchObject([{ cancel: false }, { cancel: true }]), 10_000)
+})
+
+describe('addresses that a peer says that it has', () => {
+  it('are not dialled', async () => {
+    const visits: string[] = []
+    const canary = createServer((socket) => {
+      visits.push(String(socket.remotePort))
+      socket.destroy()
+    })
+    canary.listen(0, '127.0.0.1')
+    await once(canary, 'listening')
+    onTestFinished(() => void canary.close())
+    const address = canary.address()
+    if (typeof address !== 'object' || address === null) throw new Error('not listening')
+    const announce = [`/ip4/127.0.0.1/tcp/${address.port}`]
+    const to = await openPeer({ stallTimeoutMs: STALL_MS })
+    const rogue = await startRogue('hang', { connectTo: String(to.addresses()[0]), announce })
+    await vi.waitFor(() => expect(to.peers()).toHaveLength(1), 10_000)
+    const id = rogue.peerId
+    const { addresses } = await needed(to.libp2p).peerStore.get(id)
+    expect(addresses.map(({ multiaddr }) => String(multiaddr))).toEqual(announce)
+    await rogue.hangUp()
+    await vi.waitFor(() => expect(to.peers()).toEqual([]), 10_000)
+    await expect(needed(to.libp2p).dial(id)).rejects.toThrow(/gater/)
+    const { cid } = await (await memory()).add(sampleBytes(6, 100))
+    await expect(to.pull(cid)).rejects.toMatchObject({ code: 'BACKEND' })
+    expect(visits).toEqual([])
+  })
+
+  it('are of nobody who can be asked when it hung up before it was known', async () => {
+    const to = await openPeer()
+    const libp2p = needed(to.libp2p)
+    const onConnects: unknown[] = []
+    const found: string[] = []
+    const register: typeof libp2p.register = async (_protocol, topology) => {
+      onConnects.push(Reflect.get(topology, 'onConnect'))
+      return 'a topology'
+    }
+    // The exchange, with the order of events in our hands.
+    const blocks = to.store.blocks
+    const spied = new Proxy(libp2p, {
+      get: (target, key) => {
+        if (key === 'register') return register
+        if (key === 'handle') return async () => undefined
+        const value: unknown = Reflect.get(target, key)
+        return typeof value === 'function' ? value.bind(target) : value
+      },
+    })
+    const exchange = await openExchange({
+      libp2p: spied,
+      blocks,
+      mayServe: async () => false,
+      stallTimeoutMs: STALL_MS,
+      onProvider: ({ id }) => found.push(id),
+      onGone: () => undefined,
+      onWarning: () => undefined,
+    })
+    onTestFinished(() => exchange.close())
+    const [onConnect] = onConnects
+    if (typeof onConnect !== 'function') throw new Error('no topology')
+    const rogue = await startRogue('hang', { connectTo: String(to.addresses()[0]) })
+    await vi.waitFor(() => expect(to.peers()).toHaveLength(1), 10_000)
+    onConnect(rogue.peerId)
+    expect(found).toEqual([rogue.peerId.toString()])
+    await rogue.hangUp()
+    await vi.waitFor(() => expect(to.peers()).toEqual([]), 10_000)
+    onConnect(rogue.peerId)
+    expect(found).toHaveLength(1)
+  })
 })

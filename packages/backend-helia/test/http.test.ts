@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
+import { inspect } from 'node:util'
 
 import { parseCid, type CID } from '@x/cid'
 import { afterAll, describe, expect, it, onTestFinished, type TestContext } from 'vitest'
@@ -132,6 +133,8 @@ it.each([true, false])('asks a router for gateways and peers (in lines: %s)', as
   const from = await openPeer()
   const { cid } = await from.store.add(sampleBytes(3, 2 * MIB))
   const addresses = from.addresses().map((address) => address.replace(/\/p2p\/.*/, ''))
+  // What is no address, or leads nowhere, is in nobody's way.
+  addresses.unshift('nonsense', '/ip4/127.0.0.1/tcp/1/nonsense', '/ip4/0.0.0.0/tcp/1')
   const router = await startRouter(
     [
       { Schema: 'peer', ID: from.peerId, Addrs: addresses, Protocols: ['transport-bitswap'] },
@@ -140,7 +143,7 @@ it.each([true, false])('asks a router for gateways and peers (in lines: %s)', as
     ],
     asLines,
   )
-  const peer = await openPeer({ routers: [router.url] })
+  const peer = await openPeer({ routers: [router.url], allowPrivate: true })
   await peer.pull(cid)
   expect(await peer.store.has(cid)).toBe(true)
   expect(router.asked[0]).toBe(`/routing/v1/providers/${cid}`)
@@ -156,9 +159,90 @@ it('uses a gateway that a router names', async (context) => {
     Protocols: ['transport-ipfs-gateway-http'],
   }
   const router = await startRouter([gateway])
-  const peer = await openPeer({ network: 'http', routers: [router.url] })
+  const peer = await openPeer({ network: 'http', routers: [router.url], allowPrivate: true })
   await peer.pull(cid)
   expect(await peer.store.has(cid)).toBe(true)
+})
+
+/** What is contacted says so, and nothing else. */
+async function startCanary(): Promise<{ port: number; visits: string[] }> {
+  const visits: string[] = []
+  const server = createServer((request, response) => {
+    visits.push(String(request.url))
+    response.writeHead(404).end()
+  })
+  server.on('connection', () => visits.push('a connection'))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const address = server.address()
+  if (typeof address !== 'object' || address === null) throw new Error('not listening')
+  return { port: address.port, visits }
+}
+
+it.each(['http', 'libp2p'] as const)('contacts no private host because a router names it (%s)', async (network) => {
+  const { port, visits } = await startCanary()
+  const [one, other] = await Promise.all([openPeer(), openPeer()])
+  const hosts = ['ip4/127.0.0.1', 'ip4/127.1', 'ip6/::ffff:7f00:1', 'dns4/localhost', 'dns/127.0.0.1']
+  const router = await startRouter([
+    { ID: one.peerId, Addrs: hosts.map((host) => `/${host}/tcp/${port}/http`) },
+    { ID: other.peerId, Addrs: hosts.map((host) => `/${host}/tcp/${port}`) },
+  ])
+  const warnings: string[] = []
+  const onWarning = (warning: string): void => void warnings.push(warning)
+  const { cid } = await (await memory()).add(sampleBytes(5, 100))
+  const peer = await openPeer({ network, routers: [router.url], providers: 'given', onWarning })
+  await expect(peer.pull(cid)).rejects.toMatchObject({ code: 'BACKEND' })
+  expect(visits).toEqual([])
+  expect(warnings.join()).toMatch(/not used: .*\/ip4\/127\.1\//)
+})
+
+it('asks a gateway that a router names for what it was named for, and for nothing else', async () => {
+  const { port, visits } = await startCanary()
+  const named: unknown[] = [{ ID: (await openPeer()).peerId, Addrs: [`/ip4/127.0.0.1/tcp/${port}/http`] }]
+  const router = await startRouter(named)
+  const options = { network: 'http', allowPrivate: true, stallTimeoutMs: 300 } as const
+  const peer = await openPeer({ ...options, routers: [router.url], providers: 'given' })
+  const origin = await memory()
+  const { cid } = await origin.add(sampleBytes(6, 100))
+  await expect(peer.pull(cid)).rejects.toMatchObject({ code: 'NOT_FOUND' })
+  expect(visits.filter((visit) => visit.includes(String(cid)))).toHaveLength(1)
+  named.length = 0
+  const { cid: other } = await origin.add(sampleBytes(7, 100))
+  await expect(peer.pull(other)).rejects.toMatchObject({ code: 'BACKEND' })
+  expect(router.asked).toHaveLength(2)
+  expect(visits.filter((visit) => visit.includes(String(other)))).toEqual([])
+})
+
+it('leaves a gateway alone that is busy, for as long as it says, whatever is wanted', async (context) => {
+  const { kubo, cid } = await openKubo(context)
+  let asked = 0
+  const busy: ChooseFault = () => {
+    asked += 1
+    return { type: 'status', status: 429, headers: { 'Retry-After': '60' } }
+  }
+  const proxy = await openProxy(kubo.gateway, busy)
+  const peer = await openPeer({ network: 'http', gateways: [proxy.url], stallTimeoutMs: 2500 })
+  const failure = { code: 'BACKEND', retryable: true, message: expect.stringContaining('HTTP status 429') }
+  await expect(peer.pull(cid)).rejects.toMatchObject(failure)
+  await expect(peer.pull(cid)).rejects.toMatchObject(failure)
+  expect(asked).toBe(1)
+})
+
+it('shows no password, and sends none', async () => {
+  const given = [
+    'https://user:s3cret@gateway.example.org/',
+    'https://user:s3cret@gateway.example.org/?a',
+    'user:s3cret@',
+  ]
+  for (const url of given) {
+    const failure: unknown = await openPeer({ network: 'http', gateways: [url] }).catch((error: unknown) => error)
+    expect(failure).toMatchObject({ code: 'INVALID_INPUT' })
+    expect(inspect(failure)).not.toContain('s3cret')
+  }
 })
 
 it('says that a router does not answer', async () => {

@@ -5,8 +5,8 @@ import { expect, it, onTestFinished, type TestContext } from 'vitest'
 
 import { kuboOrSkip } from '../../../tooling/kubo/kubo-or-skip.ts'
 import { startKubo } from '../../../tooling/kubo/start-kubo.ts'
-import { isLanHost } from '../src/libp2p/lan-address.ts'
-import { openPeer, sampleBytes } from './setup.ts'
+import { isLanHost } from '../src/host.ts'
+import { LOOPBACK, openPeer, sampleBytes } from './setup.ts'
 
 const GROUP = '224.0.0.251'
 
@@ -52,7 +52,8 @@ it('pulls by CID from a Kubo on the LAN, with no configuration', async (context)
   onTestFinished(() => kubo.stop())
   const { stdout } = await kubo.ipfs(['add', '--quieter', '--cid-version=1'], { input: sampleBytes(2, 3_000_000) })
   const cid = parseCid(stdout.toString().trim())
-  const to = await openPeer({ network: 'lan', listen: undefined })
+  // It listens on loopback alone, and is believed by those who do so too.
+  const to = await openPeer({ network: 'lan', listen: [LOOPBACK] })
   await to.pull(cid)
   expect(await to.store.has(cid)).toBe(true)
 })
@@ -61,25 +62,4 @@ it('listens on a LAN at addresses that no other network reaches', async () => {
   const peer = await openPeer({ network: 'lan', listen: undefined })
   expect(peer.addresses().length).toBeGreaterThan(0)
   for (const address of peer.addresses()) expect(isLanHost(String(address.split('/')[2]))).toBe(true)
-})
-
-it.each([
-  ['127.0.0.1', true],
-  ['10.1.2.3', true],
-  ['172.16.0.1', true],
-  ['172.32.0.1', false],
-  ['192.168.7.7', true],
-  ['192.169.0.1', false],
-  ['169.254.9.9', true],
-  ['100.64.0.1', true],
-  ['8.8.8.8', false],
-  ['::1', true],
-  ['fd00::1', true],
-  ['fe80::1', true],
-  ['2001:db8::1', false],
-  ['::ffff:10.0.0.1', true],
-  ['::ffff:8.8.8.8', false],
-  ['example.org', false],
-])('%s is of a LAN: %s', (host, expected) => {
-  expect(isLanHost(host)).toBe(expected)
 })

@@ -49,6 +49,14 @@ it('refuses messages that are only work', () => {
   )
 })
 
+it('refuses wants that are much to read, and messages of many things', () => {
+  const want = { cid: new Uint8Array(300), type: 'block', cancel: false, sendDontHave: true, priority: 1 } as const
+  const [, long] = encodeMessage({ wants: [want] })
+  expect(() => decodeMessage(long ?? new Uint8Array())).toThrow(/a want or answer of 307 bytes/)
+  const unknown = new Uint8Array(4 * 1024 * 1024).fill(0x78).map((byte, index) => (index % 2 === 0 ? byte : 0))
+  expect(() => decodeMessage(unknown)).toThrow(/over 16384 things/)
+})
+
 it('never fails in another way than saying that it is malformed', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 300 }), (some) => {

@@ -1,5 +1,5 @@
 import { identify } from '@libp2p/identify'
-import type { Connection, Stream } from '@libp2p/interface'
+import type { Connection, PeerId, Stream } from '@libp2p/interface'
 import { noise } from '@libp2p/noise'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
@@ -12,6 +12,7 @@ import { onTestFinished } from 'vitest'
 import { BITSWAP } from '../src/bitswap/exchange.ts'
 import { createMessageReader } from '../src/bitswap/message-reader.ts'
 import { decodeMessage, encodeMessage, type Message } from '../src/bitswap/message.ts'
+import { varintOf } from '../src/bitswap/varint.ts'
 import { LOOPBACK, sampleBytes } from './setup.ts'
 
 /** How a peer misbehaves. */
@@ -22,6 +23,10 @@ export type Misdeed =
   | 'deaf'
   /** Says that it has everything, and never sends it. */
   | 'boast'
+  /** Says again and again that it has it, and never sends it. */
+  | 'nag'
+  /** Sends messages with nothing in them that anybody knows. */
+  | 'junk'
   /** Sends blocks with a byte changed. */
   | 'flip'
   /** Sends other blocks than those it was asked for, before those. */
@@ -43,11 +48,13 @@ export type Misdeed =
 
 export interface RoguePeer {
   readonly address: string
+  readonly peerId: PeerId
   /** Messages that it was sent. */
   readonly received: readonly Message[]
   open(): Promise<Stream>
   /** The same on a connection of its own. */
   openAnew(): Promise<Stream>
+  hangUp(): Promise<void>
 }
 
 const PREFIX = Uint8Array.of(1, 0x55, 0x12, 32)
@@ -55,10 +62,10 @@ const PREFIX = Uint8Array.of(1, 0x55, 0x12, 32)
 /** A peer of our own over a store, that misbehaves; it ends with the test. */
 export async function startRogue(
   misdeed: Misdeed,
-  { blocks, connectTo }: { blocks?: Blockstore; connectTo?: string } = {},
+  { blocks, connectTo, announce = [] }: { blocks?: Blockstore; connectTo?: string; announce?: string[] } = {},
 ): Promise<RoguePeer> {
   const libp2p = await createLibp2p({
-    addresses: { listen: [LOOPBACK] },
+    addresses: { listen: [LOOPBACK], announce },
     transports: [tcp()],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux()],
@@ -75,6 +82,13 @@ export async function startRogue(
     if (misdeed === 'hang') return
     for (const want of message.wants.filter(({ cancel }) => !cancel)) {
       const stream = await connection.newStream(BITSWAP)
+      if (misdeed === 'nag' || misdeed === 'junk') {
+        const unknown = Buffer.concat([Uint8Array.of(15 * 8 + 2), varintOf(256 * 1024), sampleBytes(1, 256 * 1024)])
+        const junk = Buffer.concat([varintOf(unknown.length), unknown])
+        const yes = Buffer.concat(encodeMessage({ presences: [{ cid: want.cid, has: true }] }))
+        void repeat(stream, want.type === 'have' || misdeed === 'nag' ? yes : junk)
+        continue
+      }
       const send = (...pieces: Uint8Array[]): void => {
         for (const piece of pieces) stream.send(piece)
       }
@@ -123,7 +137,11 @@ export async function startRogue(
   }
   return {
     address: String(libp2p.getMultiaddrs()[0]),
+    peerId: libp2p.peerId,
     received,
+    hangUp: async () => {
+      await Promise.all(libp2p.getConnections().map((connection) => connection.close()))
+    },
     open: async () => {
       const [connection] = libp2p.getConnections()
       if (!connection) throw new Error('not connected')
@@ -133,6 +151,14 @@ export async function startRogue(
       const connection = await libp2p.dial(multiaddr(connectTo), { force: true })
       return connection.newStream(BITSWAP)
     },
+  }
+}
+
+/** Again and again, until nobody listens. */
+async function repeat(stream: Stream, bytes: Uint8Array): Promise<void> {
+  while (stream.status === 'open') {
+    stream.send(bytes)
+    await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }
 

@@ -1,8 +1,9 @@
 import { IntegrityError, type CID } from '@x/cid'
 import { BackendError } from '@x/storage-core'
 
+import type { Recent } from '../recent.ts'
 import { watchStall, type StallWatch } from '../stall-watch.ts'
-import type { Want } from './message.ts'
+import { MAX_MESSAGE_BYTES, type Want } from './message.ts'
 import { multihashKey } from './multihash-key.ts'
 
 export interface AskedOptions {
@@ -11,6 +12,8 @@ export interface AskedOptions {
   /** Sends wants to the peer. A rejection is a failure of the peer. */
   send: (wants: readonly Want[]) => Promise<void>
   stallTimeoutMs: number
+  /** What any peer was asked for: a block that comes late, or on a new connection, is none that nobody asked for. */
+  everAsked: Recent
 }
 
 /** What one peer was asked for, and who waits for it. */
@@ -43,21 +46,28 @@ interface Entry {
   waiters: Set<Waiter>
 }
 
-/** Keys that are remembered, so that a block that comes late is not taken for one that nobody asked for. */
-const REMEMBERED = 8192
+/** So many blocks at most come at the same time. */
+const MOST_AT_ONCE = 4
 
-export function createAsked({ name, send, stallTimeoutMs }: AskedOptions): Asked {
+export function createAsked({ name, send, stallTimeoutMs, everAsked }: AskedOptions): Asked {
   const entries = new Map<string, Entry>()
-  const everAsked = new Set<string>()
   let outgoing = new Map<string, Want>()
   let lastAsked = -Infinity
+  /** Since anything that was asked for came. */
+  let bytesForNothing = 0
   /** While anything is waited for. */
   let watch: StallWatch | undefined
 
   function onStall(byteLength: number): void {
     const said = byteLength === 0 ? 'said nothing' : `sent ${byteLength} bytes`
     const why = `${name}: ${said} for ${stallTimeoutMs} ms`
+    // Else it would send them all in the end.
+    for (const [key, entry] of entries) takeBack(key, entry)
     fail((cid) => new BackendError(`${why}, asked for ${cid}`, { retryable: true }))
+  }
+
+  function takeBack(key: string, { cid, type }: Entry): void {
+    post(key, { cid: cid.bytes, type, cancel: true, sendDontHave: false, priority: 0 })
   }
 
   function forget(key: string): void {
@@ -88,14 +98,6 @@ export function createAsked({ name, send, stallTimeoutMs }: AskedOptions): Asked
     outgoing.set(key, want)
   }
 
-  function remember(key: string): void {
-    everAsked.delete(key)
-    everAsked.add(key)
-    if (everAsked.size <= REMEMBERED) return
-    const [oldest] = everAsked
-    if (oldest !== undefined) everAsked.delete(oldest)
-  }
-
   function ask(cid: CID, type: Want['type'], signal: AbortSignal): Promise<Uint8Array | boolean> {
     const key = multihashKey(cid)
     return new Promise((resolve, reject) => {
@@ -119,7 +121,7 @@ export function createAsked({ name, send, stallTimeoutMs }: AskedOptions): Asked
         entry.waiters.delete(waiter)
         if (entry.waiters.size === 0 && entries.get(key) === entry) {
           forget(key)
-          post(key, { cid: cid.bytes, type: entry.type, cancel: true, sendDontHave: false, priority: 0 })
+          takeBack(key, entry)
         }
         waiter.reject(signal.reason)
       }
@@ -130,16 +132,24 @@ export function createAsked({ name, send, stallTimeoutMs }: AskedOptions): Asked
       if (known && (known.type === 'block' || type === 'have')) return
       entry.type = type
       entries.set(key, entry)
-      remember(key)
+      everAsked.note(key)
       post(key, { cid: cid.bytes, type, cancel: false, sendDontHave: true, priority: 1 })
-      watch ??= watchStall(stallTimeoutMs, onStall)
+      if (!watch) {
+        watch = watchStall(stallTimeoutMs, onStall)
+        bytesForNothing = 0
+      }
     })
   }
 
   /** Tells those who are answered by it, and forgets what nobody waits for any more. */
   function settle(key: string, entry: Entry, give: (waiter: Waiter) => boolean): void {
-    watch?.note()
-    for (const waiter of entry.waiters) if (give(waiter)) entry.waiters.delete(waiter)
+    for (const waiter of entry.waiters) {
+      if (!give(waiter)) continue
+      entry.waiters.delete(waiter)
+      // Only what was waited for is a sign: the same answer twice is none.
+      watch?.note()
+      bytesForNothing = 0
+    }
     if (entry.waiters.size === 0) forget(key)
   }
 
@@ -150,7 +160,13 @@ export function createAsked({ name, send, stallTimeoutMs }: AskedOptions): Asked
     },
     presence: async (cid, signal) => (await ask(cid, 'have', signal)) !== false,
     isExpecting: () => entries.size > 0 || Date.now() - lastAsked < stallTimeoutMs,
-    onBytes: (byteLength) => watch?.onBytes(byteLength),
+    onBytes(byteLength) {
+      // They may be of a block that is wanted, as long as they are not more than that.
+      const isBlockWanted = [...entries.values()].some(({ type }) => type === 'block')
+      const most = isBlockWanted ? MAX_MESSAGE_BYTES * Math.min(entries.size, MOST_AT_ONCE) : 0
+      bytesForNothing += byteLength
+      if (bytesForNothing <= most) watch?.onBytes(byteLength)
+    },
     onBlock(key, bytes) {
       const entry = entries.get(key)
       if (!entry) return everAsked.has(key)

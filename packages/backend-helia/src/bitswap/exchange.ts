@@ -4,6 +4,7 @@ import { BackendError, isStorageError, type Blockstore } from '@x/storage-core'
 
 import { messageOf } from '../message-of.ts'
 import type { Provider } from '../provider.ts'
+import { createRecent } from '../recent.ts'
 import { createAsked, lie, type Asked } from './asked.ts'
 import { createInbox, MAX_STREAMS, type Sender } from './inbox.ts'
 import { createLedger, type Ledger } from './ledger.ts'
@@ -32,13 +33,22 @@ interface ExchangeTotals {
 /** Bitswap with every peer that speaks it: what we want of them, and they of us. */
 export interface Exchange {
   readonly totals: Readonly<ExchangeTotals>
-  /** Whether a peer sent what it was not asked for. It is not asked again. */
+  /** Whether a peer sent what it was not asked for, of late. It is not asked. */
   isBanned(id: string): boolean
+  /** When a peer last asked for something, or was waited for: `Date.now()`. */
+  usedAt(id: string): number | undefined
   close(): Promise<void>
 }
 
 /** Kubo since 0.5, helia. Older ones cannot say that they do not have a block. */
 export const BITSWAP = '/ipfs/bitswap/1.2.0'
+
+/** IDs cost nothing, and somebody may have been wrong once. */
+const MAX_BANNED = 1024
+const BAN_MS = 600_000
+
+/** Blocks that were asked for of late: 64 peers with a full window each, four times over. */
+const MAX_REMEMBERED = 32_768
 
 interface Peer extends Sender {
   id: PeerId
@@ -47,29 +57,41 @@ interface Peer extends Sender {
   outboxes: readonly Outbox[]
   provider: Provider
   isGone: boolean
+  /** When a message of it came: `Date.now()`. */
+  heardAt: number | undefined
 }
 
 export async function openExchange(options: ExchangeOptions): Promise<Exchange> {
   const { libp2p, blocks, mayServe, stallTimeoutMs, onProvider, onGone, onWarning } = options
   const peers = new Map<string, Peer>()
   /** They are served all the same. */
-  const banned = new Set<string>()
+  const banned = createRecent(MAX_BANNED, BAN_MS)
+  const everAsked = createRecent(MAX_REMEMBERED)
   const totals: ExchangeTotals = { receivedBytes: 0, servedBytes: 0 }
   let isClosed = false
   const onServed = (byteLength: number): void => void (totals.servedBytes += byteLength)
+
+  const connectionTo = (id: PeerId): Connection | undefined =>
+    libp2p.getConnections(id).find(({ status, limits }) => status === 'open' && limits === undefined)
 
   function add(id: PeerId): Peer {
     const key = id.toString()
     const known = peers.get(key)
     if (known) return known
     const name = `peer ${key}`
-    const open = ({ signal }: { signal: AbortSignal }): Promise<Stream> => libp2p.dialProtocol(id, BITSWAP, { signal })
+    // Never by its ID alone: that would dial whatever addresses it says that it has.
+    const open = async ({ signal }: { signal: AbortSignal }): Promise<Stream> => {
+      const connection = connectionTo(id)
+      if (!connection) throw new BackendError(`${name}: is not connected`, { retryable: true })
+      return connection.newStream(BITSWAP, { signal })
+    }
     // Two streams, so that what we want of it does not wait behind blocks that it wants of us.
     const wants = createOutbox({ name, open, stallTimeoutMs })
     const answers = createOutbox({ name, open, stallTimeoutMs })
     const asked = createAsked({
       name,
       stallTimeoutMs,
+      everAsked,
       send: (entries) => wants.write(encodeMessage({ wants: entries })),
     })
     const ledger = createLedger({ name, blocks, mayServe, outbox: answers, onServed, onWarning })
@@ -90,6 +112,7 @@ export async function openExchange(options: ExchangeOptions): Promise<Exchange> 
       isExpected: () => asked.isExpecting(),
       onBytes: (byteLength) => asked.onBytes(byteLength),
       isGone: false,
+      heardAt: undefined,
     }
     peers.set(key, peer)
     if (!banned.has(key)) onProvider(provider)
@@ -110,12 +133,13 @@ export async function openExchange(options: ExchangeOptions): Promise<Exchange> 
   function ban(peer: Peer, reason: (cid: CID) => Error, why: string): void {
     if (peer.isGone) return
     onWarning(`${peer.name} ${why}: it is not asked again`)
-    banned.add(peer.provider.id)
+    banned.note(peer.provider.id)
     remove(peer, reason, true)
     for (const connection of libp2p.getConnections(peer.id)) connection.abort(new Error(why))
   }
 
   async function receive(peer: Peer, message: Message): Promise<void> {
+    peer.heardAt = Date.now()
     for (const block of message.blocks) {
       totals.receivedBytes += block.data.length
       const key = await keyOf(peer, block)
@@ -146,8 +170,8 @@ export async function openExchange(options: ExchangeOptions): Promise<Exchange> 
 
   const inbox = createInbox<Peer>({ stallTimeoutMs, receive, onRefused })
 
-  function onStream(stream: Stream, { remotePeer }: Connection): void {
-    if (isClosed) {
+  function onStream(stream: Stream, { remotePeer, status }: Connection): void {
+    if (isClosed || status !== 'open') {
       stream.abort(new Error('the exchange was closed'))
       return
     }
@@ -157,7 +181,12 @@ export async function openExchange(options: ExchangeOptions): Promise<Exchange> 
   }
 
   await libp2p.handle(BITSWAP, onStream, { maxInboundStreams: MAX_STREAMS })
-  const topology = await libp2p.register(BITSWAP, { onConnect: (id) => void add(id) })
+  const topology = await libp2p.register(BITSWAP, {
+    onConnect(id) {
+      // It may have hung up while it was asked who it is; nobody would say so a second time.
+      if (connectionTo(id)) add(id)
+    },
+  })
   const onDisconnect = ({ detail: id }: CustomEvent<PeerId>): void => {
     const peer = peers.get(id.toString())
     if (peer) remove(peer, (cid) => new BackendError(`${peer.name}: went away, asked for ${cid}`, { retryable: true }))
@@ -167,6 +196,10 @@ export async function openExchange(options: ExchangeOptions): Promise<Exchange> 
   return {
     totals,
     isBanned: (id) => banned.has(id),
+    usedAt(id) {
+      const peer = peers.get(id)
+      return peer && (peer.asked.isExpecting() || peer.ledger.waiting > 0) ? Date.now() : peer?.heardAt
+    },
     async close() {
       if (isClosed) return
       isClosed = true

@@ -58,6 +58,9 @@ interface Reading {
   refuse: (error: Error) => void
 }
 
+/** Held for how long. */
+const cost = ({ from, since }: Reading): number => from.inbound.heldBytes * (Date.now() - since + 1)
+
 export function createInbox<From extends Sender>(options: InboxOptions<From>): Inbox<From> {
   const { stallTimeoutMs, receive, onRefused } = options
   const all = new Set<Reading>()
@@ -66,7 +69,6 @@ export function createInbox<From extends Sender>(options: InboxOptions<From>): I
   /** Resets what takes most room for longest, until there is enough: whoever sends next may well be honest. */
   function makeRoom(): void {
     if (allHeldBytes <= MAX_ALL_HELD_BYTES) return
-    const cost = ({ from, since }: Reading): number => from.inbound.heldBytes * (Date.now() - since + 1)
     const unfinished = [...all].filter((reading) => reading.partialBytes() > 0)
     for (const { from, refuse } of unfinished.toSorted((one, other) => cost(other) - cost(one))) {
       if (allHeldBytes > MAX_ALL_HELD_BYTES) refuse(busy(`${from.name}: too many messages of all peers at once`))

@@ -41,8 +41,13 @@ export interface Presence {
 /** The longest message that is sent or taken, in bytes: as in Kubo and helia. */
 export const MAX_MESSAGE_BYTES: number = 4 * 1024 * 1024
 
-/** More things than any peer has reason to send in one message. */
-const MAX_ITEMS = 16_384
+/** Wants, blocks, answers and what else there may be: more than any peer has reason to send in one message. */
+const MAX_FIELDS = 16_384
+
+/** A CID, and a few numbers. */
+const MAX_WANT_BYTES = 256
+
+const NOTHING = new Uint8Array()
 
 const VARINT = 0
 const FIXED64 = 1
@@ -101,56 +106,69 @@ function writeField(out: number[], field: number, bytes: Uint8Array | readonly n
 /**
  * The message in `bytes`, without a length before it. What it holds are views of `bytes`.
  *
- * @throws {MalformedError} It is none.
+ * @throws {MalformedError} It is none, or much work for nothing.
  */
 export function decodeMessage(bytes: Uint8Array): Message {
   const wants: Want[] = []
   const blocks: SentBlock[] = []
   const presences: Presence[] = []
   let isFull = false
-  let items = 0
+  let fields = 0
+  const count = (byteLength: number, mostBytes: number): void => {
+    fields += 1
+    if (fields > MAX_FIELDS) throw new MalformedError(`over ${MAX_FIELDS} things in one message`)
+    if (byteLength > mostBytes) throw new MalformedError(`a want or answer of ${byteLength} bytes`)
+  }
   for (const { field, content } of fieldsOf(bytes)) {
+    count(0, 0)
     if (!(content instanceof Uint8Array)) continue
     if (field === 1) {
       for (const inner of fieldsOf(content)) {
-        if (inner.field === 2) isFull = inner.content === 1
-        if (inner.field === 1 && inner.content instanceof Uint8Array) {
-          items += 1
-          if (items > MAX_ITEMS) throw new MalformedError(`over ${MAX_ITEMS} things in one message`)
-          wants.push(decodeWant(inner.content))
-        }
+        const want = inner.field === 1 && inner.content instanceof Uint8Array ? inner.content : NOTHING
+        count(want.length, MAX_WANT_BYTES)
+        if (inner.field === 1) wants.push(decodeWant(want))
+        else if (inner.field === 2) isFull = inner.content === 1
       }
+    } else if (field === 3) blocks.push(decodeBlock(content, () => count(0, 0)))
+    else if (field === 4) {
+      count(content.length, MAX_WANT_BYTES)
+      presences.push(decodePresence(content))
     }
-    if (field === 3 || field === 4) {
-      items += 1
-      if (items > MAX_ITEMS) throw new MalformedError(`over ${MAX_ITEMS} things in one message`)
-    }
-    if (field === 3) blocks.push({ prefix: bytesOf(content, 1), data: bytesOf(content, 2) })
-    if (field === 4) presences.push({ cid: bytesOf(content, 1), has: numberOf(content, 2) === 0 })
   }
   return { isFull, wants, blocks, presences }
 }
 
-const decodeWant = (bytes: Uint8Array): Want => ({
-  cid: bytesOf(bytes, 1),
-  priority: numberOf(bytes, 2),
-  cancel: numberOf(bytes, 3) !== 0,
-  type: numberOf(bytes, 4) === 1 ? 'have' : 'block',
-  sendDontHave: numberOf(bytes, 5) !== 0,
-})
-
-function bytesOf(message: Uint8Array, wanted: number): Uint8Array {
-  let last = message.subarray(0, 0)
-  for (const { field, content } of fieldsOf(message))
-    if (field === wanted && content instanceof Uint8Array) last = content
-  return last
+function decodeWant(bytes: Uint8Array): Want {
+  const want: Want = { cid: NOTHING, priority: 0, cancel: false, type: 'block', sendDontHave: false }
+  for (const { field, content } of fieldsOf(bytes)) {
+    if (content instanceof Uint8Array) {
+      if (field === 1) want.cid = content
+    } else if (field === 2) want.priority = content
+    else if (field === 3) want.cancel = content !== 0
+    else if (field === 4) want.type = content === 1 ? 'have' : 'block'
+    else if (field === 5) want.sendDontHave = content !== 0
+  }
+  return want
 }
 
-function numberOf(message: Uint8Array, wanted: number): number {
-  let last = 0
-  for (const { field, content } of fieldsOf(message))
-    if (field === wanted && typeof content === 'number') last = content
-  return last
+function decodeBlock(bytes: Uint8Array, onField: () => void): SentBlock {
+  const block: SentBlock = { prefix: NOTHING, data: NOTHING }
+  for (const { field, content } of fieldsOf(bytes)) {
+    onField()
+    if (!(content instanceof Uint8Array)) continue
+    if (field === 1) block.prefix = content
+    if (field === 2) block.data = content
+  }
+  return block
+}
+
+function decodePresence(bytes: Uint8Array): Presence {
+  const presence: Presence = { cid: NOTHING, has: true }
+  for (const { field, content } of fieldsOf(bytes)) {
+    if (field === 1 && content instanceof Uint8Array) presence.cid = content
+    if (field === 2 && typeof content === 'number') presence.has = content === 0
+  }
+  return presence
 }
 
 function* fieldsOf(bytes: Uint8Array): Generator<{ field: number; content: number | Uint8Array }> {

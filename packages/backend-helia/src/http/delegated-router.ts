@@ -12,6 +12,8 @@ export interface FoundPeer {
 
 export interface DelegatedRouter {
   readonly name: string
+  /** Whether it is asked by HTTPS. */
+  readonly isSecure: boolean
   /** @throws {BackendError} It does not answer, or not as a router. */
   findProviders(cid: CID, options: { signal: AbortSignal }): Promise<FoundPeer[]>
 }
@@ -31,6 +33,7 @@ export function createDelegatedRouter(base: URL, { stallTimeoutMs }: { stallTime
   const name = `router ${base.origin}`
   return {
     name,
+    isSecure: base.protocol === 'https:',
     async findProviders(cid, { signal }) {
       const url = new URL(`routing/v1/providers/${cid}`, base.href.endsWith('/') ? base : `${base.href}/`)
       const headers = { Accept: 'application/x-ndjson, application/json;q=0.9' }
@@ -74,19 +77,3 @@ function toPeer(record: unknown): FoundPeer | undefined {
 }
 
 const texts = (list: unknown): string[] => (Array.isArray(list) ? list.filter((item) => typeof item === 'string') : [])
-
-/** The URL that a multiaddr of a gateway means; `undefined` when it is none. */
-export function gatewayUrlOf(address: string): URL | undefined {
-  const match =
-    /^\/(ip4|ip6|dns|dns4|dns6)\/([^/]+)\/tcp\/(\d+)(?:\/(http|https|tls\/http|tls\/sni\/[^/]+\/http))(?:\/p2p\/[^/]+)?$/.exec(
-      address,
-    )
-  if (!match) return undefined
-  const [, kind, host = '', port, scheme] = match
-  const name = kind === 'ip6' ? `[${host}]` : host
-  try {
-    return new URL(`${scheme === 'http' ? 'http' : 'https'}://${name}:${port}/`)
-  } catch {
-    return undefined
-  }
-}

@@ -2,6 +2,7 @@ import { MAX_BLOCK_BYTES, verify, type CID } from '@x/cid'
 import { BackendError } from '@x/storage-core'
 
 import type { AskOptions, Provider } from '../provider.ts'
+import { AskLaterError } from './ask-later-error.ts'
 import { request, type Answer } from './request.ts'
 
 /**
@@ -20,26 +21,27 @@ export function createGatewayProvider(base: URL, { stallTimeoutMs }: { stallTime
     return request(url, { name, method, headers, signal, stallTimeoutMs, maxBytes: MAX_BLOCK_BYTES })
   }
 
-  function assertOk(cid: CID, status: number): void {
+  function assertOk(cid: CID, { status, retryAfterMs }: Answer): void {
     if (status === 200) return
-    const retryable = status === 429 || status >= 500
-    throw new BackendError(`${name}: HTTP status ${status}, asked for ${cid}`, { retryable })
+    const message = `${name}: HTTP status ${status}, asked for ${cid}`
+    if (status === 429 || status >= 500) throw new AskLaterError(message, retryAfterMs)
+    throw new BackendError(message, { retryable: false })
   }
 
   return {
     id: base.href,
     kind: 'gateway',
     async getBlock(cid, options) {
-      const { status, bytes } = await ask(cid, 'GET', options)
-      if (isAbsent(status)) return undefined
-      assertOk(cid, status)
-      await verify(cid, bytes)
-      return bytes
+      const answer = await ask(cid, 'GET', options)
+      if (isAbsent(answer.status)) return undefined
+      assertOk(cid, answer)
+      await verify(cid, answer.bytes)
+      return answer.bytes
     },
     async hasBlock(cid, options) {
-      const { status } = await ask(cid, 'HEAD', options)
-      if (isAbsent(status)) return false
-      assertOk(cid, status)
+      const answer = await ask(cid, 'HEAD', options)
+      if (isAbsent(answer.status)) return false
+      assertOk(cid, answer)
       return true
     },
   }

@@ -1,6 +1,7 @@
 import { BackendError } from '@x/storage-core'
 
 import { watchStall } from '../stall-watch.ts'
+import { retryAfterMs } from './ask-later-error.ts'
 
 export interface FetchOptions {
   /** Whose answer it is, for messages. */
@@ -16,6 +17,8 @@ export interface FetchOptions {
 export interface Answer {
   status: number
   bytes: Uint8Array
+  /** Milliseconds that it said to wait; `0`: it did not say. */
+  retryAfterMs: number
 }
 
 /**
@@ -53,7 +56,7 @@ export async function request(url: URL, options: FetchOptions): Promise<Answer> 
       bytes.set(piece, position)
       position += piece.length
     }
-    return { status, bytes }
+    return { status, bytes, retryAfterMs: retryAfterMs(response.headers.get('Retry-After')) }
   } catch (cause) {
     signal.throwIfAborted()
     if (cause instanceof BackendError) throw cause

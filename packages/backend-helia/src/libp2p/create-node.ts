@@ -1,9 +1,13 @@
-import type { Libp2p, PrivateKey } from '@libp2p/interface'
+import type { Connection, Libp2p, PrivateKey } from '@libp2p/interface'
+import type { Multiaddr } from '@multiformats/multiaddr'
 import { InvalidInputError } from '@x/storage-core'
 
 import { platform } from '#platform'
 
-import { ipOf, isLanHost } from './lan-address.ts'
+import { ipOf, isLanHost } from '../host.ts'
+import { messageOf } from '../message-of.ts'
+import { createDialGate } from './dial-gate.ts'
+import { isHostFull } from './limit-connections.ts'
 import type { Transports } from './platform.ts'
 
 export interface NodeOptions {
@@ -18,7 +22,24 @@ export interface NodeOptions {
   dialTimeoutMs: number
 }
 
-const MAX_CONNECTIONS = 64
+/** Beyond it, one that is not used is closed. */
+export const MAX_CONNECTIONS = 64
+
+/** Room for those that come while others go. */
+const MAX_FOR_LIBP2P = MAX_CONNECTIONS + 8
+
+/**
+ * Connects to one peer at any of its multiaddrs, which end with its ID. Those that are none are passed over.
+ *
+ * @throws Whatever libp2p throws; that no address is one.
+ */
+export type Dial = (addresses: readonly string[], options: { signal: AbortSignal }) => Promise<Connection>
+
+export interface Node {
+  libp2p: Libp2p
+  /** The only way to connect to somebody. */
+  dial: Dial
+}
 
 /** Less than the stream's read buffer, so that a stream which is paused is not reset. */
 const MAX_WINDOW_BYTES = 4 * 1024 * 1024
@@ -27,18 +48,20 @@ const MAX_WINDOW_BYTES = 4 * 1024 * 1024
  * A libp2p node with what its network needs and nothing more: no relay, no DHT, no port mapping, no bootstrap. Not started:
  * what it speaks has to be known before it meets anybody.
  */
-export async function createNode(options: NodeOptions): Promise<Libp2p> {
+export async function createNode(options: NodeOptions): Promise<Node> {
   const { network, listen, transports = [], privateKey, dialTimeoutMs } = options
-  const [parts, { createLibp2p }, { noise }, { yamux }, { identify }, keys] = await Promise.all([
+  const [parts, { createLibp2p }, { noise }, { yamux }, { identify }, keys, { multiaddr }] = await Promise.all([
     platform.partsOf(network),
     import('libp2p'),
     import('@libp2p/noise'),
     import('@libp2p/yamux'),
     import('@libp2p/identify'),
     import('@libp2p/crypto/keys'),
+    import('@multiformats/multiaddr'),
   ])
   const streamOptions = { maxStreamWindowSize: MAX_WINDOW_BYTES, maxReadBufferLength: 2 * MAX_WINDOW_BYTES }
-  return createLibp2p({
+  const gate = createDialGate()
+  const libp2p: Libp2p = await createLibp2p({
     start: false,
     ...platform.options,
     ...(privateKey && { privateKey: toKey(keys.privateKeyFromProtobuf, privateKey) }),
@@ -50,7 +73,7 @@ export async function createNode(options: NodeOptions): Promise<Libp2p> {
     services: { identify: identify() },
     nodeInfo: { name: 'ipfs-accelerate', version: '0', userAgent: 'ipfs-accelerate' },
     connectionManager: {
-      maxConnections: MAX_CONNECTIONS,
+      maxConnections: MAX_FOR_LIBP2P,
       maxIncomingPendingConnections: 32,
       inboundConnectionThreshold: 32,
       dialTimeout: dialTimeoutMs,
@@ -59,16 +82,37 @@ export async function createNode(options: NodeOptions): Promise<Libp2p> {
     // A peer that hashes for a while does not answer pings. Ours have stall times of their own.
     connectionMonitor: { enabled: false },
     connectionGater: {
-      // The addresses that are dialled are those that the caller gave, or that passed a check of ours.
-      denyDialMultiaddr: () => false,
-      ...(network === 'lan' && {
-        denyInboundConnection: ({ remoteAddr }) => {
-          const ip = ipOf(remoteAddr.toString())
-          return ip === undefined || !isLanHost(ip)
-        },
-      }),
+      denyDialMultiaddr: (address) => !gate.isOpen(address),
+      denyInboundConnection({ remoteAddr }) {
+        const address = remoteAddr.toString()
+        return isHostFull(libp2p, address) || (network === 'lan' && !isLanHost(ipOf(address) ?? ''))
+      },
     },
   })
+  return {
+    libp2p,
+    async dial(addresses, { signal }) {
+      const { parsed, failures } = parseAll(addresses, multiaddr)
+      if (parsed.length === 0) throw new Error(failures.join('; '))
+      return gate.during(parsed, () => libp2p.dial(parsed, { signal }))
+    },
+  }
+}
+
+function parseAll(
+  addresses: readonly string[],
+  multiaddr: (address: string) => Multiaddr,
+): { parsed: Multiaddr[]; failures: string[] } {
+  const parsed: Multiaddr[] = []
+  const failures: string[] = []
+  for (const address of addresses) {
+    try {
+      parsed.push(multiaddr(address))
+    } catch (error) {
+      failures.push(messageOf(error))
+    }
+  }
+  return { parsed, failures }
 }
 
 /** @throws {InvalidInputError} It is none. Nothing of it is in the message. */

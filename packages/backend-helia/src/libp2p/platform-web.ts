@@ -3,6 +3,7 @@ import { UnsupportedError } from '@x/storage-core'
 import type { NetworkParts, Platform } from './platform.ts'
 
 export const platform: Platform = {
+  lookup: undefined,
   options: {
     // Its default in browsers asks public resolvers by HTTPS.
     dns: {

@@ -13,6 +13,8 @@ export interface NetworkParts {
 export interface Platform {
   /** @throws {UnsupportedError} This platform has no such network. */
   partsOf(network: 'lan' | 'libp2p'): Promise<NetworkParts>
+  /** The IP addresses of a name, by a DNS server. `undefined`: this platform cannot look. @throws It cannot be told. */
+  readonly lookup: ((name: string) => Promise<string[]>) | undefined
   /** Options of libp2p that hold here for every network. */
   readonly options: Pick<Libp2pOptions, 'dns'>
 }
