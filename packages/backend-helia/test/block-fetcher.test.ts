@@ -1,0 +1,108 @@
+import { cidOf, IntegrityError, RAW, type CID } from '@x/cid'
+import { BackendError } from '@x/storage-core'
+import { expect, it, onTestFinished } from 'vitest'
+
+import { createBlockFetcher, type BlockFetcher } from '../src/block-fetcher.ts'
+import { createProviderBook, type Finder, type ProviderBook } from '../src/provider-book.ts'
+import type { Provider } from '../src/provider.ts'
+import { sampleBytes } from './setup.ts'
+
+const { signal } = new AbortController()
+const bytes = sampleBytes(1, 1000)
+const cid = await cidOf(RAW, bytes)
+
+/** A provider with the answers that a test wants. */
+const made = (id: string, getBlock: () => Promise<Uint8Array | undefined>): Provider => ({
+  id,
+  kind: 'peer',
+  getBlock,
+  hasBlock: async () => true,
+})
+const honest = made('honest', async () => bytes)
+const lacking: Provider = { ...made('lacking', async () => undefined), hasBlock: async () => false }
+const lie = async (): Promise<never> => {
+  throw new IntegrityError('liar sent something else', { cid })
+}
+
+const createGateway = ({ href }: URL): Provider => made(href, async () => bytes)
+
+function open(
+  finders: Finder[] = [],
+  { stallTimeoutMs = 300, mayOthersCome = true } = {},
+): { book: ProviderBook; fetcher: BlockFetcher } {
+  const book = createProviderBook(finders)
+  const closing = new AbortController()
+  onTestFinished(() => closing.abort(new Error('the test is over')))
+  const options = { name: 'helia', book, createGateway, stallTimeoutMs, closing: closing.signal, mayOthersCome }
+  return { book, fetcher: createBlockFetcher(options) }
+}
+
+it('waits for others after a lie', async () => {
+  const { book, fetcher } = open([], { stallTimeoutMs: 5000 })
+  const liar = made('liar', () => {
+    queueMicrotask(() => setImmediate(() => book.add(honest)))
+    return lie()
+  })
+  book.add(liar)
+  expect(await fetcher.getBlock(cid, { signal })).toBe(bytes)
+})
+
+it('asks somebody honest again who failed while another one lied', async () => {
+  const { book, fetcher } = open([], { stallTimeoutMs: 5000 })
+  let asked = 0
+  const busy = made('busy', async () => {
+    asked += 1
+    if (asked === 1) throw new BackendError('HTTP status 503', { retryable: true })
+    return bytes
+  })
+  book.add(busy)
+  book.add(made('liar', lie))
+  expect(await fetcher.getBlock(cid, { signal })).toBe(bytes)
+  expect(asked).toBe(2)
+})
+
+it('says that it is damaged when all others lack it, and that it cannot tell when one may have it', async () => {
+  const alone = open()
+  alone.book.add(made('liar', lie))
+  alone.book.add(lacking)
+  await expect(alone.fetcher.getBlock(cid, { signal })).rejects.toMatchObject({ code: 'INTEGRITY' })
+  const { book, fetcher } = open()
+  const failing = made('failing', async () => {
+    throw new BackendError('HTTP status 500', { retryable: true })
+  })
+  book.add(made('liar', lie))
+  book.add(failing)
+  const failure = { code: 'BACKEND', message: expect.stringMatching(/liar sent something else.*HTTP status 500/) }
+  await expect(fetcher.getBlock(cid, { signal })).rejects.toMatchObject(failure)
+})
+
+it('comes to an end when there is always somebody new who says nothing', async () => {
+  const { book, fetcher } = open()
+  let count = 0
+  function silent(): Provider {
+    count += 1
+    const say = async (): Promise<never> => {
+      book.add(silent())
+      await new Promise((resolve) => setTimeout(resolve, 250))
+      throw new BackendError('said nothing', { retryable: true })
+    }
+    return { id: `silent ${count}`, kind: 'peer', getBlock: say, hasBlock: say }
+  }
+  book.add(silent())
+  await expect(fetcher.getBlock(cid, { signal })).rejects.toMatchObject({ code: 'BACKEND' })
+})
+
+it('searches for all blocks of a session at once', async () => {
+  const searched: CID[] = []
+  const find: Finder['find'] = async (wanted, { onGateway }) => {
+    searched.push(wanted)
+    onGateway(new URL('https://gateway.example.org/'))
+    onGateway(new URL('https://gateway.example.org/'))
+  }
+  const { book, fetcher } = open([{ name: 'router', find }])
+  const many = Array.from({ length: 16 }, () => fetcher.getBlock(cid, { signal }))
+  expect(await Promise.all(many)).toHaveLength(16)
+  expect(searched).toHaveLength(1)
+  // It was found for that session.
+  expect(book.standings.size).toBe(0)
+})

@@ -1,0 +1,66 @@
+import type { Libp2p } from '@libp2p/interface'
+import { noise } from '@libp2p/noise'
+import { tcp } from '@libp2p/tcp'
+import { yamux } from '@libp2p/yamux'
+import { multiaddr } from '@multiformats/multiaddr'
+import { createLibp2p } from 'libp2p'
+import { expect, it, onTestFinished, vi } from 'vitest'
+
+import { openPeer, sampleBytes } from './setup.ts'
+
+/** Connects `count` times from another address of loopback, and says nothing. */
+async function crowd(host: string, to: string, count: number): Promise<Libp2p> {
+  const dialOpts = { localAddress: host, noDelay: true }
+  const libp2p = await createLibp2p({
+    transports: [tcp({ dialOpts })],
+    connectionEncrypters: [noise()],
+    streamMuxers: [yamux()],
+    connectionMonitor: { enabled: false },
+  })
+  onTestFinished(async () => {
+    await libp2p.stop()
+  })
+  for (let number = 0; number < count; number++) {
+    // Those that are refused are none of ours.
+    await Promise.allSettled([libp2p.dial(multiaddr(to), { force: true })])
+  }
+  return libp2p
+}
+
+it('gives one host no more than its part of the connections, and those who use theirs keep them', async () => {
+  const peer = await openPeer()
+  const address = String(peer.addresses()[0])
+  const inbound = () => peer.libp2p?.getConnections().length
+  const user = await openPeer({ peers: [address] })
+  const { cid } = await peer.store.add(sampleBytes(1, 100))
+  await user.pull(cid)
+  const first = await crowd('127.0.0.2', address, 30)
+  await vi.waitFor(() => expect(first.getConnections()).toHaveLength(24), 10_000)
+  expect(inbound()).toBe(25)
+  await crowd('127.0.0.3', address, 24)
+  await user.pull((await peer.store.add(sampleBytes(2, 100))).cid)
+  await crowd('127.0.0.4', address, 24)
+  await vi.waitFor(() => expect(inbound()).toBe(64), 10_000)
+  // Others came, and the first of those who do nothing had to go.
+  await vi.waitFor(() => expect(first.getConnections().length).toBeLessThan(24), 10_000)
+  expect(peer.peers().map(({ id }) => id)).toContain(user.peerId)
+  const late = await openPeer({ peers: [address], providers: 'given' })
+  await late.pull(cid)
+  expect(await late.store.has(cid)).toBe(true)
+})
+
+it('looks for peers on a LAN however many are connected to it', async () => {
+  const peer = await openPeer({ network: 'lan' })
+  await crowd('127.0.0.2', String(peer.addresses()[0]), 20)
+  await crowd('127.0.0.3', String(peer.addresses()[0]), 20)
+  const other = await openPeer({ network: 'lan' })
+  const { cid } = await other.store.add(sampleBytes(3, 100))
+  const { libp2p } = other
+  const found = { id: libp2p?.peerId, multiaddrs: libp2p?.getMultiaddrs() ?? [] }
+  if (!found.id) throw new Error('no peer ID')
+  // As mDNS does when it hears of one.
+  await peer.libp2p?.peerStore.merge(found.id, { multiaddrs: found.multiaddrs })
+  peer.libp2p?.dispatchEvent(new CustomEvent('peer:discovery', { detail: found }))
+  await peer.pull(cid)
+  expect(await peer.store.has(cid)).toBe(true)
+})
