@@ -1,3 +1,5 @@
+import { setTimeout as wait } from 'node:timers/promises'
+
 import { cidOf, IntegrityError, RAW, type CID } from '@x/cid'
 import { BackendError } from '@x/storage-core'
 import { expect, it, onTestFinished } from 'vitest'
@@ -82,8 +84,10 @@ it('comes to an end when there is always somebody new who says nothing', async (
   function silent(): Provider {
     count += 1
     const say = async (): Promise<never> => {
+      // For nearly as long as it may; then the next one is there.
+      await wait(200)
       book.add(silent())
-      await new Promise((resolve) => setTimeout(resolve, 250))
+      await wait(50)
       throw new BackendError('said nothing', { retryable: true })
     }
     return { id: `silent ${count}`, kind: 'peer', getBlock: say, hasBlock: say }

@@ -50,10 +50,10 @@ it('gives one host no more than its part of the connections, and those who use t
 })
 
 it('looks for peers on a LAN however many are connected to it', async () => {
-  const peer = await openPeer({ network: 'lan' })
+  const peer = await openPeer({ network: 'lan', stallTimeoutMs: 5000 })
   await crowd('127.0.0.2', String(peer.addresses()[0]), 20)
   await crowd('127.0.0.3', String(peer.addresses()[0]), 20)
-  const other = await openPeer({ network: 'lan' })
+  const other = await openPeer()
   const { cid } = await other.store.add(sampleBytes(3, 100))
   const { libp2p } = other
   const found = { id: libp2p?.peerId, multiaddrs: libp2p?.getMultiaddrs() ?? [] }
