@@ -4,7 +4,7 @@ import type { AbortOptions } from '@x/storage-core'
 import { untilAborted } from '@x/storage-core/backend'
 
 /** How long a caller who has given up waits for it. */
-const PATIENCE_MS = 2000
+const PATIENCE_MS = 1000
 
 /**
  * Waits for what takes back the traces of a call, whether or not it succeeds: the caller hears of how the call itself went.

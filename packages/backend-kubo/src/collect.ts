@@ -12,21 +12,19 @@ import {
 import { blockKey, codeOf, type StoreParts } from '@x/storage-core/backend'
 
 import { readHold } from './hold.ts'
-import { pathsTo, type Mfs } from './mfs.ts'
+import { pathsTo } from './mfs.ts'
 import { multihashKey } from './multihash-key.ts'
-import type { KuboPin, Pins } from './pins.ts'
+import type { KuboPin } from './pins.ts'
 import { reachableFrom } from './reachable.ts'
 import type { Bookkeeping } from './records/bookkeeping.ts'
 import type { KuboRecords, RecordTables } from './records/kubo-records.ts'
 import type { KeptRoot } from './records/record-shard.ts'
 import { removeBlock } from './remove-block.ts'
+import { restorePins, type RepairParts } from './repair.ts'
 import type { Rpc } from './rpc/rpc.ts'
 import { cidOfText, fieldsOf, linkOf, numberOf, textOf } from './rpc/values.ts'
 
-export interface CollectParts extends Pick<StoreParts, 'enter' | 'alone'> {
-  rpc: Rpc
-  mfs: Mfs
-  pins: Pins
+export interface CollectParts extends Pick<StoreParts, 'enter' | 'alone'>, RepairParts {
   records: KuboRecords
   bookkeeping: Bookkeeping
   /** Where the records are in MFS. */
@@ -46,6 +44,7 @@ export function createCollector(parts: CollectParts): Pick<ContentStore, 'remove
     enter({ signal })
     return alone(async () => {
       enter({ signal })
+      if (!dryRun) await restorePins(parts, { signal })
       const loose = await looseRoots(await records.tables({ signal }), { signal })
       const planned = await plan(loose, { signal })
       if (dryRun) {

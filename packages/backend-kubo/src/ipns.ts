@@ -2,6 +2,7 @@ import { parseCid, type CID } from '@x/cid'
 import { BackendError, ConflictError, InvalidInputError, NotFoundError, type AbortOptions } from '@x/storage-core'
 
 import type { KuboKey, KuboStore, PublishOptions } from './kubo-store.ts'
+import { daemonSays } from './rpc/rpc-error.ts'
 import type { Rpc } from './rpc/rpc.ts'
 import { fieldsOf, notKubo, textOf } from './rpc/values.ts'
 
@@ -25,7 +26,7 @@ export function createIpns(rpc: Rpc): Pick<KuboStore, 'publish' | 'resolve' | 'k
       if (await hasPeers(rpc, { signal })) await put(false)
       return name
     } catch (error) {
-      if (says(error, /no key by the given name/)) {
+      if (daemonSays(error, /no key by the given name/)) {
         throw new NotFoundError(`key ${JSON.stringify(key)}`, { cause: error })
       }
       throw error
@@ -47,7 +48,7 @@ export function createIpns(rpc: Rpc): Pick<KuboStore, 'publish' | 'resolve' | 'k
       try {
         return pathOf(await ask(local), what)
       } catch (error) {
-        if (!says(error, /could not resolve name|routing: not found|record not found/)) throw error
+        if (!daemonSays(error, /could not resolve name|routing: not found|record not found/)) throw error
         failure = error
       }
     }
@@ -69,7 +70,7 @@ export function createIpns(rpc: Rpc): Pick<KuboStore, 'publish' | 'resolve' | 'k
     try {
       return toKey(await rpc.json('key/gen', { args: [name], signal, what, once: true }), what)
     } catch (error) {
-      if (says(error, /already exists/))
+      if (daemonSays(error, /already exists/))
         throw new ConflictError(`${what}: there is one`, { current: undefined, cause: error })
       throw error
     }
@@ -84,8 +85,8 @@ export function createIpns(rpc: Rpc): Pick<KuboStore, 'publish' | 'resolve' | 'k
         if (type === QUERY_ERROR) throw new BackendError(`kubo: ${what}: ${String(extra)}`, { retryable: true })
       }
     } catch (error) {
-      if (says(error, /not found locally/)) throw new NotFoundError(root.toString(), { cid: root, cause: error })
-      if (says(error, /no connected peers/)) {
+      if (daemonSays(error, /not found locally/)) throw new NotFoundError(root.toString(), { cid: root, cause: error })
+      if (daemonSays(error, /no connected peers/)) {
         throw new BackendError(`kubo: ${what}: the daemon has no peers to tell`, { retryable: true, cause: error })
       }
       throw error
@@ -106,7 +107,7 @@ export async function peerCount(rpc: Rpc, { signal }: AbortOptions): Promise<num
     return Array.isArray(peers) ? peers.length : 0
   } catch (error) {
     // `ipfs daemon --offline`.
-    if (says(error, /must be run in online mode|not online/)) return 0
+    if (daemonSays(error, /must be run in online mode|not online/)) return 0
     throw error
   }
 }
@@ -123,5 +124,3 @@ function toKey(value: unknown, what: string): KuboKey {
   const fields = fieldsOf(value, what)
   return { name: textOf(fields, 'Name', what), id: textOf(fields, 'Id', what) }
 }
-
-const says = (error: unknown, words: RegExp): boolean => error instanceof BackendError && words.test(error.message)

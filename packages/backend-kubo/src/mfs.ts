@@ -1,7 +1,8 @@
 import { readDirectory, type CID, type GetBlock } from '@x/cid'
-import { BackendError, InvalidInputError, type AbortOptions } from '@x/storage-core'
+import { InvalidInputError, type AbortOptions } from '@x/storage-core'
 
 import { getHeldBlock } from './get-block.ts'
+import { daemonSays } from './rpc/rpc-error.ts'
 import type { Rpc } from './rpc/rpc.ts'
 import { cidOfText, fieldsOf, textOf } from './rpc/values.ts'
 
@@ -22,6 +23,8 @@ export interface Mfs {
    * @returns Whether it did; `false`: there is something of that name.
    */
   link(cid: CID, path: string, options?: AbortOptions): Promise<boolean>
+  /** Into the place of a path that is free: what is a directory there takes it in. Resolves whether or not it was there. */
+  move(from: string, to: string): Promise<void>
   /** And those above it. Resolves whether or not it was there. */
   makeDirectory(path: string, options?: AbortOptions): Promise<void>
   /** Resolves whether or not they were there. */
@@ -57,11 +60,19 @@ export function createMfs(rpc: Rpc, { offline }: { offline: boolean }): Mfs {
       const query = { parents: true }
       const args = [`/ipfs/${cid}`, path]
       try {
-        await rpc.run('files/cp', { args, query, local: offline, signal, what, cid, patient: true })
+        await rpc.run('files/cp', { args, query, local: offline, signal, what, cid, patient: true, once: true })
         return true
       } catch (error) {
         if (isThere(error)) return false
         throw error
+      }
+    },
+    async move(from, to) {
+      const what = `move ${from}`
+      try {
+        await rpc.run('files/mv', { args: [from, to], what, patient: true, once: true })
+      } catch (error) {
+        if (!isMissing(error)) throw error
       }
     },
     async makeDirectory(path, { signal } = {}) {
@@ -100,6 +111,7 @@ export function pathsTo(path: string): string[] {
   return ['/', ...segments.map((_, index) => `/${segments.slice(0, index + 1).join('/')}`)]
 }
 
-const says = (error: unknown, words: RegExp): boolean => error instanceof BackendError && words.test(error.message)
-const isMissing = (error: unknown): boolean => says(error, /file does not exist|no such file|[Nn]ot a directory/)
-const isThere = (error: unknown): boolean => says(error, /already has entry by that name|file already exists/)
+// At the end: before it may be a path, which is the caller's. In the words of Kubo 0.38 to 0.43.
+const isMissing = (error: unknown): boolean => daemonSays(error, /(?:file does not exist|Not a directory)$/)
+const isThere = (error: unknown): boolean =>
+  daemonSays(error, /(?:already has entry by that name|file already exists)$/)

@@ -1,5 +1,5 @@
 import type { CID } from '@x/cid'
-import { BackendError, ConflictError, InvalidInputError, type AbortOptions, type StoreStatus } from '@x/storage-core'
+import { BackendError, type AbortOptions, type StoreStatus } from '@x/storage-core'
 import {
   codeOf,
   createContentReader,
@@ -11,11 +11,12 @@ import {
 
 import { addContent } from './add-content.ts'
 import { createCollector } from './collect.ts'
+import { assertTarget, copyToMfs } from './copy-to-mfs.ts'
 import { createIpns, peerCount } from './ipns.ts'
 import { createKnownCodecs } from './known-codecs.ts'
 import { createKuboBlockstore, type KuboBlockstore } from './kubo-blockstore.ts'
 import type { KuboStore, RepoStat } from './kubo-store.ts'
-import { assertMfsPath, createMfs } from './mfs.ts'
+import { createMfs } from './mfs.ts'
 import { readOptions, type OpenKuboOptions } from './options.ts'
 import { createPins } from './pins.ts'
 import { assertHeld } from './reachable.ts'
@@ -121,16 +122,11 @@ export async function openKuboStore(options: OpenKuboOptions): Promise<KuboStore
       enter(statOptions)
       return repoStat(rpc, statOptions)
     },
-    async copyToMfs(root, to, { replace = false, signal } = {}) {
+    async copyToMfs(root, to, { replace, signal } = {}) {
       enter({ signal })
-      assertMfsPath(to)
-      assertApart(to, path)
+      assertTarget(to, path)
       await held.blocksOf(root, { signal })
-      // A daemon replaces a file, and no directory.
-      if (replace) await mfs.remove([to], { signal })
-      if (await mfs.link(root, to, { signal })) return
-      const message = `kubo: there is something at ${to} already`
-      throw new ConflictError(message, { current: await mfs.stat(to, { signal }) })
+      await copyToMfs(mfs, root, to, { replace, signal })
     },
     async close() {
       if (closed) return
@@ -207,11 +203,4 @@ async function pinCount(rpc: Rpc, { signal }: AbortOptions): Promise<number> {
   const query = { type: 'recursive', stream: true }
   for await (const pin of rpc.lines('pin/ls', { query, signal, what: 'count pins' })) if (pin !== undefined) count += 1
   return count
-}
-
-/** @throws {InvalidInputError} The path is that of the records, above or below it. */
-function assertApart(to: string, records: string): void {
-  const own = records.slice(0, records.lastIndexOf('/'))
-  if (to !== own && !`${to}/`.startsWith(`${own}/`) && !own.startsWith(`${to}/`)) return
-  throw new InvalidInputError(`${to}: the store keeps its records in ${own}`, { input: to })
 }

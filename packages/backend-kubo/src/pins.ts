@@ -2,6 +2,7 @@ import { CID, DAG_PB, RAW } from '@x/cid'
 import { BackendError, type AbortOptions } from '@x/storage-core'
 
 import { holdName, readHold } from './hold.ts'
+import { daemonSays } from './rpc/rpc-error.ts'
 import type { Rpc } from './rpc/rpc.ts'
 import { cidOfText, fieldsOf, notKubo, textOf } from './rpc/values.ts'
 
@@ -42,11 +43,10 @@ export interface Pins {
    */
   over(cid: CID, options?: AbortOptions): Promise<KuboPin | undefined>
   /**
-   * Must be complete in the daemon already, which would else look for it in its network.
-   *
-   * @throws {NotFoundError} The root is not there.
+   * @param options.local - Do not let the daemon look in its network for what it lacks. Default: as the store was opened.
+   * @throws {NotFoundError} Part of it is not there.
    */
-  pin(cid: CID, options?: PinOptions): Promise<void>
+  pin(cid: CID, options?: PinOptions & { local?: boolean }): Promise<void>
   /** Resolves whether or not there was a pin. */
   unpin(cid: CID, options?: AbortOptions): Promise<void>
   /** Takes away one pin, not that of the twin. */
@@ -54,7 +54,6 @@ export interface Pins {
 }
 
 /**
- * @param options.offline - Do not let the daemon look in its network for a root.
  * @param options.stallTimeoutMs - How long a pin may be without progress.
  */
 export function createPins(rpc: Rpc, { offline, stallTimeoutMs }: { offline: boolean; stallTimeoutMs: number }): Pins {
@@ -75,7 +74,7 @@ export function createPins(rpc: Rpc, { offline, stallTimeoutMs }: { offline: boo
     try {
       yield* rpc.lines('pin/ls', options)
     } catch (error) {
-      if (!(error instanceof BackendError && error.message.endsWith(' is not pinned'))) throw error
+      if (!daemonSays(error, / is not pinned$/)) throw error
     }
   }
 
@@ -109,12 +108,15 @@ export function createPins(rpc: Rpc, { offline, stallTimeoutMs }: { offline: boo
     return (await Promise.all(asked)).filter((found) => found !== undefined)
   }
 
-  async function pin(cid: CID, { type = 'recursive', name, signal }: PinOptions = {}): Promise<void> {
+  async function pin(
+    cid: CID,
+    { type = 'recursive', name, local = offline, signal }: PinOptions & { local?: boolean } = {},
+  ): Promise<void> {
     const what = `pin ${cid}`
     const query = { recursive: type === 'recursive', name, progress: true }
     const progress = { seen: '', at: performance.now() }
     let isDone = false
-    const options = { args: [cid.toString()], query, local: offline, signal, what, cid, patient: true }
+    const options = { args: [cid.toString()], query, local, signal, what, cid, patient: true }
     for await (const value of rpc.lines('pin/add', options)) {
       const { Pins: pinned, Progress: nodes, Bytes: bytes } = fieldsOf(value, what)
       if (Array.isArray(pinned)) isDone = true
@@ -122,7 +124,9 @@ export function createPins(rpc: Rpc, { offline, stallTimeoutMs }: { offline: boo
       const seen = `${String(nodes)} ${String(bytes)}`
       if (seen !== progress.seen) Object.assign(progress, { seen, at: performance.now() })
       else if (performance.now() - progress.at > stallTimeoutMs) {
-        throw new BackendError(`kubo: ${what}: no progress for ${stallTimeoutMs} ms`, { retryable: true })
+        // Nor does it while it waits for a collection.
+        if (await rpc.isCollecting()) progress.at = performance.now()
+        else throw new BackendError(`kubo: ${what}: no progress for ${stallTimeoutMs} ms`, { retryable: true })
       }
     }
     if (!isDone) throw notKubo(what, 'it does not say that it is pinned')
@@ -133,7 +137,7 @@ export function createPins(rpc: Rpc, { offline, stallTimeoutMs }: { offline: boo
       await rpc.run('pin/rm', { args: [cid.toString()], signal, what: `unpin ${cid}`, patient: true })
     } catch (error) {
       // Somebody else was faster.
-      if (!(error instanceof BackendError && /not pinned/.test(error.message))) throw error
+      if (!daemonSays(error, /not pinned/)) throw error
     }
   }
 

@@ -1,16 +1,16 @@
 import { randomUUID } from 'node:crypto'
 
-import { buildDirectory, DAG_PB, type Block, type CID, type NodeLink } from '@x/cid'
+import { buildDirectory, DAG_PB, linksOf, parseCid, type Block, type CID, type NodeLink } from '@x/cid'
 import { BackendError, type AbortOptions } from '@x/storage-core'
 import { codeOf } from '@x/storage-core/backend'
 
+import { cleanUp } from './clean-up.ts'
 import { getHeldBlock } from './get-block.ts'
 import { importBlocks } from './import-blocks.ts'
 import type { Mfs } from './mfs.ts'
 import { multihashKey } from './multihash-key.ts'
 import type { KuboPin, Pins } from './pins.ts'
 import { putBlock } from './put-block.ts'
-import { linksOf } from './reachable.ts'
 import { removeBlock } from './remove-block.ts'
 import type { Rpc } from './rpc/rpc.ts'
 
@@ -33,6 +33,10 @@ export interface DamageCheck {
 // What one call replaces at most, for it is held in memory.
 const MOST_BYTES = 64 * 1024 * 1024
 const AT_ONCE = 8
+/** A repair that lives is at work on its notes. */
+const ABANDONED_MS = 10 * 60 * 1000
+/** An inline block without content. */
+const NOTHING = parseCid('bafkqaaa')
 
 export function createDamageCheck(parts: RepairParts): DamageCheck {
   const { rpc } = parts
@@ -77,18 +81,18 @@ export function createDamageCheck(parts: RepairParts): DamageCheck {
 
 /**
  * A pinned block cannot be deleted, so its pins are taken away first and made again. What they are of is linked in MFS
- * meanwhile, which keeps it from collection, also when this process dies.
+ * meanwhile, under a name that says what the pin was: so it is kept from collection, and pinned again by a later call where
+ * this one cannot, or dies.
  */
 async function replace(parts: RepairParts, blocks: readonly Block[], { signal }: AbortOptions): Promise<void> {
   const { rpc, mfs, pins, repairPath } = parts
-  const folder = `${repairPath}/${randomUUID()}`
-  const taken: KuboPin[] = []
+  const folder = `${repairPath}/${Date.now().toString(36)}.${randomUUID()}`
+  let notes = 0
   try {
     for (const { cid, bytes } of blocks) {
       for (let pin = await pins.over(cid, { signal }); pin; pin = await pins.over(cid, { signal })) {
         const kept = multihashKey(pin.cid) === multihashKey(cid) ? await childrenOf(rpc, { cid, bytes }) : pin.cid
-        if (kept) await mfs.link(kept, `${folder}/${taken.length}`, { signal })
-        taken.push(pin)
+        await mfs.link(kept ?? NOTHING, `${folder}/${notes++}.${noteOf(pin)}`, { signal })
         await pins.remove(pin, { signal })
       }
       if (!(await removeBlock(rpc, cid, { signal }))) {
@@ -96,12 +100,59 @@ async function replace(parts: RepairParts, blocks: readonly Block[], { signal }:
       }
       await putBlock(rpc, cid, bytes, { signal })
     }
-  } finally {
-    // Without the signal: the pins were there before.
-    for (const { cid, type, name } of taken) {
-      await pins.pin(cid, { type: type === 'direct' ? 'direct' : 'recursive', name: name === '' ? undefined : name })
+  } catch (error) {
+    // What cannot be pinned now is noted. Why the repair failed tells more.
+    await cleanUp(restoreFrom(parts, folder), { signal })
+    throw error
+  }
+  await restoreFrom(parts, folder)
+  await restorePins(parts, { signal })
+}
+
+/**
+ * Makes the pins again that a repair has taken away, longer ago than any takes, and not made again. Those of which something
+ * is missing stay noted, and the rest of what they keep linked.
+ */
+export async function restorePins(parts: RepairParts, options: AbortOptions): Promise<void> {
+  for (const { name } of (await parts.mfs.list(parts.repairPath, options)) ?? []) {
+    if (Date.now() - Number.parseInt(name, 36) <= ABANDONED_MS) continue
+    await restoreFrom(parts, `${parts.repairPath}/${name}`).catch((error: unknown) => {
+      if (codeOf(error) !== 'NOT_FOUND') throw error
+    })
+  }
+}
+
+/**
+ * Makes every pin again that it can. Without a signal: they were there before.
+ *
+ * @throws What was in the way of the first that it could not make.
+ */
+async function restoreFrom({ mfs, pins }: RepairParts, folder: string): Promise<void> {
+  const failures: unknown[] = []
+  for (const { name } of (await mfs.list(folder)) ?? []) {
+    try {
+      const { cid, type, name: pinName } = readNote(name)
+      await pins.pin(cid, { type, name: pinName, local: true })
+      await mfs.remove([`${folder}/${name}`])
+    } catch (error) {
+      failures.push(error)
     }
-    if (taken.length > 0) await mfs.remove([folder])
+  }
+  if (failures.length > 0) throw failures[0]
+  await mfs.remove([folder])
+}
+
+/** A pin, as the name of an entry. */
+const noteOf = ({ cid, type, name }: KuboPin): string =>
+  [type === 'direct' ? 'direct' : 'recursive', cid, Buffer.from(name).toString('base64url')].join('.')
+
+function readNote(entry: string): { cid: CID; type: 'recursive' | 'direct'; name: string | undefined } {
+  const [, type, text, name = ''] = /^\d+\.(recursive|direct)\.(\w+)\.([\w-]*)$/.exec(entry) ?? []
+  if (text === undefined) throw new BackendError(`kubo: ${entry} is no note of a repair`, { retryable: false })
+  return {
+    cid: parseCid(text),
+    type: type === 'direct' ? 'direct' : 'recursive',
+    name: name === '' ? undefined : Buffer.from(name, 'base64url').toString(),
   }
 }
 

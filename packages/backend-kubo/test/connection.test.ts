@@ -104,14 +104,43 @@ describe('opening', () => {
 
   it('refuses an answer without an end before it fills the memory', async () => {
     const url = await serve((response) => {
-      const piece = Buffer.alloc(1024 * 1024, ' ')
-      const more = (): void => {
-        while (!response.destroyed && response.write(piece));
-      }
-      response.on('drain', more)
-      more()
+      pour(response, ' ')
     })
     await expect(openKuboStore({ url })).rejects.toMatchObject({ code: 'BACKEND' })
+  })
+
+  it('hears that a daemon hangs, however many calls wait for it', async () => {
+    const url = await serve((response, path) => {
+      if (path.startsWith('/api/v0/version')) response.end(version('0.43.0'))
+    })
+    const store = await openStore({ api: url }, { stallTimeoutMs: 200 })
+    // More than there are connections.
+    const calls = await Promise.allSettled(Array.from({ length: 150 }, () => collect(store.daemonPins())))
+    expect(calls.filter(({ status }) => status === 'fulfilled')).toEqual([])
+  })
+
+  it('gives up on an answer without an end to what the daemon does', async () => {
+    const url = await serve((response, path) => {
+      if (path.startsWith('/api/v0/version')) response.end(version('0.43.0'))
+      else if (path.startsWith('/api/v0/diag/cmds')) pour(response, 'x')
+    })
+    const store = await openStore({ api: url }, { stallTimeoutMs: 200 })
+    const listing = collect(store.daemonPins())
+    await expect(listing).rejects.toMatchObject({ code: 'BACKEND' })
+    await expect(listing).rejects.toThrow('no end')
+  })
+
+  it('gives up on an answer without an end to an import', async () => {
+    const absent = JSON.stringify({ Message: 'ipld: could not find it', Code: 0, Type: 'error' })
+    const url = await serve((response, path) => {
+      if (path.startsWith('/api/v0/version')) response.end(version('0.43.0'))
+      else if (path.startsWith('/api/v0/block/get')) response.writeHead(500).end(absent)
+      else response.req.on('end', () => pour(response, '{"a":1}\n')).resume()
+    })
+    const store = await openStore({ api: url }, { stallTimeoutMs: 200 })
+    const putting = store.blocks.putMany?.([{ cid: RAW_HELLO, bytes: hello }])
+    await expect(putting).rejects.toMatchObject({ code: 'BACKEND' })
+    await expect(putting).rejects.toThrow('more than')
   })
 
   it('may come back where a server is busy', async () => {
@@ -190,6 +219,40 @@ it('uses a connection that was closed meanwhile no more', async (context) => {
   await node.restart()
   expect(await store.blocks.get(cid)).toEqual(hello)
 })
+
+it('tells a daemon that has gone from a file that is not there', async () => {
+  const answered = await serve((response) => void response.end(version('0.43.0')))
+  for (const directory of ['/no such file', '/file does not exist', '/Not a directory']) {
+    const proxy = await startFaultyProxy({ target: answered })
+    onTestFinished(() => proxy.close())
+    const store = await openStore({ api: proxy.url }, { directory, stallTimeoutMs: 500 })
+    await proxy.refuse()
+    await expect(collect(store.names.list())).rejects.toMatchObject({ code: 'BACKEND', retryable: true })
+  }
+})
+
+it('sends nothing twice that the daemon may have done', async (context) => {
+  const node = await openNode(context)
+  const proxy = await startFaultyProxy({ target: node.api })
+  onTestFinished(() => proxy.close())
+  const store = await openStore({ api: proxy.url })
+  const { cid } = await store.add(hello)
+  await store.copyToMfs(cid, '/a/b')
+  await store.copyToMfs(cid, '/a/b', { replace: true })
+  const sent = proxy.requests.filter(({ url }) => /^\/api\/v0\/files\/(?:cp|mv)/.test(url))
+  // Over connections of their own, none of which the daemon may have closed meanwhile.
+  expect(new Set(sent.map(({ headers }) => headers.connection))).toEqual(new Set(['close']))
+})
+
+/** Text without an end. */
+function pour(response: ServerResponse, text: string): void {
+  const piece = Buffer.from(text.repeat(Math.ceil(2 ** 20 / text.length)))
+  const more = (): void => {
+    while (!response.destroyed && response.write(piece));
+  }
+  response.on('drain', more)
+  more()
+}
 
 /** A server that answers everything so. */
 async function serve(answer: (response: ServerResponse, path: string) => void): Promise<string> {

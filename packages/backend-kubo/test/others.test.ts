@@ -1,6 +1,7 @@
 import { cidOf, parseCid, RAW, type Block, type CID } from '@x/cid'
 import { describe, expect, it, onTestFinished, type TestContext } from 'vitest'
 
+import { startFaultyProxy, type Fault } from '../../../tooling/faults/faulty-proxy.ts'
 import { kuboOrSkip } from '../../../tooling/kubo/kubo-or-skip.ts'
 import type { KuboNode } from '../../../tooling/kubo/start-kubo.ts'
 import { holdOf } from '../src/hold.ts'
@@ -161,6 +162,66 @@ it('what people should see is in MFS', async (context) => {
   await store.remove(two.cid)
   await store.gc()
   expect(await bytesOf(store.cat(two.cid))).toEqual(sampleBytes(15, 10))
+})
+
+async function openReplacing(context: TestContext) {
+  const { node, store } = await open(context)
+  const proxy = await startFaultyProxy({ target: node.api })
+  onTestFinished(() => proxy.close())
+  const [theirs, ours] = [await store.add(sourceOf({ theirs: hello }), { pin: false }), await store.add(hello)]
+  await store.copyToMfs(theirs.cid, '/own/x')
+  await store.remove(theirs.cid)
+  /** Whose it is, and nothing else is there. */
+  const expectThere = async ({ cid }: { cid: CID }): Promise<void> => {
+    expect((await node.ipfs(['files', 'stat', '--hash', '/own/x'])).stdout.toString().trim()).toBe(cid.toString())
+    expect((await node.ipfs(['files', 'ls', '/own'])).stdout.toString().trim()).toBe('x')
+  }
+  /** From the `first` request of a command on. */
+  const fault = (command: string, what: Fault, first = 0): void => {
+    let seen = 0
+    proxy.fault = ({ url }) => (url.startsWith(`/api/v0/${command}?`) && seen++ === first ? what : { type: 'none' })
+  }
+  return {
+    node,
+    theirs,
+    ours,
+    fault,
+    expectThere,
+    slow: await openStore({ api: proxy.url }, { stallTimeoutMs: 500 }),
+  }
+}
+
+describe('what is to be replaced in MFS', () => {
+  it('stays where the new one cannot be had', async (context) => {
+    const { node, theirs, expectThere } = await openReplacing(context)
+    const online = await openStore(node, { offline: false, stallTimeoutMs: 300 })
+    const absent = parseCid('bafkreia7v5oghvq6ajbmg4aoxmcsdvvwyokwdxyqp37icobwhbhiwm4hxy')
+    await expect(online.copyToMfs(absent, '/own/x', { replace: true })).rejects.toMatchObject({ code: 'BACKEND' })
+    await expectThere(theirs)
+  })
+
+  it('is put back where the new one fails to take its place', async (context) => {
+    const { slow, theirs, ours, fault, expectThere } = await openReplacing(context)
+    for (const [command, first] of [
+      ['files/cp', 1],
+      ['files/mv', 0],
+      ['files/cp', 2],
+    ] as const) {
+      fault(command, { type: 'drop' }, first)
+      await expect(slow.copyToMfs(ours.cid, '/own/x', { replace: true })).rejects.toMatchObject({ code: 'BACKEND' })
+      await expectThere(theirs)
+    }
+  })
+
+  it('is replaced also where an answer is lost', async (context) => {
+    const { slow, theirs, ours, fault, expectThere } = await openReplacing(context)
+    fault('files/cp', { type: 'truncate', framing: 'cut', atByte: 0 }, 2)
+    await slow.copyToMfs(ours.cid, '/own/x', { replace: true })
+    await expectThere(ours)
+    fault('files/mv', { type: 'truncate', framing: 'cut', atByte: 0 })
+    await expect(slow.copyToMfs(theirs.cid, '/own/x', { replace: true })).rejects.toMatchObject({ code: 'BACKEND' })
+    await expectThere(ours)
+  })
 })
 
 it('blocks that are part of something to come stay over the collections of others', async (context) => {

@@ -1,6 +1,8 @@
+import { cidOf, RAW } from '@x/cid'
 import { describe, expect, it, onTestFinished } from 'vitest'
 
 import { startFaultyProxy, type FaultyProxy } from '../../../tooling/faults/faulty-proxy.ts'
+import type { KuboStore } from '../src/index.ts'
 import { ask, call } from './kubo-pool.ts'
 import { collect, openNode, openStore, sampleBytes } from './support.ts'
 
@@ -45,6 +47,60 @@ describe('an abort', () => {
     await expect(reading).rejects.toBe(reason)
   })
 
+  it('does not wait for a daemon that hangs', async (context) => {
+    const node = await openNode(context)
+    const proxy = await startFaultyProxy({ target: node.api })
+    onTestFinished(() => proxy.close())
+    // Longer than the test may take.
+    const store = await openStore({ api: proxy.url }, { stallTimeoutMs: 600_000 })
+    const { cid } = await store.add(sampleBytes(1, 1000), { pin: false })
+    const bytes = sampleBytes(2, 1000)
+    const block = { cid: await cidOf(RAW, bytes), bytes }
+    const reason = new Error('the caller gave up')
+    const starts: ((signal: AbortSignal) => Promise<unknown>)[] = [
+      (signal) => store.add(bytes, { signal }),
+      (signal) => store.pin(cid, { signal }),
+    ]
+    for (const start of starts) {
+      // An import was done, or nothing; from then on it hangs.
+      const hung = Promise.withResolvers<void>()
+      let isHung = false
+      proxy.fault = ({ url }) => {
+        isHung ||= url.startsWith('/api/v0/pin/add?')
+        if (isHung) hung.resolve()
+        return { type: isHung ? 'hang' : 'none' }
+      }
+      const caller = new AbortController()
+      const running = start(caller.signal)
+      await hung.promise
+      caller.abort(reason)
+      await expect(running).rejects.toBe(reason)
+    }
+    proxy.fault = { type: 'none' }
+    const caller = new AbortController()
+    const onStored = async (): Promise<void> => {
+      proxy.fault = { type: 'hang' }
+      caller.abort(reason)
+      throw reason
+    }
+    await expect(store.blocks.putMany?.([block], { onStored, signal: caller.signal })).rejects.toBe(reason)
+  })
+
+  it('and all else ends with the store: an import that runs is stopped', async (context) => {
+    const node = await openNode(context)
+    const proxy = await startFaultyProxy({ target: node.api })
+    onTestFinished(() => proxy.close())
+    const store = await openStore({ api: proxy.url })
+    const { holding, release } = await holdLock(store)
+    // All is sent that can be, and the store waits for the source.
+    await expect.poll(() => proxy.bytesReceived).toBeGreaterThan(32 * MIB)
+    await store.close()
+    // A collection waits for every import that runs.
+    await call(node, 'repo/gc')
+    release()
+    await expect(holding).rejects.toMatchObject({ code: 'BACKEND' })
+  })
+
   it('before anything was sent sends nothing', async (context) => {
     const node = await openNode(context)
     const proxy = await startFaultyProxy({ target: node.api })
@@ -66,17 +122,8 @@ describe('a daemon that works for longer than the stall time', () => {
     onTestFinished(() => proxy.close())
     const store = await openStore({ api: proxy.url }, { stallTimeoutMs: STALL_MS })
     // Somebody's import holds the lock, a collection waits for it, and everything else for the collection.
-    const source = Promise.withResolvers<void>()
-    const isReading = Promise.withResolvers<void>()
-    const slow = async function* (): AsyncGenerator<Uint8Array> {
-      for (let seed = 1; seed <= 32; seed++) yield sampleBytes(seed, MIB)
-      // More than the operating system takes in its buffers: the daemon reads, so it holds the lock.
-      isReading.resolve()
-      await source.promise
-    }
     const other = await openStore(node)
-    const holding = other.add(slow(), { name: 'slow' })
-    await isReading.promise
+    const { holding, release } = await holdLock(other)
     const collecting = call(node, 'repo/gc')
     await untilActive(node, 'repo/gc')
     const added = store.add(sampleBytes(99, 20 * MIB), { name: 'waiting' })
@@ -85,13 +132,30 @@ describe('a daemon that works for longer than the stall time', () => {
     // It has been told four times that nothing moves, and has asked why.
     await untilAsked(proxy, 4)
     expect(isDone).toBe(false)
-    source.resolve()
+    release()
     await holding
     await collecting
     const { cid } = await added
     // By the one that does not give up on a busy machine.
     expect(await other.verify(cid)).toBeGreaterThan(20 * MIB)
     expect((await collect(store.names.list())).map(({ name }) => name)).toEqual(['slow', 'waiting'])
+  })
+
+  it('is waited for while a collection keeps a pin out', async (context) => {
+    const node = await openNode(context)
+    const proxy = await startFaultyProxy({ target: node.api })
+    onTestFinished(() => proxy.close())
+    const [store, other] = [await openStore({ api: proxy.url }, { stallTimeoutMs: STALL_MS }), await openStore(node)]
+    const { cid } = await other.add(sampleBytes(1, MIB), { pin: false })
+    const { holding, release } = await holdLock(other)
+    const collecting = call(node, 'repo/gc')
+    await untilActive(node, 'repo/gc')
+    const pinning = store.pinAs(cid)
+    // It tells its progress every half second, and asks several times in between.
+    await Promise.race([untilAsked(proxy, 12), pinning])
+    release()
+    await Promise.all([holding, collecting, pinning])
+    expect((await collect(other.daemonPins())).map((pin) => pin.cid.toString())).toContain(cid.toString())
   })
 
   it('is given up when it does not know the call', async (context) => {
@@ -103,6 +167,24 @@ describe('a daemon that works for longer than the stall time', () => {
     await expect(store.gc()).rejects.toMatchObject({ code: 'BACKEND', retryable: true })
   })
 })
+
+/** Adds what does not end before it is released, so that collections wait. */
+async function holdLock(store: KuboStore): Promise<{ holding: Promise<unknown>; release: () => void }> {
+  const source = Promise.withResolvers<void>()
+  const isReading = Promise.withResolvers<void>()
+  const slow = async function* (): AsyncGenerator<Uint8Array> {
+    for (let seed = 1; seed <= 32; seed++) yield sampleBytes(seed, MIB)
+    // More than the operating system takes in its buffers: the daemon reads, so it holds the lock.
+    isReading.resolve()
+    await source.promise
+  }
+  const holding = store.add(slow(), { name: 'slow' })
+  // Whoever awaits it hears of its failure, but maybe later.
+  holding.catch(() => undefined)
+  onTestFinished(() => source.resolve())
+  await isReading.promise
+  return { holding, release: () => source.resolve() }
+}
 
 type Node = Parameters<typeof call>[0]
 interface Running {

@@ -5,6 +5,8 @@ import type { StallClock } from './stall.ts'
 
 // Of an error, or of anything that should have been one line.
 const MAX_ERROR_BYTES = 64 * 1024
+/** Of a message. Kubo has paths in its own, and what it says of them behind. */
+const MOST_CHARACTERS = 4096
 
 /** An answer that is no error, by its head. */
 export async function answerOf(response: IncomingMessage, clock: StallClock): Promise<IncomingMessage> {
@@ -69,4 +71,4 @@ function describe(response: IncomingMessage, text: string): string {
 }
 
 /** Neither long nor able to write over a terminal. */
-export const oneLine = (text: string): string => text.replaceAll(/\p{Cc}+/gu, ' ').slice(0, 500)
+export const oneLine = (text: string): string => text.replaceAll(/\p{Cc}+/gu, ' ').slice(0, MOST_CHARACTERS)

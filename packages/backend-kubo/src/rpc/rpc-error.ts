@@ -63,3 +63,10 @@ export function toStorageError(failure: RpcFailure, { what, local, cid }: ErrorC
 
 const isBusy = (status: number | undefined): boolean =>
   status === 408 || status === 425 || status === 429 || status === 502 || status === 503 || status === 504
+
+/** Whether an error is one that the daemon itself gave, in these words. Messages here have the caller's words in them too. */
+export const daemonSays = (error: unknown, words: RegExp): boolean =>
+  error instanceof BackendError &&
+  error.cause instanceof RpcFailure &&
+  error.cause.kind === 'daemon' &&
+  words.test(error.cause.message)

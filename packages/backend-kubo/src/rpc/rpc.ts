@@ -37,10 +37,12 @@ export interface Rpc {
   bytes(command: string, options: RpcOptions & { maxBytes: number }): Promise<Uint8Array>
   lines(command: string, options?: RpcOptions): AsyncGenerator
   upload(command: string, options?: RpcOptions): Upload
+  /** Whether a collection runs, or a deletion, that much else waits for. */
+  isCollecting(): Promise<boolean>
   close(): void
 }
 
-// An answer that is one value: the pins of a daemon are streamed, so this is plenty.
+// An answer that is not streamed on: the pins of a daemon are streamed, so this is plenty.
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024
 
 const withOffline = (options: RpcOptions): RpcOptions =>
@@ -62,9 +64,8 @@ export function createRpc(transport: Transport): Rpc {
     const { exchange, answer } = await transport.exchange(command, withOffline(options), file)
     const pieces: Uint8Array[] = []
     let byteLength = 0
-    for await (const piece of exchange.read(answer)) {
+    for await (const piece of limited(exchange.read(answer), maxBytes)) {
       byteLength += piece.length
-      if (byteLength > maxBytes) throw new RpcFailure(`more than ${maxBytes} bytes`, { kind: 'foreign' })
       pieces.push(piece)
     }
     const whole = new Uint8Array(byteLength)
@@ -112,16 +113,26 @@ export function createRpc(transport: Transport): Rpc {
             exchange.end(multipart.end())
             const values: unknown[] = []
             const answer = await untilAborted(exchange.answer(), options.signal)
-            for await (const value of jsonLines(exchange.read(answer))) values.push(value)
+            for await (const value of jsonLines(limited(exchange.read(answer), MAX_ANSWER_BYTES))) values.push(value)
             return values
           }),
         destroy: () => exchange.destroy(),
       }
     },
+    isCollecting: () => guarded('diag/cmds', {}, () => transport.isCollecting()),
     close() {
       isClosed = true
       transport.close()
     },
+  }
+}
+
+async function* limited(pieces: AsyncIterable<Uint8Array>, maxBytes: number): AsyncGenerator<Uint8Array> {
+  let byteLength = 0
+  for await (const piece of pieces) {
+    byteLength += piece.length
+    if (byteLength > maxBytes) throw new RpcFailure(`more than ${maxBytes} bytes`, { kind: 'foreign' })
+    yield piece
   }
 }
 

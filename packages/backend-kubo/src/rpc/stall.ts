@@ -11,7 +11,7 @@ export interface StallClock {
 export function createStallClock(ms: number, onStall: () => Promise<void>): StallClock {
   return {
     async wait(promise) {
-      // Somebody hears of its failure, also when the clock is faster.
+      // It may fail after the clock, of which the caller hears instead.
       promise.catch(() => undefined)
       for (;;) {
         const alarm = Promise.withResolvers<typeof STALLED>()

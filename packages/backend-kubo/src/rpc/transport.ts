@@ -20,7 +20,7 @@ export interface CallOptions extends AbortOptions {
    * it is still at it, and waited for as long as it says so. Default false.
    */
   patient?: boolean | undefined
-  /** Must not be sent again when a connection that was kept open turns out to be closed. Default false. */
+  /** Must not be sent again, as over a connection that was kept open and turns out to be closed. Default false. */
   once?: boolean | undefined
 }
 
@@ -56,6 +56,8 @@ export interface Transport {
     options: CallOptions,
     body?: { contentType: string; bytes: Uint8Array },
   ): Promise<{ exchange: Exchange; answer: IncomingMessage }>
+  /** Whether the daemon runs a collection, or a deletion, that other calls wait for. */
+  isCollecting(): Promise<boolean>
   close(): void
 }
 
@@ -68,6 +70,8 @@ export function createTransport({ endpoint, headers, stallTimeoutMs }: Transport
   const secure = endpoint.protocol === 'https:'
   const agentOptions = { keepAlive: true, maxSockets: SOCKETS, maxFreeSockets: 16, scheduling: 'lifo' } as const
   const agent = secure ? new TlsAgent(agentOptions) : new Agent(agentOptions)
+  // A connection for each, however many of the others are taken.
+  const freshAgent = secure ? new TlsAgent() : new Agent()
   const request = secure ? httpsRequest : httpRequest
 
   /** @param isFresh - Not over a connection that was kept open, which the other side may have closed. */
@@ -89,7 +93,7 @@ export function createTransport({ endpoint, headers, stallTimeoutMs }: Transport
       method: 'POST',
       path: `${endpoint.basePath}/api/v0/${command}?${search.toString()}`,
       headers: { ...headers, ...(isUpload ? { 'content-type': contentType } : { 'content-length': '0' }) },
-      agent: isFresh ? false : agent,
+      agent: isFresh ? freshAgent : agent,
     })
     return { sent, tag }
   }
@@ -106,9 +110,11 @@ export function createTransport({ endpoint, headers, stallTimeoutMs }: Transport
     else if (!body?.stream) sent.end()
     const clock = createStallClock(stallTimeoutMs, async () => {
       if (patient && tag !== undefined) {
-        const { isActive, isCollecting } = await askWhatRuns(tag)
+        const running = await whatRuns()
+        // One who may not ask still hears that it is there.
+        const isActive = running === 'not told' || running.some((entry) => entry.includes(tag))
         // Before it has read everything, a daemon has no reason to be silent but a collection that it waits for.
-        if (isActive && (sent.writableFinished || isCollecting)) return
+        if (isActive && (sent.writableFinished || isCollection(running))) return
       }
       throw new RpcFailure(`nothing moved for ${stallTimeoutMs} ms`, { kind: 'stalled' })
     })
@@ -117,21 +123,27 @@ export function createTransport({ endpoint, headers, stallTimeoutMs }: Transport
 
   const exchange: Transport['exchange'] = async (command, options, body) => {
     for (let isAgain = false; ; isAgain = true) {
-      const opened = open(command, { ...options, isFresh: isAgain }, body)
+      const opened = open(command, { ...options, isFresh: isAgain || options.once === true }, body)
       try {
         return { exchange: opened, answer: await opened.answer() }
       } catch (error) {
         opened.destroy()
         options.signal?.throwIfAborted()
         const wasStale = error instanceof StaleConnection
-        if (!wasStale || isAgain || options.once) throw wasStale ? error.failure : error
+        if (!wasStale || isAgain) throw wasStale ? error.failure : error
       }
     }
   }
 
-  /** Asks the daemon whether it is at work on the call with this tag, and whether anything there waits for its lock. */
-  async function askWhatRuns(tag: string): Promise<{ isActive: boolean; isCollecting: boolean }> {
-    const { sent } = start('diag/cmds', {})
+  let asking: Promise<Running> | undefined
+  /** What the daemon is at work on: one question, however many calls want to know. */
+  function whatRuns(): Promise<Running> {
+    asking ??= askWhatRuns().finally(() => (asking = undefined))
+    return asking
+  }
+
+  async function askWhatRuns(): Promise<Running> {
+    const { sent } = start('diag/cmds', {}, { isFresh: true })
     sent.end()
     const clock = createStallClock(stallTimeoutMs, () => {
       throw new RpcFailure(`nothing moved for ${stallTimeoutMs} ms, and the daemon does not say why`, {
@@ -139,41 +151,62 @@ export function createTransport({ endpoint, headers, stallTimeoutMs }: Transport
       })
     })
     const asked = createExchange(sent, clock, undefined)
-    const found = { isActive: false, isCollecting: false }
     try {
-      for await (const entry of runningCommands(asked.read(await asked.answer()))) {
-        if (entry.includes(tag)) found.isActive = true
-        if (/"Command":"(?:repo\/gc|block\/rm)"/.test(entry)) found.isCollecting = true
-      }
-      return found
+      return await runningCommands(asked.read(await asked.answer()))
     } catch (error) {
-      // One who may not ask what the daemon does still hears that it is there.
-      if (error instanceof RpcFailure && error.kind === 'http' && error.status === 403) {
-        return { isActive: true, isCollecting: false }
-      }
+      if (error instanceof RpcFailure && error.kind === 'http' && error.status === 403) return 'not told'
       throw error
     } finally {
       asked.destroy()
     }
   }
 
-  return { open, exchange, close: () => agent.destroy() }
+  return {
+    open,
+    exchange,
+    isCollecting: async () => isCollection(await whatRuns()),
+    close() {
+      agent.destroy()
+      freshAgent.destroy()
+    },
+  }
 }
+
+/** What a daemon says of each command that runs; or that this caller may not ask. */
+type Running = readonly string[] | 'not told'
+
+const isCollection = (running: Running): boolean =>
+  running !== 'not told' && running.some((entry) => /"Command":"(?:repo\/gc|block\/rm)"/.test(entry))
 
 const ENTRY = '{"StartTime"'
 
-const isRunning = (entry: string): boolean => entry.includes('"Active":true')
+/** Of one entry, and of all that run. */
+const MAX_ENTRY_BYTES = 1024 * 1024
+const MAX_RUNNING_BYTES = 16 * 1024 * 1024
+/** Of the list, more than an hour of a busy daemon's commands. */
+const MAX_LIST_BYTES = 1024 * 1024 * 1024
 
 /** The entries of `diag/cmds` that run. A daemon may remember many that do not, so the list is not held as a whole. */
-async function* runningCommands(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
-  let rest = ''
+async function runningCommands(pieces: AsyncIterable<Uint8Array>): Promise<string[]> {
+  const running: string[] = []
+  let [rest, listBytes, runningBytes] = ['', 0, 0]
+  const take = (entry: string): void => {
+    if (!entry.includes('"Active":true')) return
+    running.push(entry)
+    runningBytes += entry.length
+  }
   for await (const piece of pieces) {
+    listBytes += piece.length
     rest += Buffer.from(piece.buffer, piece.byteOffset, piece.length).toString('latin1')
     const entries = rest.split(ENTRY)
     rest = entries.pop() ?? ''
-    yield* entries.filter(isRunning)
+    for (const entry of entries) take(entry)
+    if (rest.length > MAX_ENTRY_BYTES || runningBytes > MAX_RUNNING_BYTES || listBytes > MAX_LIST_BYTES) {
+      throw new RpcFailure('its list of what it does has no end', { kind: 'foreign' })
+    }
   }
-  if (isRunning(rest)) yield rest
+  take(rest)
+  return running
 }
 
 /** A connection that was kept open, and that the other side had closed meanwhile. */
@@ -187,9 +220,9 @@ class StaleConnection extends Error {
 
 function createExchange(sent: ClientRequest, clock: StallClock, signal: AbortSignal | undefined): Exchange {
   const failed = Promise.withResolvers<never>()
+  // It may fail while nobody waits: who does so next hears of it.
   failed.promise.catch(() => undefined)
   const answered = Promise.withResolvers<IncomingMessage>()
-  answered.promise.catch(() => undefined)
   const connected = Promise.withResolvers<void>()
   let isAnswered = false
 
