@@ -122,6 +122,7 @@ export function createBlockFetcher(options: BlockFetcherOptions): BlockFetcher {
       trials.set(provider, { askedAt: Date.now(), state: 'asked' })
       task()
         .catch((error: unknown) => {
+          // Somebody else gave it, or nobody waits any more: no failure of this one.
           if (over.signal.aborted) return
           trials.set(provider, { askedAt: 0, state: 'failed', error })
           if (isRetryable(error)) noteFailure(standing, error, error instanceof AskLaterError ? error.afterMs : 0)

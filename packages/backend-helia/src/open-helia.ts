@@ -124,7 +124,7 @@ export async function openHelia(options: HeliaOptions): Promise<HeliaPeer> {
       const opened = await openExchange({
         libp2p,
         blocks: store.blocks,
-        mayServe: createServePolicy(store, serve),
+        mayServe: createServePolicy(store, serve, { onWarning, closing: closing.signal }),
         stallTimeoutMs,
         onProvider: (provider) => book.add(provider),
         onGone: (provider) => book.remove(provider),

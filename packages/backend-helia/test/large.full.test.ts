@@ -49,6 +49,7 @@ it('stays small when the reader is slow', async () => {
   const grew = await growth(async () => {
     for await (const piece of to.source.cat(cid)) {
       bytes += piece.length
+      // A reader that works on each piece: its slowness is the question, so there is no event to wait for.
       await wait(5)
     }
   })

@@ -3,6 +3,8 @@ import { onTestFinished } from 'vitest'
 
 import { openHelia, type HeliaOptions, type HeliaPeer } from '../src/index.ts'
 
+export { sampleBytes } from '../../storage-core/src/conformance/sample.ts'
+
 export const LOOPBACK = '/ip4/127.0.0.1/tcp/0'
 
 /** A store in memory that is closed with the test. */
@@ -18,19 +20,6 @@ export async function openPeer(options: Partial<HeliaOptions> = {}): Promise<Hel
   const peer = await openHelia({ network: 'libp2p', listen: [LOOPBACK], ...options, store })
   onTestFinished(() => peer.close())
   return peer
-}
-
-/** Bytes that look random, the same for a seed. */
-export function sampleBytes(seed: number, byteLength: number): Uint8Array<ArrayBuffer> {
-  const words = new Uint32Array(Math.ceil(byteLength / 4))
-  let state = Math.imul(seed + 1, 0x9e3779b1) | 1
-  for (let index = 0; index < words.length; index++) {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    words[index] = state
-  }
-  return new Uint8Array(words.buffer, 0, byteLength)
 }
 
 export async function collect<T>(items: AsyncIterable<T> | Iterable<T>): Promise<T[]> {

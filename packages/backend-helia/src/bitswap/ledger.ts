@@ -83,13 +83,15 @@ export function createLedger({ name, blocks, mayServe, outbox, onServed, onWarni
   async function run(): Promise<void> {
     let sending: Promise<unknown> = Promise.resolve()
     let presences: Presence[] = []
+    const post = (pieces: readonly Uint8Array[], byteLength: number): void => {
+      sending = sending.then(() => outbox.write(pieces)).then(() => onServed(byteLength))
+      // Whoever sends the next one is told. Until then it is no error that nobody handles.
+      sending.catch(() => undefined)
+    }
     const flush = (): void => {
       if (presences.length === 0) return
-      const pieces = encodeMessage({ presences })
+      post(encodeMessage({ presences }), 0)
       presences = []
-      const before = sending
-      sending = before.then(() => outbox.write(pieces))
-      sending.catch(() => undefined)
     }
     while (!closing.signal.aborted) {
       const next = take()
@@ -103,9 +105,7 @@ export function createLedger({ name, blocks, mayServe, outbox, onServed, onWarni
         if (found instanceof Uint8Array) {
           flush()
           await sending
-          const pieces = encodeMessage({ blocks: [{ prefix: prefixOf(want.cid), data: found }] })
-          sending = outbox.write(pieces).then(() => onServed(found.length))
-          sending.catch(() => undefined)
+          post(encodeMessage({ blocks: [{ prefix: prefixOf(want.cid), data: found }] }), found.length)
         } else if (found || want.sendDontHave) presences.push({ cid: want.cid.bytes, has: found })
       }
       if (presences.length >= MAX_PRESENCES || wanted.size === 0) {

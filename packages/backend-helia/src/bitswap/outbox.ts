@@ -90,6 +90,7 @@ export function createOutbox({ name, open, stallTimeoutMs }: OutboxOptions): Out
   return {
     write(pieces) {
       const written = tail.then(() => send(pieces))
+      // Whoever wrote it is told, below; the next message may go all the same.
       tail = written.catch(() => undefined)
       return written.catch((cause: unknown) => {
         if (isStorageError(cause)) throw cause

@@ -65,6 +65,7 @@ function recordsOf(text: string): unknown[] | undefined {
   try {
     return trimmed.split('\n').map((line): unknown => JSON.parse(line))
   } catch {
+    // No JSON in either way, which is what `undefined` says.
     return undefined
   }
 }

@@ -10,6 +10,7 @@ export const platform: Platform = {
   async lookup(name) {
     // Not `lookup` of node:dns, which keeps a thread that files are read with waiting.
     const resolver = new Resolver({ timeout: DNS_TIMEOUT_MS, tries: 2 })
+    // Many names have addresses of one kind alone.
     const answers = await Promise.allSettled([resolver.resolve4(name), resolver.resolve6(name)])
     const ips = answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []))
     const [failure] = answers.flatMap((answer): unknown[] => (answer.status === 'rejected' ? [answer.reason] : []))
