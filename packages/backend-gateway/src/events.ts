@@ -1,12 +1,15 @@
 import type { CID } from '@x/cid'
 import type { BackendError, IntegrityError, NotFoundError } from '@x/storage-core'
 
-/** What happened on the way to a block. Addresses are without passwords. */
+/**
+ * What happened on the way to a block. Addresses are without passwords, and the message of an `error` begins with that of its
+ * gateway. `isLast`: nobody is asked after it, so what the call rejects with says the same.
+ */
 export type GatewayEvent =
-  /** It did not give the block; another one is asked, or this one again after a while. */
-  | { type: 'gateway-failed'; gateway: string; cid: CID; error: BackendError | NotFoundError }
+  /** It did not give the block; unless it is the last, another one is asked, or this one again after a while. */
+  | { type: 'gateway-failed'; gateway: string; cid: CID; error: BackendError | NotFoundError; isLast: boolean }
   /** It gave other bytes, and is left out of this session. */
-  | { type: 'gateway-lied'; gateway: string; cid: CID; error: IntegrityError }
+  | { type: 'gateway-lied'; gateway: string; cid: CID; error: IntegrityError; isLast: boolean }
   /** It was silent, so that this one is asked as well. */
   | { type: 'hedge-started'; gateway: string; cid: CID; silent: string }
   /** It is slow, so that this one is asked as well, which may be faster. */

@@ -1,9 +1,16 @@
 import type { CID } from '@x/cid'
-import { BackendError, BlockNotFoundError, IntegrityError, isStorageError, type StorageError } from '@x/storage-core'
+import {
+  BackendError,
+  BlockNotFoundError,
+  IntegrityError,
+  isStorageError,
+  NotFoundError,
+  type StorageError,
+} from '@x/storage-core'
 import { untilAborted } from '@x/storage-core/backend'
 
 import type { GatewayEvent } from './events.ts'
-import { causeOf, HttpStatusError } from './failure.ts'
+import { causeOf, HttpStatusError, StallError } from './failure.ts'
 import {
   byHealth,
   hedgeAfter,
@@ -20,6 +27,8 @@ import { linkedController, sleep } from './wait.ts'
 interface PoolOptions extends BackoffOptions {
   /** Most times that one upstream is asked for a block. */
   tries: number
+  /** Longest wait without progress. Milliseconds. */
+  stallTimeoutMs: number
   /** Default: what is learnt of each. */
   hedgeAfterMs: number | undefined
   onEvent: (event: GatewayEvent) => void
@@ -59,16 +68,24 @@ export interface HedgedOptions<T> {
 interface Failure {
   error: StorageError
   tries: number
+  silentMs: number
   isFinal: boolean
 }
 
-type Settled<T> = { upstream: Upstream } & ({ ok: true; value: T } | { ok: false; error: unknown })
+/** `silentMs`: time in which it gave nothing. */
+type Settled<T> = { upstream: Upstream } & ({ ok: true; value: T } | { ok: false; error: unknown; silentMs: number })
 
 const MOST_AT_ONCE = 2
+// Of the stall time. One that was silent for so long may have lost a connection, or look for the block elsewhere. It is
+// asked once more, which tells the one from the other, and its answer is not waited for as long as the first time.
+const SILENT_LONG = 1 / 2
+const LAST_PATIENCE = 1 / 4
+const LEAST_PATIENCE_MS = 500
 
 /**
- * Asks the best upstream; a second one as soon as the first is silent, or slower than that one may be; the next one when one fails; and, when all have
- * failed, those again of which more can be hoped. The first answer counts, and the others are stopped.
+ * Asks the best upstream; a second one as soon as the first is silent, or slower than that one may be; the next one when one
+ * fails; and, when all have failed, those again of which more can be hoped: after a stall, once. The first answer counts, and
+ * the others are stopped.
  *
  * @throws {BlockNotFoundError} All of them say that they do not have it.
  * @throws {IntegrityError} Those that have it give other bytes.
@@ -81,10 +98,14 @@ export async function hedged<T>(pool: Pool, options: HedgedOptions<T>): Promise<
   const done = new AbortController()
 
   function run(asked: Asked<T>): void {
-    const { upstream, answer } = asked
+    const { upstream, answer, pulse } = asked
+    const since = performance.now()
+    const bytesBefore = pulse.bytes
+    const silence = (error: unknown): number =>
+      causeOf(error) instanceof StallError || pulse.bytes === bytesBefore ? performance.now() - since : 0
     const settled = answer.then(
       (value): Settled<T> => ({ upstream, ok: true, value }),
-      (error: unknown): Settled<T> => ({ upstream, ok: false, error }),
+      (error: unknown): Settled<T> => ({ upstream, ok: false, error, silentMs: silence(error) }),
     )
     running.set(upstream, { settled, asked })
   }
@@ -92,9 +113,23 @@ export async function hedged<T>(pool: Pool, options: HedgedOptions<T>): Promise<
   function begin(upstream: Upstream): void {
     const { controller, release } = linkedController(signal)
     const pulse = createPulse()
-    const answer = ask(upstream, { signal: controller.signal, pulse }).finally(release)
+    const before = failures.get(upstream)
+    const patienceMs = Math.max(LEAST_PATIENCE_MS, pool.stallTimeoutMs * LAST_PATIENCE)
+    const giveUpOn = (error: StorageError): void => {
+      if (pulse.bytes > 0) return
+      const message = `${error.message}; asked again, no answer for ${Math.round(patienceMs)} ms`
+      controller.abort(new BackendError(message, { cause: error, retryable: true }))
+    }
+    const timer = wasSilentLong(before) ? setTimeout(giveUpOn, patienceMs, before.error) : undefined
+    const answer = ask(upstream, { signal: controller.signal, pulse }).finally(() => {
+      clearTimeout(timer)
+      release()
+    })
     run({ upstream, pulse, answer, stop: () => controller.abort(new Error('another gateway was faster')) })
   }
+
+  const wasSilentLong = (failure: Failure | undefined): failure is Failure =>
+    failure !== undefined && failure.silentMs >= pool.stallTimeoutMs * SILENT_LONG
 
   /** The best one that may be asked, and in how long. */
   function next(): { upstream: Upstream; waitMs: number } | undefined {
@@ -136,30 +171,34 @@ export async function hedged<T>(pool: Pool, options: HedgedOptions<T>): Promise<
     begin(upstream)
   }
 
-  function note(upstream: Upstream, error: unknown): void {
+  function note({ upstream, error, silentMs }: Settled<T> & { ok: false }): void {
     signal?.throwIfAborted()
     if (!isStorageError(error)) throw error
-    const tries = (failures.get(upstream)?.tries ?? 0) + 1
-    const fail = (final: StorageError, isFinal: boolean): void => {
-      failures.set(upstream, { error: final, tries, isFinal })
+    const before = failures.get(upstream)
+    const tries = (before?.tries ?? 0) + 1
+    const fail = (final: StorageError, isFinal: boolean): { gateway: string; cid: CID; isLast: boolean } => {
+      failures.set(upstream, { error: final, tries, silentMs: (before?.silentMs ?? 0) + silentMs, isFinal })
+      return {
+        gateway: upstream.label,
+        cid,
+        isLast: running.size === 0 && (next()?.waitMs ?? Infinity) > pool.maxWaitMs,
+      }
     }
-    const gateway = upstream.label
     if (error instanceof IntegrityError) {
-      liars.set(upstream, error)
+      const lie = namedLie(upstream, error)
+      liars.set(upstream, lie)
       upstream.health.lies += 1
-      fail(error, true)
-      pool.onEvent({ type: 'gateway-lied', gateway, cid, error })
+      pool.onEvent({ type: 'gateway-lied', ...fail(lie, true), error: lie })
       return
     }
     if (error instanceof BlockNotFoundError) {
-      fail(error, true)
-      pool.onEvent({ type: 'gateway-failed', gateway, cid, error })
+      pool.onEvent({ type: 'gateway-failed', ...fail(error, true), error: namedAbsence(upstream, error) })
       return
     }
     if (!(error instanceof BackendError)) throw error
     noteFailure(upstream.health, retryAfterOf(error), pool)
-    fail(error, !error.retryable || tries >= pool.tries)
-    pool.onEvent({ type: 'gateway-failed', gateway, cid, error })
+    const isFinal = !error.retryable || tries >= pool.tries || wasSilentLong(before)
+    pool.onEvent({ type: 'gateway-failed', ...fail(error, isFinal), error })
   }
 
   /** It asks to be left alone for longer than anybody waits. */
@@ -168,7 +207,7 @@ export async function hedged<T>(pool: Pool, options: HedgedOptions<T>): Promise<
     const why = `${upstream.label} asks to be left alone for ${Math.ceil(waitMs / 1000)} s`
     const message = before ? `${before.error.message}; ${why}` : why
     const error = new BackendError(message, { cause: before?.error, retryable: true })
-    failures.set(upstream, { error, tries: before?.tries ?? 0, isFinal: true })
+    failures.set(upstream, { tries: 0, silentMs: 0, ...before, error, isFinal: true })
   }
 
   try {
@@ -200,7 +239,7 @@ export async function hedged<T>(pool: Pool, options: HedgedOptions<T>): Promise<
         noteSuccess(settled.upstream.health)
         return { upstream: settled.upstream, value: settled.value }
       }
-      note(settled.upstream, settled.error)
+      note(settled)
     }
   } finally {
     done.abort()
@@ -224,6 +263,16 @@ async function untilWorthAsking(
     await sleep(periodMs, signal)
     if (pulse.bytes - pulse.unwantedBytes - before < leastBytes(periodMs)) return 'silent'
   }
+}
+
+function namedLie({ label }: Upstream, error: IntegrityError): IntegrityError {
+  const { cid, actual, file, offset } = error
+  return new IntegrityError(`${label}: ${error.message}`, { cid, actual, file, offset, cause: error })
+}
+
+function namedAbsence({ label }: Upstream, error: NotFoundError): NotFoundError {
+  const { what, cid } = error
+  return new NotFoundError(what, { ...(cid && { cid }), message: `${label}: ${error.message}`, cause: error })
 }
 
 function retryAfterOf(error: BackendError): number | undefined {

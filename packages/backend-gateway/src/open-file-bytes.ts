@@ -46,7 +46,7 @@ export async function openFileBytes(connection: Connection, part: FilePart, aske
   assertNotAPage(connection, response)
   if (response.status === 416) {
     discard(response)
-    throw new IntegrityError(`${label}: the file ${cid} is shorter than its outboard says`, { cid, offset })
+    throw new IntegrityError(`the file ${cid} is shorter than its outboard says`, { cid, offset })
   }
   if (response.status === 206) assertRangeOf(label, response, part)
   else if (offset > maxSkippedBytes) {

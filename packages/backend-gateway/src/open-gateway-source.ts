@@ -60,6 +60,7 @@ export async function openGatewaySource(options: GatewaySourceOptions): Promise<
     pool: {
       upstreams,
       onEvent,
+      stallTimeoutMs,
       tries: positive('tries', options.tries, 5),
       backoffMs: positive('backoffMs', options.backoffMs, 250),
       maxWaitMs: positive('maxWaitMs', options.maxWaitMs, 60_000),

@@ -32,13 +32,14 @@ export async function openStaticSource(options: StaticSourceOptions): Promise<Co
   const endpoint = createEndpoint(options)
   const allow = options.allow ?? allowOnly([endpoint])
   const send = createSend({ fetch: options.fetch ?? globalThis.fetch.bind(globalThis), allow })
+  const stallTimeoutMs = positive('stallTimeoutMs', options.stallTimeoutMs, 30_000)
   const maxRequests = positive('maxRequests', options.maxRequests, 6)
   const upstream = createStaticUpstream({
     endpoint,
     send,
     maxRequests,
     health: createHealth(),
-    stallTimeoutMs: positive('stallTimeoutMs', options.stallTimeoutMs, 30_000),
+    stallTimeoutMs,
     maxStreams: positive('maxStreams', options.maxStreams, 4),
     maxOutboardBytes: positive('maxOutboardBytes', options.maxOutboardBytes, 64 * 1024 * 1024),
   })
@@ -49,6 +50,7 @@ export async function openStaticSource(options: StaticSourceOptions): Promise<Co
     pool: {
       upstreams: [upstream],
       onEvent,
+      stallTimeoutMs,
       tries: positive('tries', options.tries, 5),
       backoffMs: positive('backoffMs', options.backoffMs, 250),
       maxWaitMs: positive('maxWaitMs', options.maxWaitMs, 60_000),

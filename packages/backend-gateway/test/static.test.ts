@@ -184,6 +184,16 @@ describe('a server that fails in the middle of a file', () => {
   })
 })
 
+it('a server that never answers is asked once more, and each time is told of', async () => {
+  const { folder, root } = await publish()
+  const { proxy, url } = await proxyTo(await serve(folder), { type: 'hang' })
+  const { source, events } = await openSource(url, { stallTimeoutMs: 100, tries: 5 })
+  const error = { code: 'BACKEND', retryable: true, message: `${url}: no answer for 100 ms` }
+  await expect(pullIntoNew(source, root)).rejects.toMatchObject(error)
+  expect(proxy.requests.length).toBe(2)
+  expect(typesOf(events)).toEqual(['gateway-failed', 'retry-waited', 'gateway-failed'])
+})
+
 const flip = (bytes: Uint8Array | undefined, at: number): Uint8Array => {
   const changed = Uint8Array.from(bytes ?? [])
   changed[at] = (changed[at] ?? 0) ^ 1
