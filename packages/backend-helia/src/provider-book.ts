@@ -11,7 +11,7 @@ export interface Finder {
   find(cid: CID, options: FindOptions): Promise<void>
 }
 
-export interface FindOptions {
+interface FindOptions {
   signal: AbortSignal
   /** Hears of gateways that may have it. */
   onGateway: (base: URL) => void

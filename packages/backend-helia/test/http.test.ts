@@ -225,7 +225,7 @@ it('leaves a gateway alone that is busy, for as long as it says, whatever is wan
     return { type: 'status', status: 429, headers: { 'Retry-After': '60' } }
   }
   const proxy = await openProxy(kubo.gateway, busy)
-  const peer = await openPeer({ network: 'http', gateways: [proxy.url], stallTimeoutMs: 2500 })
+  const peer = await openPeer({ network: 'http', gateways: [proxy.url], stallTimeoutMs: 1300 })
   const failure = { code: 'BACKEND', retryable: true, message: expect.stringContaining('HTTP status 429') }
   await expect(peer.pull(cid)).rejects.toMatchObject(failure)
   await expect(peer.pull(cid)).rejects.toMatchObject(failure)

@@ -16,7 +16,7 @@ export interface Sender {
   readonly inbound: Inbound
 }
 
-export interface Inbound {
+interface Inbound {
   streams: number
   /** Bytes of messages that are not whole, or wait for their turn. */
   heldBytes: number
