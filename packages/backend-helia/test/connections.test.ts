@@ -6,6 +6,8 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import { expect, it, onTestFinished, vi } from 'vitest'
 
+import { ipOf, kindOfHost } from '../src/host.ts'
+import type { HeliaPeer } from '../src/index.ts'
 import { openPeer, sampleBytes } from './setup.ts'
 
 /** Connects `count` times from another address of loopback, and says nothing. */
@@ -49,18 +51,33 @@ it('gives one host no more than its part of the connections, and those who use t
   expect(await late.store.has(cid)).toBe(true)
 })
 
+/** As mDNS does when it hears of one. */
+async function discover(peer: HeliaPeer, { libp2p: found }: HeliaPeer): Promise<void> {
+  const { libp2p } = peer
+  if (!libp2p || !found) throw new Error('no libp2p')
+  const detail = { id: found.peerId, multiaddrs: found.getMultiaddrs() }
+  await libp2p.peerStore.merge(detail.id, { multiaddrs: detail.multiaddrs })
+  libp2p.dispatchEvent(new CustomEvent('peer:discovery', { detail }))
+}
+
 it('looks for peers on a LAN however many are connected to it', async () => {
   const peer = await openPeer({ network: 'lan', stallTimeoutMs: 5000 })
   await crowd('127.0.0.2', String(peer.addresses()[0]), 20)
   await crowd('127.0.0.3', String(peer.addresses()[0]), 20)
   const other = await openPeer()
   const { cid } = await other.store.add(sampleBytes(3, 100))
-  const { libp2p } = other
-  const found = { id: libp2p?.peerId, multiaddrs: libp2p?.getMultiaddrs() ?? [] }
-  if (!found.id) throw new Error('no peer ID')
-  // As mDNS does when it hears of one.
-  await peer.libp2p?.peerStore.merge(found.id, { multiaddrs: found.multiaddrs })
-  peer.libp2p?.dispatchEvent(new CustomEvent('peer:discovery', { detail: found }))
+  await discover(peer, other)
   await peer.pull(cid)
   expect(await peer.store.has(cid)).toBe(true)
+})
+
+it("does not dial its own loopback because another machine's was named", async (context) => {
+  const peer = await openPeer({ network: 'lan', listen: undefined, stallTimeoutMs: 300 })
+  const kinds = peer.addresses().map((address) => kindOfHost(ipOf(address) ?? ''))
+  if (!kinds.includes('lan')) context.skip('this machine has no address on a LAN')
+  const other = await openPeer()
+  const { cid } = await other.store.add(sampleBytes(4, 100))
+  await discover(peer, other)
+  await expect(peer.pull(cid)).rejects.toMatchObject({ code: 'BACKEND' })
+  expect(other.libp2p?.getConnections()).toEqual([])
 })
