@@ -27,7 +27,8 @@ export class StreamRefusedError extends Error {
 // 425: too early. The rest of 5xx, those of proxies among them, is about the server and not about what was asked.
 const RETRYABLE = new Set([408, 425, 429])
 
-const isRetryable = (status: number): boolean =>
+/** Of an HTTP status: whether the same request may be answered later. */
+export const isRetryable = (status: number): boolean =>
   RETRYABLE.has(status) || (status >= 500 && status !== 501 && status !== 505)
 
 /** An answer that is not the block: known to be absent there, or not to be told. */

@@ -1,10 +1,10 @@
 import { IntegrityError, readCar, type Block, type Car, type CID } from '@x/cid'
-import { BackendError, isStorageError } from '@x/storage-core'
-import type { Want } from '@x/storage-core/backend'
+import { BackendError, isStorageError, type AbortOptions } from '@x/storage-core'
+import { codeOf, type Want } from '@x/storage-core/backend'
 
 import type { GatewayEvent } from './events.ts'
-import { causeOf, HttpStatusError, StreamRefusedError } from './failure.ts'
-import { getBlock, request, type Connection } from './get-block.ts'
+import { causeOf, HttpStatusError, isRetryable, StreamRefusedError } from './failure.ts'
+import { assertNotAPage, getBlock, request, type Connection } from './get-block.ts'
 import { createLimit } from './limit.ts'
 import { createPulse, readBody, readShortBody } from './read-body.ts'
 import { discard } from './request.ts'
@@ -37,12 +37,62 @@ export function createGatewayUpstream(options: GatewayUpstreamOptions): Upstream
   const { endpoint, health, send, stallTimeoutMs, maxRequests, maxStreams, onlyIfCached, onEvent } = options
   const { label } = endpoint
   const limit = createLimit(maxRequests)
+  let isGateway = false
   let openStreams = 0
   /** In a row. */
   let uselessStreams = 0
   let refusedUntil = 0
 
   const rawHeaders = { accept: RAW_TYPE }
+
+  async function assertGateway({ signal }: AbortOptions): Promise<void> {
+    const response = await send(endpoint, `ipfs/${EMPTY}?format=raw`, { headers: rawHeaders, signal, stallTimeoutMs })
+    const { status } = response
+    const bytes = await readShortBody(response, 0, { label, pulse: createPulse(), signal, stallTimeoutMs })
+    if (status === 200 && bytes !== undefined) {
+      isGateway = true
+      return
+    }
+    const isOther = status === 200 || status === 404 || status === 410
+    const got = status === 200 ? 'something else' : `HTTP status ${status}`
+    const message = `${label}: ${isOther ? 'it is no trustless gateway: ' : ''}${got} for the empty block ${EMPTY}`
+    throw new BackendError(message, { retryable: isRetryable(status) })
+  }
+
+  /** Asks once: most web servers say 404 to every CID, and so nothing of what is absent. */
+  async function confirmAbsence(asked: AbortOptions): Promise<void> {
+    if (!isGateway) await assertGateway(asked)
+  }
+
+  async function block(cid: CID, asked: AskOptions): Promise<Uint8Array> {
+    try {
+      const bytes = await getBlock(options, rawPath(cid), cid, { ...asked, headers: rawHeaders })
+      isGateway = true
+      return bytes
+    } catch (error) {
+      if (codeOf(error) === 'NOT_FOUND') await confirmAbsence(asked)
+      throw error
+    }
+  }
+
+  async function has(cid: CID, asked: AskOptions): Promise<boolean> {
+    const { signal } = asked
+    const headers = { ...rawHeaders, ...(onlyIfCached && { 'cache-control': 'only-if-cached' }) }
+    // 412: not held here, and only that was asked. 405 and 501: no HEAD.
+    const expected = [200, 404, 410, 412]
+    const ask = (method: 'HEAD' | 'GET', others: readonly number[]): Promise<Response> =>
+      request(options, rawPath(cid), cid, { method, headers, signal, expected: [...expected, ...others] })
+    let response = await ask('HEAD', [405, 501])
+    discard(response)
+    if (response.status === 405 || response.status === 501) response = await ask('GET', [])
+    discard(response)
+    if (response.status === 200) {
+      assertNotAPage(options, response)
+      return true
+    }
+    if (response.status !== 412) await confirmAbsence(asked)
+    return false
+  }
 
   async function openCar(want: Want, { signal, pulse }: AskOptions): Promise<{ car: Car; repeats: boolean }> {
     const cid = want.file?.cid ?? want.cid
@@ -80,9 +130,9 @@ export function createGatewayUpstream(options: GatewayUpstreamOptions): Upstream
             leave()
             return undefined
           }
-          const block: Block = value
+          const next: Block = value
           asked.pulse.blocks += 1
-          return block
+          return next
         },
         close() {
           leave()
@@ -103,20 +153,8 @@ export function createGatewayUpstream(options: GatewayUpstreamOptions): Upstream
       if (openStreams >= maxStreams) return false
       return uselessStreams < MOST_USELESS_STREAMS || performance.now() > refusedUntil
     },
-    block: (cid, asked) =>
-      limit(() => getBlock(options, rawPath(cid), cid, { ...asked, headers: rawHeaders }), asked.signal),
-    has: (cid, { signal }) =>
-      limit(async () => {
-        const headers = { ...rawHeaders, ...(onlyIfCached && { 'cache-control': 'only-if-cached' }) }
-        // 412: not held here, and only that was asked. 405 and 501: no HEAD.
-        const expected = [200, 404, 410, 412, 405, 501]
-        const head = await request(options, rawPath(cid), cid, { method: 'HEAD', headers, signal, expected })
-        discard(head)
-        if (head.status !== 405 && head.status !== 501) return head.status === 200
-        const response = await request(options, rawPath(cid), cid, { headers, signal, expected: [200, 404, 410, 412] })
-        discard(response)
-        return response.status === 200
-      }, signal),
+    block: (cid, asked) => limit(() => block(cid, asked), asked.signal),
+    has: (cid, asked) => limit(() => has(cid, asked), asked.signal),
     stream,
     noteStream(outcome) {
       uselessStreams = outcome === 'useful' ? 0 : uselessStreams + 1
@@ -124,14 +162,7 @@ export function createGatewayUpstream(options: GatewayUpstreamOptions): Upstream
       refusedUntil = performance.now() + WITHOUT_STREAMS_MS
       onEvent({ type: 'stream-refused', gateway: label, reason: outcome.useless })
     },
-    async probe({ signal }) {
-      const response = await send(endpoint, `ipfs/${EMPTY}?format=raw`, { headers: rawHeaders, signal, stallTimeoutMs })
-      const bytes = await readShortBody(response, 0, { label, pulse: createPulse(), signal, stallTimeoutMs })
-      if (response.status !== 200) {
-        throw new BackendError(`${label}: HTTP status ${response.status} for an empty block`, { retryable: true })
-      }
-      if (bytes === undefined) throw new BackendError(`${label}: it is no trustless gateway`, { retryable: false })
-    },
+    probe: assertGateway,
   }
 }
 

@@ -6,7 +6,7 @@ import { closedUrl, firstFew, type Fault, type SeenRequest } from '../../../tool
 import { directoryOf, sampleBytes } from '../../storage-core/src/conformance/sample.ts'
 import { openKuboOrigin } from './kubo-origin.ts'
 import { sharedKubo } from './shared-kubo.ts'
-import { addModel, MIB, openTestSource, proxyTo, pullIntoNew, typesOf } from './support.ts'
+import { addModel, exceptProbe, MIB, openTestSource, proxyTo, pullIntoNew, typesOf } from './support.ts'
 
 const useKubo = sharedKubo({ online: false })
 
@@ -30,7 +30,6 @@ describe('one gateway that always fails', () => {
       { type: 'status', status: 200, headers: { 'content-type': 'text/html' } },
       { code: 'BACKEND' },
     ],
-    ['says it is gone', { type: 'status', status: 410 }, { code: 'NOT_FOUND' }],
     ['flips a byte', { type: 'flip', atByte: 500 }, { code: 'INTEGRITY' }],
   ]
 
@@ -38,6 +37,13 @@ describe('one gateway that always fails', () => {
     const { root } = await addModel(useKubo(), 1)
     const { source } = await openTestSource([(await proxyTo(useKubo(), fault)).url])
     await expect(pullIntoNew(source, root)).rejects.toMatchObject(error)
+  })
+
+  it.each([404, 410])('says %i to all but the probe: it is absent', async (status) => {
+    const { root } = await addModel(useKubo(), 1)
+    const { source } = await openTestSource([(await proxyTo(useKubo(), exceptProbe({ type: 'status', status }))).url])
+    await expect(pullIntoNew(source, root)).rejects.toMatchObject({ code: 'NOT_FOUND', cid: root })
+    expect(await source.blocks.has(root)).toBe(false)
   })
 
   it('listens no more', async () => {
@@ -237,7 +243,7 @@ describe('two gateways', () => {
   })
 
   it('one is absent and one cannot be asked: it cannot be told', async () => {
-    const absent = await proxyTo(useKubo(), { type: 'status', status: 404 })
+    const absent = await proxyTo(useKubo(), exceptProbe({ type: 'status', status: 404 }))
     const { root } = await addModel(useKubo(), 1)
     const { source } = await openTestSource([absent.url, await closedUrl()])
     await expect(source.blocks.has(root)).rejects.toMatchObject({ code: 'BACKEND' })
@@ -247,8 +253,8 @@ describe('two gateways', () => {
   it('both say that it is absent', async () => {
     const { root } = await addModel(useKubo(), 1)
     const [one, two] = [
-      await proxyTo(useKubo(), { type: 'status', status: 404 }),
-      await proxyTo(useKubo(), { type: 'status', status: 410 }),
+      await proxyTo(useKubo(), exceptProbe({ type: 'status', status: 404 })),
+      await proxyTo(useKubo(), exceptProbe({ type: 'status', status: 410 })),
     ]
     const { source } = await openTestSource([one.url, two.url])
     expect(await source.blocks.has(root)).toBe(false)
@@ -258,7 +264,7 @@ describe('two gateways', () => {
   it('one lies and the other lacks it: the lie is said', async () => {
     const { root } = await addModel(useKubo(), 1)
     const liar = await proxyTo(useKubo(), { type: 'flip', atByte: 60 })
-    const absent = await proxyTo(useKubo(), { type: 'status', status: 404 })
+    const absent = await proxyTo(useKubo(), exceptProbe({ type: 'status', status: 404 }))
     const { source } = await openTestSource([absent.url, liar.url])
     await expect(pullIntoNew(source, root)).rejects.toMatchObject({ code: 'INTEGRITY' })
   })

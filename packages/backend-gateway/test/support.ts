@@ -2,7 +2,12 @@ import type { CID } from '@x/cid'
 import { openMemoryStore, pull, type ContentSource, type ContentStore, type PullResult } from '@x/storage-core'
 import { expect, onTestFinished } from 'vitest'
 
-import { startFaultyProxy, type FaultyProxy } from '../../../tooling/faults/faulty-proxy.ts'
+import {
+  startFaultyProxy,
+  type ChooseFault,
+  type Fault,
+  type FaultyProxy,
+} from '../../../tooling/faults/faulty-proxy.ts'
 import type { KuboNode } from '../../../tooling/kubo/start-kubo.ts'
 import { collect, directoryOf, sampleBytes } from '../../storage-core/src/conformance/sample.ts'
 import type { GatewayEvent } from '../src/events.ts'
@@ -33,6 +38,12 @@ export async function proxyTo(kubo: KuboNode, fault?: FaultyProxy['fault']): Pro
   onTestFinished(() => proxy.close())
   return proxy
 }
+
+/** A fault of all but the probe by which a gateway is known from other servers. */
+export const exceptProbe =
+  (fault: Fault): ChooseFault =>
+  ({ url }) =>
+    url.includes('/bafkqaaa?') ? { type: 'none' } : fault
 
 /** Short waits; what happened is in `events`. */
 export async function openTestSource(
