@@ -15,7 +15,7 @@ import { readHold } from './hold.ts'
 import { pathsTo } from './mfs.ts'
 import { multihashKey } from './multihash-key.ts'
 import type { KuboPin } from './pins.ts'
-import { reachableFrom } from './reachable.ts'
+import { reachableFrom, type Reached } from './reachable.ts'
 import type { Bookkeeping } from './records/bookkeeping.ts'
 import type { KuboRecords, RecordTables } from './records/kubo-records.ts'
 import type { KeptRoot } from './records/record-shard.ts'
@@ -174,27 +174,27 @@ export function createCollector(parts: CollectParts): Pick<ContentStore, 'remove
    * that are pinned, and asks anew for each, so that what somebody else pins meanwhile is safe.
    */
   async function free(blocks: ReadonlyMap<string, CID>, { signal }: AbortOptions): Promise<void> {
-    let left = [...blocks.values()].filter((cid) => cid.multihash.code !== IDENTITY)
+    // The last is the next.
+    let left = [...blocks.values()].filter((cid) => cid.multihash.code !== IDENTITY).toReversed()
+    // For a daemon a pin is of a CID. That of a block under another version or codec does not keep it.
+    const pinned = new Set<string>()
+    for await (const { cid } of pins.list({ type: 'all', signal })) pinned.add(multihashKey(cid))
+    const known: Reached = { found: new Map(), absent: [] }
     let version: CID | undefined
     while (left.length > 0) {
-      // Others record roots meanwhile.
+      // Others record roots meanwhile. What was found below others has not changed.
       const now = await parts.mfs.stat(parts.path, { signal })
       if (version === undefined || now === undefined || !now.equals(version)) {
         version = now
-        left = await unwantedOf(left, { signal })
+        const roots = await rootsInMfs(parts, () => true, { signal })
+        await reachableFrom(rpc, roots, { signal, damaged: 'fail', known })
+        const own = await bookkeeping.keys({ signal })
+        const isKept = (key: string): boolean => known.found.has(key) || own.has(key) || pinned.has(key)
+        left = left.filter((cid) => !isKept(multihashKey(cid)))
       }
-      const [cid] = left.splice(0, 1)
+      const cid = left.pop()
       if (cid) await removeBlock(rpc, cid, { signal })
     }
-  }
-
-  async function unwantedOf(cids: readonly CID[], { signal }: AbortOptions): Promise<CID[]> {
-    const roots = await rootsInMfs(parts, () => true, { signal })
-    const wanted = await reachableFrom(rpc, roots, { signal, damaged: 'fail' })
-    const kept = new Set([...wanted.keys(), ...(await bookkeeping.keys({ signal }))])
-    // For a daemon a pin is of a CID. That of a block under another version or codec does not keep it.
-    for await (const { cid } of pins.list({ type: 'all', signal })) kept.add(multihashKey(cid))
-    return cids.filter((cid) => !kept.has(multihashKey(cid)))
   }
 
   return { gc, remove }

@@ -38,12 +38,18 @@ export interface BookkeepingParts {
   records: () => RecordBlocks
 }
 
+/** About 15 MB. Those of the newest records are looked up besides. */
+const MOST_OWNED = 100_000
+
 export function createBookkeeping({ mfs, path, codecs, records }: BookkeepingParts): Bookkeeping {
   const owned = new Set<string>()
 
   const own = (cid: CID): void => {
     // A directory that the caller has put too, such as the empty one.
-    if (codecs.get(cid) === undefined) owned.add(multihashKey(cid))
+    if (codecs.get(cid) !== undefined) return
+    owned.add(multihashKey(cid))
+    const [oldest] = owned.size > MOST_OWNED ? owned : []
+    if (oldest !== undefined) owned.delete(oldest)
   }
 
   /** From the root to the records; what is not there is left out. */
