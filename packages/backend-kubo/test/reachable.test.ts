@@ -1,0 +1,110 @@
+import { buildDirectory, cidOf, parseCid, RAW, type Block } from '@x/cid'
+import { expect, it, onTestFinished, type TestContext } from 'vitest'
+
+import { startFaultyProxy, type FaultyProxy } from '../../../tooling/faults/faulty-proxy.ts'
+import { kuboOrSkip } from '../../../tooling/kubo/kubo-or-skip.ts'
+import type { KuboNode } from '../../../tooling/kubo/start-kubo.ts'
+import type { KuboStore } from '../src/index.ts'
+import { multihashKey } from '../src/multihash-key.ts'
+import { reachableFrom, type Reached } from '../src/reachable.ts'
+import { parseEndpoint } from '../src/rpc/endpoint.ts'
+import { createRpc } from '../src/rpc/rpc.ts'
+import { createTransport } from '../src/rpc/transport.ts'
+import { createKuboPool } from './kubo-pool.ts'
+import { openStore, sampleBytes, sourceOf } from './support.ts'
+
+// What is needed, and what is held.
+
+const pool = createKuboPool()
+
+async function open(context: TestContext): Promise<{ node: KuboNode; proxy: FaultyProxy; store: KuboStore }> {
+  kuboOrSkip(context)
+  const node = await pool.take()
+  const proxy = await startFaultyProxy({ target: node.api })
+  onTestFinished(() => proxy.close())
+  return { node, proxy, store: await openStore({ api: proxy.url }) }
+}
+
+const asked = ({ requests }: FaultyProxy, command: string, cid = ''): number =>
+  requests.filter(({ url }) => url.startsWith(`/api/v0/${command}?`) && url.includes(cid)).length
+
+it('a remove keeps what the owner has below a node of dag-pb that is no UnixFS', async (context) => {
+  const { node, store } = await open(context)
+  const { cid } = await store.add(sampleBytes(1, 1000))
+  const odd = JSON.stringify({
+    Data: { '/': { bytes: 'AQID' } },
+    Links: [{ Hash: { '/': String(cid) }, Name: 'a', Tsize: 1 }],
+  })
+  const put = ['dag', 'put', '--store-codec=dag-pb', '--input-codec=dag-json', '--pin=false']
+  const link = parseCid((await node.ipfs(put, { input: odd })).stdout.toString().trim())
+  const blocks: Block[] = []
+  const above = await buildDirectory([{ name: 'odd', cid: link, dagBytes: 0 }], {
+    onBlock: (block) => void blocks.push(block),
+  })
+  for (const block of blocks) await store.blocks.put(block.cid, block.bytes)
+  await node.ipfs(['files', 'cp', `/ipfs/${above.cid}`, '/theirs'])
+  await store.remove(cid)
+  expect(await store.has(cid)).toBe(true)
+})
+
+it('a remove reads what others need once, though they record more meanwhile', async (context) => {
+  const { node, proxy, store } = await open(context)
+  const other = await openStore(node)
+  const { cid: kept } = await other.add(sourceOf({ a: sampleBytes(2, 10), b: sampleBytes(3, 10) }), { pin: false })
+  const { cid } = await other.add(sampleBytes(4, 8 * 2 ** 20), { pin: false })
+  const shared = sampleBytes(5, 2 ** 20)
+  const { cid: mixed } = await other.add(sourceOf({ shared, own: sampleBytes(6, 2 ** 20) }), { pin: false })
+  let deletions = 0
+  const before = asked(proxy, 'block/get', kept.toString())
+  proxy.fault = ({ url }) => {
+    if (!url.startsWith('/api/v0/block/rm?')) return { type: 'none' }
+    deletions += 1
+    const seed = deletions
+    return { type: 'hold', until: other.add(sampleBytes(100 + seed, 10), { pin: false }).then(() => undefined) }
+  }
+  await store.remove(cid)
+  expect(deletions).toBe(9)
+  expect(asked(proxy, 'block/get', kept.toString()) - before).toBe(1)
+  expect(await store.has(cid)).toBe(false)
+  // What is recorded meanwhile is kept.
+  deletions = 0
+  proxy.fault = ({ url }) => {
+    if (!url.startsWith('/api/v0/block/rm?') || deletions++ > 0) return { type: 'none' }
+    return { type: 'hold', until: other.add(sourceOf({ again: shared }), { pin: false }).then(() => undefined) }
+  }
+  await store.remove(mixed)
+  expect(await store.blocks.has(await cidOf(RAW, shared))).toBe(true)
+})
+
+it('a node that was not there is looked at again when it is', async (context) => {
+  const { node, store } = await open(context)
+  const transport = createTransport({ endpoint: parseEndpoint(node.api), headers: {}, stallTimeoutMs: 30_000 })
+  const rpc = createRpc(transport)
+  onTestFinished(() => rpc.close())
+  const { cid: inner } = await store.add(sourceOf({ a: sampleBytes(7, 10) }), { pin: false })
+  const outer = await store.add(sourceOf({ inner: { a: sampleBytes(7, 10) } }), { pin: false })
+  const leaf = multihashKey(await cidOf(RAW, sampleBytes(7, 10)))
+  const bytes = await store.blocks.get(inner)
+  await store.blocks.delete(inner)
+  const known: Reached = { found: new Map(), absent: [] }
+  await reachableFrom(rpc, [outer.cid], { damaged: 'fail', known })
+  expect(known).toMatchObject({ absent: [inner] })
+  await store.blocks.put(inner, bytes)
+  await reachableFrom(rpc, [], { damaged: 'fail', known })
+  expect(known.absent).toEqual([])
+  expect(known.found.has(leaf)).toBe(true)
+})
+
+it('a DAG in a far larger repository is not looked for in a list of everything', async (context) => {
+  const { node, proxy, store } = await open(context)
+  // Each leaf may cost as much as 64 lines of that list.
+  await node.ipfs(['add', '-Q', '--chunker=size-16', '--raw-leaves'], { input: sampleBytes(8, 16 * 5400) })
+  const leaves = Array.from({ length: 65 }, (_, index) => sampleBytes(1000 + index, 10))
+  const { cid } = await store.add(sourceOf(Object.fromEntries(leaves.entries())), { pin: false })
+  const before = asked(proxy, 'block/stat')
+  expect(await store.has(cid)).toBe(true)
+  expect(asked(proxy, 'block/stat')).toBeGreaterThan(before)
+  const [first = new Uint8Array()] = leaves
+  await store.blocks.delete(await cidOf(RAW, first))
+  expect(await store.has(cid)).toBe(false)
+})
