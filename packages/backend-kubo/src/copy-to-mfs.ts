@@ -62,6 +62,7 @@ async function putBack(
     const before = isReplaced ? undefined : await mfs.stat(old)
     if (before && (await mfs.link(before, to))) await mfs.remove([old])
   } catch {
+    // A daemon that does not even tell what is there. What failed first tells more.
     const why = error instanceof Error ? error.message : String(error)
     throw new BackendError(`${why}; what was at ${to} is there or at ${old}`, { retryable: true, cause: error })
   }

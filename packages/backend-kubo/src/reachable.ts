@@ -117,7 +117,7 @@ async function walk(
       running.add(task)
     }
   } finally {
-    // After a failure, those that still run.
+    // After a failure, of which the caller hears, those that still run.
     await Promise.allSettled(running)
   }
 }

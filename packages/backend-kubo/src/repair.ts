@@ -117,6 +117,7 @@ export async function restorePins(parts: RepairParts, options: AbortOptions): Pr
   for (const { name } of (await parts.mfs.list(parts.repairPath, options)) ?? []) {
     if (Date.now() - Number.parseInt(name, 36) <= ABANDONED_MS) continue
     await restoreFrom(parts, `${parts.repairPath}/${name}`).catch((error: unknown) => {
+      // It is noted still.
       if (codeOf(error) !== 'NOT_FOUND') throw error
     })
   }

@@ -38,10 +38,13 @@ it('does the same with the oldest Kubo', { timeout: 60_000 }, async (context) =>
   await expect(store.blocks.get(await cidOf(RAW, model))).rejects.toMatchObject({
     code: 'NOT_FOUND',
   })
+  await node.ipfs(['pin', 'add', `--name=${'ü'.repeat(120)}`, block.toString()])
   await corruptBlock(node, block)
   await expect(store.blocks.get(block)).rejects.toMatchObject({ code: 'INTEGRITY' })
   await store.blocks.put(block, large)
   expect(Buffer.compare(await store.blocks.get(block), large)).toBe(0)
+  expect(await collect(store.daemonPins({ name: 'üü' }))).toMatchObject([{ cid: block, type: 'recursive' }])
+  await node.ipfs(['pin', 'rm', block.toString()])
 
   // A CAR, through others' hands.
   const car = await bytesOf(exportCar(store, cid))
@@ -52,6 +55,12 @@ it('does the same with the oldest Kubo', { timeout: 60_000 }, async (context) =>
   expect(await store.verify(cid)).toBeGreaterThan(model.length)
 
   const loose = await store.add(sampleBytes(4, 700_000), { pin: false })
+  // No pin of the owner's is lost by it, nor is one of ours left.
+  await node.ipfs(['pin', 'add', '--recursive=false', '--name=theirs', loose.cid.toString()])
+  await store.add(sampleBytes(4, 700_000), { pin: false })
+  expect(await collect(store.daemonPins({ type: 'direct' }))).toMatchObject([{ cid: loose.cid, name: 'theirs' }])
+  expect(await collect(store.daemonPins({ name: 'being-put' }))).toEqual([])
+  await node.ipfs(['pin', 'rm', loose.cid.toString()])
   const planned = await store.gc({ dryRun: true })
   expect(planned.roots).toEqual([loose.cid])
   expect(await store.gc()).toEqual(planned)
@@ -59,6 +68,10 @@ it('does the same with the oldest Kubo', { timeout: 60_000 }, async (context) =>
 
   await store.copyToMfs(cid, '/models/one')
   expect((await node.ipfs(['files', 'ls', '/models/one'])).stdout.toString()).toContain('model.bin')
+  const second = await store.add(sourceOf({ 'other.bin': sampleBytes(6, 10) }), { pin: false })
+  await store.copyToMfs(second.cid, '/models/one', { replace: true })
+  expect((await node.ipfs(['files', 'ls', '/models'])).stdout.toString().trim()).toBe('one')
+  expect((await node.ipfs(['files', 'ls', '/models/one'])).stdout.toString().trim()).toBe('other.bin')
   const name = await store.publish(cid)
   expect((await store.resolve(name)).cid).toEqual(cid)
   const named = await store.add(sampleBytes(5, 10), { pin: false })

@@ -193,6 +193,7 @@ export function createKuboRecords(parts: KuboRecordsParts): KuboRecords {
       (cause: unknown) => ({ cause }),
     )
     // A collection may have come between the blocks and their link. From now on none takes them.
+    // Where the link failed too, that came first.
     const [at] = await Promise.all([bookkeeping.noteDirectories(), putMissing(blocks.values(), {})]).catch(
       (error: unknown) => {
         throw failure ? failure.cause : error

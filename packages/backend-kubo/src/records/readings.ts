@@ -22,7 +22,7 @@ export function createReadings<T>(cids: readonly CID[], before?: Readings<T>): R
       if (known) return known
       const reading = read()
       readings.set(key, reading)
-      // Who asks next may be luckier.
+      // Who asked hears of it. Who asks next may be luckier.
       reading.catch(() => readings.delete(key))
       return reading
     },

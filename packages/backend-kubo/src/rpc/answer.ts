@@ -59,6 +59,7 @@ function daemonMessage(text: string): string | undefined {
     if (typeof value !== 'object' || value === null || !('Message' in value) || !('Type' in value)) return undefined
     return typeof value.Message === 'string' ? oneLine(value.Message) : undefined
   } catch {
+    // Not Kubo's: a page of whatever is before it, of which the status tells.
     return undefined
   }
 }
