@@ -241,7 +241,8 @@ export function createBlockFetcher(options: BlockFetcherOptions): BlockFetcher {
         let waitMs = hedgeMs
         // Whoever is left has enough to do.
         if (!isRunning && untried().length === 0) {
-          if (search.look(cid, { isFirst: !isSearched && !mayOthersCome })) {
+          const isOver = Date.now() >= deadline()
+          if (search.look(cid, { isFirst: !isSearched && (isOver || !mayOthersCome) })) {
             isSearched = true
             continue
           }
@@ -251,14 +252,16 @@ export function createBlockFetcher(options: BlockFetcherOptions): BlockFetcher {
             const verdict = judge(cid, trials, last.failures)
             const isKnown = !mayOthersCome && !(verdict instanceof BackendError)
             const isHopeless = !mayOthersCome && lastDelivery === undefined
-            if (isKnown || isHopeless || Date.now() >= deadline()) {
+            if (isKnown || isHopeless || isOver) {
               if (isPresence && isKnown) return undefined
               throw mayOthersCome && verdict instanceof BlockNotFoundError
                 ? unanswered(cid, trials, last.failures)
                 : verdict
             }
           }
-          waitMs = Math.min(hedgeMs, Math.max(search.nextInMs(), 1), Math.max(deadline() - Date.now(), 1))
+          // The end of a search rings.
+          if (last?.failures) waitMs = Math.min(waitMs, search.nextInMs())
+          if (!isOver) waitMs = Math.min(waitMs, deadline() - Date.now())
         }
         await turn(Math.max(waitMs, 1), over.signal)
       }

@@ -7,7 +7,7 @@ import { createStanding, type Standing } from './standing.ts'
 /** Who may have the blocks of one session, and the search for more: one at a time, whatever block it is for. */
 export interface SessionSearch {
   /** Everybody in the book, and the gateways that were found for this session. They hear of no other. */
-  standings(): Map<Provider, Standing>
+  standings(): ReadonlyMap<Provider, Standing>
   /** Forgets a gateway that was found. */
   drop(provider: Provider): void
   /** Somebody waits. Returns what says that they do no more: with the last one a search ends. */
@@ -36,7 +36,8 @@ export function createSessionSearch(book: ProviderBook, createGateway: (base: UR
   let pauseMs = LEAST_PAUSE_MS
   let last: { startedAt: number; failures: ReadonlyMap<string, unknown> | undefined } | undefined
 
-  const standings = (): Map<Provider, Standing> => new Map([...book.standings, ...found])
+  const standings = (): ReadonlyMap<Provider, Standing> =>
+    found.size === 0 ? book.standings : new Map([...book.standings, ...found])
   const nextInMs = (): number => (last ? Math.max(0, last.startedAt + pauseMs - Date.now()) : 0)
 
   function onGateway(base: URL): void {
