@@ -1,7 +1,8 @@
 import { BackendError, isStorageError } from '@x/storage-core'
 
 import type { Endpoint } from './endpoint.ts'
-import { StallError } from './failure.ts'
+import { causeOf, StallError } from './failure.ts'
+import { atHost, isLocalhost, leadsBelowLocalhost, LOOPBACK_HOSTS } from './localhost.ts'
 import { linkedController } from './wait.ts'
 
 export interface RequestOptions {
@@ -29,7 +30,10 @@ const REDIRECTS = new Set([301, 302, 303, 307, 308])
  * Redirects are followed here, so that each can be refused.
  */
 export function createSend({ fetch, allow }: SendOptions): Send {
-  async function ask(endpoint: Endpoint, url: URL, options: RequestOptions): Promise<Response> {
+  /** Of those that were named `localhost` and are asked by address, the address. */
+  const loopbackHosts = new WeakMap<Endpoint, string>()
+
+  async function ask(endpoint: Endpoint, url: URL, options: RequestOptions, host = url.hostname): Promise<Response> {
     const { method = 'GET', stallTimeoutMs, signal } = options
     const headers = new Headers(url.origin === endpoint.base.origin ? endpoint.headers : undefined)
     for (const [name, value] of Object.entries(options.headers ?? {})) headers.set(name, value)
@@ -37,7 +41,7 @@ export function createSend({ fetch, allow }: SendOptions): Send {
     const stall = new StallError(`no answer for ${stallTimeoutMs} ms`)
     const timer = setTimeout(() => controller.abort(stall), stallTimeoutMs)
     try {
-      return await fetch(url, {
+      return await fetch(atHost(url, host), {
         method,
         headers,
         redirect: 'manual',
@@ -57,12 +61,40 @@ export function createSend({ fetch, allow }: SendOptions): Send {
     }
   }
 
+  async function askByAddress(endpoint: Endpoint, url: URL, options: RequestOptions): Promise<Response> {
+    const known = loopbackHosts.get(endpoint)
+    const failures: unknown[] = []
+    for (const host of known === undefined ? LOOPBACK_HOSTS : [known]) {
+      try {
+        const response = await ask(endpoint, url, options, host)
+        loopbackHosts.set(endpoint, host)
+        return response
+      } catch (error) {
+        loopbackHosts.delete(endpoint)
+        failures.push(error)
+        // Else it may listen at the other one.
+        if (options.signal?.aborted || !(error instanceof BackendError) || causeOf(error) instanceof StallError) break
+      }
+    }
+    throw options.signal?.aborted ? failures.at(-1) : failures[0]
+  }
+
+  async function askNamed(endpoint: Endpoint, url: URL, options: RequestOptions): Promise<Response> {
+    if (url.origin !== endpoint.base.origin || !isLocalhost(url)) return ask(endpoint, url, options)
+    if (!loopbackHosts.has(endpoint)) {
+      const response = await ask(endpoint, url, options)
+      if (!leadsBelowLocalhost(response, url)) return response
+      discard(response)
+    }
+    return askByAddress(endpoint, url, options)
+  }
+
   return async (endpoint, path, options) => {
     let url = new URL(path, endpoint.base)
     for (let redirects = 0; ; redirects++) {
       options.signal?.throwIfAborted()
       if (!allow(url)) refuse(endpoint, `${url.origin} is not allowed`)
-      const response = await ask(endpoint, url, options)
+      const response = await askNamed(endpoint, url, options)
       if (response.type === 'opaqueredirect') {
         return refuse(endpoint, 'it redirects, and a page is not told where to; name the address it leads to instead')
       }

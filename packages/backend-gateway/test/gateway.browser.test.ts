@@ -4,12 +4,16 @@ import { expect, it, onTestFinished } from 'vitest'
 import { commands } from 'vitest/browser'
 
 import type { PageKubo } from '../../../tooling/kubo/page-commands.ts'
+import type { StartKuboOptions } from '../../../tooling/kubo/start-kubo.ts'
 import type { GatewayEvent } from '../src/events.ts'
 import { openGatewaySource } from '../src/open-gateway-source.ts'
 import { openStaticSource } from '../src/open-static-source.ts'
 
-async function startKubo(context: { skip: (reason: string) => never }): Promise<PageKubo> {
-  const kubo = await commands.startKubo({ online: false })
+async function startKubo(
+  context: { skip: (reason: string) => never },
+  options: StartKuboOptions = {},
+): Promise<PageKubo> {
+  const kubo = await commands.startKubo({ online: false, ...options })
   if ('reason' in kubo) return context.skip(kubo.reason)
   onTestFinished(() => commands.stopKubo(kubo.id))
   return kubo
@@ -91,11 +95,20 @@ it('reads a static folder in the page, whole and in ranges', async (context) => 
   expect(position).toBe(4_500_000)
 })
 
-it('says that a page is not told where a redirect leads', async (context) => {
+it('reads from a gateway of Kubo by the name localhost', async (context) => {
   const kubo = await startKubo(context)
   const cid = await add(kubo)
-  // By this name Kubo sends everybody to a host name of the CID's own.
+  // By this name Kubo sends everybody to a host name of the CID's own, and a page is not told where to.
   const source = await openGatewaySource({ gateways: [kubo.gateway.replace('127.0.0.1', 'localhost')] })
+  onTestFinished(() => source.close())
+  expect(await source.verify(cid)).toBeGreaterThan(weights.length)
+})
+
+it('says that a page is not told where a redirect leads', async (context) => {
+  const config = { Gateway: { PublicGateways: { 'gateway.localhost': { UseSubdomains: true, Paths: ['/ipfs'] } } } }
+  const kubo = await startKubo(context, { config })
+  const cid = await add(kubo)
+  const source = await openGatewaySource({ gateways: [kubo.gateway.replace('127.0.0.1', 'gateway.localhost')] })
   onTestFinished(() => source.close())
   const error = { code: 'BACKEND', retryable: false, message: expect.stringContaining('redirects') }
   await expect(source.stat(cid)).rejects.toMatchObject(error)

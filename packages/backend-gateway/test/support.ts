@@ -47,7 +47,7 @@ export const exceptProbe =
 
 /** Short waits; what happened is in `events`. */
 export async function openTestSource(
-  gateways: readonly string[],
+  gateways: GatewaySourceOptions['gateways'],
   options: Partial<GatewaySourceOptions> = {},
 ): Promise<{ source: ContentSource; events: GatewayEvent[] }> {
   const events: GatewayEvent[] = []
