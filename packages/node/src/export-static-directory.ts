@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 
 import type { CID } from '@x/cid'
@@ -30,13 +30,19 @@ export async function exportStaticDirectory(
   directory: string,
   options: ExportStaticOptions = {},
 ): Promise<ExportStaticResult> {
-  const folder = path.resolve(directory)
+  return exportStatic(source, root, createDirectoryTarget(path.resolve(directory)), options)
+}
+
+/** With those above it. Node's own way never ends where a directory is there and takes no other one, as `/proc`. */
+async function makeDirectory(directory: string, { parents = true } = {}): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true })
+    await mkdir(directory)
   } catch (error) {
-    throw inTheWay(error, folder)
+    if (codeOf(error) === 'EEXIST' && (await stat(directory)).isDirectory()) return
+    if (codeOf(error) !== 'ENOENT' || !parents) throw error
+    await makeDirectory(path.dirname(directory))
+    await makeDirectory(directory, { parents: false })
   }
-  return exportStatic(source, root, createDirectoryTarget(folder), options)
 }
 
 function createDirectoryTarget(folder: string): StaticTarget {
@@ -51,11 +57,20 @@ function createDirectoryTarget(folder: string): StaticTarget {
       }
       throw new InvalidInputError(`${file} is there, and is no file`, { input: file })
     },
+    async read(name, { signal }) {
+      const file = path.join(folder, ...name.split('/'))
+      try {
+        return await readFile(file, { signal })
+      } catch (error) {
+        signal?.throwIfAborted()
+        throw inTheWay(error, file)
+      }
+    },
     async put(name, bytes, { signal }) {
       const file = path.join(folder, ...name.split('/'))
       const partial = path.join(folder, `.${randomUUID()}.partial`)
       try {
-        await mkdir(path.dirname(file), { recursive: true })
+        await makeDirectory(path.dirname(file))
         const handle = await open(partial, 'wx')
         try {
           for await (const piece of bytes) await handle.writeFile(piece)

@@ -78,3 +78,21 @@ it('refuses what is in the way', async () => {
   await mkdir(path.join(other, 'roots', `${cid}`, 'data'), { recursive: true })
   await expect(exportStaticDirectory(store, cid, other)).rejects.toMatchObject({ code: 'INVALID_INPUT' })
 })
+
+it('adds nothing to a folder of something else, and makes none for a root that is not there', async () => {
+  const { store, cid, folder } = await setup()
+  await mkdir(folder, { recursive: true })
+  await writeFile(path.join(folder, 'ipfs-accelerate-static.json'), 'hi')
+  await expect(exportStaticDirectory(store, cid, folder)).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+  expect(await readdir(folder)).toEqual(['ipfs-accelerate-static.json'])
+  const other = path.join(await temporaryDirectory(), 'other')
+  const empty = await openTemporary()
+  await expect(exportStaticDirectory(empty, cid, other)).rejects.toMatchObject({ code: 'NOT_FOUND' })
+  await expect(readdir(other)).rejects.toMatchObject({ code: 'ENOENT' })
+})
+
+it('ends where no directory can be made', async (context) => {
+  if (process.platform !== 'linux') context.skip('there is no /proc')
+  const { store, cid } = await setup()
+  await expect(exportStaticDirectory(store, cid, '/proc/nope')).rejects.toMatchObject({ code: 'NOT_FOUND' })
+})

@@ -29,6 +29,8 @@ import {
   staticBlockPath,
   staticDataPath,
   staticOutboardPath,
+  STATIC_FORMAT,
+  STATIC_VERSION,
   STATIC_VERSION_PATH,
   staticVersionText,
 } from './static-layout.ts'
@@ -42,6 +44,8 @@ export interface StaticTarget {
    * before any later one, when it resolves.
    */
   put(path: string, bytes: AsyncIterable<Uint8Array>, options: AbortOptions): Promise<void>
+  /** A small object that is there. Without this, a version that is there is taken to be the one that is written. */
+  read?(path: string, options: AbortOptions): Promise<Uint8Array>
 }
 
 export interface ExportStaticOptions extends AbortOptions {
@@ -75,7 +79,8 @@ const LEAVES_PER_TURN = 64
  *
  * @param target - What it has already is taken to be whole, with all below it.
  * @throws {NotFoundError} The source does not have all of it.
- * @throws {InvalidInputError} A block is not what its codec says, or a file's DAG contradicts itself.
+ * @throws {InvalidInputError} A block is not what its codec says, or a file's DAG contradicts itself; or the target is a
+ *   folder of another version, or of something else.
  * @throws {UnsupportedError} A block whose links are not known here: neither raw nor dag-pb nor dag-cbor.
  * @see docs/static-folder.md
  */
@@ -192,12 +197,18 @@ export async function exportStatic(
     return cid.multihash.code === IDENTITY ? cid.multihash.digest : get(cid, { signal })
   }
 
-  if (!(await target.has(STATIC_VERSION_PATH, { signal }))) {
-    await put(STATIC_VERSION_PATH, once(new TextEncoder().encode(staticVersionText())))
-  }
+  const isNew = !(await target.has(STATIC_VERSION_PATH, { signal }))
+  if (!isNew && target.read) assertVersion(await target.read(STATIC_VERSION_PATH, { signal }))
   const session = openSession(source.blocks, root, { signal })
+  let get = session.get
   try {
-    await visit(session.get, root, 0)
+    if (isNew) {
+      // A root that is not there leaves no folder behind.
+      const first = await read(session.get, root)
+      get = async (cid, given) => (cid.equals(root) ? first : session.get(cid, given))
+      await put(STATIC_VERSION_PATH, once(new TextEncoder().encode(staticVersionText())))
+    }
+    await visit(get, root, 0)
   } finally {
     await session.close()
   }
@@ -207,6 +218,22 @@ export async function exportStatic(
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   if (bytes.length > 0) yield bytes
 }
+
+/** @throws {InvalidInputError} Nothing can be added to what is there. */
+function assertVersion(bytes: Uint8Array): void {
+  let value: unknown
+  try {
+    value = JSON.parse(new TextDecoder().decode(bytes))
+  } catch (cause) {
+    throw otherFolder('is not JSON', cause)
+  }
+  const { format, version }: { format?: unknown; version?: unknown } = Object(value)
+  if (format !== STATIC_FORMAT) throw otherFolder('is of something else')
+  if (version !== STATIC_VERSION) throw otherFolder(`is of version ${String(version)}; ${STATIC_VERSION} is written`)
+}
+
+const otherFolder = (why: string, cause?: unknown): InvalidInputError =>
+  new InvalidInputError(`${STATIC_VERSION_PATH} is there, and ${why}`, { input: STATIC_VERSION_PATH, cause })
 
 /** What an outboard is made of. */
 interface FileParts {

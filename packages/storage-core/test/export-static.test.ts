@@ -22,6 +22,7 @@ function createTarget({ failAt }: { failAt?: number } = {}): StaticTarget & { ob
       if (puts++ === failAt) throw new Error('the disk is full')
       objects.set(path, whole)
     },
+    read: async (path) => objects.get(path) ?? new Uint8Array(),
   }
 }
 
@@ -167,8 +168,23 @@ it('stops with signal.reason, and says what is missing', async () => {
   })
   await expect(stopped).rejects.toBe(reason)
   expect(target.objects.has(staticBlockPath(cid))).toBe(false)
-  const empty = await openMemoryStore()
-  await expect(exportStatic(empty, cid, createTarget())).rejects.toMatchObject({ code: 'NOT_FOUND', cid })
+  const [empty, untouched] = [await openMemoryStore(), createTarget()]
+  await expect(exportStatic(empty, cid, untouched)).rejects.toMatchObject({ code: 'NOT_FOUND', cid })
+  expect([...untouched.objects.keys()]).toEqual([])
+})
+
+it.each([
+  ['hi', /is not JSON/],
+  ['null', /is of something else/],
+  ['{"format":"ipfs-accelerate-static","version":2}', /is of version 2; 1 is written/],
+])('adds nothing to a folder whose version is %s', async (version, message) => {
+  const store = await openMemoryStore()
+  const { cid } = await store.add(small)
+  const target = createTarget()
+  target.objects.set(STATIC_VERSION_PATH, new TextEncoder().encode(version))
+  const refused = exportStatic(store, cid, target)
+  await expect(refused).rejects.toMatchObject({ code: 'INVALID_INPUT', message: expect.stringMatching(message) })
+  expect(target.objects.size).toBe(1)
 })
 
 it('writes what dag-cbor links to before it, and refuses a codec whose links are not known', async () => {
