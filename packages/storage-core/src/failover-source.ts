@@ -17,12 +17,14 @@ export interface Failover {
   /** The source's name. */
   source: string
   error: unknown
+  /** Names of those that can still be asked for it. */
+  left: readonly string[]
 }
 
 export interface FailoverOptions {
   /** Default `a+b`, of the sources' names. */
   name?: string | undefined
-  /** Called before the next one is asked, and after the last. */
+  /** Called before the next one is asked, and after the last. What it throws is the answer, and no other one is asked. */
   onFailover?: ((failover: Failover) => void) | undefined
 }
 
@@ -68,7 +70,7 @@ export function createFailoverSource(
     { assertWanted, ruledOut }: { assertWanted: () => void; ruledOut?: (source: ContentSource) => unknown },
   ): Promise<Uint8Array> {
     const failures: Failure[] = []
-    for (const source of order) {
+    for (const [at, source] of order.entries()) {
       const earlier = ruledOut?.(source)
       if (earlier !== undefined) {
         failures.push({ source: source.name, error: earlier, earlier: true })
@@ -82,7 +84,8 @@ export function createFailoverSource(
         assertWanted()
         if (codeOf(error) === undefined) throw error
         failures.push({ source: source.name, error })
-        onFailover?.({ cid, source: source.name, error })
+        const left = order.slice(at + 1).filter((other) => ruledOut?.(other) === undefined)
+        onFailover?.({ cid, source: source.name, error, left: left.map((other) => other.name) })
       }
     }
     throw toOne(cid, failures)

@@ -114,6 +114,31 @@ describe('a failover source', () => {
     expect(await into.verify(cid)).toBeGreaterThan(15_000_000)
   })
 
+  it('says who is left, and stops where it is told to', async () => {
+    const { cid } = await randomBlock()
+    const names = ['a', 'b', 'c']
+    const sources = await Promise.all(
+      names.map(async (name) =>
+        failingSource(name, await openStore(), { fail: () => new BackendError(`${name}: down`, { retryable: false }) }),
+      ),
+    )
+    const refusal = new Error('not without b')
+    const asked: [string, readonly string[]][] = []
+    const source = createFailoverSource(sources, {
+      onFailover: (failover) => {
+        asked.push([failover.source, failover.left])
+        if (!failover.left.includes('b') && failover.source === 'b') throw refusal
+      },
+    })
+    await expect(source.blocks.get(cid)).rejects.toBe(refusal)
+    await expect(pull(await openStore(), source, cid)).rejects.toBe(refusal)
+    const once = [
+      ['a', ['b', 'c']],
+      ['b', ['c']],
+    ]
+    expect(asked).toEqual([...once, ...once])
+  })
+
   it('says absent where all say so, and that it cannot tell where one cannot', async () => {
     const { cid } = await randomBlock()
     const down = failingSource('down', await openStore(), {
