@@ -15,5 +15,11 @@ export async function serveGateway(
   options: GatewayOptions & ServeHttpOptions = {},
 ): Promise<HttpServer> {
   const { createGatewayHandler } = await loadPackage('@x/gateway-server', () => import('@x/gateway-server'))
-  return serveHttp(createGatewayHandler(store, options), options)
+  const onRequest: GatewayOptions['onRequest'] = (event) => {
+    options.onRequest?.(event)
+    const { method, target, status = 0, error } = event
+    // What breaks off later is known there, too.
+    if (status >= 500) options.onWarning?.(`${method} ${target}: ${error instanceof Error ? error.message : status}`)
+  }
+  return serveHttp(createGatewayHandler(store, { ...options, onRequest }), options)
 }

@@ -4,7 +4,8 @@ import { pipeline } from 'node:stream/promises'
 import { decideGates, mayReach, type Environment, type GateSettings } from '@x/gating'
 import { BackendError, GatedError, InvalidInputError } from '@x/storage-core'
 
-import { toRequest } from './to-request.ts'
+import { codeOf } from './destination.ts'
+import { assertHostName, toRequest } from './to-request.ts'
 
 export interface ServeHttpOptions {
   /** An address of this machine alone: 127.0.0.1, ::1 or localhost. Default 127.0.0.1. */
@@ -12,11 +13,11 @@ export interface ServeHttpOptions {
   /** Default 0: one that is free. */
   port?: number | undefined
   /**
-   * More names that a client may ask for, such as that of a server with TLS in front. Without ports. Default: only names of
+   * More names that a client may ask for, such as that of a server with TLS in front. Without scheme and port. Default: only names of
    * this machine, so that no web page reads what is served by a name of its own that leads here.
    */
   names?: readonly string[] | undefined
-  /** Hears of what is no error of anybody's call, such as a connection that could not be taken. */
+  /** Hears of what is no error of anybody's call, such as a handler that failed, or a name that was refused. */
   onWarning?: ((message: string) => void) | undefined
   /** Default `process.env`. */
   environment?: Environment | undefined
@@ -31,6 +32,11 @@ export interface HttpServer {
   close(): Promise<void>
 }
 
+const GONE = new Error('the client went away')
+
+/** Names that are said to have been refused: each can be made up. */
+const MOST_REFUSED = 100
+
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost'])
 
 /**
@@ -40,7 +46,8 @@ const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost'])
  * A request for another name than this machine's is answered with 421, a method that fetch does not have with 501, and what
  * is no request with 400.
  *
- * @throws {InvalidInputError} A host that is not this machine: who serves others puts a server with TLS in front of it.
+ * @throws {InvalidInputError} A host that is not this machine: who serves others puts a server with TLS in front of it. Or
+ *   one of `names` is none.
  * @throws {GatedError} The network is off.
  * @throws {BackendError} The port is taken.
  */
@@ -56,14 +63,27 @@ export async function serveHttp(
     const { reason } = gates.features.network
     throw new GatedError(`network: may not listen on ${host}. ${reason}`, { feature: 'network' })
   }
+  names.forEach(assertHostName)
+  const refused = new Set<string>()
+  const onRefused = (name: string): void => {
+    if (refused.size === MOST_REFUSED || refused.has(name)) return
+    refused.add(name)
+    onWarning?.(`a request for ${name} was refused (421): it is no name of this machine, nor one that is allowed`)
+  }
   const server = createServer((incoming, outgoing) => {
-    // A client that goes away is no failure of the server, and a body that breaks off breaks the connection.
-    answer(handler, { incoming, outgoing, names }).catch(() => outgoing.destroy())
+    answer(handler, { incoming, outgoing, names, onRefused }).catch((error: unknown) => {
+      // A body that breaks off breaks the connection.
+      outgoing.destroy()
+      // A client that goes away is no failure of the server.
+      if (error !== GONE && codeOf(error) !== 'ERR_STREAM_PREMATURE_CLOSE')
+        onWarning?.(`${incoming.method} ${incoming.url}: ${error instanceof Error ? error.message : String(error)}`)
+    })
   })
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause) =>
-      reject(new BackendError(`cannot listen on ${host}:${port}`, { cause, retryable: false })),
-    )
+    server.once('error', (cause) => {
+      const why = 'code' in cause && typeof cause.code === 'string' ? cause.code : cause.message
+      reject(new BackendError(`cannot listen on ${host}:${port} (${why})`, { cause, retryable: false }))
+    })
     server.listen(port, host, resolve)
   })
   // It would end the process if nobody listened.
@@ -85,17 +105,18 @@ interface Exchange {
   incoming: IncomingMessage
   outgoing: ServerResponse
   names: readonly string[]
+  onRefused: (name: string) => void
 }
 
 async function answer(
   handler: (request: Request) => Promise<Response>,
-  { incoming, outgoing, names }: Exchange,
+  { incoming, outgoing, names, onRefused }: Exchange,
 ): Promise<void> {
   const gone = new AbortController()
   outgoing.on('close', () => {
-    if (!outgoing.writableFinished) gone.abort(new Error('the client went away'))
+    if (!outgoing.writableFinished) gone.abort(GONE)
   })
-  const request = toRequest(incoming, { names, signal: gone.signal })
+  const request = toRequest(incoming, { names, signal: gone.signal, onRefused })
   if (typeof request === 'number') {
     outgoing.writeHead(request).end()
     return

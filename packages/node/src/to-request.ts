@@ -1,11 +1,14 @@
 import type { IncomingMessage } from 'node:http'
 
 import { decideGates, mayReach } from '@x/gating'
+import { InvalidInputError } from '@x/storage-core'
 
 export interface ToRequestOptions {
   /** Names beside those of this machine. */
   names: readonly string[]
   signal: AbortSignal
+  /** Hears of a name that was asked for and is none of this machine's. */
+  onRefused: (name: string) => void
 }
 
 /** Methods that a fetch-style request cannot have (Fetch standard, "forbidden method"). */
@@ -18,13 +21,21 @@ const HOST = /^(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::\d{0,5})?$/i
 
 const THIS_MACHINE = decideGates({ environment: {}, options: { network: 'local' } })
 
+/** @throws {InvalidInputError} No client can ask for it. */
+export function assertHostName(name: string): void {
+  const [, bare] = HOST.exec(name) ?? []
+  if (bare === name) return
+  const message = `${JSON.stringify(name)} is no host name: it is written without scheme and port`
+  throw new InvalidInputError(message, { input: name })
+}
+
 /**
  * What was asked as a fetch-style request to `http://localhost`, or the status that answers it. The host is never part of
  * the URL, for what stands in its header need not be one.
  */
 export function toRequest(
   { headers: given, method = 'GET', url = '/' }: IncomingMessage,
-  { names, signal }: ToRequestOptions,
+  { names, signal, onRefused }: ToRequestOptions,
 ): Request | 400 | 421 | 501 {
   if (FORBIDDEN.has(method)) return 501
   const [, host = given.host, path = url] = ABSOLUTE.exec(url) ?? []
@@ -32,7 +43,10 @@ export function toRequest(
   if (host !== undefined) {
     const [, name] = HOST.exec(host) ?? []
     if (name === undefined) return 400
-    if (!mayReach(THIS_MACHINE, 'network', name) && !isOneOf(names, name)) return 421
+    if (!mayReach(THIS_MACHINE, 'network', name) && !isOneOf(names, name)) {
+      onRefused(name)
+      return 421
+    }
   }
   if (!path.startsWith('/')) return 400
   const headers = Object.entries(given).map(([name, value]): [string, string] => [name, String(value)])

@@ -69,6 +69,59 @@ it('refuses a port that is taken, once', async () => {
   const url = await echo()
   const warnings: string[] = []
   const again = echo({ port: Number(new URL(url).port), onWarning: (message) => warnings.push(message) })
-  await expect(again).rejects.toMatchObject({ code: 'BACKEND', retryable: false })
+  const message = expect.stringContaining('(EADDRINUSE)')
+  await expect(again).rejects.toMatchObject({ code: 'BACKEND', retryable: false, message })
   expect(warnings).toEqual([])
+})
+
+it.each(['http://models.example.org', '', 'models.example.org:443', 'a b'])('takes no %j for a name', async (name) => {
+  await expect(echo({ names: [name] })).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+})
+
+it('says which name was refused, once', async () => {
+  const warnings: string[] = []
+  const url = await echo({ onWarning: (message) => warnings.push(message) })
+  for (const name of ['a.example', 'a.example', 'b.example']) await ask(url, 'GET / HTTP/1.1', `Host: ${name}:80`)
+  expect(warnings).toEqual(['a.example', 'b.example'].map((name) => expect.stringContaining(`for ${name} was refused`)))
+})
+
+const broken = (): ReadableStream =>
+  new ReadableStream({ pull: (controller) => controller.error(new Error('no bytes')) })
+
+it('says why an answer broke off, and nothing of a client that went away', async () => {
+  const warnings: string[] = []
+  const [asked, left] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const handler = async ({ url, signal }: Request): Promise<Response> => {
+    if (url.endsWith('/throws')) throw new Error('no answer')
+    if (url.endsWith('/breaks')) return new Response(broken())
+    asked.resolve()
+    await new Promise((resolve) => signal.addEventListener('abort', resolve))
+    left.resolve()
+    throw signal.reason
+  }
+  const server = await serveHttp(handler, { environment: {}, onWarning: (message) => warnings.push(message) })
+  onTestFinished(() => server.close())
+  const caller = new AbortController()
+  const waiting = fetch(`${server.url}/waits`, { signal: caller.signal })
+  await asked.promise
+  caller.abort()
+  await expect(waiting).rejects.toMatchObject({ name: 'AbortError' })
+  await left.promise
+  for (const path of ['/throws', '/breaks']) {
+    const got = fetch(`${server.url}${path}`).then((response) => response.text())
+    await expect(got).rejects.toThrow(TypeError)
+  }
+  expect(warnings).toEqual(['GET /throws: no answer', 'GET /breaks: no bytes'])
+})
+
+it('a gateway says why its store failed', async () => {
+  const warnings: string[] = []
+  const store = await openMemoryStore()
+  const { cid } = await store.add(new TextEncoder().encode('text'))
+  const blocks = { ...store.blocks, get: () => Promise.reject(new Error('the disk is gone')) }
+  const onWarning = (message: string): void => void warnings.push(message)
+  const server = await serveGateway({ ...store, blocks }, { environment: {}, onWarning })
+  onTestFinished(() => server.close())
+  expect((await fetch(`${server.url}/ipfs/${cid}?format=raw`)).status).toBe(500)
+  expect(warnings).toEqual([`GET /ipfs/${cid}?format=raw: the disk is gone`])
 })
