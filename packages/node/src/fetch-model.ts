@@ -10,7 +10,23 @@ import {
   type PullOptions,
 } from '@x/storage-core'
 
+import { canBeWritten, type BackendKind } from './backends/backend-spec.ts'
 import type { Backend } from './backends/open-backend.ts'
+
+/**
+ * Whether a backend of a kind can know where a reference points, which is known before one is opened.
+ *
+ * @throws {InvalidInputError} It knows no names, or it is a path.
+ */
+export function assertReference(kind: BackendKind, reference: string): void {
+  const refuse = (why: string): never => {
+    throw new InvalidInputError(`${reference}: ${why}`, { input: reference })
+  }
+  const parsed = parseReference(reference)
+  if (parsed.kind === 'path') refuse(`that is a path, and ${kind} is asked for`)
+  if (parsed.kind === 'ipns' && kind !== 'kubo') refuse(`${kind} resolves no names of IPNS`)
+  if (parsed.kind === 'name' && !canBeWritten(kind)) refuse(`${kind} has no names; give a CID`)
+}
 
 /**
  * What a reference to a model points to on a backend.
@@ -19,19 +35,13 @@ import type { Backend } from './backends/open-backend.ts'
  * @throws {NotFoundError} No such name. @throws {InvalidInputError} The backend knows no names, or it is a path.
  */
 export async function resolveModel(backend: Backend, reference: string, { signal }: AbortOptions = {}): Promise<CID> {
+  assertReference(backend.kind, reference)
   const parsed = parseReference(reference)
   if (parsed.kind === 'cid') return parsed.cid
-  if (parsed.kind === 'path') {
-    throw new InvalidInputError(`${reference} is a path, and ${backend.name} is asked for`, { input: reference })
-  }
-  if (parsed.kind === 'ipns') {
-    if (backend.kubo) return resolveIpns(backend.kubo, parsed.name, { signal })
-    throw new InvalidInputError(`${reference}: ${backend.name} resolves no names of IPNS`, { input: reference })
-  }
-  if (!backend.store) throw new InvalidInputError(`${reference}: ${backend.name} has no names`, { input: reference })
-  const record = await backend.store.names.get(parsed.name, { signal })
+  if (parsed.kind === 'ipns' && backend.kubo) return resolveIpns(backend.kubo, parsed.name, { signal })
+  const record = parsed.kind === 'name' && (await backend.store?.names.get(parsed.name, { signal }))
   if (record) return record.cid
-  throw new NotFoundError(reference, { message: `${backend.name} has no model that is named ${reference}` })
+  throw new NotFoundError(reference, { message: `${backend.label} has no model that is named ${reference}` })
 }
 
 async function resolveIpns(kubo: KuboStore, name: string, options: AbortOptions): Promise<CID> {

@@ -8,13 +8,22 @@ export {
   type RebuildResult,
 } from '@x/backend-fs'
 
-export { BACKEND_FORMS, parseBackendSpec, type BackendKind, type BackendSpec } from './backends/backend-spec.ts'
+export {
+  ADDRESS_VARIABLES,
+  BACKEND_FORMS,
+  canBeWritten,
+  labelOf,
+  parseBackendSpec,
+  type BackendKind,
+  type BackendSpec,
+} from './backends/backend-spec.ts'
+export { KUBO_AUTH_VARIABLE } from './backends/kubo-auth.ts'
 export { openBackend, type Backend, type OpenBackendOptions } from './backends/open-backend.ts'
 export { dataDirectory } from './data-directory.ts'
 export { exportCarFile, type ExportCarFileOptions } from './export-car-file.ts'
 export { exportPath, type ExportOptions } from './export-path.ts'
 export { exportStaticDirectory } from './export-static-directory.ts'
-export { fetchModel, resolveModel } from './fetch-model.ts'
+export { assertReference, fetchModel, resolveModel } from './fetch-model.ts'
 export { addModel, openModel, type OpenModelOptions } from './models.ts'
 export {
   openStorage,
@@ -23,6 +32,7 @@ export {
   type Storage,
   type StorageReport,
 } from './open-storage.ts'
+export { assertMayGoOn, assertRequired, type RequiredOptions } from './required.ts'
 export { serveGateway } from './serve-gateway.ts'
 export { serveHttp, type HttpServer, type ServeHttpOptions } from './serve-http.ts'
 export { servePeer, type ServePeerOptions } from './serve-peer.ts'

@@ -6,16 +6,15 @@ import {
   FEATURE_NAMES,
   type CiDecision,
   type Environment,
-  type FeatureName,
   type GateDecision,
   type Gates,
   type GateSettings,
 } from '@x/gating'
-import { GatedError, type AbortOptions, type StoreStatus } from '@x/storage-core'
+import type { AbortOptions, StoreStatus } from '@x/storage-core'
 
 import type { BackendKind } from './backends/backend-spec.ts'
-import { featureOf } from './backends/reach.ts'
 import { dataDirectory } from './data-directory.ts'
+import { IMPLEMENTED, refuseMissing } from './required.ts'
 
 export interface OpenStorageOptions {
   /** Where the local store is. Default: `IPFS_ACCELERATE_CACHE_DIR`, else the platform's directory for data. */
@@ -63,12 +62,6 @@ export interface Storage extends FsStore {
   describe(options?: AbortOptions): Promise<StorageReport>
 }
 
-/** What has something behind its gate so far. */
-const IMPLEMENTED: ReadonlySet<FeatureName> = new Set(['network', 'kubo', 'helia', 'gateway', 'lan'])
-
-/** Gates that say nothing about where bytes come from. */
-const NOT_STORAGE: ReadonlySet<FeatureName> = new Set(['network', 'patch', 'remote-inference'])
-
 /**
  * Opens the local store. A gate that requires another backend is refused unless the program opens that beside it, for what
  * is required is never left out silently.
@@ -81,8 +74,7 @@ const NOT_STORAGE: ReadonlySet<FeatureName> = new Set(['network', 'patch', 'remo
 export async function openStorage(options: OpenStorageOptions = {}): Promise<Storage> {
   const environment = options.environment ?? process.env
   const gates = decideGates({ environment, options: options.gates })
-  const beside = new Set((options.beside ?? []).map(featureOf))
-  for (const feature of FEATURE_NAMES) if (!beside.has(feature)) refuseMissing(gates.features[feature])
+  refuseMissing(gates, options.beside ?? [])
   const directory = path.resolve(options.directory ?? dataDirectory(environment, process.platform))
   const { create, maxBytes, signal, onWarning } = options
   const store = await openFsStore({ directory, create, maxBytes, signal, onWarning })
@@ -99,10 +91,4 @@ export async function openStorage(options: OpenStorageOptions = {}): Promise<Sto
       warnings: gates.warnings,
     }),
   })
-}
-
-function refuseMissing({ feature, position, reason }: GateDecision): void {
-  if (position !== 'require' || NOT_STORAGE.has(feature)) return
-  const why = IMPLEMENTED.has(feature) ? 'none was named' : 'this version has no such backend'
-  throw new GatedError(`${feature} is required, and ${why}. ${reason}`, { feature })
 }

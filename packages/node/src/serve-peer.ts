@@ -31,7 +31,7 @@ export async function servePeer(store: ContentStore, options: ServePeerOptions =
   const listen = options.listen ?? (lan ? undefined : ['/ip4/127.0.0.1/tcp/0'])
   const reach = reachOf(lan ? 'lan' : 'helia', { environment, gates })
   if (lan) reach.assertAny()
-  for (const address of listen ?? []) reach.assertAddress(address)
+  for (const address of listen ?? []) reach.assertAddress(address, 'listen')
   const { openHelia } = await loadPackage('@x/backend-helia', () => import('@x/backend-helia'))
   return openHelia({ store, network: lan ? 'lan' : 'libp2p', ...(listen && { listen }), serve, onWarning })
 }

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 
-import { buildPath, openStorage, pathSource } from '@x/node'
+import { assertMayGoOn, assertRequired, buildPath, openStorage, pathSource } from '@x/node'
 import { describe, expect, it } from 'vitest'
 
 import { openTemporary, temporaryDirectory } from './support.ts'
@@ -32,6 +32,17 @@ describe('openStorage', () => {
       await expect(openTemporary({ gates: { [feature]: 'require' } })).rejects.toMatchObject({ code: 'GATED', feature })
     },
   )
+
+  it('has who goes on without a required backend refused, unless another one of its gate is left', () => {
+    const environment = { IPFS_ACCELERATE_GATEWAY: 'require' }
+    const failed = { kind: 'gateway', error: new Error('down') } as const
+    const refusal = /gateway is required, and failed: down\..*IPFS_ACCELERATE_GATEWAY=require/
+    expect(() => assertMayGoOn(failed, ['kubo'], { environment })).toThrow(refusal)
+    expect(() => assertMayGoOn(failed, ['kubo', 'static'], { environment })).not.toThrow()
+    expect(() => assertMayGoOn({ ...failed, kind: 'kubo' }, [], { environment })).not.toThrow()
+    expect(() => assertRequired(['kubo'], { environment })).toThrow(/gateway is required, and none was named/)
+    expect(() => assertRequired(['static'], { environment })).not.toThrow()
+  })
 
   it('names the variable whose value means nothing', async () => {
     await expect(openTemporary({ environment: { IPFS_KIT_DISABLE: 'perhaps' } })).rejects.toMatchObject({

@@ -9,7 +9,10 @@ const TWO_HOSTS = '/ip4/127.0.0.1/tcp/1/ip4/192.0.2.7/tcp/4001'
 const LOCAL = { IPFS_ACCELERATE_NETWORK: 'local' }
 
 async function open(backend: string, environment: Record<string, string> = {}): Promise<Backend> {
-  const opened = await openBackend(parseBackendSpec(backend), { local: () => openMemoryStore(), environment })
+  const opened = await openBackend(parseBackendSpec(backend, environment), {
+    local: () => openMemoryStore(),
+    environment,
+  })
   onTestFinished(() => opened.close())
   return opened
 }
@@ -45,6 +48,30 @@ describe('an address', () => {
       code: 'INVALID_INPUT',
       message: expect.not.stringContaining('s3cret'),
     })
+  })
+})
+
+it.each([
+  ['kubo=localhost:5001', /^kubo: the address has no http:\/\/ before it$/],
+  ['gateway=127.0.0.1:8080/path', /^gateway: the address has no http:\/\/ before it$/],
+  ['kubo=file:///tmp/x', /^kubo: the address is a URL without a host$/],
+  ['helia=/nonsense/1', /^helia: the address is no URL and no multiaddr$/],
+  ['kubo', /^kubo \(IPFS_ACCELERATE_KUBO_URL\): the address has no http/],
+])('what is no address is refused in words that say whose it is: %s', async (backend, message) => {
+  const refused = open(backend, { IPFS_ACCELERATE_KUBO_URL: '127.0.0.1:5001' })
+  await expect(refused).rejects.toMatchObject({ code: 'INVALID_INPUT', message: expect.stringMatching(message) })
+})
+
+it.each([
+  ['gateway=https://example.org', 'local', 'example.org'],
+  ['gateway=https://example.org', 'off', 'example.org'],
+  ['kubo=http://127.0.0.1:1', 'off', '127.0.0.1'],
+  ['lan', 'local', 'other machines'],
+])('a refusal names who refuses: %s with the network %s', async (backend, position, host) => {
+  const [kind] = backend.split('=')
+  await expect(open(backend, { IPFS_ACCELERATE_NETWORK: position })).rejects.toMatchObject({
+    code: 'GATED',
+    message: `${kind} may not connect to ${host}. Set in the environment: IPFS_ACCELERATE_NETWORK=${position}.`,
   })
 })
 

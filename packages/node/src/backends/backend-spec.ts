@@ -8,6 +8,8 @@ export interface BackendSpec {
   kind: BackendKind
   /** URLs or multiaddrs, as they were written. They may hold a password. */
   addresses: readonly string[]
+  /** The environment's variable that they are from. */
+  variable?: string | undefined
 }
 
 interface KindRule {
@@ -17,10 +19,11 @@ interface KindRule {
   variable?: string
   fewest: number
   most: number
+  canBeWritten?: true
 }
 
 const RULES: Readonly<Record<BackendKind, KindRule>> = {
-  kubo: { form: 'kubo=URL', variable: 'IPFS_ACCELERATE_KUBO_URL', fewest: 1, most: 1 },
+  kubo: { form: 'kubo=URL', variable: 'IPFS_ACCELERATE_KUBO_URL', fewest: 1, most: 1, canBeWritten: true },
   gateway: { form: 'gateway=URL[,URL...]', variable: 'IPFS_ACCELERATE_GATEWAY_URLS', fewest: 1, most: Infinity },
   static: { form: 'static=URL', variable: 'IPFS_ACCELERATE_STATIC_URL', fewest: 1, most: 1 },
   helia: { form: 'helia=MULTIADDR[,...]', variable: 'IPFS_ACCELERATE_HELIA_PEERS', fewest: 1, most: Infinity },
@@ -29,6 +32,28 @@ const RULES: Readonly<Record<BackendKind, KindRule>> = {
 
 /** How a backend is named, for help texts. */
 export const BACKEND_FORMS: readonly string[] = Object.values(RULES).map(({ form }) => form)
+
+/** Whether a backend of this kind is a store, with roots, pins and names, which is known before one is opened. */
+export const canBeWritten = (kind: BackendKind): boolean => RULES[kind].canBeWritten === true
+
+/** The environment's variables with addresses, for help texts. */
+export const ADDRESS_VARIABLES: readonly string[] = Object.values(RULES).flatMap(({ variable }) => variable ?? [])
+
+/**
+ * A backend in few words, which tell it from another one of its kind: `gateway=a.example,b.example:8080`, `lan`. Has hosts
+ * and ports alone, and so no password.
+ */
+export function labelOf({ kind, addresses }: BackendSpec): string {
+  return addresses.length === 0 ? kind : `${kind}=${addresses.map(hostOf).join(',')}`
+}
+
+function hostOf(address: string): string {
+  const [, socketPath] = /^(?:unix:(?:\/\/(?=\/))?|\/unix(?=\/))(.*)$/.exec(address) ?? []
+  if (socketPath !== undefined) return `unix:${socketPath}`
+  if (!address.startsWith('/')) return URL.parse(address)?.host || '?'
+  const [, host, port] = /^\/[a-z0-9]+\/([a-z0-9._:-]+)(?:\/(?:tcp|udp)\/(\d+))?(?:\/|$)/i.exec(address) ?? []
+  return port === undefined ? (host ?? '?') : `${host}:${port}`
+}
 
 const isKind = (text: string): text is BackendKind => Object.hasOwn(RULES, text)
 
@@ -55,5 +80,5 @@ export function parseBackendSpec(text: string, environment: Environment = proces
     const instead = isAlone ? `, or set ${variable} to what follows the =` : ''
     throw new InvalidInputError(`backend ${kind}: write it as ${form}${instead}`, { input: kind })
   }
-  return { kind, addresses }
+  return { kind, addresses, ...(isAlone && { variable }) }
 }

@@ -1,10 +1,17 @@
 import type { HeliaPeer } from '@x/backend-helia'
 import type { KuboStore } from '@x/backend-kubo'
 import type { Environment, GateSettings } from '@x/gating'
-import type { AbortOptions, ContentSource, ContentStore } from '@x/storage-core'
+import {
+  BackendError,
+  InvalidInputError,
+  isStorageError,
+  type AbortOptions,
+  type ContentSource,
+  type ContentStore,
+} from '@x/storage-core'
 
-import type { BackendKind, BackendSpec } from './backend-spec.ts'
-import { kuboAuthOf } from './kubo-auth.ts'
+import { labelOf, type BackendKind, type BackendSpec } from './backend-spec.ts'
+import { KUBO_AUTH_VARIABLE, kuboAuthOf } from './kubo-auth.ts'
 import { loadPackage } from './load-package.ts'
 import { assertPlainUrl, isUrl } from './plain-url.ts'
 import { reachOf, type BackendReach } from './reach.ts'
@@ -26,6 +33,10 @@ export interface OpenBackendOptions extends AbortOptions {
 
 /** A backend that was named, ready to use. */
 export interface Backend {
+  readonly kind: BackendKind
+  /** In few words, with its hosts. */
+  readonly label: string
+  /** What it calls itself in its own messages. */
   readonly name: string
   readonly source: ContentSource
   /** Where it can be written too. */
@@ -46,11 +57,14 @@ export interface Backend {
 export async function openBackend(spec: BackendSpec, options: OpenBackendOptions): Promise<Backend> {
   const { gates, environment = process.env } = options
   const reach = reachOf(spec.kind, { environment, gates })
-  for (const address of spec.addresses) reach.assertAddress(address)
-  return OPENERS[spec.kind](spec, { ...options, environment }, reach)
+  const what = spec.variable === undefined ? spec.kind : `${spec.kind} (${spec.variable})`
+  for (const address of spec.addresses) reach.assertAddress(address, what)
+  const opened = await OPENERS[spec.kind](spec, { ...options, environment }, reach)
+  return { kind: spec.kind, label: labelOf(spec), ...opened }
 }
 
-type Opener = (spec: BackendSpec, options: OpenBackendOptions, reach: BackendReach) => Promise<Backend>
+type Opened = Omit<Backend, 'kind' | 'label'>
+type Opener = (spec: BackendSpec, options: OpenBackendOptions, reach: BackendReach) => Promise<Opened>
 
 const OPENERS: Readonly<Record<BackendKind, Opener>> = {
   kubo: openKubo,
@@ -61,13 +75,35 @@ const OPENERS: Readonly<Record<BackendKind, Opener>> = {
 }
 
 async function openKubo(
-  { addresses: [url = ''] }: BackendSpec,
+  spec: BackendSpec,
   { environment = {}, search = false, stallTimeoutMs, signal }: OpenBackendOptions,
-): Promise<Backend> {
+): Promise<Opened> {
   const { openKuboStore } = await loadPackage('@x/backend-kubo', () => import('@x/backend-kubo'))
+  const [url = ''] = spec.addresses
+  const { username, password } = URL.parse(url) ?? {}
+  if (username || password) {
+    const message = `kubo: a user or password in the address is not taken; ${KUBO_AUTH_VARIABLE} is for them`
+    throw new InvalidInputError(message, { input: 'kubo' })
+  }
   const auth = kuboAuthOf(environment)
-  const kubo = await openKuboStore({ url, offline: !search, ...(auth && { auth }), stallTimeoutMs, signal })
+  const opening = openKuboStore({ url, offline: !search, ...(auth && { auth }), stallTimeoutMs, signal })
+  const kubo = await opening.catch((error: unknown) => {
+    throw isRefused(error) ? wantsAuth(spec, auth, error) : error
+  })
   return { name: kubo.name, source: kubo, store: kubo, kubo, close: () => kubo.close() }
+}
+
+/** HTTP 401 or 403, as the cause says. */
+function isRefused(error: unknown): boolean {
+  if (!isStorageError(error) || !(error.cause instanceof Error) || !('status' in error.cause)) return false
+  return error.code === 'BACKEND' && (error.cause.status === 401 || error.cause.status === 403)
+}
+
+/** In words of who has no options but the environment. */
+function wantsAuth(spec: BackendSpec, auth: object | undefined, cause: unknown): BackendError {
+  const wanted = auth === undefined ? 'credentials' : 'other credentials'
+  const message = `${labelOf(spec)}: the daemon wants ${wanted} (${KUBO_AUTH_VARIABLE}), or does not allow this`
+  return new BackendError(message, { retryable: false, cause })
 }
 
 /** Also the hosts that a server redirects to are asked for. */
@@ -83,14 +119,18 @@ async function openGateway(
   { addresses }: BackendSpec,
   { stallTimeoutMs, onWarning }: OpenBackendOptions,
   reach: BackendReach,
-): Promise<Backend> {
+): Promise<Opened> {
   const { openGatewaySource } = await loadPackage('@x/backend-gateway', () => import('@x/backend-gateway'))
   const source = await openGatewaySource({
     gateways: addresses,
     stallTimeoutMs,
     fetch: guardedFetch(reach),
     onEvent: (event) => {
-      if (event.type === 'gateway-lied' || event.type === 'gateway-failed') onWarning?.(event.error.message)
+      if (event.type !== 'gateway-lied' && event.type !== 'gateway-failed') return
+      const { gateway, error } = event
+      // Which of several it was, where the message does not say so.
+      const isKnown = addresses.length === 1 || error.message.includes(gateway)
+      onWarning?.(isKnown ? error.message : `${gateway}: ${error.message}`)
     },
   })
   return { name: source.name, source, close: () => source.close() }
@@ -100,7 +140,7 @@ async function openStatic(
   { addresses: [url = ''] }: BackendSpec,
   { stallTimeoutMs }: OpenBackendOptions,
   reach: BackendReach,
-): Promise<Backend> {
+): Promise<Opened> {
   const { openStaticSource } = await loadPackage('@x/backend-gateway', () => import('@x/backend-gateway'))
   const source = await openStaticSource({ url, stallTimeoutMs, fetch: guardedFetch(reach) })
   return { name: source.name, source, close: () => source.close() }
@@ -110,7 +150,7 @@ async function openPeer(
   { kind, addresses }: BackendSpec,
   { local, stallTimeoutMs, onWarning }: OpenBackendOptions,
   reach: BackendReach,
-): Promise<Backend> {
+): Promise<Opened> {
   const { openHelia } = await loadPackage('@x/backend-helia', () => import('@x/backend-helia'))
   // Peers on the network are whoever answers.
   if (kind === 'lan') reach.assertAny()

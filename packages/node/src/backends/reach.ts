@@ -30,10 +30,11 @@ export interface BackendReach {
   /**
    * As `assertHost`, for a URL or multiaddr.
    *
+   * @param what - What it is the address of, for messages.
    * @throws {InvalidInputError} It is neither, or names more than one host.
    * @throws {GatedError} Also for a circuit, where it may not connect to other machines: who is at its end can be anywhere.
    */
-  assertAddress(address: string): void
+  assertAddress(address: string, what: string): void
   /** @throws {GatedError} It may not connect to other machines, or not at all. */
   assertAny(): void
 }
@@ -61,8 +62,8 @@ export function reachOf(
     feature,
     assertHost,
     assertAny,
-    assertAddress(address) {
-      const { host, isCircuit } = parseAddress(address)
+    assertAddress(address, what) {
+      const { host, isCircuit } = parseAddress(address, what)
       assertHost(host)
       if (isCircuit) assertAny()
     },
@@ -75,8 +76,11 @@ function askedFor(feature: FeatureName, given: GateSettings): Pick<GateInputs, '
   return { options: { ...given, [feature]: given[feature] ?? 'prefer' } }
 }
 
-function refusal(gates: Gates, feature: FeatureName, to: string): GatedError {
-  return new GatedError(`${feature} may not connect to ${to}. ${gates.features[feature].reason}`, { feature })
+function refusal({ features }: Gates, feature: FeatureName, to: string): GatedError {
+  const { network, [feature]: decision } = features
+  // What the network leaves of a feature is explained by the network: nobody set the position that it would have.
+  const isLimit = decision.reach === 'loopback' || (network.reach !== 'any' && decision.variable === network.variable)
+  return new GatedError(`${feature} may not connect to ${to}. ${(isLimit ? network : decision).reason}`, { feature })
 }
 
 const HOST_PROTOCOLS = new Set(['ip4', 'ip6', 'dns', 'dns4', 'dns6', 'dnsaddr'])
@@ -86,21 +90,24 @@ const HOST_PROTOCOLS = new Set(['ip4', 'ip6', 'dns', 'dns4', 'dns6', 'dnsaddr'])
  *
  * @throws {InvalidInputError} It is neither, or has a second host. The message does not show it, for it may hold a password.
  */
-function parseAddress(address: string): { host: string; isCircuit: boolean } {
+function parseAddress(address: string, what: string): { host: string; isCircuit: boolean } {
   if (/^(?:unix:|\/unix\/)/.test(address)) return { host: 'localhost', isCircuit: false }
-  if (address.startsWith('/')) return parseMultiaddr(address)
+  if (address.startsWith('/')) return parseMultiaddr(address, what)
   const url = URL.parse(address)
-  if (url === null || url.hostname === '')
-    throw new InvalidInputError('the address is no URL and no multiaddr', { input: 'backend' })
-  return { host: url.hostname, isCircuit: false }
+  if (url !== null && url.hostname !== '') return { host: url.hostname, isCircuit: false }
+  if (/^[^/@]+:\d+(?:\/|$)/.test(address)) throw refusedAddress(what, 'has no http:// before it')
+  throw refusedAddress(what, url === null ? NEITHER : 'is a URL without a host')
 }
 
-function parseMultiaddr(address: string): { host: string; isCircuit: boolean } {
+const NEITHER = 'is no URL and no multiaddr'
+
+const refusedAddress = (what: string, why: string): InvalidInputError =>
+  new InvalidInputError(`${what}: the address ${why}`, { input: what })
+
+function parseMultiaddr(address: string, what: string): { host: string; isCircuit: boolean } {
   const [protocol = '', host = '', ...rest] = address.slice(1).split('/')
-  if (!HOST_PROTOCOLS.has(protocol) || host === '')
-    throw new InvalidInputError('the address is no URL and no multiaddr', { input: 'backend' })
+  if (!HOST_PROTOCOLS.has(protocol) || host === '') throw refusedAddress(what, NEITHER)
   // Which of two hosts is dialled, programs do not agree on.
-  if (rest.some((part) => HOST_PROTOCOLS.has(part)))
-    throw new InvalidInputError('the address names more than one host', { input: 'backend' })
+  if (rest.some((part) => HOST_PROTOCOLS.has(part))) throw refusedAddress(what, 'names more than one host')
   return { host, isCircuit: rest.includes('p2p-circuit') }
 }

@@ -1,0 +1,68 @@
+import {
+  decideGates,
+  FEATURE_NAMES,
+  type Environment,
+  type FeatureName,
+  type Gates,
+  type GateSettings,
+} from '@x/gating'
+import { GatedError } from '@x/storage-core'
+
+import type { BackendKind } from './backends/backend-spec.ts'
+import { featureOf } from './backends/reach.ts'
+
+/** What has something behind its gate so far. */
+export const IMPLEMENTED: ReadonlySet<FeatureName> = new Set(['network', 'kubo', 'helia', 'gateway', 'lan'])
+
+/** Gates that say nothing about where bytes come from. */
+const NOT_STORAGE: ReadonlySet<FeatureName> = new Set(['network', 'patch', 'remote-inference'])
+
+/** @throws {GatedError} A gate requires a backend that is none of these. */
+export function refuseMissing({ features }: Gates, kinds: readonly BackendKind[]): void {
+  const there = new Set(kinds.map(featureOf))
+  for (const feature of FEATURE_NAMES) {
+    const { position, reason } = features[feature]
+    if (position !== 'require' || NOT_STORAGE.has(feature) || there.has(feature)) continue
+    const why = IMPLEMENTED.has(feature) ? 'none was named' : 'this version has no such backend'
+    throw new GatedError(`${feature} is required, and ${why}. ${reason}`, { feature })
+  }
+}
+
+export interface RequiredOptions {
+  /** Default `process.env`. */
+  environment?: Environment | undefined
+  /** Positions of gates; they win over the environment. */
+  gates?: GateSettings | undefined
+}
+
+/**
+ * For who opens backends before a storage, or without one: what `openStorage` refuses.
+ *
+ * @param kinds - Of the backends that will be opened.
+ * @throws {GatedError} A gate requires a backend that is none of these.
+ * @throws {InvalidSettingError} A variable or option has a value that means nothing.
+ */
+export function assertRequired(
+  kinds: readonly BackendKind[],
+  { environment = process.env, gates }: RequiredOptions = {},
+): void {
+  refuseMissing(decideGates({ environment, options: gates }), kinds)
+}
+
+/**
+ * For who goes on without a backend that failed.
+ *
+ * @param left - Kinds of those that can still do its work.
+ * @throws {GatedError} Its gate is at `require`, and none of those that are left is behind it. `cause` is the failure.
+ */
+export function assertMayGoOn(
+  { kind, error }: { kind: BackendKind; error: unknown },
+  left: readonly BackendKind[],
+  { environment = process.env, gates }: RequiredOptions = {},
+): void {
+  const feature = featureOf(kind)
+  const { position, reason } = decideGates({ environment, options: gates }).features[feature]
+  if (position !== 'require' || left.some((other) => featureOf(other) === feature)) return
+  const why = error instanceof Error ? error.message : String(error)
+  throw new GatedError(`${feature} is required, and failed: ${why}. ${reason}`, { feature, cause: error })
+}
