@@ -10,7 +10,7 @@ export {
 } from './choose-dtype.ts'
 export { createManifest, decodeManifest, encodeManifest, type ManifestFile, type ModelManifest } from './manifest.ts'
 export { isHiddenName, MANIFEST_NAMES } from './manifest-record.ts'
-export { listModels, showModel, type ModelSummary } from './model-registry.ts'
+export { isModel, listModels, showModel, type ModelSummary } from './model-registry.ts'
 export { createOnnxChecker, type OnnxChecker } from './onnx-structure.ts'
 export { openModelDirectory, type OpenDirectoryOptions } from './open-directory.ts'
 export { openModel, type OpenModelOptions } from './open-model.ts'

@@ -1,5 +1,5 @@
 import { InvalidInputError, type CID } from '@x/cid'
-import type { AbortOptions, ContentStore } from '@x/storage-core'
+import type { AbortOptions, ContentSource } from '@x/storage-core'
 
 /** A file of a model, as its directory's DAG lists it. */
 export interface ListedFile {
@@ -19,7 +19,7 @@ const MAX_DEPTH = 64
  * @throws {InvalidInputError} It is no directory, or has over 100,000 files or 64 levels.
  */
 export async function listModelFiles(
-  store: ContentStore,
+  store: ContentSource,
   root: CID,
   { signal }: AbortOptions = {},
 ): Promise<ListedFile[]> {

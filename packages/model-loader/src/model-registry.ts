@@ -1,9 +1,17 @@
-import type { CID } from '@x/cid'
-import type { AbortOptions, ContentStore, RootRecord } from '@x/storage-core'
+import { isStorageError, type CID } from '@x/cid'
+import {
+  NotFoundError,
+  type AbortOptions,
+  type ContentSource,
+  type ContentStore,
+  type RootRecord,
+} from '@x/storage-core'
 
 import { isHiddenName } from './manifest-record.ts'
 import { listModelFiles } from './model-files.ts'
 import { resolveReference } from './open-model.ts'
+
+const CONFIG = 'config.json'
 
 export interface ModelSummary {
   cid: CID
@@ -21,32 +29,58 @@ export interface ModelSummary {
   addedAt?: string | undefined
 }
 
-/** The models that `addModel` put into a store. Their files are not verified. */
+/**
+ * The models in a store, however they came there: roots that `openModel` takes for one. Their files are not verified.
+ */
 export async function* listModels(store: ContentStore, options: AbortOptions = {}): AsyncGenerator<ModelSummary> {
   for await (const record of store.roots(options)) {
-    if (record.metadata.kind === 'model') yield summary(store, record.cid, record, undefined, options)
+    const { cid, type } = record
+    if (type === 'directory' && (await isModel(store, cid, options)))
+      yield summary(store, cid, record, undefined, options)
   }
 }
 
 /**
- * What a store knows of one model, without verifying its files.
+ * Whether a root is what `openModel` takes for a model: a directory with a `config.json`. Nothing else is looked at.
+ *
+ * @throws {NotFoundError} The root is not held.
+ */
+export async function isModel(
+  store: ContentSource | ContentStore,
+  root: CID,
+  { signal }: AbortOptions = {},
+): Promise<boolean> {
+  try {
+    return (await store.stat(root, { path: CONFIG, signal })).type === 'file'
+  } catch (error) {
+    // Not where a block is missing: then it cannot be told.
+    if (error instanceof NotFoundError && error.what === `${root}/${CONFIG}`) return false
+    // No directory.
+    if (isStorageError(error) && error.code === 'INVALID_INPUT') return false
+    throw error
+  }
+}
+
+/**
+ * What a store or source knows of one model, without verifying its files.
  *
  * @param reference - As for `openModel`.
  * @throws {NotFoundError} No such name, or the directory is not held.
+ * @throws {InvalidInputError} It is no directory, or a name, and a source has none.
  */
 export async function showModel(
-  store: ContentStore,
+  store: ContentSource | ContentStore,
   reference: string,
   options: AbortOptions = {},
 ): Promise<ModelSummary> {
   const { cid, name } = await resolveReference(store, reference, options)
   let found: RootRecord | undefined
-  for await (const record of store.roots(options)) if (record.cid.equals(cid)) found = record
+  if ('roots' in store) for await (const record of store.roots(options)) if (record.cid.equals(cid)) found = record
   return summary(store, cid, found, name, options)
 }
 
 async function summary(
-  store: ContentStore,
+  store: ContentSource,
   cid: CID,
   record: RootRecord | undefined,
   askedName: string | undefined,

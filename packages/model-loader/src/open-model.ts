@@ -1,5 +1,5 @@
 import { InvalidInputError, isStorageError, type CID } from '@x/cid'
-import { NotFoundError, type AbortOptions, type ContentStore } from '@x/storage-core'
+import { NotFoundError, type AbortOptions, type ContentSource, type ContentStore } from '@x/storage-core'
 
 import { namingDamage } from './damaged-file.ts'
 import { findManifest } from './manifest-record.ts'
@@ -76,10 +76,10 @@ async function verifiedDirectory(
  * What a reference to something in a store points to.
  *
  * @throws {NotFoundError} No such name.
- * @throws {InvalidInputError} Not a reference, or one to a local directory.
+ * @throws {InvalidInputError} Not a reference, one to a local directory, or a name, and a source has none.
  */
 export async function resolveReference(
-  store: ContentStore,
+  store: ContentSource | ContentStore,
   reference: string,
   { signal }: AbortOptions,
 ): Promise<{ cid: CID; name?: string | undefined }> {
@@ -93,6 +93,8 @@ export async function resolveReference(
       input: reference,
     })
   }
+  if (!('names' in store))
+    throw new InvalidInputError(`${reference}: ${store.name} has no names; give a CID`, { input: reference })
   const record = await store.names.get(parsed.name, { signal })
   if (record === undefined)
     throw new NotFoundError(reference, {

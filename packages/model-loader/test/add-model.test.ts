@@ -3,10 +3,16 @@ import { dirname, join } from 'node:path'
 
 import { pathSource } from '@x/backend-fs'
 import { cidOf, RAW } from '@x/cid'
-import { buildSource, openMemoryStore, type ContentStore, type DirectorySource } from '@x/storage-core'
+import {
+  buildSource,
+  createContentSource,
+  openMemoryStore,
+  type ContentStore,
+  type DirectorySource,
+} from '@x/storage-core'
 import { describe, expect, it } from 'vitest'
 
-import { addModel, decodeManifest, listModels, MANIFEST_NAMES, openModel, showModel } from '../src/index.ts'
+import { addModel, decodeManifest, isModel, listModels, MANIFEST_NAMES, openModel, showModel } from '../src/index.ts'
 import { collect, createSha256, filesSource, stores, tempDirectory, text, tinyBert, visible } from './support.ts'
 
 const config = text('{}')
@@ -49,6 +55,29 @@ describe.each(stores)('in the %s store', (_name, open) => {
     expect(await showModel(store, 'org/tiny')).toMatchObject({ ...known, name: 'org/tiny' })
     expect(await showModel(store, `ipfs://${cid}`)).toMatchObject({ ...known, name: 'another' })
     await expect(showModel(store, 'org/other')).rejects.toMatchObject({ code: 'NOT_FOUND', what: 'org/other' })
+  })
+
+  it('is listed wherever it came from, and what is no model is not', async () => {
+    const store = await open()
+    const { cid } = await store.add(filesSource(tinyBert()))
+    const other = await store.add(filesSource({ 'readme.md': text('no model'), 'below/config.json': config }))
+    const file = await store.add(text('no directory'))
+    expect(await collect(listModels(store))).toMatchObject([{ cid, files: 4, pinned: true }])
+    expect(await Promise.all([cid, other.cid, file.cid].map((root) => isModel(store, root)))).toEqual([
+      true,
+      false,
+      false,
+    ])
+    const absent = (await buildSource(filesSource({ 'config.json': text('[]') }))).cid
+    await expect(isModel(store, absent)).rejects.toMatchObject({ code: 'NOT_FOUND', cid: absent })
+  })
+
+  it('is shown by its CID where there are no names', async () => {
+    const store = await open()
+    const { cid } = await store.add(filesSource(tinyBert()))
+    const source = createContentSource({ blocks: store.blocks, probe: (options) => store.status(options) })
+    expect(await showModel(source, `${cid}`)).toMatchObject({ cid, files: 4, pinned: false, names: [] })
+    await expect(showModel(source, 'org/tiny')).rejects.toMatchObject({ code: 'INVALID_INPUT' })
   })
 
   it('a manifest is no root, and does not keep a model from gc, but itself', async () => {
