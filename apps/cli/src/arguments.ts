@@ -25,7 +25,8 @@ export interface ParsedArguments {
 /**
  * Finds the command and its options, wherever they stand. What follows `--` is operands.
  *
- * @throws {UsageError} An unknown command or option, an option without its value, or one that the command does not take.
+ * @throws {UsageError} An unknown command or option, an option without its value, one that the command does not take, or one
+ *   with a value more than once, where it may not be.
  */
 export function parseArguments(argv: readonly string[], commands: readonly Command[]): ParsedArguments {
   const options: Record<string, OptionSpec> = { ...GLOBAL_OPTIONS }
@@ -38,6 +39,14 @@ export function parseArguments(argv: readonly string[], commands: readonly Comma
     if (command && !(token.name in command.options)) throw new UsageError(`${command.name} takes no ${token.rawName}`)
     if (!command) throw new UsageError(`${token.rawName} needs a command`)
   }
+  // The last one would win without a word.
+  const single = tokens.flatMap((token) =>
+    token.kind === 'option' && options[token.name]?.type === 'string' && !options[token.name]?.multiple
+      ? `--${token.name}`
+      : [],
+  )
+  const twice = single.find((name, index) => single.indexOf(name) !== index)
+  if (twice !== undefined) throw new UsageError(`${twice} was given more than once`)
   return { command, operands: positionals.slice(command?.name.split(' ').length ?? 0), values }
 }
 

@@ -1,6 +1,6 @@
 import type { ParseArgsOptionDescriptor } from 'node:util'
 
-import { BACKEND_FORMS, type Backend, type Storage } from '@x/node'
+import { BACKEND_FORMS, type Backend, type BackendSpec, type Storage } from '@x/node'
 import type { ContentSource, ContentStore } from '@x/storage-core'
 
 import type { Closing } from './closing.ts'
@@ -34,18 +34,29 @@ export const BACKEND: Readonly<Record<string, OptionSpec>> = {
   },
 }
 
+export type Kubo = NonNullable<Backend['kubo']>
+
 export interface Context {
   io: Io
   printer: Printer
   signal: AbortSignal
   /** The local store, opened on first use and closed at the end. */
   storage: () => Promise<Storage>
-  /** What `--backend` names, opened on first use and closed at the end; `undefined` without it. */
+  /** What `--backend` names, opened or not. */
+  named: BackendSpec | undefined
+  /** The same, opened on first use and closed at the end; `undefined` without it. */
   backend: () => Promise<Backend | undefined>
+  /** The same, where it is a Kubo daemon; `undefined` without one. */
+  kubo: (() => Promise<Kubo>) | undefined
   /** Has what the command opens itself closed at the end, whatever happens. */
   keep: Closing['keep']
-  /** What the command works on: the backend, else the local store. @throws {UsageError} It can only be read. */
-  store: () => Promise<ContentStore>
+  /**
+   * What the command works on: the backend, else the local store.
+   *
+   * @param lacks - For a command that only reads: what a source has not got. Default: it cannot be written.
+   * @throws {UsageError} It is a source. Nothing was opened.
+   */
+  store: (lacks?: string) => Promise<ContentStore>
   /** As `store`, to read. */
   source: () => Promise<ContentSource>
   /** What the store did without being asked, so far. People have seen it. */

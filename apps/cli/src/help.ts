@@ -1,6 +1,12 @@
+import { ADDRESS_VARIABLES, KUBO_AUTH_VARIABLE } from '@x/node'
+
 import { GLOBAL_OPTIONS } from './arguments.ts'
 import type { Command, OptionSpec } from './command.ts'
 import { formatTable } from './format.ts'
+
+const ABOUT_BACKENDS = `Where B is a kind alone, such as kubo, its addresses are those of a variable:
+${ADDRESS_VARIABLES.join(', ')}.
+A Kubo daemon that asks who you are is told ${KUBO_AUTH_VARIABLE}: bearer:TOKEN or basic:USER:PASSWORD.`
 
 export function helpFor(command: Command | undefined, commands: readonly Command[]): string {
   if (command === undefined) {
@@ -14,7 +20,7 @@ export function helpFor(command: Command | undefined, commands: readonly Command
       ...optionLines(GLOBAL_OPTIONS),
       '',
       'exit codes: 0 done, 1 failed otherwise, 2 usage or invalid input, 3 not found, 4 integrity,',
-      '            5 switched off or a required source unavailable, 130 interrupted',
+      '            5 switched off or a required source unavailable, 130 interrupted (serve: 0)',
     ].join('\n')
   }
   const { name, operands, summary, options, notes } = command
@@ -25,6 +31,7 @@ export function helpFor(command: Command | undefined, commands: readonly Command
     '',
     ...optionLines({ ...options, ...GLOBAL_OPTIONS }),
     ...(notes === undefined ? [] : ['', notes]),
+    ...(Object.values(options).some(({ metavar }) => metavar === 'B') ? ['', ABOUT_BACKENDS] : []),
   ].join('\n')
 }
 

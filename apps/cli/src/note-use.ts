@@ -1,11 +1,11 @@
 import type { BlockSource, ContentSource } from '@x/storage-core'
 
-/** The same source; says when a block came from it. */
-export function noteUse(source: ContentSource, onUse: () => void): ContentSource {
+/** The same source, under a name of its own; says when a block came from it. */
+export function noteUse(source: ContentSource, name: string, onUse: () => void): ContentSource {
   const { blocks } = source
   const openOwn = blocks.openSession?.bind(blocks)
   const noted: BlockSource = {
-    name: blocks.name,
+    name,
     has: (cid, options) => blocks.has(cid, options),
     async get(cid, options) {
       const bytes = await blocks.get(cid, options)
@@ -24,5 +24,5 @@ export function noteUse(source: ContentSource, onUse: () => void): ContentSource
     }),
     close: () => blocks.close(),
   }
-  return { ...source, blocks: noted }
+  return { ...source, name, blocks: noted }
 }

@@ -23,6 +23,7 @@ export function parseCidPath(text: string): { root: CID; path: string } {
 export function parseCids(operands: readonly string[], command: string): CID[] {
   if (operands.length === 0) throw new UsageError(`${command}: a CID is wanted`)
   return operands.map((text) => {
+    if (/^(?:ipns:|\/ipns\/)/.test(text)) throw new UsageError(`${command}: a CID is wanted, not the name ${text}`)
     const { root, path } = parseCidPath(text)
     if (path !== '') throw new UsageError(`${command}: a CID without a path is wanted, not ${text}`)
     return root

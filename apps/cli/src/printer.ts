@@ -48,10 +48,10 @@ export function createPrinter(io: Io, json: boolean): Printer {
       return bar
     },
     async warning(text, { of } = {}) {
-      if (said.has(text)) return
-      if (said.size === MOST_SAID) said.clear()
-      said.add(text)
       const full = of === undefined ? text : `${of}: ${text}`
+      if (said.has(full)) return
+      if (said.size === MOST_SAID) said.clear()
+      said.add(full)
       await line(io.stderr, json ? JSON.stringify({ warning: full }) : `warning: ${printable(full)}`).catch(() => {
         // Said in the interface: there is nobody left to tell.
       })

@@ -12,14 +12,16 @@ import { UsageError } from './usage-error.ts'
  * @throws {InvalidInputError} What should be a CID is none.
  */
 export async function resolveRoot(
-  { backend, signal }: Pick<Context, 'backend' | 'signal'>,
+  { kubo: open, signal }: Pick<Context, 'kubo' | 'signal'>,
   text: string,
   { option = 'backend' }: { option?: 'backend' | 'from' } = {},
 ): Promise<{ root: CID; path: string }> {
   const [, name, path = ''] = /^(?:ipns:\/\/|\/ipns\/)([^/]+)(?:\/(.*))?$/.exec(text) ?? []
   if (name === undefined) return parseCidPath(text)
-  const kubo = (await backend())?.kubo
-  if (!kubo) throw new UsageError(`${text} is a name that a Kubo daemon resolves: --${option} kubo=URL`)
-  const found = await kubo.resolve(name, { signal })
+  if (!open) throw needsKubo(text, { option })
+  const found = await (await open()).resolve(name, { signal })
   return { root: found.cid, path: `${found.path}/${path}`.replaceAll(/^\/+|\/+$/g, '') }
 }
+
+export const needsKubo = (name: string, { option = 'backend' }: { option?: string } = {}): UsageError =>
+  new UsageError(`${name} is a name that a Kubo daemon resolves: --${option} kubo=URL`)

@@ -1,9 +1,12 @@
 import {
+  assertRequired,
+  canBeWritten,
   openBackend,
   openStorage,
   parseBackendSpec,
   type Backend,
-  type OpenBackendOptions,
+  type BackendKind,
+  type BackendSpec,
   type Storage,
 } from '@x/node'
 
@@ -76,7 +79,7 @@ export async function runCli(argv: readonly string[], io: Io): Promise<number> {
   // Before the arguments are understood, whether they ask for JSON is a guess that can only be right.
   const printer = createPrinter(io, argv.slice(0, endOfOptions(argv)).includes('--json'))
   let storage: Promise<Storage> | undefined
-  let backend: Promise<Backend | undefined> | undefined
+  let backend: Promise<Backend> | undefined
   const closing = createClosing()
   const { keep } = closing
   /** The first is the answer. */
@@ -93,14 +96,17 @@ export async function runCli(argv: readonly string[], io: Io): Promise<number> {
       const help = helpFor(command, COMMANDS)
       await printer.result({ help }, help)
     } else {
+      const { environment } = io
       const options = { signal: io.signal, onWarning }
-      const open = (): Promise<Storage> => (storage ??= keep(openFor(command, values, io, options)))
-      const elsewhere = (): Promise<Backend | undefined> =>
-        (backend ??= keep(
-          openNamed(textOption(values, 'backend'), { ...options, local: open, environment: io.environment }),
-        ))
-      const places = { storage: open, backend: elsewhere, keep, ...placesOf(command, open, elsewhere) }
-      await command.run({ io, printer, signal: io.signal, ...places, warnings }, operands, values)
+      const kinds = namedBackends(values).map((text) => parseBackendSpec(text, environment).kind)
+      if (kinds.length > 0) assertRequired(kinds, { environment })
+      const text = textOption(values, 'backend')
+      const named = text === undefined ? undefined : parseBackendSpec(text, environment)
+      const open = (): Promise<Storage> => (storage ??= keep(openFor(command, values, io, { ...options, kinds })))
+      const openNamed = (spec: BackendSpec): Promise<Backend> =>
+        (backend ??= keep(openBackend(spec, { ...options, local: open, environment })))
+      const places = placesOf(command, named, { open, openNamed })
+      await command.run({ io, printer, signal: io.signal, keep, ...places, warnings }, operands, values)
     }
   } catch (error) {
     errors.push(error)
@@ -118,7 +124,7 @@ async function openFor(
   command: Command,
   values: Values,
   { environment }: Io,
-  { signal, onWarning }: { signal: AbortSignal; onWarning: (message: string) => void },
+  { kinds, ...options }: { kinds: BackendKind[]; signal: AbortSignal; onWarning: (message: string) => void },
 ): Promise<Storage> {
   const directory = textOption(values, 'store')
   // As an unset variable of a shell gives it; it would mean the current directory.
@@ -129,9 +135,8 @@ async function openFor(
     // The default place is nobody's typing error, and an empty store is the true answer there. What a backend gives is kept.
     create: directory === undefined || command.needsStore !== true || values['backend'] !== undefined,
     maxBytes: parseByteCount('max-bytes', textOption(values, 'max-bytes')),
-    beside: namedBackends(values).map((text) => parseBackendSpec(text, environment).kind),
-    signal,
-    onWarning,
+    beside: kinds,
+    ...options,
   })
 }
 
@@ -141,24 +146,31 @@ const namedBackends = (values: Values): string[] => [
   ...textOptions(values, 'from'),
 ]
 
-async function openNamed(text: string | undefined, options: OpenBackendOptions): Promise<Backend | undefined> {
-  return text === undefined ? undefined : openBackend(parseBackendSpec(text, options.environment), options)
-}
-
 function placesOf(
   { name }: Command,
-  open: () => Promise<Storage>,
-  elsewhere: () => Promise<Backend | undefined>,
-): Pick<Context, 'store' | 'source'> {
+  named: BackendSpec | undefined,
+  { open, openNamed }: { open: () => Promise<Storage>; openNamed: (spec: BackendSpec) => Promise<Backend> },
+): Pick<Context, 'storage' | 'named' | 'backend' | 'kubo' | 'store' | 'source'> {
   return {
-    source: async () => (await elsewhere())?.source ?? open(),
-    store: async () => {
-      const backend = await elsewhere()
-      if (backend === undefined) return open()
-      if (backend.store === undefined) throw new UsageError(`${name}: ${backend.name} can only be read`)
-      return backend.store
+    storage: open,
+    named,
+    backend: async () => named && openNamed(named),
+    kubo: named?.kind === 'kubo' ? async () => present((await openNamed(named)).kubo) : undefined,
+    source: async () => (named ? (await openNamed(named)).source : open()),
+    store: async (lacks) => {
+      if (named === undefined) return open()
+      // Before it is opened: peers would see that.
+      if (!canBeWritten(named.kind))
+        throw new UsageError(`${name}: ${named.kind} ${lacks === undefined ? 'can only be read' : `has no ${lacks}`}`)
+      return present((await openNamed(named)).store)
     },
   }
+}
+
+/** What a backend has because of its kind. */
+function present<T>(part: T | undefined): T {
+  if (part === undefined) throw new Error('the backend is not what its kind says')
+  return part
 }
 
 function endOfOptions(argv: readonly string[]): number {

@@ -1,4 +1,5 @@
 import { mkdir, readdir, readFile, readlink, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
 import path from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 
@@ -66,6 +67,8 @@ async function served(): Promise<{ cid: string; url: string; json: string[] }> {
   return { cid: cid.toString(), url: server.url, json }
 }
 
+const KUBO = 'kubo=http://127.0.0.1:1'
+
 /** Of this process, by Linux. */
 const openFiles = async (below: string): Promise<string[]> => {
   const links = await readdir('/proc/self/fd')
@@ -98,11 +101,17 @@ describe('with a Kubo daemon', () => {
     expect(await textOf(kubo, 'pin', 'ls', '--type=recursive', cid)).toContain(cid)
     expect(await textOf(kubo, 'files', 'stat', '--hash', '/models/fix/tiny')).toBe(cid)
     expect((await ok(['model', 'ls', ...backend, ...json])).lines).toMatchObject([{ cid, name: 'fix/tiny' }])
+    // What is shown there already is done; where something else is, the model is there all the same.
+    expect((await ok(args)).lines).toMatchObject([{ cid }])
+    await kubo.ipfs(['files', 'mkdir', '/models/taken'])
+    const taken = await cli(args.map((arg) => (arg === '/models/fix/tiny' ? '/models/taken' : arg)))
+    expect(taken).toMatchObject({ code: 1, lines: [{ cid }], error: { code: 'CONFLICT' } })
     expect((await ok(['pin', 'ls', ...backend, ...json])).lines.map((line) => line['cid'])).toContain(cid)
     expect((await ok(['verify', cid, ...backend, ...json])).lines).toMatchObject([{ cid, ok: true }])
     const published = await ok(['model', 'publish', 'fix/tiny', '--key', 'tiny', ...backend, ...json])
     const name = String(published.lines[0]?.['name'])
     expect(await textOf(kubo, '--offline', 'name', 'resolve', name.replace('ipns://', '/ipns/'))).toBe(`/ipfs/${cid}`)
+    expect((await ok(['model', 'show', name, ...backend, ...json])).lines).toMatchObject([{ cid, name: 'fix/tiny' }])
     const listed = await ok(['ls', name, ...backend, ...json])
     expect(listed.lines.map((line) => line['name'])).toContain('config.json')
 
@@ -131,6 +140,7 @@ describe('with a Kubo daemon', () => {
       const pulled = ['--json', '--store', path.join(folder, `pulled-${index}`)]
       const { lines } = await ok(['pull', cid, '--from', from, '--name', 'pulled/model', ...pulled])
       expect(lines).toMatchObject([{ cid, name: 'pulled/model', blocks: expect.any(Number) }])
+      expect((await ok(['model', 'ls', ...pulled])).lines).toMatchObject([{ cid, name: 'pulled/model' }])
       outputs.push(
         (await ok(['run', 'feature-extraction', 'hello', '--model', 'pulled/model', ...pulled])).lines[0]?.['output'],
       )
@@ -159,6 +169,18 @@ describe('with a Kubo daemon', () => {
     for (const output of outputs) expect(output).toEqual(outputs[0])
   })
 
+  it('publishes nothing that is no model, or not there, and makes no key for it', async (context) => {
+    const kubo = await daemon(context)
+    const { folder, json } = await place()
+    const text = await textOf(kubo, 'add', '-Q', path.join(await writeCorpus(folder), 'hello.txt'))
+    const absent = 'bafybeiakmbatbyblqxc7taht2xclorv5yafnatkqoy4bej3f3dvzbh3tfy'
+    const publish = (cid: string): Promise<Outcome> =>
+      cli(['model', 'publish', cid, '--key', 'fresh', '--backend', `kubo=${kubo.api}`, ...json])
+    expect(await publish(absent)).toMatchObject({ code: 3, stdout: '', error: { code: 'NOT_FOUND', cid: absent } })
+    expect(await publish(text)).toMatchObject({ code: 2, stdout: '', error: { code: 'INVALID_INPUT' } })
+    expect(await textOf(kubo, 'key', 'list')).toBe('self')
+  })
+
   it('pushes what is stored here', async (context) => {
     const kubo = await daemon(context)
     const { folder, json } = await place()
@@ -167,6 +189,12 @@ describe('with a Kubo daemon', () => {
     expect((await ok(['push', cid, '--to', `kubo=${kubo.api}`, ...json])).lines).toMatchObject([{ cid, to: 'kubo' }])
     expect(await textOf(kubo, 'pin', 'ls', '--type=recursive', cid)).toContain(cid)
     expect(await textOf(kubo, 'cat', `${cid}/hello.txt`)).toBe('hello world')
+    const model = path.join(folder, 'tiny-bert')
+    await writeFixtureModel('tiny-bert', model)
+    const pushed = String((await ok(['model', 'add', model, ...json])).lines[0]?.['cid'])
+    await ok(['push', pushed, '--to', `kubo=${kubo.api}`, ...json])
+    const listed = await ok(['model', 'ls', '--backend', `kubo=${kubo.api}`, ...json])
+    expect(listed.lines).toMatchObject([{ cid: pushed }])
   })
 
   it('goes on with the next source where the first is not there, and says so', async (context) => {
@@ -174,19 +202,71 @@ describe('with a Kubo daemon', () => {
     const { folder, json } = await place()
     const cid = await textOf(kubo, 'add', '-Q', '--cid-version=1', path.join(await writeCorpus(folder), 'hello.txt'))
     const froms = ['--from', 'gateway=http://127.0.0.1:1', '--from', `gateway=${kubo.gateway}`]
+    // Unless the one that failed is required.
+    const environment = { IPFS_ACCELERATE_GATEWAY: 'require' }
+    const refused = await cli(['pull', cid, ...froms.slice(0, 2), '--from', `kubo=${kubo.api}`, ...json], {
+      environment,
+    })
+    expect(refused).toMatchObject({ code: 5, stdout: '', error: { code: 'GATED', feature: 'gateway' } })
+    expect(refused.error?.['message']).toMatch(/gateway is required, and failed: .*127\.0\.0\.1:1/)
     const { stderr, lines } = await ok(['pull', cid, ...froms, ...json])
     expect(lines).toMatchObject([{ cid }])
     expect(stderr).toContain('warning')
   })
 })
 
+/** A server that gives the same answer to everything. */
+async function answering(status: number, body = ''): Promise<string> {
+  const server = createServer((_, response) => response.writeHead(status).end(body))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => void server.close())
+  const address = server.address()
+  if (typeof address !== 'object' || address === null) throw new Error('it does not listen')
+  return `127.0.0.1:${address.port}`
+}
+
 describe('several sources', () => {
+  it('are told apart: who gave, who lacked, and who lied', async () => {
+    const { cid, url, json } = await served()
+    const { host } = new URL(url)
+    const [one, two, liar] = [await answering(404), await answering(404), await answering(200, 'a lie')]
+    const lacking = [one, two].flatMap((each) => ['--from', `gateway=http://${each}`])
+    const lies = ['--from', `gateway=http://${liar},${url}`]
+    const { lines, stderr } = await ok(['pull', cid, ...lacking, '--from', `gateway=${url}`, ...json])
+    expect(lines).toMatchObject([{ from: [`gateway=${host}`] }])
+    for (const each of [one, two]) expect(stderr).toContain(`"gateway=${each}: `)
+    const { folder } = await place()
+    const text = await ok(['pull', cid, ...lies, '--store', path.join(folder, 'other')])
+    expect(text.stdout).toMatch(new RegExp(`from gateway=${liar},${host}$`, 'm'))
+    expect(text.stderr).toContain(`: http://${liar}: `)
+  })
+
+  it('one that is required does not fail unnoticed', async () => {
+    const { cid, url, json } = await served()
+    const required = (feature: string, ...argv: string[]): Promise<Outcome> =>
+      cli([...argv, ...json], { environment: { [`IPFS_ACCELERATE_${feature}`]: 'require' } })
+    const froms = ['--from', 'kubo=http://127.0.0.1:9', '--from', `gateway=${url}`]
+    const failed = await required('KUBO', 'pull', cid, ...froms)
+    expect(failed).toMatchObject({ code: 5, stdout: '', error: { code: 'GATED', feature: 'kubo' } })
+    expect(failed.error?.['message']).toMatch(/kubo is required, and failed: .*127\.0\.0\.1:9/)
+    const peer = `helia=/ip4/127.0.0.1/tcp/9/p2p/12D3KooWGC6TvWhfapngX6wvJHMYvKpDMXPb3ZnCZ6dMoaMtimQ5`
+    const later = await required('HELIA', 'pull', cid, '--from', peer, '--from', `gateway=${url}`)
+    expect(later).toMatchObject({ code: 5, stdout: '', error: { code: 'GATED', feature: 'helia' } })
+    expect(await required('GATEWAY', 'ls', '--backend', 'kubo=http://127.0.0.1:9')).toMatchObject({
+      code: 5,
+      error: { feature: 'gateway', message: expect.stringContaining('none was named') },
+    })
+    // Another one that is behind the same switch may stand in.
+    const dead = ['--from', 'gateway=http://127.0.0.1:9', '--from', `gateway=${url}`]
+    expect(await required('GATEWAY', 'pull', cid, ...dead)).toMatchObject({ code: 0, lines: [{ cid }] })
+  })
+
   it.each(['kubo', 'gateway', 'static'])('one that is not there is a warning, said once: %s', async (kind) => {
     const { cid, url, json } = await served()
     const froms = ['--from', `${kind}=http://127.0.0.1:9`, '--from', `gateway=${url}`]
     const { stderr, lines } = await ok(['pull', cid, ...froms, ...json])
     // Only where blocks came from, and not where they were asked for.
-    expect(lines).toMatchObject([{ cid, from: ['gateway'] }])
+    expect(lines).toMatchObject([{ cid, from: [`gateway=${new URL(url).host}`] }])
     expect(stderr.trim().split('\n')).toEqual([expect.stringMatching(/^\{"warning":.*127\.0\.0\.1:9/)])
   })
 
@@ -208,7 +288,7 @@ describe('what was opened is closed', () => {
     const { store, json } = await place()
     await ok(['add', '-', ...json])
     const { lines } = await ok(['status', '--backend', 'kubo=http://127.0.0.1:9', ...json])
-    expect(lines).toMatchObject([{ backends: [{ name: 'fs' }, { name: 'backend', available: false }] }])
+    expect(lines).toMatchObject([{ backends: [{ name: 'fs' }, { name: 'kubo', available: false }] }])
     expect(await openFiles(store)).toEqual([])
   })
 
@@ -248,10 +328,45 @@ describe('what cannot be', () => {
     [['serve', '--peer', '--allow-host', 'example.org'], 2, /--allow-host are for --gateway/],
     [['cat', 'bafkqaaa', '--offset', 'x'], 2, /--offset x is not a whole number of bytes/],
     [['serve'], 2, /--gateway, --peer or --lan/],
+    [['model', 'add', '.', '--max-bytes', '10', '--backend', KUBO], 2, /--max-bytes is for the local store/],
+    [['car', 'import', '-', '--max-bytes', '10', '--backend', KUBO], 2, /--max-bytes is for the local store/],
+    [['push', 'bafkqaaa', '--to', KUBO, '--to', KUBO], 2, /--to was given more than once/],
+    [['cat', 'bafkqaaa', '--backend', KUBO, '--backend=lan'], 2, /--backend was given more than once/],
+    [['push', 'bafkqaaa', '--to', KUBO, '--name', '.manifests/x'], 2, /push: .* begin with a dot/],
+    [['add', '.', '--name', '../x'], 2, /name "\.\.\/x": (?!.*manifests)/],
+    [['push', 'ipns://example.org', '--to', KUBO], 2, /push: a CID is wanted, not the name ipns:\/\/example\.org/],
+    [['export', 'ipns://example.org', '--static', 'folder'], 2, /export: a CID is wanted, not the name/],
+    [['pin', 'add', '/ipns/example.org'], 2, /pin add: a CID is wanted, not the name/],
+    [['model', 'show', 'ipns://example.org'], 2, /Kubo daemon resolves: --backend kubo=URL/],
   ])('%j', async ([argv, code, message]) => {
     const { store } = await place()
     const outcome = await cli([...argv, '--store', store])
     expect(outcome).toMatchObject({ code })
+    expect(outcome.stderr).toMatch(message)
+  })
+
+  // Were one of them opened first, the switch would be the answer, with another code.
+  it.for<[string[], RegExp]>([
+    [['push', 'bafkqaaa', '--to', 'lan'], /push: lan can only be read/],
+    [['rm', 'bafkqaaa', '--backend', 'lan'], /rm: lan can only be read/],
+    [['pin', 'add', 'bafkqaaa', '--backend', 'lan'], /pin add: lan can only be read/],
+    [['model', 'add', '.', '--backend', 'lan'], /model add: lan can only be read/],
+    [['model', 'add', '.', '--to-mfs', '/x', '--backend', 'lan'], /needs a Kubo daemon/],
+    [['model', 'publish', 'bafkqaaa', '--key', 'k', '--backend', 'lan'], /needs a Kubo daemon/],
+    [['model', 'show', 'org/name', '--backend', 'lan'], /lan has no names; give a CID/],
+    [['model', 'ls', '--backend', 'lan'], /lan has no list of roots; `model show CID`/],
+    [['run', 'feature-extraction', 'x', '--model', './m', '--backend', 'lan'], /that is a path, and lan is asked for/],
+    [['ls', '--backend', 'lan'], /ls: lan has no list of roots; give a CID/],
+    [['ls', 'no CID', '--backend', 'lan'], /not a CID/],
+    [['verify', '--backend', 'static=http://127.0.0.1:1'], /verify: static has no list of roots; give a CID/],
+    [['pin', 'ls', '--backend', 'lan'], /pin ls: lan has no pins/],
+    [['cat', 'ipns://example.org', '--backend', 'lan'], /--backend kubo=URL/],
+    [['pull', 'ipns://example.org', '--from', 'lan'], /--from kubo=URL/],
+    [['pull', 'no CID', '--from', 'lan'], /not a CID/],
+  ])('is refused before anything is opened: %j', async ([argv, message]) => {
+    const { store } = await place()
+    const outcome = await cli([...argv, '--store', store], { environment: { IPFS_ACCELERATE_NETWORK: 'off' } })
+    expect(outcome).toMatchObject({ code: 2 })
     expect(outcome.stderr).toMatch(message)
   })
 
@@ -296,4 +411,15 @@ describe('what cannot be', () => {
       expect(stderr + stdout).not.toContain('s3cret')
     }
   })
+})
+
+it('the help says how a backend is named, and by which variables', async () => {
+  for (const command of ['pull', 'cat', 'status']) {
+    const { stdout } = await ok([command, '--help'])
+    for (const text of ['gateway=URL[,URL...]', 'IPFS_ACCELERATE_STATIC_URL', 'IPFS_ACCELERATE_KUBO_AUTH']) {
+      expect(stdout).toContain(text)
+    }
+  }
+  expect((await ok(['add', '--only-hash', '--help'])).stdout).toContain('kubo=URL')
+  expect((await ok(['gc', '--help'])).stdout).toContain('IPFS_ACCELERATE_KUBO_URL')
 })

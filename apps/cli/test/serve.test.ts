@@ -5,13 +5,13 @@ import { expect, it, onTestFinished, type TestContext } from 'vitest'
 
 import { kuboOrSkip } from '../../../tooling/kubo/kubo-or-skip.ts'
 import { startKubo } from '../../../tooling/kubo/start-kubo.ts'
-import { cli, temporaryDirectory } from './harness.ts'
+import { cli, temporaryDirectory, type Outcome } from './harness.ts'
 
 interface Served {
   /** What it has said, one JSON object a line. */
   lines: Record<string, unknown>[]
-  /** Interrupts it; resolves to its exit code. */
-  stop: () => Promise<number>
+  /** Interrupts it; resolves to what came of it. */
+  stop: () => Promise<Outcome>
 }
 
 /** Runs `serve` until the test ends. Resolves when it has said where it is. */
@@ -27,9 +27,9 @@ async function serve(args: readonly string[], store: string): Promise<Served> {
     },
   })
   void ended.then(({ stderr }) => started.reject(new Error(stderr)))
-  const stop = async (): Promise<number> => {
+  const stop = async (): Promise<Outcome> => {
     interrupt.abort(new Error('interrupted'))
-    return (await ended).code
+    return ended
   }
   onTestFinished(async () => void (await stop()))
   return { lines: await started.promise, stop }
@@ -59,7 +59,7 @@ it('serves a gateway that another store pulls from, and ends well when it is int
   const url = String(lines[0]?.['url'])
   expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/)
   await pullFrom(`gateway=${url}`, place)
-  expect(await stop()).toBe(0)
+  expect(await stop()).toMatchObject({ code: 0 })
   await expect(fetch(`${url}/ipfs/bafkqaaa?format=raw`)).rejects.toThrow('fetch failed')
 })
 
@@ -74,12 +74,12 @@ it('serves as a peer that another store and a Kubo daemon pull from', async (con
   onTestFinished(() => kubo.stop())
   await kubo.ipfs(['swarm', 'connect', address])
   expect((await kubo.ipfs(['cat', place.cid])).stdout.toString()).toBe(place.text)
-  expect(await stop()).toBe(0)
+  expect(await stop()).toMatchObject({ code: 0 })
 })
 
 it('answers to names of this machine, and to those that it is told', async () => {
   const { store, cid } = await filled()
-  const { lines } = await serve(['--gateway', '--allow-host', 'models.example.org'], store)
+  const { lines, stop } = await serve(['--gateway', '--allow-host', 'models.example.org'], store)
   const status = (host: string): Promise<number | undefined> =>
     new Promise((resolve, reject) => {
       const url = `${String(lines[0]?.['url'])}/ipfs/${cid}?format=raw`
@@ -90,6 +90,13 @@ it('answers to names of this machine, and to those that it is told', async () =>
   expect([await status('localhost'), await status('models.example.org'), await status('evil.example')]).toEqual([
     200, 200, 421,
   ])
+  expect(await stop()).toMatchObject({
+    code: 0,
+    stderr: expect.stringMatching(/"warning":.*for evil\.example was refused/),
+  })
+  for (const name of ['http://models.example.org', '', 'models.example.org:443']) {
+    expect(await cli(['serve', '--gateway', '--allow-host', name, '--store', store])).toMatchObject({ code: 2 })
+  }
 })
 
 it('serves nothing where a switch says so', async () => {

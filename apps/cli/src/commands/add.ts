@@ -2,13 +2,14 @@ import { realpath } from 'node:fs/promises'
 import { isAbsolute, relative, sep } from 'node:path'
 
 import { profileOf } from '@x/cid'
-import { isHiddenName } from '@x/model-loader'
 import { buildPath, pathSource, type AddMode, type Storage } from '@x/node'
 import { buildSource, toSourceNode, type SourceNode } from '@x/storage-core'
 
 import { withAddProgress } from '../add-progress.ts'
 import { BACKEND, MAX_BYTES, textOption, type Command, type Context, type Values } from '../command.ts'
 import { formatBytes, printable } from '../format.ts'
+import { assertLocal } from '../local-options.ts'
+import { nameOption } from '../name-option.ts'
 import { UsageError } from '../usage-error.ts'
 
 export const add: Command = {
@@ -31,20 +32,16 @@ export const add: Command = {
   notes: `With --mode reference, files over 64 KiB are not copied: the store reads each where it is. One that is changed,
 moved or deleted afterwards is refused when it is next read.`,
   async run(context, paths, values) {
-    const name = textOption(values, 'name')
+    const name = nameOption('add', values)
     if (paths.length === 0) throw new UsageError('add: a path is wanted')
     if (name !== undefined && paths.length > 1) throw new UsageError('add: --name takes one path')
     if (values['only-hash']) {
       const idle = ['name', 'mode', 'max-bytes', 'no-pin', 'backend'].find((option) => values[option] !== undefined)
       if (idle !== undefined) throw new UsageError(`add: --only-hash stores nothing, so --${idle} means nothing`)
     }
-    if (name !== undefined && isHiddenName(name)) throw new UsageError(`add: the name ${name} is kept for manifests`)
     const profile = profileOf(textOption(values, 'profile')).name
     const mode = modeOf(values)
-    if (values['backend'] !== undefined) {
-      const local = ['mode', 'max-bytes'].find((option) => values[option] !== undefined)
-      if (local !== undefined) throw new UsageError(`add: --${local} is for the local store, not for --backend`)
-    }
+    assertLocal('add', values, ['mode', 'max-bytes'])
     if (mode !== 'copy' && paths.includes('-')) throw new UsageError(`add: - has no file for --mode ${mode}`)
     for (const path of paths) {
       const source = await sourceOf(context, path)

@@ -1,9 +1,10 @@
-import { isHiddenName } from '@x/model-loader'
 import { exportCarFile, pathSource } from '@x/node'
 import { exportCar, importCar, InvalidInputError, type AbortOptions } from '@x/storage-core'
 
 import { BACKEND, MAX_BYTES, textOption, type Command, type Context } from '../command.ts'
 import { formatBytes, formatCount, printable } from '../format.ts'
+import { assertLocal } from '../local-options.ts'
+import { nameOption } from '../name-option.ts'
 import { onlyOperand, parseCids } from '../operands.ts'
 import { UsageError } from '../usage-error.ts'
 
@@ -56,8 +57,8 @@ export const carImport: Command = {
   async run(context, operands, values) {
     const { printer, signal } = context
     const file = onlyOperand(operands, 'CAR file')
-    const name = textOption(values, 'name')
-    if (name !== undefined && isHiddenName(name)) throw new UsageError(`car import: the name ${name} is kept`)
+    const name = nameOption('car import', values)
+    assertLocal('car import', values, ['max-bytes'])
     const source = await openCar(context, file)
     const bar = printer.progress(file, { total: { bytes: source.size }, unit: 'block' })
     let read = 0

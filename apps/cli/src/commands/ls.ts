@@ -13,9 +13,9 @@ export const ls: Command = {
   summary: 'list what is stored, or the entries of a directory',
   options: { ...BACKEND },
   async run(context, operands) {
-    if (operands.length === 0) return listRoots(context, await context.store())
-    const source = await context.source()
+    if (operands.length === 0) return listRoots(context, await context.store('list of roots; give a CID'))
     const { root, path } = await resolveRoot(context, onlyOperand(operands, 'CID[/path]'))
+    const source = await context.source()
     for await (const { cid, name, type, size, target } of source.ls(root, { path, signal: context.signal })) {
       const entry = { cid: cid.toString(), name, type, size, ...(target !== undefined && { target }) }
       const shown = target === undefined ? printable(name) : `${printable(name)} -> ${printable(target)}`

@@ -1,10 +1,14 @@
-import { listModels, showModel, type ModelSummary } from '@x/model-loader'
-import { addModel, pathSource, resolveModel, type Backend } from '@x/node'
+import type { CID } from '@x/cid'
+import { isModel, listModels, parseReference, showModel, type ModelSummary } from '@x/model-loader'
+import { addModel, assertReference, pathSource, resolveModel } from '@x/node'
+import { ConflictError, InvalidInputError, NotFoundError } from '@x/storage-core'
 
 import { withAddProgress } from '../add-progress.ts'
-import { BACKEND, MAX_BYTES, textOption, type Command, type Context } from '../command.ts'
+import { BACKEND, MAX_BYTES, textOption, type Command, type Context, type Kubo } from '../command.ts'
 import { formatBytes, printable } from '../format.ts'
+import { assertLocal } from '../local-options.ts'
 import { noOperands, onlyOperand } from '../operands.ts'
+import { needsKubo } from '../resolve-root.ts'
 import { UsageError } from '../usage-error.ts'
 
 export const modelAdd: Command = {
@@ -21,6 +25,7 @@ export const modelAdd: Command = {
   async run(context, operands, values) {
     const directory = onlyOperand(operands, 'model directory')
     const toMfs = textOption(values, 'to-mfs')
+    assertLocal('model add', values, ['max-bytes'])
     const source = await pathSource(directory, { symlinks: 'follow' })
     const kubo = toMfs === undefined ? undefined : await kuboOf(context, 'model add: --to-mfs')
     const store = await context.store()
@@ -32,9 +37,19 @@ export const modelAdd: Command = {
         onProgress,
       }),
     )
-    if (kubo && toMfs !== undefined) await kubo.copyToMfs(cid, toMfs, { signal: context.signal })
+    // It is there and pinned, whatever becomes of the path.
     await printModel(context, { cid: cid.toString(), name: name ?? null, files, size })
+    if (kubo && toMfs !== undefined) await showInFiles(kubo, cid, toMfs, context.signal)
   },
+}
+
+/** What is there already is done. */
+async function showInFiles(kubo: Kubo, cid: CID, path: string, signal: AbortSignal): Promise<void> {
+  try {
+    await kubo.copyToMfs(cid, path, { signal })
+  } catch (error) {
+    if (!(error instanceof ConflictError) || error.current?.equals(cid) !== true) throw error
+  }
 }
 
 export const modelPublish: Command = {
@@ -54,6 +69,10 @@ export const modelPublish: Command = {
     const backend = await context.backend()
     if (!backend) throw new UsageError('model publish: --backend kubo=URL is wanted')
     const cid = await resolveModel(backend, reference, { signal })
+    if (!(await kubo.has(cid, { signal })))
+      throw new NotFoundError(`${cid}`, { cid, message: `the daemon does not hold all of ${cid}` })
+    if (!(await isModel(kubo, cid, { signal })))
+      throw new InvalidInputError(`${cid} is no model: a directory with a config.json is one`, { input: reference })
     await ensureKey(kubo, key, signal)
     const name = await kubo.publish(cid, { key, signal })
     await printer.result({ cid: cid.toString(), key, name: `ipns://${name}` }, `ipns://${name}  ->  ipfs://${cid}`)
@@ -65,11 +84,8 @@ async function ensureKey(kubo: Kubo, wanted: string, signal: AbortSignal): Promi
   await kubo.generateKey(wanted, { signal })
 }
 
-type Kubo = NonNullable<Backend['kubo']>
-
-async function kuboOf({ backend }: Context, what: string): Promise<Kubo> {
-  const kubo = (await backend())?.kubo
-  if (kubo) return kubo
+async function kuboOf({ kubo }: Context, what: string): Promise<Kubo> {
+  if (kubo) return kubo()
   throw new UsageError(`${what} needs a Kubo daemon: --backend kubo=URL`)
 }
 
@@ -77,11 +93,11 @@ export const modelLs: Command = {
   name: 'model ls',
   needsStore: true,
   operands: '',
-  summary: 'list the models that are stored',
+  summary: 'list the models that are stored: directories with a config.json',
   options: { ...BACKEND },
   async run(context, operands) {
     noOperands(operands)
-    const store = await context.store()
+    const store = await context.store('list of roots; `model show CID` shows a model')
     for await (const model of listModels(store, { signal: context.signal })) await printModel(context, toLine(model))
   },
 }
@@ -90,13 +106,22 @@ export const modelShow: Command = {
   name: 'model show',
   needsStore: true,
   operands: 'REF',
-  summary: 'one model, by ipfs://<cid>, CID or name',
+  summary: 'one model, by ipfs://<cid>, CID, name, or ipns://<name> with a Kubo daemon',
   options: { ...BACKEND },
   async run(context, operands) {
-    const reference = onlyOperand(operands, 'model reference')
-    const model = await showModel(await context.store(), reference, { signal: context.signal })
+    const reference = await localReference(context, onlyOperand(operands, 'model reference'))
+    const model = await showModel(await context.source(), reference, { signal: context.signal })
     await printModel(context, toLine(model))
   },
+}
+
+/** The reference itself, or the CID that a name of IPNS points to. */
+async function localReference({ named, backend: open, signal }: Context, reference: string): Promise<string> {
+  if (named) assertReference(named.kind, reference)
+  if (parseReference(reference).kind !== 'ipns') return reference
+  const backend = await open()
+  if (!backend) throw needsKubo(reference)
+  return `ipfs://${await resolveModel(backend, reference, { signal })}`
 }
 
 interface ModelLine {

@@ -42,7 +42,7 @@ export const pinLs: Command = {
   options: { ...BACKEND },
   async run({ store: open, printer, signal }, operands) {
     noOperands(operands)
-    for await (const { cid, pinnedAt } of (await open()).pins({ signal })) {
+    for await (const { cid, pinnedAt } of (await open('pins')).pins({ signal })) {
       await printer.result({ cid: cid.toString(), pinnedAt }, `${cid}  ${pinnedAt ?? 'at an unknown time'}`)
     }
   },

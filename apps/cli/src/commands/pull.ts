@@ -1,12 +1,19 @@
-import { isHiddenName } from '@x/model-loader'
-import { openBackend, parseBackendSpec, type Backend, type BackendKind } from '@x/node'
+import {
+  assertMayGoOn,
+  BACKEND_FORMS,
+  labelOf,
+  openBackend,
+  parseBackendSpec,
+  type Backend,
+  type BackendSpec,
+} from '@x/node'
 import { createFailoverSource, isStorageError, pull as pullDag, type ContentSource } from '@x/storage-core'
 
-import { MAX_BYTES, textOption, textOptions, type Command, type Context, type Values } from '../command.ts'
+import { MAX_BYTES, textOptions, type Command, type Context, type Kubo } from '../command.ts'
 import { formatBytes, formatCount, printable } from '../format.ts'
+import { nameOption } from '../name-option.ts'
 import { noteUse } from '../note-use.ts'
 import { onlyOperand } from '../operands.ts'
-import type { Printer } from '../printer.ts'
 import { resolveRoot } from '../resolve-root.ts'
 import { UsageError } from '../usage-error.ts'
 
@@ -19,41 +26,41 @@ export const pull: Command = {
       type: 'string',
       multiple: true,
       metavar: 'B',
-      help: 'where from; a later one stands in for an earlier one',
+      help: `where from; a later one stands in for an earlier one: ${BACKEND_FORMS.join(', ')}`,
     },
     name: { type: 'string', metavar: 'N', help: 'a name that shall point to it' },
     'no-pin': { type: 'boolean', help: 'let garbage collection take it' },
     ...MAX_BYTES,
   },
   async run(context, operands, values) {
-    const { printer, signal } = context
+    const { io, printer, signal } = context
     const text = onlyOperand(operands, 'CID')
-    const name = textOption(values, 'name')
-    if (name !== undefined && isHiddenName(name)) throw new UsageError(`pull: the name ${name} is kept for manifests`)
-    const { backends, failures } = await openAll(context, values)
-    const backend = async (): Promise<Backend | undefined> => {
-      const kubo = backends.find((each) => each.kubo !== undefined)
-      const failure = failures.find(({ kind }) => kind === 'kubo')
-      if (kubo === undefined && failure) throw failure.error
-      return kubo
-    }
-    const { root, path } = await resolveRoot({ signal, backend }, text, { option: 'from' })
+    const name = nameOption('pull', values)
+    const specs = textOptions(values, 'from').map((from) => parseBackendSpec(from, io.environment))
+    if (specs.length === 0) throw new UsageError('pull: --from is wanted')
+    let opening: Promise<Opened> | undefined
+    const open = (): Promise<Opened> => (opening ??= openAll(context, specs))
+    const hasKubo = specs.some(({ kind }) => kind === 'kubo')
+    const kubo = hasKubo ? async () => kuboAmong(await open()) : undefined
+    const { root, path } = await resolveRoot({ signal, kubo }, text, { option: 'from' })
     if (path !== '') throw new UsageError(`pull: a CID without a path is wanted, not ${text}`)
+    const { backends } = await open()
     const store = await context.storage()
     const bar = printer.progress(root.toString(), { unit: 'block' })
     const onProgress = ({ fetched, blocks }: { fetched: number; blocks: number }): void =>
       bar.update({ bytes: fetched, items: blocks })
-    const used = new Set<Backend>()
-    const { fetched, blocks } = await pullDag(store, sourceOf(backends, { printer, used }), root, {
+    const used = new Set<string>()
+    const { fetched, blocks } = await pullDag(store, sourceOf(backends, context, used), root, {
       name,
       pin: !values['no-pin'],
       signal,
       onProgress,
     })
-    const from = backends.filter((each) => used.has(each)).map((each) => each.name)
+    const from = [...used]
+    const figures = `fetched ${formatBytes(fetched)}, ${formatCount(blocks, 'block')}`
     await printer.result(
       { cid: root.toString(), name: name ?? null, from, fetched, blocks },
-      `${root}  fetched ${formatBytes(fetched)}, ${formatCount(blocks, 'block')}${name === undefined ? '' : `  ${printable(name)}`}`,
+      `${root}  ${figures}${from.length > 0 ? ` from ${from.join(' and ')}` : ''}${name === undefined ? '' : `  ${printable(name)}`}`,
     )
   },
 }
@@ -62,43 +69,52 @@ interface Opened {
   /** One at least. */
   backends: Backend[]
   /** Those that are not there. */
-  failures: { kind: BackendKind; error: Error }[]
+  failures: { spec: BackendSpec; error: Error }[]
 }
 
-async function openAll({ io, storage, keep, printer, signal }: Context, values: Values): Promise<Opened> {
-  const specs = textOptions(values, 'from').map((text) => parseBackendSpec(text, io.environment))
-  if (specs.length === 0) throw new UsageError('pull: --from is wanted')
+async function openAll({ io, storage, keep, printer, signal }: Context, specs: BackendSpec[]): Promise<Opened> {
+  const { environment } = io
   const backends: Backend[] = []
   const failures: Opened['failures'] = []
-  const onWarning = (message: string): void => void printer.warning(message)
   for (const spec of specs) {
-    const options = { local: storage, search: true, environment: io.environment, signal, onWarning }
+    const onWarning = (message: string): void => void printer.warning(message, { of: labelOf(spec) })
     try {
-      backends.push(await keep(openBackend(spec, options)))
+      backends.push(await keep(openBackend(spec, { local: storage, search: true, environment, signal, onWarning })))
     } catch (error) {
       if (!isStorageError(error) || error.code !== 'BACKEND') throw error
-      failures.push({ kind: spec.kind, error })
+      failures.push({ spec, error })
     }
   }
+  const kinds = backends.map(({ kind }) => kind)
+  for (const { spec, error } of failures) assertMayGoOn({ kind: spec.kind, error }, kinds, { environment })
   const [first, ...others] = failures
   const isNoneLeft = backends.length === 0
-  for (const { error } of isNoneLeft ? others : failures) onWarning(error.message)
+  for (const { spec, error } of isNoneLeft ? others : failures) {
+    void printer.warning(error.message, { of: labelOf(spec) })
+  }
   if (first && isNoneLeft) throw first.error
   return { backends, failures }
 }
 
-/** Several as one, which says when one of them failed. */
-function sourceOf(
-  backends: readonly Backend[],
-  { printer, used }: { printer: Printer; used: Set<Backend> },
-): ContentSource {
-  const sources = backends.map((backend) => noteUse(backend.source, () => void used.add(backend)))
+/** @throws Why it is not there. */
+function kuboAmong({ backends, failures }: Opened): Kubo {
+  const { kubo } = backends.find((backend) => backend.kubo !== undefined) ?? {}
+  if (kubo) return kubo
+  throw failures.find(({ spec }) => spec.kind === 'kubo')?.error ?? new UsageError('pull: no Kubo daemon was named')
+}
+
+/** Several as one, which says when one of them failed. `used` gets the labels of those that blocks came from. */
+function sourceOf(backends: readonly Backend[], { io, printer }: Context, used: Set<string>): ContentSource {
+  const sources = backends.map(({ source, label }) => noteUse(source, label, () => void used.add(label)))
   const [only, ...more] = sources
   if (only !== undefined && more.length === 0) return only
+  const kindOf = new Map(backends.map(({ label, kind }) => [label, kind]))
   return createFailoverSource(sources, {
-    onFailover: ({ source, error }) => {
-      const why = error instanceof Error ? error.message : String(error)
-      void printer.warning(why, { of: source })
+    onFailover: ({ source, error, left }) => {
+      const kind = kindOf.get(source)
+      const kinds = left.flatMap((label) => kindOf.get(label) ?? [])
+      if (kind) assertMayGoOn({ kind, error }, kinds, { environment: io.environment })
+      void printer.warning(error instanceof Error ? error.message : String(error), { of: source })
     },
   })
 }

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 
 import { assertTask, parseOption, receiptToJson, toJson, type ParamValue } from '@x/infer-core'
 import { createRunner, type TaskResult } from '@x/infer-node'
-import { fetchModel, openModel } from '@x/node'
+import { assertReference, fetchModel, openModel } from '@x/node'
 
 import { BACKEND, textOption, textOptions, type Command, type Context } from '../command.ts'
 import { formatOutput, printable } from '../format.ts'
@@ -50,9 +50,10 @@ export const run: Command = {
 
 /** The reference itself, or the CID of what was fetched because of it. */
 async function localReference(
-  { backend: open, storage, printer, signal }: Context,
+  { named, backend: open, storage, printer, signal }: Context,
   reference: string,
 ): Promise<string> {
+  if (named) assertReference(named.kind, reference)
   const backend = await open()
   if (backend === undefined) return reference
   const bar = printer.progress(reference, { unit: 'block' })

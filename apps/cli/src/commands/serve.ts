@@ -28,6 +28,7 @@ export const serve: Command = {
     },
     'pinned-only': { type: 'boolean', help: 'serve what is pinned and below it, and nothing else' },
   },
+  notes: 'Ctrl-C is how it ends: the exit code is then 0.',
   async run({ io, storage, keep, printer, signal }, operands, values) {
     noOperands(operands)
     const { gateway, peer, lan } = values

@@ -1,4 +1,4 @@
-import type { GateReport, StorageReport } from '@x/node'
+import { BACKEND_FORMS, type GateReport, type StorageReport } from '@x/node'
 import { isStorageError, type StoreStatus } from '@x/storage-core'
 
 import type { Command, Context } from '../command.ts'
@@ -9,7 +9,7 @@ export const status: Command = {
   name: 'status',
   operands: '',
   summary: 'probe the backends; show every gate, its position and why',
-  options: { backend: { type: 'string', metavar: 'B', help: 'probe this one too, such as kubo=URL' } },
+  options: { backend: { type: 'string', metavar: 'B', help: `probe this one too: ${BACKEND_FORMS.join(', ')}` } },
   async run(context, operands) {
     noOperands(operands)
     const { storage, printer, signal } = context
@@ -21,16 +21,16 @@ export const status: Command = {
 }
 
 /** Of the one that was named. That it is not there is an answer. */
-async function statusOfBackend({ backend, signal }: Context): Promise<StoreStatus[]> {
+async function statusOfBackend({ named: spec, backend, signal }: Context): Promise<StoreStatus[]> {
   const started = performance.now()
   const probedAt = new Date().toISOString()
   try {
     const named = await backend()
-    return named ? [await named.source.status({ signal })] : []
+    return named ? [{ ...(await named.source.status({ signal })), name: named.kind }] : []
   } catch (error) {
     if (!isStorageError(error) || error.code !== 'BACKEND') throw error
     const probeMs = performance.now() - started
-    return [{ name: 'backend', available: false, reason: error.message, probedAt, probeMs, details: {} }]
+    return [{ name: spec?.kind ?? 'backend', available: false, reason: error.message, probedAt, probeMs, details: {} }]
   }
 }
 

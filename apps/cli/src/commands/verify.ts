@@ -23,7 +23,7 @@ export const verify: Command = {
       await verifyOne(context, root, path, (bytes) => bar.update({ bytes }))
       return
     }
-    const store = await context.store()
+    const store = await context.store('list of roots; give a CID')
     const roots: RootRecord[] = []
     for await (const root of store.roots({ signal: context.signal })) roots.push(root)
     const total = { bytes: roots.reduce((sum, { size }) => sum + size, 0), items: roots.length }
