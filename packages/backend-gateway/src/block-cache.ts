@@ -7,6 +7,7 @@ import { heldBytesOf } from './feed.ts'
 export interface BlockCache {
   /** A copy. */
   get(cid: CID): Uint8Array | undefined
+  has(cid: CID): boolean
   /** Keeps a copy. */
   add(cid: CID, bytes: Uint8Array): void
 }
@@ -31,6 +32,7 @@ export function createBlockCache({ maxBytes }: { maxBytes: number }): BlockCache
       heldBytes += heldBytesOf({ bytes })
       return bytes.slice()
     },
+    has: (cid) => held.has(blockKey(cid)),
     add(cid, bytes) {
       const key = blockKey(cid)
       drop(key)

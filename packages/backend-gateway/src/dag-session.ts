@@ -71,7 +71,8 @@ export function createDagSession(root: CID, options: DagSessionOptions): BlockSe
 
   /**
    * Reads on to a block. What is planned for later stays in the stream; but before the block that a new stream is about come
-   * the nodes on the way to it, which may be planned again, as those of a file that is there twice.
+   * the nodes on the way to it, which may be planned again, as those of a file that is there twice. Where these are known
+   * already, they are part of the question and count for nothing that was fetched.
    */
   async function takeFrom(
     { feed, pulse }: Pick<Flow, 'feed' | 'pulse'>,
@@ -84,8 +85,10 @@ export function createDagSession(root: CID, options: DagSessionOptions): BlockSe
       const key = blockKey(block.cid)
       if (key !== want.key && !isNew && plan.includes(block.cid)) return 'left out'
       feed.shift()
-      onFetched?.(block.bytes.length)
-      if (block.cid.code === DAG_PB || !feed.repeats) cache.add(block.cid, block.bytes)
+      const isPb = block.cid.code === DAG_PB
+      const isKnown = isPb && isNew && key !== want.key && cache.has(block.cid)
+      if (!isKnown) onFetched?.(block.bytes.length)
+      if (isPb || !feed.repeats) cache.add(block.cid, block.bytes)
       if (key === want.key) return block.bytes
       noteUnwanted(pulse, block)
       skipped += heldBytesOf(block)

@@ -70,13 +70,14 @@ export function createSend({ fetch, allow }: SendOptions): Send {
         loopbackHosts.set(endpoint, host)
         return response
       } catch (error) {
+        options.signal?.throwIfAborted()
         loopbackHosts.delete(endpoint)
         failures.push(error)
         // Else it may listen at the other one.
-        if (options.signal?.aborted || !(error instanceof BackendError) || causeOf(error) instanceof StallError) break
+        if (!(error instanceof BackendError) || causeOf(error) instanceof StallError) break
       }
     }
-    throw options.signal?.aborted ? failures.at(-1) : failures[0]
+    throw failures[0]
   }
 
   async function askNamed(endpoint: Endpoint, url: URL, options: RequestOptions): Promise<Response> {

@@ -204,6 +204,22 @@ it('reads more files at a time than there are streams, whatever the order', asyn
   expect(total).toEqual(roots.map(() => 7 * MIB))
 })
 
+it('counts a node that was read before a stream, and comes again in it, once', async () => {
+  const gateway = await startOddGateway({ duplicates: true, carParameters: 'version=1; order=dfs; dups=y' })
+  const { cid } = await gateway.store.add(big)
+  const { source } = await openTestSource([gateway.url])
+  // As `pull` reads the nodes above the leaves first.
+  const node = await source.blocks.get(cid)
+  const counted: number[] = []
+  const session = openSession(source.blocks, cid, {
+    held: async (held) => (held.equals(cid) ? node.slice() : undefined),
+    onFetched: (byteLength) => counted.push(byteLength),
+  })
+  expect(Buffer.compare(await concat(readFile(session.get, cid)), big)).toBe(0)
+  await session.close()
+  expect(counted).toEqual(Array.from({ length: 8 }, () => MIB))
+})
+
 it('reads in any order', async () => {
   const gateway = await startOddGateway()
   const { cid } = await gateway.store.add(big)

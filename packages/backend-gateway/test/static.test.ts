@@ -1,5 +1,5 @@
-import { CID, cidOf, DAG_PB, encodeDagCbor, RAW, type ProfileName } from '@x/cid'
-import { exportStatic, openMemoryStore, pull, type ContentSource } from '@x/storage-core'
+import { CID, cidOf, DAG_PB, encodeDagCbor, RAW, readFile, type ProfileName } from '@x/cid'
+import { exportStatic, openMemoryStore, openSession, pull, type ContentSource } from '@x/storage-core'
 import { STATIC_VERSION_PATH, staticDataPath, staticOutboardPath } from '@x/storage-core/backend'
 import { describe, expect, it, onTestFinished } from 'vitest'
 
@@ -108,6 +108,20 @@ it('finds a block in the middle of a file once its file was read', async () => {
   await source.stat(file)
   expect(await source.blocks.has(leaf)).toBe(true)
   expect(await source.blocks.get(leaf)).toEqual(weights.slice(2 * MIB, 3 * MIB))
+})
+
+it('counts a node that was read before the leaves once', async () => {
+  const { folder, file } = await publish()
+  const { source } = await openSource((await serve(folder)).url)
+  const node = await source.blocks.get(file)
+  let counted = 0
+  const session = openSession(source.blocks, file, {
+    held: async (cid) => (cid.equals(file) ? node.slice() : undefined),
+    onFetched: (byteLength) => (counted += byteLength),
+  })
+  expect(Buffer.compare(await concat(readFile(session.get, file)), weights)).toBe(0)
+  await session.close()
+  expect(counted).toBe(weights.length)
 })
 
 it('reads from a bucket that says 403 of what is absent', async () => {
