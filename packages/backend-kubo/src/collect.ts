@@ -82,6 +82,7 @@ export function createCollector(parts: CollectParts): Pick<ContentStore, 'remove
       const root = gone.delete(blockKey(cid)) ? seen.get(blockKey(cid)) : undefined
       if (root) pinned.push(root)
     }
+    if (pinned.length === 0) return [...gone.values()]
     await records.update(async ({ roots }) => {
       const there = new Set(roots.map(({ cid }) => blockKey(cid)))
       const lost = pinned.filter(({ cid }) => !there.has(blockKey(cid)))

@@ -97,6 +97,19 @@ describe('a pin that was acknowledged stays', () => {
     expect(await collect(quick.roots())).toMatchObject([{ cid, pinned: true, metadata: { license: 'x' } }])
   })
 
+  it('when the one that it found has gone when it was recorded', async (context) => {
+    const { node, slow, quick, hold } = await openTwo(context)
+    const bytes = sampleBytes(10, 1000)
+    const { cid } = await quick.add(bytes)
+    const { reached, release } = hold('dag/import', 1)
+    const adding = slow.add(bytes)
+    await reached
+    await node.ipfs(['pin', 'rm', cid.toString()])
+    release()
+    await adding
+    expect(await isPinned(quick, cid)).toBe(true)
+  })
+
   it('when it is taken away at the same time by one who has seen the last one', async (context) => {
     const { slow, quick, hold } = await openTwo(context)
     const { cid } = await quick.add(sampleBytes(4, 1000))
@@ -108,6 +121,20 @@ describe('a pin that was acknowledged stays', () => {
     await unpinning
     expect(await isPinned(quick, cid)).toBe(true)
   })
+})
+
+it('a remove goes on where the records it has read were replaced and collected', async (context) => {
+  const { node, slow, quick, hold } = await openTwo(context)
+  const { cid } = await quick.add(sampleBytes(11, 1000), { pin: false })
+  // It has seen which version is the newest, and reads its blocks.
+  const { reached, release } = hold('block/get', 1)
+  const removing = slow.remove(cid)
+  await reached
+  await quick.add(sampleBytes(12, 1000))
+  await node.ipfs(['repo', 'gc'])
+  release()
+  await removing
+  expect(await collect(quick.roots())).toHaveLength(1)
 })
 
 it('a name that was set anew stays when what it pointed to is removed', async (context) => {

@@ -78,6 +78,8 @@ interface MadePin {
   before: string | undefined
 }
 
+type ChangesTo = (version: Version | undefined) => Promise<readonly RecordChange[]>
+
 // Each one that fails has let another one in.
 const MOST_TRIES = 200
 
@@ -157,15 +159,24 @@ export function createKuboRecords(parts: KuboRecordsParts): KuboRecords {
 
   const tables = (options: AbortOptions = {}): Promise<RecordTables> => reading(options, tablesOf)
 
+  /** What is to be made of a version; `undefined` when it was replaced, and collected, while it was read. */
+  async function plan(newest: Head | undefined, changesTo: ChangesTo, options: AbortOptions) {
+    try {
+      const version = newest && (await versionAt(newest.cid, options))
+      const changes = await changesTo(version)
+      return { version, changes, shards: await applyTo(version, changes) }
+    } catch (error) {
+      if (codeOf(error) === 'NOT_FOUND' && newest && !(await head(options))?.cid.equals(newest.cid)) return undefined
+      throw error
+    }
+  }
+
   /** Applies changes to the version that is the newest, and makes the next one of it. `undefined`: others were faster. */
-  async function tryCommit(
-    changesTo: (version: Version | undefined) => Promise<readonly RecordChange[]>,
-    options: AbortOptions,
-  ): Promise<readonly RecordChange[] | undefined> {
+  async function tryCommit(changesTo: ChangesTo, options: AbortOptions): Promise<readonly RecordChange[] | undefined> {
     const newest = await head(options, await bookkeeping.noteDirectories(options))
-    const version = newest && (await versionAt(newest.cid, options))
-    const changes = await changesTo(version)
-    const shards = await applyTo(version, changes)
+    const planned = await plan(newest, changesTo, options)
+    if (planned === undefined) return undefined
+    const { version, changes, shards } = planned
     if (shards.size === 0) return changes
     const blocks = new Map<string, Block>()
     const onBlock = (block: Block): void => void blocks.set(block.cid.toString(), copy(block))
@@ -240,10 +251,7 @@ export function createKuboRecords(parts: KuboRecordsParts): KuboRecords {
     if (missing.length > 0) await putBlocks(missing, options)
   }
 
-  async function make(
-    changesTo: (version: Version | undefined) => Promise<readonly RecordChange[]>,
-    options: AbortOptions,
-  ): Promise<readonly RecordChange[]> {
+  async function make(changesTo: ChangesTo, options: AbortOptions): Promise<readonly RecordChange[]> {
     for (let tries = 1; ; tries++) {
       const changes = await tryCommit(changesTo, options)
       if (changes) {
@@ -265,11 +273,15 @@ export function createKuboRecords(parts: KuboRecordsParts): KuboRecords {
   const commit: Records['commit'] = async (changes, options = {}) => {
     const { signal } = options
     const made: MadePin[] = []
+    const found: CID[] = []
     try {
       for (const change of changes) {
         if (change.type !== 'put-pin') continue
         const { cid } = change.record
-        if ((await pins.of(cid, options)).some(isPinOfContent)) continue
+        if (await isPinned(cid, options)) {
+          found.push(cid)
+          continue
+        }
         const { pinnedAt } = (await findRoot(cid, options)) ?? {}
         // A daemon has one pin of a block: that of the block alone, and its name, would be lost.
         const direct = await pins.direct(cid, options)
@@ -283,7 +295,12 @@ export function createKuboRecords(parts: KuboRecordsParts): KuboRecords {
       signal?.throwIfAborted()
       throw error
     }
+    // Who made them may have taken them back just before. What is recorded is kept meanwhile.
+    for (const cid of found) if (!(await isPinned(cid, {}))) await pins.pin(cid, { type: pinTypeOf(cid) })
   }
+
+  const isPinned = async (cid: CID, options: AbortOptions): Promise<boolean> =>
+    (await pins.of(cid, options)).some(isPinOfContent)
 
   async function takeBack({ cid, direct, before }: MadePin): Promise<void> {
     const isDropped = await dropPin(cid, before, {})
