@@ -70,9 +70,9 @@ export function createDagSession(root: CID, options: DagSessionOptions): BlockSe
   }
 
   /**
-   * Reads on to a block. What is planned for later stays in the stream; but before the block that a new stream is about come
-   * the nodes on the way to it, which may be planned again, as those of a file that is there twice. Where these are known
-   * already, they are part of the question and count for nothing that was fetched.
+   * Reads on to a block. What is planned for later stays in the stream, unless it comes again in it; but before the block
+   * that a new stream is about come the nodes on the way to it, which may be planned again, as those of a file that is there
+   * twice. Where these are known already, they are part of the question and count for nothing that was fetched.
    */
   async function takeFrom(
     { feed, pulse }: Pick<Flow, 'feed' | 'pulse'>,
@@ -83,7 +83,7 @@ export function createDagSession(root: CID, options: DagSessionOptions): BlockSe
       const block = feed.peekNow() ?? (await feed.peek())
       if (block === undefined) return 'ended'
       const key = blockKey(block.cid)
-      if (key !== want.key && !isNew && plan.includes(block.cid)) return 'left out'
+      if (key !== want.key && !isNew && !feed.repeats && plan.includes(block.cid)) return 'left out'
       feed.shift()
       const isPb = block.cid.code === DAG_PB
       const isKnown = isPb && isNew && key !== want.key && cache.has(block.cid)
@@ -165,7 +165,7 @@ export function createDagSession(root: CID, options: DagSessionOptions): BlockSe
       })
       given = value
     } catch (error) {
-      if (error instanceof MissingError && flow) return fetchMissing(want, flow, error.missing, signal)
+      if (error instanceof MissingError && flow) return fetchMissing(want, error.missing, signal)
       endFlow()
       throw error
     }
@@ -185,11 +185,10 @@ export function createDagSession(root: CID, options: DagSessionOptions): BlockSe
     return { bytes, flow: reading }
   }
 
-  async function fetchMissing(want: Want, { feed }: Flow, missing: Missing, signal: AbortSignal): Promise<Uint8Array> {
+  async function fetchMissing(want: Want, missing: Missing, signal: AbortSignal): Promise<Uint8Array> {
     leftOut += 1
     // What a stream gives once may be linked many times.
-    if (missing === 'left out' && !feed.repeats && !isNode(want) && leftOut <= MOST_LEFT_OUT)
-      return fetchAlone(want.cid, signal)
+    if (missing === 'left out' && !isNode(want) && leftOut <= MOST_LEFT_OUT) return fetchAlone(want.cid, signal)
     endFlow()
     leftOut = 0
     return fetch(want, signal)

@@ -6,7 +6,7 @@ import { closedUrl, firstFew, type Fault, type SeenRequest } from '../../../tool
 import { directoryOf, sampleBytes } from '../../storage-core/src/conformance/sample.ts'
 import { openKuboOrigin } from './kubo-origin.ts'
 import { sharedKubo } from './shared-kubo.ts'
-import { addModel, exceptProbe, MIB, openTestSource, proxyTo, pullIntoNew, typesOf } from './support.ts'
+import { addModel, exceptProbe, MIB, openTestSource, proxyTo, pullIntoNew, typesOf, waitsForIt } from './support.ts'
 
 const useKubo = sharedKubo({ online: false })
 
@@ -35,7 +35,8 @@ describe('one gateway that always fails', () => {
 
   it.each(faults)('%s', async (_name, fault, error) => {
     const { root } = await addModel(useKubo(), 1)
-    const { source } = await openTestSource([(await proxyTo(useKubo(), fault)).url])
+    const options = { stallTimeoutMs: waitsForIt(fault) ? 100 : 300 }
+    const { source } = await openTestSource([(await proxyTo(useKubo(), fault)).url], options)
     await expect(pullIntoNew(source, root)).rejects.toMatchObject(error)
   })
 
@@ -68,7 +69,7 @@ describe('one gateway that fails once', () => {
   ]
 
   it.each(faults)('%s in the middle: the rest comes, and nothing twice', async (_name, fault) => {
-    const { root, size } = await addModel(useKubo(), 2)
+    const { root, size } = await addModel(useKubo(), 1)
     const proxy = await proxyTo(useKubo(), firstFew(1, fault, isCar))
     const { source } = await openTestSource([proxy.url])
     const { into, fetched } = await pullIntoNew(source, root)
@@ -105,7 +106,7 @@ describe('one gateway that fails once', () => {
 
   it('is killed in the middle and started again', async () => {
     const kubo = useKubo()
-    const { root, size } = await addModel(kubo, 3)
+    const { root, size } = await addModel(kubo, 1)
     let restarted: Promise<void> | undefined
     const proxy = await proxyTo(kubo, { type: 'slow', bytesPerSecond: 40 * MIB })
     const { source, events } = await openTestSource([proxy.url], { tries: 12, backoffMs: 50, stallTimeoutMs: 10_000 })
@@ -156,7 +157,7 @@ describe('a gateway that asks for patience', () => {
 
 describe('two gateways', () => {
   it('one lies in the middle: it is left out, and the file is whole', async () => {
-    const { root, size } = await addModel(useKubo(), 4)
+    const { root, size } = await addModel(useKubo(), 1)
     const liar = await proxyTo(useKubo(), (seen) =>
       isCar(seen) ? { type: 'flip', atByte: 4 * MIB } : { type: 'none' },
     )
@@ -172,7 +173,7 @@ describe('two gateways', () => {
   })
 
   it('one lied: it is not asked again when the other fails', async () => {
-    const { root } = await addModel(useKubo(), 9)
+    const { root } = await addModel(useKubo(), 1)
     const liar = await proxyTo(useKubo(), { type: 'flip', atByte: 2 * MIB })
     const honest = await proxyTo(useKubo(), firstFew(2, { type: 'truncate', framing: 'cut', atByte: 4 * MIB }, isCar))
     const { source, events } = await openTestSource([liar.url, honest.url])
@@ -183,7 +184,7 @@ describe('two gateways', () => {
   })
 
   it('one lies about a single block: the other one gives it', async () => {
-    const { root } = await addModel(useKubo(), 9)
+    const { root } = await addModel(useKubo(), 1)
     const liar = await proxyTo(useKubo(), { type: 'flip', atByte: 10 })
     const honest = await proxyTo(useKubo())
     const { source, events } = await openTestSource([liar.url, honest.url])
@@ -194,7 +195,7 @@ describe('two gateways', () => {
   })
 
   it('one dies in the middle: the other goes on from there', async () => {
-    const { root, size } = await addModel(useKubo(), 5)
+    const { root, size } = await addModel(useKubo(), 1)
     const dying = await proxyTo(useKubo(), { type: 'reset', atByte: 4 * MIB })
     const other = await proxyTo(useKubo())
     const { source } = await openTestSource([dying.url, other.url])
@@ -205,7 +206,7 @@ describe('two gateways', () => {
   })
 
   it('one hangs: the other is asked before its time is over', async () => {
-    const { root } = await addModel(useKubo(), 6)
+    const { root } = await addModel(useKubo(), 1)
     const hanging = await proxyTo(useKubo(), { type: 'hang' })
     const other = await proxyTo(useKubo())
     const options = { stallTimeoutMs: 20_000, hedgeAfterMs: 50 }
@@ -216,7 +217,7 @@ describe('two gateways', () => {
   })
 
   it('one stops in the middle: the other goes on, before its time is over', async () => {
-    const { root, size } = await addModel(useKubo(), 7)
+    const { root, size } = await addModel(useKubo(), 1)
     const stopping = await proxyTo(useKubo(), { type: 'stall', atByte: 4 * MIB })
     const other = await proxyTo(useKubo())
     const options = { stallTimeoutMs: 20_000, hedgeAfterMs: 100 }
@@ -227,7 +228,7 @@ describe('two gateways', () => {
   })
 
   it('one is slow: the other is tried, and read on from', async () => {
-    const { root, size } = await addModel(useKubo(), 10)
+    const { root, size } = await addModel(useKubo(), 1)
     const slow = await proxyTo(useKubo(), { type: 'slow', bytesPerSecond: 100_000 })
     const other = await proxyTo(useKubo())
     const { source, events } = await openTestSource([slow.url, other.url], { stallTimeoutMs: 20_000 })
@@ -282,7 +283,7 @@ describe('two gateways', () => {
 
 describe('a gateway without CAR', () => {
   it.each([406, 404, 400, 501])('answers %i: single blocks are asked for, several at a time', async (status) => {
-    const { root, size } = await addModel(useKubo(), 8)
+    const { root, size } = await addModel(useKubo(), 1)
     const proxy = await proxyTo(useKubo(), (seen) => (isCar(seen) ? { type: 'status', status } : { type: 'none' }))
     const { source, events } = await openTestSource([proxy.url])
     const { into, fetched } = await pullIntoNew(source, root)

@@ -12,7 +12,7 @@ contentSourceConformance('the gateway of Kubo', {
   open: async () => {
     const kubo = useKubo()
     // Some tests want to find nothing of what another one added.
-    await kubo.ipfs(['repo', 'gc', '--quiet'])
+    await (await fetch(`${kubo.api}/api/v0/repo/gc?quiet=true`, { method: 'POST' })).arrayBuffer()
     const origin = await openKuboOrigin(kubo)
     const source = await openGatewaySource({ gateways: [kubo.gateway] })
     onTestFinished(() => source.close())

@@ -47,6 +47,16 @@ describe('a stream', () => {
     expect(gateway.requests.length).toBeLessThan(30)
   })
 
+  it('that gives each block wherever it is linked goes on when its reader passes over those it has read', async () => {
+    const gateway = await startOddGateway({ duplicates: true, carParameters: 'version=1; order=dfs; dups=y' })
+    const files = Array.from({ length: 20 }, (_, at) => [`${at + 10}`, sampleBytes(at % 2 && at, 100)] as const)
+    const { cid } = await gateway.store.add(directoryOf(Object.fromEntries(files)))
+    const { source } = await openTestSource([gateway.url])
+    const { into } = await pullIntoNew(source, cid)
+    expect(await into.verify(cid)).toBeGreaterThan(2000)
+    expect(gateway.requests.length).toBe(1)
+  })
+
   it('that does not begin where it was told to is given up after a bounded number of bytes', async () => {
     const gateway = await startOddGateway()
     const { cid } = await gateway.store.add(sampleBytes(33, 32 * MIB))

@@ -8,7 +8,7 @@ import { concat, directoryOf, sampleBytes } from '../../storage-core/src/conform
 import type { GatewayEvent } from '../src/events.ts'
 import { openStaticSource, type StaticSourceOptions } from '../src/open-static-source.ts'
 import { folderTarget, startStaticServer, type Folder, type StaticServer } from './static-server.ts'
-import { MIB, pullIntoNew, typesOf } from './support.ts'
+import { MIB, pullIntoNew, typesOf, waitsForIt } from './support.ts'
 
 const weights = sampleBytes(51, 8 * MIB + 5)
 
@@ -193,7 +193,7 @@ describe('a server that fails in the middle of a file', () => {
     const { url } = await proxyTo(await serve(folder), (seen) =>
       seen.url.endsWith(staticDataPath(file)) ? fault : { type: 'none' },
     )
-    const { source } = await openSource(url)
+    const { source } = await openSource(url, { stallTimeoutMs: waitsForIt(fault) ? 100 : 300 })
     await expect(pullIntoNew(source, root)).rejects.toMatchObject(error)
   })
 })

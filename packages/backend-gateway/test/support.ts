@@ -16,11 +16,24 @@ import { openKuboOrigin } from './kubo-origin.ts'
 
 export const MIB: number = 1024 * 1024
 
-/** A model in small: a directory with a file of 8 leaves and two short ones. */
-export async function addModel(
-  kubo: KuboNode,
-  seed: number,
-): Promise<{ root: CID; size: number; weights: Uint8Array }> {
+interface Model {
+  root: CID
+  size: number
+  weights: Uint8Array
+}
+
+const added = new WeakMap<KuboNode, Map<number, Promise<Model>>>()
+
+/** A model in small: a directory with a file of 8 leaves and two short ones. To a daemon that has it, it is not added again. */
+export async function addModel(kubo: KuboNode, seed: number): Promise<Model> {
+  const models = added.get(kubo) ?? new Map<number, Promise<Model>>()
+  added.set(kubo, models)
+  const model = models.get(seed) ?? addNewModel(kubo, seed)
+  models.set(seed, model)
+  return model
+}
+
+async function addNewModel(kubo: KuboNode, seed: number): Promise<Model> {
   const origin = await openKuboOrigin(kubo)
   const weights = sampleBytes(seed, 8 * MIB)
   const files = {
@@ -44,6 +57,9 @@ export const exceptProbe =
   (fault: Fault): ChooseFault =>
   ({ url }) =>
     url.includes('/bafkqaaa?') ? { type: 'none' } : fault
+
+/** Whether such a fault ends with a stall, for which a test need not wait long. */
+export const waitsForIt = ({ type }: Fault): boolean => type === 'hang' || type === 'stall' || type === 'slow'
 
 /** Short waits; what happened is in `events`. */
 export async function openTestSource(
