@@ -52,7 +52,7 @@ export interface RecordTables {
 }
 
 /** Called for each version that a commit may follow, so maybe several times. */
-export type Decide = (tables: RecordTables) => Promise<readonly RecordChange[]>
+type Decide = (tables: RecordTables) => Promise<readonly RecordChange[]>
 
 /** The newest version of the records: an entry in MFS, whose name is its number. */
 interface Head {
