@@ -109,7 +109,12 @@ describe('one gateway that fails once', () => {
     const { root, size } = await addModel(kubo, 1)
     let restarted: Promise<void> | undefined
     const proxy = await proxyTo(kubo, { type: 'slow', bytesPerSecond: 40 * MIB })
-    const { source, events } = await openTestSource([proxy.url], { tries: 12, backoffMs: 50, stallTimeoutMs: 10_000 })
+    const { source, events } = await openTestSource([proxy.url], {
+      tries: 50,
+      backoffMs: 50,
+      maxWaitMs: 100,
+      stallTimeoutMs: 10_000,
+    })
     const pieces = source.cat(root, { path: 'weights.onnx' })[Symbol.asyncIterator]()
     let bytes = 0
     for (let next = await pieces.next(); !next.done; next = await pieces.next()) {
@@ -124,18 +129,14 @@ describe('one gateway that fails once', () => {
 })
 
 describe('a gateway that asks for patience', () => {
-  it.each([
-    ['seconds', '1'],
-    ['a date', () => new Date(Date.now() + 1500).toUTCString()],
-  ])('is asked again when it says so, in %s', async (_name, value) => {
+  it('is asked again when it says so', async () => {
     const { root } = await addModel(useKubo(), 1)
-    const retryAfter = typeof value === 'string' ? value : value()
-    const fault: Fault = { type: 'status', status: 429, headers: { 'retry-after': retryAfter } }
+    const fault: Fault = { type: 'status', status: 429, headers: { 'retry-after': '1' } }
     const { source, events } = await openTestSource([(await proxyTo(useKubo(), firstFew(1, fault))).url])
     await source.stat(root)
     const [wait] = events.flatMap((event) => (event.type === 'retry-waited' ? event : []))
     expect(wait?.waitMs).toBeGreaterThan(100)
-    expect(wait?.waitMs).toBeLessThanOrEqual(1500)
+    expect(wait?.waitMs).toBeLessThanOrEqual(1000)
   })
 
   it('is not waited for when it asks for too much', async () => {

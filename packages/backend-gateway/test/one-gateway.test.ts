@@ -35,7 +35,7 @@ describe('a gateway that is the only one', () => {
   it('has lost one request: the next one is answered', async () => {
     const { root } = await addModel(useKubo(), 1)
     const proxy = await proxyTo(useKubo(), firstFew(1, { type: 'hang' }))
-    const { source, events } = await openTestSource([proxy.url], { stallTimeoutMs: 1000 })
+    const { source, events } = await openTestSource([proxy.url], { stallTimeoutMs: 500 })
     await pullIntoNew(source, root)
     expect(typesOf(events).slice(0, 3)).toEqual(['gateway-failed', 'retry-waited', 'stream-started'])
   })
