@@ -4,7 +4,7 @@ import { codeOf, type Want } from '@x/storage-core/backend'
 
 import type { GatewayEvent } from './events.ts'
 import { causeOf, HttpStatusError, isRetryable, StreamRefusedError } from './failure.ts'
-import { assertNotAPage, getBlock, request, type Connection } from './get-block.ts'
+import { assertNotAPage, getBlock, probeTimeoutMs, request, type Connection } from './get-block.ts'
 import { createLimit } from './limit.ts'
 import { createPulse, readBody, readShortBody } from './read-body.ts'
 import { discard } from './request.ts'
@@ -45,10 +45,11 @@ export function createGatewayUpstream(options: GatewayUpstreamOptions): Upstream
 
   const rawHeaders = { accept: RAW_TYPE }
 
-  async function assertGateway({ signal }: AbortOptions): Promise<void> {
-    const response = await send(endpoint, `ipfs/${EMPTY}?format=raw`, { headers: rawHeaders, signal, stallTimeoutMs })
+  async function assertGateway({ signal }: AbortOptions, waitMs = stallTimeoutMs): Promise<void> {
+    const waiting = { signal, stallTimeoutMs: waitMs }
+    const response = await send(endpoint, `ipfs/${EMPTY}?format=raw`, { headers: rawHeaders, ...waiting })
     const { status } = response
-    const bytes = await readShortBody(response, 0, { label, pulse: createPulse(), signal, stallTimeoutMs })
+    const bytes = await readShortBody(response, 0, { label, pulse: createPulse(), ...waiting })
     if (status === 200 && bytes !== undefined) {
       isGateway = true
       return
@@ -162,7 +163,7 @@ export function createGatewayUpstream(options: GatewayUpstreamOptions): Upstream
       refusedUntil = performance.now() + WITHOUT_STREAMS_MS
       onEvent({ type: 'stream-refused', gateway: label, reason: outcome.useless })
     },
-    probe: assertGateway,
+    probe: (asked) => assertGateway(asked, probeTimeoutMs(options)),
   }
 }
 

@@ -11,7 +11,7 @@ export interface SourceOptions {
    * 30_000. There is no limit for the whole.
    */
   stallTimeoutMs?: number | undefined
-  /** Most times that one place is asked for one block. Default 5. */
+  /** Most times that one place is asked for one block; after a stall, once more at most. Default 5. */
   tries?: number | undefined
   /** Wait after a failure; twice as long after each further one in a row, and shorter by chance. Milliseconds; default 250. */
   backoffMs?: number | undefined

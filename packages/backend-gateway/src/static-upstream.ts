@@ -23,7 +23,7 @@ import {
 } from '@x/storage-core/backend'
 
 import { causeOf, HttpStatusError, StreamRefusedError } from './failure.ts'
-import { assertNotAPage, getBlock, request, type Connection } from './get-block.ts'
+import { assertNotAPage, getBlock, probeTimeoutMs, request, type Connection } from './get-block.ts'
 import { createKnownFiles, type KnownFile } from './known-files.ts'
 import { createLimit } from './limit.ts'
 import { openFileBytes, type FileBytes } from './open-file-bytes.ts'
@@ -59,10 +59,11 @@ export function createStaticUpstream(options: StaticUpstreamOptions): Upstream {
     isFolder = true
   }
 
-  async function readVersion({ signal }: AbortOptions): Promise<void> {
-    const response = await send(endpoint, STATIC_VERSION_PATH, { signal, stallTimeoutMs })
+  async function readVersion({ signal }: AbortOptions, waitMs = stallTimeoutMs): Promise<void> {
+    const waiting = { signal, stallTimeoutMs: waitMs }
+    const response = await send(endpoint, STATIC_VERSION_PATH, waiting)
     const { status } = response
-    const bytes = await readShortBody(response, VERSION_BYTES, { label, pulse: createPulse(), signal, stallTimeoutMs })
+    const bytes = await readShortBody(response, VERSION_BYTES, { label, pulse: createPulse(), ...waiting })
     if (status !== 200 || bytes === undefined) {
       const retryable = status === 429 || status >= 500
       throw new BackendError(`${label}: HTTP status ${status} for ${STATIC_VERSION_PATH}`, { retryable })
@@ -217,7 +218,7 @@ export function createStaticUpstream(options: StaticUpstreamOptions): Upstream {
     stream,
     // Each file is asked for anew: another one may be whole.
     noteStream: () => undefined,
-    probe: (asked) => readVersion(asked),
+    probe: (asked) => readVersion(asked, probeTimeoutMs(options)),
   }
 }
 
