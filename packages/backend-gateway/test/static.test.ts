@@ -12,13 +12,24 @@ import { MIB, pullIntoNew, typesOf, waitsForIt } from './support.ts'
 
 const weights = sampleBytes(51, 8 * MIB + 5)
 
-/** A folder with one model. */
-async function publish({ profile }: { profile?: ProfileName } = {}): Promise<{
+interface Published {
   folder: Folder
   root: CID
   file: CID
   size: number
-}> {
+}
+
+const published = new Map<ProfileName | undefined, Promise<Published>>()
+
+/** A folder of its own with one model. */
+async function publish({ profile }: { profile?: ProfileName } = {}): Promise<Published> {
+  const made = published.get(profile) ?? publishNew(profile)
+  published.set(profile, made)
+  const { folder, ...rest } = await made
+  return { folder: new Map(folder), ...rest }
+}
+
+async function publishNew(profile: ProfileName | undefined): Promise<Published> {
   const folder: Folder = new Map()
   const store = await openMemoryStore()
   const model = directoryOf({ 'config.json': sampleBytes(52, 700), 'weights.onnx': weights })
@@ -70,14 +81,14 @@ describe.each<ProfileName>(['unixfs-v1-2025', 'unixfs-v0-2015', 'kubo-v1'])('a m
 })
 
 it('reads from a server without ranges', async () => {
-  const { folder, root, file } = await publish()
+  const { folder, root } = await publish()
   const server = await serve(folder, { ranges: false })
   const { source } = await openSource(server.url)
   for (const offset of [0, MIB, 5 * MIB + 1, weights.length - 1]) {
     const read = await concat(source.cat(root, { path: 'weights.onnx', offset, length: MIB }))
     expect(Buffer.compare(read, weights.subarray(offset, offset + MIB))).toBe(0)
   }
-  expect(await source.blocks.get((await cidOfLeaf(3)) ?? file)).toEqual(weights.slice(3 * MIB, 4 * MIB))
+  expect(Buffer.compare(await source.blocks.get(await cidOfLeaf(3)), weights.subarray(3 * MIB, 4 * MIB))).toBe(0)
 })
 
 it('does not read a long file from its start for a single leaf', async () => {
@@ -107,7 +118,7 @@ it('finds a block in the middle of a file once its file was read', async () => {
   expect(await source.blocks.has(leaf)).toBe(false)
   await source.stat(file)
   expect(await source.blocks.has(leaf)).toBe(true)
-  expect(await source.blocks.get(leaf)).toEqual(weights.slice(2 * MIB, 3 * MIB))
+  expect(Buffer.compare(await source.blocks.get(leaf), weights.subarray(2 * MIB, 3 * MIB))).toBe(0)
 })
 
 it('counts a node that was read before the leaves once', async () => {

@@ -59,7 +59,7 @@ export function describePulling({ open }: ReadingSetup): void {
     const { origin, source } = await open()
     const into = await openMemoryStore()
     const files = Array.from(
-      { length: 6000 },
+      { length: 4000 },
       (_, index) => [`a file with a rather long name ${index}`, hello] as const,
     )
     const { cid } = await origin.add(directoryOf(Object.fromEntries(files)), { profile: 'unixfs-v0-2015' })
