@@ -1,3 +1,5 @@
+import { concatBytes } from '@x/storage-core/backend'
+
 import { MAX_MESSAGE_BYTES } from './message.ts'
 import { findVarint, MalformedError } from './varint.ts'
 
@@ -75,14 +77,6 @@ export function createMessageReader(): MessageReader {
   }
 }
 
-function join(pieces: readonly Uint8Array[], length: number): Uint8Array {
-  const [first] = pieces
-  if (first?.length === length) return first
-  const whole = new Uint8Array(length)
-  let position = 0
-  for (const piece of pieces) {
-    whole.set(piece, position)
-    position += piece.length
-  }
-  return whole
-}
+/** What is in one piece is not copied. */
+const join = (pieces: readonly Uint8Array[], length: number): Uint8Array =>
+  pieces[0]?.length === length ? pieces[0] : concatBytes(pieces, length)

@@ -1,5 +1,7 @@
 import { BackendError } from '@x/storage-core'
+import { concatBytes } from '@x/storage-core/backend'
 
+import { reasonOf } from '../reason-of.ts'
 import { watchStall } from '../stall-watch.ts'
 import { retryAfterMs } from './ask-later-error.ts'
 
@@ -50,24 +52,18 @@ export async function request(url: URL, options: FetchOptions): Promise<Answer> 
       }
       pieces.push(next.value)
     }
-    const bytes = new Uint8Array(length)
-    let position = 0
-    for (const piece of pieces) {
-      bytes.set(piece, position)
-      position += piece.length
+    return {
+      status,
+      bytes: concatBytes(pieces, length),
+      retryAfterMs: retryAfterMs(response.headers.get('Retry-After')),
     }
-    return { status, bytes, retryAfterMs: retryAfterMs(response.headers.get('Retry-After')) }
   } catch (cause) {
     signal.throwIfAborted()
     if (cause instanceof BackendError) throw cause
-    throw new BackendError(`${name}: ${reasonOf(cause)}`, { cause, retryable: true })
+    // What `fetch` rejects with says less than its cause.
+    const inner = cause instanceof Error ? (cause.cause ?? cause) : cause
+    throw new BackendError(`${name}: ${reasonOf(inner)}`, { cause, retryable: true })
   } finally {
     watch.stop()
   }
-}
-
-/** What `fetch` rejects with says less than its cause. */
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  return error.cause instanceof Error ? error.cause.message : error.message
 }
