@@ -242,10 +242,6 @@ export function createBlockFetcher(options: BlockFetcherOptions): BlockFetcher {
         // Whoever is left has enough to do.
         if (!isRunning && untried().length === 0) {
           const isOver = Date.now() >= deadline()
-          if (search.look(cid, { isFirst: !isSearched && (isOver || !mayOthersCome) })) {
-            isSearched = true
-            continue
-          }
           const last = search.last()
           const isInformed = isSearched || (mayOthersCome && (last?.startedAt ?? 0) >= startedAt)
           if (last?.failures && isInformed) {
@@ -258,6 +254,11 @@ export function createBlockFetcher(options: BlockFetcherOptions): BlockFetcher {
                 ? unanswered(cid, trials, last.failures)
                 : verdict
             }
+          }
+          // Only now: a search that takes longer than the pause would be followed by another one for ever.
+          if (search.look(cid, { isFirst: !isSearched && (isOver || !mayOthersCome) })) {
+            isSearched = true
+            continue
           }
           // The end of a search rings.
           if (last?.failures) waitMs = Math.min(waitMs, search.nextInMs())
@@ -293,16 +294,15 @@ export function createBlockFetcher(options: BlockFetcherOptions): BlockFetcher {
     failures: ReadonlyMap<string, unknown>,
   ): BackendError {
     const tried = [...trials].map(([provider, { state, error }]) =>
-      state === 'failed' ? `${provider.id}: ${messageOf(error)}` : `${provider.id}: does not have it`,
+      state === 'failed' ? messageOf(error) : `${provider.id}: does not have it`,
     )
     const resting = notAsked(trials).map(([{ id }, { lastError }]) =>
-      lastError === undefined ? `${id}: came too late` : `${id}: failed before: ${messageOf(lastError)}`,
+      lastError === undefined ? `${id}: came too late` : `before: ${messageOf(lastError)}`,
     )
-    const searched = book.finders.map((finder) =>
-      failures.has(finder.name)
-        ? `${finder.name}: ${messageOf(failures.get(finder.name))}`
-        : `${finder.name}: found nobody else`,
-    )
+    const searched = book.finders.flatMap((finder) => {
+      if (failures.has(finder.name)) return [messageOf(failures.get(finder.name))]
+      return finder.isNamed ? [] : [`${finder.name}: found nobody else`]
+    })
     const said = [...tried, ...resting, ...searched]
     const why = said.length > 0 ? said.join('; ') : 'nobody is connected, and there is nobody to look for'
     return new BackendError(`${name}: get ${cid}: nobody gave it (${why})`, { retryable: true })

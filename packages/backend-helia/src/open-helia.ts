@@ -22,13 +22,19 @@ import { createRouterFinder } from './http/router-finder.ts'
 import type { Dial, Node } from './libp2p/create-node.ts'
 import { createLanFinder } from './libp2p/lan-finder.ts'
 import { limitConnections } from './libp2p/limit-connections.ts'
+import { listenFailure } from './libp2p/listen-failure.ts'
 import { messageOf } from './message-of.ts'
 import { createPeerBlocks } from './peer-blocks.ts'
-import { createProviderBook, type Finder, type ProviderBook } from './provider-book.ts'
+import { createProviderBook, type Finder } from './provider-book.ts'
 import type { Provider } from './provider.ts'
+import { reasonOf } from './reason-of.ts'
 import { createServePolicy } from './serve-policy.ts'
+import { waitForChange } from './wait-for-change.ts'
 
 const DEFAULT_STALL_MS = 30_000
+
+/** After opening, those who answer mDNS have so long before nobody is said to be there. */
+const FIRST_ANSWERS_MS = 2000
 
 /** Of a reader that may be slow. */
 const READ_AHEAD_BYTES = 4 * 1024 * 1024 - 1
@@ -60,10 +66,11 @@ export async function openHelia(options: HeliaOptions): Promise<HeliaPeer> {
   const http = httpOf(options)
   const toOurs = (cause: unknown): never => {
     if (isStorageError(cause)) throw cause
-    throw new BackendError(`${name}: ${messageOf(cause)}`, { cause, retryable: false })
+    throw new BackendError(`${name}: ${listenFailure(cause) ?? messageOf(cause)}`, { cause, retryable: false })
   }
   const usesLibp2p = network === 'lan' || network === 'libp2p'
   const closing = new AbortController()
+  const openedAt = Date.now()
 
   const finders: Finder[] = []
   const book = createProviderBook(finders)
@@ -92,35 +99,38 @@ export async function openHelia(options: HeliaOptions): Promise<HeliaPeer> {
 
   /** Dials a peer that was named, if it is not connected. Resolves when it can be asked. */
   async function dial(address: string, within: AbortSignal): Promise<void> {
-    const id = peerIdOf(address)
+    const dialler = needNode()
+    const id = dialler.peerIdOf(address)
     const isAsked = (): boolean => [...book.standings.keys()].some((provider) => provider.id === id)
     if (isAsked()) return
     if (exchange?.isBanned(id)) {
-      throw new BackendError(`${name}: ${address} sent what it was not asked for`, { retryable: false })
+      throw new BackendError(`${address} sent what it was not asked for`, { retryable: false })
     }
     try {
-      await needNode().dial([address], { signal: within })
+      await dialler.dial([address], { signal: within })
     } catch (cause) {
       within.throwIfAborted()
       if (isStorageError(cause)) throw cause
-      throw new BackendError(`${name}: cannot connect to ${address}: ${messageOf(cause)}`, { cause, retryable: true })
+      throw new BackendError(`cannot connect to ${address} (${reasonOf(cause)})`, { cause, retryable: true })
     }
-    await identified(book, { isAsked, address, stallTimeoutMs, signal: within })
+    if (await waitForChange(book, isAsked, { timeoutMs: stallTimeoutMs, signal: within })) return
+    throw new UnsupportedError(`${address} does not speak ${BITSWAP}`)
   }
 
   const peerFinder = (address: string): Finder => ({
+    isNamed: true,
     name: `peer ${address}`,
     find: (_cid, { signal: within }) => dial(address, within),
   })
 
   if (usesLibp2p) {
-    for (const address of options.peers ?? []) known.set(peerIdOf(address), address)
     const { createNode, MAX_CONNECTIONS } = await import('./libp2p/create-node.ts')
     const { listen, transports, privateKey } = options
     const dialTimeoutMs = Math.min(stallTimeoutMs, 10_000)
     node = await createNode({ network, listen, transports, privateKey, dialTimeoutMs }).catch(toOurs)
     const { libp2p } = node
     try {
+      for (const address of options.peers ?? []) known.set(node.peerIdOf(address), address)
       const opened = await openExchange({
         libp2p,
         blocks: store.blocks,
@@ -197,12 +207,17 @@ export async function openHelia(options: HeliaOptions): Promise<HeliaPeer> {
     ]
     const [dialled, answers] = await Promise.all([Promise.allSettled(dials), Promise.allSettled(asked)])
     within?.throwIfAborted()
-    const isThere = book.standings.size > gateways.length || answers.some(({ status }) => status === 'fulfilled')
-    if (isThere) return of(true)
+    const hasPeer = (): boolean => [...book.standings.keys()].some(({ kind }) => kind === 'peer')
+    if (hasPeer() || answers.some(({ status }) => status === 'fulfilled')) return of(true)
+    if (network === 'lan') {
+      const timeoutMs = Math.max(0, openedAt + Math.min(FIRST_ANSWERS_MS, stallTimeoutMs) - Date.now())
+      if (await waitForChange(book, hasPeer, { timeoutMs, signal: bounds })) return of(true)
+    }
     const failures = [...dialled, ...answers].flatMap((result) =>
       result.status === 'rejected' ? [messageOf(result.reason)] : [],
     )
-    return of(false, failures.length > 0 ? failures.join('; ') : 'nobody is connected')
+    const nobody = network === 'lan' ? 'nobody was found on the LAN so far' : 'nobody is connected'
+    return of(false, failures.length > 0 ? failures.join('; ') : nobody)
   }
 
   const blocks = createPeerBlocks({ name, local: store.blocks, createFetcher, aheadBytes: READ_AHEAD_BYTES })
@@ -231,8 +246,7 @@ export async function openHelia(options: HeliaOptions): Promise<HeliaPeer> {
       return pull(store, { blocks: others }, root, pullOptions)
     },
     async connect(address, { signal: within } = {}) {
-      needNode()
-      const id = peerIdOf(address)
+      const id = needNode().peerIdOf(address)
       const bounds = within ? AbortSignal.any([within, closing.signal]) : closing.signal
       await dial(address, bounds)
       if (known.has(id)) return
@@ -279,45 +293,8 @@ function toBase(given: string | URL): URL {
   return url
 }
 
-/** The peer at the end of a multiaddr. Circuits end with another one. */
-function peerIdOf(address: string): string {
-  const id = /\/p2p\/([A-Za-z0-9]+)$/.exec(address)?.[1]
-  if (id === undefined || !address.startsWith('/')) {
-    throw new InvalidInputError(`not a multiaddr that ends with /p2p/<peer ID>: ${address}`, { input: address })
-  }
-  return id
-}
-
 const addressOf = (libp2p: Libp2p | undefined, id: string): string =>
   libp2p
     ?.getConnections()
     .find((connection) => connection.remotePeer.toString() === id)
     ?.remoteAddr.toString() ?? ''
-
-/** Waits until a peer that has just been connected says what it speaks. */
-async function identified(
-  book: ProviderBook,
-  options: { isAsked: () => boolean; address: string; stallTimeoutMs: number; signal: AbortSignal },
-): Promise<void> {
-  const { isAsked, address, stallTimeoutMs, signal } = options
-  if (isAsked()) return
-  const turned = Promise.withResolvers<void>()
-  const check = (): void => {
-    if (isAsked()) turned.resolve()
-  }
-  const unsubscribe = book.onChange(check)
-  const timeout = AbortSignal.timeout(stallTimeoutMs)
-  const onTimeout = (): void => turned.reject(new UnsupportedError(`${address} does not speak ${BITSWAP}`))
-  const onAbort = (): void => turned.reject(signal.reason)
-  timeout.addEventListener('abort', onTimeout)
-  signal.addEventListener('abort', onAbort)
-  try {
-    if (signal.aborted) onAbort()
-    check()
-    await turned.promise
-  } finally {
-    unsubscribe()
-    timeout.removeEventListener('abort', onTimeout)
-    signal.removeEventListener('abort', onAbort)
-  }
-}

@@ -7,7 +7,9 @@ import { createStanding, type Standing } from './standing.ts'
 export interface Finder {
   /** For messages: `peer /ip4/…`, `router https://…`. */
   readonly name: string
-  /** Resolves when the search is over, whatever it found. @throws Whatever kept it from searching. */
+  /** Whether it stands for one peer that was named: who is connected has been asked. */
+  readonly isNamed?: boolean
+  /** Resolves when the search is over, whatever it found. @throws Whatever kept it from searching; its message says who. */
   find(cid: CID, options: FindOptions): Promise<void>
 }
 

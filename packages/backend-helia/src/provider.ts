@@ -12,7 +12,7 @@ export interface Provider {
   /**
    * A block, checked against its CID; `undefined`: it says that it does not have it.
    *
-   * @throws {IntegrityError} It sent something else.
+   * @throws {IntegrityError} It sent something else. As below, the message says who.
    * @throws {BackendError} It failed, went away, or said nothing for the stall time.
    */
   getBlock(cid: CID, options: AskOptions): Promise<Uint8Array | undefined>

@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 
 import { cidOf, IntegrityError, RAW, type CID } from '@x/cid'
 import { BackendError } from '@x/storage-core'
-import { expect, it, onTestFinished } from 'vitest'
+import { expect, it, onTestFinished, vi } from 'vitest'
 
 import { createBlockFetcher, type BlockFetcher } from '../src/block-fetcher.ts'
 import { createProviderBook, type Finder, type ProviderBook } from '../src/provider-book.ts'
@@ -110,3 +110,23 @@ it('searches for all blocks of a session at once', async () => {
   // It was found for that session.
   expect(book.standings.size).toBe(0)
 })
+
+it.each([true, false])(
+  'comes to an end when a search takes longer than the pause (others may come: %s)',
+  async (may) => {
+    vi.useFakeTimers()
+    onTestFinished(() => void vi.useRealTimers())
+    let searches = 0
+    const find: Finder['find'] = async () => {
+      searches += 1
+      await new Promise((resolve) => setTimeout(resolve, 6000))
+      throw new BackendError('router: no answer', { retryable: true })
+    }
+    const { fetcher } = open([{ name: 'router', find }], { mayOthersCome: may })
+    const got = fetcher.getBlock(cid, { signal })
+    const failed = expect(got).rejects.toMatchObject({ code: 'BACKEND', message: expect.stringContaining('no answer') })
+    await vi.advanceTimersByTimeAsync(60_000)
+    await failed
+    expect(searches).toBe(1)
+  },
+)

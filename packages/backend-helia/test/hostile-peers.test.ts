@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { createServer } from 'node:net'
 
 import type { Stream } from '@libp2p/interface'
@@ -9,7 +8,7 @@ import { openExchange } from '../src/bitswap/exchange.ts'
 import { encodeMessage } from '../src/bitswap/message.ts'
 import { varintOf } from '../src/bitswap/varint.ts'
 import { startRogue, type Misdeed } from './rogue-peer.ts'
-import { memory, openPeer, sampleBytes, visibleIn } from './setup.ts'
+import { listening, memory, needed, openPeer, sampleBytes, visibleIn } from './setup.ts'
 
 const MIB = 1024 * 1024
 const STALL_MS = 400
@@ -119,11 +118,6 @@ function beginMessage(stream: Stream, byteLength: number): void {
   for (let sent = 0; sent < byteLength; sent += 65_536) stream.send(new Uint8Array(Math.min(65_536, byteLength - sent)))
 }
 
-function needed<T>(value: T | undefined): T {
-  if (value === undefined) throw new Error('it is missing')
-  return value
-}
-
 const closed = (stream: Stream): Promise<unknown> =>
   new Promise((resolve) => stream.addEventListener('close', resolve, { once: true }))
 
@@ -204,12 +198,7 @@ describe('addresses that a peer says that it has', () => {
       visits.push(String(socket.remotePort))
       socket.destroy()
     })
-    canary.listen(0, '127.0.0.1')
-    await once(canary, 'listening')
-    onTestFinished(() => void canary.close())
-    const address = canary.address()
-    if (typeof address !== 'object' || address === null) throw new Error('not listening')
-    const announce = [`/ip4/127.0.0.1/tcp/${address.port}`]
+    const announce = [`/ip4/127.0.0.1/tcp/${await listening(canary)}`]
     const to = await openPeer({ stallTimeoutMs: STALL_MS })
     const rogue = await startRogue('hang', { connectTo: String(to.addresses()[0]), announce })
     await vi.waitFor(() => expect(to.peers()).toHaveLength(1), 10_000)

@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { inspect } from 'node:util'
 
@@ -14,7 +13,7 @@ import {
 } from '../../../tooling/faults/faulty-proxy.ts'
 import { kuboOrSkip } from '../../../tooling/kubo/kubo-or-skip.ts'
 import { startKubo, type KuboNode } from '../../../tooling/kubo/start-kubo.ts'
-import { memory, openPeer, sampleBytes, visibleIn } from './setup.ts'
+import { listening, memory, openPeer, sampleBytes, visibleIn } from './setup.ts'
 
 const MIB = 1024 * 1024
 
@@ -53,15 +52,7 @@ async function startRouter(providers: readonly unknown[], asLines = false): Prom
       asLines ? providers.map((one) => JSON.stringify(one)).join('\n') : JSON.stringify({ Providers: providers }),
     )
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  const address = server.address()
-  if (typeof address !== 'object' || address === null) throw new Error('not listening')
-  return { url: `http://127.0.0.1:${address.port}`, asked }
+  return { url: `http://127.0.0.1:${await listening(server)}`, asked }
 }
 
 it('pulls from a gateway', async (context) => {
@@ -172,15 +163,7 @@ async function startCanary(): Promise<{ port: number; visits: string[] }> {
     response.writeHead(404).end()
   })
   server.on('connection', () => visits.push('a connection'))
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  const address = server.address()
-  if (typeof address !== 'object' || address === null) throw new Error('not listening')
-  return { port: address.port, visits }
+  return { port: await listening(server), visits }
 }
 
 it.each(['http', 'libp2p'] as const)('contacts no private host because a router names it (%s)', async (network) => {

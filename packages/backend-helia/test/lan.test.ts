@@ -58,6 +58,21 @@ it('pulls by CID from a Kubo on the LAN, with no configuration', async (context)
   expect(await to.store.has(cid)).toBe(true)
 })
 
+it('waits for whoever is on the LAN before it says that nobody is', async (context) => {
+  await needsMulticast(context)
+  await openPeer({ network: 'lan', listen: [LOOPBACK] })
+  const peer = await openPeer({ network: 'lan', listen: [LOOPBACK] })
+  expect(peer.peers()).toEqual([])
+  expect(await peer.source.status()).toMatchObject({ available: true })
+})
+
+it('says that nobody was found yet when there was time for that', async () => {
+  const peer = await openPeer({ network: 'lan', listen: [LOOPBACK], stallTimeoutMs: 100 })
+  const { available, reason } = await peer.source.status()
+  // There may be somebody on this network.
+  expect(reason).toBe(available ? undefined : 'nobody was found on the LAN so far')
+})
+
 it('listens on a LAN at addresses that no other network reaches', async () => {
   const peer = await openPeer({ network: 'lan', listen: undefined })
   expect(peer.addresses().length).toBeGreaterThan(0)

@@ -1,10 +1,12 @@
+import { createServer } from 'node:net'
+
 import { IntegrityError, parseCid, RAW } from '@x/cid'
 import type { ContentStore } from '@x/storage-core'
 import { expect, it } from 'vitest'
 
 import { openHelia } from '../src/index.ts'
 import { onDisk } from './on-disk.ts'
-import { bytesOf, collect, memory, openPeer, sampleBytes, visibleIn } from './setup.ts'
+import { bytesOf, collect, listening, LOOPBACK, memory, needed, openPeer, sampleBytes, visibleIn } from './setup.ts'
 
 const MIB = 1024 * 1024
 
@@ -182,13 +184,56 @@ it('says that nobody is there', async () => {
 it('refuses addresses that are none, and peers that it cannot reach', async () => {
   const peer = await openPeer({ stallTimeoutMs: 2000 })
   const invalid = { code: 'INVALID_INPUT' }
-  await expect(peer.connect('127.0.0.1:4001')).rejects.toMatchObject(invalid)
-  await expect(peer.connect('/ip4/127.0.0.1/tcp/4001')).rejects.toMatchObject(invalid)
+  const notPeers = [
+    '127.0.0.1:4001',
+    '/ip4/127.0.0.1/tcp/4001',
+    '/p2p/nonsense',
+    '/ip4/127.0.0.1/tcp/4001/p2p/nonsense',
+    '/ip4/127.0.0.1/tcp/4001/p2p/12D3KooW',
+    '/ip4/127.0.0.1/tcp/4001/p2p/bafybeigmix7t42i6jacydtquhet7srwvgpizfg7gjbq7627d35mjomtu64',
+    '/ip4/127.0.0.1/tcp/70000/p2p/12D3KooWGzxzKZYveHXtpG6AsrUJBcWxHBFS2HsEoGTxrMLvKXtf',
+  ]
+  for (const address of notPeers) {
+    const named = { ...invalid, input: address, message: expect.stringContaining(address) }
+    await expect(peer.connect(address)).rejects.toMatchObject(named)
+    await expect(openPeer({ peers: [address] })).rejects.toMatchObject(named)
+  }
+  await expect(openPeer({ listen: ['/ip4/127.0.0.1/tcp/nonsense'] })).rejects.toMatchObject(invalid)
   await expect(openPeer({ gateways: ['ftp://example.org'] })).rejects.toMatchObject(invalid)
   const gone = await openPeer()
   const [address = ''] = gone.addresses()
   await gone.close()
-  await expect(peer.connect(address)).rejects.toMatchObject({ code: 'BACKEND', retryable: true })
+  const message = `cannot connect to ${address} (ECONNREFUSED)`
+  await expect(peer.connect(address)).rejects.toMatchObject({ code: 'BACKEND', retryable: true, message })
+  const to = await openPeer({ peers: [address], providers: 'given' })
+  const { cid } = await (await memory()).add(sampleBytes(19, 100))
+  const failure = `helia: get ${cid}: nobody gave it (${message})`
+  await expect(to.pull(cid)).rejects.toMatchObject({ code: 'BACKEND', message: failure })
+  expect(await to.source.status()).toMatchObject({ available: false, reason: message })
+})
+
+it('knows a peer however its ID is written', async () => {
+  const from = await openPeer()
+  const id = needed(from.libp2p).peerId.toCID().toString()
+  expect(id).toMatch(/^bafz/)
+  const to = await openPeer({ stallTimeoutMs: 2000 })
+  await to.connect(String(from.addresses()[0]).replace(/[^/]*$/, id))
+  expect(to.peers()).toMatchObject([{ id: from.peerId }])
+})
+
+it('gives up a peer that takes the connection and says nothing', async () => {
+  const address = `/ip4/127.0.0.1/tcp/${await listening(createServer())}/p2p/${(await openPeer()).peerId}`
+  // Longer than the pause between two searches.
+  const to = await openPeer({ peers: [address], providers: 'given', stallTimeoutMs: 1200 })
+  const { cid } = await (await memory()).add(sampleBytes(20, 100))
+  const message = expect.stringContaining(`cannot connect to ${address} (no answer in time)`)
+  await expect(to.pull(cid)).rejects.toMatchObject({ code: 'BACKEND', retryable: true, message })
+})
+
+it('says in one line where it cannot listen, and why', async () => {
+  const address = `/ip4/127.0.0.1/tcp/${await listening(createServer())}`
+  const failure = { code: 'BACKEND', message: `helia: cannot listen on ${address} (EADDRINUSE)` }
+  await expect(openPeer({ listen: [LOOPBACK, address] })).rejects.toMatchObject(failure)
 })
 
 it.each([

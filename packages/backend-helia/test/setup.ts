@@ -1,3 +1,7 @@
+import { once } from 'node:events'
+import { Server as HttpServer } from 'node:http'
+import type { Server } from 'node:net'
+
 import { openMemoryStore, type ContentStore } from '@x/storage-core'
 import { onTestFinished } from 'vitest'
 
@@ -12,6 +16,24 @@ export async function memory(): Promise<ContentStore> {
   const store = await openMemoryStore()
   onTestFinished(() => store.close())
   return store
+}
+
+/** Listens on a port of loopback, which it resolves to, until the test is over. */
+export async function listening(server: Server): Promise<number> {
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => {
+    if (server instanceof HttpServer) server.closeAllConnections()
+    server.close()
+  })
+  const address = server.address()
+  if (typeof address !== 'object' || address === null) throw new Error('not listening')
+  return address.port
+}
+
+export function needed<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error('it is missing')
+  return value
 }
 
 /** A peer on loopback that is closed with the test. */

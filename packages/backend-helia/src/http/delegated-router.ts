@@ -30,7 +30,7 @@ const MAX_ANSWER_BYTES = 1024 * 1024
  * @see https://specs.ipfs.tech/routing/http-routing-v1/
  */
 export function createDelegatedRouter(base: URL, { stallTimeoutMs }: { stallTimeoutMs: number }): DelegatedRouter {
-  const name = `router ${base.origin}`
+  const name = `router ${base.href.replace(/\/$/, '')}`
   return {
     name,
     isSecure: base.protocol === 'https:',

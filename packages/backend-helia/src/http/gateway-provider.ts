@@ -1,4 +1,4 @@
-import { MAX_BLOCK_BYTES, verify, type CID } from '@x/cid'
+import { IntegrityError, MAX_BLOCK_BYTES, verify, type CID } from '@x/cid'
 import { BackendError } from '@x/storage-core'
 
 import type { AskOptions, Provider } from '../provider.ts'
@@ -12,7 +12,7 @@ import { request, type Answer } from './request.ts'
  * @see https://specs.ipfs.tech/http-gateways/trustless-gateway/
  */
 export function createGatewayProvider(base: URL, { stallTimeoutMs }: { stallTimeoutMs: number }): Provider {
-  const name = `gateway ${base.origin}`
+  const name = `gateway ${base.href.replace(/\/$/, '')}`
 
   const ask = (cid: CID, method: 'GET' | 'HEAD', { signal }: AskOptions): Promise<Answer> => {
     const url = new URL(`ipfs/${cid}`, base.href.endsWith('/') ? base : `${base.href}/`)
@@ -35,7 +35,12 @@ export function createGatewayProvider(base: URL, { stallTimeoutMs }: { stallTime
       const answer = await ask(cid, 'GET', options)
       if (isAbsent(answer.status)) return undefined
       assertOk(cid, answer)
-      await verify(cid, answer.bytes)
+      try {
+        await verify(cid, answer.bytes)
+      } catch (cause) {
+        if (!(cause instanceof IntegrityError)) throw cause
+        throw new IntegrityError(`${name}: ${cause.message}`, { cid, actual: cause.actual, cause })
+      }
       return answer.bytes
     },
     async hasBlock(cid, options) {

@@ -1,5 +1,5 @@
 import type { Connection, Libp2p, PrivateKey } from '@libp2p/interface'
-import type { Multiaddr } from '@multiformats/multiaddr'
+import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import { InvalidInputError } from '@x/storage-core'
 
 import { platform } from '#platform'
@@ -8,6 +8,7 @@ import { ipOf, isLanHost } from '../host.ts'
 import { messageOf } from '../message-of.ts'
 import { createDialGate } from './dial-gate.ts'
 import { isHostFull } from './limit-connections.ts'
+import { assertMultiaddr, peerIdOf } from './peer-address.ts'
 import type { Transports } from './platform.ts'
 
 export interface NodeOptions {
@@ -18,7 +19,7 @@ export interface NodeOptions {
   transports?: Transports | undefined
   /** As `privateKeyToProtobuf` of @libp2p/crypto gives it. Default: a new one. */
   privateKey?: Uint8Array | undefined
-  /** Longest time that a dial takes. Milliseconds. */
+  /** Longest time that a dial takes, with all addresses of a peer. Milliseconds. */
   dialTimeoutMs: number
 }
 
@@ -31,7 +32,7 @@ const MAX_FOR_LIBP2P = MAX_CONNECTIONS + 8
 /**
  * Connects to one peer at any of its multiaddrs, which end with its ID. Those that are none are passed over.
  *
- * @throws Whatever libp2p throws; that no address is one.
+ * @throws Whatever libp2p throws; that no address is one; that it takes too long.
  */
 export type Dial = (addresses: readonly string[], options: { signal: AbortSignal }) => Promise<Connection>
 
@@ -39,7 +40,12 @@ export interface Node {
   libp2p: Libp2p
   /** The only way to connect to somebody. */
   dial: Dial
+  /** @throws {InvalidInputError} It is no multiaddr, or does not end with a peer ID. */
+  peerIdOf(address: string): string
 }
+
+/** So that a peer whose first address leads nowhere is asked at another one. */
+const MAX_ADDRESS_DIAL_MS = 6000
 
 /** Less than the stream's read buffer, so that a stream which is paused is not reset. */
 const MAX_WINDOW_BYTES = 4 * 1024 * 1024
@@ -47,17 +53,19 @@ const MAX_WINDOW_BYTES = 4 * 1024 * 1024
 /**
  * A libp2p node with what its network needs and nothing more: no relay, no DHT, no port mapping, no bootstrap. Not started:
  * what it speaks has to be known before it meets anybody.
+ *
+ * @throws {InvalidInputError} An address to listen on is none, or the key.
  */
 export async function createNode(options: NodeOptions): Promise<Node> {
   const { network, listen, transports = [], privateKey, dialTimeoutMs } = options
-  const [parts, { createLibp2p }, { noise }, { yamux }, { identify }, keys, { multiaddr }] = await Promise.all([
+  listen?.forEach(assertMultiaddr)
+  const [parts, { createLibp2p }, { noise }, { yamux }, { identify }, keys] = await Promise.all([
     platform.partsOf(network),
     import('libp2p'),
     import('@libp2p/noise'),
     import('@libp2p/yamux'),
     import('@libp2p/identify'),
     import('@libp2p/crypto/keys'),
-    import('@multiformats/multiaddr'),
   ])
   const streamOptions = { maxStreamWindowSize: MAX_WINDOW_BYTES, maxReadBufferLength: 2 * MAX_WINDOW_BYTES }
   const gate = createDialGate()
@@ -76,7 +84,7 @@ export async function createNode(options: NodeOptions): Promise<Node> {
       maxConnections: MAX_FOR_LIBP2P,
       maxIncomingPendingConnections: 32,
       inboundConnectionThreshold: 32,
-      dialTimeout: dialTimeoutMs,
+      addressDialTimeout: Math.min(dialTimeoutMs, MAX_ADDRESS_DIAL_MS),
       reconnectRetries: 0,
     },
     // A peer that hashes for a while does not answer pings. Ours have stall times of their own.
@@ -92,22 +100,29 @@ export async function createNode(options: NodeOptions): Promise<Node> {
   return {
     libp2p,
     async dial(addresses, { signal }) {
-      const { parsed, failures } = parseAll(addresses, multiaddr)
+      const { parsed, failures } = parseAll(addresses)
       if (parsed.length === 0) throw new Error(failures.join('; '))
-      return gate.during(parsed, () => libp2p.dial(parsed, { signal }))
+      const timeout = AbortSignal.timeout(dialTimeoutMs)
+      const within = AbortSignal.any([signal, timeout])
+      try {
+        return await gate.during(parsed, () => libp2p.dial(parsed, { signal: within }))
+      } catch (cause) {
+        signal.throwIfAborted()
+        if (!timeout.aborted && !/due to timeout/.test(messageOf(cause))) throw cause
+        throw new Error('no answer in time', { cause })
+      }
     },
+    peerIdOf,
   }
 }
 
-function parseAll(
-  addresses: readonly string[],
-  multiaddr: (address: string) => Multiaddr,
-): { parsed: Multiaddr[]; failures: string[] } {
+function parseAll(addresses: readonly string[]): { parsed: Multiaddr[]; failures: string[] } {
   const parsed: Multiaddr[] = []
   const failures: string[] = []
   for (const address of addresses) {
     try {
-      parsed.push(multiaddr(address))
+      // Read again from bytes, so that one address is always the same text.
+      parsed.push(multiaddr(multiaddr(address).bytes))
     } catch (error) {
       failures.push(messageOf(error))
     }
