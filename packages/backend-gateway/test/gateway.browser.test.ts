@@ -69,6 +69,9 @@ it('reads a static folder in the page, whole and in ranges', async (context) => 
   const written: string[] = []
   await exportStatic(store, cid, {
     has: async (path) => written.includes(path),
+    read: async (path) => {
+      throw new Error(`${path} is not read of a new folder`)
+    },
     async put(path, bytes) {
       const text: string[] = []
       for await (const piece of bytes) {

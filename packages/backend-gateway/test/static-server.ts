@@ -10,6 +10,7 @@ export type Folder = Map<string, Uint8Array>
 
 export const folderTarget = (folder: Folder): StaticTarget => ({
   has: async (path) => folder.has(path),
+  read: async (path) => folder.get(path) ?? new Uint8Array(),
   async put(path, bytes) {
     const pieces: Uint8Array[] = []
     for await (const piece of bytes) pieces.push(piece.slice())

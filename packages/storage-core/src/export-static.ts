@@ -44,8 +44,8 @@ export interface StaticTarget {
    * before any later one, when it resolves.
    */
   put(path: string, bytes: AsyncIterable<Uint8Array>, options: AbortOptions): Promise<void>
-  /** A small object that is there. Without this, a version that is there is taken to be the one that is written. */
-  read?(path: string, options: AbortOptions): Promise<Uint8Array>
+  /** A small object that is there. */
+  read(path: string, options: AbortOptions): Promise<Uint8Array>
 }
 
 export interface ExportStaticOptions extends AbortOptions {
@@ -198,7 +198,7 @@ export async function exportStatic(
   }
 
   const isNew = !(await target.has(STATIC_VERSION_PATH, { signal }))
-  if (!isNew && target.read) assertVersion(await target.read(STATIC_VERSION_PATH, { signal }))
+  if (!isNew) assertVersion(await target.read(STATIC_VERSION_PATH, { signal }))
   const session = openSession(source.blocks, root, { signal })
   let get = session.get
   try {

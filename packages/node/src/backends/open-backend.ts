@@ -1,3 +1,4 @@
+import type { OnGatewayEvent } from '@x/backend-gateway'
 import type { HeliaPeer } from '@x/backend-helia'
 import type { KuboStore } from '@x/backend-kubo'
 import type { Environment, GateSettings } from '@x/gating'
@@ -115,6 +116,14 @@ const guardedFetch =
     return fetch(input, init)
   }
 
+/** What the last one says is what the call rejects with. */
+const warningOf =
+  (onWarning: OpenBackendOptions['onWarning']): OnGatewayEvent =>
+  (event) => {
+    if (event.type !== 'gateway-lied' && event.type !== 'gateway-failed') return
+    if (!event.isLast) onWarning?.(event.error.message)
+  }
+
 async function openGateway(
   { addresses }: BackendSpec,
   { stallTimeoutMs, onWarning }: OpenBackendOptions,
@@ -125,24 +134,23 @@ async function openGateway(
     gateways: addresses,
     stallTimeoutMs,
     fetch: guardedFetch(reach),
-    onEvent: (event) => {
-      if (event.type !== 'gateway-lied' && event.type !== 'gateway-failed') return
-      const { gateway, error } = event
-      // Which of several it was, where the message does not say so.
-      const isKnown = addresses.length === 1 || error.message.includes(gateway)
-      onWarning?.(isKnown ? error.message : `${gateway}: ${error.message}`)
-    },
+    onEvent: warningOf(onWarning),
   })
   return { name: source.name, source, close: () => source.close() }
 }
 
 async function openStatic(
   { addresses: [url = ''] }: BackendSpec,
-  { stallTimeoutMs }: OpenBackendOptions,
+  { stallTimeoutMs, onWarning }: OpenBackendOptions,
   reach: BackendReach,
 ): Promise<Opened> {
   const { openStaticSource } = await loadPackage('@x/backend-gateway', () => import('@x/backend-gateway'))
-  const source = await openStaticSource({ url, stallTimeoutMs, fetch: guardedFetch(reach) })
+  const source = await openStaticSource({
+    url,
+    stallTimeoutMs,
+    fetch: guardedFetch(reach),
+    onEvent: warningOf(onWarning),
+  })
   return { name: source.name, source, close: () => source.close() }
 }
 
