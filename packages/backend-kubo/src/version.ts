@@ -13,8 +13,8 @@ export const OLDEST_KUBO = '0.38.0'
  * @throws {UnsupportedError} It is too old, or of a later major version.
  */
 export async function kuboVersion(rpc: Rpc, { signal }: AbortOptions = {}): Promise<string> {
-  const what = 'version'
-  const fields = fieldsOf(await rpc.json('version', { signal, what }), what)
+  const what = `version of ${rpc.address}`
+  const fields = fieldsOf(await rpc.json('version', { signal }), what)
   const version = textOf(fields, 'Version', what)
   textOf(fields, 'Repo', what)
   const match = /^(\d+)\.(\d+)\.(\d+)/.exec(version)
@@ -22,7 +22,9 @@ export async function kuboVersion(rpc: Rpc, { signal }: AbortOptions = {}): Prom
   const [major = 0, minor = 0] = match.slice(1).map(Number)
   const [, oldest = 0] = OLDEST_KUBO.split('.').map(Number)
   if (major !== 0 || minor < oldest) {
-    throw new UnsupportedError(`Kubo ${version} is not supported: ${OLDEST_KUBO} and later are, below 1.0`)
+    throw new UnsupportedError(
+      `Kubo ${version} at ${rpc.address} is not supported: ${OLDEST_KUBO} and later are, below 1.0`,
+    )
   }
   return version
 }

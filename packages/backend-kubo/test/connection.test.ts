@@ -1,8 +1,10 @@
-import { createServer, type Server, type ServerResponse } from 'node:http'
+import { createServer, type ServerResponse } from 'node:http'
+import { createServer as createTcpServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 
 import { parseCid } from '@x/cid'
+import { BackendError, StorageError } from '@x/storage-core'
 import { describe, expect, it, onTestFinished } from 'vitest'
 
 import { closedUrl, startFaultyProxy } from '../../../tooling/faults/faulty-proxy.ts'
@@ -57,15 +59,24 @@ describe('an address', () => {
   })
 })
 
+/** What it is opened with is not told, and its address `named` so many times. */
+async function refusalOf(url: string): Promise<object> {
+  const opened = openKuboStore({ url, auth: { bearer: 's3cret' }, headers: { 'x-key': 's3cret' } })
+  const error: unknown = await opened.catch((why: unknown) => why)
+  expect(inspect(error)).not.toContain('s3cret')
+  if (!(error instanceof StorageError)) throw new Error('it is not refused', { cause: error })
+  const retryable = error instanceof BackendError && error.retryable
+  return { code: error.code, retryable, named: error.message.split(url.replace('http://', '')).length - 1 }
+}
+
 const version = (text: string): string =>
   JSON.stringify({ Version: text, Commit: '', Repo: '18', System: '', Golang: '' })
 
 describe('opening', () => {
   it('says that nobody answers', async () => {
-    const opened = openKuboStore({ url: await closedUrl() })
-    await expect(opened).rejects.toMatchObject({ code: 'BACKEND', retryable: true })
-    const socket = openKuboStore({ url: `unix:${join(await tempDirectory(), 'none.sock')}` })
-    await expect(socket).rejects.toMatchObject({ code: 'BACKEND', retryable: true })
+    for (const url of [await closedUrl(), `unix:${join(await tempDirectory(), 'none.sock')}`]) {
+      expect(await refusalOf(url)).toEqual({ code: 'BACKEND', retryable: true, named: 1 })
+    }
   })
 
   it('rejects with signal.reason', async () => {
@@ -99,7 +110,17 @@ describe('opening', () => {
       response.writeHead(status, { 'content-type': type, location: 'http://127.0.0.1:9/' })
       response.end(body)
     })
-    await expect(openKuboStore({ url })).rejects.toMatchObject({ code })
+    expect(await refusalOf(url)).toEqual({ code, retryable: false, named: 1 })
+  })
+
+  it('says that it is no HTTP', async () => {
+    const url = await listen(createTcpServer((socket) => socket.end('SSH-2.0\r\n')))
+    expect(await refusalOf(url)).toEqual({ code: 'BACKEND', retryable: false, named: 1 })
+  })
+
+  it('says that the connection broke', async () => {
+    const url = await serve((response) => response.destroy())
+    expect(await refusalOf(url)).toEqual({ code: 'BACKEND', retryable: true, named: 1 })
   })
 
   it('refuses an answer without an end before it fills the memory', async () => {
@@ -135,7 +156,7 @@ describe('opening', () => {
     const url = await serve((response, path) => {
       if (path.startsWith('/api/v0/version')) response.end(version('0.43.0'))
       else if (path.startsWith('/api/v0/block/get')) response.writeHead(500).end(absent)
-      else response.req.on('end', () => pour(response, '{"a":1}\n')).resume()
+      else response.req.on('end', () => pour(response, `{"a":"${'b'.repeat(64 * 1024)}"}\n`)).resume()
     })
     const store = await openStore({ api: url }, { stallTimeoutMs: 200 })
     const putting = store.blocks.putMany?.([{ cid: RAW_HELLO, bytes: hello }])
@@ -256,12 +277,14 @@ function pour(response: ServerResponse, text: string): void {
 
 /** A server that answers everything so. */
 async function serve(answer: (response: ServerResponse, path: string) => void): Promise<string> {
-  const server: Server = createServer((request, response) => answer(response, request.url ?? ''))
+  const server = createServer((request, response) => answer(response, request.url ?? ''))
+  onTestFinished(() => server.closeAllConnections())
+  return listen(server)
+}
+
+async function listen(server: Server): Promise<string> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
+  onTestFinished(() => void server.close())
   return `http://127.0.0.1:${portOf(server)}`
 }
 

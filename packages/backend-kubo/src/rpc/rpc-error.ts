@@ -21,6 +21,8 @@ export class RpcFailure extends Error {
 }
 
 export interface ErrorContext {
+  /** The daemon's, without a secret. */
+  address: string
   /** What was being done: `get bafk...`. */
   what: string
   /** The daemon was told to look at home alone, so that what it does not find is not held. */
@@ -34,8 +36,8 @@ const ABSENT = /could not find |not found locally|blockservice: key not found|me
 const FULL = /no space left on device|disk quota exceeded|maximum storage limit exceeded|not enough space|ENOSPC/i
 
 /** The error of the family that a failed call stands for. */
-export function toStorageError(failure: RpcFailure, { what, local, cid }: ErrorContext): StorageError {
-  const message = `kubo: ${what}: ${failure.message}`
+export function toStorageError(failure: RpcFailure, { address, what, local, cid }: ErrorContext): StorageError {
+  const message = `kubo at ${address}: ${what}: ${failure.message}`
   const cause = failure
   if (FULL.test(failure.message)) return new NoSpaceError(message, { cause })
   switch (failure.kind) {

@@ -30,6 +30,8 @@ interface Upload {
 
 /** Kubo's RPC. Every failure is one of the error family, and an abort the signal's own reason. */
 export interface Rpc {
+  /** The daemon's, for messages; has no secret. */
+  readonly address: string
   /** One JSON value. */
   json(command: string, options?: RpcOptions, file?: { contentType: string; bytes: Uint8Array }): Promise<unknown>
   /** No answer is expected. */
@@ -49,9 +51,18 @@ const withOffline = (options: RpcOptions): RpcOptions =>
   options.local === false ? options : { ...options, query: { offline: true, ...options.query } }
 
 export function createRpc(transport: Transport): Rpc {
+  const { address } = transport
   let isClosed = false
   const enter = (): void => {
     if (isClosed) throw new BackendError('kubo: closed', { retryable: false })
+  }
+
+  async function guarded<T>(command: string, options: RpcOptions, task: () => Promise<T>): Promise<T> {
+    try {
+      return await task()
+    } catch (cause) {
+      throw toError(cause, address, command, options)
+    }
   }
 
   async function collect(
@@ -78,6 +89,7 @@ export function createRpc(transport: Transport): Rpc {
   }
 
   return {
+    address,
     json: (command, options = {}, file) =>
       guarded(command, options, async () => {
         const bytes = await collect(command, options, MAX_ANSWER_BYTES, file)
@@ -96,7 +108,7 @@ export function createRpc(transport: Transport): Rpc {
         exchange = sent.exchange
         yield* jsonLines(exchange.read(sent.answer))
       } catch (cause) {
-        throw toError(cause, command, options)
+        throw toError(cause, address, command, options)
       }
     },
     upload(command, options = {}) {
@@ -136,18 +148,10 @@ async function* limited(pieces: AsyncIterable<Uint8Array>, maxBytes: number): As
   }
 }
 
-async function guarded<T>(command: string, options: RpcOptions, task: () => Promise<T>): Promise<T> {
-  try {
-    return await task()
-  } catch (cause) {
-    throw toError(cause, command, options)
-  }
-}
-
 /** What a call rejects with: the caller's own reason after an abort, else an error of the family. */
-function toError(cause: unknown, command: string, options: RpcOptions): unknown {
+function toError(cause: unknown, address: string, command: string, options: RpcOptions): unknown {
   if (options.signal?.aborted) return options.signal.reason
   if (!(cause instanceof RpcFailure)) return cause
   const { what = command, cid, local = true } = options
-  return toStorageError(cause, { what, cid, local })
+  return toStorageError(cause, { address, what, cid, local })
 }

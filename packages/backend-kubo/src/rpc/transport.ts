@@ -44,6 +44,8 @@ export interface Exchange {
 }
 
 export interface Transport {
+  /** For messages; has no secret. */
+  readonly address: string
   /** `body`: sent as it is, again if need be. `stream`: whoever called writes it. */
   open(
     command: string,
@@ -162,6 +164,7 @@ export function createTransport({ endpoint, headers, stallTimeoutMs }: Transport
   }
 
   return {
+    address: endpoint.text,
     open,
     exchange,
     isCollecting: async () => isCollection(await whatRuns()),
@@ -304,17 +307,9 @@ function createExchange(sent: ClientRequest, clock: StallClock, signal: AbortSig
 
 const REFUSED = new Set(['ECONNREFUSED', 'ENOENT', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'])
 
-/** Where Node says that it tried to connect. */
-function placeOf(cause: NodeJS.ErrnoException & { address?: unknown; port?: unknown }): string {
-  const { address, port } = cause
-  if (typeof address !== 'string') return ''
-  return ` at ${address}${typeof port === 'number' ? `:${port}` : ''}`
-}
-
 function toFailure(cause: NodeJS.ErrnoException): RpcFailure {
   const code = cause.code ?? ''
-  if (REFUSED.has(code))
-    return new RpcFailure(`no daemon answers${placeOf(cause)} (${code})`, { kind: 'refused', cause })
+  if (REFUSED.has(code)) return new RpcFailure(`no daemon answers (${code})`, { kind: 'refused', cause })
   if (code === 'ETIMEDOUT') return new RpcFailure('no connection was made (ETIMEDOUT)', { kind: 'refused', cause })
   if (code.startsWith('HPE_')) return new RpcFailure(`not HTTP (${code})`, { kind: 'foreign', cause })
   if (code === 'EACCES' || code.startsWith('ERR_') || code.includes('CERT')) {
