@@ -55,6 +55,12 @@ export interface KuboStore extends ContentStore {
    */
   copyToMfs(root: CID, path: string, options?: CopyToMfsOptions): Promise<void>
   /**
+   * What is there in the daemon's mutable file system, where `copyToMfs` would put something. `undefined`: nothing.
+   *
+   * @throws {InvalidInputError} A path that `copyToMfs` refuses.
+   */
+  mfsStat(path: string, options?: AbortOptions): Promise<CID | undefined>
+  /**
    * Points an IPNS name at a root. A daemon without peers keeps the record for itself, and publishes it later.
    *
    * @returns The name, as in `/ipns/<name>`.

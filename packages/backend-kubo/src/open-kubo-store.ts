@@ -128,6 +128,11 @@ export async function openKuboStore(options: OpenKuboOptions): Promise<KuboStore
       await held.blocksOf(root, { signal })
       await copyToMfs(mfs, root, to, { replace, signal })
     },
+    async mfsStat(at, { signal } = {}) {
+      enter({ signal })
+      assertTarget(at, path)
+      return mfs.stat(at, { signal })
+    },
     async close() {
       if (closed) return
       closed = true

@@ -146,7 +146,13 @@ it('what people should see is in MFS', async (context) => {
   const { node, store } = await open(context)
   const one = await store.add(sourceOf({ 'config.json': hello }))
   const two = await store.add(sampleBytes(15, 10))
+  expect(await store.mfsStat('/models/org/one')).toBeUndefined()
   await store.copyToMfs(one.cid, '/models/org/one')
+  expect(await store.mfsStat('/models/org/one')).toEqual(one.cid)
+  const file = await store.mfsStat('/models/org/one/config.json')
+  expect(file && (await bytesOf(store.cat(file)))).toEqual(hello)
+  // A file is no directory.
+  expect(await store.mfsStat('/models/org/one/config.json/x')).toBeUndefined()
   expect((await node.ipfs(['files', 'read', '/models/org/one/config.json'])).stdout).toEqual(Buffer.from(hello))
   const refused = store.copyToMfs(two.cid, '/models/org/one')
   await expect(refused).rejects.toMatchObject({ code: 'CONFLICT' })
@@ -157,6 +163,7 @@ it('what people should see is in MFS', async (context) => {
   await expect(store.copyToMfs(absent, '/models/absent')).rejects.toMatchObject({ code: 'NOT_FOUND', cid: absent })
   for (const path of ['models', '/', '/a//b', '/a/../b', '/a\nb', '/ipfs-accelerate', '/ipfs-accelerate/records/1']) {
     await expect(store.copyToMfs(one.cid, path)).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+    await expect(store.mfsStat(path)).rejects.toMatchObject({ code: 'INVALID_INPUT' })
   }
   // It is kept without a pin.
   await store.remove(two.cid)
