@@ -1,6 +1,6 @@
 import type { CID } from '@x/cid'
 import { BackendError } from '@x/storage-core'
-import { untilAborted } from '@x/storage-core/backend'
+import { concatBytes, untilAborted } from '@x/storage-core/backend'
 
 import { jsonLines, parse } from './json-lines.ts'
 import { createMultipart } from './multipart.ts'
@@ -79,13 +79,7 @@ export function createRpc(transport: Transport): Rpc {
       byteLength += piece.length
       pieces.push(piece)
     }
-    const whole = new Uint8Array(byteLength)
-    let position = 0
-    for (const piece of pieces) {
-      whole.set(piece, position)
-      position += piece.length
-    }
-    return whole
+    return concatBytes(pieces, byteLength)
   }
 
   return {
