@@ -8,9 +8,10 @@ import { BackendError, StorageError } from '@x/storage-core'
 import { describe, expect, it, onTestFinished } from 'vitest'
 
 import { closedUrl, startFaultyProxy } from '../../../tooling/faults/faulty-proxy.ts'
+import { collect } from '../../storage-core/src/conformance/sample.ts'
 import { openKuboStore, type OpenKuboOptions } from '../src/index.ts'
 import { parseEndpoint } from '../src/rpc/endpoint.ts'
-import { collect, openNode, openStore, tempDirectory } from './support.ts'
+import { openNode, openStore, tempDirectory } from './support.ts'
 
 const hello = new TextEncoder().encode('hello world')
 const RAW_HELLO = parseCid('bafkreifzjut3te2nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e')

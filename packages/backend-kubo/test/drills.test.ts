@@ -10,9 +10,10 @@ import {
 } from '../../../tooling/faults/faulty-proxy.ts'
 import { kuboOrSkip } from '../../../tooling/kubo/kubo-or-skip.ts'
 import type { KuboNode } from '../../../tooling/kubo/start-kubo.ts'
+import { collect, concat, sampleBytes } from '../../storage-core/src/conformance/sample.ts'
 import type { KuboStore } from '../src/index.ts'
 import { createKuboPool } from './kubo-pool.ts'
-import { bytesOf, collect, openNode, openStore, sampleBytes, texts } from './support.ts'
+import { openNode, openStore, texts } from './support.ts'
 
 // What goes wrong between a store and its daemon: the typed error, in bounded time, and nothing visible of what failed.
 
@@ -88,7 +89,7 @@ describe('a read that meets', () => {
     expect(got.length).toBeLessThan(bytes.length)
     expect(Buffer.compare(got, bytes.subarray(0, got.length))).toBe(0)
     proxy.fault = { type: 'none' }
-    expect(Buffer.compare(await bytesOf(store.cat(cid)), bytes)).toBe(0)
+    expect(Buffer.compare(await concat(store.cat(cid)), bytes)).toBe(0)
   })
 
   it.for(reading)('%s leaves nothing visible where it is pulled to', async ([_name, fault, error], context) => {
@@ -109,7 +110,7 @@ describe('a read that meets', () => {
     const { cid } = await honest.add(small)
     // Three times as long as the longest silence.
     proxy.fault = on('block/get', { type: 'slow', bytesPerSecond: 50 })
-    expect(await bytesOf(store.cat(cid))).toEqual(small)
+    expect(await concat(store.cat(cid))).toEqual(small)
   })
 })
 
@@ -149,7 +150,7 @@ describe('an add that meets', () => {
     await expectNothing(honest)
     // Nor does it stand in the way of the next one.
     const { cid } = await store.add(bytes, { name: 'added' })
-    expect(Buffer.compare(await bytesOf(honest.cat(cid)), bytes)).toBe(0)
+    expect(Buffer.compare(await concat(honest.cat(cid)), bytes)).toBe(0)
   })
 
   it('a daemon that reads no more leaves nothing visible', async (context) => {
@@ -221,7 +222,7 @@ describe('a daemon that is killed', () => {
     expect((await collect(store.names.list())).map(({ name }) => name)).toEqual(['before'])
     expect(await store.verify(before.cid)).toBe(1000)
     const { cid } = await store.add(bytes, { name: 'dying' })
-    expect(Buffer.compare(await bytesOf(store.cat(cid)), bytes)).toBe(0)
+    expect(Buffer.compare(await concat(store.cat(cid)), bytes)).toBe(0)
   })
 
   it('in the middle of a read is not a block that is absent', async (context) => {

@@ -3,9 +3,10 @@ import { describe, expect, it, onTestFinished, type TestContext } from 'vitest'
 import { startFaultyProxy, type FaultyProxy } from '../../../tooling/faults/faulty-proxy.ts'
 import { kuboOrSkip } from '../../../tooling/kubo/kubo-or-skip.ts'
 import type { KuboNode } from '../../../tooling/kubo/start-kubo.ts'
+import { collect, directoryOf, sampleBytes } from '../../storage-core/src/conformance/sample.ts'
 import type { KuboStore } from '../src/index.ts'
 import { createKuboPool } from './kubo-pool.ts'
-import { collect, openStore, sampleBytes, sourceOf, texts } from './support.ts'
+import { openStore, texts } from './support.ts'
 
 // What one store, or the owner, has done is there after what another store did meanwhile, whose request is held up there.
 
@@ -174,7 +175,7 @@ it('what is added without a pin stays whole when somebody takes away the pin it 
 })
 
 describe("the owner's pin stays", () => {
-  const tree = sourceOf({ a: sampleBytes(9, 10) })
+  const tree = directoryOf({ a: sampleBytes(9, 10) })
 
   it('of a block alone, with its name, over an add without a pin, and one that fails', async (context) => {
     const { node, slow, quick, hold } = await openTwo(context)

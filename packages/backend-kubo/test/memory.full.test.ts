@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest'
 
-import { openNode, openStore, sampleBytes } from './support.ts'
+import { sampleBytes } from '../../storage-core/src/conformance/sample.ts'
+import { openNode, openStore } from './support.ts'
 
 // Memory does not grow with a file, and a slow reader slows the daemon.
 

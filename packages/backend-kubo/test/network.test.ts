@@ -3,8 +3,9 @@ import { openMemoryStore, pull } from '@x/storage-core'
 import { describe, expect, it, type TestContext } from 'vitest'
 
 import type { KuboNode } from '../../../tooling/kubo/start-kubo.ts'
+import { collect, concat, sampleBytes } from '../../storage-core/src/conformance/sample.ts'
 import type { KuboStore } from '../src/index.ts'
-import { bytesOf, collect, openNode, openStore, sampleBytes } from './support.ts'
+import { openNode, openStore } from './support.ts'
 
 // Names that a daemon signs, announcements, and what it fetches from others.
 
@@ -87,12 +88,12 @@ describe('a daemon with a peer', () => {
     const bytes = sampleBytes(3, 3_000_000)
     const { cid } = await far.add(bytes)
     const local = await openStore(near)
-    await expect(bytesOf(local.cat(cid))).rejects.toMatchObject({ code: 'NOT_FOUND', cid })
+    await expect(concat(local.cat(cid))).rejects.toMatchObject({ code: 'NOT_FOUND', cid })
     await expect(local.pin(cid)).rejects.toMatchObject({ code: 'NOT_FOUND', cid })
     expect(await local.has(cid)).toBe(false)
 
     const online = await openStore(near, { offline: false })
-    expect(Buffer.compare(await bytesOf(online.cat(cid)), bytes)).toBe(0)
+    expect(Buffer.compare(await concat(online.cat(cid)), bytes)).toBe(0)
     const tree = await far.add(sampleBytes(4, 2_000_000))
     await online.pin(tree.cid)
     expect(await local.has(tree.cid)).toBe(true)
@@ -105,7 +106,7 @@ describe('a daemon with a peer', () => {
     const online = await openStore(near, { offline: false, stallTimeoutMs: 300 })
     const unknown = { code: 'BACKEND', retryable: true }
     await expect(online.blocks.get(absent)).rejects.toMatchObject(unknown)
-    await expect(bytesOf(online.cat(absent))).rejects.toMatchObject(unknown)
+    await expect(concat(online.cat(absent))).rejects.toMatchObject(unknown)
     await expect(online.pin(absent)).rejects.toMatchObject(unknown)
     expect(await collect(online.pins())).toHaveLength(1)
     // What it holds is known.

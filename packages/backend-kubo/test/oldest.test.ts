@@ -4,9 +4,10 @@ import { expect, it } from 'vitest'
 
 import { kuboOrSkip } from '../../../tooling/kubo/kubo-or-skip.ts'
 import { startKubo } from '../../../tooling/kubo/start-kubo.ts'
+import { collect, concat, directoryOf, sampleBytes } from '../../storage-core/src/conformance/sample.ts'
 import { OLDEST_KUBO } from '../src/index.ts'
 import { corruptBlock } from './flatfs.ts'
-import { bytesOf, collect, openStore, sampleBytes, sourceOf, texts } from './support.ts'
+import { openStore, texts } from './support.ts'
 
 // The other end of the range of versions: everything once.
 
@@ -17,11 +18,11 @@ it('does the same with the oldest Kubo', { timeout: 60_000 }, async (context) =>
   expect(node.version.split('.').slice(0, 2)).toEqual(OLDEST_KUBO.split('.').slice(0, 2))
   const [store, other] = [await openStore(node), await openStore(node)]
   const model = sampleBytes(1, 5_000_000)
-  const tree = sourceOf({ 'model.bin': model, link: 'model.bin', empty: {}, sub: { 'a.txt': sampleBytes(2, 10) } })
+  const tree = directoryOf({ 'model.bin': model, link: 'model.bin', empty: {}, sub: { 'a.txt': sampleBytes(2, 10) } })
 
   const { cid } = await store.add(tree, { name: 'org/model', metadata: { n: 1 } })
-  expect(Buffer.compare(await bytesOf(other.cat(cid, { path: 'model.bin' })), model)).toBe(0)
-  expect(await bytesOf(other.cat(cid, { path: 'model.bin', offset: 1_048_575, length: 2 }))).toEqual(
+  expect(Buffer.compare(await concat(other.cat(cid, { path: 'model.bin' })), model)).toBe(0)
+  expect(await concat(other.cat(cid, { path: 'model.bin', offset: 1_048_575, length: 2 }))).toEqual(
     model.slice(1_048_575, 1_048_577),
   )
   expect(await other.names.get('org/model')).toMatchObject({ cid, metadata: { n: 1 } })
@@ -47,7 +48,7 @@ it('does the same with the oldest Kubo', { timeout: 60_000 }, async (context) =>
   await node.ipfs(['pin', 'rm', block.toString()])
 
   // A CAR, through others' hands.
-  const car = await bytesOf(exportCar(store, cid))
+  const car = await concat(exportCar(store, cid))
   await store.remove(cid)
   expect(await other.has(cid)).toBe(false)
   expect(await other.names.get('org/model')).toBeUndefined()
@@ -68,7 +69,7 @@ it('does the same with the oldest Kubo', { timeout: 60_000 }, async (context) =>
 
   await store.copyToMfs(cid, '/models/one')
   expect((await node.ipfs(['files', 'ls', '/models/one'])).stdout.toString()).toContain('model.bin')
-  const second = await store.add(sourceOf({ 'other.bin': sampleBytes(6, 10) }), { pin: false })
+  const second = await store.add(directoryOf({ 'other.bin': sampleBytes(6, 10) }), { pin: false })
   await store.copyToMfs(second.cid, '/models/one', { replace: true })
   expect((await node.ipfs(['files', 'ls', '/models'])).stdout.toString().trim()).toBe('one')
   expect((await node.ipfs(['files', 'ls', '/models/one'])).stdout.toString().trim()).toBe('other.bin')

@@ -4,10 +4,11 @@ import { describe, expect, it, onTestFinished, type TestContext } from 'vitest'
 import { startFaultyProxy, type Fault } from '../../../tooling/faults/faulty-proxy.ts'
 import { kuboOrSkip } from '../../../tooling/kubo/kubo-or-skip.ts'
 import type { KuboNode } from '../../../tooling/kubo/start-kubo.ts'
+import { collect, concat, directoryOf, sampleBytes } from '../../storage-core/src/conformance/sample.ts'
 import { holdOf } from '../src/hold.ts'
 import type { KuboStore } from '../src/index.ts'
 import { createKuboPool } from './kubo-pool.ts'
-import { bytesOf, collect, openStore, sampleBytes, sourceOf, texts } from './support.ts'
+import { openStore, texts } from './support.ts'
 
 // A daemon is shared: with its owner, with other programs, and with other stores.
 
@@ -51,7 +52,7 @@ describe('what the owner has', () => {
   it('is kept by remove, pinned, in MFS or neither', async (context) => {
     const { node, store } = await open(context)
     const shared = sampleBytes(6, 700_000)
-    const { cid } = await store.add(sourceOf({ shared, own: sampleBytes(7, 300_000) }), { profile: 'kubo-v1' })
+    const { cid } = await store.add(directoryOf({ shared, own: sampleBytes(7, 300_000) }), { profile: 'kubo-v1' })
     const pinned = await added(node, shared)
     const loose = await added(node, sampleBytes(8, 300_000), '--pin=false')
     await store.remove(cid)
@@ -59,7 +60,7 @@ describe('what the owner has', () => {
     expect(await store.has(parseCid(loose))).toBe(true)
     expect(await store.has(cid)).toBe(false)
 
-    const again = await store.add(sourceOf({ shared, own: sampleBytes(7, 300_000) }), { profile: 'kubo-v1' })
+    const again = await store.add(directoryOf({ shared, own: sampleBytes(7, 300_000) }), { profile: 'kubo-v1' })
     await node.ipfs(['files', 'cp', `/ipfs/${pinned}`, '/theirs'])
     await node.ipfs(['pin', 'rm', pinned])
     await store.remove(again.cid)
@@ -69,7 +70,7 @@ describe('what the owner has', () => {
   it('is kept by remove under another CID of the same block', async (context) => {
     const { node, store } = await open(context)
     // The owner has pinned as CIDv0 what is linked here as CIDv1.
-    const outer = await store.add(sourceOf({ inner: { file: hello } }), { profile: 'kubo-v1' })
+    const outer = await store.add(directoryOf({ inner: { file: hello } }), { profile: 'kubo-v1' })
     const { cid } = await store.stat(outer.cid, { path: 'inner' })
     const twin = cid.toV0()
     await node.ipfs(['pin', 'add', twin.toString()])
@@ -144,13 +145,13 @@ it('bookkeeping is neither listed nor counted, also in another process', async (
 
 it('what people should see is in MFS', async (context) => {
   const { node, store } = await open(context)
-  const one = await store.add(sourceOf({ 'config.json': hello }))
+  const one = await store.add(directoryOf({ 'config.json': hello }))
   const two = await store.add(sampleBytes(15, 10))
   expect(await store.mfsStat('/models/org/one')).toBeUndefined()
   await store.copyToMfs(one.cid, '/models/org/one')
   expect(await store.mfsStat('/models/org/one')).toEqual(one.cid)
   const file = await store.mfsStat('/models/org/one/config.json')
-  expect(file && (await bytesOf(store.cat(file)))).toEqual(hello)
+  expect(file && (await concat(store.cat(file)))).toEqual(hello)
   // A file is no directory.
   expect(await store.mfsStat('/models/org/one/config.json/x')).toBeUndefined()
   expect((await node.ipfs(['files', 'read', '/models/org/one/config.json'])).stdout).toEqual(Buffer.from(hello))
@@ -168,14 +169,14 @@ it('what people should see is in MFS', async (context) => {
   // It is kept without a pin.
   await store.remove(two.cid)
   await store.gc()
-  expect(await bytesOf(store.cat(two.cid))).toEqual(sampleBytes(15, 10))
+  expect(await concat(store.cat(two.cid))).toEqual(sampleBytes(15, 10))
 })
 
 async function openReplacing(context: TestContext) {
   const { node, store } = await open(context)
   const proxy = await startFaultyProxy({ target: node.api })
   onTestFinished(() => proxy.close())
-  const [theirs, ours] = [await store.add(sourceOf({ theirs: hello }), { pin: false }), await store.add(hello)]
+  const [theirs, ours] = [await store.add(directoryOf({ theirs: hello }), { pin: false }), await store.add(hello)]
   await store.copyToMfs(theirs.cid, '/own/x')
   await store.remove(theirs.cid)
   /** Whose it is, and nothing else is there. */
@@ -316,7 +317,9 @@ describe('two stores on one daemon', () => {
     const over = new AbortController()
     const removed = (async () => {
       for (let step = 0; !over.signal.aborted; step++) {
-        const { cid } = await removing.add(sourceOf({ shared, loose: sampleBytes(step, 30) }), { profile: 'kubo-v1' })
+        const { cid } = await removing.add(directoryOf({ shared, loose: sampleBytes(step, 30) }), {
+          profile: 'kubo-v1',
+        })
         await removing.remove(cid)
         await removing.gc()
       }
@@ -324,7 +327,7 @@ describe('two stores on one daemon', () => {
     onTestFinished(() => over.abort())
     for (let step = 0; step < 12; step++) {
       const options = { profile: 'kubo-v1', pin: step % 2 === 0, name: `kept/${step}` } as const
-      kept.push(await adding.add(sourceOf({ shared, own: sampleBytes(1000 + step, 30) }), options))
+      kept.push(await adding.add(directoryOf({ shared, own: sampleBytes(1000 + step, 30) }), options))
     }
     over.abort()
     await removed

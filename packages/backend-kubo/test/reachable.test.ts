@@ -4,6 +4,7 @@ import { expect, it, onTestFinished, type TestContext } from 'vitest'
 import { startFaultyProxy, type FaultyProxy } from '../../../tooling/faults/faulty-proxy.ts'
 import { kuboOrSkip } from '../../../tooling/kubo/kubo-or-skip.ts'
 import type { KuboNode } from '../../../tooling/kubo/start-kubo.ts'
+import { directoryOf, sampleBytes } from '../../storage-core/src/conformance/sample.ts'
 import type { KuboStore } from '../src/index.ts'
 import { multihashKey } from '../src/multihash-key.ts'
 import { reachableFrom, type Reached } from '../src/reachable.ts'
@@ -11,7 +12,7 @@ import { parseEndpoint } from '../src/rpc/endpoint.ts'
 import { createRpc } from '../src/rpc/rpc.ts'
 import { createTransport } from '../src/rpc/transport.ts'
 import { createKuboPool } from './kubo-pool.ts'
-import { openStore, sampleBytes, sourceOf } from './support.ts'
+import { openStore } from './support.ts'
 
 // What is needed, and what is held.
 
@@ -50,10 +51,10 @@ it('a remove keeps what the owner has below a node of dag-pb that is no UnixFS',
 it('a remove reads what others need once, though they record more meanwhile', async (context) => {
   const { node, proxy, store } = await open(context)
   const other = await openStore(node)
-  const { cid: kept } = await other.add(sourceOf({ a: sampleBytes(2, 10), b: sampleBytes(3, 10) }), { pin: false })
+  const { cid: kept } = await other.add(directoryOf({ a: sampleBytes(2, 10), b: sampleBytes(3, 10) }), { pin: false })
   const { cid } = await other.add(sampleBytes(4, 8 * 2 ** 20), { pin: false })
   const shared = sampleBytes(5, 2 ** 20)
-  const { cid: mixed } = await other.add(sourceOf({ shared, own: sampleBytes(6, 2 ** 20) }), { pin: false })
+  const { cid: mixed } = await other.add(directoryOf({ shared, own: sampleBytes(6, 2 ** 20) }), { pin: false })
   let deletions = 0
   const before = asked(proxy, 'block/get', kept.toString())
   proxy.fault = ({ url }) => {
@@ -70,7 +71,7 @@ it('a remove reads what others need once, though they record more meanwhile', as
   deletions = 0
   proxy.fault = ({ url }) => {
     if (!url.startsWith('/api/v0/block/rm?') || deletions++ > 0) return { type: 'none' }
-    return { type: 'hold', until: other.add(sourceOf({ again: shared }), { pin: false }).then(() => undefined) }
+    return { type: 'hold', until: other.add(directoryOf({ again: shared }), { pin: false }).then(() => undefined) }
   }
   await store.remove(mixed)
   expect(await store.blocks.has(await cidOf(RAW, shared))).toBe(true)
@@ -81,8 +82,8 @@ it('a node that was not there is looked at again when it is', async (context) =>
   const transport = createTransport({ endpoint: parseEndpoint(node.api), headers: {}, stallTimeoutMs: 30_000 })
   const rpc = createRpc(transport)
   onTestFinished(() => rpc.close())
-  const { cid: inner } = await store.add(sourceOf({ a: sampleBytes(7, 10) }), { pin: false })
-  const outer = await store.add(sourceOf({ inner: { a: sampleBytes(7, 10) } }), { pin: false })
+  const { cid: inner } = await store.add(directoryOf({ a: sampleBytes(7, 10) }), { pin: false })
+  const outer = await store.add(directoryOf({ inner: { a: sampleBytes(7, 10) } }), { pin: false })
   const leaf = multihashKey(await cidOf(RAW, sampleBytes(7, 10)))
   const bytes = await store.blocks.get(inner)
   await store.blocks.delete(inner)
@@ -100,7 +101,7 @@ it('a DAG in a far larger repository is not looked for in a list of everything',
   // Each leaf may cost as much as 64 lines of that list.
   await node.ipfs(['add', '-Q', '--chunker=size-16', '--raw-leaves'], { input: sampleBytes(8, 16 * 5400) })
   const leaves = Array.from({ length: 65 }, (_, index) => sampleBytes(1000 + index, 10))
-  const { cid } = await store.add(sourceOf(Object.fromEntries(leaves.entries())), { pin: false })
+  const { cid } = await store.add(directoryOf(Object.fromEntries(leaves.entries())), { pin: false })
   const before = asked(proxy, 'block/stat')
   expect(await store.has(cid)).toBe(true)
   expect(asked(proxy, 'block/stat')).toBeGreaterThan(before)

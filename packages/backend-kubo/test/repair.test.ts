@@ -2,9 +2,10 @@ import { buildFile, parseCid, type Block } from '@x/cid'
 import { expect, it, onTestFinished, type TestContext } from 'vitest'
 
 import { startFaultyProxy } from '../../../tooling/faults/faulty-proxy.ts'
+import { collect, directoryOf, sampleBytes } from '../../storage-core/src/conformance/sample.ts'
 import { corruptBlock } from './flatfs.ts'
 import { ask, call } from './kubo-pool.ts'
-import { collect, openNode, openStore, sampleBytes, sourceOf } from './support.ts'
+import { openNode, openStore } from './support.ts'
 
 // A damaged block is replaced under pins of the owner's, which are there in the end, whatever happens.
 
@@ -21,7 +22,7 @@ async function openDamaged(context: TestContext) {
   if (!leaf) throw new Error('no leaf')
   const roots = await Promise.all(
     ['a', 'b', 'c'].map(async (name) => {
-      const { cid } = await store.add(sourceOf({ [name]: bytes }), { pin: false })
+      const { cid } = await store.add(directoryOf({ [name]: bytes }), { pin: false })
       await node.ipfs(['pin', 'add', `--name=their ${name}`, cid.toString()])
       return cid
     }),

@@ -6,7 +6,8 @@ import { importCar, openMemoryStore } from '@x/storage-core'
 import { expect, it } from 'vitest'
 
 import type { KuboNode } from '../../../tooling/kubo/start-kubo.ts'
-import { bytesOf, openNode, openStore, sampleBytes, sourceOf, tempDirectory, writeTree, type Tree } from './support.ts'
+import { concat, directoryOf, sampleBytes, type Tree } from '../../storage-core/src/conformance/sample.ts'
+import { openNode, openStore, tempDirectory, writeTree } from './support.ts'
 
 // What is added here has the CID that `ipfs add` gives it, under every profile, and each reads what the other added.
 
@@ -14,7 +15,7 @@ const hello = new TextEncoder().encode('hello world')
 const many = (count: number, length: number): Tree =>
   Object.fromEntries(Array.from({ length: count }, (_, index) => [String(index).padStart(length, 'n'), hello]))
 
-const corpus: Record<string, Uint8Array | string | Tree> = {
+const corpus: Record<string, Uint8Array | Tree> = {
   'an empty file': new Uint8Array(),
   'a small file': hello,
   'a chunk of 256 KiB': sampleBytes(1, 262_144),
@@ -62,7 +63,7 @@ it.for(Object.values(PROFILES).map(({ name }) => name))(
       const path = join(directory, 'added')
       await writeTree(path, item)
       const theirs = await addByKubo(node, path, flags)
-      const { cid } = await store.add(sourceOf(item), { profile })
+      const { cid } = await store.add(item instanceof Uint8Array ? item : directoryOf(item), { profile })
       lines.push(`${profile}  ${what}: add ${cid}  ipfs add ${theirs}`)
       expect(`${what} ${cid}`).toBe(`${what} ${theirs}`)
       await rm(path, { recursive: true })
@@ -85,13 +86,13 @@ it('each reads what the other has added', async (context) => {
   expect(Buffer.compare(stdout, bytes)).toBe(0)
   const theirs = sampleBytes(9, 2_000_000)
   const root = parseCid((await node.ipfs(['add', '-Q'], { input: theirs })).stdout.toString().trim())
-  expect(Buffer.compare(await bytesOf(store.cat(root)), theirs)).toBe(0)
-  expect(await bytesOf(store.cat(root, { offset: 262_143, length: 3 }))).toEqual(theirs.slice(262_143, 262_146))
+  expect(Buffer.compare(await concat(store.cat(root)), theirs)).toBe(0)
+  expect(await concat(store.cat(root, { offset: 262_143, length: 3 }))).toEqual(theirs.slice(262_143, 262_146))
   expect(await store.has(root)).toBe(true)
 
   // Through a CAR that the daemon writes.
   const car = (await node.ipfs(['dag', 'export', '--progress=false', cid.toString()])).stdout
   const into = await openMemoryStore()
   expect((await importCar(into, car)).roots).toEqual([cid])
-  expect(Buffer.compare(await bytesOf(into.cat(cid)), bytes)).toBe(0)
+  expect(Buffer.compare(await concat(into.cat(cid)), bytes)).toBe(0)
 })

@@ -2,9 +2,10 @@ import { cidOf, RAW } from '@x/cid'
 import { describe, expect, it, onTestFinished } from 'vitest'
 
 import { startFaultyProxy, type FaultyProxy } from '../../../tooling/faults/faulty-proxy.ts'
+import { collect, sampleBytes } from '../../storage-core/src/conformance/sample.ts'
 import type { KuboStore } from '../src/index.ts'
 import { ask, call } from './kubo-pool.ts'
-import { collect, openNode, openStore, sampleBytes } from './support.ts'
+import { openNode, openStore } from './support.ts'
 
 // What takes long, and what is stopped.
 
