@@ -26,11 +26,11 @@ const lie = async (): Promise<never> => {
   throw new IntegrityError('liar sent something else', { cid })
 }
 
-const createGateway = ({ href }: URL): Provider => made(href, async () => bytes)
+const honestGateway = ({ href }: URL): Provider => made(href, async () => bytes)
 
 function open(
   finders: Finder[] = [],
-  { stallTimeoutMs = 300, mayOthersCome = true } = {},
+  { stallTimeoutMs = 300, mayOthersCome = true, createGateway = honestGateway } = {},
 ): { book: ProviderBook; fetcher: BlockFetcher } {
   const book = createProviderBook(finders)
   const closing = new AbortController()
@@ -100,6 +100,7 @@ it('searches for all blocks of a session at once', async () => {
   const searched: CID[] = []
   const find: Finder['find'] = async (wanted, { onGateway }) => {
     searched.push(wanted)
+    await wait(20)
     onGateway(new URL('https://gateway.example.org/'))
     onGateway(new URL('https://gateway.example.org/'))
   }
@@ -124,9 +125,43 @@ it.each([true, false])(
     }
     const { fetcher } = open([{ name: 'router', find }], { mayOthersCome: may })
     const got = fetcher.getBlock(cid, { signal })
-    const failed = expect(got).rejects.toMatchObject({ code: 'BACKEND', message: expect.stringContaining('no answer') })
+    const failed = got.catch((error: unknown) => error)
     await vi.advanceTimersByTimeAsync(60_000)
     expect(searches).toBe(1)
-    await failed
+    expect(await failed).toMatchObject({ code: 'BACKEND', message: expect.stringContaining('no answer') })
   },
 )
+
+it('asks nobody again who failed for good', async () => {
+  const { book, fetcher } = open()
+  let asked = 0
+  const refusing = made('refusing', async () => {
+    asked += 1
+    throw new BackendError('refusing: HTTP status 400', { retryable: false })
+  })
+  book.add(refusing)
+  await expect(fetcher.getBlock(cid, { signal })).rejects.toMatchObject({ code: 'BACKEND' })
+  expect(asked).toBe(1)
+})
+
+it('takes only so many gateways from a router, and others in place of those that lie', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const taken: string[] = []
+  const createGateway = (url: URL): Provider => {
+    taken.push(url.host)
+    return url.host.startsWith('liar') ? made(url.href, lie) : honestGateway(url)
+  }
+  let searches = 0
+  const find: Finder['find'] = async (_cid, { onGateway }) => {
+    const host = searches === 0 ? 'liar' : 'honest'
+    searches += 1
+    for (let number = 0; number < 100; number++) onGateway(new URL(`https://${host}${number}.example.org/`))
+  }
+  const { fetcher } = open([{ name: 'router', find }], { createGateway, stallTimeoutMs: 5000 })
+  const got = fetcher.getBlock(cid, { signal }).catch((error: unknown) => error)
+  await vi.advanceTimersByTimeAsync(6000)
+  expect(await got).toBe(bytes)
+  expect(taken.filter((host) => host.startsWith('liar'))).toHaveLength(32)
+  expect(taken).toHaveLength(64)
+})

@@ -68,8 +68,10 @@ describe('an address that a stranger names', () => {
     'public.example.org': ['203.1.2.3', '2a00::7'],
     'rebound.example.org': ['203.1.2.3', '127.0.0.1'],
     'mapped.example.org': ['::ffff:a00:1'],
+    'unknown.example.org': [],
   }
-  const lookup = async (name: string): Promise<string[]> => names[name] ?? []
+  // What is no name is not looked up: a DNS server may say anything.
+  const lookup = async (name: string): Promise<string[]> => names[name] ?? ['203.1.2.3']
   const check = async (address: string, allowPrivate = false): Promise<string[] | undefined> => {
     const checked = await checkNamedAddress(address, { allowPrivate, lookup })
     return checked && (checked.type === 'gateway' ? [checked.url.href] : checked.multiaddrs)

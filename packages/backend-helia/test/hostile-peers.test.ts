@@ -191,6 +191,32 @@ it('takes back what it asked for of one that says nothing', async () => {
   await vi.waitFor(() => expect(wants()).toMatchObject([{ cancel: false }, { cancel: true }]), 10_000)
 })
 
+it('takes what was asked for on a connection that is gone', async () => {
+  const warnings: string[] = []
+  const to = await openPeer({ onWarning: (warning) => warnings.push(warning) })
+  const rogue = await startRogue('hang', { connectTo: String(to.addresses()[0]) })
+  const bytes = sampleBytes(8, 1000)
+  const cid = await cidOf(RAW, bytes)
+  const caller = new AbortController()
+  const got = to.source.blocks.get(cid, { signal: caller.signal })
+  await vi.waitFor(() => expect(rogue.received).toHaveLength(1), 10_000)
+  await rogue.hangUp()
+  await vi.waitFor(() => expect(to.peers()).toEqual([]), 10_000)
+  caller.abort()
+  await expect(got).rejects.toBe(caller.signal.reason)
+  // As a Kubo may that sends its answer on the next connection.
+  const stream = await rogue.openAnew()
+  for (const piece of encodeMessage({ blocks: [{ prefix: Uint8Array.of(1, RAW, 0x12, 32), data: bytes }] })) {
+    stream.send(piece)
+  }
+  await vi.waitFor(() => expect(to.status().receivedBytes).toBe(1000), 10_000)
+  // It can be asked, which it could not had it been sent away.
+  const next = to.source.blocks.has(cid, { signal: AbortSignal.timeout(1000) }).catch(() => undefined)
+  await vi.waitFor(() => expect(rogue.received.length).toBeGreaterThan(1), 10_000)
+  expect(warnings).toEqual([])
+  await next
+})
+
 describe('addresses that a peer says that it has', () => {
   it('are not dialled', async () => {
     const visits: string[] = []

@@ -3,7 +3,7 @@ import { expect, it } from 'vitest'
 
 import { createMessageReader } from '../src/bitswap/message-reader.ts'
 import { decodeMessage, encodeMessage, type Message } from '../src/bitswap/message.ts'
-import { MalformedError } from '../src/bitswap/varint.ts'
+import { MalformedError, varintOf } from '../src/bitswap/varint.ts'
 
 const bytes = fc.uint8Array({ maxLength: 200 })
 const message: fc.Arbitrary<Message> = fc.record({
@@ -53,6 +53,12 @@ it('refuses wants that are much to read, and messages of many things', () => {
   const want = { cid: new Uint8Array(300), type: 'block', cancel: false, sendDontHave: true, priority: 1 } as const
   const [, long] = encodeMessage({ wants: [want] })
   expect(() => decodeMessage(long ?? new Uint8Array())).toThrow(/a want or answer of 307 bytes/)
+  const [, presence] = encodeMessage({ presences: [{ cid: new Uint8Array(300), has: true }] })
+  expect(() => decodeMessage(presence ?? new Uint8Array())).toThrow(/a want or answer of 303 bytes/)
+  // A block with an unknown field, 20 000 times.
+  const fields = new Uint8Array(40_000).map((_, index) => (index % 2 === 0 ? 0x78 : 0))
+  const block = [(3 << 3) | 2, ...varintOf(fields.length), ...fields]
+  expect(() => decodeMessage(Uint8Array.from(block))).toThrow(/over 16384 things/)
   const unknown = new Uint8Array(4 * 1024 * 1024).fill(0x78).map((byte, index) => (index % 2 === 0 ? byte : 0))
   expect(() => decodeMessage(unknown)).toThrow(/over 16384 things/)
 })
