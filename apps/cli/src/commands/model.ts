@@ -1,7 +1,7 @@
 import type { CID } from '@x/cid'
 import { isModel, listModels, parseReference, showModel, type ModelSummary } from '@x/model-loader'
 import { addModel, assertReference, pathSource, resolveModel } from '@x/node'
-import { ConflictError, InvalidInputError, NotFoundError } from '@x/storage-core'
+import { buildSource, ConflictError, InvalidInputError, NotFoundError, type SourceNode } from '@x/storage-core'
 
 import { withAddProgress } from '../add-progress.ts'
 import { BACKEND, MAX_BYTES, textOption, type Command, type Context, type Kubo } from '../command.ts'
@@ -28,6 +28,7 @@ export const modelAdd: Command = {
     assertLocal('model add', values, ['max-bytes'])
     const source = await pathSource(directory, { symlinks: 'follow' })
     const kubo = toMfs === undefined ? undefined : await kuboOf(context, 'model add: --to-mfs')
+    if (kubo && toMfs !== undefined) await assertFree(kubo, toMfs, source, context.signal)
     const store = await context.store()
     const { cid, name, files, size } = await withAddProgress(context, directory, source, (onProgress) =>
       addModel(store, directory, {
@@ -41,6 +42,13 @@ export const modelAdd: Command = {
     await printModel(context, { cid: cid.toString(), name: name ?? null, files, size })
     if (kubo && toMfs !== undefined) await showInFiles(kubo, cid, toMfs, context.signal)
   },
+}
+
+/** Before much is sent. @throws {ConflictError} Something else is there. */
+async function assertFree(kubo: Kubo, path: string, source: SourceNode, signal: AbortSignal): Promise<void> {
+  const current = await kubo.mfsStat(path, { signal })
+  if (!current || (await buildSource(source, { signal })).cid.equals(current)) return
+  throw new ConflictError(`${path} is there already, and is ${current}; nothing was added`, { current })
 }
 
 /** What is there already is done. */
