@@ -47,7 +47,9 @@ export const modelAdd: Command = {
 /** Before much is sent. @throws {ConflictError} Something else is there. */
 async function assertFree(kubo: Kubo, path: string, source: SourceNode, signal: AbortSignal): Promise<void> {
   const current = await kubo.mfsStat(path, { signal })
-  if (!current || (await buildSource(source, { signal })).cid.equals(current)) return
+  if (!current) return
+  const { cid } = await buildSource(source, { signal })
+  if (cid.toString() === current.toString()) return
   throw new ConflictError(`${path} is there already, and is ${current}; nothing was added`, { current })
 }
 
