@@ -19,7 +19,7 @@ import { openNode, openStore, texts } from './support.ts'
 
 const STALL_MS = 400
 const MIB = 1024 * 1024
-const bytes = sampleBytes(1, 6 * MIB + 5)
+const bytes = sampleBytes(1, 2 * MIB + 5)
 
 interface Drill {
   node: KuboNode
@@ -59,9 +59,9 @@ const leavesOf = async (profile: 'unixfs-v1-2025' = 'unixfs-v1-2025'): Promise<B
 }
 
 const retryable = { code: 'BACKEND', retryable: true }
-const FRACTION = 500_000
+const FRACTION = 100_000
 
-/** What a read of six leaves meets at the fourth, and what it rejects with. */
+/** What a read of nine leaves meets at the fourth, and what it rejects with. */
 const reading: [name: string, fault: Fault, error: object][] = [
   ['no answer', { type: 'hang' }, retryable],
   ['a dropped connection', { type: 'drop' }, retryable],
@@ -78,7 +78,7 @@ const reading: [name: string, fault: Fault, error: object][] = [
 describe('a read that meets', () => {
   it.for(reading)('%s stops there, and gives no bad byte', async ([_name, fault, error], context) => {
     const { proxy, store, honest } = await openDrill(context)
-    const { cid } = await honest.add(bytes)
+    const { cid } = await honest.add(bytes, { profile: 'kubo-v1' })
     proxy.fault = on('block/get', fault, 4)
     const read: Uint8Array[] = []
     const whole = (async () => {
@@ -94,7 +94,7 @@ describe('a read that meets', () => {
 
   it.for(reading)('%s leaves nothing visible where it is pulled to', async ([_name, fault, error], context) => {
     const { proxy, store, honest } = await openDrill(context)
-    const { cid } = await honest.add(bytes)
+    const { cid } = await honest.add(bytes, { profile: 'kubo-v1' })
     const into = await openMemoryStore()
     proxy.fault = on('block/get', fault, 4)
     await expect(pull(into, store, cid, { name: 'pulled' })).rejects.toMatchObject(error)
@@ -118,7 +118,7 @@ describe('a read that meets', () => {
 const adding: [name: string, fault: Fault, error: object][] = [
   ['no answer', { type: 'hang' }, retryable],
   ['a dropped connection', { type: 'drop' }, retryable],
-  ['a reset at a half', { type: 'reset-upload', atByte: 3 * MIB }, retryable],
+  ['a reset at a half', { type: 'reset-upload', atByte: MIB }, retryable],
   ['an answer that never ends', { type: 'stall', atByte: 10 }, retryable],
   ['an answer that is cut off', { type: 'truncate', framing: 'cut', atByte: 10 }, retryable],
   ['an answer that is too short', { type: 'truncate', framing: 'valid', atByte: 10 }, { code: 'BACKEND' }],
@@ -209,9 +209,9 @@ describe('a daemon that is killed', () => {
     const store = await openStore(node)
     const before = await store.add(sampleBytes(6, 1000), { name: 'before' })
     const dying = async function* (): AsyncGenerator<Uint8Array> {
-      yield bytes.subarray(0, 5 * MIB)
+      yield bytes.subarray(0, MIB)
       await node.kill()
-      yield bytes.subarray(5 * MIB)
+      yield bytes.subarray(MIB)
     }
     await expect(store.add(dying(), { name: 'dying' })).rejects.toMatchObject(retryable)
     await expect(store.blocks.get(before.cid)).rejects.toMatchObject(retryable)

@@ -6,6 +6,7 @@ import type { KuboNode } from '../../../tooling/kubo/start-kubo.ts'
 import { collect, directoryOf, sampleBytes } from '../../storage-core/src/conformance/sample.ts'
 import type { KuboStore } from '../src/index.ts'
 import { createKuboPool } from './kubo-pool.ts'
+import { ownerOf } from './owner.ts'
 import { openStore, texts } from './support.ts'
 
 // What one store, or the owner, has done is there after what another store did meanwhile, whose request is held up there.
@@ -92,7 +93,7 @@ describe('a pin that was acknowledged stays', () => {
     const { reached, release } = hold('dag/import')
     const collecting = slow.gc()
     await reached
-    await node.ipfs(['pin', 'add', cid.toString()])
+    await ownerOf(node).pin(cid)
     release()
     expect((await collecting).roots).toEqual([])
     expect(await collect(quick.roots())).toMatchObject([{ cid, pinned: true, metadata: { license: 'x' } }])
@@ -105,7 +106,7 @@ describe('a pin that was acknowledged stays', () => {
     const { reached, release } = hold('dag/import', 1)
     const adding = slow.add(bytes)
     await reached
-    await node.ipfs(['pin', 'rm', cid.toString()])
+    await ownerOf(node).unpin(cid)
     release()
     await adding
     expect(await isPinned(quick, cid)).toBe(true)
@@ -132,7 +133,7 @@ it('a remove goes on where the records it has read were replaced and collected',
   const removing = slow.remove(cid)
   await reached
   await quick.add(sampleBytes(12, 1000))
-  await node.ipfs(['repo', 'gc'])
+  await ownerOf(node).gc()
   release()
   await removing
   expect(await collect(quick.roots())).toHaveLength(1)
@@ -164,8 +165,8 @@ it('what is added without a pin stays whole when somebody takes away the pin it 
     const adding = slow.add(bytes, { pin: false })
     await reached
     if (byOwner) {
-      await node.ipfs(['pin', 'rm', cid.toString()])
-      await node.ipfs(['repo', 'gc'])
+      await ownerOf(node).unpin(cid)
+      await ownerOf(node).gc()
     } else await quick.remove(cid)
     release()
     await adding
@@ -180,7 +181,7 @@ describe("the owner's pin stays", () => {
   it('of a block alone, with its name, over an add without a pin, and one that fails', async (context) => {
     const { node, slow, quick, hold } = await openTwo(context)
     const { cid } = await quick.add(tree, { pin: false })
-    await node.ipfs(['pin', 'add', '--recursive=false', '--name=theirs', cid.toString()])
+    await ownerOf(node).pin(cid, { recursive: false, name: 'theirs' })
     const isTheirs = async (): Promise<void> => {
       expect(await collect(quick.daemonPins({ type: 'direct' }))).toMatchObject([{ cid, name: 'theirs' }])
       expect(await isPinned(quick, cid)).toBe(false)
@@ -207,7 +208,7 @@ describe("the owner's pin stays", () => {
     const adding = slow.add(tree, { pin: false })
     await reached
     const { cid } = await quick.add(tree, { pin: false })
-    await node.ipfs(['pin', 'add', cid.toString()])
+    await ownerOf(node).pin(cid)
     release()
     await adding
     expect(await isPinned(quick, cid)).toBe(true)

@@ -2,15 +2,25 @@ import { parseCid } from '@x/cid'
 import { openMemoryStore, pull } from '@x/storage-core'
 import { describe, expect, it, type TestContext } from 'vitest'
 
+import { kuboOrSkip } from '../../../tooling/kubo/kubo-or-skip.ts'
 import type { KuboNode } from '../../../tooling/kubo/start-kubo.ts'
 import { collect, concat, sampleBytes } from '../../storage-core/src/conformance/sample.ts'
 import type { KuboStore } from '../src/index.ts'
+import { createKuboPool } from './kubo-pool.ts'
 import { openNode, openStore } from './support.ts'
 
 // Names that a daemon signs, announcements, and what it fetches from others.
 
 const hello = new TextEncoder().encode('hello world')
 const absent = parseCid('bafkreia7v5oghvq6ajbmg4aoxmcsdvvwyokwdxyqp37icobwhbhiwm4hxy')
+
+const pool = createKuboPool()
+
+/** A daemon without a swarm. */
+async function open(context: TestContext): Promise<KuboNode> {
+  kuboOrSkip(context)
+  return pool.take()
+}
 
 describe('IPNS', () => {
   it('publishes and resolves without peers', async (context) => {
@@ -27,7 +37,7 @@ describe('IPNS', () => {
   })
 
   it('has keys', async (context) => {
-    const store = await openStore(await openNode(context))
+    const store = await openStore(await open(context))
     const key = await store.generateKey('model-a')
     expect((await collect(store.keys())).map(({ name }) => name).toSorted()).toEqual(['model-a', 'self'])
     await expect(store.generateKey('model-a')).rejects.toMatchObject({ code: 'CONFLICT' })
@@ -42,7 +52,7 @@ describe('IPNS', () => {
   })
 
   it('says that there is no record', async (context) => {
-    const store = await openStore(await openNode(context))
+    const store = await openStore(await open(context))
     const name = 'k51qzi5uqu5dlh6uxb45oy3i5oaw9m6pblrb1d65fvo80moo9ka7b4tyfvqbbo'
     await expect(store.resolve(name)).rejects.toMatchObject({ code: 'NOT_FOUND' })
     await expect(store.resolve('../x')).rejects.toMatchObject({ code: 'INVALID_INPUT' })
@@ -53,7 +63,7 @@ it('cannot announce without peers, and says so', async (context) => {
   const store = await openStore(await openNode(context, { online: true, config: { Provide: { Enabled: true } } }))
   const { cid } = await store.add(hello)
   await expect(store.provide(cid)).rejects.toMatchObject({ code: 'BACKEND' })
-  const offline = await openStore(await openNode(context))
+  const offline = await openStore(await open(context))
   await expect(offline.provide(cid)).rejects.toMatchObject({ code: 'BACKEND' })
 })
 

@@ -8,34 +8,32 @@ import { collect, concat, directoryOf, sampleBytes } from '../../storage-core/sr
 import { holdOf } from '../src/hold.ts'
 import type { KuboStore } from '../src/index.ts'
 import { createKuboPool } from './kubo-pool.ts'
+import { ownerOf, type Owner } from './owner.ts'
 import { openStore, texts } from './support.ts'
 
 // A daemon is shared: with its owner, with other programs, and with other stores.
 
 const hello = new TextEncoder().encode('hello world')
-const added = async (node: KuboNode, input: Uint8Array, ...flags: string[]): Promise<string> =>
-  (await node.ipfs(['add', '-Q', '--cid-version=1', ...flags], { input })).stdout.toString().trim()
 
 const pool = createKuboPool()
 
-async function open(context: TestContext): Promise<{ node: KuboNode; store: KuboStore }> {
+async function open(context: TestContext): Promise<{ node: KuboNode; owner: Owner; store: KuboStore }> {
   kuboOrSkip(context)
   const node = await pool.take()
-  return { node, store: await openStore(node) }
+  return { node, owner: ownerOf(node), store: await openStore(node) }
 }
 
 describe('what the owner has', () => {
   it('is kept by gc when it is pinned or in MFS, and taken when it is neither', async (context) => {
-    const { node, store } = await open(context)
-    const pinned = await added(node, sampleBytes(1, 700_000))
-    const direct = await added(node, sampleBytes(2, 50), '--pin=false')
-    await node.ipfs(['pin', 'add', '--recursive=false', direct])
-    const inMfs = await added(node, sampleBytes(3, 700_000), '--pin=false')
-    await node.ipfs(['files', 'mkdir', '-p', '/their/models'])
-    await node.ipfs(['files', 'cp', `/ipfs/${inMfs}`, '/their/models/one'])
+    const { owner, store } = await open(context)
+    const pinned = await owner.add(sampleBytes(1, 700_000))
+    const direct = await owner.add(sampleBytes(2, 50), { pin: false })
+    await owner.pin(direct, { recursive: false })
+    const inMfs = await owner.add(sampleBytes(3, 700_000), { pin: false })
+    await owner.show(inMfs, '/their/models/one')
     // What these left of the directories of MFS.
-    await node.ipfs(['repo', 'gc'])
-    const neither = await added(node, sampleBytes(4, 700_000), '--pin=false')
+    await owner.gc()
+    const neither = await owner.add(sampleBytes(4, 700_000), { pin: false })
     const { cid } = await store.add(sampleBytes(5, 100), { pin: false })
 
     const planned = await store.gc({ dryRun: true })
@@ -46,34 +44,34 @@ describe('what the owner has', () => {
     expect(await store.gc()).toEqual(planned)
     for (const kept of [pinned, direct, inMfs]) expect(await store.has(parseCid(kept))).toBe(true)
     expect(await store.has(parseCid(neither))).toBe(false)
-    expect((await node.ipfs(['files', 'ls', '/their/models'])).stdout.toString().trim()).toBe('one')
+    expect(await owner.list('/their/models')).toEqual(['one'])
   })
 
   it('is kept by remove, pinned, in MFS or neither', async (context) => {
-    const { node, store } = await open(context)
+    const { owner, store } = await open(context)
     const shared = sampleBytes(6, 700_000)
     const { cid } = await store.add(directoryOf({ shared, own: sampleBytes(7, 300_000) }), { profile: 'kubo-v1' })
-    const pinned = await added(node, shared)
-    const loose = await added(node, sampleBytes(8, 300_000), '--pin=false')
+    const pinned = await owner.add(shared)
+    const loose = await owner.add(sampleBytes(8, 300_000), { pin: false })
     await store.remove(cid)
     expect(await store.has(parseCid(pinned))).toBe(true)
     expect(await store.has(parseCid(loose))).toBe(true)
     expect(await store.has(cid)).toBe(false)
 
     const again = await store.add(directoryOf({ shared, own: sampleBytes(7, 300_000) }), { profile: 'kubo-v1' })
-    await node.ipfs(['files', 'cp', `/ipfs/${pinned}`, '/theirs'])
-    await node.ipfs(['pin', 'rm', pinned])
+    await owner.show(pinned, '/theirs')
+    await owner.unpin(pinned)
     await store.remove(again.cid)
     expect(await store.has(parseCid(pinned))).toBe(true)
   })
 
   it('is kept by remove under another CID of the same block', async (context) => {
-    const { node, store } = await open(context)
+    const { owner, store } = await open(context)
     // The owner has pinned as CIDv0 what is linked here as CIDv1.
     const outer = await store.add(directoryOf({ inner: { file: hello } }), { profile: 'kubo-v1' })
     const { cid } = await store.stat(outer.cid, { path: 'inner' })
     const twin = cid.toV0()
-    await node.ipfs(['pin', 'add', twin.toString()])
+    await owner.pin(twin)
     await store.remove(outer.cid)
     expect(await store.has(twin)).toBe(true)
     await store.blocks.delete(cid)
@@ -81,11 +79,11 @@ describe('what the owner has', () => {
   })
 
   it('shows in the list of pins, direct and named ones where they are asked for', async (context) => {
-    const { node, store } = await open(context)
-    const theirs = await added(node, sampleBytes(9, 10), '--pin=false')
-    await node.ipfs(['pin', 'add', '--name=a model', theirs])
-    const direct = await added(node, sampleBytes(10, 600_000), '--pin=false')
-    await node.ipfs(['pin', 'add', '--recursive=false', direct])
+    const { owner, store } = await open(context)
+    const theirs = await owner.add(sampleBytes(9, 10), { pin: false })
+    await owner.pin(theirs, { name: 'a model' })
+    const direct = await owner.add(sampleBytes(10, 600_000), { pin: false })
+    await owner.pin(direct, { recursive: false })
     const pins = await collect(store.pins())
     expect(texts(pins)).toContain(theirs)
     expect(texts(pins)).not.toContain(direct)
@@ -96,15 +94,14 @@ describe('what the owner has', () => {
 
     const { cid } = await store.add(sampleBytes(11, 600_000), { pin: false, profile: 'kubo-v1' })
     await store.pinAs(cid, { name: 'mine' })
-    const { stdout } = await node.ipfs(['pin', 'ls', '--names', '--type=recursive'])
-    expect(stdout.toString()).toContain(`${cid} recursive mine`)
+    expect(await owner.pins()).toMatchObject({ [cid.toString()]: 'mine' })
     const absent = parseCid('bafkreifzjut3te2nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e')
     await expect(store.pinAs(absent)).rejects.toMatchObject({ code: 'NOT_FOUND', cid: absent })
     await expect(store.pinAs(absent, { type: 'direct' })).rejects.toMatchObject({ code: 'NOT_FOUND', cid: absent })
   })
 
   it('is not pinned twice, nor is its pin lost when an add of the same is stopped', async (context) => {
-    const { node, store } = await open(context)
+    const { owner, store } = await open(context)
     const bytes = sampleBytes(12, 2_500_000)
     const { cid } = await store.add(bytes)
     await store.pinAs(cid, { name: 'theirs' })
@@ -112,19 +109,19 @@ describe('what the owner has', () => {
     const caller = new AbortController()
     const stopped = store.add(bytes, { signal: caller.signal, onProgress: () => caller.abort(new Error('enough')) })
     await expect(stopped).rejects.toThrow('enough')
-    expect((await node.ipfs(['pin', 'ls', '--names', '--type=recursive'])).stdout.toString()).toContain('theirs')
+    expect(Object.values(await owner.pins())).toContain('theirs')
   })
 })
 
 it('a named root, and one that is recorded alone, stay over the collection of the owner', async (context) => {
-  const { node, store } = await open(context)
+  const { owner, store } = await open(context)
   const named = await store.add(sampleBytes(13, 700_000), { pin: false, name: 'kept', profile: 'kubo-v1' })
   const loose = await store.add(sampleBytes(14, 700_000), { pin: false, profile: 'unixfs-v0-2015' })
-  await node.ipfs(['repo', 'gc'])
+  await owner.gc()
   for (const { cid } of [named, loose]) expect(await store.has(cid)).toBe(true)
   // No pins are in the way of the owner.
-  const { stdout } = await node.ipfs(['pin', 'ls', '--type=recursive', '--quiet'])
-  for (const { cid } of [named, loose]) expect(stdout.toString()).not.toContain(cid.toString())
+  const pins = Object.keys(await owner.pins())
+  for (const { cid } of [named, loose]) expect(pins).not.toContain(cid.toString())
   await store.gc()
   expect(await store.has(loose.cid)).toBe(false)
   expect(await store.has(named.cid)).toBe(true)
@@ -144,7 +141,7 @@ it('bookkeeping is neither listed nor counted, also in another process', async (
 })
 
 it('what people should see is in MFS', async (context) => {
-  const { node, store } = await open(context)
+  const { node, owner, store } = await open(context)
   const one = await store.add(directoryOf({ 'config.json': hello }))
   const two = await store.add(sampleBytes(15, 10))
   expect(await store.mfsStat('/models/org/one')).toBeUndefined()
@@ -158,8 +155,7 @@ it('what people should see is in MFS', async (context) => {
   const refused = store.copyToMfs(two.cid, '/models/org/one')
   await expect(refused).rejects.toMatchObject({ code: 'CONFLICT' })
   await store.copyToMfs(two.cid, '/models/org/one', { replace: true })
-  const { stdout } = await node.ipfs(['files', 'stat', '--hash', '/models/org/one'])
-  expect(stdout.toString().trim()).toBe(two.cid.toString())
+  expect(await owner.at('/models/org/one')).toBe(two.cid.toString())
   const absent = parseCid('bafkreia7v5oghvq6ajbmg4aoxmcsdvvwyokwdxyqp37icobwhbhiwm4hxy')
   await expect(store.copyToMfs(absent, '/models/absent')).rejects.toMatchObject({ code: 'NOT_FOUND', cid: absent })
   for (const path of ['models', '/', '/a//b', '/a/../b', '/a\nb', '/ipfs-accelerate', '/ipfs-accelerate/records/1']) {
@@ -173,7 +169,7 @@ it('what people should see is in MFS', async (context) => {
 })
 
 async function openReplacing(context: TestContext) {
-  const { node, store } = await open(context)
+  const { node, owner, store } = await open(context)
   const proxy = await startFaultyProxy({ target: node.api })
   onTestFinished(() => proxy.close())
   const [theirs, ours] = [await store.add(directoryOf({ theirs: hello }), { pin: false }), await store.add(hello)]
@@ -181,8 +177,8 @@ async function openReplacing(context: TestContext) {
   await store.remove(theirs.cid)
   /** Whose it is, and nothing else is there. */
   const expectThere = async ({ cid }: { cid: CID }): Promise<void> => {
-    expect((await node.ipfs(['files', 'stat', '--hash', '/own/x'])).stdout.toString().trim()).toBe(cid.toString())
-    expect((await node.ipfs(['files', 'ls', '/own'])).stdout.toString().trim()).toBe('x')
+    expect(await owner.at('/own/x')).toBe(cid.toString())
+    expect(await owner.list('/own')).toEqual(['x'])
   }
   /** From the `first` request of a command on. */
   const fault = (command: string, what: Fault, first = 0): void => {
@@ -233,7 +229,7 @@ describe('what is to be replaced in MFS', () => {
 })
 
 it('blocks that are part of something to come stay over the collections of others', async (context) => {
-  const { node, store } = await open(context)
+  const { owner, store } = await open(context)
   const blocks: Block[] = []
   for (let seed = 1; seed <= 20; seed++) {
     const bytes = sampleBytes(seed, 1024 * 1024)
@@ -241,12 +237,12 @@ it('blocks that are part of something to come stay over the collections of other
   }
   const collecting = async function* (): AsyncGenerator<Block> {
     yield* blocks.slice(0, 18)
-    await node.ipfs(['repo', 'gc'])
+    await owner.gc()
     yield* blocks.slice(18)
   }
   const missing: string[] = []
   const onStored = async (): Promise<void> => {
-    await node.ipfs(['repo', 'gc'])
+    await owner.gc()
     for (const { cid } of blocks) if (!(await store.blocks.has(cid))) missing.push(cid.toString())
     // Nor does anybody take for content what holds them.
     expect(await collect(store.pins())).toEqual([])
@@ -258,12 +254,12 @@ it('blocks that are part of something to come stay over the collections of other
 })
 
 it('what a dead process held goes with gc after a day, and of one that lives all stays', async (context) => {
-  const { node, store } = await open(context)
+  const { owner, store } = await open(context)
   const DAY_MS = 24 * 60 * 60 * 1000
   const hold = async (seed: number, ageMs: number, callId: string): Promise<CID> => {
-    const cid = parseCid(await added(node, sampleBytes(seed, 700_000), '--pin=false'))
+    const cid = parseCid(await owner.add(sampleBytes(seed, 700_000), { pin: false }))
     const held = await holdOf(cid, { since: Date.now() - ageMs, call: callId })
-    await node.ipfs(['pin', 'add', held.toString()])
+    await owner.pin(held)
     return cid
   }
   const [dead, living] = ['0123456789ab', 'ba9876543210']

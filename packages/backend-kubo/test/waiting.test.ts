@@ -1,19 +1,27 @@
 import { cidOf, RAW } from '@x/cid'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, type TestContext } from 'vitest'
 
 import { startFaultyProxy, type FaultyProxy } from '../../../tooling/faults/faulty-proxy.ts'
+import { kuboOrSkip } from '../../../tooling/kubo/kubo-or-skip.ts'
+import type { KuboNode } from '../../../tooling/kubo/start-kubo.ts'
 import { collect, sampleBytes } from '../../storage-core/src/conformance/sample.ts'
 import type { KuboStore } from '../src/index.ts'
-import { ask, call } from './kubo-pool.ts'
-import { openNode, openStore } from './support.ts'
+import { ask, call, createKuboPool } from './kubo-pool.ts'
+import { openStore } from './support.ts'
 
 // What takes long, and what is stopped.
 
 const MIB = 1024 * 1024
+const pool = createKuboPool()
+
+async function open(context: TestContext): Promise<KuboNode> {
+  kuboOrSkip(context)
+  return pool.take()
+}
 
 describe('an abort', () => {
   it('ends the import in the daemon: nothing of it arrives any more, and its lock is free', async (context) => {
-    const node = await openNode(context)
+    const node = await open(context)
     const store = await openStore(node)
     const caller = new AbortController()
     const reason = new Error('the caller gave up')
@@ -35,7 +43,7 @@ describe('an abort', () => {
   })
 
   it('of a read ends its requests', async (context) => {
-    const node = await openNode(context)
+    const node = await open(context)
     const proxy = await startFaultyProxy({ target: node.api })
     onTestFinished(() => proxy.close())
     const store = await openStore({ api: proxy.url })
@@ -49,46 +57,48 @@ describe('an abort', () => {
   })
 
   it('does not wait for a daemon that hangs', async (context) => {
-    const node = await openNode(context)
-    const proxy = await startFaultyProxy({ target: node.api })
-    onTestFinished(() => proxy.close())
-    // Longer than the test may take.
-    const store = await openStore({ api: proxy.url }, { stallTimeoutMs: 600_000 })
-    const { cid } = await store.add(sampleBytes(1, 1000), { pin: false })
+    const node = await open(context)
+    const { cid } = await (await openStore(node)).add(sampleBytes(1, 1000), { pin: false })
     const bytes = sampleBytes(2, 1000)
     const block = { cid: await cidOf(RAW, bytes), bytes }
     const reason = new Error('the caller gave up')
-    const starts: ((signal: AbortSignal) => Promise<unknown>)[] = [
-      (signal) => store.add(bytes, { signal }),
-      (signal) => store.pin(cid, { signal }),
+    // What it leaves behind is taken back for a second each: all of them at once.
+    const calls: ((store: KuboStore, signal: AbortSignal, onStored: () => Promise<void>) => Promise<unknown>)[] = [
+      (store, signal) => store.add(bytes, { signal }),
+      (store, signal) => store.pin(cid, { signal }),
+      async (store, signal, onStored) => store.blocks.putMany?.([block], { onStored, signal }),
     ]
-    for (const start of starts) {
-      // An import was done, or nothing; from then on it hangs.
-      const hung = Promise.withResolvers<void>()
-      let isHung = false
-      proxy.fault = ({ url }) => {
-        isHung ||= url.startsWith('/api/v0/pin/add?')
-        if (isHung) hung.resolve()
-        return { type: isHung ? 'hang' : 'none' }
-      }
+    const stopped = calls.map(async (start) => {
+      const proxy = await startFaultyProxy({ target: node.api })
+      onTestFinished(() => proxy.close())
+      // Longer than the test may take.
+      const store = await openStore({ api: proxy.url }, { stallTimeoutMs: 600_000 })
       const caller = new AbortController()
-      const running = start(caller.signal)
-      await hung.promise
-      caller.abort(reason)
-      await expect(running).rejects.toBe(reason)
-    }
-    proxy.fault = { type: 'none' }
-    const caller = new AbortController()
-    const onStored = async (): Promise<void> => {
-      proxy.fault = { type: 'hang' }
-      caller.abort(reason)
-      throw reason
-    }
-    await expect(store.blocks.putMany?.([block], { onStored, signal: caller.signal })).rejects.toBe(reason)
+      // What came before was done; from then on it hangs.
+      const hang = (): void => {
+        proxy.fault = { type: 'hang' }
+        caller.abort(reason)
+      }
+      proxy.fault = ({ url }) => {
+        if (!url.startsWith('/api/v0/pin/add?')) return { type: 'none' }
+        hang()
+        return { type: 'hang' }
+      }
+      await start(store, caller.signal, async () => {
+        hang()
+        throw reason
+      })
+    })
+    const results = await Promise.allSettled(stopped)
+    expect(results.map((result) => result.status === 'rejected' && result.reason === reason)).toEqual([
+      true,
+      true,
+      true,
+    ])
   })
 
   it('and all else ends with the store: an import that runs is stopped', async (context) => {
-    const node = await openNode(context)
+    const node = await open(context)
     const proxy = await startFaultyProxy({ target: node.api })
     onTestFinished(() => proxy.close())
     const store = await openStore({ api: proxy.url })
@@ -103,7 +113,7 @@ describe('an abort', () => {
   })
 
   it('before anything was sent sends nothing', async (context) => {
-    const node = await openNode(context)
+    const node = await open(context)
     const proxy = await startFaultyProxy({ target: node.api })
     onTestFinished(() => proxy.close())
     const store = await openStore({ api: proxy.url })
@@ -118,7 +128,7 @@ describe('a daemon that works for longer than the stall time', () => {
   const STALL_MS = 150
 
   it('is waited for while a collection keeps an add out', async (context) => {
-    const node = await openNode(context)
+    const node = await open(context)
     const proxy = await startFaultyProxy({ target: node.api })
     onTestFinished(() => proxy.close())
     const store = await openStore({ api: proxy.url }, { stallTimeoutMs: STALL_MS })
@@ -143,7 +153,7 @@ describe('a daemon that works for longer than the stall time', () => {
   })
 
   it('is waited for while a collection keeps a pin out', async (context) => {
-    const node = await openNode(context)
+    const node = await open(context)
     const proxy = await startFaultyProxy({ target: node.api })
     onTestFinished(() => proxy.close())
     const [store, other] = [await openStore({ api: proxy.url }, { stallTimeoutMs: STALL_MS }), await openStore(node)]
@@ -152,15 +162,15 @@ describe('a daemon that works for longer than the stall time', () => {
     const collecting = call(node, 'repo/gc')
     await untilActive(node, 'repo/gc')
     const pinning = store.pinAs(cid)
-    // It tells its progress every half second, and asks several times in between.
-    await Promise.race([untilAsked(proxy, 12), pinning])
+    // It tells its progress every half second, asks several times in between, and once it is told the same twice.
+    await Promise.race([untilAsked(proxy, 8), pinning])
     release()
     await Promise.all([holding, collecting, pinning])
     expect((await collect(other.daemonPins())).map((pin) => pin.cid.toString())).toContain(cid.toString())
   })
 
   it('is given up when it does not know the call', async (context) => {
-    const node = await openNode(context)
+    const node = await open(context)
     const proxy = await startFaultyProxy({ target: node.api })
     onTestFinished(() => proxy.close())
     const store = await openStore({ api: proxy.url }, { stallTimeoutMs: STALL_MS })
@@ -187,13 +197,12 @@ async function holdLock(store: KuboStore): Promise<{ holding: Promise<unknown>; 
   return { holding, release: () => source.resolve() }
 }
 
-type Node = Parameters<typeof call>[0]
 interface Running {
   Active: boolean
   Command: string
 }
 
-async function untilActive(node: Node, command: string): Promise<void> {
+async function untilActive(node: KuboNode, command: string): Promise<void> {
   for (;;) {
     const running = await ask<Running[]>(node, 'diag/cmds')
     if (running.some((entry) => entry.Active && entry.Command === command)) return
