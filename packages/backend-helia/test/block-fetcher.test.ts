@@ -59,16 +59,20 @@ it('asks somebody honest again who failed while another one lied', async () => {
   })
   book.add(busy)
   book.add(made('liar', lie))
-  expect(await fetcher.getBlock(cid, { signal })).toBe(bytes)
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const got = fetcher.getBlock(cid, { signal })
+  await vi.advanceTimersByTimeAsync(2000)
+  expect(await got).toBe(bytes)
   expect(asked).toBe(2)
 })
 
 it('says that it is damaged when all others lack it, and that it cannot tell when one may have it', async () => {
-  const alone = open()
+  const alone = open([], { stallTimeoutMs: 100 })
   alone.book.add(made('liar', lie))
   alone.book.add(lacking)
   await expect(alone.fetcher.getBlock(cid, { signal })).rejects.toMatchObject({ code: 'INTEGRITY' })
-  const { book, fetcher } = open()
+  const { book, fetcher } = open([], { stallTimeoutMs: 100 })
   const failing = made('failing', async () => {
     throw new BackendError('HTTP status 500', { retryable: true })
   })
@@ -133,7 +137,7 @@ it.each([true, false])(
 )
 
 it('asks nobody again who failed for good', async () => {
-  const { book, fetcher } = open()
+  const { book, fetcher } = open([], { stallTimeoutMs: 100 })
   let asked = 0
   const refusing = made('refusing', async () => {
     asked += 1

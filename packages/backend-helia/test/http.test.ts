@@ -2,7 +2,7 @@ import { createServer } from 'node:http'
 import { inspect } from 'node:util'
 
 import { parseCid, type CID } from '@x/cid'
-import { afterAll, describe, expect, it, onTestFinished, type TestContext } from 'vitest'
+import { afterAll, describe, expect, it, onTestFinished, vi, type TestContext } from 'vitest'
 
 import {
   firstFew,
@@ -91,11 +91,13 @@ describe.each(drills)('a gateway, %s', (_name, fault, code) => {
     const { kubo, cid } = await openKubo(context)
     const proxy = await openProxy(kubo.gateway, fault === 'refuse' ? { type: 'none' } : fault)
     if (fault === 'refuse') await proxy.refuse()
-    const alone = await openPeer({ network: 'http', gateways: [proxy.url], stallTimeoutMs: 400 })
-    await expect(alone.pull(cid, { name: 'never' })).rejects.toMatchObject({ code })
+    const alone = await openPeer({ network: 'http', gateways: [proxy.url], stallTimeoutMs: 300 })
+    const both = await openPeer({ network: 'http', gateways: [proxy.url, kubo.gateway], stallTimeoutMs: 800 })
+    await Promise.all([
+      expect(alone.pull(cid, { name: 'never' })).rejects.toMatchObject({ code }),
+      expect(both.pull(cid)).resolves.toMatchObject({ cid }),
+    ])
     expect(await visibleIn(alone.store)).toEqual([])
-    const both = await openPeer({ network: 'http', gateways: [proxy.url, kubo.gateway], stallTimeoutMs: 1200 })
-    await both.pull(cid)
     expect(await both.store.has(cid)).toBe(true)
   })
 })
@@ -114,7 +116,7 @@ it('follows no redirect', async (context) => {
 
 it('asks a gateway again that was busy', async (context) => {
   const { kubo, cid } = await openKubo(context)
-  const proxy = await openProxy(kubo.gateway, firstFew(2, { type: 'status', status: 503 }))
+  const proxy = await openProxy(kubo.gateway, firstFew(1, { type: 'status', status: 503 }))
   const peer = await openPeer({ network: 'http', gateways: [proxy.url], stallTimeoutMs: 10_000 })
   await peer.pull(cid)
   expect(await peer.store.has(cid)).toBe(true)
@@ -208,11 +210,15 @@ it('leaves a gateway alone that is busy, for as long as it says, whatever is wan
     return { type: 'status', status: 429, headers: { 'Retry-After': '60' } }
   }
   const proxy = await openProxy(kubo.gateway, busy)
-  const peer = await openPeer({ network: 'http', gateways: [proxy.url], stallTimeoutMs: 1300 })
+  const peer = await openPeer({ network: 'http', gateways: [proxy.url], providers: 'given' })
   const failure = { code: 'BACKEND', retryable: true, message: expect.stringContaining('HTTP status 429') }
-  await expect(peer.pull(cid)).rejects.toMatchObject(failure)
-  await expect(peer.pull(cid)).rejects.toMatchObject(failure)
-  expect(asked).toBe(1)
+  vi.useFakeTimers({ toFake: ['Date'] })
+  onTestFinished(() => void vi.useRealTimers())
+  for (const [afterMs, times] of [[0, 1] as const, [50_000, 1] as const, [60_000, 2] as const]) {
+    vi.setSystemTime(Date.now() + afterMs)
+    await expect(peer.pull(cid)).rejects.toMatchObject(failure)
+    expect(asked).toBe(times)
+  }
 })
 
 it('shows no password, and sends none', async () => {

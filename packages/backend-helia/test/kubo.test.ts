@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 
 import { parseCid } from '@x/cid'
 import { importCar } from '@x/storage-core'
-import { expect, it, onTestFinished, type TestContext } from 'vitest'
+import { afterAll, expect, it, onTestFinished, type TestContext } from 'vitest'
 
 import { kuboOrSkip } from '../../../tooling/kubo/kubo-or-skip.ts'
 import { startKubo, type KuboNode, type StartKuboOptions } from '../../../tooling/kubo/start-kubo.ts'
@@ -21,15 +21,27 @@ async function openKubo(
   return kubo
 }
 
+let shared: Promise<KuboNode> | undefined
+afterAll(async () => (await shared)?.stop())
+
+/** One daemon for all who do it no harm. */
+async function openShared(context: TestContext): Promise<KuboNode> {
+  const found = kuboOrSkip(context)
+  shared ??= startKubo(found, { profiles: ['unixfs-v1-2025'], transports: ['tcp', 'ws'] })
+  return shared
+}
+
+const tcpOf = ({ addresses }: KuboNode): string[] => addresses.filter((address) => !address.includes('/ws'))
+
 it.for(['unixfs-v1-2025', 'unixfs-v0-2015'] as const)(
   'pulls from Kubo what `ipfs add` made under %s',
   async (profile, context) => {
-    const kubo = await openKubo(context, { profiles: [profile] })
+    const kubo = await (profile === 'unixfs-v1-2025' ? openShared(context) : openKubo(context, { profiles: [profile] }))
     const bytes = sampleBytes(1, 7 * MIB + 11)
     const { stdout } = await kubo.ipfs(['add', '--quieter'], { input: bytes })
     const cid = parseCid(stdout.toString().trim())
     const store = await onDisk()
-    const peer = await openPeer({ store, peers: kubo.addresses, providers: 'given' })
+    const peer = await openPeer({ store, peers: tcpOf(kubo), providers: 'given' })
     await peer.pull(cid)
     const path = await store.getPath(cid)
     expect((await readFile(path)).equals(bytes)).toBe(true)
@@ -39,7 +51,7 @@ it.for(['unixfs-v1-2025', 'unixfs-v0-2015'] as const)(
 it.for(['current', 'oldest'] as const)(
   'gives Kubo what it pins, and what it exports is what we have (%s)',
   async (which, context) => {
-    const kubo = await openKubo(context, {}, which)
+    const kubo = await (which === 'current' ? openShared(context) : openKubo(context, {}, which))
     const peer = await openPeer()
     const bytes = sampleBytes(2, 9 * MIB + 1)
     const { cid } = await peer.store.add(bytes)
@@ -60,12 +72,12 @@ it.for(['current', 'oldest'] as const)(
 )
 
 it('is told at once what Kubo does not have, and what is missing in the middle', async (context) => {
-  const kubo = await openKubo(context)
+  const kubo = await openShared(context)
   const absent = await (await memory()).add(sampleBytes(3, 100))
-  const peer = await openPeer({ peers: kubo.addresses, providers: 'given', stallTimeoutMs: 10_000 })
+  const peer = await openPeer({ peers: tcpOf(kubo), providers: 'given', stallTimeoutMs: 10_000 })
   expect(await peer.source.blocks.has(absent.cid)).toBe(false)
   await expect(peer.pull(absent.cid)).rejects.toMatchObject({ code: 'NOT_FOUND' })
-  const { stdout } = await kubo.ipfs(['add', '--quieter', '--cid-version=1', '--pin=false'], {
+  const { stdout } = await kubo.ipfs(['add', '--quieter', '--chunker=size-262144', '--pin=false'], {
     input: sampleBytes(4, 3 * MIB),
   })
   const root = stdout.toString().trim()
@@ -96,7 +108,7 @@ it('fails when Kubo is killed and stays away, and leaves nothing', async (contex
   const kubo = await openKubo(context)
   const { stdout } = await kubo.ipfs(['add', '--quieter', '--cid-version=1'], { input: sampleBytes(6, 24 * MIB) })
   const cid = parseCid(stdout.toString().trim())
-  const peer = await openPeer({ peers: kubo.addresses, providers: 'given', stallTimeoutMs: 1500 })
+  const peer = await openPeer({ peers: kubo.addresses, providers: 'given', stallTimeoutMs: 1000 })
   let killed: Promise<void> | undefined
   const onProgress = ({ blocks }: { blocks: number }): void => {
     if (blocks === 8) killed = kubo.kill()
@@ -107,11 +119,11 @@ it('fails when Kubo is killed and stays away, and leaves nothing', async (contex
   expect(await visibleIn(peer.store)).toEqual([])
 })
 
-it.for(['ws'] as const)('pulls from Kubo over %s', async (transport, context) => {
-  const kubo = await openKubo(context, { transports: [transport] })
+it('pulls from Kubo over WebSockets', async (context) => {
+  const kubo = await openShared(context)
   const { stdout } = await kubo.ipfs(['add', '--quieter', '--cid-version=1'], { input: sampleBytes(7, 2 * MIB) })
   const peer = await openPeer({
-    peers: kubo.addresses.filter((address) => address.includes(`/${transport}`)),
+    peers: kubo.addresses.filter((address) => address.includes('/ws')),
     listen: [],
   })
   const cid = parseCid(stdout.toString().trim())

@@ -27,7 +27,8 @@ async function inOwnNetwork(): Promise<string[]> {
   return []
 }
 
-it.for(['none', 'http'] as const)(
+// Each in a process of its own.
+it.concurrent.for(['none', 'http'] as const)(
   '%s opens no socket, needs no network, loads no libp2p, and ends by itself',
   async (network, context) => {
     const unshare = await inOwnNetwork()
@@ -40,7 +41,7 @@ it.for(['none', 'http'] as const)(
   },
 )
 
-it.each(['libp2p', 'lan'])('%s leaves nothing behind that keeps a process alive', async (network) => {
+it.concurrent.for(['libp2p', 'lan'])('%s leaves nothing behind that keeps a process alive', async (network) => {
   const [program = '', condition = ''] = node
   const { stdout, stderr } = await run(program, [condition, ends, network])
   expect(JSON.parse(stdout)).toMatchObject({ helia: 'stopped' })

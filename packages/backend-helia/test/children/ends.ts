@@ -12,6 +12,7 @@ const to = await openHelia({ store: into, network, listen: [], peers: from.addre
 const { fetched } = await to.pull(cid)
 const helia = await toHelia(to)
 await helia.stop()
-await from.close()
+// The one that dialled first: libp2p waits half a second for a connection that is closed from outside.
 await to.close()
+await from.close()
 console.log(JSON.stringify({ fetched, helia: helia.status }))
