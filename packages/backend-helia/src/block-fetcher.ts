@@ -37,7 +37,8 @@ export interface BlockFetcher {
 /** What came of asking one provider for one block. */
 interface Trial {
   askedAt: number
-  state: 'asked' | 'lacks' | 'failed'
+  /** `probed`: asked whether it has it. */
+  state: 'probed' | 'asked' | 'lacks' | 'failed'
   error?: unknown
 }
 
@@ -118,8 +119,8 @@ export function createBlockFetcher(options: BlockFetcherOptions): BlockFetcher {
       })
     }
 
-    function start(provider: Provider, standing: Standing, task: () => Promise<void>): void {
-      trials.set(provider, { askedAt: Date.now(), state: 'asked' })
+    function start(provider: Provider, standing: Standing, state: 'probed' | 'asked', task: () => Promise<void>): void {
+      trials.set(provider, { askedAt: Date.now(), state })
       task()
         .catch((error: unknown) => {
           // Somebody else gave it, or nobody waits any more: no failure of this one.
@@ -142,7 +143,7 @@ export function createBlockFetcher(options: BlockFetcherOptions): BlockFetcher {
     function request(provider: Provider): void {
       const standing = search.standings().get(provider)
       if (!standing) return
-      start(provider, standing, async () => {
+      start(provider, standing, 'asked', async () => {
         noteAsked(standing)
         let byteLength: number | undefined
         try {
@@ -163,7 +164,7 @@ export function createBlockFetcher(options: BlockFetcherOptions): BlockFetcher {
 
     /** Asks whether they have it, before one of them is asked to send it. */
     function probe([provider, standing]: readonly [Provider, Standing]): void {
-      start(provider, standing, async () => {
+      start(provider, standing, 'probed', async () => {
         if (!(await provider.hasBlock(cid, { signal: over.signal }))) {
           lacks(provider)
           return
@@ -184,7 +185,9 @@ export function createBlockFetcher(options: BlockFetcherOptions): BlockFetcher {
       const running = [...trials].filter(([, { state }]) => state === 'asked')
       const holders = all.filter(([provider]) => roles.get(provider) === 'has')
       const others = all.filter(([provider]) => roles.get(provider) !== 'has')
+      const isProbing = [...trials.values()].some(({ state }) => state === 'probed')
       const isHeld = holders.length > 0 || running.some(([provider]) => roles.get(provider) === 'has')
+      // Who does not even say whether he has it keeps nobody waiting who does.
       if (running.length === 0 || isLate(running, holders)) {
         const chosen = best(holders)
         if (chosen && chosen !== 'busy') {
@@ -194,7 +197,7 @@ export function createBlockFetcher(options: BlockFetcherOptions): BlockFetcher {
       }
       // Who is new is asked what it has. With nobody else, it is asked for the block at once.
       const [only] = others
-      if (only && others.length === 1 && !isHeld && running.length === 0) {
+      if (only && others.length === 1 && !isHeld && running.length === 0 && !isProbing) {
         request(only[0])
         return true
       }
@@ -237,7 +240,7 @@ export function createBlockFetcher(options: BlockFetcherOptions): BlockFetcher {
         }
         const turn = bell.next()
         if (step()) continue
-        const isRunning = [...trials.values()].some(({ state }) => state === 'asked')
+        const isRunning = [...trials.values()].some(({ state }) => state === 'asked' || state === 'probed')
         let waitMs = hedgeMs
         // Whoever is left has enough to do.
         if (!isRunning && untried().length === 0) {

@@ -22,6 +22,7 @@ const made = (id: string, getBlock: () => Promise<Uint8Array | undefined>): Prov
 })
 const honest = made('honest', async () => bytes)
 const lacking: Provider = { ...made('lacking', async () => undefined), hasBlock: async () => false }
+const never = (): Promise<never> => new Promise(() => undefined)
 const lie = async (): Promise<never> => {
   throw new IntegrityError('liar sent something else', { cid })
 }
@@ -168,4 +169,14 @@ it('takes only so many gateways from a router, and others in place of those that
   expect(await got).toBe(bytes)
   expect(taken.filter((host) => host.startsWith('liar'))).toHaveLength(32)
   expect(taken).toHaveLength(64)
+})
+
+it('does not wait for those who do not even say whether they have it', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const { book, fetcher } = open()
+  for (const id of ['silent', 'mute']) book.add({ id, kind: 'peer', getBlock: never, hasBlock: never })
+  book.add(honest)
+  // The clock stands still.
+  expect(await fetcher.getBlock(cid, { signal })).toBe(bytes)
 })
