@@ -22,7 +22,18 @@ async function openKubo(
 }
 
 let shared: Promise<KuboNode> | undefined
-afterAll(async () => (await shared)?.stop())
+let mortal: Promise<KuboNode> | undefined
+afterAll(async () => {
+  await (await shared)?.stop()
+  await (await mortal)?.stop()
+})
+
+/** Another one, which is killed. */
+async function openMortal(context: TestContext): Promise<KuboNode> {
+  const found = kuboOrSkip(context)
+  mortal ??= startKubo(found, { profiles: ['unixfs-v0-2015'] })
+  return mortal
+}
 
 /** One daemon for all who do it no harm. */
 async function openShared(context: TestContext): Promise<KuboNode> {
@@ -36,7 +47,7 @@ const tcpOf = ({ addresses }: KuboNode): string[] => addresses.filter((address) 
 it.for(['unixfs-v1-2025', 'unixfs-v0-2015'] as const)(
   'pulls from Kubo what `ipfs add` made under %s',
   async (profile, context) => {
-    const kubo = await (profile === 'unixfs-v1-2025' ? openShared(context) : openKubo(context, { profiles: [profile] }))
+    const kubo = await (profile === 'unixfs-v1-2025' ? openShared(context) : openMortal(context))
     const bytes = sampleBytes(1, 7 * MIB + 11)
     const { stdout } = await kubo.ipfs(['add', '--quieter'], { input: bytes })
     const cid = parseCid(stdout.toString().trim())
@@ -89,7 +100,7 @@ it('is told at once what Kubo does not have, and what is missing in the middle',
 })
 
 it('goes on when Kubo is killed midway and started again', async (context) => {
-  const kubo = await openKubo(context)
+  const kubo = await openMortal(context)
   const { stdout } = await kubo.ipfs(['add', '--quieter', '--cid-version=1'], { input: sampleBytes(5, 24 * MIB) })
   const cid = parseCid(stdout.toString().trim())
   const peer = await openPeer({ peers: kubo.addresses, providers: 'given', stallTimeoutMs: 20_000 })
@@ -104,8 +115,21 @@ it('goes on when Kubo is killed midway and started again', async (context) => {
   expect(await peer.store.has(cid)).toBe(true)
 })
 
+it('pulls from Kubo over WebSockets', async (context) => {
+  const kubo = await openShared(context)
+  const { stdout } = await kubo.ipfs(['add', '--quieter', '--cid-version=1'], { input: sampleBytes(7, 2 * MIB) })
+  const peer = await openPeer({
+    peers: kubo.addresses.filter((address) => address.includes('/ws')),
+    listen: [],
+  })
+  const cid = parseCid(stdout.toString().trim())
+  await peer.pull(cid)
+  expect(await peer.store.has(cid)).toBe(true)
+})
+
+// The last one: it does not come back.
 it('fails when Kubo is killed and stays away, and leaves nothing', async (context) => {
-  const kubo = await openKubo(context)
+  const kubo = await openMortal(context)
   const { stdout } = await kubo.ipfs(['add', '--quieter', '--cid-version=1'], { input: sampleBytes(6, 24 * MIB) })
   const cid = parseCid(stdout.toString().trim())
   const peer = await openPeer({ peers: kubo.addresses, providers: 'given', stallTimeoutMs: 1000 })
@@ -117,16 +141,4 @@ it('fails when Kubo is killed and stays away, and leaves nothing', async (contex
   await expect(peer.pull(cid, { onProgress })).rejects.toMatchObject(failure)
   await killed
   expect(await visibleIn(peer.store)).toEqual([])
-})
-
-it('pulls from Kubo over WebSockets', async (context) => {
-  const kubo = await openShared(context)
-  const { stdout } = await kubo.ipfs(['add', '--quieter', '--cid-version=1'], { input: sampleBytes(7, 2 * MIB) })
-  const peer = await openPeer({
-    peers: kubo.addresses.filter((address) => address.includes('/ws')),
-    listen: [],
-  })
-  const cid = parseCid(stdout.toString().trim())
-  await peer.pull(cid)
-  expect(await peer.store.has(cid)).toBe(true)
 })
