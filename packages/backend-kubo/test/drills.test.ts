@@ -108,8 +108,8 @@ describe('a read that meets', () => {
     const { proxy, store, honest } = await openDrill(context)
     const small = sampleBytes(2, 60)
     const { cid } = await honest.add(small)
-    // Three times as long as the longest silence.
-    proxy.fault = on('block/get', { type: 'slow', bytesPerSecond: 50 })
+    // Twice as long as the longest silence.
+    proxy.fault = on('block/get', { type: 'slow', bytesPerSecond: 75 })
     expect(await concat(store.cat(cid))).toEqual(small)
   })
 })
