@@ -10,6 +10,7 @@ import type { KuboNode } from '../../../tooling/kubo/start-kubo.ts'
 import { openKuboStore } from '../src/index.ts'
 import { corruptBlock } from './flatfs.ts'
 import { createKuboPool } from './kubo-pool.ts'
+import { openBroken } from './open-broken.ts'
 
 // The suite of every content store, each of its stores a real daemon, over a Unix socket.
 
@@ -36,21 +37,17 @@ export function describeConformance(setup: Pick<ContentStoreSetup, 'writerSeeds'
     beforeAll(() => subscribe('http.client.request.start', count))
     afterAll(() => void unsubscribe('http.client.request.start', count))
 
-    async function open(): Promise<{ store: ContentStore; node: KuboNode }> {
+    async function open(): Promise<ContentStore> {
       const node = await pool.take()
       const store = await openKuboStore({ url: `unix:${node.socket ?? ''}` })
       onTestFinished(() => store.close())
       nodes.set(store, node)
-      return { store, node }
+      return store
     }
 
     contentStoreConformance('kubo', {
-      open: async () => (await open()).store,
-      async openBroken() {
-        const { store, node } = await open()
-        await pool.kill(node)
-        return store
-      },
+      open,
+      openBroken: async () => openBroken(await pool.take()),
       async corrupt(store, cid) {
         const node = nodes.get(store)
         if (node) await corruptBlock(node, cid)

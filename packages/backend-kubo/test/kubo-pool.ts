@@ -1,8 +1,9 @@
 import { afterAll, onTestFinished } from 'vitest'
 
-import { findKubo, NO_KUBO } from '../../../tooling/kubo/find-kubo.ts'
+import { findKubo, NO_KUBO, type Kubo } from '../../../tooling/kubo/find-kubo.ts'
 import { startKubo, type KuboNode } from '../../../tooling/kubo/start-kubo.ts'
 import { removeEmptyFolders } from './flatfs.ts'
+import { memoryFolder } from './memory-folder.ts'
 
 /** A daemon that has nothing in it, for one test. Daemons are emptied and used again by the tests of one file. */
 export interface KuboPool {
@@ -34,7 +35,7 @@ export function createKuboPool(): KuboPool {
       const kubo = findKubo()
       if (!kubo) throw new Error(NO_KUBO)
       const known = idle.pop()
-      const node = known ?? (await startKubo(kubo, { online: false, unixSocket: true, env: ONE_THREAD }))
+      const node = known ?? (await start(kubo))
       if (!known) all.push(node)
       await empty(node)
       onTestFinished(() => void idle.push(node))
@@ -42,6 +43,9 @@ export function createKuboPool(): KuboPool {
     },
   }
 }
+
+const start = async (kubo: Kubo): Promise<KuboNode> =>
+  startKubo(kubo, { online: false, unixSocket: true, env: ONE_THREAD, parent: await memoryFolder() })
 
 /** Nothing stays but a root directory of MFS that nobody else has. */
 async function empty(node: KuboNode): Promise<void> {

@@ -1,3 +1,5 @@
+import { tmpdir } from 'node:os'
+
 import { expect, it } from 'vitest'
 
 import { sampleBytes } from '../../storage-core/src/conformance/sample.ts'
@@ -21,7 +23,7 @@ function createGauge(): { look: () => void; grown: () => number } {
 }
 
 it(`a file of ${FILE_MIB} MiB is added and read in less than ${MOST_MIB} MiB`, async (context) => {
-  const node = await openNode(context)
+  const node = await openNode(context, { parent: tmpdir() })
   const store = await openStore(node)
   const piece = sampleBytes(1, MIB)
   const adding = createGauge()

@@ -7,12 +7,13 @@ import { startKubo } from '../../../tooling/kubo/start-kubo.ts'
 import { collect, concat, directoryOf, sampleBytes } from '../../storage-core/src/conformance/sample.ts'
 import { OLDEST_KUBO } from '../src/index.ts'
 import { corruptBlock } from './flatfs.ts'
+import { memoryFolder } from './memory-folder.ts'
 import { openStore, texts } from './support.ts'
 
 // The other end of the range of versions: everything once.
 
 it('does the same with the oldest Kubo', { timeout: 60_000 }, async (context) => {
-  const node = await startKubo(kuboOrSkip(context, 'oldest'), { online: false })
+  const node = await startKubo(kuboOrSkip(context, 'oldest'), { online: false, parent: await memoryFolder() })
   context.onTestFinished(() => node.stop())
   console.log(`the oldest Kubo: ${node.version}`)
   expect(node.version.split('.').slice(0, 2)).toEqual(OLDEST_KUBO.split('.').slice(0, 2))

@@ -5,6 +5,7 @@ import { kuboOrSkip } from '../../../tooling/kubo/kubo-or-skip.ts'
 import type { KuboNode } from '../../../tooling/kubo/start-kubo.ts'
 import { openKuboStore, type KuboStore } from '../src/index.ts'
 import { createKuboPool } from './kubo-pool.ts'
+import { openBroken } from './open-broken.ts'
 
 // What is the same for everything that content is read from: one store adds, another one reads.
 
@@ -23,11 +24,6 @@ describe('with a daemon', () => {
       const node = await pool.take()
       return { origin: await openAt(node), source: await openAt(node) }
     },
-    async openBroken() {
-      const node = await pool.take()
-      const store = await openAt(node)
-      await pool.kill(node)
-      return store
-    },
+    openBroken: async () => openBroken(await pool.take()),
   })
 })

@@ -8,6 +8,7 @@ import { kuboOrSkip } from '../../../tooling/kubo/kubo-or-skip.ts'
 import { startKubo, type KuboNode, type StartKuboOptions } from '../../../tooling/kubo/start-kubo.ts'
 import type { Tree } from '../../storage-core/src/conformance/sample.ts'
 import { openKuboStore, type KuboStore, type OpenKuboOptions } from '../src/index.ts'
+import { memoryFolder } from './memory-folder.ts'
 
 export async function writeTree(path: string, item: Uint8Array | string | Tree): Promise<void> {
   if (typeof item === 'string') await symlink(item, path)
@@ -19,7 +20,7 @@ export async function writeTree(path: string, item: Uint8Array | string | Tree):
 }
 
 export async function tempDirectory(): Promise<string> {
-  const path = await mkdtemp(join(tmpdir(), 'backend-kubo-'))
+  const path = await mkdtemp(join((await memoryFolder()) ?? tmpdir(), 'backend-kubo-'))
   onTestFinished(() => rm(path, { recursive: true, force: true }))
   return path
 }
@@ -29,7 +30,7 @@ export const texts = (items: readonly { cid: { toString(): string } }[]): string
 
 /** A daemon of its own for one test. */
 export async function openNode(context: TestContext, options: StartKuboOptions = {}): Promise<KuboNode> {
-  const node = await startKubo(kuboOrSkip(context), { online: false, ...options })
+  const node = await startKubo(kuboOrSkip(context), { online: false, parent: await memoryFolder(), ...options })
   onTestFinished(() => node.stop())
   return node
 }
