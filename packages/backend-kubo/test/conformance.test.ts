@@ -1,3 +1,3 @@
 import { describeConformance } from './describe-conformance.ts'
 
-describeConformance({ writerSeeds: [1] })
+describeConformance({ writerSeeds: [1], writerSteps: 8 })

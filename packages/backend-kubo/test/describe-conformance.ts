@@ -30,7 +30,7 @@ const isRequestStart = (message: unknown): message is { request: ClientRequest }
   typeof message === 'object' && message !== null && 'request' in message
 
 /** Defines the tests. At the top of a test file. */
-export function describeConformance(setup: Pick<ContentStoreSetup, 'writerSeeds'>): void {
+export function describeConformance(setup: Pick<ContentStoreSetup, 'writerSeeds' | 'writerSteps'>): void {
   describe('with a daemon', () => {
     beforeEach((context) => void kuboOrSkip(context))
     const pool = createKuboPool()

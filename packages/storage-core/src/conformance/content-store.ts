@@ -28,6 +28,8 @@ export interface ContentStoreSetup {
   leavesRead?: ((store: ContentStore) => number) | undefined
   /** Each another order of what several writers do at once. Default three; a store that is slow may do with fewer. */
   writerSeeds?: readonly number[] | undefined
+  /** How much each of them does. Default 24; a store that is slow may do with less. */
+  writerSteps?: number | undefined
 }
 
 /** The tests that every content store passes, those of its `blocks` included. Call it at the top of a test file. */

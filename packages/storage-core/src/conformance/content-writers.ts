@@ -7,7 +7,6 @@ import type { ContentStoreSetup } from './content-store.ts'
 import { collect, concat, directoryOf, sameBytes, sampleBytes, texts } from './sample.ts'
 
 const WRITERS = 4
-const STEPS = 24
 
 /** Files that all writers add, so that what one removes another still needs. */
 const shared = [sampleBytes(1, 10), sampleBytes(2, 5000), sampleBytes(3, 1_100_000)]
@@ -17,12 +16,12 @@ interface Kept {
   files: Readonly<Record<string, Uint8Array>>
 }
 
-export function describeWriters({ open, writerSeeds = [1, 2, 3] }: ContentStoreSetup): void {
+export function describeWriters({ open, writerSeeds = [1, 2, 3], writerSteps = 24 }: ContentStoreSetup): void {
   describe('several writers at once', () => {
     it.each(writerSeeds)('each keeps what it keeps, whatever the others do: seed %d', async (seed) => {
       const store = await open()
       const writers = Array.from({ length: WRITERS }, (_, index) =>
-        write(store, `${seed}/${index}`, seed * 100 + index),
+        write(store, `${seed}/${index}`, { seed: seed * 100 + index, steps: writerSteps }),
       )
       const over = new AbortController()
       const broken: CID[] = []
@@ -49,10 +48,14 @@ export function describeWriters({ open, writerSeeds = [1, 2, 3] }: ContentStoreS
 }
 
 /** Adds, reads, unpins, names, removes and collects, in an order drawn from `seed`. Resolves to what it has kept. */
-async function write(store: ContentStore, name: string, seed: number): Promise<Kept[]> {
+async function write(
+  store: ContentStore,
+  name: string,
+  { seed, steps }: { seed: number; steps: number },
+): Promise<Kept[]> {
   const kept: Kept[] = []
-  const draws = sampleBytes(seed, 4 * STEPS)
-  for (let step = 0; step < STEPS; step++) {
+  const draws = sampleBytes(seed, 4 * steps)
+  for (let step = 0; step < steps; step++) {
     const [what = 0, which = 0, how = 0, where = 0] = draws.subarray(4 * step)
     const chosen = kept[which % Math.max(1, kept.length)]
     if (what < 120 || !chosen) {

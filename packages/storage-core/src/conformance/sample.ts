@@ -94,7 +94,9 @@ export const join = (pieces: readonly Uint8Array[]): Uint8Array =>
 
 /** Much faster than a matcher's own comparison of megabytes, whose report nobody could read anyway. */
 export function sameBytes(actual: Uint8Array, expected: Uint8Array): boolean {
-  return actual.length === expected.length && actual.every((byte, index) => byte === expected[index])
+  if (actual.length !== expected.length) return false
+  for (let index = 0; index < actual.length; index++) if (actual[index] !== expected[index]) return false
+  return true
 }
 
 export const texts = (cids: Iterable<CID>): string[] => [...cids].map(String).toSorted()
