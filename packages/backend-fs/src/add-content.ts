@@ -38,6 +38,13 @@ export interface FsAddOptions extends AddOptions {
 export const FILES_AT_ONCE = 512
 
 /**
+ * Whether there may be files for the threads to read, which take longer to start than it takes to find the first. What is
+ * expected comes from elsewhere.
+ */
+const isOnDisk = (source: AddSource): boolean =>
+  'type' in source && (source.type === 'directory' || ('localPath' in source && source.localPath !== undefined))
+
+/**
  * Writes and hashes everything under temporary names, and syncs it. Then, in one turn, gives it its names and records
  * root, pin and name. Whatever fails, the store is as it was.
  */
@@ -58,8 +65,7 @@ export async function addContent(
   const { catalogue, quota } = parts
 
   const result = await withLease(context, catalogue, async (lease) => {
-    // They take longer to start than it takes to find the first files.
-    if ('type' in source && source.type !== 'symlink') sharedPool().start()
+    if (isOnDisk(source) && expected === undefined) sharedPool().start()
     const staged = createStagedAdd(context, parts, { mode, lease })
     try {
       const { cid, type, size } = await buildSource(signal ? stoppable(toSourceNode(source)) : toSourceNode(source), {

@@ -1,10 +1,14 @@
-import type { SourceNode } from '@x/storage-core'
+import type { FileSource, SourceNode } from '@x/storage-core'
+import { verifiedLeavesOf, withVerifiedLeaves } from '@x/storage-core/backend'
 
 /** A source that rejects as soon as the signal aborts, even while what is behind it says nothing. */
 export function stoppable(node: SourceNode): SourceNode {
   if (node.type === 'symlink') return node
   if (node.type === 'file') {
-    return { ...node, open: (options) => untilAborted(node.open(options), options.signal) }
+    const leaves = verifiedLeavesOf(node)
+    const open: FileSource['open'] = (options) => untilAborted(node.open(options), options.signal)
+    if (!leaves) return { ...node, open }
+    return withVerifiedLeaves({ ...node, open }, (options) => untilAborted(leaves(options), options.signal))
   }
   return {
     type: 'directory',

@@ -2,9 +2,17 @@ import { createHash } from 'node:crypto'
 import { chmod, open, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { buildDirectory, CID, createOutboard, outboardBlocks } from '@x/cid'
-import { BackendError, openMemoryStore, pull, type BlockSource, type ContentStore } from '@x/storage-core'
-import { expect, it, onTestFinished } from 'vitest'
+import { buildDirectory, buildFile, CID, createOutboard, DAG_PB, outboardBlocks, type FileLeaf } from '@x/cid'
+import {
+  BackendError,
+  openMemoryStore,
+  pull,
+  type BlockSource,
+  type ContentStore,
+  type FileSource,
+} from '@x/storage-core'
+import { withVerifiedLeaves } from '@x/storage-core/backend'
+import { describe, expect, it, onTestFinished } from 'vitest'
 
 import { bytesOf, collect, directoryOf, filesBelow, isSame, openTemp, someBytes } from './support.ts'
 
@@ -172,4 +180,60 @@ it('leaves nothing of a source that fails in the middle', async () => {
   // Goes well the next time.
   await pull(store, origin, cid)
   expect(await store.has(cid)).toBe(true)
+})
+
+describe('leaves that were checked', () => {
+  const bytes = someBytes(2 * 1_048_576 + 5)
+  const leavesOf = async (): Promise<FileLeaf[]> => {
+    const leaves: FileLeaf[] = []
+    await buildFile([bytes], {
+      onBlock: ({ cid, bytes: leaf, kind }) => void (kind === 'leaf' && leaves.push({ cid, bytes: leaf.slice() })),
+    })
+    return leaves
+  }
+
+  /** @param open - Is not to be asked. */
+  const sourceOf = (leaves: readonly FileLeaf[]): FileSource =>
+    withVerifiedLeaves(
+      {
+        type: 'file',
+        size: bytes.length,
+        open: () => {
+          throw new Error('read as bytes')
+        },
+      },
+      async function* each() {
+        yield* leaves
+      },
+    )
+
+  it('are kept by their digests', async () => {
+    const { store } = await openTemp()
+    const { cid } = await store.add(sourceOf(await leavesOf()))
+    expect(cid).toEqual((await buildFile([bytes])).cid)
+    expect(isSame(await bytesOf(store.cat(cid)), bytes)).toBe(true)
+    await store.verify(cid)
+  })
+
+  it('are hashed where another profile is asked for', async () => {
+    const { store } = await openTemp()
+    await expect(store.add(sourceOf(await leavesOf()), { profile: 'kubo-v1' })).rejects.toThrow('read as bytes')
+  })
+
+  it.each<[string, (leaves: FileLeaf[]) => FileLeaf[]]>([
+    ['in another order', ([a, b, c]) => [b, c, a].filter((leaf) => leaf !== undefined)],
+    ['cut otherwise', (leaves) => leaves.map(({ cid }) => ({ cid, bytes: someBytes(700_000) }))],
+    [
+      'of a wrapping codec',
+      (leaves) => leaves.map((leaf) => ({ ...leaf, cid: CID.createV1(DAG_PB, leaf.cid.multihash) })),
+    ],
+    ['fewer than expected', (leaves) => leaves.slice(0, 2)],
+  ])('are refused %s, and leave nothing', async (_, change) => {
+    const { store } = await openTemp()
+    const { cid: expected } = await buildFile([bytes])
+    const added = store.add(sourceOf(change(await leavesOf())), { expected })
+    await expect(added).rejects.toMatchObject({ code: 'INTEGRITY' })
+    expect(await collect(store.roots())).toEqual([])
+    expect(await store.has(expected)).toBe(false)
+  })
 })

@@ -50,11 +50,22 @@ export function assertRange(offset: number, length: number | undefined): void {
  *
  * @throws {InvalidInputError} `root` is not a file, or its DAG contradicts itself.
  */
-export async function* readFile(
+export async function* readFile(get: GetBlock, root: CID, options: RangeOptions = {}): AsyncGenerator<Uint8Array> {
+  for await (const { bytes } of readLeaves(get, root, options)) yield bytes
+}
+
+/** Bytes of a file that one block has. */
+export interface FileLeaf {
+  cid: CID
+  bytes: Uint8Array
+}
+
+/** `readFile` that says of which block each piece is. */
+export async function* readLeaves(
   get: GetBlock,
   root: CID,
   { offset = 0, length, signal }: RangeOptions = {},
-): AsyncGenerator<Uint8Array> {
+): AsyncGenerator<FileLeaf> {
   assertRange(offset, length)
   const node = await readNode(get, root, { signal })
   if (node.type !== 'file')
@@ -63,7 +74,7 @@ export async function* readFile(
   if (end <= offset) return
   const pending = createLinkStack(root)
   pending.pop()
-  yield* follow(node, 0)
+  yield* follow(root, node, 0)
   for (let link = pending.pop(); link !== undefined; link = pending.pop()) {
     const { cid, depth, place = { start: 0, fileBytes: 0 } } = link
     const below = await readNode(get, cid, { signal })
@@ -72,13 +83,13 @@ export async function* readFile(
       throw disagree(cid, `it has ${below.fileBytes} bytes, its parent says ${place.fileBytes}`)
     }
     if (depth > MAX_DEPTH) throw disagree(cid, `it is deeper than ${MAX_DEPTH} levels`)
-    yield* follow(below, place.start)
+    yield* follow(cid, below, place.start)
   }
 
   /** The bytes of the node itself; the children that the range touches are next. */
-  function* follow({ data, children }: UnixfsNode & { type: 'file' }, start: number): Generator<Uint8Array> {
+  function* follow(of: CID, { data, children }: UnixfsNode & { type: 'file' }, start: number): Generator<FileLeaf> {
     const own = data.subarray(clamp(offset - start, data.length), clamp(end - start, data.length))
-    if (own.length > 0) yield own
+    if (own.length > 0) yield { cid: of, bytes: own }
     const [links, places]: [CID[], number[]] = [[], []]
     let position = start + data.length
     for (const { cid, fileBytes } of children) {

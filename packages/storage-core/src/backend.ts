@@ -18,3 +18,4 @@ export {
   staticOutboardPath,
 } from './static-layout.ts'
 export { stoppable } from './stoppable.ts'
+export { verifiedLeavesOf, withVerifiedLeaves, type OpenLeaves } from './verified-leaves.ts'

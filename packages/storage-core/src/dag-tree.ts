@@ -1,7 +1,8 @@
-import { readDirectory, readFile, readNode, type CID, type GetBlock } from '@x/cid'
+import { readDirectory, readFile, readLeaves, readNode, type CID, type GetBlock } from '@x/cid'
 
 import type { AbortOptions } from './blockstore.ts'
-import type { SourceNode } from './source.ts'
+import type { FileSource, SourceNode } from './source.ts'
+import { withVerifiedLeaves } from './verified-leaves.ts'
 
 const RAW = 0x55
 
@@ -21,7 +22,10 @@ export async function treeOf(get: GetBlock, root: CID, { signal }: AbortOptions 
   }
   if (node.type === 'symlink') return { type: 'symlink', target: node.target }
   if (node.type === 'file') {
-    return { type: 'file', size: node.fileBytes, open: (options) => readFile(getOthers, root, options) }
+    const open: FileSource['open'] = (options) => readFile(getOthers, root, options)
+    return withVerifiedLeaves({ type: 'file', size: node.fileBytes, open }, (options) =>
+      readLeaves(getOthers, root, options),
+    )
   }
   return {
     type: 'directory',

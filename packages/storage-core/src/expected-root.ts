@@ -12,10 +12,14 @@ const mark = Symbol.for('@x/storage-core/unexpected-root')
  */
 export function assertExpected(built: CID, expected: CID | undefined): void {
   if (expected === undefined || blockKey(built) === blockKey(expected)) return
-  const error = new IntegrityError(`the root is ${built}, not ${expected}`, { cid: expected, actual: built })
-  throw Object.defineProperty(error, mark, { value: true })
+  throw unexpected(`the root is ${built}, not ${expected}`, { cid: expected, actual: built })
 }
 
-/** Whether an `add` failed because of what `assertExpected` found. */
+/** For `add`, when it is known before the end that the root will be another one. `cid`: what shows it. */
+export function unexpected(message: string, { cid, actual }: { cid: CID; actual?: CID | undefined }): IntegrityError {
+  return Object.defineProperty(new IntegrityError(message, { cid, actual }), mark, { value: true })
+}
+
+/** Whether an `add` failed because what it built is not what was expected. */
 export const isUnexpectedRoot = (error: unknown): boolean =>
   typeof error === 'object' && error !== null && mark in error

@@ -42,7 +42,7 @@ export {
   NoSpaceError,
   NotFoundError,
 } from './errors.ts'
-export { assertExpected } from './expected-root.ts'
+export { assertExpected, unexpected } from './expected-root.ts'
 export { exportCar, type ExportCarOptions } from './export-car.ts'
 export { exportStatic, type ExportStaticOptions, type ExportStaticResult, type StaticTarget } from './export-static.ts'
 export { createFailoverSource, type Failover, type FailoverOptions } from './failover-source.ts'

@@ -15,10 +15,12 @@ import {
   type BuildFileOptions,
   type BuiltFile,
   type CID,
+  type FileLeaf,
   type Outboard,
   type Profile,
 } from '@x/cid'
 import { BackendError, type FileSource } from '@x/storage-core'
+import { verifiedLeavesOf } from '@x/storage-core/backend'
 
 import type { Catalogue, Turn } from '../catalogue/catalogue.ts'
 import type { StoreContext } from '../context.ts'
@@ -45,6 +47,10 @@ import { createHolder } from './holder.ts'
 import { hashPath, under, type AddMode, type HashedFile } from './large-file.ts'
 import { createPresence } from './presence.ts'
 import { readHead, withHead, writeAndHash } from './stream.ts'
+import { writeLeaves } from './write-leaves.ts'
+
+/** Bytes are filed under their root under this profile. */
+const KEY_PROFILE = 'unixfs-v1-2025'
 
 /** A file of more is kept as a file of its own; see the README. Bytes. */
 export const MOST_PACKED_BYTES: number = 64 * 1024
@@ -141,7 +147,7 @@ export function createStagedAdd(
     profile: Profile,
     signal: AbortSignal | undefined,
   ): Promise<BuiltFile> => {
-    const key = leafCid(PROFILES['unixfs-v1-2025'], digest)
+    const key = leafCid(PROFILES[KEY_PROFILE], digest)
     const isThere = !pack.has(key) && (await isHeld(key, 'bytes', signal))
     if (!isThere) await pack.add(key, bytes)
     if (profile.rawLeaves) return { cid: key, fileBytes: bytes.length, dagBytes: bytes.length }
@@ -163,7 +169,7 @@ export function createStagedAdd(
       }
       const temp = await createTemp(context)
       try {
-        const built = await writeAndHash(withHead(bytes, pieces), { ...options, profile: 'unixfs-v1-2025' }, temp)
+        const built = await writeAndHash(withHead(bytes, pieces), { ...options, profile: KEY_PROFILE }, temp)
         const { outboard: keyed, fileBytes } = built
         const at = { descriptor: temp.descriptor, path: temp.path, fileBytes, signal }
         const asked = await under(profile, keyed, at)
@@ -176,6 +182,19 @@ export function createStagedAdd(
       }
     } finally {
       await pieces.return?.()
+    }
+  }
+
+  /** Leaves that were checked are not hashed again: their digests are in their CIDs, and the root follows from them. */
+  const addLeaves = async (leaves: AsyncIterable<FileLeaf>, options: BuildFileOptions): Promise<BuiltFile> => {
+    const temp = await createTemp(context)
+    try {
+      const keyed = await writeLeaves(leaves, options, temp)
+      await stage({ keyed, asked: keyed, bytes: keyed.fileBytes, temp, reference: undefined }, options.signal)
+      return builtFrom(keyed)
+    } catch (cause) {
+      await temp.discard()
+      throw cause
     }
   }
 
@@ -263,13 +282,20 @@ export function createStagedAdd(
   }
 
   return {
-    addFile: (source, options) =>
-      source.localPath === undefined
-        ? addStream(source.open({ signal: options.signal }), options)
-        : addPath(source.localPath, source.size, options),
+    addFile: (source, options) => {
+      const { localPath, size } = source
+      if (localPath !== undefined) return addPath(localPath, size, options)
+      const { signal } = options
+      const leaves = verifiedLeavesOf(source)
+      const isLarge = size !== undefined && size > MOST_PACKED_BYTES
+      const isKeyed = profileOf(options.profile).name === KEY_PROFILE
+      return leaves && isLarge && isKeyed
+        ? addLeaves(leaves({ signal }), options)
+        : addStream(source.open({ signal }), options)
+    },
     adopt: async (temp, asked, signal) => {
       const { fileBytes } = asked
-      const shape = PROFILES['unixfs-v1-2025']
+      const shape = PROFILES[KEY_PROFILE]
       const digests = await hashLeaves({ descriptor: temp.descriptor, path: temp.path, fileBytes, shape, signal })
       const keyed = await createOutboard(shape, fileBytes, digests)
       const isKeyed = asked.root.toV1().equals(keyed.root)
