@@ -1,4 +1,5 @@
 import type { BlockSource, ContentSource } from '@x/storage-core'
+import { promiseAs } from '@x/storage-core/backend'
 
 /** The same source, under a name of its own; says when a block came from it. */
 export function noteUse(source: ContentSource, name: string, onUse: () => void): ContentSource {
@@ -24,5 +25,5 @@ export function noteUse(source: ContentSource, name: string, onUse: () => void):
     }),
     close: () => blocks.close(),
   }
-  return { ...source, name, blocks: noted }
+  return { ...source, name, blocks: promiseAs(noted, blocks) }
 }

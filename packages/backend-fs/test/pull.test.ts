@@ -182,6 +182,24 @@ it('leaves nothing of a source that fails in the middle', async () => {
   expect(await store.has(cid)).toBe(true)
 })
 
+it.each([1_500_000, 100])(
+  'refuses what a source of somebody else gives that does not check: %d bytes',
+  async (size) => {
+    const origin = await openOrigin()
+    const { store } = await openTemp()
+    const { cid } = await origin.add(directoryOf({ 'weights.bin': someBytes(size) }))
+    const careless: BlockSource = {
+      ...origin.blocks,
+      async get(wanted, options) {
+        const bytes = await origin.blocks.get(wanted, options)
+        return wanted.code === DAG_PB ? bytes : bytes.with(50, (bytes[50] ?? 0) ^ 1)
+      },
+    }
+    await expect(pull(store, { blocks: careless }, cid)).rejects.toMatchObject({ code: 'INTEGRITY' })
+    expect(await collect(store.roots())).toEqual([])
+  },
+)
+
 describe('leaves that were checked', () => {
   const bytes = someBytes(2 * 1_048_576 + 5)
   const leavesOf = async (): Promise<FileLeaf[]> => {

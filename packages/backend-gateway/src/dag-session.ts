@@ -100,7 +100,7 @@ export function createDagSession(root: CID, options: DagSessionOptions): BlockSe
   async function askFor(want: Want, upstream: Upstream, asked: Asking): Promise<Given> {
     const streamed = upstream.streams && isMany(want) ? await streamFrom(want, upstream, asked) : undefined
     if (streamed && typeof streamed !== 'string') return streamed
-    const bytes = await upstream.block(want.cid, asked)
+    const bytes = await upstream.block(want.cid, { ...asked, inOrder: true })
     // Only now is it known that it has the block.
     if (streamed) upstream.noteStream({ useless: streamed })
     return { bytes, flow: undefined }
@@ -199,7 +199,7 @@ export function createDagSession(root: CID, options: DagSessionOptions): BlockSe
       cid,
       signal,
       liars,
-      ask: (upstream, asked) => upstream.block(cid, asked),
+      ask: (upstream, asked) => upstream.block(cid, { ...asked, inOrder: true }),
     })
     onFetched?.(value.length)
     cache.add(cid, value)

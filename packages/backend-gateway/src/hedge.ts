@@ -144,13 +144,20 @@ export async function hedged<T>(pool: Pool, options: HedgedOptions<T>): Promise<
     return ranked.find(({ waitMs }) => waitMs === 0) ?? ranked.toSorted((a, b) => a.waitMs - b.waitMs)[0]
   }
 
-  /** Or why another one is to be asked as well: the one that is asked says nothing, or is slow. */
-  async function untilNext(another: Upstream | undefined): Promise<Settled<T> | 'silent' | 'slow'> {
+  /** Or why to look again: the one that is asked says nothing, or is slow, or another one may be asked again now. */
+  async function untilNext(
+    candidate: { upstream: Upstream; waitMs: number } | undefined,
+  ): Promise<Settled<T> | 'silent' | 'slow' | 'rested'> {
     const settled = [...running.values()].map((each) => each.settled)
     const [only] = running.values()
-    if (!another || !only || running.size >= MOST_AT_ONCE) return untilAborted(Promise.race(settled), signal)
+    if (!candidate || !only || running.size >= MOST_AT_ONCE) return untilAborted(Promise.race(settled), signal)
     const { controller, release } = linkedController(done.signal)
-    const reason = untilWorthAsking(only.asked, another, pool.hedgeAfterMs, { signal: controller.signal })
+    const { upstream: another, waitMs } = candidate
+    const { signal: given } = controller
+    const reason =
+      waitMs > 0
+        ? sleep(waitMs, given).then(() => 'rested' as const)
+        : untilWorthAsking(only.asked, another, pool.hedgeAfterMs, { signal: given })
     // It fails by the abort below alone, when an answer came before; then nobody waits for it.
     reason.catch(() => undefined)
     try {
@@ -229,7 +236,9 @@ export async function hedged<T>(pool: Pool, options: HedgedOptions<T>): Promise<
         begin(upstream)
         continue
       }
-      const settled = await untilNext(candidate?.waitMs === 0 ? candidate.upstream : undefined)
+      const settled = await untilNext(candidate)
+      // The other one may be asked now.
+      if (settled === 'rested') continue
       if (typeof settled === 'string') {
         if (candidate) beginAnother(candidate.upstream, settled)
         continue

@@ -8,7 +8,7 @@ import {
   type ContentSource,
   type StoreStatus,
 } from '@x/storage-core'
-import { codeOf } from '@x/storage-core/backend'
+import { codeOf, promiseChecked } from '@x/storage-core/backend'
 
 import { createBlockCache } from './block-cache.ts'
 import { createDagSession } from './dag-session.ts'
@@ -87,7 +87,7 @@ export function createPoolSource({ name, pool, aheadBlocks, readAheadBytes }: Po
   }
 
   return createContentSource({
-    blocks: {
+    blocks: promiseChecked({
       name,
       has,
       get,
@@ -95,7 +95,7 @@ export function createPoolSource({ name, pool, aheadBlocks, readAheadBytes }: Po
       async close() {
         closing.abort(new BackendError(`${name} was closed`, { retryable: false }))
       },
-    },
+    }),
     probe: (options) => probe(name, pool.upstreams, options),
   })
 }

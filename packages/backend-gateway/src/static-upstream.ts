@@ -101,7 +101,9 @@ export function createStaticUpstream(options: StaticUpstreamOptions): Upstream {
     if (index === undefined) return outboard.nodes.get(key)?.slice() ?? raise(new BlockNotFoundError(cid))
     const { offset, length } = outboard.leaf(index)
     if (length === 0) return verifyLeaf(outboard, index, new Uint8Array())
-    const part = { cid: file.cid, outboard, offset, length, maxSkippedBytes: MOST_SKIPPED_FOR_A_LEAF }
+    // Who reads in order asks for few alone: the last one of a file, or the one that a store lacks.
+    const maxSkippedBytes = asked.inOrder ? undefined : MOST_SKIPPED_FOR_A_LEAF
+    const part = { cid: file.cid, outboard, offset, length, maxSkippedBytes }
     const bytes = await openFileBytes(options, part, asked)
     try {
       const leaf = await verifyLeaf(outboard, index, await bytes.take(length))

@@ -7,6 +7,8 @@ import type { Pulse } from './read-body.ts'
 
 export interface AskOptions extends AbortOptions {
   pulse: Pulse
+  /** Who asks reads a DAG in order. */
+  inOrder?: boolean | undefined
 }
 
 /** Checked blocks in depth-first order. */

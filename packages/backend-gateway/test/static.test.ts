@@ -107,6 +107,13 @@ it('does not read a long file from its start for a single leaf', async () => {
   const { source: another } = await openSource(server.url)
   await another.stat(cid)
   await expect(another.blocks.get(last)).rejects.toMatchObject(error)
+  // Who has the rest, or was broken off there, asks for nothing else.
+  const root = await store.blocks.get(cid)
+  const held = async (wanted: CID): Promise<Uint8Array | undefined> => (wanted.equals(cid) ? root : undefined)
+  const session = openSession(another.blocks, cid, { offset: 17 * MIB, held })
+  await session.get(cid, {})
+  expect(Buffer.compare(await session.get(last, {}), end)).toBe(0)
+  await session.close()
 })
 
 const cidOfLeaf = (index: number): Promise<CID> => cidOf(RAW, weights.subarray(index * MIB, (index + 1) * MIB))

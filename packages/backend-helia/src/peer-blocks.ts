@@ -7,6 +7,7 @@ import {
   type BlockSource,
   type SessionOptions,
 } from '@x/storage-core'
+import { promiseChecked } from '@x/storage-core/backend'
 
 import type { BlockFetcher } from './block-fetcher.ts'
 
@@ -46,7 +47,7 @@ export function createPeerBlocks({ name, local, createFetcher, aheadBytes }: Pee
     return fetcher.getBlock(cid, { signal })
   }
 
-  return {
+  return promiseChecked({
     name,
     async has(cid, { signal = never } = {}) {
       signal.throwIfAborted()
@@ -60,5 +61,5 @@ export function createPeerBlocks({ name, local, createFetcher, aheadBytes }: Pee
       return createPlannedSession(fetch, root, { ...options, aheadBlocks: AHEAD_BLOCKS, aheadBytes })
     },
     close: async () => undefined,
-  }
+  })
 }

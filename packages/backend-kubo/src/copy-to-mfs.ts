@@ -41,7 +41,7 @@ async function replaceBy(mfs: Mfs, root: CID, to: string, { signal }: AbortOptio
     // Without the signal from here on: in the end one of the two is there.
     try {
       await mfs.move(to, old)
-      await mfs.link(root, to)
+      if (!(await mfs.link(root, to))) throw await takenMeanwhile(mfs, to, old)
     } catch (error) {
       await putBack(mfs, { root, to, old, error })
     }
@@ -57,14 +57,27 @@ async function putBack(
   { root, to, old, error }: { root: CID; to: string; old: string; error: unknown },
 ): Promise<void> {
   let isReplaced: boolean | undefined
+  let isAside = false
   try {
     isReplaced = (await mfs.stat(to))?.equals(root)
     const before = isReplaced ? undefined : await mfs.stat(old)
     if (before && (await mfs.link(before, to))) await mfs.remove([old])
+    else if (before) isAside = true
   } catch {
     // A daemon that does not even tell what is there. What failed first tells more.
-    const why = error instanceof Error ? error.message : String(error)
-    throw new BackendError(`${why}; what was at ${to} is there or at ${old}`, { retryable: true, cause: error })
+    throw new BackendError(`${reasonOf(error)}; what was at ${to} is there or at ${old}`, {
+      retryable: true,
+      cause: error,
+    })
   }
-  if (!isReplaced) throw error
+  if (isReplaced) return
+  if (!isAside || error instanceof ConflictError) throw error
+  throw new BackendError(`${reasonOf(error)}; what was at ${to} is at ${old}`, { retryable: true, cause: error })
+}
+
+const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+async function takenMeanwhile(mfs: Mfs, to: string, old: string): Promise<ConflictError> {
+  const message = `kubo: somebody else has put something at ${to}; what was there is at ${old}`
+  return new ConflictError(message, { current: await mfs.stat(to) })
 }

@@ -1,5 +1,5 @@
 import type { CID } from '@x/cid'
-import { BackendError, type AbortOptions, type StoreStatus } from '@x/storage-core'
+import { BackendError, type AbortOptions, type SessionOptions, type StoreStatus } from '@x/storage-core'
 import {
   codeOf,
   createContentReader,
@@ -7,6 +7,7 @@ import {
   createKeyedLock,
   createRecordNames,
   createRootRecords,
+  promiseChecked,
 } from '@x/storage-core/backend'
 
 import { addContent } from './add-content.ts'
@@ -65,13 +66,13 @@ export async function openKuboStore(options: OpenKuboOptions): Promise<KuboStore
   const records = createKuboRecords({ rpc, mfs, pins, bookkeeping, path })
   const repairs = { rpc, mfs, pins, repairPath }
   const inner = createKuboBlockstore({ ...repairs, name, offline, bookkeeping, codecs })
-  const blocks: KuboBlockstore = {
+  const blocks: KuboBlockstore = promiseChecked({
     ...createGuardedBlockstore(inner, enter),
-    openSession: (root, sessionOptions) => {
+    openSession: (root: CID, sessionOptions?: SessionOptions) => {
       enter(sessionOptions)
       return inner.openSession(root, sessionOptions)
     },
-  }
+  })
   const reader = createContentReader({ name, blocks, enter })
   const held = {
     stat: reader.stat,

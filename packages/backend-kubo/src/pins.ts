@@ -1,5 +1,6 @@
 import { CID, DAG_PB, RAW } from '@x/cid'
 import { BackendError, type AbortOptions } from '@x/storage-core'
+import { untilAborted } from '@x/storage-core/backend'
 
 import { holdName, readHold } from './hold.ts'
 import { daemonSays } from './rpc/rpc-error.ts'
@@ -125,7 +126,7 @@ export function createPins(rpc: Rpc, { offline, stallTimeoutMs }: { offline: boo
       if (seen !== progress.seen) Object.assign(progress, { seen, at: performance.now() })
       else if (performance.now() - progress.at > stallTimeoutMs) {
         // Nor does it while it waits for a collection.
-        if (await rpc.isCollecting()) progress.at = performance.now()
+        if (await untilAborted(rpc.isCollecting(), signal)) progress.at = performance.now()
         else throw new BackendError(`kubo: ${what}: no progress for ${stallTimeoutMs} ms`, { retryable: true })
       }
     }

@@ -31,13 +31,24 @@ export interface ModelSummary {
 
 /**
  * The models in a store, however they came there: roots that `openModel` takes for one. Their files are not verified.
+ *
+ * @throws {StorageError} After all that can be told: what kept the first root from being read that is damaged or not whole.
  */
 export async function* listModels(store: ContentStore, options: AbortOptions = {}): AsyncGenerator<ModelSummary> {
+  let failure: unknown
   for await (const record of store.roots(options)) {
     const { cid, type } = record
-    if (type === 'directory' && (await isModel(store, cid, options)))
-      yield summary(store, cid, record, undefined, options)
+    if (type !== 'directory') continue
+    let found: ModelSummary | undefined
+    try {
+      if (await isModel(store, cid, options)) found = await summary(store, cid, record, undefined, options)
+    } catch (error) {
+      if (!isStorageError(error) || !['NOT_FOUND', 'INTEGRITY'].includes(error.code)) throw error
+      failure ??= error
+    }
+    if (found) yield found
   }
+  if (failure !== undefined) throw failure
 }
 
 /**

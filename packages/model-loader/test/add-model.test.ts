@@ -6,6 +6,7 @@ import { cidOf, RAW } from '@x/cid'
 import {
   buildSource,
   createContentSource,
+  NotFoundError,
   openMemoryStore,
   type ContentStore,
   type DirectorySource,
@@ -190,6 +191,26 @@ describe.each(stores)('in the %s store', (_name, open) => {
     expect(await collect(listModels(store))).toHaveLength(2)
     expect(await collect(store.names.list({ prefix: MANIFEST_NAMES }))).toHaveLength(2)
   })
+})
+
+it('lists every model that can be told, and then says what could not', async () => {
+  const store = await openMemoryStore()
+  const { cid: broken } = await addModel(store, filesSource({ 'config.json': config }))
+  const { cid: whole } = await addModel(store, filesSource(tinyBert()))
+  const missing = new NotFoundError(`${broken}`, { cid: broken })
+  const partly: ContentStore = {
+    ...store,
+    stat: async (cid, options) => {
+      if (cid.equals(broken)) throw missing
+      return store.stat(cid, options)
+    },
+  }
+  const listed: string[] = []
+  const list = async (): Promise<void> => {
+    for await (const { cid } of listModels(partly)) listed.push(cid.toString())
+  }
+  await expect(list()).rejects.toBe(missing)
+  expect(listed).toEqual([whole.toString()])
 })
 
 it('takes a directory of a disk', async () => {

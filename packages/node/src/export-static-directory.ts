@@ -39,7 +39,8 @@ async function makeDirectory(directory: string, { parents = true } = {}): Promis
     await mkdir(directory)
   } catch (error) {
     if (codeOf(error) === 'EEXIST' && (await stat(directory)).isDirectory()) return
-    if (codeOf(error) !== 'ENOENT' || !parents) throw error
+    // The root of a drive that is not there has itself above it.
+    if (codeOf(error) !== 'ENOENT' || !parents || path.dirname(directory) === directory) throw error
     await makeDirectory(path.dirname(directory))
     await makeDirectory(directory, { parents: false })
   }

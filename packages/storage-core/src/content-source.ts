@@ -1,5 +1,6 @@
 import type { BlockSource } from './block-source.ts'
 import type { AbortOptions } from './blockstore.ts'
+import { promiseAs } from './checked-blocks.ts'
 import { createContentReader } from './content-reader.ts'
 import type { ContentSource, StoreStatus } from './content-store.ts'
 import { BackendError } from './errors.ts'
@@ -20,7 +21,7 @@ export function createContentSource({ blocks: given, probe }: BlockContentSource
     if (closed) throw new BackendError(`${name} is closed`, { retryable: false })
   }
   const openOwn = given.openSession?.bind(given)
-  const blocks: BlockSource = {
+  const guarded: BlockSource = {
     name,
     has: async (cid, options) => {
       enter(options)
@@ -38,6 +39,7 @@ export function createContentSource({ blocks: given, probe }: BlockContentSource
     }),
     close: () => given.close(),
   }
+  const blocks = promiseAs(guarded, given)
   const { cat, stat, ls, verify } = createContentReader({ name, blocks, enter })
   return {
     name,

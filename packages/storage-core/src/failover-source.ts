@@ -3,6 +3,7 @@ import { DAG_PB, isStorageError, type CID, type GetBlock } from '@x/cid'
 import { blockKey } from './block-key.ts'
 import type { BlockSession, BlockSource, SessionOptions } from './block-source.ts'
 import type { AbortOptions } from './blockstore.ts'
+import { promiseAs } from './checked-blocks.ts'
 import { createContentSource } from './content-source.ts'
 import type { ContentSource, StoreStatus } from './content-store.ts'
 import { codeOf } from './error-code.ts'
@@ -91,7 +92,7 @@ export function createFailoverSource(
     throw toOne(cid, failures)
   }
 
-  const blocks: BlockSource = {
+  const either: BlockSource = {
     name,
     async has(cid, options = {}) {
       let cannotTell: unknown
@@ -114,6 +115,7 @@ export function createFailoverSource(
     openSession: openFailoverSession,
     close: () => closeAll(sources.map((source) => source.close())),
   }
+  const blocks = promiseAs(either, ...sources.map((source) => source.blocks))
 
   /** One session for each source that was needed, open until the end: blocks may be missing here and there by turns. */
   function openFailoverSession(root: CID, options: SessionOptions = {}): BlockSession {

@@ -3,6 +3,7 @@ import { walkDag, type Block, type CID, type GetBlock, type ProfileName } from '
 import { blockKey } from './block-key.ts'
 import type { BlockSource, SessionOptions } from './block-source.ts'
 import type { AbortOptions } from './blockstore.ts'
+import { isPromisedChecked } from './checked-blocks.ts'
 import type { ContentStore, Metadata } from './content-store.ts'
 import { treeOf } from './dag-tree.ts'
 import { codeOf } from './error-code.ts'
@@ -41,7 +42,7 @@ const AHEAD_BLOCKS = 16
 
 /**
  * Makes a store hold a whole DAG, and records its root. What the store holds already, and soundly, is not fetched; the rest
- * comes from the source, checked. A store that keeps files whole gets whole files, when a profile makes this DAG of them;
+ * comes from the source, checked: by the source where it promises that, else here. A store that keeps files whole gets whole files, when a profile makes this DAG of them;
  * anything else is stored block by block.
  *
  * A failed or stopped pull records nothing, and what it has fetched is not visible.
@@ -88,8 +89,9 @@ export async function pull(
     }
   }
 
-  if (!profile || !(await withSession((get) => pullFiles(store, root, { ...options, profile, get })))) {
-    await withSession((get) => pullBlocks(store, root, { get, signal, onStored: record }))
+  const checked = isPromisedChecked(source.blocks)
+  if (!profile || !(await withSession((get) => pullFiles(store, root, { ...options, profile, get, checked })))) {
+    await withSession((get) => pullBlocks(store, root, { get, checked, signal, onStored: record }))
   }
   return { cid: root, ...progress }
 }
@@ -127,10 +129,18 @@ function fetchAlone(source: BlockSource, held: Held, onFetched: (byteLength: num
 async function pullFiles(
   store: ContentStore,
   root: CID,
-  { get, profile, name, metadata, pin, signal }: PullOptions & { get: GetBlock; profile: ProfileName },
+  {
+    get,
+    checked,
+    profile,
+    name,
+    metadata,
+    pin,
+    signal,
+  }: PullOptions & { get: GetBlock; checked: boolean; profile: ProfileName },
 ): Promise<boolean> {
   try {
-    const tree = await treeOf(get, root, { signal })
+    const tree = await treeOf(get, root, { checked, signal })
     await store.add(tree, { profile, expected: root, name, metadata, pin, signal })
     return true
   } catch (error) {
@@ -142,7 +152,7 @@ async function pullFiles(
 async function pullBlocks(
   store: ContentStore,
   root: CID,
-  { get, signal, onStored }: AbortOptions & { get: GetBlock; onStored: () => Promise<void> },
+  { get, checked, signal, onStored }: AbortOptions & { get: GetBlock; checked: boolean; onStored: () => Promise<void> },
 ): Promise<void> {
   async function* blocks(): AsyncGenerator<Block> {
     let last: Block | undefined
@@ -153,6 +163,6 @@ async function pullBlocks(
     }
   }
   const { blocks: into } = store
-  const put = { signal, verified: true, onStored } as const
+  const put = { signal, onStored, ...(checked && { verified: true as const }) }
   await (into.putMany ? into.putMany(blocks(), put) : putEach(into, blocks(), put))
 }
