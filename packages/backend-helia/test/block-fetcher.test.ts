@@ -1,5 +1,3 @@
-import { setTimeout as wait } from 'node:timers/promises'
-
 import { cidOf, IntegrityError, RAW, type CID } from '@x/cid'
 import { BackendError } from '@x/storage-core'
 import { expect, it, onTestFinished, vi } from 'vitest'
@@ -22,6 +20,8 @@ const made = (id: string, getBlock: () => Promise<Uint8Array | undefined>): Prov
 })
 const honest = made('honest', async () => bytes)
 const lacking: Provider = { ...made('lacking', async () => undefined), hasBlock: async () => false }
+/** Of a clock that the test moves. */
+const passed = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 const never = (): Promise<never> => new Promise(() => undefined)
 const lie = async (): Promise<never> => {
   throw new IntegrityError('liar sent something else', { cid })
@@ -84,33 +84,41 @@ it('says that it is damaged when all others lack it, and that it cannot tell whe
 })
 
 it('comes to an end when there is always somebody new who says nothing', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] })
+  onTestFinished(() => void vi.useRealTimers())
   const { book, fetcher } = open()
   let count = 0
   function silent(): Provider {
     count += 1
     const say = async (): Promise<never> => {
       // For nearly as long as it may; then the next one is there.
-      await wait(200)
+      await passed(200)
       book.add(silent())
-      await wait(50)
+      await passed(50)
       throw new BackendError('said nothing', { retryable: true })
     }
     return { id: `silent ${count}`, kind: 'peer', getBlock: say, hasBlock: say }
   }
   book.add(silent())
-  await expect(fetcher.getBlock(cid, { signal })).rejects.toMatchObject({ code: 'BACKEND' })
+  let outcome: unknown = 'still waiting'
+  void fetcher.getBlock(cid, { signal }).catch((error: unknown) => (outcome = error))
+  await vi.advanceTimersByTimeAsync(10_000)
+  expect(outcome).toMatchObject({ code: 'BACKEND' })
 })
 
 it('searches for all blocks of a session at once', async () => {
   const searched: CID[] = []
+  const asked = Promise.withResolvers<void>()
   const find: Finder['find'] = async (wanted, { onGateway }) => {
     searched.push(wanted)
-    await wait(20)
+    await asked.promise
     onGateway(new URL('https://gateway.example.org/'))
     onGateway(new URL('https://gateway.example.org/'))
   }
   const { book, fetcher } = open([{ name: 'router', find }])
   const many = Array.from({ length: 16 }, () => fetcher.getBlock(cid, { signal }))
+  await vi.waitFor(() => expect(searched).not.toEqual([]))
+  asked.resolve()
   expect(await Promise.all(many)).toHaveLength(16)
   expect(searched).toHaveLength(1)
   // It was found for that session.
@@ -123,15 +131,17 @@ it.each([true, false])(
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] })
     onTestFinished(() => void vi.useRealTimers())
     let searches = 0
-    const find: Finder['find'] = async () => {
+    const search = Promise.withResolvers<never>()
+    const find: Finder['find'] = () => {
       searches += 1
-      await new Promise((resolve) => setTimeout(resolve, 6000))
-      throw new BackendError('router: no answer', { retryable: true })
+      return search.promise
     }
     const { fetcher } = open([{ name: 'router', find }], { mayOthersCome: may })
     const got = fetcher.getBlock(cid, { signal })
     const failed = got.catch((error: unknown) => error)
-    await vi.advanceTimersByTimeAsync(60_000)
+    await vi.advanceTimersByTimeAsync(6000)
+    search.reject(new BackendError('router: no answer', { retryable: true }))
+    await vi.advanceTimersByTimeAsync(54_000)
     expect(searches).toBe(1)
     expect(await failed).toMatchObject({ code: 'BACKEND', message: expect.stringContaining('no answer') })
   },

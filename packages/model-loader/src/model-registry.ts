@@ -1,5 +1,6 @@
 import { isStorageError, type CID } from '@x/cid'
 import {
+  findRoot,
   NotFoundError,
   type AbortOptions,
   type ContentSource,
@@ -85,9 +86,7 @@ export async function showModel(
   options: AbortOptions = {},
 ): Promise<ModelSummary> {
   const { cid, name } = await resolveReference(store, reference, options)
-  let found: RootRecord | undefined
-  if ('roots' in store) for await (const record of store.roots(options)) if (record.cid.equals(cid)) found = record
-  return summary(store, cid, found, name, options)
+  return summary(store, cid, await findRoot(store, cid, options), name, options)
 }
 
 async function summary(

@@ -213,6 +213,12 @@ it('lists every model that can be told, and then says what could not', async () 
   expect(listed).toEqual([whole.toString()])
 })
 
+it('knows a model by the CIDv0 of its root as well', async () => {
+  const store = await openMemoryStore()
+  const { cid } = await addModel(store, filesSource(tinyBert()), { name: 'org/tiny' })
+  expect(await showModel(store, `ipfs://${cid.toV0()}`)).toMatchObject({ names: ['org/tiny'], pinned: true })
+})
+
 it('takes a directory of a disk', async () => {
   const directory = await tempDirectory()
   for (const [path, bytes] of Object.entries(tinyBert())) {

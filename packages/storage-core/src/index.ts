@@ -46,6 +46,7 @@ export { assertExpected, unexpected } from './expected-root.ts'
 export { exportCar, type ExportCarOptions } from './export-car.ts'
 export { exportStatic, type ExportStaticOptions, type ExportStaticResult, type StaticTarget } from './export-static.ts'
 export { createFailoverSource, type Failover, type FailoverOptions } from './failover-source.ts'
+export { findRoot } from './find-root.ts'
 export { fromInterfaceBlockstore, type FromInterfaceBlockstoreOptions } from './from-interface-blockstore.ts'
 export { importCar, type ImportCarOptions, type ImportCarProgress, type ImportCarResult } from './import-car.ts'
 export {

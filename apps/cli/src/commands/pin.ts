@@ -1,6 +1,6 @@
 import { BACKEND, type Command } from '../command.ts'
 import { noOperands, parseCids } from '../operands.ts'
-import { recordsOf } from '../root-record.ts'
+import { recordsOf } from '../records-of.ts'
 
 export const pinAdd: Command = {
   name: 'pin add',

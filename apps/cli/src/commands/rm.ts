@@ -5,7 +5,7 @@ import type { ContentStore } from '@x/storage-core'
 import { BACKEND, type Command } from '../command.ts'
 import { formatBytes, printable } from '../format.ts'
 import { parseCids } from '../operands.ts'
-import { recordsOf } from '../root-record.ts'
+import { recordsOf } from '../records-of.ts'
 
 export const rm: Command = {
   name: 'rm',

@@ -1,10 +1,10 @@
 import { isHiddenName } from '@x/model-loader'
+import { findRoot } from '@x/storage-core'
 
 import { BACKEND, type Command } from '../command.ts'
 import { formatBytes, formatTable, printable } from '../format.ts'
 import { onlyOperand } from '../operands.ts'
 import { resolveRoot } from '../resolve-root.ts'
-import { findRoot } from '../root-record.ts'
 
 export const stat: Command = {
   name: 'stat',

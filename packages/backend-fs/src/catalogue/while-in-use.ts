@@ -26,6 +26,7 @@ export async function whileInUse<T>(
       if (!(cause instanceof InUseError)) throw cause
       if (performance.now() > deadline) throw new InUseError(`fs: ${purpose}: another process is writing`, { cause })
     }
+    // By chance, so that processes that wait for one another do not try in step.
     await setTimeout(pause * (0.5 + Math.random()))
   }
 }

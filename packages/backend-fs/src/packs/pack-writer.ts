@@ -115,7 +115,7 @@ export function createPackWriter(context: StoreContext): PackWriter {
     const mine = appendInTurn(last, whole, body).finally(() => {
       if (last === mine) last = undefined
     })
-    // Who added it has `mine`; all others hear of it by `last`, in `seal`.
+    // Who added it has `mine`. It fails by a write alone, and of that `seal` hears by `writing`.
     mine.catch(() => undefined)
     last = mine
     return mine
