@@ -79,7 +79,7 @@ export function createLoadedModels({ openModel, transformers }: LoadedModelsOpti
 
 function cidIn(reference: string): CID | undefined {
   const parsed = parseReference(reference)
-  return parsed.kind === 'cid' ? parsed.cid : undefined
+  return parsed.kind === 'cid' && parsed.path === undefined ? parsed.cid : undefined
 }
 
 async function load(

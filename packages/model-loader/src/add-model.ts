@@ -8,15 +8,19 @@ import {
 } from '@x/storage-core'
 
 import { checkSource } from './checked-source.ts'
-import { hashStored, keepManifest } from './manifest-record.ts'
-import { createManifest, type ManifestFile } from './manifest.ts'
+import { describeStored } from './describe-stored.ts'
+import { assertRevision } from './hub-repo.ts'
+import { keepManifest } from './manifest-record.ts'
+import { createManifest, type ManifestInput } from './manifest.ts'
 import { listModelFiles } from './model-files.ts'
-import { parseReference } from './parse-reference.ts'
 import type { CreateSha256 } from './sha256.ts'
+import { assertModelName, pointName, promoteVersion, registerVersion } from './versions.ts'
 
-export interface AddModelOptions extends AbortOptions {
+export interface AddModelOptions extends AbortOptions, Pick<ManifestInput, 'parents'> {
   /** A name that shall point to the model afterwards, such as `org/name`. Default: none. */
   name?: string | undefined
+  /** A version of the name, which it is promoted to. Needs a name. Default: none. */
+  version?: string | undefined
   /** Keep the model from `gc`. Default true. */
   pin?: boolean | undefined
   /** What messages call the directory. Default `the directory`. */
@@ -32,6 +36,7 @@ export interface AddedModel {
   /** The dag-cbor block that lists the files. */
   manifest: CID
   name?: string | undefined
+  version?: string | undefined
   /** How many. */
   files: number
   /** Bytes of all files. */
@@ -48,34 +53,48 @@ export interface AddedModel {
 export async function addModel(
   store: ContentStore,
   source: DirectorySource,
-  { name, pin, label = 'the directory', onProgress, createSha256, signal }: AddModelOptions = {},
+  { name, version, pin, label = 'the directory', parents, onProgress, createSha256, signal }: AddModelOptions = {},
 ): Promise<AddedModel> {
   if (name !== undefined) assertModelName(name)
+  if (version !== undefined) {
+    if (name === undefined) throw new InvalidInputError(`version ${version} needs a name`, { input: version })
+    assertRevision(version)
+  }
   const before = await rootKeys(store, signal)
   const { directory, digests } = await checkSource(source, { label, createSha256, signal })
   const metadata = { kind: 'model' }
   const { cid, size } = await store.add(directory, { metadata, pin, onProgress, signal })
   try {
-    const files: Omit<ManifestFile, 'raw'>[] = []
-    for (const file of await listModelFiles(store, cid, { signal })) {
-      // A store that knew the content and did not read the source has it to be hashed.
-      const sha256 = digests.get(file.path) ?? (await hashStored(store, cid, file.path, { signal, createSha256 }))
-      files.push({ ...file, sha256 })
-    }
-    const manifest = await keepManifest(store, createManifest(cid, files), { signal })
+    const files = await listModelFiles(store, cid, { signal })
+    // A store that knew the content and did not read the source has it to be hashed.
+    const described = await describeStored(store, cid, files, { digests, createSha256, signal })
+    const manifest = await keepManifest(store, createManifest({ root: cid, ...described, parents }), { signal })
     // Last, so that until here nothing but a new root has to be taken back.
-    if (name !== undefined) await store.names.set(name, cid, { metadata, signal })
-    return { cid, manifest, ...(name !== undefined && { name }), files: files.length, size }
+    if (name !== undefined) await giveName(store, name, version, cid, signal)
+    return {
+      cid,
+      manifest,
+      ...(name !== undefined && { name }),
+      ...(version !== undefined && { version }),
+      files: files.length,
+      size,
+    }
   } catch (error) {
     if (!before.has(cid.toString())) await takeBack(store, cid, error)
     throw error
   }
 }
 
-/** A name that no reference could reach would be lost. */
-function assertModelName(name: string): void {
-  if (parseReference(name).kind === 'name') return
-  throw new InvalidInputError(`name ${JSON.stringify(name)} reads as a CID or a path`, { input: name })
+async function giveName(
+  store: ContentStore,
+  name: string,
+  version: string | undefined,
+  cid: CID,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (version === undefined) return pointName(store, name, cid, { signal })
+  await registerVersion(store, name, version, cid, { signal })
+  await promoteVersion(store, name, version, { signal })
 }
 
 async function takeBack(store: ContentStore, cid: CID, error: unknown): Promise<void> {

@@ -130,6 +130,14 @@ export function sessionOf(path: string): string | undefined {
   return stem.slice(0, stem.length - longest.length)
 }
 
+/** The variant that a graph's name says it is, `fp32` without a suffix; `undefined`: it is no graph. */
+export function dtypeOfGraph(path: string): Dtype | undefined {
+  const [, stem] = /(?:^|\/)([^/]+)\.onnx$/.exec(path) ?? []
+  if (stem === undefined) return undefined
+  const named = DTYPES.filter((dtype) => SUFFIXES[dtype] !== '' && stem.endsWith(SUFFIXES[dtype]))
+  return named.toSorted((a, b) => SUFFIXES[b].length - SUFFIXES[a].length)[0] ?? 'fp32'
+}
+
 function sessionsOf(paths: Iterable<string>): string[] {
   const sessions = [...paths].map((path) => sessionOf(path)).filter((session) => session !== undefined)
   return [...new Set(sessions)].toSorted()

@@ -8,14 +8,55 @@ export {
   type ChosenDtype,
   type Dtype,
 } from './choose-dtype.ts'
-export { createManifest, decodeManifest, encodeManifest, type ManifestFile, type ModelManifest } from './manifest.ts'
-export { isHiddenName, MANIFEST_NAMES } from './manifest-record.ts'
-export { isModel, listModels, showModel, type ModelSummary } from './model-registry.ts'
+export { isFileRole, type FileRole } from './file-role.ts'
+export { assertHubRepo, assertRevision, isHubRepo } from './hub-repo.ts'
+export { decodeManifest, encodeManifest } from './manifest-encoding.ts'
+export { findHubRevision, keepHubRevision, type HubRevision, type HubRevisionQuery } from './hub-revisions.ts'
+export { resolveReference, type ResolvedReference } from './resolve-reference.ts'
+export { searchModels, type ModelQuery } from './search-models.ts'
+export {
+  assertModelName,
+  listVersions,
+  promoteVersion,
+  registerVersion,
+  rollBack,
+  versionName,
+  type ModelVersion,
+  type Promotion,
+} from './versions.ts'
+export type { ManifestSummary } from './manifest-summary.ts'
+export { manifestToJson, type JsonView } from './manifest-json.ts'
+export {
+  forgetSidecars,
+  forgetUnkeptSidecars,
+  isHiddenName,
+  keepSidecar,
+  listSidecars,
+  type Sidecar,
+  type SidecarKind,
+} from './sidecars.ts'
+export {
+  packModel,
+  unpackModel,
+  type PackModelOptions,
+  type UnpackedModel,
+  type UnpackModelOptions,
+} from './pack-model.ts'
+export {
+  createManifest,
+  type ManifestFile,
+  type ManifestInput,
+  type ModelFacts,
+  type ModelManifest,
+  type ModelOrigin,
+  type OmittedFile,
+} from './manifest.ts'
+export { isModel, listModels, showModel, type ModelSummary } from './list-models.ts'
 export { createOnnxChecker, type OnnxChecker } from './onnx-structure.ts'
 export { openModelDirectory, type OpenDirectoryOptions } from './open-directory.ts'
 export { openModel, type OpenModelOptions } from './open-model.ts'
 export type { OpenedModel } from './opened-model.ts'
-export { parseReference, type ModelReference } from './parse-reference.ts'
+export { hubReference, parseReference, type ModelReference } from './parse-reference.ts'
 export type { CreateSha256, Sha256 } from './sha256.ts'
 export {
   createTransformersBinding,

@@ -1,18 +1,14 @@
 import { InvalidInputError, isStorageError, type CID } from '@x/cid'
 import type { AbortOptions, ContentStore } from '@x/storage-core'
 
-import { createManifest, decodeManifest, encodeManifest, type ManifestFile, type ModelManifest } from './manifest.ts'
+import { compareText } from './compare.ts'
+import { describeStored } from './describe-stored.ts'
+import { decodeManifest, encodeManifest } from './manifest-encoding.ts'
+import { summaryFromJson, summaryOf, summaryToJson, type ManifestSummary } from './manifest-summary.ts'
+import { createManifest, type ManifestInput, type ModelManifest } from './manifest.ts'
 import type { ListedFile } from './model-files.ts'
-import { createSha256Anywhere, type CreateSha256 } from './sha256.ts'
-
-/**
- * `.manifests/<model's CID>` names the block of that model's manifest, which keeps it from garbage collection. The block
- * is no root, and the name none that a user gave: lists leave both out.
- */
-export const MANIFEST_NAMES = '.manifests/'
-
-/** Whether a name is this project's own bookkeeping: it begins with a dot. */
-export const isHiddenName = (name: string): boolean => name.startsWith('.')
+import type { CreateSha256 } from './sha256.ts'
+import { forgetSidecars, keepSidecar, listAllSidecars, listSidecars } from './sidecars.ts'
 
 export interface FoundManifest {
   cid: CID
@@ -25,21 +21,21 @@ export interface FindManifestOptions extends AbortOptions {
   createSha256?: CreateSha256 | undefined
 }
 
-/** Writes a manifest's block, and the name to find it by. */
+/** Keeps a manifest beside its model. A model has several when it was published at several places. */
 export async function keepManifest(
   store: ContentStore,
   manifest: ModelManifest,
   { signal }: AbortOptions = {},
 ): Promise<CID> {
-  const { cid, bytes } = await encodeManifest(manifest)
-  await store.blocks.put(cid, bytes, { verified: true, signal })
-  await store.names.set(`${MANIFEST_NAMES}${manifest.root}`, cid, { signal })
-  return cid
+  const block = await encodeManifest(manifest)
+  const metadata = summaryToJson(summaryOf(manifest))
+  await keepSidecar(store, 'manifests', manifest.root, block, { metadata, signal })
+  return block.cid
 }
 
 /**
- * The manifest of a model that is held: the one in the store when it is there, whole, and lists exactly the files that the
- * root has; else a new one, for which every file is read and verified.
+ * The manifest of a model that is held: of those in the store the one that is whole, lists exactly the files that the root
+ * has, and knows its origin; of several the first by CID. Without one, it is made anew, for which every file is read and verified.
  *
  * @param files - What `listModelFiles` found below the root.
  */
@@ -49,11 +45,9 @@ export async function findManifest(
   files: readonly ListedFile[],
   options: FindManifestOptions = {},
 ): Promise<FoundManifest> {
-  const found = await readManifest(store, root, files, options)
+  const found = await readManifests(store, root, files, options)
   if (typeof found !== 'string') return found
-  const hashed: Omit<ManifestFile, 'raw'>[] = []
-  for (const file of files) hashed.push({ ...file, sha256: await hashStored(store, root, file.path, options) })
-  const manifest = createManifest(root, hashed)
+  const manifest = createManifest({ root, ...(await describeStored(store, root, files, options)) })
   const { cid } = await encodeManifest(manifest)
   const kept = await keptOrWhyNot(store, manifest, options)
   return { cid, manifest, rebuilt: kept === undefined ? found : `${found}; the new one could not be kept: ${kept}` }
@@ -66,6 +60,8 @@ async function keptOrWhyNot(
   options: AbortOptions,
 ): Promise<string | undefined> {
   try {
+    // Those that were found are of no use.
+    await forgetSidecars(store, manifest.root, { kinds: ['manifests'], ...options })
     await keepManifest(store, manifest, options)
     return undefined
   } catch (error) {
@@ -74,47 +70,63 @@ async function keptOrWhyNot(
   }
 }
 
-/** The manifest, or why there is none to use. */
-async function readManifest(
+/** The one to use, or why there is none. */
+async function readManifests(
   store: ContentStore,
   root: CID,
   files: readonly ListedFile[],
   { signal }: AbortOptions,
 ): Promise<FoundManifest | string> {
-  const record = await store.names.get(`${MANIFEST_NAMES}${root}`, { signal })
-  if (record === undefined) return 'none is recorded'
-  try {
-    const manifest = decodeManifest(await store.blocks.get(record.cid, { signal }))
-    assertFits(manifest, root, files)
-    return { cid: record.cid, manifest }
-  } catch (error) {
-    // Derived data that is gone, damaged or wrong is made anew. Anything else is not about the manifest.
-    if (!isStorageError(error) || !['NOT_FOUND', 'INTEGRITY', 'INVALID_INPUT'].includes(error.code)) throw error
-    return error.message
+  const sound: FoundManifest[] = []
+  let reason: string | undefined
+  for (const { cid } of await listSidecars(store, 'manifests', root, { signal })) {
+    try {
+      const manifest = decodeManifest(await store.blocks.get(cid, { signal }))
+      assertFits(manifest, root, files)
+      sound.push({ cid, manifest })
+    } catch (error) {
+      // Derived data that is gone, damaged or wrong is made anew. Anything else is not about the manifest.
+      if (!isStorageError(error) || !['NOT_FOUND', 'INTEGRITY', 'INVALID_INPUT'].includes(error.code)) throw error
+      reason ??= error.message
+    }
   }
+  const [best] = sound.toSorted((a, b) => rank(a) - rank(b) || compareText(a.cid.toString(), b.cid.toString()))
+  return best ?? reason ?? 'none is recorded'
 }
 
-function assertFits(manifest: ModelManifest, root: CID, files: readonly ListedFile[]): void {
+const rank = ({ manifest }: FoundManifest): number => (manifest.origin === undefined ? 1 : 0)
+
+/** By the text of the model's CIDv1. */
+export type ManifestSummaries = ReadonlyMap<string, ManifestSummary>
+
+/** What the manifests in a store say of their models; of several the one that knows its origin. */
+export async function manifestSummaries(
+  store: ContentStore,
+  { signal }: AbortOptions = {},
+): Promise<ManifestSummaries> {
+  const summaries = new Map<string, ManifestSummary>()
+  for await (const { root, metadata } of listAllSidecars(store, 'manifests', { signal })) {
+    const summary = summaryFromJson(metadata)
+    if (summary && (summary.origin || !summaries.has(root))) summaries.set(root, summary)
+  }
+  return summaries
+}
+
+/** @throws {InvalidInputError} The manifest is not of this root, or does not list exactly its files. */
+export function assertFits(
+  manifest: Pick<ManifestInput, 'root' | 'files'>,
+  root: CID,
+  files: readonly ListedFile[],
+): void {
   const refuse = (why: string): never => {
     throw new InvalidInputError(`the manifest does not fit ${root}: ${why}`, { input: root.toString() })
   }
-  if (!manifest.root.equals(root)) refuse(`it is of ${manifest.root}`)
-  if (manifest.files.length !== files.length) refuse(`it lists ${manifest.files.length} files of ${files.length}`)
+  if (!manifest.root.toV1().equals(root.toV1())) refuse(`it is of ${manifest.root}`)
+  const given = [...manifest.files]
+  if (given.length !== files.length) refuse(`it lists ${given.length} files of ${files.length}`)
   const listed = new Map(files.map((file) => [file.path, file]))
-  for (const { path, size, root: fileRoot } of manifest.files) {
+  for (const { path, size, root: fileRoot } of given) {
     const file = listed.get(path)
     if (file?.size !== size || !file.root.equals(fileRoot)) refuse(`${path} is another file`)
   }
-}
-
-/** The whole-file SHA-256 of a file that is held, each leaf verified on the way. */
-export async function hashStored(
-  store: ContentStore,
-  root: CID,
-  path: string,
-  { signal, createSha256 = createSha256Anywhere }: FindManifestOptions,
-): Promise<Uint8Array> {
-  const sha256 = createSha256()
-  for await (const piece of store.cat(root, { path, signal })) sha256.update(piece)
-  return sha256.digest()
 }

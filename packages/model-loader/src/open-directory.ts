@@ -1,8 +1,10 @@
 import { buildFile, IntegrityError, type CID } from '@x/cid'
-import { buildSource, type AddProgress, type DirectorySource } from '@x/storage-core'
+import { buildSource, type AbortOptions, type AddProgress, type DirectorySource } from '@x/storage-core'
 
 import { checkSource } from './checked-source.ts'
-import { createManifest, encodeManifest, type ManifestFile } from './manifest.ts'
+import { encodeManifest } from './manifest-encoding.ts'
+import { createManifest, type ManifestFile } from './manifest.ts'
+import { readFacts } from './model-facts.ts'
 import type { OpenModelOptions } from './open-model.ts'
 import { collectBytes, fileOf, type OpenedModel } from './opened-model.ts'
 
@@ -24,7 +26,7 @@ export async function openModelDirectory(
   { signal, createSha256, onProgress }: OpenDirectoryOptions = {},
 ): Promise<OpenedModel> {
   const { directory, files, digests } = await checkSource(source, { label: localPath, createSha256, signal })
-  const hashed: Omit<ManifestFile, 'raw'>[] = []
+  const hashed: Omit<ManifestFile, 'raw' | 'role'>[] = []
   const { cid } = await buildSource(directory, {
     signal,
     onProgress(event) {
@@ -35,24 +37,29 @@ export async function openModelDirectory(
       hashed.push({ path: event.path, size: event.size, sha256, root: event.cid })
     },
   })
-  const manifest = createManifest(cid, hashed)
+  const read = async (path: string, options: AbortOptions): Promise<Uint8Array<ArrayBuffer>> => {
+    const file = hashed.find((candidate) => candidate.path === path)
+    const pieces: Uint8Array[] = []
+    // The source that was listed; its own checks run again with it.
+    const built = await buildFile(files.get(path)?.open(options) ?? [], {
+      signal: options.signal,
+      onChunk: (chunk) => void pieces.push(chunk.slice()),
+    })
+    if (file && !built.cid.equals(file.root)) throw changed(`${localPath}/${path}`, file.root, built.cid)
+    return collectBytes(each(pieces), built.fileBytes)
+  }
+  const facts = await readFacts({
+    config: await read('config.json', { signal }),
+    card: files.has('README.md') ? await read('README.md', { signal }) : undefined,
+  })
+  const manifest = createManifest({ root: cid, files: hashed, ...facts })
   return {
     cid,
     manifest,
     manifestCid: (await encodeManifest(manifest)).cid,
     files: manifest.files,
     path: (file) => `${localPath}/${fileOf(manifest, file).path}`,
-    async read(file, options = {}) {
-      const { path, root } = fileOf(manifest, file)
-      const pieces: Uint8Array[] = []
-      // The source that was listed; its own checks run again with it.
-      const built = await buildFile(files.get(path)?.open(options) ?? [], {
-        signal: options.signal,
-        onChunk: (chunk) => void pieces.push(chunk.slice()),
-      })
-      if (!built.cid.equals(root)) throw changed(`${localPath}/${path}`, root, built.cid)
-      return collectBytes(each(pieces), built.fileBytes)
-    },
+    read: async (file, options = {}) => read(fileOf(manifest, file).path, options),
     async close() {},
   }
 }

@@ -1,11 +1,11 @@
 import { InvalidInputError, isStorageError, type CID } from '@x/cid'
-import { NotFoundError, type AbortOptions, type ContentSource, type ContentStore } from '@x/storage-core'
+import { NotFoundError, type AbortOptions, type ContentStore } from '@x/storage-core'
 
 import { namingDamage } from './damaged-file.ts'
 import { findManifest } from './manifest-record.ts'
 import { listModelFiles } from './model-files.ts'
 import { collectBytes, fileOf, type OpenedModel } from './opened-model.ts'
-import { parseReference } from './parse-reference.ts'
+import { resolveReference } from './resolve-reference.ts'
 import type { CreateSha256 } from './sha256.ts'
 
 export interface OpenModelOptions extends AbortOptions {
@@ -18,7 +18,7 @@ export interface OpenModelOptions extends AbortOptions {
  *
  * Where the store has paths, files are given by path; elsewhere they are read, and verified again, when asked for.
  *
- * @param reference - `ipfs://<cid>`, a CID, or a name.
+ * @param reference - `ipfs://<cid>[/path]`, a CID, `org/name[@version]`, or `hf://org/name[@revision]` of a model that was fetched.
  * @throws {NotFoundError} No such name, or part of the model is not held. Its message has the reference.
  * @throws {IntegrityError} A file is damaged; it names the file.
  * @throws {InvalidInputError} A reference to a local directory (`openModelDirectory` opens it), or to content that is no
@@ -70,37 +70,6 @@ async function verifiedDirectory(
   if (store.getPath) return store.getPath(cid, { signal })
   await store.verify(cid, { signal })
   return undefined
-}
-
-/**
- * What a reference to something in a store points to.
- *
- * @throws {NotFoundError} No such name.
- * @throws {InvalidInputError} Not a reference, one to a local directory, or a name, and a source has none.
- */
-export async function resolveReference(
-  store: ContentSource | ContentStore,
-  reference: string,
-  { signal }: AbortOptions,
-): Promise<{ cid: CID; name?: string | undefined }> {
-  const parsed = parseReference(reference)
-  if (parsed.kind === 'cid') return { cid: parsed.cid }
-  if (parsed.kind === 'path') {
-    throw new InvalidInputError(`${reference} is a path, not a model in a store`, { input: reference })
-  }
-  if (parsed.kind === 'ipns') {
-    throw new InvalidInputError(`${reference} is a name that somebody has to resolve, such as a Kubo daemon`, {
-      input: reference,
-    })
-  }
-  if (!('names' in store))
-    throw new InvalidInputError(`${reference}: ${store.name} has no names; give a CID`, { input: reference })
-  const record = await store.names.get(parsed.name, { signal })
-  if (record === undefined)
-    throw new NotFoundError(reference, {
-      message: `no model is named ${reference}; a directory is written ./${reference}`,
-    })
-  return { cid: record.cid, name: parsed.name }
 }
 
 /** Puts the reference into the message of what is absent, which itself names a block or a path. */

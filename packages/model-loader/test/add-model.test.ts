@@ -13,7 +13,7 @@ import {
 } from '@x/storage-core'
 import { describe, expect, it } from 'vitest'
 
-import { addModel, decodeManifest, isModel, listModels, MANIFEST_NAMES, openModel, showModel } from '../src/index.ts'
+import { addModel, decodeManifest, isModel, listModels, openModel, showModel } from '../src/index.ts'
 import { collect, createSha256, filesSource, stores, tempDirectory, text, tinyBert, visible } from './support.ts'
 
 const config = text('{}')
@@ -189,7 +189,7 @@ describe.each(stores)('in the %s store', (_name, open) => {
     expect(first).toEqual(third)
     expect(first?.cid).not.toEqual(second?.cid)
     expect(await collect(listModels(store))).toHaveLength(2)
-    expect(await collect(store.names.list({ prefix: MANIFEST_NAMES }))).toHaveLength(2)
+    expect(await collect(store.names.list({ prefix: '.manifests/' }))).toHaveLength(2)
   })
 })
 

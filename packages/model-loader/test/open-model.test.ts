@@ -20,7 +20,8 @@ import {
   createManifest,
   decodeManifest,
   encodeManifest,
-  MANIFEST_NAMES,
+  forgetSidecars,
+  listSidecars,
   openModel,
   openModelDirectory,
   type ModelManifest,
@@ -121,50 +122,35 @@ describe.each(stores)('in the %s store', (kind, open) => {
 
 describe.each(stores)('the manifest in the %s store is made anew', (_kind, open) => {
   const cases: [string, string, (store: ContentStore, manifest: ModelManifest) => Promise<void>][] = [
-    ['when none is recorded', 'none is recorded', (store, { root }) => store.names.delete(`${MANIFEST_NAMES}${root}`)],
+    ['when none is recorded', 'none is recorded', (store, { root }) => forgetSidecars(store, root)],
     [
       'when its block is gone',
       'not found',
       async (store, { root }) => {
-        const pointer = await store.names.get(`${MANIFEST_NAMES}${root}`)
-        if (pointer) await store.blocks.delete(pointer.cid)
+        for (const { cid } of await listSidecars(store, 'manifests', root)) await store.blocks.delete(cid)
       },
     ],
     [
       'when it is of another root',
       'it is of',
-      (store, { root, files }) => record(store, root, createManifest(files[0]?.root ?? root, files)),
+      (store, { root, files }) => record(store, root, createManifest({ root: files[0]?.root ?? root, files })),
     ],
     [
       'when it lists too little',
       'lists 3 files of 4',
-      (store, { root, files }) => record(store, root, createManifest(root, files.slice(1))),
+      (store, { root, files }) => record(store, root, createManifest({ root, files: files.slice(1) })),
     ],
     [
       'when a size is wrong',
       'config.json is another file',
       (store, { root, files }) =>
-        record(
-          store,
-          root,
-          createManifest(
-            root,
-            files.map((file) => ({ ...file, size: 1 })),
-          ),
-        ),
+        record(store, root, createManifest({ root, files: files.map((file) => ({ ...file, size: 1 })) })),
     ],
     [
       'when a file is another',
       'is another file',
       (store, { root, files }) =>
-        record(
-          store,
-          root,
-          createManifest(
-            root,
-            files.map((file) => ({ ...file, root })),
-          ),
-        ),
+        record(store, root, createManifest({ root, files: files.map((file) => ({ ...file, root })) })),
     ],
     [
       'when it is something else',
@@ -190,7 +176,13 @@ describe.each(stores)('the manifest in the %s store is made anew', (_kind, open)
     const store = await open()
     const { cid } = await addModel(store, filesSource(tinyBert()))
     const failure = new Error('the disk is on fire')
-    const broken = { ...store, names: { ...store.names, get: () => Promise.reject(failure) } }
+    const broken = {
+      ...store,
+      names: {
+        ...store.names,
+        list: () => ({ [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(failure) }) }),
+      },
+    }
     await expect(openModel(broken, cid.toString())).rejects.toBe(failure)
   })
 })
@@ -231,8 +223,10 @@ async function record(store: ContentStore, root: CID, manifest: ModelManifest): 
   await point(store, root, cid)
 }
 
+/** Instead of what was there. */
 async function point(store: ContentStore, root: CID, cid: CID): Promise<void> {
-  await store.names.set(`${MANIFEST_NAMES}${root}`, cid)
+  await forgetSidecars(store, root)
+  await store.names.set(`.manifests/${root}/${cid}`, cid)
 }
 
 describe('a store on a disk', () => {
@@ -256,7 +250,7 @@ describe('a store on a disk', () => {
     const store = await openFsStore({ directory })
     const { cid } = await addModel(store, filesSource(tinyBert()))
     const first = await openModel(store, cid.toString())
-    await store.names.delete(`${MANIFEST_NAMES}${cid}`)
+    await forgetSidecars(store, cid)
     await store.blocks.delete(first.manifestCid)
     await store.close()
     const readOnly = await openFsStore({ directory, readOnly: true })

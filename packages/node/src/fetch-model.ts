@@ -1,6 +1,6 @@
 import type { KuboStore } from '@x/backend-kubo'
 import type { CID } from '@x/cid'
-import { parseReference } from '@x/model-loader'
+import { parseReference, resolveReference } from '@x/model-loader'
 import {
   InvalidInputError,
   NotFoundError,
@@ -24,24 +24,29 @@ export function assertReference(kind: BackendKind, reference: string): void {
   }
   const parsed = parseReference(reference)
   if (parsed.kind === 'path') refuse(`that is a path, and ${kind} is asked for`)
+  if (parsed.kind === 's3') refuse(`that lies in a bucket, and ${kind} is asked for`)
   if (parsed.kind === 'ipns' && kind !== 'kubo') refuse(`${kind} resolves no names of IPNS`)
-  if (parsed.kind === 'name' && !canBeWritten(kind)) refuse(`${kind} has no names; give a CID`)
+  if ((parsed.kind === 'name' || parsed.kind === 'hub') && !canBeWritten(kind)) {
+    refuse(`${kind} has no names; give a CID`)
+  }
 }
 
 /**
  * What a reference to a model points to on a backend.
  *
- * @param reference - `ipfs://<cid>`, a CID, `ipns://<name>` for a Kubo daemon, or a name in the backend's store.
+ * @param reference - `ipfs://<cid>[/path]`, a CID, `ipns://<name>` for a Kubo daemon, or a name in the backend's store.
  * @throws {NotFoundError} No such name. @throws {InvalidInputError} The backend knows no names, or it is a path.
  */
 export async function resolveModel(backend: Backend, reference: string, { signal }: AbortOptions = {}): Promise<CID> {
   assertReference(backend.kind, reference)
   const parsed = parseReference(reference)
-  if (parsed.kind === 'cid') return parsed.cid
   if (parsed.kind === 'ipns' && backend.kubo) return resolveIpns(backend.kubo, parsed.name, { signal })
-  const record = parsed.kind === 'name' && (await backend.store?.names.get(parsed.name, { signal }))
-  if (record) return record.cid
-  throw new NotFoundError(reference, { message: `${backend.label} has no model that is named ${reference}` })
+  try {
+    return (await resolveReference(backend.store ?? backend.source, reference, { signal })).cid
+  } catch (cause) {
+    if (!(cause instanceof NotFoundError) || cause.what !== reference) throw cause
+    throw new NotFoundError(reference, { message: `${backend.label} has no model that is named ${reference}`, cause })
+  }
 }
 
 async function resolveIpns(kubo: KuboStore, name: string, options: AbortOptions): Promise<CID> {

@@ -26,6 +26,11 @@ export interface ImportCarOptions extends AbortOptions {
   pin?: boolean | undefined
   /** Refuse a larger block. Bytes; default 2 MiB, the most that IPFS peers take. */
   maxBlockBytes?: number | undefined
+  /**
+   * Which roots to record, once every block is stored, given those of the header. Default: these. What it rejects with
+   * stops the import.
+   */
+  rootsToRecord?: ((roots: readonly CID[]) => Promise<readonly CID[]>) | undefined
   /** Called after each block. */
   onProgress?: ((event: ImportCarProgress) => void) | undefined
 }
@@ -60,7 +65,7 @@ export async function importCar(
   source: ByteSource,
   options: ImportCarOptions = {},
 ): Promise<ImportCarResult> {
-  const { name, signal, onProgress, maxBlockBytes } = options
+  const { name, signal, onProgress, maxBlockBytes, rootsToRecord } = options
   signal?.throwIfAborted()
   if (name !== undefined) assertName(name)
   if (options.metadata !== undefined) {
@@ -84,7 +89,10 @@ export async function importCar(
     const put: PutManyOptions = {
       signal,
       verified: true,
-      onStored: () => recordRoots(store, roots, { ...options, incomplete }),
+      onStored: async () => {
+        const wanted = rootsToRecord ? await rootsToRecord(roots) : roots
+        await recordRoots(store, wanted, { ...options, incomplete })
+      },
     }
     const { blocks: into } = store
     await (into.putMany ? into.putMany(counted(), put) : putEach(into, counted(), put))

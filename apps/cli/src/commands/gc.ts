@@ -1,5 +1,5 @@
-import { MANIFEST_NAMES } from '@x/model-loader'
-import type { ContentStore, GcResult } from '@x/storage-core'
+import { forgetUnkeptSidecars } from '@x/model-loader'
+import type { GcResult } from '@x/storage-core'
 
 import { BACKEND, type Command } from '../command.ts'
 import { formatBytes, formatCount } from '../format.ts'
@@ -15,7 +15,7 @@ export const gc: Command = {
     noOperands(operands)
     const dryRun = values['dry-run'] === true
     const store = await open()
-    if (!dryRun) await forgetManifests(store, signal)
+    if (!dryRun) await forgetUnkeptSidecars(store, { signal })
     const found = await store.gc({ dryRun, signal })
     const { roots, blocks, freedBytes } = found
     await printer.result(
@@ -23,15 +23,6 @@ export const gc: Command = {
       toText(found, dryRun ? 'would free' : 'freed'),
     )
   },
-}
-
-/** Those of models that nobody keeps: their own names would keep them for ever. They can be made again from a model. */
-async function forgetManifests(store: ContentStore, signal: AbortSignal): Promise<void> {
-  const kept = new Set<string>()
-  for await (const { cid, pinned, names } of store.roots({ signal })) if (pinned || names.length > 0) kept.add(`${cid}`)
-  for await (const { name } of store.names.list({ prefix: MANIFEST_NAMES, signal })) {
-    if (!kept.has(name.slice(MANIFEST_NAMES.length))) await store.names.delete(name, { signal })
-  }
 }
 
 const toText = ({ roots, blocks, freedBytes }: GcResult, verb: string): string =>

@@ -1,5 +1,5 @@
 import type { CID } from '@x/cid'
-import { isHiddenName, MANIFEST_NAMES } from '@x/model-loader'
+import { forgetSidecars, isHiddenName } from '@x/model-loader'
 import type { ContentStore } from '@x/storage-core'
 
 import { BACKEND, type Command } from '../command.ts'
@@ -22,8 +22,8 @@ export const rm: Command = {
       for await (const { name, cid: target } of store.names.list({ signal })) {
         if (target.toV1().equals(cid.toV1()) && !isHiddenName(name)) names.push(name)
       }
-      // What was written beside a model when it was added; it can be made again from the model.
-      await store.names.delete(`${MANIFEST_NAMES}${cid}`, { signal })
+      // What is kept beside a model.
+      await forgetSidecars(store, cid, { signal })
       await store.remove(cid, { signal })
       const after = await heldBytes(store, signal)
       // Others may add meanwhile, so the two sizes are all that is known.

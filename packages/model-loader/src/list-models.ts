@@ -8,9 +8,11 @@ import {
   type RootRecord,
 } from '@x/storage-core'
 
-import { isHiddenName } from './manifest-record.ts'
+import { manifestSummaries, type ManifestSummaries } from './manifest-record.ts'
+import type { ManifestSummary } from './manifest-summary.ts'
 import { listModelFiles } from './model-files.ts'
-import { resolveReference } from './open-model.ts'
+import { resolveReference } from './resolve-reference.ts'
+import { isHiddenName } from './sidecars.ts'
 
 const CONFIG = 'config.json'
 
@@ -28,6 +30,8 @@ export interface ModelSummary {
   pinned: boolean
   /** ISO 8601, UTC; absent when the store holds the model without having added it. */
   addedAt?: string | undefined
+  /** What its manifest says; absent when there is none yet: a model that came without one gets it when it is opened. */
+  facts?: ManifestSummary | undefined
 }
 
 /**
@@ -37,12 +41,13 @@ export interface ModelSummary {
  */
 export async function* listModels(store: ContentStore, options: AbortOptions = {}): AsyncGenerator<ModelSummary> {
   let failure: unknown
+  const facts = await manifestSummaries(store, options)
   for await (const record of store.roots(options)) {
     const { cid, type } = record
     if (type !== 'directory') continue
     let found: ModelSummary | undefined
     try {
-      if (await isModel(store, cid, options)) found = await summary(store, cid, record, undefined, options)
+      if (await isModel(store, cid, options)) found = await summary(store, cid, record, { facts }, options)
     } catch (error) {
       if (!isStorageError(error) || !['NOT_FOUND', 'INTEGRITY'].includes(error.code)) throw error
       failure ??= error
@@ -86,19 +91,21 @@ export async function showModel(
   options: AbortOptions = {},
 ): Promise<ModelSummary> {
   const { cid, name } = await resolveReference(store, reference, options)
-  return summary(store, cid, await findRoot(store, cid, options), name, options)
+  const facts = 'names' in store ? await manifestSummaries(store, options) : undefined
+  return summary(store, cid, await findRoot(store, cid, options), { name, facts }, options)
 }
 
 async function summary(
   store: ContentSource,
   cid: CID,
   record: RootRecord | undefined,
-  askedName: string | undefined,
+  { name: askedName, facts }: { name?: string | undefined; facts?: ManifestSummaries | undefined },
   options: AbortOptions,
 ): Promise<ModelSummary> {
   const files = await listModelFiles(store, cid, options)
   const names = (record?.names ?? []).filter((name) => !isHiddenName(name))
   const name = askedName ?? names[0]
+  const known = facts?.get(cid.toV1().toString())
   return {
     cid,
     ...(name !== undefined && { name }),
@@ -107,5 +114,6 @@ async function summary(
     size: files.reduce((sum, file) => sum + file.size, 0),
     pinned: record?.pinned ?? false,
     ...(record !== undefined && { addedAt: record.addedAt }),
+    ...(known && { facts: known }),
   }
 }

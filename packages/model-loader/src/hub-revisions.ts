@@ -1,0 +1,54 @@
+import { parseCid, type CID } from '@x/cid'
+import type { AbortOptions, ContentStore } from '@x/storage-core'
+
+/**
+ * `.hub/<repo>@<revision>` points to the manifest that a revision of a repository had when it was fetched: a commit for
+ * good, a branch or tag until it is fetched again. The model itself is kept by its own pin or name.
+ */
+const HUB_NAMES = '.hub/'
+/** What the hub takes for the revision when none is given. */
+const DEFAULT_REVISION = 'main'
+
+export interface HubRevision {
+  manifest: CID
+  /** The model: the UnixFS root of its directory. */
+  root: CID
+  /** 40 hexadecimal digits. */
+  commit: string
+  /** When the hub was asked. ISO 8601, UTC. */
+  resolvedAt: string
+}
+
+export interface HubRevisionQuery {
+  /** `org/name`. */
+  repo: string
+  /** A branch, tag or commit. Default `main`. */
+  revision?: string | undefined
+}
+
+const nameOf = ({ repo, revision = DEFAULT_REVISION }: HubRevisionQuery): string => `${HUB_NAMES}${repo}@${revision}`
+
+/** Remembers what a revision was, and its commit. */
+export async function keepHubRevision(
+  store: ContentStore,
+  query: HubRevisionQuery,
+  { manifest, root, commit }: Pick<HubRevision, 'manifest' | 'root' | 'commit'>,
+  options: AbortOptions = {},
+): Promise<void> {
+  const metadata = { kind: 'hub-revision', root: root.toString(), commit }
+  for (const revision of new Set([query.revision ?? DEFAULT_REVISION, commit])) {
+    await store.names.set(nameOf({ ...query, revision }), manifest, { metadata, ...options })
+  }
+}
+
+/** What is remembered; `undefined`: the revision was never fetched. Whether the model is still held is not looked at. */
+export async function findHubRevision(
+  store: ContentStore,
+  query: HubRevisionQuery,
+  options: AbortOptions = {},
+): Promise<HubRevision | undefined> {
+  const record = await store.names.get(nameOf(query), options)
+  const { root, commit } = record?.metadata ?? {}
+  if (!record || typeof root !== 'string' || typeof commit !== 'string') return undefined
+  return { manifest: record.cid, root: parseCid(root), commit, resolvedAt: record.updatedAt }
+}

@@ -1,0 +1,253 @@
+import { CID, DAG_CBOR, decodeDagCbor, encodeDagCbor, InvalidInputError, RAW, type Block } from '@x/cid'
+import {
+  exportCar,
+  importCar,
+  NotFoundError,
+  type AbortOptions,
+  type BlockSource,
+  type ContentStore,
+  type ExportCarOptions,
+  type ImportCarProgress,
+} from '@x/storage-core'
+
+import { assertRevision } from './hub-repo.ts'
+import { keepHubRevision } from './hub-revisions.ts'
+import { decodeManifest } from './manifest-encoding.ts'
+import { assertFits, findManifest } from './manifest-record.ts'
+import { summaryOf, summaryToJson } from './manifest-summary.ts'
+import type { ModelManifest } from './manifest.ts'
+import { listModelFiles } from './model-files.ts'
+import { resolveReference } from './resolve-reference.ts'
+import type { CreateSha256 } from './sha256.ts'
+import { keepSidecar, listSidecars, SIDECAR_KINDS, type SidecarKind } from './sidecars.ts'
+import { assertModelName, pointName, promoteVersion, registerVersion } from './versions.ts'
+
+/**
+ * The root of a pack: a dag-cbor block that links to the model and to what is kept beside it. The latter are linked as
+ * raw blocks, for what a manifest links to is no part of a pack: models it was made from, and raw CIDs of whole files.
+ */
+interface Pack {
+  schema: 1
+  model: CID
+  name?: string
+  version?: string
+  sidecars: Record<SidecarKind, readonly CID[]>
+}
+
+type ByteSource = Parameters<typeof importCar>[1]
+
+export interface PackModelOptions extends ExportCarOptions {
+  /** What the model shall be called where it is unpacked. Default: the name and version of the reference, if it has them. */
+  name?: string | undefined
+  version?: string | undefined
+  /** For a manifest that has to be made anew; see `AddModelOptions`. */
+  createSha256?: CreateSha256 | undefined
+}
+
+/**
+ * A model as a CAR with everything that is needed to run it offline: its files, its manifest, tensor tables and
+ * signatures, and its name. Each block is checked. The same model gives the same bytes while nothing is added beside it.
+ *
+ * @param reference - As for `openModel`.
+ * @throws As `exportCar` and `resolveReference`.
+ */
+export async function* packModel(
+  store: ContentStore,
+  reference: string,
+  { name, version, createSha256, ...options }: PackModelOptions = {},
+): AsyncGenerator<Uint8Array> {
+  const { signal } = options
+  const resolved = await resolveReference(store, reference, { signal })
+  const root = resolved.cid
+  const [knownName, knownVersion] = resolved.name?.split('@') ?? []
+  const files = await listModelFiles(store, root, { signal })
+  // It may have none yet, and a pack without one would have to be hashed where it is unpacked.
+  await findManifest(store, root, files, { signal, createSha256 })
+  const sidecars: Record<SidecarKind, CID[]> = { manifests: [], tensors: [], signatures: [] }
+  const beside = new Map<string, CID>()
+  for (const kind of SIDECAR_KINDS) {
+    for (const { cid } of await listSidecars(store, kind, root, { signal })) {
+      const raw = CID.createV1(RAW, cid.multihash)
+      sidecars[kind].push(raw)
+      beside.set(raw.toString(), cid)
+    }
+  }
+  const given = { name: name ?? knownName, version: version ?? (name === undefined ? knownVersion : undefined) }
+  const pack = await encodePack({
+    schema: 1,
+    model: root,
+    ...(given.name !== undefined && { name: given.name }),
+    ...(given.version !== undefined && { version: given.version }),
+    sidecars,
+  })
+  const { blocks } = store
+  const get: BlockSource['get'] = async (cid, getOptions) => {
+    if (cid.equals(pack.cid)) return pack.bytes
+    return blocks.get(beside.get(cid.toString()) ?? cid, getOptions)
+  }
+  const has: BlockSource['has'] = async (cid, hasOptions) => cid.equals(pack.cid) || blocks.has(cid, hasOptions)
+  yield* exportCar({ blocks: { name: store.name, get, has, close: async () => {} } }, pack.cid, options)
+}
+
+export interface UnpackModelOptions extends AbortOptions {
+  /** Keep the model from `gc`. Default true. */
+  pin?: boolean | undefined
+  /** What to call it. Default: what the pack says; `null`: nothing. */
+  name?: string | null | undefined
+  onProgress?: ((event: ImportCarProgress) => void) | undefined
+}
+
+export interface UnpackedModel {
+  cid: CID
+  /** What it is called now. */
+  name?: string | undefined
+  version?: string | undefined
+  /** Blocks in the CAR. */
+  blocks: number
+  /** Bytes of these blocks. */
+  size: number
+}
+
+/**
+ * Takes in what `packModel` wrote. Every block is checked, and the manifest against the files; what is kept beside the
+ * model is kept here too. What is refused leaves nothing visible.
+ *
+ * @throws {InvalidInputError} It is no pack, or its manifest is none or of other files.
+ * @throws {ConflictError} The version is there, and is another model.
+ * @throws As `importCar`.
+ */
+export async function unpackModel(
+  store: ContentStore,
+  source: ByteSource,
+  { pin, name: wantedName, signal, onProgress }: UnpackModelOptions = {},
+): Promise<UnpackedModel> {
+  let unpacked: CheckedPack | undefined
+  const rootsToRecord = async ([root, ...more]: readonly CID[]): Promise<readonly CID[]> => {
+    if (root === undefined || more.length > 0) throw refusal('it has not one root')
+    unpacked = await explained(async () =>
+      checkPack(store, decodePack(await store.blocks.get(root, { signal })), { signal }),
+    )
+    return [unpacked.model]
+  }
+  const { blocks, size } = await importCar(store, source, { pin, signal, onProgress, rootsToRecord })
+  if (!unpacked) throw new Error('a CAR was imported without its roots being recorded')
+  const { model, version: packedVersion, name: packedName, manifests, others } = unpacked
+  for (const { manifest, block } of manifests) {
+    const metadata = summaryToJson(summaryOf(manifest))
+    await keepSidecar(store, 'manifests', model, block, { metadata, signal })
+    const { repo, revision } = manifest.origin ?? {}
+    if (repo === undefined || revision === undefined) continue
+    await keepHubRevision(store, { repo, revision }, { manifest: block.cid, root: model, commit: revision }, { signal })
+  }
+  for (const { kind, block } of others) await keepSidecar(store, kind, model, block, { signal })
+  const name = wantedName === undefined ? packedName : (wantedName ?? undefined)
+  const version = name === packedName ? packedVersion : undefined
+  if (name !== undefined) {
+    if (version === undefined) await pointName(store, name, model, { signal })
+    else {
+      await registerVersion(store, name, version, model, { signal })
+      await promoteVersion(store, name, version, { signal })
+    }
+  }
+  return {
+    cid: model,
+    ...(name !== undefined && { name }),
+    ...(version !== undefined && { version }),
+    blocks,
+    size,
+  }
+}
+
+/** Says that it is the pack that lacks what is missing. */
+async function explained<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (cause) {
+    if (!(cause instanceof NotFoundError) || cause.cid === undefined) throw cause
+    const message = `the packed model is not complete: the CAR lacks ${cause.cid}, and the store does not hold it`
+    throw new NotFoundError(cause.what, { cid: cause.cid, message, cause })
+  }
+}
+
+interface CheckedPack extends Pack {
+  manifests: readonly { manifest: ModelManifest; block: Block }[]
+  others: readonly { kind: SidecarKind; block: Block }[]
+}
+
+/** Before anything of it is recorded. */
+async function checkPack(store: ContentStore, pack: Pack, { signal }: AbortOptions): Promise<CheckedPack> {
+  const { model, sidecars } = pack
+  const files = await listModelFiles(store, model, { signal })
+  const manifests: { manifest: ModelManifest; block: Block }[] = []
+  for (const raw of sidecars.manifests) {
+    const block = await dagCborOf(store, raw, signal)
+    const manifest = decodeManifest(block.bytes)
+    assertFits(manifest, model, files)
+    manifests.push({ manifest, block })
+  }
+  const others: { kind: SidecarKind; block: Block }[] = []
+  for (const kind of ['tensors', 'signatures'] as const) {
+    for (const raw of sidecars[kind]) others.push({ kind, block: await dagCborOf(store, raw, signal) })
+  }
+  return { ...pack, manifests, others }
+}
+
+async function dagCborOf(store: ContentStore, raw: CID, signal: AbortSignal | undefined): Promise<Block> {
+  const bytes = await store.blocks.get(raw, { signal })
+  const cid = CID.createV1(DAG_CBOR, raw.multihash)
+  return { cid, bytes }
+}
+
+const encodePack = (pack: Pack): Promise<Block> => encodeDagCbor({ ...pack })
+
+function decodePack(bytes: Uint8Array): Pack {
+  const fields = mapOf(decoded(bytes), ['schema', 'model', 'name', 'version', 'sidecars'])
+  if (fields.schema !== 1) throw refusal(`its schema is ${JSON.stringify(fields.schema) ?? 'missing'}, not 1`)
+  const model = CID.asCID(fields.model)
+  if (model === null) throw refusal('it names no model')
+  const { name, version } = fields
+  if (name !== undefined) {
+    if (typeof name !== 'string') throw refusal('its name is no text')
+    assertModelName(name)
+  }
+  if (version !== undefined) {
+    if (typeof version !== 'string' || name === undefined) throw refusal('its version is no text, or has no name')
+    assertRevision(version)
+  }
+  const lists = mapOf(fields.sidecars, SIDECAR_KINDS)
+  const listOf = (kind: SidecarKind): CID[] => {
+    const items: unknown = lists[kind]
+    if (!Array.isArray(items)) throw refusal(`its ${kind} are no list`)
+    return items.map((item: unknown) => {
+      const cid = CID.asCID(item)
+      if (cid?.code !== RAW) throw refusal(`one of its ${kind} is no raw block`)
+      return cid
+    })
+  }
+  return {
+    schema: 1,
+    model,
+    ...(typeof name === 'string' && { name }),
+    ...(typeof version === 'string' && { version }),
+    sidecars: { manifests: listOf('manifests'), tensors: listOf('tensors'), signatures: listOf('signatures') },
+  }
+}
+
+function decoded(bytes: Uint8Array): unknown {
+  try {
+    return decodeDagCbor(bytes)
+  } catch (cause) {
+    throw refusal('its root is not dag-cbor', cause)
+  }
+}
+
+function mapOf(value: unknown, names: readonly string[]): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refusal('its root is no map')
+  const fields: Record<string, unknown> = Object.fromEntries(Object.entries(value))
+  const stranger = Object.keys(fields).find((key) => !names.includes(key))
+  if (stranger !== undefined) throw refusal(`it has an unknown field ${JSON.stringify(stranger)}`)
+  return fields
+}
+
+const refusal = (why: string, cause?: unknown): InvalidInputError =>
+  new InvalidInputError(`the CAR is no packed model: ${why}`, { input: 'CAR', cause })

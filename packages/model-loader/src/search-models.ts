@@ -1,0 +1,52 @@
+import type { AbortOptions, ContentStore } from '@x/storage-core'
+
+import { listModels, type ModelSummary } from './list-models.ts'
+
+/** What a model has to be: all of it. What a model's manifest does not say, it is not. */
+export interface ModelQuery {
+  /** `feature-extraction`. */
+  task?: string | undefined
+  /** `BertModel`; also a part of it, in any case: `bert`. */
+  architecture?: string | undefined
+  /** One of its variants: `q8`, `BF16`. In any case. */
+  dtype?: string | undefined
+  /** In any case. */
+  licence?: string | undefined
+  /** Each of them. In any case. */
+  tags?: readonly string[] | undefined
+  /** Bytes of all files. */
+  minBytes?: number | undefined
+  /** Bytes of all files. */
+  maxBytes?: number | undefined
+  /** A part of a name, of its repository, or of its base models, in any case. */
+  text?: string | undefined
+}
+
+/** The models of a store that answer a query, as `listModels` gives them. */
+export async function* searchModels(
+  store: ContentStore,
+  query: ModelQuery,
+  options: AbortOptions = {},
+): AsyncGenerator<ModelSummary> {
+  for await (const model of listModels(store, options)) if (answers(model, query)) yield model
+}
+
+function answers({ facts, names, size }: ModelSummary, query: ModelQuery): boolean {
+  const { task, architecture, dtype, licence, tags = [], minBytes = 0, maxBytes = Infinity, text } = query
+  const told = [...names, facts?.origin?.repo ?? '', ...(facts?.baseModels ?? [])]
+  return (
+    (task === undefined || same(facts?.task, task)) &&
+    (architecture === undefined || contains(facts?.architecture, architecture)) &&
+    (dtype === undefined || (facts?.dtypes ?? []).some((item) => same(item, dtype))) &&
+    (licence === undefined || same(facts?.licence, licence)) &&
+    tags.every((tag) => (facts?.tags ?? []).some((item) => same(item, tag))) &&
+    size >= minBytes &&
+    size <= maxBytes &&
+    (text === undefined || told.some((item) => contains(item, text)))
+  )
+}
+
+const same = (a: string | undefined, b: string): boolean => a?.toLowerCase() === b.toLowerCase()
+
+const contains = (whole: string | undefined, part: string): boolean =>
+  whole?.toLowerCase().includes(part.toLowerCase()) ?? false

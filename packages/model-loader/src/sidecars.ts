@@ -1,0 +1,85 @@
+import type { Block, CID } from '@x/cid'
+import type { AbortOptions, ContentStore, Metadata } from '@x/storage-core'
+
+/** What is kept beside a model, each in dag-cbor blocks. */
+export const SIDECAR_KINDS = ['manifests', 'tensors', 'signatures'] as const
+export type SidecarKind = (typeof SIDECAR_KINDS)[number]
+
+export interface Sidecar {
+  cid: CID
+  metadata: Metadata
+}
+
+/** Whether a name is this project's own bookkeeping: it begins with a dot. */
+export const isHiddenName = (name: string): boolean => name.startsWith('.')
+
+/** `.manifests/<CIDv1 of the model>/` and its like: of either version of a root's CID. */
+const prefixOf = (kind: SidecarKind, root: CID): string => `.${kind}/${root.toV1()}/`
+
+/**
+ * Keeps a block beside a model: `.<kind>/<model's CID>/<block's CID>` names it, which keeps it from garbage collection. The
+ * block is no root, and the name none that a user gave: lists leave both out.
+ */
+export async function keepSidecar(
+  store: ContentStore,
+  kind: SidecarKind,
+  root: CID,
+  { cid, bytes }: Block,
+  { metadata, signal }: AbortOptions & { metadata?: Metadata } = {},
+): Promise<void> {
+  await store.blocks.put(cid, bytes, { verified: true, signal })
+  await store.names.set(`${prefixOf(kind, root)}${cid}`, cid, { metadata, signal })
+}
+
+/** What is kept beside a model, sorted by CID. */
+export async function listSidecars(
+  store: ContentStore,
+  kind: SidecarKind,
+  root: CID,
+  { signal }: AbortOptions = {},
+): Promise<Sidecar[]> {
+  const found: Sidecar[] = []
+  for await (const { cid, metadata } of store.names.list({ prefix: prefixOf(kind, root), signal })) {
+    found.push({ cid, metadata })
+  }
+  return found
+}
+
+/** What is kept beside all models, with each model's CIDv1 as text. */
+export async function* listAllSidecars(
+  store: ContentStore,
+  kind: SidecarKind,
+  { signal }: AbortOptions = {},
+): AsyncGenerator<Sidecar & { root: string; name: string }> {
+  const prefix = `.${kind}/`
+  for await (const { name, cid, metadata } of store.names.list({ prefix, signal })) {
+    const [root = ''] = name.slice(prefix.length).split('/')
+    yield { name, root, cid, metadata }
+  }
+}
+
+/** Forgets what is kept beside a model. Manifests and tensor tables can be made again from it; signatures cannot. */
+export async function forgetSidecars(
+  store: ContentStore,
+  root: CID,
+  { kinds = SIDECAR_KINDS, signal }: AbortOptions & { kinds?: readonly SidecarKind[] } = {},
+): Promise<void> {
+  for (const kind of kinds) {
+    for await (const { name } of store.names.list({ prefix: prefixOf(kind, root), signal })) {
+      await store.names.delete(name, { signal })
+    }
+  }
+}
+
+/** Forgets it for models that are neither pinned nor named: the names of sidecars would keep these for ever. */
+export async function forgetUnkeptSidecars(store: ContentStore, { signal }: AbortOptions = {}): Promise<void> {
+  const kept = new Set<string>()
+  for await (const { cid, pinned, names } of store.roots({ signal })) {
+    if (pinned || names.length > 0) kept.add(cid.toV1().toString())
+  }
+  for (const kind of SIDECAR_KINDS) {
+    for await (const { name, root } of listAllSidecars(store, kind, { signal })) {
+      if (!kept.has(root)) await store.names.delete(name, { signal })
+    }
+  }
+}

@@ -1,0 +1,131 @@
+import { cidOf, encodeDagCbor, RAW, readCar, type CID } from '@x/cid'
+import { exportCar, openMemoryStore, type ContentStore } from '@x/storage-core'
+import { describe, expect, it } from 'vitest'
+
+import {
+  addModel,
+  createManifest,
+  encodeManifest,
+  keepSidecar,
+  listSidecars,
+  openModel,
+  packModel,
+  resolveReference,
+  unpackModel,
+} from '../src/index.ts'
+import { collect, filesSource, stores, text, tinyBert, visible } from './support.ts'
+
+const COMMIT = 'c0ffee0000000000000000000000000000000000'
+const bundle = () => encodeDagCbor({ schema: 1, bundle: text('{}') })
+
+describe.each(stores)('into the %s store', (_kind, open) => {
+  it('a model is unpacked with all that was beside it, and opened', async () => {
+    const from = await openMemoryStore()
+    const { cid, manifest } = await addModel(from, filesSource(tinyBert()), { name: 'org/tiny', version: '1.0' })
+    const model = await openModel(from, `${cid}`)
+    const parents = [await cidOf(RAW, text('a model that is not here'))]
+    const published = await encodeManifest(
+      createManifest({ ...model.manifest, parents, origin: { repo: 'org/tiny', revision: COMMIT } }),
+    )
+    await keepSidecar(from, 'manifests', cid, published)
+    await keepSidecar(from, 'signatures', cid, await bundle())
+    const car = await collect(packModel(from, 'org/tiny@1.0'))
+    expect(await collect(packModel(from, 'org/tiny@1.0'))).toEqual(car)
+
+    const store = await open()
+    const unpacked = await unpackModel(store, car)
+    expect(unpacked).toMatchObject({ cid, name: 'org/tiny', version: '1.0' })
+    const opened = await openModel(store, 'org/tiny')
+    expect(opened).not.toHaveProperty('manifestRebuilt')
+    expect(opened.manifestCid).toEqual(published.cid)
+    for (const [path, bytes] of Object.entries(tinyBert())) expect(await opened.read(path)).toEqual(bytes)
+    expect((await listSidecars(store, 'manifests', cid)).map((item) => `${item.cid}`).toSorted()).toEqual(
+      [manifest, published.cid].map(String).toSorted(),
+    )
+    expect(await listSidecars(store, 'signatures', cid)).toHaveLength(1)
+    expect(await resolveReference(store, `hf://org/tiny@${COMMIT}`)).toEqual({ cid })
+    expect(await collect(store.roots())).toHaveLength(1)
+    // What was kept under raw CIDs in the CAR does not stay beside.
+    await store.gc()
+    expect(await openModel(store, 'org/tiny@1.0')).not.toHaveProperty('manifestRebuilt')
+    // And again: nothing changes.
+    const before = await visible(store)
+    await unpackModel(store, car)
+    expect(await visible(store)).toEqual(before)
+  })
+
+  it('its name may be another, or none', async () => {
+    const from = await openMemoryStore()
+    const { cid } = await addModel(from, filesSource(tinyBert()), { name: 'org/tiny', version: '1' })
+    const store = await open()
+    expect(await unpackModel(store, await collect(packModel(from, 'org/tiny@1')), { name: null })).not.toHaveProperty(
+      'name',
+    )
+    await expect(resolveReference(store, 'org/tiny')).rejects.toMatchObject({ code: 'NOT_FOUND' })
+    const other = await unpackModel(store, await collect(packModel(from, `${cid}`, { name: 'me/mine', version: '2' })))
+    expect(other).toMatchObject({ name: 'me/mine', version: '2' })
+    expect((await resolveReference(store, 'me/mine@2')).cid).toEqual(cid)
+  })
+
+  it('what is no pack, or not whole, leaves nothing visible', async () => {
+    const from = await openMemoryStore()
+    const { cid } = await addModel(from, filesSource(tinyBert()))
+    const model = await openModel(from, `${cid}`)
+    const { bytes } = await encodeManifest(createManifest({ ...model.manifest, files: model.files.slice(1) }))
+    const wrong = await cidOf(RAW, bytes)
+    await from.blocks.put(wrong, bytes)
+    const whole = await collect(packModel(from, `${cid}`))
+    const lacking = await packOf(
+      from,
+      { model: cid, sidecars: empty() },
+      (block) => !block.equals(model.files[0]?.root),
+    )
+    const cases: [AsyncIterable<Uint8Array> | Uint8Array[], string, string][] = [
+      [exportCar(from, cid), 'INVALID_INPUT', 'not dag-cbor'],
+      [whole.slice(0, -1), 'NOT_FOUND', 'the CAR lacks'],
+      [lacking, 'NOT_FOUND', 'the CAR lacks'],
+      [
+        await packOf(from, { model: cid, sidecars: { ...empty(), manifests: [wrong] } }),
+        'INVALID_INPUT',
+        'does not fit',
+      ],
+      [await packOf(from, { model: cid, sidecars: empty(), x: 1 }), 'INVALID_INPUT', 'unknown field "x"'],
+      [await packOf(from, { schema: 2, model: cid, sidecars: empty() }), 'INVALID_INPUT', 'its schema is 2'],
+      [await packOf(from, { model: cid, name: '../x', sidecars: empty() }), 'INVALID_INPUT', '../x'],
+      [
+        await packOf(from, { model: cid, name: '.manifests/x', sidecars: empty() }),
+        'INVALID_INPUT',
+        'begins with a dot',
+      ],
+      [await packOf(from, { model: cid, version: '1', sidecars: empty() }), 'INVALID_INPUT', 'has no name'],
+      [await packOf(from, { model: cid, sidecars: { ...empty(), manifests: [cid] } }), 'INVALID_INPUT', 'no raw block'],
+      [await packOf(from, { model: cid, sidecars: { ...empty(), manifests: 1 } }), 'INVALID_INPUT', 'are no list'],
+      [await packOf(from, { model: 'x', sidecars: empty() }), 'INVALID_INPUT', 'names no model'],
+    ]
+    for (const [car, code, message] of cases) {
+      const store = await open()
+      const before = await visible(store)
+      await expect(unpackModel(store, car)).rejects.toMatchObject({ code, message: expect.stringContaining(message) })
+      expect(await visible(store)).toEqual(before)
+    }
+  })
+})
+
+const empty = () => ({ manifests: [], tensors: [], signatures: [] })
+
+/** A CAR whose root says what it is told to. */
+async function packOf(
+  from: ContentStore,
+  fields: Record<string, unknown>,
+  keep: (cid: CID) => boolean = () => true,
+): Promise<Uint8Array[]> {
+  const block = await encodeDagCbor({ schema: 1, ...fields })
+  await from.blocks.put(block.cid, block.bytes)
+  const car = await collect(exportCar(from, block.cid))
+  const [header] = car
+  if (!header) throw new Error('an empty CAR')
+  const cids: CID[] = []
+  const { blocks } = await readCar(car)
+  for await (const { cid } of blocks) cids.push(cid)
+  return [header, ...car.slice(1).filter((_piece, index) => keep(cids[index] ?? block.cid))]
+}
