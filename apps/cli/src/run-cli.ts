@@ -21,7 +21,13 @@ import { exportRoots } from './commands/export.ts'
 import { gc } from './commands/gc.ts'
 import { get } from './commands/get.ts'
 import { ls } from './commands/ls.ts'
-import { modelAdd, modelLs, modelPublish, modelShow } from './commands/model.ts'
+import { modelAdd } from './commands/model/add.ts'
+import { modelLs, modelShow } from './commands/model/list.ts'
+import { modelManifest } from './commands/model/manifest.ts'
+import { modelPack, modelUnpack } from './commands/model/pack.ts'
+import { modelPublish } from './commands/model/publish.ts'
+import { modelSearch } from './commands/model/search.ts'
+import { modelPromote, modelRollback, modelVersions } from './commands/model/versions.ts'
 import { pinAdd, pinLs, pinRm } from './commands/pin.ts'
 import { pull } from './commands/pull.ts'
 import { push } from './commands/push.ts'
@@ -62,6 +68,13 @@ const COMMANDS: readonly Command[] = [
   modelAdd,
   modelLs,
   modelShow,
+  modelManifest,
+  modelSearch,
+  modelVersions,
+  modelPromote,
+  modelRollback,
+  modelPack,
+  modelUnpack,
   modelPublish,
   run,
   status,

@@ -28,7 +28,8 @@ describe('model', () => {
     const plain = await cli(['add', path.join(place.folder, 'tiny-bert'), '--only-hash', '--json', '--store', store])
     expect(plain.lines[0]?.['cid']).toBe(cid)
     const wanted = { cid, name: 'fix/tiny-bert', files: expect.any(Number), size: plain.lines[0]?.['size'] }
-    expect((await cli(['model', 'ls', '--json', '--store', store])).lines).toEqual([wanted])
+    const facts = { architecture: 'BertModel', baseModels: [], tags: [], dtypes: ['fp32'] }
+    expect((await cli(['model', 'ls', '--json', '--store', store])).lines).toEqual([{ ...wanted, ...facts }])
     for (const reference of [cid, `ipfs://${cid}`, 'fix/tiny-bert']) {
       expect((await cli(['model', 'show', reference, '--json', '--store', store])).lines).toMatchObject([
         { cid, files: expect.any(Number) },

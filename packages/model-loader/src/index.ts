@@ -25,6 +25,7 @@ export {
   type Promotion,
 } from './versions.ts'
 export type { ManifestSummary } from './manifest-summary.ts'
+export type { FoundManifest } from './manifest-record.ts'
 export { manifestToJson, type JsonView } from './manifest-json.ts'
 export {
   forgetSidecars,
@@ -54,7 +55,7 @@ export {
 export { isModel, listModels, showModel, type ModelSummary } from './list-models.ts'
 export { createOnnxChecker, type OnnxChecker } from './onnx-structure.ts'
 export { openModelDirectory, type OpenDirectoryOptions } from './open-directory.ts'
-export { openModel, type OpenModelOptions } from './open-model.ts'
+export { openModel, showManifest, type OpenModelOptions } from './open-model.ts'
 export type { OpenedModel } from './opened-model.ts'
 export { hubReference, parseReference, type ModelReference } from './parse-reference.ts'
 export type { CreateSha256, Sha256 } from './sha256.ts'

@@ -2,7 +2,7 @@ import { InvalidInputError, isStorageError, type CID } from '@x/cid'
 import { NotFoundError, type AbortOptions, type ContentStore } from '@x/storage-core'
 
 import { namingDamage } from './damaged-file.ts'
-import { findManifest } from './manifest-record.ts'
+import { findManifest, type FoundManifest } from './manifest-record.ts'
 import { listModelFiles } from './model-files.ts'
 import { collectBytes, fileOf, type OpenedModel } from './opened-model.ts'
 import { resolveReference } from './resolve-reference.ts'
@@ -59,6 +59,23 @@ export async function openModel(
     }
   }
   return explained(reference, cid, () => namingDamage(store, cid, { signal }, read))
+}
+
+/**
+ * The manifest of a model in a store. Files are not verified where it has one; they are read where it has to be made.
+ *
+ * @param reference - As for `openModel`.
+ * @throws {NotFoundError} No such name, or part of the model is not held.
+ */
+export async function showManifest(
+  store: ContentStore,
+  reference: string,
+  { signal, createSha256 }: OpenModelOptions = {},
+): Promise<FoundManifest> {
+  const { cid } = await resolveReference(store, reference, { signal })
+  return explained(reference, cid, async () =>
+    findManifest(store, cid, await listModelFiles(store, cid, { signal }), { signal, createSha256 }),
+  )
 }
 
 /** Where all files lie, verified; `undefined` where the store has no paths. */

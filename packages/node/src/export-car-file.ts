@@ -1,20 +1,12 @@
-import { randomUUID } from 'node:crypto'
-import { lstat, open, rename, rm } from 'node:fs/promises'
-import path from 'node:path'
-
 import type { CID } from '@x/cid'
-import { exportCar, InvalidInputError, type ContentSource, type ExportCarOptions } from '@x/storage-core'
+import { exportCar, type ContentSource, type ExportCarOptions } from '@x/storage-core'
 
-import { assertFree, codeOf, place, writeError } from './destination.ts'
+import { writeWholeFile, type WriteWholeFileOptions } from './write-whole-file.ts'
 
-export interface ExportCarFileOptions extends ExportCarOptions {
-  /** Replace a file that is there. Default false. */
-  force?: boolean | undefined
-}
+export type ExportCarFileOptions = ExportCarOptions & WriteWholeFileOptions
 
 /**
- * Writes a DAG to a CAR file, every block checked. All or nothing: it is written and synced beside `target` under a name
- * of its own, and renamed when complete.
+ * Writes a DAG to a CAR file, every block checked. All or nothing, as `writeWholeFile`.
  *
  * @returns Bytes of the CAR.
  * @throws {InvalidInputError} `target` is there, and `force` is false or it is no file.
@@ -24,43 +16,7 @@ export async function exportCarFile(
   source: ContentSource,
   root: CID,
   target: string,
-  { force = false, signal, onProgress }: ExportCarFileOptions = {},
+  { force, signal, onProgress }: ExportCarFileOptions = {},
 ): Promise<number> {
-  const destination = path.resolve(target)
-  await (force ? assertReplaceable(destination) : assertFree(destination))
-  const partial = path.join(path.dirname(destination), `.${randomUUID()}.partial`)
-  let size = 0
-  try {
-    const handle = await open(partial, 'wx')
-    try {
-      for await (const piece of exportCar(source, root, { signal, onProgress })) {
-        await handle.writeFile(piece)
-        size += piece.length
-      }
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
-    signal?.throwIfAborted()
-    await (force ? rename(partial, destination) : place(partial, destination))
-  } catch (error) {
-    // What stopped the work is the answer, even where cleaning up fails as well.
-    await rm(partial, { force: true }).catch(() => undefined)
-    signal?.throwIfAborted()
-    throw writeError(error, destination)
-  }
-  return size
-}
-
-/** @throws {InvalidInputError} Something other than a file is there. */
-async function assertReplaceable(destination: string): Promise<void> {
-  let found
-  try {
-    found = await lstat(destination)
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return
-    throw writeError(error, destination)
-  }
-  if (found.isFile()) return
-  throw new InvalidInputError(`${destination} is no file, and is not replaced`, { input: destination })
+  return writeWholeFile(target, exportCar(source, root, { signal, onProgress }), { force, signal })
 }

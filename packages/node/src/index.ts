@@ -24,7 +24,7 @@ export { exportCarFile, type ExportCarFileOptions } from './export-car-file.ts'
 export { exportPath, type ExportOptions } from './export-path.ts'
 export { exportStaticDirectory } from './export-static-directory.ts'
 export { assertReference, fetchModel, resolveModel } from './fetch-model.ts'
-export { addModel, openModel, type OpenModelOptions } from './models.ts'
+export { addModel, createSha256, openModel, showManifest, type OpenModelOptions } from './models.ts'
 export {
   openStorage,
   type GateReport,
@@ -36,3 +36,4 @@ export { assertMayGoOn, assertRequired, type RequiredOptions } from './required.
 export { serveGateway } from './serve-gateway.ts'
 export { serveHttp, type HttpServer, type ServeHttpOptions } from './serve-http.ts'
 export { servePeer, type ServePeerOptions } from './serve-peer.ts'
+export { writeWholeFile, type WriteWholeFileOptions } from './write-whole-file.ts'

@@ -8,10 +8,13 @@ import {
   addModel as addModelSource,
   openModel as openStoredModel,
   openModelDirectory,
+  showManifest as showStoredManifest,
   parseReference,
   type AddedModel,
   type AddModelOptions,
+  type FoundManifest,
   type OpenedModel,
+  type Sha256,
 } from '@x/model-loader'
 import {
   InvalidInputError,
@@ -21,7 +24,7 @@ import {
   type DirectorySource,
 } from '@x/storage-core'
 
-const createSha256 = () => createHash('sha256')
+export const createSha256 = (): Sha256 => createHash('sha256')
 
 /**
  * Stores the model repository in a directory on disk. Links are followed, and refused where they loop or leave the
@@ -58,6 +61,19 @@ export async function openModel(
   if (parsed.kind !== 'path') return openStoredModel(await store(), reference, { createSha256, signal: options.signal })
   const directory = toPath(parsed.path)
   return openModelDirectory(await modelSource(directory), directory, { createSha256, ...options })
+}
+
+/**
+ * The manifest of a model in a store, which is made when there is none: then every file is read. See `findManifest`.
+ *
+ * @throws {NotFoundError} No such name, or part of the model is not held.
+ */
+export async function showManifest(
+  store: ContentStore,
+  reference: string,
+  { signal }: AbortOptions = {},
+): Promise<FoundManifest> {
+  return showStoredManifest(store, reference, { signal, createSha256 })
 }
 
 function toPath(text: string): string {

@@ -1,12 +1,13 @@
-import { exportCarFile, pathSource } from '@x/node'
-import { exportCar, importCar, InvalidInputError, type AbortOptions } from '@x/storage-core'
+import { exportCarFile } from '@x/node'
+import { exportCar, importCar } from '@x/storage-core'
 
-import { BACKEND, MAX_BYTES, textOption, type Command, type Context } from '../command.ts'
+import { BACKEND, MAX_BYTES, textOption, type Command } from '../command.ts'
 import { formatBytes, formatCount, printable } from '../format.ts'
 import { assertLocal } from '../local-options.ts'
 import { nameOption } from '../name-option.ts'
 import { onlyOperand, parseCids } from '../operands.ts'
 import { UsageError } from '../usage-error.ts'
+import { counted, openCar } from './car-source.ts'
 
 export const carExport: Command = {
   name: 'car export',
@@ -79,27 +80,4 @@ export const carImport: Command = {
       [...cids, `${formatCount(blocks, 'block')}, ${formatBytes(size)} from ${printable(file)}`].join('\n'),
     )
   },
-}
-
-interface OpenedCar {
-  open(options: AbortOptions): AsyncIterable<Uint8Array>
-  /** Bytes; `undefined` when not known beforehand. */
-  size?: number | undefined
-}
-
-async function openCar({ io }: Context, file: string): Promise<OpenedCar> {
-  if (file === '-') return { open: () => io.stdin }
-  const source = await pathSource(file)
-  if (source.type === 'file') return source
-  throw new InvalidInputError(`${file} is a ${source.type}, not a CAR file`, { input: file })
-}
-
-async function* counted(
-  source: AsyncIterable<Uint8Array>,
-  onRead: (length: number) => void,
-): AsyncGenerator<Uint8Array> {
-  for await (const piece of source) {
-    onRead(piece.length)
-    yield piece
-  }
 }

@@ -1,0 +1,79 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+
+import { writeFixtureModel } from '@x/fixtures'
+import { expect, it } from 'vitest'
+
+import { cli, temporaryDirectory } from './harness.ts'
+
+async function setup(): Promise<{ folder: string; store: string[] }> {
+  const folder = await temporaryDirectory()
+  return { folder, store: ['--json', '--store', path.join(folder, 'store')] }
+}
+
+async function variant(folder: string, note: string): Promise<string> {
+  const directory = path.join(folder, note)
+  await mkdir(directory)
+  await writeFixtureModel('tiny-bert', directory)
+  const card = `---\nlicense: mit\npipeline_tag: feature-extraction\ntags: [${note}]\n---\n`
+  await writeFile(path.join(directory, 'README.md'), card)
+  return directory
+}
+
+it('versions are added, listed, promoted and rolled back, and models are searched', async () => {
+  const { folder, store } = await setup()
+  const cids: string[] = []
+  for (const version of ['1.0', '2.0']) {
+    const directory = await variant(folder, `v${version}`)
+    const { lines } = await cli(['model', 'add', directory, '--name', `org/tiny@${version}`, ...store])
+    expect(lines).toMatchObject([{ name: 'org/tiny', version }])
+    cids.push(String(lines[0]?.['cid']))
+  }
+  const [one, two] = cids
+  expect((await cli(['model', 'versions', 'org/tiny', ...store])).lines).toMatchObject([
+    { version: '1.0', cid: one, current: false },
+    { version: '2.0', cid: two, current: true },
+  ])
+  const back = await cli(['model', 'rollback', 'org/tiny', ...store])
+  expect(back.lines).toEqual([{ name: 'org/tiny', version: '1.0', cid: one, previous: '2.0' }])
+  expect((await cli(['model', 'show', 'org/tiny', ...store])).lines).toMatchObject([{ cid: one, name: 'org/tiny' }])
+  expect((await cli(['model', 'show', 'org/tiny@2.0', ...store])).lines).toMatchObject([{ cid: two }])
+  expect((await cli(['model', 'promote', 'org/tiny@2.0', ...store])).lines).toMatchObject([
+    { cid: two, previous: '1.0' },
+  ])
+  expect((await cli(['model', 'promote', 'org/tiny@3', ...store])).code).toBe(3)
+  expect((await cli(['model', 'promote', 'org/tiny', ...store])).code).toBe(2)
+  expect((await cli(['model', 'add', path.join(folder, 'v1.0'), '--name', 'org/tiny@2.0', ...store])).code).toBe(1)
+  const found = await cli(['model', 'search', '--task', 'feature-extraction', '--tag', 'v1.0', ...store])
+  expect(found.lines).toMatchObject([{ cid: one, licence: 'mit', dtypes: ['fp32'] }])
+  expect((await cli(['model', 'search', 'tiny', '--max-size', '1', ...store])).lines).toEqual([])
+  expect((await cli(['model', 'search', 'a', 'b', ...store])).code).toBe(2)
+})
+
+it('a model is packed, unpacked in another store, and run there', async () => {
+  const { folder, store } = await setup()
+  const directory = await variant(folder, 'v1')
+  const added = await cli(['model', 'add', directory, '--name', 'org/tiny@1', ...store])
+  const cid = added.lines[0]?.['cid']
+  const file = path.join(folder, 'tiny.car')
+  const packed = await cli(['model', 'pack', 'org/tiny@1', '-o', file, ...store])
+  expect(packed.lines).toEqual([{ reference: 'org/tiny@1', path: file, size: (await readFile(file)).length }])
+  expect((await cli(['model', 'pack', 'org/tiny@1', '-o', file, ...store])).code).toBe(2)
+  expect((await cli(['model', 'pack', 'org/other', '-o', path.join(folder, 'x'), ...store])).code).toBe(3)
+  const elsewhere = ['--json', '--store', path.join(folder, 'elsewhere')]
+  const unpacked = await cli(['model', 'unpack', file, ...elsewhere])
+  expect(unpacked.lines).toMatchObject([{ cid, name: 'org/tiny', version: '1' }])
+  const manifests = await Promise.all(
+    [store, elsewhere].map(async (where) => (await cli(['model', 'manifest', 'org/tiny', ...where])).lines),
+  )
+  expect(manifests[1]).toEqual(manifests[0])
+  expect(manifests[0]).toMatchObject([
+    { manifest: { schema: 2, root: cid, task: 'feature-extraction', licence: 'mit' } },
+  ])
+  const ran = await cli(['run', 'feature-extraction', '--model', 'org/tiny@1', 'the quick fox', ...elsewhere])
+  expect(ran).toMatchObject({ code: 0 })
+  const torn = path.join(folder, 'torn.car')
+  await writeFile(torn, (await readFile(file)).subarray(0, -10))
+  expect((await cli(['model', 'unpack', torn, '--json', '--store', path.join(folder, 'none')])).code).toBe(2)
+  expect((await cli(['model', 'unpack', directory, ...elsewhere])).code).toBe(2)
+})

@@ -1,0 +1,64 @@
+import { randomUUID } from 'node:crypto'
+import { lstat, open, rename, rm } from 'node:fs/promises'
+import path from 'node:path'
+
+import { InvalidInputError, type AbortOptions } from '@x/storage-core'
+
+import { assertFree, codeOf, place, writeError } from './destination.ts'
+
+export interface WriteWholeFileOptions extends AbortOptions {
+  /** Replace a file that is there. Default false. */
+  force?: boolean | undefined
+}
+
+/**
+ * Writes a file. All or nothing: it is written and synced beside `target` under a name of its own, and renamed when
+ * complete.
+ *
+ * @param content - Not begun before the target was looked at.
+ * @returns How many bytes.
+ * @throws {InvalidInputError} `target` is there, and `force` is false or it is no file.
+ */
+export async function writeWholeFile(
+  target: string,
+  content: AsyncIterable<Uint8Array>,
+  { force = false, signal }: WriteWholeFileOptions = {},
+): Promise<number> {
+  const destination = path.resolve(target)
+  await (force ? assertReplaceable(destination) : assertFree(destination))
+  const partial = path.join(path.dirname(destination), `.${randomUUID()}.partial`)
+  let size = 0
+  try {
+    const handle = await open(partial, 'wx')
+    try {
+      for await (const piece of content) {
+        await handle.writeFile(piece)
+        size += piece.length
+      }
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+    signal?.throwIfAborted()
+    await (force ? rename(partial, destination) : place(partial, destination))
+  } catch (error) {
+    // What stopped the work is the answer, even where cleaning up fails as well.
+    await rm(partial, { force: true }).catch(() => undefined)
+    signal?.throwIfAborted()
+    throw writeError(error, destination)
+  }
+  return size
+}
+
+/** @throws {InvalidInputError} Something other than a file is there. */
+async function assertReplaceable(destination: string): Promise<void> {
+  let found
+  try {
+    found = await lstat(destination)
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return
+    throw writeError(error, destination)
+  }
+  if (found.isFile()) return
+  throw new InvalidInputError(`${destination} is no file, and is not replaced`, { input: destination })
+}
