@@ -58,6 +58,7 @@ export { openModelDirectory, type OpenDirectoryOptions } from './open-directory.
 export { openModel, showManifest, type OpenModelOptions } from './open-model.ts'
 export type { OpenedModel } from './opened-model.ts'
 export { hubReference, parseReference, type ModelReference } from './parse-reference.ts'
+export { knownAbsent, selectFiles, type SelectedFiles, type SelectFilesOptions } from './select-files.ts'
 export type { CreateSha256, Sha256 } from './sha256.ts'
 export {
   createTransformersBinding,
