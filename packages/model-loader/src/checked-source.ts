@@ -1,7 +1,7 @@
 import { InvalidInputError } from '@x/cid'
+import { createOnnxChecker } from '@x/model-formats'
 import type { AbortOptions, DirectorySource, FileSource } from '@x/storage-core'
 
-import { createOnnxChecker } from './onnx-structure.ts'
 import { createSha256Anywhere, type CreateSha256 } from './sha256.ts'
 import { readSourceTree, type SourceTree } from './source-tree.ts'
 

@@ -53,7 +53,7 @@ export {
   type OmittedFile,
 } from './manifest.ts'
 export { isModel, listModels, showModel, type ModelSummary } from './list-models.ts'
-export { createOnnxChecker, type OnnxChecker } from './onnx-structure.ts'
+export { createOnnxChecker, type OnnxChecker } from '@x/model-formats'
 export { openModelDirectory, type OpenDirectoryOptions } from './open-directory.ts'
 export { openModel, showManifest, type OpenModelOptions } from './open-model.ts'
 export type { OpenedModel } from './opened-model.ts'

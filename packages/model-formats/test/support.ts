@@ -1,0 +1,35 @@
+import { createHash } from 'node:crypto'
+
+import { createTensorScanner, type RangeReader, type ScannedFile } from '../src/index.ts'
+
+export const sha256 = (): ReturnType<typeof createHash> => createHash('sha256')
+
+export function digestOf(bytes: Uint8Array): Uint8Array {
+  return Uint8Array.from(sha256().update(bytes).digest())
+}
+
+/** What a scanner says of bytes that come in pieces of these sizes, the last size again and again. */
+export function scan(path: string, bytes: Uint8Array, ...sizes: readonly number[]): ScannedFile {
+  const scanner = createTensorScanner(path, { createSha256: sha256 })
+  if (scanner === undefined) throw new Error(`no scanner for ${path}`)
+  for (let at = 0, index = 0; at < bytes.length; index++) {
+    const size = sizes[Math.min(index, sizes.length - 1)] ?? bytes.length
+    // A copy, as pieces of a stream are: what a scanner keeps must not change with them.
+    const piece = Uint8Array.from(bytes.subarray(at, at + size))
+    scanner.push(piece)
+    piece.fill(0xee)
+    at += size
+  }
+  return scanner.end()
+}
+
+export function rangesOf(bytes: Uint8Array): RangeReader {
+  return {
+    size: bytes.length,
+    read: async (offset, length) => Uint8Array.from(bytes.subarray(offset, offset + length)),
+  }
+}
+
+export function text(content: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(content)
+}
