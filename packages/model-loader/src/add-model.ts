@@ -8,7 +8,7 @@ import {
 } from '@x/storage-core'
 
 import { checkSource } from './checked-source.ts'
-import { describeStored } from './describe-stored.ts'
+import { describeFiles } from './describe-files.ts'
 import { assertRevision } from './hub-repo.ts'
 import { keepManifest } from './manifest-record.ts'
 import { createManifest, type ManifestInput } from './manifest.ts'
@@ -61,14 +61,15 @@ export async function addModel(
     assertRevision(version)
   }
   const before = await rootKeys(store, signal)
-  const { directory, digests } = await checkSource(source, { label, createSha256, signal })
+  const { directory, scanned } = await checkSource(source, { label, createSha256, signal })
   const metadata = { kind: 'model' }
   const { cid, size } = await store.add(directory, { metadata, pin, onProgress, signal })
   try {
     const files = await listModelFiles(store, cid, { signal })
-    // A store that knew the content and did not read the source has it to be hashed.
-    const described = await describeStored(store, cid, files, { digests, createSha256, signal })
-    const manifest = await keepManifest(store, createManifest({ root: cid, ...described, parents }), { signal })
+    // A store that knew the content and did not read the source has it to be read.
+    const read = (path: string): AsyncIterable<Uint8Array> => store.cat(cid, { path, signal })
+    const { tables, ...described } = await describeFiles(files, read, { scanned, createSha256 })
+    const manifest = await keepManifest(store, createManifest({ root: cid, ...described, parents }), { tables, signal })
     // Last, so that until here nothing but a new root has to be taken back.
     if (name !== undefined) await giveName(store, name, version, cid, signal)
     return {

@@ -1,13 +1,13 @@
 import { InvalidInputError } from '@x/cid'
-import { createOnnxChecker } from '@x/model-formats'
 import type { AbortOptions, DirectorySource, FileSource } from '@x/storage-core'
 
-import { createSha256Anywhere, type CreateSha256 } from './sha256.ts'
+import { createFileScan, type ScannedFile } from './scan-file.ts'
+import type { CreateSha256 } from './sha256.ts'
 import { readSourceTree, type SourceTree } from './source-tree.ts'
 
 export interface CheckedSource extends SourceTree {
-  /** SHA-256 of each file that was read to its end. */
-  digests: ReadonlyMap<string, Uint8Array>
+  /** Each file that was read to its end. */
+  scanned: ReadonlyMap<string, ScannedFile>
 }
 
 export interface CheckedSourceOptions extends AbortOptions {
@@ -25,13 +25,13 @@ const MAX_CONFIG_BYTES = 16 * 2 ** 20
  * bytes. A file that does not pass fails its reader at its end, so that a store adds none of it.
  *
  * @throws {InvalidInputError} The directory is empty, has no config.json, or holds what `readSourceTree` refuses. Later,
- *   when read: config.json is no JSON object, or an ONNX file is cut short.
+ *   when read: config.json is no JSON object, or ONNX, safetensors or GGUF is cut short.
  */
 export async function checkSource(
   source: DirectorySource,
-  { label, createSha256 = createSha256Anywhere, signal }: CheckedSourceOptions,
+  { label, createSha256, signal }: CheckedSourceOptions,
 ): Promise<CheckedSource> {
-  const digests = new Map<string, Uint8Array>()
+  const scanned = new Map<string, ScannedFile>()
   const wrap = (path: string, file: FileSource): FileSource => ({
     ...file,
     // The bytes must come this way, to be checked.
@@ -40,15 +40,15 @@ export async function checkSource(
   })
 
   async function* watched(path: string, pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-    const sha256 = createSha256()
-    const check = checkOf(label, path)
+    const scan = createFileScan(path, { label: `${label}: ${path}`, createSha256 })
+    const check = path === CONFIG ? createConfigCheck(`${label}: ${path}`) : undefined
     for await (const piece of pieces) {
-      sha256.update(piece)
+      scan.push(piece)
       check?.push(piece)
       yield piece
     }
     check?.end()
-    digests.set(path, sha256.digest())
+    scanned.set(path, scan.end())
   }
 
   const tree = await readSourceTree(source, { signal, wrap })
@@ -57,17 +57,12 @@ export async function checkSource(
   }
   if (tree.files.size === 0) refuse('the directory is empty')
   if (!tree.files.has(CONFIG)) refuse(`it has no ${CONFIG}`)
-  return { ...tree, digests }
+  return { ...tree, scanned }
 }
 
 interface Check {
   push(piece: Uint8Array): void
   end(): void
-}
-
-function checkOf(label: string, path: string): Check | undefined {
-  if (path === CONFIG) return createConfigCheck(`${label}: ${path}`)
-  return path.endsWith('.onnx') ? createOnnxChecker(`${label}: ${path}`) : undefined
 }
 
 function createConfigCheck(file: string): Check {

@@ -1,8 +1,8 @@
-import { InvalidInputError, isStorageError, type CID } from '@x/cid'
+import { InvalidInputError, isStorageError, type Block, type CID } from '@x/cid'
 import type { AbortOptions, ContentStore } from '@x/storage-core'
 
 import { compareText } from './compare.ts'
-import { describeStored } from './describe-stored.ts'
+import { describeFiles } from './describe-files.ts'
 import { decodeManifest, encodeManifest } from './manifest-encoding.ts'
 import { summaryFromJson, summaryOf, summaryToJson, type ManifestSummary } from './manifest-summary.ts'
 import { createManifest, type ManifestInput, type ModelManifest } from './manifest.ts'
@@ -21,12 +21,19 @@ export interface FindManifestOptions extends AbortOptions {
   createSha256?: CreateSha256 | undefined
 }
 
+export interface KeepManifestOptions extends AbortOptions {
+  /** The blocks of the tensor tables that it links to. Default: none. */
+  tables?: readonly Block[] | undefined
+}
+
 /** Keeps a manifest beside its model. A model has several when it was published at several places. */
 export async function keepManifest(
   store: ContentStore,
   manifest: ModelManifest,
-  { signal }: AbortOptions = {},
+  { tables = [], signal }: KeepManifestOptions = {},
 ): Promise<CID> {
+  // First, so that whoever sees the manifest finds them.
+  for (const table of tables) await keepSidecar(store, 'tensors', manifest.root, table, { signal })
   const block = await encodeManifest(manifest)
   const metadata = summaryToJson(summaryOf(manifest))
   await keepSidecar(store, 'manifests', manifest.root, block, { metadata, signal })
@@ -47,9 +54,12 @@ export async function findManifest(
 ): Promise<FoundManifest> {
   const found = await readManifests(store, root, files, options)
   if (typeof found !== 'string') return found
-  const manifest = createManifest({ root, ...(await describeStored(store, root, files, options)) })
+  const { signal, createSha256 } = options
+  const read = (path: string): AsyncIterable<Uint8Array> => store.cat(root, { path, signal })
+  const { tables, ...described } = await describeFiles(files, read, { createSha256 })
+  const manifest = createManifest({ root, ...described })
   const { cid } = await encodeManifest(manifest)
-  const kept = await keptOrWhyNot(store, manifest, options)
+  const kept = await keptOrWhyNot(store, manifest, { tables, signal })
   return { cid, manifest, rebuilt: kept === undefined ? found : `${found}; the new one could not be kept: ${kept}` }
 }
 
@@ -57,11 +67,11 @@ export async function findManifest(
 async function keptOrWhyNot(
   store: ContentStore,
   manifest: ModelManifest,
-  options: AbortOptions,
+  options: KeepManifestOptions,
 ): Promise<string | undefined> {
   try {
     // Those that were found are of no use.
-    await forgetSidecars(store, manifest.root, { kinds: ['manifests'], ...options })
+    await forgetSidecars(store, manifest.root, { kinds: ['manifests'], signal: options.signal })
     await keepManifest(store, manifest, options)
     return undefined
   } catch (error) {

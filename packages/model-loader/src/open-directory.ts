@@ -2,9 +2,10 @@ import { buildFile, IntegrityError, type CID } from '@x/cid'
 import { buildSource, type AbortOptions, type AddProgress, type DirectorySource } from '@x/storage-core'
 
 import { checkSource } from './checked-source.ts'
+import { describeFiles } from './describe-files.ts'
 import { encodeManifest } from './manifest-encoding.ts'
-import { createManifest, type ManifestFile } from './manifest.ts'
-import { readFacts } from './model-facts.ts'
+import { createManifest } from './manifest.ts'
+import type { ListedFile } from './model-files.ts'
 import type { OpenModelOptions } from './open-model.ts'
 import { collectBytes, fileOf, type OpenedModel } from './opened-model.ts'
 
@@ -25,41 +26,40 @@ export async function openModelDirectory(
   localPath: string,
   { signal, createSha256, onProgress }: OpenDirectoryOptions = {},
 ): Promise<OpenedModel> {
-  const { directory, files, digests } = await checkSource(source, { label: localPath, createSha256, signal })
-  const hashed: Omit<ManifestFile, 'raw' | 'role'>[] = []
+  const { directory, files, scanned } = await checkSource(source, { label: localPath, createSha256, signal })
+  const listed: ListedFile[] = []
   const { cid } = await buildSource(directory, {
     signal,
     onProgress(event) {
       onProgress?.(event)
       if (event.type !== 'file-added') return
-      const sha256 = digests.get(event.path)
-      if (sha256 === undefined) throw new Error(`${event.path} was built without being read`)
-      hashed.push({ path: event.path, size: event.size, sha256, root: event.cid })
+      listed.push({ path: event.path, size: event.size, root: event.cid })
     },
   })
-  const read = async (path: string, options: AbortOptions): Promise<Uint8Array<ArrayBuffer>> => {
-    const file = hashed.find((candidate) => candidate.path === path)
-    const pieces: Uint8Array[] = []
-    // The source that was listed; its own checks run again with it.
-    const built = await buildFile(files.get(path)?.open(options) ?? [], {
-      signal: options.signal,
-      onChunk: (chunk) => void pieces.push(chunk.slice()),
-    })
-    if (file && !built.cid.equals(file.root)) throw changed(`${localPath}/${path}`, file.root, built.cid)
-    return collectBytes(each(pieces), built.fileBytes)
+  // The source that was listed; its own checks run again with it.
+  const openFile = (path: string, options: AbortOptions): AsyncIterable<Uint8Array> => {
+    const file = files.get(path)
+    if (!file) throw new Error(`${path} was built without being listed`)
+    return file.open(options)
   }
-  const facts = await readFacts({
-    config: await read('config.json', { signal }),
-    card: files.has('README.md') ? await read('README.md', { signal }) : undefined,
-  })
-  const manifest = createManifest({ root: cid, files: hashed, ...facts })
+  const described = await describeFiles(listed, (path) => openFile(path, { signal }), { scanned, createSha256 })
+  const manifest = createManifest({ root: cid, ...described })
   return {
     cid,
     manifest,
     manifestCid: (await encodeManifest(manifest)).cid,
     files: manifest.files,
     path: (file) => `${localPath}/${fileOf(manifest, file).path}`,
-    read: async (file, options = {}) => read(fileOf(manifest, file).path, options),
+    async read(file, options = {}) {
+      const { path, root } = fileOf(manifest, file)
+      const pieces: Uint8Array[] = []
+      const built = await buildFile(openFile(path, options), {
+        signal: options.signal,
+        onChunk: (chunk) => void pieces.push(chunk.slice()),
+      })
+      if (!built.cid.equals(root)) throw changed(`${localPath}/${path}`, root, built.cid)
+      return collectBytes(each(pieces), built.fileBytes)
+    },
     async close() {},
   }
 }

@@ -14,7 +14,17 @@ import {
 import { describe, expect, it } from 'vitest'
 
 import { addModel, decodeManifest, isModel, listModels, openModel, showModel } from '../src/index.ts'
-import { collect, createSha256, filesSource, stores, tempDirectory, text, tinyBert, visible } from './support.ts'
+import {
+  collect,
+  createSha256,
+  filesSource,
+  safetensors,
+  stores,
+  tempDirectory,
+  text,
+  tinyBert,
+  visible,
+} from './support.ts'
 
 const config = text('{}')
 
@@ -177,7 +187,10 @@ describe.each(stores)('in the %s store', (_name, open) => {
 
   it('takes a model without ONNX: it can be shared', async () => {
     const store = await open()
-    const { cid } = await addModel(store, filesSource({ 'config.json': config, 'model.safetensors': text('x') }))
+    const { cid } = await addModel(
+      store,
+      filesSource({ 'config.json': config, 'model.safetensors': safetensors(text('x')) }),
+    )
     expect((await openModel(store, `${cid}`)).files).toHaveLength(2)
   })
 

@@ -69,3 +69,13 @@ export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
   for await (const item of items) collected.push(item)
   return collected
 }
+
+/** A safetensors file with one tensor, which is `bytes`. */
+export function safetensors(bytes: Uint8Array, dtype = 'U8'): Uint8Array<ArrayBuffer> {
+  const header = JSON.stringify({ w: { dtype, shape: [bytes.length], data_offsets: [0, bytes.length] } })
+  const file = new Uint8Array(8 + header.length + bytes.length)
+  new DataView(file.buffer).setBigUint64(0, BigInt(header.length), true)
+  file.set(text(header), 8)
+  file.set(bytes, 8 + header.length)
+  return file
+}
