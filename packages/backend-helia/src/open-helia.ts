@@ -1,5 +1,4 @@
 import type { Libp2p } from '@libp2p/interface'
-import { CID } from '@x/cid'
 import {
   BackendError,
   createContentSource,
@@ -15,6 +14,7 @@ import { platform } from '#platform'
 
 import { BITSWAP, openExchange, type Exchange } from './bitswap/exchange.ts'
 import { createBlockFetcher, type BlockFetcher } from './block-fetcher.ts'
+import { EMPTY_BLOCK } from './empty-block.ts'
 import type { ConnectedPeer, HeliaOptions, HeliaPeer, HeliaStatus } from './helia-peer.ts'
 import { createDelegatedRouter, type DelegatedRouter } from './http/delegated-router.ts'
 import { createGatewayProvider } from './http/gateway-provider.ts'
@@ -41,9 +41,6 @@ const READ_AHEAD_BYTES = 4 * 1024 * 1024 - 1
 
 /** What keeps a link of 1 Gbit/s and 100 ms busy. */
 const PULL_AHEAD_BYTES = 12 * 1024 * 1024
-
-/** An empty block, in its CID: what a gateway or router is asked for to see whether it answers. */
-const NOTHING = CID.decode(Uint8Array.of(1, 0x55, 0, 0))
 
 /**
  * Opens a peer over a store. Nothing is contacted that the options do not name, but for mDNS on a LAN.
@@ -202,8 +199,8 @@ export async function openHelia(options: HeliaOptions): Promise<HeliaPeer> {
     const dials = [...known.values()].map((address) => dial(address, bounds))
     const gateways = [...book.standings.keys()].filter(({ kind }) => kind === 'gateway')
     const asked: Promise<unknown>[] = [
-      ...gateways.map((gateway) => gateway.hasBlock(NOTHING, { signal: bounds })),
-      ...http.routers.map((router) => router.findProviders(NOTHING, { signal: bounds })),
+      ...gateways.map((gateway) => gateway.hasBlock(EMPTY_BLOCK, { signal: bounds })),
+      ...http.routers.map((router) => router.findProviders(EMPTY_BLOCK, { signal: bounds })),
     ]
     const [dialled, answers] = await Promise.all([Promise.allSettled(dials), Promise.allSettled(asked)])
     within?.throwIfAborted()

@@ -1,9 +1,9 @@
 import { createServer } from 'node:http'
 import { inspect } from 'node:util'
 
-import { parseCid, type CID } from '@x/cid'
+import { cidOf, parseCid, RAW, type CID } from '@x/cid'
 import { isStorageError } from '@x/storage-core'
-import { afterAll, expect, it, onTestFinished, vi, type TestContext } from 'vitest'
+import { afterAll, describe, expect, it, onTestFinished, vi, type TestContext } from 'vitest'
 
 import {
   firstFew,
@@ -73,6 +73,52 @@ it('says that the gateways which are all there is do not have it', async (contex
   const peer = await openPeer({ network: 'http', gateways: [kubo.gateway], providers: 'given' })
   expect(await peer.source.blocks.has(cid)).toBe(false)
   await expect(peer.pull(cid)).rejects.toMatchObject({ code: 'NOT_FOUND', cid })
+})
+
+describe.each([
+  ['404 to everything', 404, '', 'BACKEND'],
+  ['410 to everything', 410, '', 'BACKEND'],
+  // Which is not the block that it was asked for.
+  ['a page to everything', 200, '<html>', 'INTEGRITY'],
+])('a web server that is no gateway, and says %s', (_what, status, page, code) => {
+  async function startWebServer(): Promise<{ url: string; asked: string[] }> {
+    const asked: string[] = []
+    const server = createServer((request, response) => {
+      asked.push(`${request.method} ${request.url}`)
+      response.writeHead(status).end(page)
+    })
+    return { url: `http://127.0.0.1:${await listening(server)}`, asked }
+  }
+  const failure = { code: 'BACKEND', message: expect.stringContaining('it is no trustless gateway: ') }
+
+  it('has nothing, and lacks nothing', async () => {
+    const { url } = await startWebServer()
+    const { cid } = await (await memory()).add(sampleBytes(8, 100))
+    const peer = await openPeer({ network: 'http', gateways: [url], providers: 'given' })
+    await expect(peer.source.blocks.has(cid)).rejects.toMatchObject(failure)
+    await expect(peer.pull(cid)).rejects.toMatchObject({ code })
+  })
+
+  it('is not available', async () => {
+    const { url, asked } = await startWebServer()
+    const peer = await openPeer({ network: 'http', gateways: [url], providers: 'given' })
+    expect(await peer.source.status()).toMatchObject({ available: false, reason: failure.message })
+    expect(asked.at(-1)).toBe('GET /ipfs/bafkqaaa?format=raw')
+  })
+})
+
+it.each([
+  ['once', 'has sent nothing', false, 1],
+  ['not', 'has sent a block', true, 0],
+])('asks %s for the empty block what %s', async (_often, _what, isRead, times) => {
+  const held = sampleBytes(9, 100)
+  const { port, visits } = await startCanary(held)
+  const peer = await openPeer({ network: 'http', gateways: [`http://127.0.0.1:${port}`], providers: 'given' })
+  if (isRead) await peer.source.blocks.get(await cidOf(RAW, held))
+  for (const seed of [10, 11]) {
+    expect(await peer.source.blocks.has(await cidOf(RAW, sampleBytes(seed, 100)))).toBe(false)
+  }
+  expect(visits.filter((visit) => visit.includes('bafkqaaa'))).toHaveLength(times)
 })
 
 const drills: readonly [string, Fault | 'refuse', code: string][] = [
@@ -162,12 +208,15 @@ it('uses a gateway that a router names', async (context) => {
   expect(await peer.store.has(cid)).toBe(true)
 })
 
-/** What is contacted says so, and nothing else. */
-async function startCanary(): Promise<{ port: number; visits: string[] }> {
+/** A gateway that holds next to nothing. What is contacted says so. */
+async function startCanary(held?: Uint8Array): Promise<{ port: number; visits: string[] }> {
   const visits: string[] = []
+  const heldCid = held ? (await cidOf(RAW, held)).toString() : ''
   const server = createServer((request, response) => {
     visits.push(String(request.url))
-    response.writeHead(404).end()
+    if (request.url?.includes('bafkqaaa')) return response.end()
+    if (held && request.url?.includes(heldCid)) return response.end(held)
+    return response.writeHead(404).end()
   })
   server.on('connection', () => visits.push('a connection'))
   return { port: await listening(server), visits }

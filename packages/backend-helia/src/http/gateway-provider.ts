@@ -1,18 +1,21 @@
 import { IntegrityError, MAX_BLOCK_BYTES, verify, type CID } from '@x/cid'
 import { BackendError } from '@x/storage-core'
 
+import { EMPTY_BLOCK } from '../empty-block.ts'
 import type { AskOptions, Provider } from '../provider.ts'
 import { AskLaterError } from './ask-later-error.ts'
 import { request, type Answer } from './request.ts'
 
 /**
- * A trustless gateway, asked for single blocks.
+ * A trustless gateway, asked for single blocks. That it has one, or not, is believed of what has shown that it is a gateway:
+ * most web servers answer every path with 404, or with a page.
  *
  * @param base - Such as `https://gateway.example.org`.
  * @see https://specs.ipfs.tech/http-gateways/trustless-gateway/
  */
 export function createGatewayProvider(base: URL, { stallTimeoutMs }: { stallTimeoutMs: number }): Provider {
   const name = `gateway ${base.href.replace(/\/$/, '')}`
+  let isGateway = false
 
   const ask = (cid: CID, method: 'GET' | 'HEAD', { signal }: AskOptions): Promise<Answer> => {
     const url = new URL(`ipfs/${cid}`, base.href.endsWith('/') ? base : `${base.href}/`)
@@ -28,12 +31,28 @@ export function createGatewayProvider(base: URL, { stallTimeoutMs }: { stallTime
     throw new BackendError(message, { retryable: false })
   }
 
+  async function assertGateway(options: AskOptions): Promise<void> {
+    if (isGateway) return
+    const answer = await ask(EMPTY_BLOCK, 'GET', options)
+    const { status, bytes } = answer
+    if (!isAbsent(status)) assertOk(EMPTY_BLOCK, answer)
+    if (status !== 200 || bytes.length > 0) {
+      const got = status === 200 ? 'something else' : `HTTP status ${status}`
+      const message = `${name}: it is no trustless gateway: ${got} for the empty block ${EMPTY_BLOCK}`
+      throw new BackendError(message, { retryable: false })
+    }
+    isGateway = true
+  }
+
   return {
     id: base.href,
     kind: 'gateway',
     async getBlock(cid, options) {
       const answer = await ask(cid, 'GET', options)
-      if (isAbsent(answer.status)) return undefined
+      if (isAbsent(answer.status)) {
+        await assertGateway(options)
+        return undefined
+      }
       assertOk(cid, answer)
       try {
         await verify(cid, answer.bytes)
@@ -41,13 +60,14 @@ export function createGatewayProvider(base: URL, { stallTimeoutMs }: { stallTime
         if (!(cause instanceof IntegrityError)) throw cause
         throw new IntegrityError(`${name}: ${cause.message}`, { cid, actual: cause.actual, cause })
       }
+      isGateway = true
       return answer.bytes
     },
     async hasBlock(cid, options) {
       const answer = await ask(cid, 'HEAD', options)
-      if (isAbsent(answer.status)) return false
-      assertOk(cid, answer)
-      return true
+      if (!isAbsent(answer.status)) assertOk(cid, answer)
+      await assertGateway(options)
+      return answer.status === 200
     },
   }
 }
