@@ -86,6 +86,11 @@ export function createSend({ fetch, allow }: SendOptions): Send {
       const response = await ask(endpoint, url, options)
       if (!leadsBelowLocalhost(response, url)) return response
       discard(response)
+      // Somebody else may listen there, for whom they are not.
+      if (endpoint.headers.keys().next().done !== true) {
+        const instead = `name ${LOOPBACK_HOSTS.join(' or ')} instead of localhost`
+        refuse(endpoint, `it redirects, and its headers go to no address that was not named; ${instead}`)
+      }
     }
     return askByAddress(endpoint, url, options)
   }

@@ -39,14 +39,11 @@ it('reads from a gateway of Kubo by the name localhost, and looks up no name bel
 })
 
 /** Sends the first one to a name below its own, and answers the others. */
-async function startRedirecting(
-  listenAt: string,
-  { otherPort = 0 } = {},
-): Promise<{ port: number; seen: { host: string | undefined; token: unknown }[] }> {
-  const seen: { host: string | undefined; token: unknown }[] = []
-  const server = createServer(({ headers: { host, 'x-token': token }, socket: { localPort } }, response) => {
-    seen.push({ host, token })
-    if (seen.length > 1) return response.writeHead(200).end(hello)
+async function startRedirecting(listenAt: string, { otherPort = 0 } = {}): Promise<{ port: number; hosts: unknown[] }> {
+  const hosts: unknown[] = []
+  const server = createServer(({ headers: { host }, socket: { localPort } }, response) => {
+    hosts.push(host)
+    if (hosts.length > 1) return response.writeHead(200).end(hello)
     return response.writeHead(302, { location: `http://x.ipfs.localhost:${otherPort || localPort}/` }).end()
   })
   server.listen(0, listenAt)
@@ -58,38 +55,40 @@ async function startRedirecting(
   })
   const address = server.address()
   if (address === null || typeof address === 'string') throw new Error('no port')
-  return { port: address.port, seen }
+  return { port: address.port, hosts }
 }
 
 const hello = sampleBytes(1, 11)
 
-it('sends a gateway by its address what it was given to send by its name', async () => {
-  const { port, seen } = await startRedirecting('127.0.0.1')
-  const { source } = await openTestSource([{ url: `http://localhost:${port}`, headers: { 'x-token': 'secret' } }])
-  expect(await source.blocks.get(await cidOf(RAW, hello))).toEqual(hello)
-  expect(seen).toEqual([
-    { host: `localhost:${port}`, token: 'secret' },
-    { host: `127.0.0.1:${port}`, token: 'secret' },
-  ])
+it.each([
+  ['headers', (port: number) => ({ url: `http://localhost:${port}`, headers: { 'x-token': 'secret' } })],
+  ['a password', (port: number) => `http://user:secret@localhost:${port}`],
+])('sends %s to no address that was not named, and says which to name', async (_what, endpointAt) => {
+  const { port, hosts } = await startRedirecting('127.0.0.1')
+  const { source } = await openTestSource([endpointAt(port)])
+  const message = expect.stringMatching(/name 127\.0\.0\.1 or \[::1\] instead of localhost$/)
+  const failure = { code: 'BACKEND', retryable: false, message }
+  await expect(source.blocks.get(await cidOf(RAW, hello))).rejects.toMatchObject(failure)
+  expect(hosts).toEqual([`localhost:${port}`])
 })
 
 it('finds a gateway that listens at ::1 alone', async (context) => {
   const hasIpv6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1'))
   if (!hasIpv6) context.skip('this machine has no ::1')
-  const { port, seen } = await startRedirecting('::1')
+  const { port, hosts } = await startRedirecting('::1')
   // The name is 127.0.0.1 alone on some machines.
   const { source } = await openTestSource([`http://localhost:${port}`], {
     fetch: (input, init) => fetch(urlOf(input).href.replace('localhost', '[::1]'), init),
   })
   expect(await source.blocks.get(await cidOf(RAW, hello))).toEqual(hello)
-  expect(seen.length).toBe(2)
+  expect(hosts).toHaveLength(2)
   expect(await source.blocks.has(await cidOf(RAW, hello))).toBe(true)
 })
 
 it('does not follow to another port', async () => {
-  const { port, seen } = await startRedirecting('127.0.0.1', { otherPort: 1 })
+  const { port, hosts } = await startRedirecting('127.0.0.1', { otherPort: 1 })
   const { source } = await openTestSource([`http://localhost:${port}`])
   const message = expect.stringContaining('http://x.ipfs.localhost:1 is not allowed')
   await expect(source.blocks.get(await cidOf(RAW, hello))).rejects.toMatchObject({ code: 'BACKEND', message })
-  expect(seen.length).toBe(1)
+  expect(hosts).toHaveLength(1)
 })
