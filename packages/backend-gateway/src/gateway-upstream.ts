@@ -4,8 +4,9 @@ import { codeOf, type Want } from '@x/storage-core/backend'
 
 import type { GatewayEvent } from './events.ts'
 import { causeOf, HttpStatusError, isRetryable, StreamRefusedError } from './failure.ts'
-import { assertNotAPage, getBlock, probeTimeoutMs, request, type Connection } from './get-block.ts'
+import { assertNotAPage, getBlock, request, type Connection } from './get-block.ts'
 import { createLimit } from './limit.ts'
+import { probeInTime } from './probe-in-time.ts'
 import { createPulse, readBody, readShortBody } from './read-body.ts'
 import { discard } from './request.ts'
 import type { AskOptions, BlockStream, Upstream } from './upstream.ts'
@@ -45,8 +46,8 @@ export function createGatewayUpstream(options: GatewayUpstreamOptions): Upstream
 
   const rawHeaders = { accept: RAW_TYPE }
 
-  async function assertGateway({ signal }: AbortOptions, waitMs = stallTimeoutMs): Promise<void> {
-    const waiting = { signal, stallTimeoutMs: waitMs }
+  async function assertGateway({ signal }: AbortOptions): Promise<void> {
+    const waiting = { signal, stallTimeoutMs }
     const response = await send(endpoint, `ipfs/${EMPTY}?format=raw`, { headers: rawHeaders, ...waiting })
     const { status } = response
     const bytes = await readShortBody(response, 0, { label, pulse: createPulse(), ...waiting })
@@ -163,7 +164,7 @@ export function createGatewayUpstream(options: GatewayUpstreamOptions): Upstream
       refusedUntil = performance.now() + WITHOUT_STREAMS_MS
       onEvent({ type: 'stream-refused', gateway: label, reason: outcome.useless })
     },
-    probe: (asked) => assertGateway(asked, probeTimeoutMs(options)),
+    probe: (asked) => probeInTime(options, assertGateway, asked),
   }
 }
 

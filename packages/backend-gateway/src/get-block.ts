@@ -17,12 +17,6 @@ export interface Connection {
   stallTimeoutMs: number
 }
 
-// Whoever asks how things are wants to hear of it, also of a place that hangs.
-const MOST_PROBE_MS = 10_000
-
-/** How long an answer to a probe is waited for. Milliseconds. */
-export const probeTimeoutMs = ({ stallTimeoutMs }: Connection): number => Math.min(MOST_PROBE_MS, stallTimeoutMs)
-
 /** An answer with an expected status, or the failure that the status means. */
 export async function request(
   connection: Connection,

@@ -23,10 +23,11 @@ import {
 } from '@x/storage-core/backend'
 
 import { causeOf, HttpStatusError, StreamRefusedError } from './failure.ts'
-import { assertNotAPage, getBlock, probeTimeoutMs, request, type Connection } from './get-block.ts'
+import { assertNotAPage, getBlock, request, type Connection } from './get-block.ts'
 import { createKnownFiles, type KnownFile } from './known-files.ts'
 import { createLimit } from './limit.ts'
 import { openFileBytes, type FileBytes } from './open-file-bytes.ts'
+import { probeInTime } from './probe-in-time.ts'
 import { createPulse, readShortBody } from './read-body.ts'
 import { discard } from './request.ts'
 import type { AskOptions, BlockStream, Upstream } from './upstream.ts'
@@ -59,8 +60,8 @@ export function createStaticUpstream(options: StaticUpstreamOptions): Upstream {
     isFolder = true
   }
 
-  async function readVersion({ signal }: AbortOptions, waitMs = stallTimeoutMs): Promise<void> {
-    const waiting = { signal, stallTimeoutMs: waitMs }
+  async function readVersion({ signal }: AbortOptions): Promise<void> {
+    const waiting = { signal, stallTimeoutMs }
     const response = await send(endpoint, STATIC_VERSION_PATH, waiting)
     const { status } = response
     const bytes = await readShortBody(response, VERSION_BYTES, { label, pulse: createPulse(), ...waiting })
@@ -220,7 +221,7 @@ export function createStaticUpstream(options: StaticUpstreamOptions): Upstream {
     stream,
     // Each file is asked for anew: another one may be whole.
     noteStream: () => undefined,
-    probe: (asked) => readVersion(asked, probeTimeoutMs(options)),
+    probe: (asked) => probeInTime(options, readVersion, asked),
   }
 }
 
