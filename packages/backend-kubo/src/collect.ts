@@ -36,6 +36,10 @@ export interface CollectParts extends Pick<StoreParts, 'enter' | 'alone'>, Repai
 const AT_ONCE = 8
 const IDENTITY = 0x00
 
+/** While `remove` deletes, it lists pins and MFS again: after so long, or so many times as long as that took. */
+const LEAST_PAUSE_MS = 1000
+const PAUSE_FACTOR = 10
+
 /** Frees what nobody needs: `gc` by the daemon's own collection, `remove` block by block. */
 export function createCollector(parts: CollectParts): Pick<ContentStore, 'remove' | 'gc'> {
   const { rpc, pins, records, bookkeeping, enter, alone } = parts
@@ -94,8 +98,7 @@ export function createCollector(parts: CollectParts): Pick<ContentStore, 'remove
   /** By multihash: what nobody needs once the loose roots are forgotten, and how long it is. */
   async function plan(loose: readonly { cid: CID }[], { signal }: AbortOptions): Promise<Map<string, number>> {
     const own = await bookkeeping.keys({ signal })
-    const wanted = new Set<string>(own)
-    for await (const { cid } of pins.list({ type: 'all', signal })) wanted.add(multihashKey(cid))
+    const wanted = new Set([...own, ...(await pinnedKeys({ signal }))])
     const gone = new Set(loose.map(({ cid }) => blockKey(cid)))
     const roots = await rootsInMfs(parts, (cid) => !gone.has(blockKey(cid)), { signal })
     for (const key of (await reachableFrom(rpc, roots, { signal, damaged: 'fail' })).keys()) wanted.add(key)
@@ -170,24 +173,37 @@ export function createCollector(parts: CollectParts): Pick<ContentStore, 'remove
     }, signal)
   }
 
+  /** By multihash. For a daemon a pin is of a CID: that of a block under another version or codec does not keep it. */
+  async function pinnedKeys({ signal }: AbortOptions): Promise<Set<string>> {
+    const keys = new Set<string>()
+    for await (const { cid } of pins.list({ type: 'all', signal })) keys.add(multihashKey(cid))
+    return keys
+  }
+
   /**
-   * Deletes blocks that nothing in MFS leads to, where the roots of the records are. The daemon itself leaves those alone
-   * that are pinned, and asks anew for each, so that what somebody else pins meanwhile is safe.
+   * Deletes blocks that are not pinned and that nothing in MFS leads to, where the roots of the records are. What is pinned
+   * meanwhile the daemon leaves alone, which asks anew for each block, but not a block of which another version or codec is
+   * pinned: that, and what the owner links in MFS, is looked for again from time to time.
    */
   async function free(blocks: ReadonlyMap<string, CID>, { signal }: AbortOptions): Promise<void> {
     // The last is the next.
     let left = [...blocks.values()].filter((cid) => cid.multihash.code !== IDENTITY).toReversed()
-    // For a daemon a pin is of a CID. That of a block under another version or codec does not keep it.
-    const pinned = new Set<string>()
-    for await (const { cid } of pins.list({ type: 'all', signal })) pinned.add(multihashKey(cid))
     const known: Reached = { found: new Map(), absent: [] }
+    let pinned = new Set<string>()
+    let lookAgainAt = -Infinity
     let version: CID | undefined
     while (left.length > 0) {
       // Others record roots meanwhile. What was found below others has not changed.
       const now = await parts.mfs.stat(parts.path, { signal })
-      if (version === undefined || now === undefined || !now.equals(version)) {
+      const startedAt = performance.now()
+      const isTime = startedAt >= lookAgainAt
+      if (isTime || version === undefined || now === undefined || !now.equals(version)) {
         version = now
+        if (isTime) pinned = await pinnedKeys({ signal })
         const roots = await rootsInMfs(parts, () => true, { signal })
+        // Without the walk, of which only the first one is long.
+        const endedAt = performance.now()
+        if (isTime) lookAgainAt = endedAt + Math.max(LEAST_PAUSE_MS, PAUSE_FACTOR * (endedAt - startedAt))
         await reachableFrom(rpc, roots, { signal, damaged: 'fail', known })
         const own = await bookkeeping.keys({ signal })
         const isKept = (key: string): boolean => known.found.has(key) || own.has(key) || pinned.has(key)

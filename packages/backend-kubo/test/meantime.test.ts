@@ -1,4 +1,4 @@
-import { describe, expect, it, onTestFinished, type TestContext } from 'vitest'
+import { describe, expect, it, onTestFinished, vi, type TestContext } from 'vitest'
 
 import { startFaultyProxy, type FaultyProxy } from '../../../tooling/faults/faulty-proxy.ts'
 import { kuboOrSkip } from '../../../tooling/kubo/kubo-or-skip.ts'
@@ -138,6 +138,31 @@ it('a remove goes on where the records it has read were replaced and collected',
   await removing
   expect(await collect(quick.roots())).toHaveLength(1)
 })
+
+it.for(['pin', 'link in MFS'] as const)(
+  'a remove leaves alone what the owner makes: a %s of its twin',
+  async (what, context) => {
+    const { node, slow, quick, hold } = await openTwo(context)
+    const owner = ownerOf(node)
+    const { cid } = await quick.add(sampleBytes(13, 600_000), { profile: 'unixfs-v0-2015', pin: false })
+    // Of the leaves the last one that is deleted.
+    const leaf = (await collect(quick.blocks.list())).findLast((block) => !block.equals(cid))
+    if (!leaf) throw new Error('no leaf')
+    vi.useFakeTimers({ toFake: ['performance'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const { reached, release } = hold('block/rm')
+    const removing = slow.remove(cid)
+    await reached
+    // The daemon knows no pin of CIDv0, and does not look into MFS.
+    if (what === 'pin') await owner.pin(leaf.toV1())
+    else await owner.show(leaf.toV1(), '/theirs')
+    vi.advanceTimersByTime(1000)
+    release()
+    await removing
+    expect(await quick.blocks.has(leaf)).toBe(true)
+    expect(await quick.blocks.has(cid)).toBe(false)
+  },
+)
 
 it('a name that was set anew stays when what it pointed to is removed', async (context) => {
   const { slow, quick, hold } = await openTwo(context)
