@@ -31,8 +31,11 @@ export interface InboxOptions<From> {
 
 /** Reads the streams that peers open to us: any number of messages on each, one after another. */
 export interface Inbox<From> {
-  read(stream: Stream, from: From): void
+  read(stream: ReadStream, from: From): void
 }
+
+/** What is needed of a stream to read it. */
+export type ReadStream = Pick<Stream, 'readStatus' | 'pause' | 'resume' | 'abort' | 'addEventListener'>
 
 /** Of one peer, over all its connections. Kubo opens one for each answer. */
 export const MAX_STREAMS = 32
@@ -43,8 +46,11 @@ const MAX_HELD_BYTES = 16 * 1024 * 1024
 /** The same of a peer that was asked for nothing: wants alone are short. */
 const MAX_UNASKED_BYTES = 1024 * 1024
 
-/** The same of all peers together. */
-const MAX_ALL_HELD_BYTES = 64 * 1024 * 1024
+/** Bytes of messages of all peers that are not whole: over it, some are given up. */
+const MAX_ALL_PARTIAL_BYTES = 64 * 1024 * 1024
+
+/** Bytes of messages of all peers, whole or not, over which streams are paused whose messages wait for their turn. */
+const MUCH_HELD_BYTES = 32 * 1024 * 1024
 
 /** Messages of one stream that wait for their turn before the stream is paused. */
 const MAX_WAITING_MESSAGES = 4
@@ -58,20 +64,23 @@ interface Reading {
   refuse: (error: Error) => void
 }
 
-/** Held for how long. */
-const cost = ({ from, since }: Reading): number => from.inbound.heldBytes * (Date.now() - since + 1)
-
 export function createInbox<From extends Sender>(options: InboxOptions<From>): Inbox<From> {
   const { stallTimeoutMs, receive, onRefused } = options
   const all = new Set<Reading>()
   let allHeldBytes = 0
+  let allPartialBytes = 0
 
   /** Resets what takes most room for longest, until there is enough: whoever sends next may well be honest. */
   function makeRoom(): void {
-    if (allHeldBytes <= MAX_ALL_HELD_BYTES) return
+    if (allPartialBytes <= MAX_ALL_PARTIAL_BYTES) return
     const unfinished = [...all].filter((reading) => reading.partialBytes() > 0)
+    const bytesOf = new Map<Sender, number>()
+    for (const { from, partialBytes } of unfinished) bytesOf.set(from, (bytesOf.get(from) ?? 0) + partialBytes())
+    const now = Date.now()
+    const cost = ({ from, since }: Reading): number => (bytesOf.get(from) ?? 0) * (now - since + 1)
     for (const { from, refuse } of unfinished.toSorted((one, other) => cost(other) - cost(one))) {
-      if (allHeldBytes > MAX_ALL_HELD_BYTES) refuse(busy(`${from.name}: too many messages of all peers at once`))
+      if (allPartialBytes <= MAX_ALL_PARTIAL_BYTES) return
+      refuse(busy(`${from.name}: too many messages of all peers at once`))
     }
   }
 
@@ -85,7 +94,7 @@ export function createInbox<From extends Sender>(options: InboxOptions<From>): I
       inbound.streams += 1
       const reader = createMessageReader()
       let waiting: Uint8Array[] = []
-      let heldBytes = 0
+      let held = { bytes: 0, partialBytes: 0 }
       let isReceiving = false
       /** Nothing more comes. What waits is received all the same. */
       let isClosed = false
@@ -96,11 +105,15 @@ export function createInbox<From extends Sender>(options: InboxOptions<From>): I
 
       /** After each change. Who is not read, or between two messages, is not late. */
       function settle(): void {
-        const now = waiting.reduce((sum, { length }) => sum + length, partialBytes())
-        inbound.heldBytes += now - heldBytes
-        allHeldBytes += now - heldBytes
-        heldBytes = now
-        if (partialBytes() === 0 || stream.readStatus === 'paused') {
+        const now = {
+          bytes: waiting.reduce((sum, { length }) => sum + length, partialBytes()),
+          partialBytes: partialBytes(),
+        }
+        inbound.heldBytes += now.bytes - held.bytes
+        allHeldBytes += now.bytes - held.bytes
+        allPartialBytes += now.partialBytes - held.partialBytes
+        held = now
+        if (now.partialBytes === 0 || stream.readStatus === 'paused') {
           watch?.stop()
           watch = undefined
         } else if (!watch) {
@@ -171,8 +184,9 @@ export function createInbox<From extends Sender>(options: InboxOptions<From>): I
           if (inbound.heldBytes > most) throw busy(`${from.name}: over ${most} bytes of messages at once`)
           makeRoom()
           if (isClosed) return
-          const isMuch = waiting.length > MAX_WAITING_MESSAGES || inbound.heldBytes > MAX_HELD_BYTES / 2
-          if (waiting.length > 0 && isMuch && stream.readStatus === 'readable') stream.pause()
+          const isMuch = inbound.heldBytes > MAX_HELD_BYTES / 2 || allHeldBytes > MUCH_HELD_BYTES
+          const mustWait = waiting.length > MAX_WAITING_MESSAGES || (waiting.length > 0 && isMuch)
+          if (mustWait && stream.readStatus === 'readable') stream.pause()
           void receiveWaiting()
         } catch (error) {
           refuse(error)
