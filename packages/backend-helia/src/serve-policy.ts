@@ -1,7 +1,7 @@
 import { walkDag, type CID } from '@x/cid'
 import type { ContentStore } from '@x/storage-core'
+import { multihashKey } from '@x/storage-core/backend'
 
-import { multihashKey } from './bitswap/multihash-key.ts'
 import { messageOf } from './message-of.ts'
 
 /** What others may fetch: everything held, what is below a pin, or nothing. */

@@ -1,8 +1,8 @@
 import { cidOf, RAW } from '@x/cid'
+import { multihashKey } from '@x/storage-core/backend'
 import { afterEach, expect, it, vi } from 'vitest'
 
 import { createAsked } from '../src/bitswap/asked.ts'
-import { multihashKey } from '../src/bitswap/multihash-key.ts'
 import { createRecent } from '../src/recent.ts'
 import { sampleBytes } from './setup.ts'
 

@@ -12,11 +12,11 @@ import {
   type BuiltSource,
   type RecordChange,
 } from '@x/storage-core'
+import { multihashKey } from '@x/storage-core/backend'
 import type { StoreParts } from '@x/storage-core/backend'
 
 import { createHolds } from './holds.ts'
 import { startImport } from './import-blocks.ts'
-import { multihashKey } from './multihash-key.ts'
 import type { Bookkeeping } from './records/bookkeeping.ts'
 import type { KuboRecords } from './records/kubo-records.ts'
 import { createDamageCheck, type RepairParts } from './repair.ts'

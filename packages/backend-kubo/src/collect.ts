@@ -9,11 +9,10 @@ import {
   type GcResult,
   type RecordChange,
 } from '@x/storage-core'
-import { blockKey, codeOf, type StoreParts } from '@x/storage-core/backend'
+import { blockKey, codeOf, multihashKey, type StoreParts } from '@x/storage-core/backend'
 
 import { readHold } from './hold.ts'
 import { pathsTo } from './mfs.ts'
-import { multihashKey } from './multihash-key.ts'
 import type { KuboPin } from './pins.ts'
 import { reachableFrom, type Reached } from './reachable.ts'
 import type { Bookkeeping } from './records/bookkeeping.ts'

@@ -1,9 +1,9 @@
 import type { Block, CID } from '@x/cid'
 import { BackendError } from '@x/storage-core'
 import type { AbortOptions } from '@x/storage-core'
+import { multihashKey } from '@x/storage-core/backend'
 
 import { carHeader, sectionHead } from './car-frame.ts'
-import { multihashKey } from './multihash-key.ts'
 import type { Rpc } from './rpc/rpc.ts'
 import { fieldsOf, linkOf } from './rpc/values.ts'
 

@@ -1,6 +1,5 @@
 import { RAW, type CID } from '@x/cid'
-
-import { multihashKey } from './multihash-key.ts'
+import { multihashKey } from '@x/storage-core/backend'
 
 /** Codecs of blocks that this process has put, which a daemon does not keep. */
 export interface KnownCodecs {

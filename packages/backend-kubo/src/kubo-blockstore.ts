@@ -8,13 +8,13 @@ import {
   type Blockstore,
   type PutManyOptions,
 } from '@x/storage-core'
+import { multihashKey } from '@x/storage-core/backend'
 
 import { fetchBlock, isHeld } from './get-block.ts'
 import { createHolds, type Holds } from './holds.ts'
 import { importBlocks, MAX_IMPORTED_BYTES, startImport } from './import-blocks.ts'
 import { inBatches } from './in-batches.ts'
 import type { KnownCodecs } from './known-codecs.ts'
-import { multihashKey } from './multihash-key.ts'
 import { putBlock } from './put-block.ts'
 import { reachableFrom } from './reachable.ts'
 import type { Bookkeeping } from './records/bookkeeping.ts'

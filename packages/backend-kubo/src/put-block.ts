@@ -1,8 +1,8 @@
 import type { CID } from '@x/cid'
 import { BackendError, type AbortOptions } from '@x/storage-core'
+import { multihashKey } from '@x/storage-core/backend'
 
 import { importBlocks } from './import-blocks.ts'
-import { multihashKey } from './multihash-key.ts'
 import { multipartOf } from './rpc/multipart.ts'
 import type { Rpc } from './rpc/rpc.ts'
 import { cidOfText, fieldsOf, textOf } from './rpc/values.ts'

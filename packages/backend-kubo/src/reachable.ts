@@ -1,9 +1,8 @@
 import { DAG_PB, linksOf, type CID } from '@x/cid'
 import { BlockNotFoundError, type AbortOptions } from '@x/storage-core'
-import { codeOf } from '@x/storage-core/backend'
+import { codeOf, multihashKey } from '@x/storage-core/backend'
 
 import { getHeldBlock, isHeld } from './get-block.ts'
-import { multihashKey } from './multihash-key.ts'
 import type { Rpc } from './rpc/rpc.ts'
 import { cidOfText, fieldsOf, textOf } from './rpc/values.ts'
 

@@ -1,4 +1,5 @@
-import { buildDirectory, cidOf, parseCid, RAW, type Block } from '@x/cid'
+import { buildDirectory, CID, cidOf, IDENTITY, parseCid, RAW, type Block } from '@x/cid'
+import { multihashKey } from '@x/storage-core/backend'
 import { expect, it, onTestFinished, type TestContext } from 'vitest'
 
 import { startFaultyProxy, type FaultyProxy } from '../../../tooling/faults/faulty-proxy.ts'
@@ -6,7 +7,6 @@ import { kuboOrSkip } from '../../../tooling/kubo/kubo-or-skip.ts'
 import type { KuboNode } from '../../../tooling/kubo/start-kubo.ts'
 import { directoryOf, sampleBytes } from '../../storage-core/src/conformance/sample.ts'
 import type { KuboStore } from '../src/index.ts'
-import { multihashKey } from '../src/multihash-key.ts'
 import { reachableFrom, type Reached } from '../src/reachable.ts'
 import { parseEndpoint } from '../src/rpc/endpoint.ts'
 import { createRpc } from '../src/rpc/rpc.ts'
@@ -46,6 +46,20 @@ it('a remove keeps what the owner has below a node of dag-pb that is no UnixFS',
   await node.ipfs(['files', 'cp', `/ipfs/${above.cid}`, '/theirs'])
   await store.remove(cid)
   expect(await store.has(cid)).toBe(true)
+})
+
+it('a remove takes a link to an inline block of any length', async (context) => {
+  const { store } = await open(context)
+  const inline = CID.decode(
+    Buffer.concat([Uint8Array.of(1, RAW, IDENTITY, 0xc0, 0x84, 0x3d), sampleBytes(1, 1_000_000)]),
+  )
+  const blocks: Block[] = []
+  const above = await buildDirectory([{ name: 'inline', cid: inline, dagBytes: 0 }], {
+    onBlock: (block) => void blocks.push(block),
+  })
+  for (const { cid, bytes } of blocks) await store.blocks.put(cid, bytes)
+  await store.remove(above.cid)
+  expect(await store.blocks.has(above.cid)).toBe(false)
 })
 
 it('a remove reads what others need once, though they record more meanwhile', async (context) => {

@@ -8,6 +8,7 @@ export { createDagPlan, type DagPlan, type InFile, type Want } from './dag-plan.
 export { codeOf } from './error-code.ts'
 export { createGate, type Gate } from './gate.ts'
 export { createKeyedLock, untilAborted, type KeyedLock } from './lock.ts'
+export { multihashKey } from './multihash-key.ts'
 export { createRecordNames } from './record-names.ts'
 export { createRootRecords, type RootRecords, type RootRecordsParts } from './root-records.ts'
 export {

@@ -1,10 +1,10 @@
 import { IntegrityError, type CID } from '@x/cid'
 import { BackendError } from '@x/storage-core'
+import { multihashKey } from '@x/storage-core/backend'
 
 import type { Recent } from '../recent.ts'
 import { watchStall, type StallWatch } from '../stall-watch.ts'
 import { MAX_MESSAGE_BYTES, type Want } from './message.ts'
-import { multihashKey } from './multihash-key.ts'
 
 export interface AskedOptions {
   /** Whom is asked, for messages. */

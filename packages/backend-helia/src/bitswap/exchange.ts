@@ -1,6 +1,7 @@
 import type { Connection, Libp2p, PeerId, Stream } from '@libp2p/interface'
 import { CID, cidOf, RAW, verify } from '@x/cid'
 import { BackendError, isStorageError, type Blockstore } from '@x/storage-core'
+import { multihashKey } from '@x/storage-core/backend'
 
 import { messageOf } from '../message-of.ts'
 import type { Provider } from '../provider.ts'
@@ -9,7 +10,6 @@ import { createAsked, lie, type Asked } from './asked.ts'
 import { createInbox, MAX_STREAMS, type Sender } from './inbox.ts'
 import { createLedger, type Ledger } from './ledger.ts'
 import { encodeMessage, type Message, type SentBlock } from './message.ts'
-import { multihashKey } from './multihash-key.ts'
 import { createOutbox, type Outbox } from './outbox.ts'
 import { readVarint } from './varint.ts'
 

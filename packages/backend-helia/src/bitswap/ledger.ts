@@ -1,9 +1,9 @@
 import { CID } from '@x/cid'
 import { isStorageError, type Blockstore } from '@x/storage-core'
+import { multihashKey } from '@x/storage-core/backend'
 
 import { messageOf } from '../message-of.ts'
 import { encodeMessage, MAX_MESSAGE_BYTES, type Presence, type Want } from './message.ts'
-import { multihashKey } from './multihash-key.ts'
 import type { Outbox } from './outbox.ts'
 import { MalformedError, varintOf } from './varint.ts'
 

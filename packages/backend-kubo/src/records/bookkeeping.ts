@@ -1,9 +1,9 @@
 import type { CID } from '@x/cid'
 import type { AbortOptions } from '@x/storage-core'
+import { multihashKey } from '@x/storage-core/backend'
 
 import type { KnownCodecs } from '../known-codecs.ts'
 import { pathsTo, type Mfs } from '../mfs.ts'
-import { multihashKey } from '../multihash-key.ts'
 
 /**
  * Which blocks are there for the records' sake: those of the records, and of the directories in MFS that lead to them.
