@@ -14,7 +14,7 @@ import { BackendError, BlockNotFoundError, type AbortOptions } from '@x/storage-
 import {
   blockKey,
   codeOf,
-  STATIC_VERSION,
+  otherStaticVersion,
   STATIC_VERSION_PATH,
   staticBlockPath,
   staticDataPath,
@@ -22,7 +22,7 @@ import {
   type Want,
 } from '@x/storage-core/backend'
 
-import { causeOf, HttpStatusError, StreamRefusedError } from './failure.ts'
+import { causeOf, HttpStatusError, isRetryable, StreamRefusedError } from './failure.ts'
 import { assertNotAPage, getBlock, request, type Connection } from './get-block.ts'
 import { createKnownFiles, type KnownFile } from './known-files.ts'
 import { createLimit } from './limit.ts'
@@ -66,8 +66,10 @@ export function createStaticUpstream(options: StaticUpstreamOptions): Upstream {
     const { status } = response
     const bytes = await readShortBody(response, VERSION_BYTES, { label, pulse: createPulse(), ...waiting })
     if (status !== 200 || bytes === undefined) {
-      const retryable = status === 429 || status >= 500
-      throw new BackendError(`${label}: HTTP status ${status} for ${STATIC_VERSION_PATH}`, { retryable })
+      const isOther = status === 200 || status === 404 || status === 410
+      const got = status === 200 ? `over ${VERSION_BYTES} bytes` : `HTTP status ${status}`
+      const message = `${label}: ${isOther ? 'it is no static folder: ' : ''}${got} for ${STATIC_VERSION_PATH}`
+      throw new BackendError(message, { retryable: isRetryable(status) })
     }
     assertVersion(label, bytes)
   }
@@ -276,16 +278,9 @@ async function* blocksOf(
 }
 
 function assertVersion(label: string, bytes: Uint8Array): void {
-  let value: unknown
-  try {
-    value = JSON.parse(new TextDecoder().decode(bytes))
-  } catch (cause) {
-    throw new BackendError(`${label}: ${STATIC_VERSION_PATH} is not JSON`, { cause, retryable: false })
-  }
-  const { format, version }: { format?: unknown; version?: unknown } = Object(value)
-  if (format !== 'ipfs-accelerate-static') {
-    throw new BackendError(`${label}: ${STATIC_VERSION_PATH} is of something else`, { retryable: false })
-  }
-  if (version === STATIC_VERSION) return
-  throw new UnsupportedError(`${label}: version ${String(version)} of a static folder; ${STATIC_VERSION} is read`)
+  const other = otherStaticVersion(bytes)
+  if (other === undefined) return
+  const { why, isStaticFolder, cause } = other
+  const message = `${label}: ${isStaticFolder ? '' : 'it is no static folder: '}${STATIC_VERSION_PATH} ${why}`
+  throw isStaticFolder ? new UnsupportedError(message) : new BackendError(message, { cause, retryable: false })
 }

@@ -271,20 +271,44 @@ describe('a folder that lies', () => {
 })
 
 describe('what is no folder', () => {
+  const path = 'ipfs-accelerate-static\\.json'
   it.each([
-    ['nothing', undefined, 'BACKEND'],
-    ['something else', '{"format":"another","version":1}', 'BACKEND'],
-    ['no JSON', '<html>', 'BACKEND'],
-    ['null', 'null', 'BACKEND'],
-    ['a later version', '{"format":"ipfs-accelerate-static","version":2}', 'UNSUPPORTED'],
-  ])('%s: nothing is called absent', async (_name, text, code) => {
+    ['nothing', undefined, 'BACKEND', `it is no static folder: HTTP status 404 for ${path}$`],
+    [
+      'something else',
+      '{"format":"another","version":1}',
+      'BACKEND',
+      `it is no static folder: ${path} is of something`,
+    ],
+    ['no JSON', '<html>', 'BACKEND', `it is no static folder: ${path} is not JSON$`],
+    ['null', 'null', 'BACKEND', `it is no static folder: ${path} is of something else$`],
+    ['a long page', ' '.repeat(5000), 'BACKEND', `it is no static folder: over 4096 bytes for ${path}$`],
+    [
+      'a later version',
+      '{"format":"ipfs-accelerate-static","version":2}',
+      'UNSUPPORTED',
+      `^http\\S+: ${path} is of version 2; 1 is known here$`,
+    ],
+  ])('%s: nothing is called absent', async (_name, text, code, message) => {
     const { folder, root } = await publish()
     if (text === undefined) folder.delete(STATIC_VERSION_PATH)
     else folder.set(STATIC_VERSION_PATH, new TextEncoder().encode(text))
     const { source } = await openSource((await serve(folder)).url)
-    await expect(source.stat(root)).rejects.toMatchObject({ code })
-    await expect(source.blocks.has(root)).rejects.toMatchObject({ code })
-    expect(await source.status()).toMatchObject({ available: false, reason: expect.stringMatching(/\S/) })
+    const failure = { code, message: expect.stringMatching(message) }
+    await expect(source.stat(root)).rejects.toMatchObject(failure)
+    await expect(source.blocks.has(root)).rejects.toMatchObject(failure)
+    expect(await source.status()).toMatchObject({ available: false, reason: failure.message })
+  })
+
+  it.each([
+    [501, false],
+    [408, true],
+  ])('says %i: that may pass: %s', async (status, retryable) => {
+    const { folder, root } = await publish()
+    const { url } = await proxyTo(await serve(folder), { type: 'status', status })
+    const { source } = await openSource(url, { tries: 1 })
+    const message = expect.stringMatching(`^http\\S+: HTTP status ${status} for ${path}$`)
+    await expect(source.blocks.has(root)).rejects.toMatchObject({ code: 'BACKEND', retryable, message })
   })
 })
 

@@ -12,12 +12,12 @@ export { multihashKey } from './multihash-key.ts'
 export { createRecordNames } from './record-names.ts'
 export { createRootRecords, type RootRecords, type RootRecordsParts } from './root-records.ts'
 export {
-  STATIC_VERSION,
   STATIC_VERSION_PATH,
   staticVersionText,
   staticBlockPath,
   staticDataPath,
   staticOutboardPath,
 } from './static-layout.ts'
+export { otherStaticVersion, type OtherStaticVersion } from './static-version.ts'
 export { stoppable } from './stoppable.ts'
 export { verifiedLeavesOf, withVerifiedLeaves, type OpenLeaves } from './verified-leaves.ts'

@@ -29,11 +29,10 @@ import {
   staticBlockPath,
   staticDataPath,
   staticOutboardPath,
-  STATIC_FORMAT,
-  STATIC_VERSION,
   STATIC_VERSION_PATH,
   staticVersionText,
 } from './static-layout.ts'
+import { otherStaticVersion } from './static-version.ts'
 
 /** Where a static folder is written: a directory, or a bucket. Paths are made of `/`, letters, digits, `.` and `-`. */
 export interface StaticTarget {
@@ -221,19 +220,11 @@ async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
 
 /** @throws {InvalidInputError} Nothing can be added to what is there. */
 function assertVersion(bytes: Uint8Array): void {
-  let value: unknown
-  try {
-    value = JSON.parse(new TextDecoder().decode(bytes))
-  } catch (cause) {
-    throw otherFolder('is not JSON', cause)
-  }
-  const { format, version }: { format?: unknown; version?: unknown } = Object(value)
-  if (format !== STATIC_FORMAT) throw otherFolder('is of something else')
-  if (version !== STATIC_VERSION) throw otherFolder(`is of version ${String(version)}; ${STATIC_VERSION} is written`)
+  const other = otherStaticVersion(bytes)
+  if (other === undefined) return
+  const message = `${STATIC_VERSION_PATH} is there, and ${other.why}`
+  throw new InvalidInputError(message, { input: STATIC_VERSION_PATH, cause: other.cause })
 }
-
-const otherFolder = (why: string, cause?: unknown): InvalidInputError =>
-  new InvalidInputError(`${STATIC_VERSION_PATH} is there, and ${why}`, { input: STATIC_VERSION_PATH, cause })
 
 /** What an outboard is made of. */
 interface FileParts {

@@ -176,7 +176,7 @@ it('stops with signal.reason, and says what is missing', async () => {
 it.each([
   ['hi', /is not JSON/],
   ['null', /is of something else/],
-  ['{"format":"ipfs-accelerate-static","version":2}', /is of version 2; 1 is written/],
+  ['{"format":"ipfs-accelerate-static","version":2}', /is of version 2; 1 is known here/],
 ])('adds nothing to a folder whose version is %s', async (version, message) => {
   const store = await openMemoryStore()
   const { cid } = await store.add(small)
