@@ -1,4 +1,4 @@
-import { IntegrityError, parseCid, verify, type CID } from '@x/cid'
+import { IDENTITY, IntegrityError, parseCid, verify, type CID } from '@x/cid'
 import { BlockNotFoundError, type AbortOptions, type Blockstore } from '@x/storage-core'
 
 import type { Catalogue } from './catalogue/catalogue.ts'
@@ -15,7 +15,6 @@ import type { Quarantine } from './quarantine.ts'
 import type { Quota } from './quota.ts'
 
 /** An identity CID carries its own bytes; there is nothing to store. */
-const IDENTITY = 0x00
 const isInline = (cid: CID): boolean => cid.multihash.code === IDENTITY
 
 export interface BlockSources {

@@ -1,4 +1,4 @@
-import { DAG_PB, MAX_BLOCK_BYTES, type CID } from '@x/cid'
+import { DAG_PB, IDENTITY, MAX_BLOCK_BYTES, type CID } from '@x/cid'
 import { BackendError, type AbortOptions, type BlockSession, type SessionOptions } from '@x/storage-core'
 import { blockKey, createDagPlan, untilAborted, type Want } from '@x/storage-core/backend'
 
@@ -10,8 +10,6 @@ import { isMany } from './is-many.ts'
 import { noteUnwanted, type Pulse } from './read-body.ts'
 import type { Upstream } from './upstream.ts'
 import { linkedController } from './wait.ts'
-
-const IDENTITY = 0x00
 
 // Of what a stream sends and nobody asked for, in a row: enough for the nodes on the way to a place, and for some leaves
 // that are held already.

@@ -1,4 +1,4 @@
-import type { CID } from '@x/cid'
+import { IDENTITY, type CID } from '@x/cid'
 import {
   BackendError,
   BlockNotFoundError,
@@ -16,7 +16,6 @@ import { hedged, type Pool } from './hedge.ts'
 import type { AskOptions, Upstream } from './upstream.ts'
 import { linkedController } from './wait.ts'
 
-const IDENTITY = 0x00
 const CACHE_BYTES = 8 * 1024 * 1024
 
 export interface PoolSourceOptions {

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 
-import { CID, RAW } from '@x/cid'
+import { CID, IDENTITY, RAW } from '@x/cid'
 import {
   BackendError,
   type AbortOptions,
@@ -33,7 +33,6 @@ export interface CollectParts extends Pick<StoreParts, 'enter' | 'alone'>, Repai
 }
 
 const AT_ONCE = 8
-const IDENTITY = 0x00
 
 /** While `remove` deletes, it lists pins and MFS again: after so long, or so many times as long as that took. */
 const LEAST_PAUSE_MS = 1000

@@ -1,10 +1,9 @@
-import { verify, type CID } from '@x/cid'
+import { IDENTITY, verify, type CID } from '@x/cid'
 import type { AbortOptions } from '@x/storage-core'
 import { codeOf } from '@x/storage-core/backend'
 
 import type { Rpc } from './rpc/rpc.ts'
 
-const IDENTITY = 0x00
 /** The longest block that is read. */
 const MAX_BLOCK_BYTES = 64 * 1024 * 1024
 

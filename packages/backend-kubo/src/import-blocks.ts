@@ -1,4 +1,4 @@
-import type { Block, CID } from '@x/cid'
+import { IDENTITY, type Block, type CID } from '@x/cid'
 import { BackendError } from '@x/storage-core'
 import type { AbortOptions } from '@x/storage-core'
 import { multihashKey } from '@x/storage-core/backend'
@@ -25,8 +25,6 @@ export interface BlockImport {
 
 // go-car takes sections of 8 MiB.
 export const MAX_IMPORTED_BYTES: number = 8 * 1024 * 1024 - 1024
-
-const IDENTITY = 0x00
 
 /**
  * Streams blocks into a daemon as they are made, when their root is not known yet: `dag/import` takes several CARs at

@@ -1,4 +1,4 @@
-import { buildDirectory, CID, RAW, type Block, type NodeLink } from '@x/cid'
+import { buildDirectory, CID, IDENTITY, RAW, type Block, type NodeLink } from '@x/cid'
 import {
   BackendError,
   createPlannedSession,
@@ -30,7 +30,6 @@ export interface KuboBlocksParts extends RepairParts {
   codecs: KnownCodecs
 }
 
-const IDENTITY = 0x00
 /** What one import of `putMany` holds in memory at most. */
 const BATCH_BYTES = 16 * 1024 * 1024
 /** Asked for at a time: a daemon writes an answer in pieces of 4 KiB, so that one connection alone is slow. */

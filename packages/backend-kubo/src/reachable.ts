@@ -1,4 +1,4 @@
-import { DAG_PB, linksOf, type CID } from '@x/cid'
+import { DAG_PB, IDENTITY, linksOf, type CID } from '@x/cid'
 import { BlockNotFoundError, type AbortOptions } from '@x/storage-core'
 import { codeOf, multihashKey } from '@x/storage-core/backend'
 
@@ -6,7 +6,6 @@ import { getHeldBlock, isHeld } from './get-block.ts'
 import type { Rpc } from './rpc/rpc.ts'
 import { cidOfText, fieldsOf, textOf } from './rpc/values.ts'
 
-const IDENTITY = 0x00
 const AT_ONCE = 16
 /** More leaves than this are looked up in the list of everything that the daemon holds first: to ask for one reads it. */
 const ASKED_ONE_BY_ONE = 64

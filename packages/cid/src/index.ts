@@ -26,7 +26,7 @@ export {
   type FileShape,
   type FileTree,
 } from './file-tree.ts'
-export { cidOf, DAG_CBOR, DAG_PB, IDENTITY, RAW, verify } from './hash.ts'
+export { cidOf, DAG_CBOR, DAG_PB, IDENTITY, RAW, SHA2_256, verify } from './hash.ts'
 export { type LeafHashPool } from './hash-leaves.ts'
 export { sharedHashPool, type SharedHashPool } from './hash-pool-shared.ts'
 export {

@@ -1,4 +1,4 @@
-import { DAG_PB, type CID, type UnixfsNode } from '@x/cid'
+import { DAG_PB, IDENTITY, type CID, type UnixfsNode } from '@x/cid'
 
 import { blockKey } from './block-key.ts'
 import type { SessionOptions } from './block-source.ts'
@@ -58,7 +58,6 @@ interface Branch {
 const MOST_LOOKED_AT = 1024
 /** Links that wait, over all nodes on the path. Beyond it the outermost are forgotten: what follows is read unplanned. */
 const MOST_LINKS = 250_000
-const IDENTITY = 0x00
 
 /**
  * What a reader of a DAG asks for next. Advice, not a promise: of a DAG that was made to fill the memory, part is

@@ -1,10 +1,8 @@
-import { readDirectory, readFile, readLeaves, readNode, type CID, type GetBlock } from '@x/cid'
+import { RAW, readDirectory, readFile, readLeaves, readNode, type CID, type GetBlock } from '@x/cid'
 
 import type { AbortOptions } from './blockstore.ts'
 import type { FileSource, SourceNode } from './source.ts'
 import { withVerifiedLeaves } from './verified-leaves.ts'
-
-const RAW = 0x55
 
 export interface TreeOptions extends AbortOptions {
   /** What `get` gives was checked. */

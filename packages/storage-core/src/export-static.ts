@@ -6,13 +6,15 @@ import {
   decodeNode,
   encodeOutboard,
   encodeWrappedLeaf,
+  IDENTITY,
   IntegrityError,
   InvalidInputError,
-  leafCountOf,
   LEAF_DIGEST_BYTES,
+  leafCountOf,
   linksOf,
   PROFILES,
   RAW,
+  SHA2_256,
   UnsupportedError,
   type CID,
   type GetBlock,
@@ -63,8 +65,6 @@ export interface ExportStaticResult {
 const MAX_DEPTH = 256
 // Of the nodes above one, which are held.
 const MAX_LINKS_ABOVE = 256 * 1024
-const IDENTITY = 0x00
-const SHA2_256 = 0x12
 const ALWAYS_ALLOWED_LEAVES = 1024
 const FEWEST_BYTES_PER_LEAF = 4096
 // A link takes about 60.

@@ -1,11 +1,9 @@
-import { DAG_PB, MAX_BLOCK_BYTES, type CID, type GetBlock } from '@x/cid'
+import { DAG_PB, IDENTITY, MAX_BLOCK_BYTES, type CID, type GetBlock } from '@x/cid'
 
 import type { BlockSession, BlockSource, SessionOptions } from './block-source.ts'
 import { createDagPlan, type Want } from './dag-plan.ts'
 import { BackendError } from './errors.ts'
 import { untilAborted } from './lock.ts'
-
-const IDENTITY = 0x00
 
 export interface AheadOptions {
   /** Most blocks that are asked for before their turn. Default 4. */

@@ -1,4 +1,4 @@
-import { DAG_PB, MAX_BLOCK_BYTES, RAW, type CID, type GetBlock, type UnixfsNode } from '@x/cid'
+import { DAG_PB, IDENTITY, MAX_BLOCK_BYTES, RAW, type CID, type GetBlock, type UnixfsNode } from '@x/cid'
 
 import { blockKey } from './block-key.ts'
 import type { AbortOptions } from './blockstore.ts'
@@ -15,7 +15,6 @@ export interface Outline {
 const MOST_BYTES = 64 * 1024 * 1024
 const MOST_NODES = 100_000
 const AT_ONCE = 16
-const IDENTITY = 0x00
 
 /**
  * Reads the outline of a UnixFS DAG, each node once, several at a time. `undefined` for one that is larger than can be

@@ -1,13 +1,9 @@
-import { decodeNode, readNode, type CID, type GetBlock, type UnixfsNode } from '@x/cid'
+import { DAG_PB, decodeNode, IDENTITY, RAW, readNode, type CID, type GetBlock, type UnixfsNode } from '@x/cid'
 
 import { blockKey } from './block-key.ts'
 import type { AbortOptions } from './blockstore.ts'
 import { codeOf } from './error-code.ts'
 import { atPlace, joinPath, type Place } from './place.ts'
-
-const RAW = 0x55
-const DAG_PB = 0x70
-const IDENTITY = 0x00
 
 /**
  * Every block that is reachable from `roots`, by key, as far as it is held. A dag-cbor block is taken as a leaf.

@@ -1,11 +1,18 @@
-import { createOutboard, PROFILES, RAW, type BalancedOutboard, type BuildFileOptions, type FileLeaf } from '@x/cid'
+import {
+  createOutboard,
+  LEAF_DIGEST_BYTES,
+  PROFILES,
+  RAW,
+  SHA2_256,
+  type BalancedOutboard,
+  type BuildFileOptions,
+  type FileLeaf,
+} from '@x/cid'
 import { unexpected } from '@x/storage-core'
 
 import type { TempFile } from '../durable-write.ts'
 
 const SHAPE = PROFILES['unixfs-v1-2025']
-const SHA2_256 = 0x12
-const DIGEST_BYTES = 32
 
 /**
  * Writes leaves that were checked, of a file under the profile of the key.
@@ -18,7 +25,7 @@ export async function writeLeaves(
   { onProgress }: BuildFileOptions,
   temp: TempFile,
 ): Promise<BalancedOutboard> {
-  let digests = new Uint8Array(64 * DIGEST_BYTES)
+  let digests = new Uint8Array(64 * LEAF_DIGEST_BYTES)
   let [count, fileBytes] = [0, 0]
   let writing = Promise.resolve()
   for await (const { cid, bytes } of leaves) {
@@ -26,12 +33,12 @@ export async function writeLeaves(
     if (!isLeaf || bytes.length > SHAPE.chunkBytes || fileBytes !== count * SHAPE.chunkBytes) {
       throw unexpected(`${cid} is no leaf under ${SHAPE.name}`, { cid })
     }
-    if ((count + 1) * DIGEST_BYTES > digests.length) {
+    if ((count + 1) * LEAF_DIGEST_BYTES > digests.length) {
       const larger = new Uint8Array(2 * digests.length)
       larger.set(digests)
       digests = larger
     }
-    digests.set(cid.multihash.digest, count * DIGEST_BYTES)
+    digests.set(cid.multihash.digest, count * LEAF_DIGEST_BYTES)
     count += 1
     fileBytes += bytes.length
     // One is written while the next one comes.
@@ -42,5 +49,5 @@ export async function writeLeaves(
     onProgress?.(fileBytes)
   }
   await writing
-  return createOutboard(SHAPE, fileBytes, digests.slice(0, count * DIGEST_BYTES))
+  return createOutboard(SHAPE, fileBytes, digests.slice(0, count * LEAF_DIGEST_BYTES))
 }

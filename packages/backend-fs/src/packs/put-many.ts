@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises'
 
-import { DAG_PB, parseCid, verify, type Block, type CID } from '@x/cid'
+import { DAG_PB, IDENTITY, parseCid, verify, type Block, type CID } from '@x/cid'
 import type { PutManyOptions } from '@x/storage-core'
 
 import type { Turn } from '../catalogue/catalogue.ts'
@@ -28,8 +28,6 @@ const PACK_BYTES = 64 * 1024 * 1024
 /** What is looked up in one turn. */
 const GROUP_BYTES = 8 * 1024 * 1024
 const GROUP_BLOCKS = 256
-
-const IDENTITY = 0x00
 
 /**
  * Writes blocks into packs. Each is synced and published when it is full, while the next one is being filled; its blocks,

@@ -1,5 +1,5 @@
 import type { Connection, Libp2p, PeerId, Stream } from '@libp2p/interface'
-import { CID, cidOf, RAW, verify } from '@x/cid'
+import { CID, cidOf, RAW, SHA2_256, verify } from '@x/cid'
 import { BackendError, isStorageError, type Blockstore } from '@x/storage-core'
 import { multihashKey } from '@x/storage-core/backend'
 
@@ -212,8 +212,6 @@ export async function openExchange(options: ExchangeOptions): Promise<Exchange> 
     },
   }
 }
-
-const SHA2_256 = 0x12
 
 /** By what the block is found. What it is not asked for under has a key that nobody waits for. */
 async function keyOf(peer: Peer, { prefix, data }: SentBlock): Promise<string> {

@@ -1,13 +1,11 @@
 import { publicKeyFromProtobuf } from '@libp2p/crypto/keys'
 import { multiaddr } from '@multiformats/multiaddr'
-import { CID } from '@x/cid'
+import { CID, SHA2_256 } from '@x/cid'
 import { InvalidInputError } from '@x/storage-core'
 
 import { readVarint } from '../bitswap/varint.ts'
 import { messageOf } from '../message-of.ts'
 
-/** The multihash of a key that is too long to be its own. */
-const SHA2_256 = 0x12
 const LIBP2P_KEY = 0x72
 
 /**
@@ -44,6 +42,7 @@ function toPeerId(text: string): string | undefined {
     const { bytes } = multiaddr(`/p2p/${text}`)
     // Behind the protocol, of two bytes, and a length.
     const { multihash } = CID.decode(Uint8Array.of(1, LIBP2P_KEY, ...bytes.subarray(readVarint(bytes, 2).end)))
+    // sha2-256 is of a key that is too long to be its own ID.
     if (multihash.code !== SHA2_256) publicKeyFromProtobuf(multihash.digest)
     // What is read from bytes is in base58.
     return multiaddr(bytes).getComponents()[0]?.value
