@@ -59,6 +59,8 @@ export interface SeenRequest {
   status: number | undefined
   /** Whether the fault has happened to it. */
   hit: boolean
+  /** Whether its connection was closed before the end of the answer, by either side. */
+  brokenOff: boolean
 }
 
 /** Says which fault a request gets. */
@@ -198,8 +200,12 @@ class LoopbackProxy implements FaultyProxy {
       bytesSent: 0,
       status: undefined,
       hit: false,
+      brokenOff: false,
     }
     this.requests.push(seen)
+    outgoing.once('close', () => {
+      seen.brokenOff = !outgoing.writableFinished
+    })
     const fault = typeof this.fault === 'function' ? this.fault(seen) : this.fault
     switch (fault.type) {
       case 'hang':

@@ -67,6 +67,7 @@ it('goes on with another one when the first is killed midway', async () => {
     },
   })
   await killed
+  expect(killed).toBeDefined()
   expect(await to.store.has(cid)).toBe(true)
 })
 
@@ -87,6 +88,7 @@ it('goes on with the same one when it is started again', async () => {
     },
   })
   await again
+  expect(again).toBeDefined()
   expect(await to.store.has(cid)).toBe(true)
 })
 

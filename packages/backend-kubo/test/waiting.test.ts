@@ -48,12 +48,19 @@ describe('an abort', () => {
     onTestFinished(() => proxy.close())
     const store = await openStore({ api: proxy.url })
     const { cid } = await store.add(sampleBytes(1, 4 * MIB))
-    proxy.fault = { type: 'hang' }
     const caller = new AbortController()
     const reason = new Error('the caller gave up')
-    const reading = collect(store.cat(cid, { signal: caller.signal }))
-    setImmediate(() => caller.abort(reason))
-    await expect(reading).rejects.toBe(reason)
+    let asked = 0
+    proxy.fault = () => {
+      asked += 1
+      // One that it has begun to wait for, and some ahead of it.
+      if (asked === 3) caller.abort(reason)
+      return { type: asked === 1 ? 'none' : 'hang' }
+    }
+    await expect(collect(store.cat(cid, { signal: caller.signal }))).rejects.toBe(reason)
+    const hung = proxy.requests.filter(({ hit }) => hit)
+    expect(hung.length).toBeGreaterThan(1)
+    await expect.poll(() => hung.map(({ brokenOff }) => brokenOff)).toEqual(hung.map(() => true))
   })
 
   it('does not wait for a daemon that hangs', async (context) => {

@@ -225,11 +225,13 @@ it('holds a request up until it is told to go on', async () => {
   asked.on('error', () => {})
   await expect.poll(() => proxy.requests.length).toBe(2)
   given.abort()
+  await expect.poll(() => proxy.requests[1]?.brokenOff).toBe(true)
   proxy.fault = { type: 'none' }
   expect((await get(`${proxy.url}/sized`)).statusCode).toBe(200)
   expect(proxy.requests.map(({ status }) => status)).toEqual([undefined, undefined, 200])
   released.resolve()
   expect(Buffer.compare(await buffer(await held), BODY)).toBe(0)
+  expect(proxy.requests.map(({ brokenOff }) => brokenOff)).toEqual([false, true, false])
 })
 
 it('answers by itself', async () => {
