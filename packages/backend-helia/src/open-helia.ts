@@ -272,23 +272,26 @@ interface Http {
 
 function httpOf({ gateways = [], routers = [], stallTimeoutMs = DEFAULT_STALL_MS }: HeliaOptions): Http {
   return {
-    gateways: [...new Map(gateways.map(toBase).map((base) => [base.href, base])).values()],
-    routers: routers.map(toBase).map((base) => createDelegatedRouter(base, { stallTimeoutMs })),
+    gateways: [...new Map(gateways.map(toBase('gateway')).map((base) => [base.href, base])).values()],
+    routers: routers.map(toBase('router')).map((base) => createDelegatedRouter(base, { stallTimeoutMs })),
   }
 }
 
 /** What is refused may hold a password, and is not shown. */
-function toBase(given: string | URL): URL {
-  const url = URL.canParse(String(given)) ? new URL(String(given)) : undefined
-  const input = url ? url.origin : 'URL'
-  if (!url || (url.protocol !== 'http:' && url.protocol !== 'https:') || url.search || url.hash) {
-    throw new InvalidInputError(`not the base URL of a gateway or router: ${input}`, { input })
+const toBase =
+  (what: 'gateway' | 'router') =>
+  (given: string | URL): URL => {
+    const refuse = (message: string): never => {
+      throw new InvalidInputError(message, { input: what })
+    }
+    const url = URL.parse(String(given))
+    if (url?.protocol !== 'http:' && url?.protocol !== 'https:') {
+      return refuse(`the URL of a ${what} begins with http:// or https://`)
+    }
+    if (url.search || url.hash) refuse(`${url.origin}: the base URL of a ${what} has no query and no fragment`)
+    if (url.username || url.password) refuse(`${url.origin}: a user and password cannot be sent to a ${what}`)
+    return url
   }
-  if (url.username || url.password) {
-    throw new InvalidInputError(`${input}: a user and password cannot be sent to a gateway or router`, { input })
-  }
-  return url
-}
 
 const addressOf = (libp2p: Libp2p | undefined, id: string): string =>
   libp2p

@@ -275,15 +275,15 @@ it('leaves a gateway alone that is busy, for as long as it says, whatever is wan
   }
 })
 
-it('shows no password, and sends none', async () => {
-  const given = [
-    'https://user:s3cret@gateway.example.org/',
-    'https://user:s3cret@gateway.example.org/?a',
-    'user:s3cret@',
-  ]
-  for (const url of given) {
-    const failure: unknown = await openPeer({ network: 'http', gateways: [url] }).catch((error: unknown) => error)
-    expect(failure).toMatchObject({ code: 'INVALID_INPUT' })
+it.each([
+  ['https://user:s3cret@gateway.example.org/', 'https://gateway.example.org: a user and password cannot be sent to a '],
+  ['https://user:s3cret@gateway.example.org/?a', 'https://gateway.example.org: the base URL of a '],
+  ['user:s3cret@', 'begins with http:// or https://'],
+  ['ftp://user:s3cret@gateway.example.org', 'begins with http:// or https://'],
+])('shows no password, and sends none: %s', async (url, message) => {
+  for (const options of [{ gateways: [url] }, { routers: [url] }]) {
+    const failure: unknown = await openPeer({ network: 'http', ...options }).catch((error: unknown) => error)
+    expect(failure).toMatchObject({ code: 'INVALID_INPUT', message: expect.stringContaining(message) })
     expect(inspect(failure)).not.toContain('s3cret')
   }
 })
