@@ -140,7 +140,7 @@ it('a gateway with a fault is a typed error in time, and nothing is visible; bes
     const proxy = await openProxy(kubo.gateway, fault === 'refuse' ? { type: 'none' } : fault)
     if (fault === 'refuse') await proxy.refuse()
     const alone = await openPeer({ network: 'http', gateways: [proxy.url], stallTimeoutMs: 400 })
-    const both = await openPeer({ network: 'http', gateways: [proxy.url, kubo.gateway], stallTimeoutMs: 1200 })
+    const both = await openPeer({ network: 'http', gateways: [proxy.url, kubo.gateway], stallTimeoutMs: 5000 })
     const [failure] = await Promise.all([
       alone.pull(cid, { name: 'never' }).catch((error: unknown) => error),
       both.pull(cid),
