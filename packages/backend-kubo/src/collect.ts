@@ -179,9 +179,9 @@ export function createCollector(parts: CollectParts): Pick<ContentStore, 'remove
   }
 
   /**
-   * Deletes blocks that are not pinned and that nothing in MFS leads to, where the roots of the records are. What is pinned
-   * meanwhile the daemon leaves alone, which asks anew for each block, but not a block of which another version or codec is
-   * pinned: that, and what the owner links in MFS, is looked for again from time to time.
+   * Deletes blocks that are not pinned and that nothing in MFS leads to, where the roots of the records are. What is
+   * pinned meanwhile the daemon leaves alone, which asks anew for each block, but not a block of which another version or
+   * codec is pinned: that, and what the owner links in MFS, is looked for again from time to time.
    */
   async function free(blocks: ReadonlyMap<string, CID>, { signal }: AbortOptions): Promise<void> {
     // The last is the next.

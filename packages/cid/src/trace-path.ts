@@ -37,7 +37,8 @@ const BYTES_PER_TURN = 256 * 1024
 
 /**
  * Follows a path through UnixFS directories and the links of dag-cbor, and keeps the blocks on the way. Of a sharded
- * directory only the shards on the way to the name are read, and of a node only the link that is followed. Symlinks are not followed; nothing is below a file.
+ * directory only the shards on the way to the name are read, and of a node only the link that is followed. Symlinks are not
+ * followed; nothing is below a file.
  *
  * @param path - Segments between slashes; leading, trailing and doubled slashes do not count.
  * @throws What `get` rejects with.

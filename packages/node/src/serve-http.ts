@@ -13,8 +13,8 @@ export interface ServeHttpOptions {
   /** Default 0: one that is free. */
   port?: number | undefined
   /**
-   * More names that a client may ask for, such as that of a server with TLS in front. Without scheme and port. Default: only names of
-   * this machine, so that no web page reads what is served by a name of its own that leads here.
+   * More names that a client may ask for, such as that of a server with TLS in front. Without scheme and port. Default: only
+   * names of this machine, so that no web page reads what is served by a name of its own that leads here.
    */
   names?: readonly string[] | undefined
   /** Hears of what is no error of anybody's call, such as a handler that failed, or a name that was refused. */

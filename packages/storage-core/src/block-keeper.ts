@@ -92,7 +92,7 @@ export function createBlockKeeper(inner: Blockstore): BlockKeeper {
           }),
         )
         mine.clear()
-        // Said in the interface: what cannot be deleted is a loose block, for `gc`. Why the add failed is what its caller hears.
+        // Said in the interface: what cannot be deleted is a loose block, for `gc`. Its caller hears why the add failed.
         await Promise.allSettled(undo)
       },
     }

@@ -42,8 +42,8 @@ const AHEAD_BLOCKS = 16
 
 /**
  * Makes a store hold a whole DAG, and records its root. What the store holds already, and soundly, is not fetched; the rest
- * comes from the source, checked: by the source where it promises that, else here. A store that keeps files whole gets whole files, when a profile makes this DAG of them;
- * anything else is stored block by block.
+ * comes from the source, checked: by the source where it promises that, else here. A store that keeps files whole gets whole
+ * files, when a profile makes this DAG of them; anything else is stored block by block.
  *
  * A failed or stopped pull records nothing, and what it has fetched is not visible.
  *

@@ -7,8 +7,8 @@ import { AskLaterError } from './ask-later-error.ts'
 import { request, type Answer } from './request.ts'
 
 /**
- * A trustless gateway, asked for single blocks. That it has one, or not, is believed of what has shown that it is a gateway:
- * most web servers answer every path with 404, or with a page.
+ * A trustless gateway, asked for single blocks. That it has one, or not, is believed of what has shown that it is a
+ * gateway: most web servers answer every path with 404, or with a page.
  *
  * @param base - Such as `https://gateway.example.org`.
  * @see https://specs.ipfs.tech/http-gateways/trustless-gateway/
