@@ -1,10 +1,11 @@
-import { CID, UnsupportedError } from '@x/cid'
+import { CID, IDENTITY, UnsupportedError } from '@x/cid'
 
 import type { AbortOptions, Blockstore } from './blockstore.ts'
 import { BackendError, BlockNotFoundError } from './errors.ts'
 import type { ForeignBlockstore } from './interface-blockstore.ts'
 import { DEFAULT_MAX_BLOCK_BYTES, joinPieces } from './join-pieces.ts'
 import { createKeyedLock, untilAborted } from './lock.ts'
+import { multihashKey } from './multihash-key.ts'
 import { createVerifiedBlockstore } from './verified-blockstore.ts'
 
 export interface FromInterfaceBlockstoreOptions {
@@ -129,9 +130,6 @@ interface CodecMemory {
   clear(): void
 }
 
-/** A latin1 string of the multihash's bytes: the shortest key that a map compares by value. */
-const keyOf = ({ multihash }: CID): string => String.fromCharCode(...multihash.bytes)
-
 /** Under which codecs blocks were put, by multihash. */
 function createCodecMemory(): CodecMemory {
   const codecs = new Map<string, readonly number[]>()
@@ -140,28 +138,26 @@ function createCodecMemory(): CodecMemory {
 
   return {
     put: (cid, store) =>
-      turn(keyOf(cid), async () => {
+      turn(multihashKey(cid), async () => {
         // Before it is stored, so that a list finds it; a put that failed may have stored it all the same.
-        const known = codecs.get(keyOf(cid)) ?? []
-        if (!known.includes(cid.code)) codecs.set(keyOf(cid), [...known, cid.code])
+        const known = codecs.get(multihashKey(cid)) ?? []
+        if (!known.includes(cid.code)) codecs.set(multihashKey(cid), [...known, cid.code])
         await store()
       }),
     delete: (cid, remove) =>
-      turn(keyOf(cid), async () => {
-        const left = (codecs.get(keyOf(cid)) ?? []).filter((codec) => codec !== cid.code)
+      turn(multihashKey(cid), async () => {
+        const left = (codecs.get(multihashKey(cid)) ?? []).filter((codec) => codec !== cid.code)
         if (left.length > 0) {
-          codecs.set(keyOf(cid), left)
+          codecs.set(multihashKey(cid), left)
           return
         }
         await remove()
-        codecs.delete(keyOf(cid))
+        codecs.delete(multihashKey(cid))
       }),
-    cidsOf: (cid) => (codecs.get(keyOf(cid)) ?? []).map((codec) => CID.createV1(codec, cid.multihash)),
+    cidsOf: (cid) => (codecs.get(multihashKey(cid)) ?? []).map((codec) => CID.createV1(codec, cid.multihash)),
     clear: () => codecs.clear(),
   }
 }
-
-const IDENTITY = 0
 
 /** The block that an identity CID carries. */
 const inlineBytes = ({ multihash }: CID): Uint8Array | undefined =>
