@@ -5,9 +5,10 @@ import type { Server } from 'node:net'
 import { openMemoryStore, type ContentStore } from '@x/storage-core'
 import { onTestFinished } from 'vitest'
 
+import { collect } from '../../storage-core/src/conformance/sample.ts'
 import { openHelia, type HeliaOptions, type HeliaPeer } from '../src/index.ts'
 
-export { sampleBytes } from '../../storage-core/src/conformance/sample.ts'
+export { collect, sampleBytes } from '../../storage-core/src/conformance/sample.ts'
 
 export const LOOPBACK = '/ip4/127.0.0.1/tcp/0'
 
@@ -44,15 +45,8 @@ export async function openPeer(options: Partial<HeliaOptions> = {}): Promise<Hel
   return peer
 }
 
-export async function collect<T>(items: AsyncIterable<T> | Iterable<T>): Promise<T[]> {
-  const all: T[] = []
-  for await (const item of items) all.push(item)
-  return all
-}
-
-export async function bytesOf(pieces: AsyncIterable<Uint8Array>): Promise<Buffer> {
-  return Buffer.concat(await collect(pieces))
-}
+export const bytesOf = async (pieces: AsyncIterable<Uint8Array>): Promise<Buffer> =>
+  Buffer.concat(await collect(pieces))
 
 /** What a failed pull must leave: nothing. */
 export async function visibleIn(store: ContentStore): Promise<unknown[]> {

@@ -10,7 +10,7 @@ import {
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
-import { sampleBytes } from '../src/conformance/sample.ts'
+import { concat, sampleBytes } from '../src/conformance/sample.ts'
 
 /** Blocks whose reading can be watched. */
 class Watched {
@@ -50,19 +50,13 @@ async function watchedFile(leaves: number, profile: 'kubo-v1' | 'unixfs-v0-2015'
   return { watched, bytes, cid }
 }
 
-async function collect(pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
-  const all: Uint8Array[] = []
-  for await (const piece of pieces) all.push(piece)
-  return new Uint8Array(Buffer.concat(all))
-}
-
 const fullLeaf = (seed: number): Uint8Array => sampleBytes(seed, 262_144)
 
 describe('a planned session', () => {
   it('asks for every block of a file once, several at a time, and not for too many', async () => {
     const { watched, bytes, cid } = await watchedFile(40)
     const session = createPlannedSession(watched.get, cid, { aheadBlocks: 5 })
-    const read = await collect(readFile(session.get, cid))
+    const read = await concat(readFile(session.get, cid))
     await session.close()
     expect(Buffer.compare(read, bytes)).toBe(0)
     expect(watched.asked.length).toBe(41)
@@ -74,7 +68,7 @@ describe('a planned session', () => {
   it('keeps to a number of bytes', async () => {
     const { watched, cid } = await watchedFile(40)
     const session = createPlannedSession(watched.get, cid, { aheadBlocks: 100, aheadBytes: 1_000_000 })
-    await collect(readFile(session.get, cid))
+    await concat(readFile(session.get, cid))
     await session.close()
     expect(watched.most).toBeLessThanOrEqual(5)
   })
@@ -88,7 +82,7 @@ describe('a planned session', () => {
         async (offset, length, ahead) => {
           const { watched, bytes, cid } = await watchedFile(10)
           const session = createPlannedSession(watched.get, cid, { offset, length, aheadBlocks: ahead })
-          const read = await collect(readFile(session.get, cid, { offset, length }))
+          const read = await concat(readFile(session.get, cid, { offset, length }))
           await session.close()
           expect(Buffer.compare(read, bytes.subarray(offset, offset + length))).toBe(0)
           const end = Math.min(bytes.length, offset + length)
@@ -207,7 +201,7 @@ describe('a planned session', () => {
       held: async (wanted) => (wanted.equals(cid) ? root : undefined),
       onFetched: () => (fetched += 1),
     })
-    await collect(readFile(session.get, cid))
+    await concat(readFile(session.get, cid))
     await session.close()
     expect(watched.asked).not.toContain(cid.toString())
     expect(fetched).toBe(6)

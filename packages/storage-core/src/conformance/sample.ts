@@ -63,7 +63,7 @@ export async function expectedOf(source: AddSource, profile?: ProfileName): Prom
 export const fourLeaves = (profile: ProfileName): Uint8Array =>
   sampleBytes(profile.length, 3 * profileOf(profile).chunkBytes + 5)
 
-export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+export async function collect<T>(items: AsyncIterable<T> | Iterable<T>): Promise<T[]> {
   const all: T[] = []
   for await (const item of items) all.push(item)
   return all
