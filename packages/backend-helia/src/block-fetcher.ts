@@ -1,13 +1,15 @@
-import { IntegrityError, type CID } from '@x/cid'
+import type { CID } from '@x/cid'
 import { BackendError, BlockNotFoundError } from '@x/storage-core'
 
 import { createBell } from './bell.ts'
+import { chooseProvider, isLate, type Candidate } from './choose-provider.ts'
 import { AskLaterError } from './http/ask-later-error.ts'
-import { messageOf } from './message-of.ts'
+import { judge, unanswered } from './judge.ts'
 import type { ProviderBook } from './provider-book.ts'
 import type { AskOptions, Provider } from './provider.ts'
 import { createSessionSearch } from './session-search.ts'
 import { isResting, noteAnswered, noteAsked, noteFailure, STRIKES, type Standing } from './standing.ts'
+import type { Trial } from './trial.ts'
 
 export interface BlockFetcherOptions {
   /** For messages. */
@@ -34,20 +36,8 @@ export interface BlockFetcher {
   hasBlock(cid: CID, options: AskOptions): Promise<boolean>
 }
 
-/** What came of asking one provider for one block. */
-interface Trial {
-  askedAt: number
-  /** `probed`: asked whether it has it. */
-  state: 'probed' | 'asked' | 'lacks' | 'failed'
-  error?: unknown
-}
-
 /** A provider that gave nothing for this long is helped out by another one. */
 const HEDGE_MS = 1500
-
-const MIN_WINDOW_BYTES = 4 * 1024 * 1024
-const MAX_WINDOW_BYTES = 16 * 1024 * 1024
-const MAX_WINDOW_BLOCKS = 128
 
 /** More are not asked at once whether they have a block. */
 const MAX_PROBES = 32
@@ -61,29 +51,6 @@ export function createBlockFetcher(options: BlockFetcherOptions): BlockFetcher {
   let blockBytes = 256 * 1024
   /** `Date.now()`. */
   let lastDelivery: number | undefined
-
-  const windowOf = ({ rate, failures }: Standing): number => {
-    // One is enough to see whether it does better now.
-    if (failures > 0) return 1
-    const bytes = Math.min(Math.max(rate ?? 0, MIN_WINDOW_BYTES), MAX_WINDOW_BYTES)
-    return Math.min(Math.max(Math.floor(bytes / blockBytes), 2), MAX_WINDOW_BLOCKS)
-  }
-
-  /** The one that should be done first with another block; `'busy'` when whoever may be asked has enough to do. */
-  function best(among: readonly (readonly [Provider, Standing])[]): Provider | 'busy' | undefined {
-    if (among.length === 0) return undefined
-    const fine = among.filter(([, { strikes }]) => strikes < STRIKES)
-    const considered = fine.length > 0 ? fine : among
-    const top = Math.max(1, ...considered.map(([, { rate }]) => rate ?? 1))
-    let chosen: Provider | 'busy' = 'busy'
-    let least = Infinity
-    for (const [provider, standing] of considered) {
-      if (standing.outstanding >= windowOf(standing)) continue
-      const cost = (standing.outstanding + 1) / (standing.rate ?? top)
-      if (cost < least) [chosen, least] = [provider, cost]
-    }
-    return chosen
-  }
 
   async function find<T>(
     cid: CID,
@@ -110,7 +77,7 @@ export function createBlockFetcher(options: BlockFetcherOptions): BlockFetcher {
     const deadline = (): number => Math.max(startedAt, lastDelivery ?? 0) + stallTimeoutMs
 
     /** Those who can be asked now: whoever failed has to rest, and whoever lied has had his turn. */
-    function untried(): (readonly [Provider, Standing])[] {
+    function untried(): Candidate[] {
       const isOver = Date.now() >= deadline()
       return [...search.standings()].filter(([provider, standing]) => {
         const trial = trials.get(provider)
@@ -163,7 +130,7 @@ export function createBlockFetcher(options: BlockFetcherOptions): BlockFetcher {
     }
 
     /** Asks whether they have it, before one of them is asked to send it. */
-    function probe([provider, standing]: readonly [Provider, Standing]): void {
+    function probe([provider, standing]: Candidate): void {
       start(provider, standing, 'probed', async () => {
         if (!(await provider.hasBlock(cid, { signal: over.signal }))) {
           lacks(provider)
@@ -182,15 +149,19 @@ export function createBlockFetcher(options: BlockFetcherOptions): BlockFetcher {
         for (const [provider] of some) request(provider)
         return some.length > 0
       }
+      const standings = search.standings()
       const running = [...trials].filter(([, { state }]) => state === 'asked')
       const holders = all.filter(([provider]) => roles.get(provider) === 'has')
       const others = all.filter(([provider]) => roles.get(provider) !== 'has')
       const isProbing = [...trials.values()].some(({ state }) => state === 'probed')
       const isHeld = holders.length > 0 || running.some(([provider]) => roles.get(provider) === 'has')
+      const areLate = running.every(([provider, { askedAt }]) =>
+        isLate(standings.get(provider), { askedAt, hedgeMs, others: holders }),
+      )
       // Who does not even say whether he has it keeps nobody waiting who does.
-      if (running.length === 0 || isLate(running, holders)) {
-        const chosen = best(holders)
-        if (chosen && chosen !== 'busy') {
+      if (areLate) {
+        const chosen = chooseProvider(holders, blockBytes)
+        if (chosen) {
           request(chosen)
           return true
         }
@@ -206,31 +177,52 @@ export function createBlockFetcher(options: BlockFetcherOptions): BlockFetcher {
       return toProbe.length > 0
     }
 
-    function isLate(
-      running: readonly [Provider, Trial][],
-      holders: readonly (readonly [Provider, Standing])[],
-    ): boolean {
+    /** Those who have it and were asked for it, in vain until somebody else gave it. */
+    function strike(by: Provider): void {
       const standings = search.standings()
-      const fastest = Math.max(0, ...holders.map(([, { rate }]) => rate ?? 0))
-      return running.every(([provider, { askedAt }]) => {
+      for (const [provider, { state }] of trials) {
         const standing = standings.get(provider)
-        if (!standing) return true
-        const silence = Date.now() - Math.max(askedAt, standing.lastDelivery)
-        const isSlow = (standing.rate ?? 0) * 4 < fastest && Date.now() - askedAt > hedgeMs
-        return silence > hedgeMs || isSlow
-      })
+        if (state === 'asked' && provider !== by && standing && roles.get(provider) === 'has') standing.strikes += 1
+      }
+    }
+
+    /**
+     * Once all have been asked: looks for others, or gives up.
+     *
+     * @returns What to do next: ask, or wait for so many milliseconds, or say that nobody has it.
+     * @throws What has kept it from being found.
+     */
+    function lookFurther(): 'ask' | 'absent' | number {
+      const isOver = Date.now() >= deadline()
+      const last = search.last()
+      const isInformed = isSearched || (mayOthersCome && (last?.startedAt ?? 0) >= startedAt)
+      if (last?.failures && isInformed) {
+        const notAsked = [...search.standings()].filter(([provider]) => !trials.has(provider))
+        const evidence = { name, cid, trials, notAsked, finders: book.finders, failures: last.failures }
+        const verdict = judge(evidence)
+        const isKnown = !mayOthersCome && !(verdict instanceof BackendError)
+        const isHopeless = !mayOthersCome && lastDelivery === undefined
+        if (isPresence && isKnown) return 'absent'
+        if (isKnown || isHopeless || isOver) {
+          throw mayOthersCome && verdict instanceof BlockNotFoundError ? unanswered(evidence) : verdict
+        }
+      }
+      // Only now: a search that takes longer than the pause would be followed by another one for ever.
+      if (search.look(cid, { isFirst: !isSearched && (isOver || !mayOthersCome) })) {
+        isSearched = true
+        return 'ask'
+      }
+      // The end of a search rings.
+      const untilSearch = last?.failures ? search.nextInMs() : Infinity
+      const untilOver = isOver ? Infinity : deadline() - Date.now()
+      return Math.min(hedgeMs, untilSearch, untilOver)
     }
 
     try {
       for (;;) {
         over.signal.throwIfAborted()
         if (found) {
-          const standings = search.standings()
-          for (const [provider, { state }] of trials) {
-            const standing = standings.get(provider)
-            if (state === 'asked' && provider !== found.by && standing && roles.get(provider) === 'has')
-              standing.strikes += 1
-          }
+          strike(found.by)
           if (found.value instanceof Uint8Array) {
             lastDelivery = Date.now()
             search.onDelivery()
@@ -241,33 +233,12 @@ export function createBlockFetcher(options: BlockFetcherOptions): BlockFetcher {
         const turn = bell.next()
         if (step()) continue
         const isRunning = [...trials.values()].some(({ state }) => state === 'asked' || state === 'probed')
-        let waitMs = hedgeMs
         // Whoever is left has enough to do.
-        if (!isRunning && untried().length === 0) {
-          const isOver = Date.now() >= deadline()
-          const last = search.last()
-          const isInformed = isSearched || (mayOthersCome && (last?.startedAt ?? 0) >= startedAt)
-          if (last?.failures && isInformed) {
-            const verdict = judge(cid, trials, last.failures)
-            const isKnown = !mayOthersCome && !(verdict instanceof BackendError)
-            const isHopeless = !mayOthersCome && lastDelivery === undefined
-            if (isKnown || isHopeless || isOver) {
-              if (isPresence && isKnown) return undefined
-              throw mayOthersCome && verdict instanceof BlockNotFoundError
-                ? unanswered(cid, trials, last.failures)
-                : verdict
-            }
-          }
-          // Only now: a search that takes longer than the pause would be followed by another one for ever.
-          if (search.look(cid, { isFirst: !isSearched && (isOver || !mayOthersCome) })) {
-            isSearched = true
-            continue
-          }
-          // The end of a search rings.
-          if (last?.failures) waitMs = Math.min(waitMs, search.nextInMs())
-          if (!isOver) waitMs = Math.min(waitMs, deadline() - Date.now())
-        }
-        await turn(Math.max(waitMs, 1), over.signal)
+        const isBusy = isRunning || untried().length > 0
+        const next = isBusy ? hedgeMs : lookFurther()
+        if (next === 'absent') return undefined
+        if (next === 'ask') continue
+        await turn(Math.max(next, 1), over.signal)
       }
     } finally {
       leave()
@@ -275,40 +246,6 @@ export function createBlockFetcher(options: BlockFetcherOptions): BlockFetcher {
       for (const stop of stops) stop.removeEventListener('abort', onAbort)
       over.abort(new Error('somebody else gave it'))
     }
-  }
-
-  /** That nobody has it, if all say so; that somebody lied, if all others do. */
-  function judge(cid: CID, trials: ReadonlyMap<Provider, Trial>, failures: ReadonlyMap<string, unknown>): Error {
-    const all = [...trials.values()]
-    const lies = all.map(({ error }) => error).filter((error) => error instanceof IntegrityError)
-    const [lie] = lies
-    const lacking = all.filter(({ state }) => state === 'lacks').length
-    const isKnown = failures.size === 0 && notAsked(trials).length === 0 && lacking + lies.length === all.length
-    if (isKnown && lie) return lie
-    return isKnown && lacking > 0 ? new BlockNotFoundError(cid) : unanswered(cid, trials, failures)
-  }
-
-  const notAsked = (trials: ReadonlyMap<Provider, Trial>): (readonly [Provider, Standing])[] =>
-    [...search.standings()].filter(([provider]) => !trials.has(provider))
-
-  function unanswered(
-    cid: CID,
-    trials: ReadonlyMap<Provider, Trial>,
-    failures: ReadonlyMap<string, unknown>,
-  ): BackendError {
-    const tried = [...trials].map(([provider, { state, error }]) =>
-      state === 'failed' ? messageOf(error) : `${provider.id}: does not have it`,
-    )
-    const resting = notAsked(trials).map(([{ id }, { lastError }]) =>
-      lastError === undefined ? `${id}: came too late` : `before: ${messageOf(lastError)}`,
-    )
-    const searched = book.finders.flatMap((finder) => {
-      if (failures.has(finder.name)) return [messageOf(failures.get(finder.name))]
-      return finder.isNamed ? [] : [`${finder.name}: found nobody else`]
-    })
-    const said = [...tried, ...resting, ...searched]
-    const why = said.length > 0 ? said.join('; ') : 'nobody is connected, and there is nobody to look for'
-    return new BackendError(`${name}: get ${cid}: nobody gave it (${why})`, { retryable: true })
   }
 
   return {
