@@ -11,7 +11,8 @@ import { startRogue, type Misdeed } from './rogue-peer.ts'
 import { listening, memory, needed, openPeer, sampleBytes, visibleIn } from './setup.ts'
 
 const MIB = 1024 * 1024
-const STALL_MS = 400
+// On a busy machine 400 ms are not enough to connect.
+const STALL_MS = 1000
 
 interface Drill {
   misdeed: Misdeed
@@ -34,19 +35,19 @@ const drills: readonly (readonly [string, Drill[]])[] = [
   [
     'sends nothing that is of use',
     [
-      drill('hang', 'BACKEND', /said nothing for 400 ms/),
-      drill('boast', 'BACKEND', /for 400 ms/),
-      drill('nag', 'BACKEND', /for 400 ms/),
-      drill('junk', 'BACKEND', /for 400 ms/),
+      drill('hang', 'BACKEND', /said nothing for 1000 ms/),
+      drill('boast', 'BACKEND', /for 1000 ms/),
+      drill('nag', 'BACKEND', /for 1000 ms/),
+      drill('junk', 'BACKEND', /for 1000 ms/),
     ],
   ],
   [
     'sends a part of it',
     [
-      drill('truncate', 'BACKEND', /for 400 ms/),
-      drill('reset', 'BACKEND', /for 400 ms/),
+      drill('truncate', 'BACKEND', /for 1000 ms/),
+      drill('reset', 'BACKEND', /for 1000 ms/),
       drill('hang-up', 'BACKEND', /went away/),
-      drill('drip', 'BACKEND', /for 400 ms/),
+      drill('drip', 'BACKEND', /for 1000 ms/),
     ],
   ],
   [
