@@ -6,7 +6,6 @@ import { describe, expect, it } from 'vitest'
 
 import { sampleBytes } from '../../storage-core/src/conformance/sample.ts'
 import { openGatewaySource } from '../src/open-gateway-source.ts'
-import { parseRetryAfter } from '../src/retry-after.ts'
 import { startOddGateway } from './odd-gateway.ts'
 import { openTestSource } from './support.ts'
 
@@ -216,22 +215,4 @@ it('sends no cookie, no referrer, and says what it wants', async () => {
   expect(car?.url).toBe(`/ipfs/${cid}?format=car&car-version=1&car-order=dfs&car-dups=y&dag-scope=all`)
   expect(car?.headers).toMatchObject({ accept: 'application/vnd.ipld.car;version=1;order=dfs;dups=y' })
   for (const name of ['cookie', 'referer', 'authorization']) expect(car?.headers).not.toHaveProperty(name)
-})
-
-it.each([
-  ['0', 0],
-  [' 120 ', 120_000],
-  ['9'.repeat(30), 3_600_000],
-  ['Sun, 06 Nov 2094 08:49:37 GMT', 3_600_000],
-  ['Sun, 06 Nov 1994 08:49:37 GMT', 7000],
-  ['Sun, 06 Nov 1994 08:49:00 GMT', 0],
-  ['-1', undefined],
-  ['1.5', undefined],
-  ['1994', 1_994_000],
-  ['1994-11-06', undefined],
-  ['soon', undefined],
-  ['', undefined],
-  [null, undefined],
-])('Retry-After: %j', (value, expected) => {
-  expect(parseRetryAfter(value, Date.parse('1994-11-06T08:49:30Z'))).toBe(expected)
 })

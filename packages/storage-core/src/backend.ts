@@ -10,6 +10,7 @@ export { createGate, type Gate } from './gate.ts'
 export { createKeyedLock, untilAborted, type KeyedLock } from './lock.ts'
 export { multihashKey } from './multihash-key.ts'
 export { createRecordNames } from './record-names.ts'
+export { parseRetryAfter } from './retry-after.ts'
 export { createRootRecords, type RootRecords, type RootRecordsParts } from './root-records.ts'
 export {
   STATIC_VERSION_PATH,

@@ -1,9 +1,8 @@
 import { BackendError } from '@x/storage-core'
-import { concatBytes } from '@x/storage-core/backend'
+import { concatBytes, parseRetryAfter } from '@x/storage-core/backend'
 
 import { reasonOf } from '../reason-of.ts'
 import { watchStall } from '../stall-watch.ts'
-import { retryAfterMs } from './ask-later-error.ts'
 
 export interface FetchOptions {
   /** Whose answer it is, for messages. */
@@ -55,7 +54,7 @@ export async function request(url: URL, options: FetchOptions): Promise<Answer> 
     return {
       status,
       bytes: concatBytes(pieces, length),
-      retryAfterMs: retryAfterMs(response.headers.get('Retry-After')),
+      retryAfterMs: parseRetryAfter(response.headers.get('Retry-After')) ?? 0,
     }
   } catch (cause) {
     signal.throwIfAborted()
