@@ -13,6 +13,7 @@ export type ErrorCode =
   | 'IN_USE'
   | 'CONFLICT'
   | 'UNSUPPORTED'
+  | 'SIGNATURE'
 
 /** The one family of errors of this project. An abort is not one of them: it rejects with the signal's own reason. */
 export abstract class StorageError extends Error {

@@ -68,3 +68,46 @@ export class ConflictError extends StorageError {
     this.current = current
   }
 }
+
+/** Why a signature does not count. */
+export type SignatureReason =
+  /** There is no signature, and one is required. */
+  | 'unsigned'
+  /** Signed by a key or a certificate that the caller does not trust (here). */
+  | 'unknown-key'
+  /** The signature is not by the trusted key, or not over this payload. */
+  | 'bad-signature'
+  /** The signature is good, and is over something else than what is there. */
+  | 'mismatch'
+  /** What was signed, or the envelope around it, cannot be read, or says two things. */
+  | 'malformed'
+  /** A signed document that is older than one already seen, or another one of the same age. */
+  | 'backwards'
+
+/** One difference between what was signed and what is there. */
+export interface SignatureMismatch {
+  /** `missing`: signed, not there. `extra`: there, not signed. `changed`: other bytes than those signed. */
+  kind: 'missing' | 'extra' | 'changed'
+  path: string
+}
+
+/** A signature that does not hold. What it covers is never used. */
+export class SignatureError extends StorageError {
+  override readonly name = 'SignatureError'
+  readonly code = 'SIGNATURE'
+  readonly reason: SignatureReason
+  /** All of them, in the order of their paths; empty unless `reason` is `mismatch`. */
+  readonly mismatches: readonly SignatureMismatch[]
+  constructor(
+    message: string,
+    {
+      reason,
+      mismatches = [],
+      ...options
+    }: ErrorOptions & { reason: SignatureReason; mismatches?: readonly SignatureMismatch[] },
+  ) {
+    super(message, options)
+    this.reason = reason
+    this.mismatches = mismatches
+  }
+}

@@ -41,6 +41,9 @@ export {
   InUseError,
   NoSpaceError,
   NotFoundError,
+  SignatureError,
+  type SignatureMismatch,
+  type SignatureReason,
 } from './errors.ts'
 export { assertExpected, unexpected } from './expected-root.ts'
 export { exportCar, type ExportCarOptions } from './export-car.ts'
