@@ -1,0 +1,8 @@
+export { type BundleLimits } from './bundle.ts'
+export { generateKeyPair, readPublicKey, type Curve, type PrivateKeyOptions, type PublicKey } from './ec-key.ts'
+export { type SignerIdentity } from './envelope.ts'
+export { type ModelFile } from './model-files.ts'
+export { signModel, type SignModelOptions } from './sign-model.ts'
+export { createSigner, type Signer, type SignerOptions } from './signer.ts'
+export { type TrustedSigner, type TrustOptions } from './trust.ts'
+export { verifyModel, type VerifiedModel, type VerifyModelOptions } from './verify-model.ts'
