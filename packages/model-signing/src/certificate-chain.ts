@@ -42,14 +42,17 @@ export async function findChain(leaf: Certificate, options: ChainOptions): Promi
     }
     if (options.isAnchor(last)) return chain
     if (chain.length === MAX_LENGTH) return undefined
+    let isDeadEnd = true
     for (const issuer of options.others) {
       if (!equalBytes(issuer.subjectDer, last.issuerDer) || chain.some(({ der }) => equalBytes(der, issuer.der)))
         continue
       if (++checks > MAX_CHECKS) throw untrusted(leaf, [`more than ${MAX_CHECKS} signatures to check`])
       if (!(await isSignedBy(last, issuer))) continue
+      isDeadEnd = false
       const found = await extend([...chain, issuer])
       if (found) return found
     }
+    if (isDeadEnd) failures.push(`there is no certificate of ${last.issuer}`)
     return undefined
   }
 
@@ -58,11 +61,9 @@ export async function findChain(leaf: Certificate, options: ChainOptions): Promi
   return chain
 }
 
-function untrusted({ subject, issuer }: Certificate, failures: string[]): SignatureError {
-  const why = failures.length > 0 ? failures.join('; ') : `nothing leads from ${issuer} to a trusted certificate`
-  return new SignatureError(`signed with the certificate of ${subject}, which is not trusted: ${why}`, {
-    reason: 'unknown-key',
-  })
+function untrusted({ subject }: Certificate, failures: string[]): SignatureError {
+  const message = `signed with the certificate of ${subject}, which is not trusted: ${failures.join('; ')}`
+  return new SignatureError(message, { reason: 'unknown-key' })
 }
 
 /** @param below - How many certificates stand between this one and the file; 0 for the signer's own. */
