@@ -59,13 +59,15 @@ export async function decryptPkcs8(bytes: Uint8Array, password: string): Promise
   const secret = await crypto.subtle.importKey('raw', new TextEncoder().encode(password), 'PBKDF2', false, [
     'deriveKey',
   ])
-  const key = await crypto.subtle.deriveKey(
-    { name: 'PBKDF2', salt: own(salt), iterations, hash },
-    secret,
-    { name: 'AES-CBC', length },
-    false,
-    ['decrypt'],
-  )
+  const key = await crypto.subtle
+    .deriveKey({ name: 'PBKDF2', salt: own(salt), iterations, hash }, secret, { name: 'AES-CBC', length }, false, [
+      'decrypt',
+    ])
+    .catch((cause: unknown) => {
+      throw new UnsupportedError(`private key: encrypted with AES of ${length} bits, which this platform has not`, {
+        cause,
+      })
+    })
   let opened: Uint8Array
   try {
     opened = new Uint8Array(await crypto.subtle.decrypt({ name: 'AES-CBC', iv: own(iv) }, key, own(encrypted)))

@@ -75,7 +75,7 @@ export async function createSbom(facts: SbomFacts): Promise<string> {
   const body = {
     version: 1,
     metadata: {
-      timestamp: facts.timestamp?.toISOString(),
+      timestamp: facts.timestamp && toTimestamp(facts.timestamp),
       tools: facts.tool && { components: [{ type: 'application', ...facts.tool }] },
       component: { type: 'machine-learning-model', 'bom-ref': ref, ...modelComponent(facts) },
     },
@@ -95,18 +95,18 @@ function modelComponent(facts: SbomFacts): object {
   const { name, version, description, origin, licences, baseModels, parents } = facts
   const [group, ...rest] = name.split('/')
   const ancestors = [
-    ...(baseModels ?? []).map((model) => ({ type: 'machine-learning-model', name: model })),
-    ...(parents ?? []).map((cid) => ({
+    ...unique(baseModels).map((model) => ({ type: 'machine-learning-model', name: model })),
+    ...unique(parents).map((cid) => ({
       type: 'machine-learning-model',
       name: cid,
-      externalReferences: [{ type: 'distribution', url: `ipfs://${cid}`, comment: 'manifest' }],
+      externalReferences: [{ type: 'distribution', url: ipfsUrl(cid), comment: 'manifest' }],
     })),
   ]
   return {
     ...(rest.length === 1 ? { group, name: rest[0] } : { name }),
     version: version ?? origin?.revision,
     description,
-    licenses: licencesOf(licences ?? []),
+    licenses: licencesOf(unique(licences)),
     purl: origin && purlOf(origin),
     pedigree: ancestors.length > 0 ? { ancestors } : undefined,
     externalReferences: orNothing(referencesOf(facts)),
@@ -123,16 +123,14 @@ function licencesOf(licences: readonly string[]): (LicenceChoice | { expression:
 
 /** @see https://github.com/package-url/purl-spec/blob/main/types-doc/huggingface-definition.md */
 function purlOf({ repo, revision }: { repo: string; revision: string }): string {
-  const path = repo.split('/').map(encodeURIComponent).join('/')
-  return `pkg:huggingface/${path}@${encodeURIComponent(revision.toLowerCase())}`
+  return `pkg:huggingface/${encodePath(repo)}@${encodeURIComponent(revision.toLowerCase())}`
 }
 
 function referencesOf({ root, manifest, origin }: SbomFacts): ExternalReference[] {
   const references: ExternalReference[] = []
-  if (root !== undefined) references.push({ type: 'distribution', url: `ipfs://${root}` })
-  if (manifest !== undefined) references.push({ type: 'other', url: `ipfs://${manifest}`, comment: 'manifest' })
-  if (origin)
-    references.push({ type: 'vcs', url: origin.url ?? `hf://${origin.repo}@${origin.revision}`, comment: 'origin' })
+  if (root !== undefined) references.push({ type: 'distribution', url: ipfsUrl(root) })
+  if (manifest !== undefined) references.push({ type: 'other', url: ipfsUrl(manifest), comment: 'manifest' })
+  if (origin) references.push({ type: 'vcs', url: urlOf(origin), comment: 'origin' })
   return references
 }
 
@@ -140,10 +138,33 @@ function modelCardOf({ task, architecture, architectureFamily, datasets }: SbomF
   if (task === undefined && architecture === undefined && architectureFamily === undefined && !datasets?.length) {
     return undefined
   }
-  const sets = datasets?.map((name) => ({ type: 'dataset', name }))
+  const sets = unique(datasets).map((name) => ({ type: 'dataset', name }))
   return {
-    modelParameters: { task, architectureFamily, modelArchitecture: architecture, datasets: orNothing(sets ?? []) },
+    modelParameters: { task, architectureFamily, modelArchitecture: architecture, datasets: orNothing(sets) },
   }
+}
+
+function urlOf({ repo, revision, url }: NonNullable<SbomFacts['origin']>): string {
+  if (url === undefined) return `hf://${encodePath(repo)}@${encodeURIComponent(revision)}`
+  if (!URL.canParse(url)) throw new InvalidInputError(`origin: ${JSON.stringify(url)} is not a URL`, { input: url })
+  return new URL(url).href
+}
+
+function ipfsUrl(cid: string): string {
+  return `ipfs://${encodeURIComponent(cid)}`
+}
+
+function encodePath(path: string): string {
+  return path.split('/').map(encodeURIComponent).join('/')
+}
+
+function toTimestamp(time: Date): string {
+  if (Number.isNaN(time.getTime())) throw new InvalidInputError('timestamp: not a time', { input: 'timestamp' })
+  return time.toISOString()
+}
+
+function unique(list: readonly string[] = []): string[] {
+  return [...new Set(list)]
 }
 
 function fileComponent({ path, sha256: digest, size, role, dtype, cid }: SbomFile): { 'bom-ref': string } {
@@ -159,7 +180,7 @@ function fileComponent({ path, sha256: digest, size, role, dtype, cid }: SbomFil
     'bom-ref': `file:${path}`,
     name: path,
     hashes: [{ alg: 'SHA-256', content: toHex(digest) }],
-    externalReferences: cid === undefined ? undefined : [{ type: 'distribution', url: `ipfs://${cid}` }],
+    externalReferences: cid === undefined ? undefined : [{ type: 'distribution', url: ipfsUrl(cid) }],
     properties: orNothing(properties),
   }
   return component

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest'
 
 import { verifyModel, type VerifyModelOptions } from '../src/index.ts'
+import { codeOf } from './code-of.ts'
 import { editBundle } from './edit-bundle.ts'
 import { bundleOf, byRoot, certificates, files } from './python-tool.ts'
 
@@ -54,21 +55,20 @@ it('looks at the time that it is given', async () => {
   }
 })
 
-interface Chain {
-  certificates: { rawBytes: string }[]
-}
+type Certificates = { rawBytes: string }[]
 
-const editChain = (edit: (chain: Chain['certificates']) => Chain['certificates']): Uint8Array =>
+const editChain = (edit: (chain: Certificates) => Certificates): Uint8Array =>
   editBundle(bundleOf('certificate-signer'), (json) => {
-    const { x509CertificateChain } = json.verificationMaterial as { x509CertificateChain: Chain }
-    json.verificationMaterial = { x509CertificateChain: { certificates: edit(x509CertificateChain.certificates) } }
+    const { certificates: chain = [] } = json.verificationMaterial.x509CertificateChain ?? {}
+    json.verificationMaterial = { x509CertificateChain: { certificates: edit(chain) } }
   })
+
+const verifyEdited = (bundle: Uint8Array): ReturnType<typeof verifyModel> => verifyModel(bundle, files, [byRoot])
+const pem = (name: keyof typeof certificates): { rawBytes: string } => ({
+  rawBytes: certificates[name].replaceAll(/-----.*-----|\s/g, ''),
+})
 
 it('wants the certificates on the way, in any order, whatever else is there', async () => {
-  const verifyEdited = (bundle: Uint8Array): ReturnType<typeof verifyModel> => verifyModel(bundle, files, [byRoot])
-  const pem = (name: keyof typeof certificates): { rawBytes: string } => ({
-    rawBytes: certificates[name].replaceAll(/-----.*-----|\s/g, ''),
-  })
   await expect(verifyEdited(editChain(([leaf]) => (leaf ? [leaf] : [])))).rejects.toMatchObject({
     reason: 'unknown-key',
   })
@@ -86,13 +86,13 @@ it('wants the certificates on the way, in any order, whatever else is there', as
 it('survives any change of a byte in a certificate', async () => {
   const [original] = certificates.signer.split('-----END')
   const der = atob((original ?? '').replaceAll(/-----.*-----|\s/g, ''))
-  let held = 0
+  const outcomes = new Set<unknown>()
   for (let at = 0; at < der.length; at++) {
     const changed = der.slice(0, at) + String.fromCharCode(der.charCodeAt(at) ^ 0x55) + der.slice(at + 1)
     const bundle = editChain(([, ...rest]) => [{ rawBytes: btoa(changed) }, ...rest])
-    const result = await verifyModel(bundle, files, [byRoot]).catch((error: unknown) => error)
-    if (!(result instanceof Error)) held++
-    else expect(result).toMatchObject({ code: expect.stringMatching(/^(?:SIGNATURE|UNSUPPORTED)$/) })
+    const outcome = await verifyModel(bundle, files, [byRoot]).then(() => 'held', codeOf)
+    outcomes.add(outcome)
   }
-  expect(held).toBe(0)
+  expect([...outcomes]).toEqual(expect.arrayContaining(['SIGNATURE', 'UNSUPPORTED']))
+  expect(outcomes.size).toBe(2)
 })

@@ -3,7 +3,12 @@ import { keys } from './python-tool.ts'
 
 interface EditableBundle {
   mediaType: string
-  verificationMaterial: Record<string, unknown>
+  verificationMaterial: {
+    publicKey?: unknown
+    certificate?: unknown
+    x509CertificateChain?: { certificates: { rawBytes: string }[] }
+    tlogEntries?: unknown[]
+  }
   dsseEnvelope: { payload: string; payloadType: string; signatures: { sig: string; keyid: string }[] }
 }
 

@@ -1,7 +1,8 @@
 import type { ModelFile, TrustedSigner } from '../src/index.ts'
 import made from './fixtures/python-tool.json' with { type: 'json' }
 
-export const { keys, certificates } = made
+export const keys: (typeof made)['keys'] = made.keys
+export const certificates: (typeof made)['certificates'] = made.certificates
 
 type BundleName = keyof typeof made.bundles
 

@@ -53,10 +53,10 @@ it('says what is wrong with a private key', async () => {
 })
 
 it('signs through a device that keeps its key, and notices one that has another', async () => {
-  const { sign } = await createSigner(p256.private)
+  const inside = await createSigner(p256.private)
   const device = async (pem: string): Promise<Signer> => ({
     publicKey: await readPublicKey(pem),
-    sign: (message) => sign(message),
+    sign: (message) => inside.sign(message),
   })
   await verifyModel(await signModel(files, await device(p256.public)), files, [byKey('P-256')])
   await expect(signModel(files, await device(keys.signer.public))).rejects.toMatchObject({ code: 'INVALID_INPUT' })

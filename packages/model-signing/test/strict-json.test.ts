@@ -1,9 +1,9 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { expect, it } from 'vitest'
 
-import { parseStrictJson } from '../src/strict-json.ts'
+import { parseStrictJson, type JsonValue } from '../src/strict-json.ts'
 
-const parse = (text: string): unknown => parseStrictJson(new TextEncoder().encode(text), 'text')
+const parse = (text: string): JsonValue => parseStrictJson(new TextEncoder().encode(text), 'text')
 const orError = (read: () => unknown): unknown => {
   try {
     return JSON.stringify(read())
@@ -54,6 +54,6 @@ it('refuses what JSON.parse refuses', () => {
 
 it('has no prototype to reach', () => {
   const value = parse('{"__proto__":{"a":1},"constructor":2}')
-  expect(Object.keys(value as object)).toEqual(['__proto__', 'constructor'])
-  expect((value as Record<string, unknown>)['toString']).toBeUndefined()
+  expect(Object.keys(value ?? {})).toEqual(['__proto__', 'constructor'])
+  expect(Object.getPrototypeOf(value)).toBeNull()
 })
