@@ -24,7 +24,7 @@ export type BundleMaterial =
   /** In DER, the signer's first. */
   | { kind: 'certificates'; certificates: Uint8Array[] }
   /** Keyless: a certificate of minutes, and a transparency log that says when. */
-  | { kind: 'sigstore' }
+  | { kind: 'keyless' }
 
 export interface Bundle {
   payloadType: string
@@ -32,11 +32,13 @@ export interface Bundle {
   /** In DER. */
   signature: Uint8Array
   material: BundleMaterial
+  /** The whole bundle, as it came. */
+  bytes: Uint8Array
 }
 
 /** One that can be written: keyless signing is not here. */
-export interface SignedBundle extends Bundle {
-  material: Exclude<BundleMaterial, { kind: 'sigstore' }>
+export interface SignedBundle extends Omit<Bundle, 'bytes'> {
+  material: Exclude<BundleMaterial, { kind: 'keyless' }>
 }
 
 /** The two numbers of P-521 in DER take 139 bytes. */
@@ -83,6 +85,7 @@ export function parseBundle(
     payloadType: stringAt(envelope, 'payloadType', 'bundle'),
     payload: base64At(envelope, 'payload'),
     signature: signatureBytes,
+    bytes,
     material: readMaterial(objectAt(json, 'verificationMaterial', 'bundle')),
   }
 }
@@ -96,7 +99,7 @@ function readMaterial(material: JsonObject): BundleMaterial {
     return { kind: 'key', hint: hint || undefined }
   }
   const entries = material['tlogEntries']
-  if (kinds[0] === 'certificate' || (Array.isArray(entries) && entries.length > 0)) return { kind: 'sigstore' }
+  if (kinds[0] === 'certificate' || (Array.isArray(entries) && entries.length > 0)) return { kind: 'keyless' }
   const chain = arrayAt(objectAt(material, 'x509CertificateChain', 'bundle'), 'certificates', 'bundle')
   if (chain.length === 0 || chain.length > MAX_CERTIFICATES) throw malformed(`bundle: ${chain.length} certificates`)
   return {

@@ -13,13 +13,14 @@ import { readCertificate, type Certificate } from './x509.ts'
 export interface SignerIdentity {
   /** The name that the caller gave to what it trusts. */
   name?: string | undefined
-  method: 'key' | 'certificate'
-  curve: Curve
+  method: 'key' | 'certificate' | 'keyless'
+  /** Not of keyless signatures, nor is the fingerprint. */
+  curve?: Curve | undefined
   /** Of the key that signed: `sha256:` and the SHA-256 of its SubjectPublicKeyInfo in hexadecimal. */
-  fingerprint: string
-  /** Of the certificate; `CN=Example signer,O=Example`. */
+  fingerprint?: string | undefined
+  /** Of the certificate: `O=Example,CN=signer`; keyless: the address. */
   subject?: string | undefined
-  /** The subject of the trusted certificate that the chain led to. */
+  /** The subject of the trusted certificate that the chain led to; keyless: who vouched for the address. */
   anchor?: string | undefined
 }
 
@@ -59,7 +60,7 @@ export interface VerifyEnvelopeOptions {
  * Checks the signature of a bundle. The payload was not looked into.
  *
  * @throws {SignatureError} `unknown-key`, `bad-signature`, `malformed`.
- * @throws {UnsupportedError} Signed without a key (Sigstore).
+ * @throws {UnsupportedError} Signed without a key (Sigstore), and `trust` has nobody to check that.
  */
 export async function verifyEnvelope(
   bundle: Bundle,
@@ -71,12 +72,10 @@ export async function verifyEnvelope(
       reason: 'malformed',
     })
   }
-  const message = preAuthentication(payloadType, bundle.payload)
   const { material, signature } = bundle
+  const message = preAuthentication(payloadType, bundle.payload)
   if (material.kind === 'key') return verifyByKey(signature, message, material.hint, trust)
-  if (material.kind === 'sigstore') {
-    throw new UnsupportedError('bundle: signed without a key (Sigstore), which is not checked here')
-  }
+  if (material.kind === 'keyless') return verifyKeyless(bundle.bytes, trust)
   const certificates = material.certificates.map(readCertificate)
   return verifyByCertificate(signature, message, certificates, trust, certificatesValidAt)
 }
@@ -101,6 +100,24 @@ async function verifyByKey(
   throw new SignatureError('the signature is not by the trusted key, or not over this payload', {
     reason: 'bad-signature',
   })
+}
+
+async function verifyKeyless(bundle: Uint8Array, { keyless, note }: Trust): Promise<SignerIdentity> {
+  const failures: unknown[] = []
+  for (const { check, name } of keyless) {
+    try {
+      const { subject, issuer } = await check(bundle)
+      return { name, method: 'keyless', subject, anchor: issuer }
+    } catch (error) {
+      failures.push(error)
+    }
+  }
+  if (keyless.length === 0) {
+    throw new UnsupportedError(`signed without a key (Sigstore), and nothing that is trusted checks that${note}`)
+  }
+  const why = failures.map((error) => (error instanceof Error ? error.message : String(error))).join('; ')
+  const cause = failures.length === 1 ? failures[0] : new AggregateError(failures)
+  throw new SignatureError(`signed without a key (Sigstore), and refused: ${why}`, { reason: 'bad-signature', cause })
 }
 
 async function verifyByCertificate(

@@ -26,5 +26,5 @@ export {
 export { createSbom, type SbomFacts, type SbomFile } from './sbom.ts'
 export { signModel, type SignModelOptions } from './sign-model.ts'
 export { createSigner, type Signer, type SignerOptions } from './signer.ts'
-export { type TrustedSigner, type TrustOptions } from './trust.ts'
+export { type CheckKeyless, type KeylessIdentity, type TrustedSigner, type TrustOptions } from './trust.ts'
 export { verifyModel, type VerifiedModel, type VerifyModelOptions } from './verify-model.ts'

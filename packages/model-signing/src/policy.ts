@@ -99,7 +99,7 @@ function isPickle({ path, role }: ModelToAssess['files'][number]): boolean {
 }
 
 function nameOf({ name, subject, fingerprint }: SignerIdentity): string {
-  return name ?? subject ?? fingerprint
+  return name ?? subject ?? fingerprint ?? 'someone trusted'
 }
 
 /** Only what is wrong with the bundle is a reason; anything else is the caller's to know. */

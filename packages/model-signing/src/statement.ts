@@ -1,6 +1,6 @@
 import { UnsupportedError } from '@x/cid'
 
-import { concatBytes, equalBytes, fromHex, sha256, toHex } from './bytes.ts'
+import { equalBytes, fromHex, sha256, toHex } from './bytes.ts'
 import { malformed } from './malformed.ts'
 import type { ModelFile } from './model-files.ts'
 import { foldPath, problemOfPath } from './model-path.ts'
@@ -96,7 +96,14 @@ export async function parseStatement(payload: Uint8Array): Promise<SignedModel> 
 
 /** SHA-256 over the digests, in the order of the resources. */
 function rootDigest(digests: Uint8Array[]): Promise<Uint8Array> {
-  return sha256(concatBytes(...digests))
+  // No spread: there may be more of them than a call may have arguments.
+  const all = new Uint8Array(digests.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const digest of digests) {
+    all.set(digest, at)
+    at += digest.length
+  }
+  return sha256(all)
 }
 
 type Serialization = Pick<SignedModel, 'hash' | 'shardSize' | 'ignored'>
@@ -114,7 +121,7 @@ function readSerialization(serialization: JsonObject): Serialization {
       if (typeof path !== 'string') throw malformed(`${WHAT}: an ignored path is not a string`)
       // To the Python tool it is the whole model.
       if (path === '' || path === '.') throw malformed(`${WHAT}: ignores the whole model`)
-      return path
+      return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path
     }),
   }
 }

@@ -23,12 +23,31 @@ export type TrustedSigner =
    * `publicKeys`. A bundle by a bare key does not hold the key.
    */
   | (TrustedBase & { fingerprint: string })
+  /** Whom a checker of the caller's own takes for keyless bundles. */
+  | (TrustedBase & { keyless: CheckKeyless })
+
+/** Who signed without a key of their own, by the certificate that Sigstore gave them. */
+export interface KeylessIdentity {
+  /** An address or URL. */
+  subject: string
+  /** Who vouched for it. */
+  issuer: string
+}
+
+/**
+ * Checks the signature, the certificate, the transparency log and the identity of a keyless bundle, for instance with `@sigstore/verify` and
+ * a trusted root at hand. It rejects unless all hold.
+ *
+ * @param bundle - UTF-8; JSON in which no name is there twice.
+ */
+export type CheckKeyless = (bundle: Uint8Array) => Promise<KeylessIdentity>
 
 /** What is trusted for one repository, read. */
 export interface Trust {
   keys: { key: PublicKey; name: string | undefined }[]
   certificates: { certificate: Certificate; name: string | undefined }[]
   fingerprints: Map<string, { name: string | undefined }>
+  keyless: { check: CheckKeyless; name: string | undefined }[]
   /** For errors: who is trusted, but for other repositories. */
   note: string
 }
@@ -46,7 +65,7 @@ export interface TrustOptions {
  */
 export async function readTrust(trusted: readonly TrustedSigner[], options: TrustOptions = {}): Promise<Trust> {
   const { repo, publicKeys = [] } = options
-  const trust: Trust = { keys: [], certificates: [], fingerprints: new Map(), note: '' }
+  const trust: Trust = { keys: [], certificates: [], fingerprints: new Map(), keyless: [], note: '' }
   const elsewhere: string[] = []
   for (const signer of trusted) {
     const { name, repos } = signer
@@ -55,6 +74,7 @@ export async function readTrust(trusted: readonly TrustedSigner[], options: Trus
       continue
     }
     if ('key' in signer) trust.keys.push({ key: await readPublicKey(signer.key), name })
+    else if ('keyless' in signer) trust.keyless.push({ check: signer.keyless, name })
     else if ('certificate' in signer) {
       for (const certificate of readCertificates(signer.certificate)) trust.certificates.push({ certificate, name })
     } else trust.fingerprints.set(fingerprintOf(signer.fingerprint), { name })
