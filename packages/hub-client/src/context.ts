@@ -1,0 +1,27 @@
+import type { Endpoint } from './endpoint.ts'
+import { HubStatusError, toHubError, type Asked } from './hub-error.ts'
+import type { RetryOptions } from './retry.ts'
+import { discard, type Send } from './send.ts'
+import { parseRetryAfter } from './wait.ts'
+
+/** What every request needs. */
+export interface HubContext {
+  endpoint: Endpoint
+  hasToken: boolean
+  send: Send
+  retry: RetryOptions
+  /** Milliseconds. */
+  stallTimeoutMs: number
+}
+
+/** The error for an answer that is none; its body is not read. */
+export function failureOf({ endpoint, hasToken }: HubContext, asked: Asked, response: Response): Error {
+  discard(response)
+  const { status, headers } = response
+  const cause = new HubStatusError(
+    status,
+    headers.get('x-error-code') ?? undefined,
+    parseRetryAfter(headers.get('retry-after')),
+  )
+  return toHubError(endpoint.label, asked, cause, { message: headers.get('x-error-message') ?? '', hasToken })
+}
