@@ -1,0 +1,332 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+
+import { describe, expect, it } from 'vitest'
+
+import { createHubFileSource } from '../src/index.ts'
+import { bytesOf, clientOf, openHub, openServer, second, TOKEN, wanted, weights } from './support.ts'
+
+const { commit } = second
+const model = wanted('onnx/model.onnx')
+const isFile = (request: IncomingMessage): boolean => request.url?.includes('/resolve/') === true
+
+describe('bytes of a file', () => {
+  it.each([
+    [0, undefined],
+    [0, 300_000],
+    [0, 1],
+    [299_999, 1],
+    [1234, 100_000],
+    [100, undefined],
+  ])('from %i, %s long', async (offset, length) => {
+    const hub = await openHub()
+    for (const file of ['onnx/model.onnx', model]) {
+      const bytes = await bytesOf(clientOf(hub.url).read('org/model', commit, file, { offset, length }))
+      expect(bytes.equals(weights.subarray(offset, length === undefined ? undefined : offset + length))).toBe(true)
+    }
+  })
+
+  it('of no length need no request', async () => {
+    const hub = await openHub()
+    expect(await bytesOf(clientOf(hub.url).read('org/model', commit, model, { offset: 5, length: 0 }))).toHaveLength(0)
+    expect(await bytesOf(clientOf(hub.url).read('org/model', commit, { path: 'x', size: 0 }))).toHaveLength(0)
+    expect(hub.requests).toEqual([])
+    expect(await bytesOf(clientOf(hub.url).read('org/model', commit, 'empty.txt'))).toHaveLength(0)
+  })
+
+  it('by a path with spaces and umlauts', async () => {
+    const hub = await openHub()
+    expect(String(await bytesOf(clientOf(hub.url).read('org/model', commit, 'ü/ä b.txt')))).toBe('umlauts')
+  })
+
+  it('through the source for downloads', async () => {
+    const hub = await openHub()
+    const source = createHubFileSource(clientOf(hub.url), { repo: 'org/model', commit })
+    expect(source.name).toBe('hub')
+    const pieces = source.read(model, { offset: 10, length: 20 }, {})
+    expect((await bytesOf(pieces)).equals(weights.subarray(10, 30))).toBe(true)
+  })
+
+  it('of a file that is not there', async () => {
+    const hub = await openHub()
+    await expect(bytesOf(clientOf(hub.url).read('org/model', commit, 'none.txt'))).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+      what: `org/model@${commit}/none.txt`,
+    })
+  })
+
+  it.each(['../x', '/x', 'a//b', '', 'a/./b', 'a\\b'])('by the path %j are refused', async (path) => {
+    const hub = await openHub()
+    await expect(bytesOf(clientOf(hub.url).read('org/model', commit, path))).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+    })
+    expect(hub.requests).toEqual([])
+  })
+
+  it.each([
+    [-1, 1],
+    [0, 300_001],
+    [300_001, undefined],
+    [0.5, 1],
+    [0, -1],
+  ])('from %s, %s long are refused', async (offset, length) => {
+    const hub = await openHub()
+    await expect(bytesOf(clientOf(hub.url).read('org/model', commit, model, { offset, length }))).rejects.toMatchObject(
+      {
+        code: 'INVALID_INPUT',
+      },
+    )
+  })
+
+  it('that break off go on from there', async () => {
+    let broken = 0
+    const hub = await openHub({
+      intercept: (request, response) => {
+        if (!isFile(request) || broken === 6) return false
+        broken += 1
+        const from = Number(/^bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0)
+        const headers = { etag: `"${model.sha256.toString('hex')}"`, 'content-length': 300_000 - from }
+        const range = { 'content-range': `bytes ${from}-299999/300000` }
+        response.writeHead(from === 0 ? 200 : 206, from === 0 ? headers : { ...headers, ...range })
+        response.write(weights.subarray(from, from + 10_000), () => response.destroy())
+        return true
+      },
+    })
+    // More breaks than attempts: each brought something.
+    const bytes = await bytesOf(
+      clientOf(hub.url, { retry: { attempts: 3, baseMs: 1 } }).read('org/model', commit, model),
+    )
+    expect(bytes.equals(weights)).toBe(true)
+    expect(hub.requests.slice(1).map(({ headers }) => headers.range)).toEqual(
+      [1, 2, 3, 4, 5, 6].map((pieces) => `bytes=${pieces * 10_000}-299999`),
+    )
+    // Of the same file alone.
+    expect(hub.requests[1]?.headers['if-range']).toBe(`"${model.sha256.toString('hex')}"`)
+  })
+
+  it('that never come end', async () => {
+    const hub = await openHub({
+      intercept: (request, response) => {
+        response.writeHead(200, { 'content-length': 300_000 }).flushHeaders()
+        return isFile(request)
+      },
+    })
+    const client = clientOf(hub.url, { stallTimeoutMs: 50, retry: { attempts: 2, baseMs: 1 } })
+    await expect(bytesOf(client.read('org/model', commit, model))).rejects.toMatchObject({
+      code: 'BACKEND',
+      cause: { name: 'StallError' },
+    })
+    expect(hub.requests).toHaveLength(2)
+  })
+
+  it('stop with the signal’s own reason in the middle', async () => {
+    const reason = new Error('the caller gave up')
+    const controller = new AbortController()
+    const hub = await openHub({
+      intercept: (_request, response) => {
+        response.writeHead(200, { 'content-length': 300_000 }).write(weights.subarray(0, 1000))
+        return true
+      },
+    })
+    const pieces = clientOf(hub.url).read('org/model', commit, model, { signal: controller.signal })
+    const reading = (async () => {
+      for await (const piece of pieces) if (piece.length > 0) controller.abort(reason)
+    })()
+    await expect(reading).rejects.toBe(reason)
+  })
+
+  it('come out of a whole answer to a request for a part, when they are near its start', async () => {
+    const hub = await openHub({
+      intercept: (request, response) => {
+        if (isFile(request)) response.writeHead(200, { 'content-length': weights.length }).end(weights)
+        return isFile(request)
+      },
+    })
+    const bytes = await bytesOf(clientOf(hub.url).read('org/model', commit, model, { offset: 100_000, length: 5 }))
+    expect(bytes.equals(weights.subarray(100_000, 100_005))).toBe(true)
+    const far = { path: 'far', size: 2 ** 30 }
+    const hugeHub = await openServer((_request, response) =>
+      response.writeHead(200, { 'content-length': 2 ** 30 }).flushHeaders(),
+    )
+    const read = clientOf(hugeHub).read('org/model', commit, far, { offset: 2 ** 29, length: 5 })
+    await expect(bytesOf(read)).rejects.toThrow('the whole file')
+  })
+
+  it('come in as many answers as it takes, when each is short', async () => {
+    const hub = await openHub({
+      intercept: (request, response) => {
+        const from = Number(/^bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1])
+        const until = Math.min(from + 40_000, 200_000)
+        const part = weights.subarray(from, until)
+        const range = `bytes ${from}-${until - 1}/300000`
+        response.writeHead(206, { 'content-range': range, 'content-length': part.length }).end(part)
+        return true
+      },
+    })
+    const bytes = await bytesOf(clientOf(hub.url).read('org/model', commit, model, { offset: 1, length: 199_999 }))
+    expect(bytes.equals(weights.subarray(1, 200_000))).toBe(true)
+    expect(hub.requests).toHaveLength(5)
+  })
+
+  const plain = { 'content-type': 'application/octet-stream' }
+  it.each<[string, number, Record<string, string | number>]>([
+    ['a page', 200, { 'content-type': 'text/html; charset=utf-8' }],
+    ['another length', 200, { ...plain, 'content-length': 10 }],
+    ['another commit', 200, { ...plain, 'x-repo-commit': 'f'.repeat(40) }],
+    ['another SHA-256', 200, { ...plain, etag: `"${'f'.repeat(64)}"` }],
+    ['another linked SHA-256', 200, { ...plain, etag: '"x"', 'x-linked-etag': `"${'f'.repeat(64)}"` }],
+    ['another Git object', 200, { ...plain, etag: `"${'f'.repeat(40)}"` }],
+    ['another linked size', 200, { ...plain, 'x-linked-size': 5 }],
+    ['Xet', 200, { 'content-type': 'application/vnd.xet-fileinfo+json' }],
+    ['a part of what was asked for whole', 206, { ...plain, 'content-range': 'bytes 0-9/10' }],
+    ['416', 416, plain],
+    ['nothing', 204, {}],
+    ['404 without a code', 404, plain],
+    ['418', 418, plain],
+  ])('with %s are refused, once', async (_what, status, headers) => {
+    const hub = await openHub({
+      intercept: (_request, response) => {
+        response.writeHead(status, headers).end(status === 204 ? undefined : weights.subarray(0, 10))
+        return true
+      },
+    })
+    await expect(bytesOf(clientOf(hub.url).read('org/model', commit, model))).rejects.toMatchObject({
+      code: 'BACKEND',
+      retryable: false,
+    })
+    expect(hub.requests).toHaveLength(1)
+  })
+
+  it.each([
+    ['no range', {}],
+    ['another start', { 'content-range': 'bytes 11-19/300000' }],
+    ['more than was asked for', { 'content-range': 'bytes 10-30/300000' }],
+    ['an empty range', { 'content-range': 'bytes 10-9/300000' }],
+    ['another size', { 'content-range': 'bytes 10-19/20' }],
+    ['multiple parts', { 'content-type': 'multipart/byteranges; boundary=x' }],
+    ['an encoding', { 'content-range': 'bytes 10-19/300000', 'content-encoding': 'br' }],
+  ])('of a part with %s are refused', async (_what, headers) => {
+    const hub = await openHub({
+      intercept: (_request, response) => {
+        response.writeHead(206, headers).end(weights.subarray(10, 20))
+        return true
+      },
+    })
+    const read = clientOf(hub.url).read('org/model', commit, model, { offset: 10, length: 10 })
+    await expect(bytesOf(read)).rejects.toMatchObject({ code: 'BACKEND', retryable: false })
+  })
+
+  it('of a page that is the file itself', async () => {
+    const url = await openServer((_request, response) =>
+      response.writeHead(200, { 'content-type': 'text/html' }).end('<p>'),
+    )
+    expect(String(await bytesOf(clientOf(url).read('org/model', commit, 'docs/index.html')))).toBe('<p>')
+  })
+})
+
+const toCdn =
+  (cdn: string, headers: object = {}) =>
+  (request: IncomingMessage, response: ServerResponse) => {
+    if (!isFile(request)) return false
+    response.writeHead(302, { location: `${cdn}/blob?signature=x`, ...headers }).end('moved')
+    return true
+  }
+
+describe('redirects', () => {
+  it('lead to a CDN, without the token', async () => {
+    const asked: IncomingMessage['headers'][] = []
+    const cdn = await openServer((request, response) => {
+      asked.push(request.headers)
+      response.writeHead(206, { 'content-range': 'bytes 10-19/300000', etag: '"md5"' }).end(weights.subarray(10, 20))
+    })
+    const digest = model.sha256.toString('hex')
+    const hub = await openHub({
+      token: TOKEN,
+      intercept: toCdn(cdn, { 'x-linked-etag': `"${digest}"`, 'x-linked-size': '300000', 'x-repo-commit': commit }),
+    })
+    const client = clientOf(hub.url, { token: TOKEN, userAgent: 'test/1' })
+    const bytes = await bytesOf(client.read('org/model', commit, model, { offset: 10, length: 10 }))
+    expect(bytes.equals(weights.subarray(10, 20))).toBe(true)
+    expect(hub.requests[0]?.headers.authorization).toBe(`Bearer ${TOKEN}`)
+    expect(asked).toHaveLength(1)
+    expect(JSON.stringify(asked)).not.toContain(TOKEN)
+    expect(asked[0]).toMatchObject({ range: 'bytes=10-19', 'user-agent': 'test/1' })
+    expect(asked[0]?.['if-range']).toBeUndefined()
+  })
+
+  it('that tell of another file are not followed', async () => {
+    const asked: string[] = []
+    const cdn = await openServer((request, response) => {
+      asked.push(request.url ?? '')
+      response.end()
+    })
+    const hub = await openHub({ intercept: toCdn(cdn, { 'x-linked-etag': `"${'f'.repeat(64)}"` }) })
+    await expect(bytesOf(clientOf(hub.url).read('org/model', commit, model))).rejects.toThrow('another file')
+    expect(asked).toEqual([])
+  })
+
+  it('within the endpoint keep the token', async () => {
+    const hub = await openHub({
+      token: TOKEN,
+      intercept: (request, response) => {
+        if (!request.url?.startsWith('/old/')) return false
+        response.writeHead(307, { location: request.url.replace('/old/', '/org/') }).end()
+        return true
+      },
+    })
+    const client = clientOf(hub.url, { token: TOKEN })
+    expect(String(await bytesOf(client.read('old/private', commit, 'config.json')))).toBe('{"a":1}')
+  })
+
+  it.each([
+    ['another scheme', 'https://127.0.0.1:1/x', 'from http: to https:'],
+    ['a file', 'file:///etc/passwd', 'from http: to file:'],
+    ['a password', 'http://user:secret@127.0.0.1:1/x', 'with a password'],
+    ['nowhere', 'http://', 'to nowhere'],
+  ])('to %s are refused', async (_what, location, message) => {
+    const hub = await openHub({
+      intercept: (_request, response) => {
+        response.writeHead(302, { location }).end()
+        return true
+      },
+    })
+    const client = clientOf(hub.url)
+    await expect(bytesOf(client.read('org/model', commit, model))).rejects.toThrow(message)
+    await expect(client.resolve('org/model')).rejects.toMatchObject({ code: 'BACKEND', retryable: false })
+  })
+
+  it('from https to http are refused', async () => {
+    const asked: string[] = []
+    const client = clientOf('https://hub.example.org', {
+      token: TOKEN,
+      fetch: (input) => {
+        asked.push(input instanceof URL ? input.href : '')
+        return Promise.resolve(new Response(null, { status: 302, headers: { location: 'http://hub.example.org/x' } }))
+      },
+    })
+    await expect(client.resolve('org/model')).rejects.toThrow('from https: to http:')
+    expect(asked).toEqual(['https://hub.example.org/api/models/org/model/revision/main?expand=sha'])
+  })
+
+  it('without an end are refused', async () => {
+    const hub = await openHub({
+      intercept: (request, response) => {
+        response.writeHead(302, { location: request.url }).end()
+        return true
+      },
+    })
+    await expect(clientOf(hub.url).resolve('org/model')).rejects.toThrow('more than 5 times')
+    expect(hub.requests).toHaveLength(6)
+  })
+
+  it('may be left to the caller', async () => {
+    const asked: string[] = []
+    const other = await openServer((request, response) => {
+      asked.push(request.url ?? '')
+      response.end()
+    })
+    const hub = await openHub({ intercept: toCdn(other) })
+    const client = clientOf(hub.url, { allowRedirect: (url) => url.origin === hub.url })
+    await expect(bytesOf(client.read('org/model', commit, model))).rejects.toThrow('not allowed')
+    expect(asked).toEqual([])
+  })
+})
