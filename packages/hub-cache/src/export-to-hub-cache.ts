@@ -93,7 +93,7 @@ export async function exportToHubCache(files: readonly ExportFile[], options: Ex
 
   const layout = await makeCache(options.directory, repo)
   const placed: Record<Placed, number> = { kept: 0, reflink: 0, 'hard-link': 0, copy: 0 }
-  const place = { by, check: check === 'hash', signal }
+  const place = { by, check: check === 'hash', temp: layout.blobs, signal }
   // Two paths may have one blob.
   const blobs = new Map<string, Placed>()
   for (const file of named) {
@@ -139,11 +139,12 @@ async function linkFile(
   const directory = await makeDirectory(snapshot, segments.slice(0, -1))
   const path = join(directory, segments.at(-1) ?? '')
   const blob = join(blobs, file.blob)
-  if (await placeLink(path, relative(dirname(path), blob))) return
+  if (await placeLink(path, relative(dirname(path), blob), blobs)) return
   // Where there are no links clients expect the file itself. The blob was checked.
   await placeFile({ localPath: blob, size: file.size }, path, file.expected, {
     by: ['hard-link', 'copy'],
     check: false,
+    temp: blobs,
     signal,
   })
 }
@@ -169,7 +170,7 @@ async function writeNew(path: string, text: string): Promise<void> {
 
 /** A listing that is there and agrees stays: it may say more, such as Xet hashes. */
 async function keepListing(
-  { folder, trees }: RepoLayout,
+  { folder, trees, blobs }: RepoLayout,
   commit: string,
   files: readonly NamedFile[],
   omitted: readonly (NamedFile['listed'] | undefined)[] | undefined,
@@ -189,17 +190,17 @@ async function keepListing(
   // A file whose Git object was made up here must not be listed as the repository's.
   if (!isWhole || files.some(({ gitOid }) => gitOid === undefined)) return false
   await makeDirectory(folder, ['trees'])
-  await placeText(path, treeListingText([...files.map(({ listed }) => listed), ...known]))
+  await placeText(path, treeListingText([...files.map(({ listed }) => listed), ...known]), blobs)
   return true
 }
 
 /** @returns The commit it stood for. */
-async function moveRef({ refs }: RepoLayout, name: string, commit: string): Promise<string | undefined> {
+async function moveRef({ refs, blobs }: RepoLayout, name: string, commit: string): Promise<string | undefined> {
   const segments = name.split('/')
   const path = join(await makeDirectory(refs, segments.slice(0, -1)), segments.at(-1) ?? '')
   const before = await readRefText(path)
   // With nothing behind it: clients take all of the file for the commit.
-  if (before !== commit) await placeText(path, commit)
+  if (before !== commit) await placeText(path, commit, blobs)
   return before
 }
 

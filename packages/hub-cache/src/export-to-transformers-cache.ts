@@ -49,7 +49,7 @@ export async function exportToTransformersCache(
   for (const file of named) {
     const segments = file.path.split('/')
     const target = join(await makeDirectory(folder, segments.slice(0, -1)), segments.at(-1) ?? '')
-    placed[await placeFile(file, target, file.expected, { by, check: check === 'hash', signal })] += 1
+    placed[await placeFile(file, target, file.expected, { by, check: check === 'hash', temp: root, signal })] += 1
   }
   return { folder, placed }
 }

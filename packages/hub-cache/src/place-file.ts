@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { chmod, copyFile, link, lstat, open, readlink, realpath, rename, rm, stat, symlink } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 
 import { InvalidInputError, IntegrityError } from '@x/cid'
 import { BackendError } from '@x/storage-core'
@@ -19,6 +20,8 @@ export interface PlaceOptions {
   by: readonly PlaceBy[]
   /** Whether what was placed is read and hashed. What was there is, always. */
   check: boolean
+  /** A directory on the same disk for files that are not whole yet; what a crash leaves there is in nobody's way. */
+  temp: string
   signal: AbortSignal | undefined
 }
 
@@ -31,12 +34,12 @@ export async function placeFile(
   source: { localPath: string; size: number },
   target: string,
   expected: ExpectedDigests,
-  { by, check, signal }: PlaceOptions,
+  { by, check, temp: folder, signal }: PlaceOptions,
 ): Promise<Placed> {
   signal?.throwIfAborted()
   if (await isGood(target, source.size, expected, signal)) return 'kept'
   await assertSource(source)
-  const temp = tempName(target)
+  const temp = tempIn(folder, target)
   try {
     const placed = await copyBy(by, source.localPath, temp)
     if (check) await checkLocal(temp, source.size, expected, signal)
@@ -50,8 +53,9 @@ export async function placeFile(
   }
 }
 
-/** As those that huggingface_hub takes for downloads that have not ended, so that nobody takes it for a blob. */
-export const tempName = (target: string): string => `${target}.${randomBytes(4).toString('hex')}.incomplete`
+/** A name as huggingface_hub gives to downloads that have not ended, so that nobody takes it for a blob. */
+const tempIn = (folder: string, target: string): string =>
+  join(folder, `${basename(target)}.${randomBytes(4).toString('hex')}.incomplete`)
 
 async function isGood(
   target: string,
@@ -125,12 +129,16 @@ async function makeLasting(path: string): Promise<void> {
   }
 }
 
-/** Makes `path` a link to `to`, whatever was there; `false` where the system has no links. */
-export async function placeLink(path: string, to: string): Promise<boolean> {
+/**
+ * Makes `path` a link to `to`, whatever was there; `false` where the system has no links.
+ *
+ * @param folder - As `PlaceOptions.temp`.
+ */
+export async function placeLink(path: string, to: string, folder: string): Promise<boolean> {
   const info = await ifThere(`look at ${path}`, lstat(path))
   if (info?.isDirectory()) throw new BackendError(`hub-cache: ${path} is a directory`, { retryable: false })
   if (info?.isSymbolicLink() && (await onDisk(`read ${path}`, readlink(path))) === to) return true
-  const temp = tempName(path)
+  const temp = tempIn(folder, path)
   try {
     await symlink(to, temp)
   } catch (cause) {
@@ -146,10 +154,13 @@ export async function placeLink(path: string, to: string): Promise<boolean> {
   }
 }
 
-/** Writes a small file in one go, over what is there. */
-export async function placeText(path: string, text: string): Promise<void> {
-  // As huggingface_hub names those beside its refs.
-  const temp = `${path}.${randomBytes(4).toString('hex')}.tmp`
+/**
+ * Writes a small file in one go, over what is there.
+ *
+ * @param folder - As `PlaceOptions.temp`.
+ */
+export async function placeText(path: string, text: string, folder: string): Promise<void> {
+  const temp = tempIn(folder, path)
   try {
     const handle = await onDisk(`write ${temp}`, open(temp, 'wx', 0o644))
     try {
