@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { toolCache } from '../../../tooling/tool-cache.ts'
 
 /** What the tests were written against. */
-export const PYTHON_CLIENTS = { 1: '1.33.0', 2: '2.4.0' } as const
+const PYTHON_CLIENTS = { 1: '1.33.0', 2: '2.4.0' } as const
 
 export type PythonRun = (script: string, environment: Readonly<Record<string, string>>) => Promise<unknown>
 

@@ -87,14 +87,17 @@ describe('a cache', () => {
 
   it('does not follow a name that is a link, or holds no commit', async () => {
     const { cache, repo } = await openCache()
+    const elsewhere = await tempDirectory()
+    await writeFiles(elsewhere, { commit })
     await writeFiles(repo, {
-      'refs/link': { link: '../../../../../etc/hostname' },
+      'refs/link': { link: join(elsewhere, 'commit') },
+      'refs/way': { link: elsewhere },
       'refs/bad': '../../../../etc',
       'refs/lines': `${commit}\n`,
       'refs/main.0123abcd.tmp': commit,
       'refs/long': commit.repeat(100),
     })
-    for (const name of ['link', 'bad', 'long']) {
+    for (const name of ['link', 'way/commit', 'bad', 'long']) {
       await expect(cache.snapshot(REPO, name)).rejects.toMatchObject({ code: 'NOT_FOUND' })
     }
     expect((await cache.snapshot(REPO, 'lines')).commit).toBe(commit)
