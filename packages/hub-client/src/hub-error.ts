@@ -34,7 +34,7 @@ export interface Asked {
 const BAD_TOKEN = /invalid (?:credentials|username or password|user token)|token.*(?:expired|revoked|invalid)/i
 
 // What may be answered another time. Of 5xx all but those that say that it never will.
-export const isPassing = (status: number): boolean =>
+const isPassing = (status: number): boolean =>
   [408, 425, 429].includes(status) || (status >= 500 && status !== 501 && status !== 505)
 
 /**

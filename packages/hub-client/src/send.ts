@@ -13,7 +13,7 @@ export interface SendOptions {
   allow: (url: URL) => boolean
 }
 
-export interface RequestOptions {
+interface RequestOptions {
   /** For a request to this origin, which redirects may lead away from. */
   headersFor: (origin: string) => Record<string, string>
   /** Longest wait for the head of each answer. Milliseconds. */

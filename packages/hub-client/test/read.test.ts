@@ -231,6 +231,16 @@ const toCdn =
     return true
   }
 
+/** STUB of what a page's `fetch` gives for a redirect that it may not look into. */
+const pageFetch =
+  (end: string): typeof fetch =>
+  (_input, init) => {
+    const isManual = init?.redirect === 'manual'
+    const response = isManual ? new Response(null) : new Response('x', { headers: { 'content-length': '1' } })
+    Object.defineProperty(response, isManual ? 'type' : 'url', { value: isManual ? 'opaqueredirect' : end })
+    return Promise.resolve(response)
+  }
+
 describe('redirects', () => {
   it('lead to a CDN, without the token', async () => {
     const asked: IncomingMessage['headers'][] = []
@@ -328,5 +338,17 @@ describe('redirects', () => {
     const client = clientOf(hub.url, { allowRedirect: (url) => url.origin === hub.url })
     await expect(bytesOf(client.read('org/model', commit, model))).rejects.toThrow('not allowed')
     expect(asked).toEqual([])
+  })
+
+  it('that a page cannot look into are followed without a token alone', async () => {
+    const endpoint = 'https://hub.example.org'
+    const read = (end: string, token?: string): Promise<Buffer> => {
+      const client = clientOf(endpoint, { fetch: pageFetch(end), token, allowRedirect: (url) => url.port === '' })
+      return bytesOf(client.read('org/model', commit, { path: 'config.json', size: 1 }))
+    }
+    expect(String(await read('https://cdn.example.org/x'))).toBe('x')
+    await expect(read('https://cdn.example.org/x', TOKEN)).rejects.toThrow('with a token')
+    await expect(read('http://cdn.example.org/x')).rejects.toThrow('it redirects to http://cdn.example.org')
+    await expect(read('https://cdn.example.org:8443/x')).rejects.toThrow('it redirects to')
   })
 })
