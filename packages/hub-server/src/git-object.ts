@@ -5,7 +5,7 @@ const encoder = new TextEncoder()
 export const toHex = (bytes: Uint8Array): string =>
   [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('')
 
-const fromHex = (hex: string): Uint8Array =>
+export const fromHex = (hex: string): Uint8Array =>
   Uint8Array.from({ length: hex.length / 2 }, (_, index) => Number.parseInt(hex.slice(2 * index, 2 * index + 2), 16))
 
 async function gitOid(type: 'blob' | 'tree', bytes: Uint8Array): Promise<string> {

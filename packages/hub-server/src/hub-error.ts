@@ -35,7 +35,7 @@ export function toHubError(error: unknown): HubError {
       // Without a commit: it is there, and only not here, so that no client may remember it as absent.
       return new HubError(404, 'Entry not found here', { code: 'EntryNotFound', ...cause })
     case 'INTEGRITY':
-      return new HubError(500, 'what is held here is damaged', cause)
+      return new HubError(500, 'the bytes are damaged, here or where they came from', cause)
     case 'INVALID_INPUT':
       return new HubError(400, 'that cannot be asked for here', cause)
     case 'UNSUPPORTED':

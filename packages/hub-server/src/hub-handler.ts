@@ -53,12 +53,12 @@ export function createHubHandler(
   options: HubHandlerOptions = {},
 ): (request: Request) => Promise<Response> {
   const settings = toSettings(options)
-  const indexes = new WeakMap<HubSnapshot, SnapshotIndex>()
+  const indexes = new WeakMap<HubSnapshot['files'], SnapshotIndex>()
   const indexOf = (snapshot: HubSnapshot): SnapshotIndex => {
-    const known = indexes.get(snapshot)
+    const known = indexes.get(snapshot.files)
     if (known) return known
     const index = indexSnapshot(snapshot)
-    indexes.set(snapshot, index)
+    indexes.set(snapshot.files, index)
     return index
   }
   return async (request) => {
@@ -69,7 +69,12 @@ export function createHubHandler(
     const common = { 'x-content-type-options': 'nosniff', ...(settings.identify && { vary: 'Authorization' }) }
     const finish = (headers: Record<string, string>): Headers => withCors({ ...common, ...headers }, request, options)
     try {
+      request.signal.throwIfAborted()
       const answer = await answerTo({ repositories, settings, request, signal, indexOf, log })
+      if (request.signal.aborted) {
+        await answer.body?.return(undefined)
+        throw request.signal.reason
+      }
       if (answer.body === undefined || request.method === 'HEAD') {
         await answer.body?.return(undefined)
         log.end(answer.status, 'finished')

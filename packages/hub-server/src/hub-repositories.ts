@@ -29,7 +29,7 @@ export interface HubStale {
   reason: unknown
 }
 
-/** A repository at one commit. It never changes, so the same object may answer every request for the commit: it is indexed once. */
+/** A repository at one commit. It never changes. */
 export interface HubSnapshot {
   /** `org/name`, or `name` alone. */
   readonly repo: string
@@ -41,6 +41,7 @@ export interface HubSnapshot {
   readonly task?: string | undefined
   /** As the hub's `library_name` has it. */
   readonly library?: string | undefined
+  /** Best the same array whenever the commit is opened: it is checked and indexed once. */
   readonly files: readonly HubFile[]
   /** Paths that the commit has and this snapshot has not. They are not listed, and no client is told that they do not exist. */
   readonly omitted?: readonly string[] | undefined

@@ -31,7 +31,12 @@ const byPath = (a: HubEntry, b: HubEntry): number => (a.path < b.path ? -1 : a.p
  *
  * @throws {BackendError} A path that is none, that is there twice, or that is a file and a folder; a size, digest or id that cannot be.
  */
-export function indexSnapshot({ repo, commit, files: listed, omitted = [] }: HubSnapshot): SnapshotIndex {
+export function indexSnapshot({
+  repo,
+  commit,
+  files: listed,
+  omitted = [],
+}: Pick<HubSnapshot, 'repo' | 'commit' | 'files' | 'omitted'>): SnapshotIndex {
   const refuse = (why: string, cause?: unknown): never => {
     throw new BackendError(`${repo}@${commit}: ${why}`, { cause, retryable: false })
   }
