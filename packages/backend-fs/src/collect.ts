@@ -25,6 +25,8 @@ export interface CollectParts {
   loose: LooseBlocks
   quarantine: Quarantine
   views: Views
+  /** Roots that nothing keeps yet, and that are to become part of something. */
+  pending: () => AsyncIterable<CID>
 }
 
 export interface Collector {
@@ -57,7 +59,7 @@ const BATCH = 200
  * relies on.
  */
 export function createCollector(context: StoreContext, parts: CollectParts): Collector {
-  const { blocks, catalogue, held, loose, quarantine, views } = parts
+  const { blocks, catalogue, held, loose, quarantine, views, pending } = parts
   const { layout } = context
 
   /**
@@ -114,6 +116,7 @@ export function createCollector(context: StoreContext, parts: CollectParts): Col
   async function* kept(): AsyncGenerator<CID> {
     for (const { cid } of catalogue.pins()) yield cid
     for (const { cid } of catalogue.names()) if (await isHere(cid)) yield cid
+    for await (const cid of pending()) if (await isHere(cid)) yield cid
   }
   /** Also what is damaged: what it needs must not go while that is unknown. */
   const isHere = async (cid: CID): Promise<boolean> =>

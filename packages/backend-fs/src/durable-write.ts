@@ -47,6 +47,8 @@ export interface TempFile {
   seal(): Promise<void>
   /** Seals it and renames it to `target`, over what is there. */
   publish(target: string, dirty: DirtyDirectories): Promise<void>
+  /** Undoes `publish`, for a file that is not to be lost where an add fails. Default: what was published is removed. */
+  takeBack?(target: string): Promise<void>
   /** After `publish` this does nothing. */
   discard(): Promise<void>
 }
@@ -106,7 +108,7 @@ async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
 }
 
 /** Renames to `target` and makes its directory when it is missing. */
-async function moveInto(path: string, target: string, dirty: DirtyDirectories): Promise<void> {
+export async function moveInto(path: string, target: string, dirty: DirtyDirectories): Promise<void> {
   const directory = dirname(target)
   try {
     await rename(path, target)

@@ -2,7 +2,7 @@ import { access, constants } from 'node:fs/promises'
 import { resolve } from 'node:path'
 
 import { InvalidInputError, pathSegments, type CID } from '@x/cid'
-import type { AbortOptions, AddResult, AddSource, ContentStore, GetPathOptions } from '@x/storage-core'
+import type { AbortOptions, AddResult, AddSource, ContentStore, GetPathOptions, PartialStore } from '@x/storage-core'
 
 import { addContent, type FsAddOptions } from './add-content.ts'
 import { createStagedAdd } from './adding/staged-add.ts'
@@ -23,6 +23,9 @@ import { localPath } from './local-path.ts'
 import { createLooseBlocks } from './loose-blocks.ts'
 import { namingFile } from './naming.ts'
 import { createOpenFiles } from './open-files.ts'
+import { pendingRoots } from './partials/done-note.ts'
+import { openFsPartials } from './partials/fs-partials.ts'
+import { sweepPartials } from './partials/sweep-partials.ts'
 import { createPins } from './pins.ts'
 import { probe } from './probe.ts'
 import { thisProcess } from './process-identity.ts'
@@ -60,6 +63,8 @@ export interface FsStore extends ContentStore {
   getPath(root: CID, options?: GetPathOptions): Promise<string>
   /** @throws {UnsupportedError} `mode: 'reflink'` where the file system has no such thing. */
   add(source: AddSource, options?: FsAddOptions): Promise<AddResult>
+  /** Where files lie while they are downloaded. To be closed before the store is. */
+  openPartials(options?: AbortOptions): Promise<PartialStore>
   /** Makes the index anew from what lies in the store. */
   rebuild(options?: AbortOptions): Promise<RebuildResult>
 }
@@ -131,7 +136,8 @@ async function createFsStore(
   const tree = createTree(blocks, held)
   const views = createViews(context, held)
   const pins = createPins(context, { blocks, catalogue, held, tree })
-  const collector = createCollector(context, { blocks, catalogue, held, loose, quarantine, views })
+  const pending = (): AsyncIterable<CID> => pendingRoots(context)
+  const collector = createCollector(context, { blocks, catalogue, held, loose, quarantine, views, pending })
   const quota = createQuota(context, { catalogue, collector, maxBytes })
   const uses = createUseTracker(context, catalogue)
   const reserve = createReserve(context)
@@ -147,7 +153,10 @@ async function createFsStore(
     check(options)
     await catalogue.refresh()
   }
-  if (!context.readOnly) await reserve.refill()
+  if (!context.readOnly) {
+    await reserve.refill()
+    await sweepPartials(context, catalogue)
+  }
   /** Nothing may go while it is not known which roots were pinned. */
   const settle = async (signal: AbortSignal | undefined): Promise<void> => {
     if (catalogue.isAllLost() && !context.readOnly) await pinEverything(context, everything, signal)
@@ -225,7 +234,11 @@ async function createFsStore(
       if (options.dryRun === true) return collector.gc(options)
       await sweepLeftovers(context)
       await settle(options.signal)
-      return reserve.spend(() => collector.gc(options))
+      return reserve.spend(async () => {
+        const swept = await sweepPartials(context, catalogue)
+        const result = await collector.gc(options)
+        return { ...result, freedBytes: result.freedBytes + swept }
+      })
     },
     verify: async (root, options = {}) => {
       await start(options)
@@ -239,6 +252,11 @@ async function createFsStore(
       await start(options)
       const begin = (lease: string) => createStagedAdd(context, adding, { mode: 'copy', lease })
       return localPath(context, { ...reading, catalogue, quota, views, begin }, root, options)
+    },
+    openPartials: async (options = {}) => {
+      await start(options)
+      context.assertWritable('download')
+      return openFsPartials(context, adding)
     },
     rebuild: async (options = {}) => {
       await start(options)

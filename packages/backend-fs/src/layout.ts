@@ -43,6 +43,7 @@ export interface Layout {
   readonly quarantine: string
   readonly views: string
   readonly leases: string
+  readonly partials: string
   fileOf(key: string): string
   /** @param key - Of the bytes that `root` is a DAG over; the root itself under `unixfs-v1-2025`. */
   outboardOf(root: string, key: string): string
@@ -70,6 +71,7 @@ export function layoutOf(directory: string): Layout {
     quarantine: at('quarantine'),
     views: at('views'),
     leases: at('leases'),
+    partials: at('partials'),
     fileOf: (key) => join(directory, 'files', shardOf(key), `${key}.bin`),
     outboardOf: (root, key) =>
       join(directory, 'files', shardOf(key), root === key ? `${key}.obd` : `${key}.${root}.obd`),
@@ -91,4 +93,5 @@ export const directoriesOf = (layout: Layout): string[] => [
   layout.quarantine,
   layout.views,
   layout.leases,
+  layout.partials,
 ]

@@ -7,6 +7,7 @@ import type { StoreContext } from './context.ts'
 import { onDisk } from './disk-error.ts'
 import { createTemp } from './durable-write.ts'
 import { FORMAT_VERSION } from './layout.ts'
+import { countPartials } from './partials/sweep-partials.ts'
 
 const PROBE: Uint8Array = new TextEncoder().encode('probe\n')
 
@@ -21,7 +22,8 @@ export async function probe(context: StoreContext, catalogue: Catalogue): Promis
     else await probeWriting(context)
     const probeMs = performance.now() - clock
     const { bavail, bsize } = await onDisk('ask for free space', statfs(layout.directory))
-    const details = { ...base, ...catalogue.counts(), bytes: catalogue.heldBytes(), freeBytes: bavail * bsize }
+    const counts = { ...catalogue.counts(), ...(await countPartials(context)) }
+    const details = { ...base, ...counts, bytes: catalogue.heldBytes(), freeBytes: bavail * bsize }
     return { name: 'fs', available: true, probedAt, probeMs, details }
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)

@@ -9,6 +9,7 @@ import type { AddOptions, AddResult, ContentStore } from './content-store.ts'
 import { BackendError } from './errors.ts'
 import { assertExpected } from './expected-root.ts'
 import { createGuardedRecords } from './guarded-records.ts'
+import { measureHeld, type HeldFileReader } from './held-file.ts'
 import { createKeyedLock } from './lock.ts'
 import { copyMetadata } from './metadata.ts'
 import { assertName } from './names.ts'
@@ -132,7 +133,11 @@ async function add(parts: StoreParts, source: AddSource, options: AddOptions = {
       signal,
       onProgress,
       onBlock: keep,
-      buildOneFile: (file, fileOptions) => buildFile(file.open({ signal }), { ...fileOptions, onBlock: keep }),
+      buildOneFile: async (file, fileOptions) => {
+        const held = file.held && (await measureHeld(heldReader(parts, keeping), file.held, { signal }))
+        if (held) fileOptions.onProgress?.(held.fileBytes)
+        return held ?? buildFile(file.open({ signal }), { ...fileOptions, onBlock: keep })
+      },
     })
     assertExpected(built.cid, expected)
     await commit(parts, keeping, built, { ...options, metadata })
@@ -144,6 +149,17 @@ async function add(parts: StoreParts, source: AddSource, options: AddOptions = {
   const { cid, type, size } = built
   onReceipt?.(finish({ cid, bytes: size, verified: 'each-leaf' }))
   return { cid, type, size }
+}
+
+/** A block is kept first, so that it cannot go between the question and the answer. */
+function heldReader({ keeper }: StoreParts, keeping: Keeping): HeldFileReader {
+  return {
+    getBlock: (cid, options) => keeper.blocks.get(cid, options),
+    keep: async (cid, options) => {
+      await keeping.mark(cid, options)
+      return keeper.blocks.has(cid, options)
+    },
+  }
 }
 
 /** Makes an add visible, all of it at once. */

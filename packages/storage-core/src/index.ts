@@ -51,6 +51,7 @@ export { exportStatic, type ExportStaticOptions, type ExportStaticResult, type S
 export { createFailoverSource, type Failover, type FailoverOptions } from './failover-source.ts'
 export { findRoot } from './find-root.ts'
 export { fromInterfaceBlockstore, type FromInterfaceBlockstoreOptions } from './from-interface-blockstore.ts'
+export { heldFile } from './held-file.ts'
 export { importCar, type ImportCarOptions, type ImportCarProgress, type ImportCarResult } from './import-car.ts'
 export {
   type BlockInput,
@@ -60,9 +61,21 @@ export {
 } from './interface-blockstore.ts'
 export { openMemoryBlockstore, type MemoryOptions } from './memory-blockstore.ts'
 export { createMemoryRecords } from './memory-records.ts'
+export { openMemoryPartials } from './memory-partials.ts'
 export { openMemoryStore } from './memory-store.ts'
 export { copyMetadata } from './metadata.ts'
 export { assertName, type NameRecord, type Names, type SetNameOptions } from './names.ts'
+export {
+  assertPartialKey,
+  partialKeyOf,
+  type HeldPartial,
+  type OpenPartialOptions,
+  type PartialFile,
+  type PartialInfo,
+  type PartialKey,
+  type PartialSpan,
+  type PartialStore,
+} from './partial-store.ts'
 export { createPlannedSession, openSession, type AheadOptions } from './planned-session.ts'
 export { pull, type PullOptions, type PullProgress, type PullResult } from './pull.ts'
 export { startReceipt, type Attempt, type FinishReceipt, type Receipt } from './receipt.ts'

@@ -1,3 +1,5 @@
+import type { CID } from '@x/cid'
+
 import type { AbortOptions } from './blockstore.ts'
 import { stoppable } from './stoppable.ts'
 
@@ -18,6 +20,11 @@ export interface FileSource {
   size?: number | undefined
   /** Where the same bytes are a file on this machine, for a store that reads it itself. Absolute. */
   localPath?: string | undefined
+  /**
+   * The root of the same bytes. A store that holds it links to it, under any profile, and reads nothing; `heldFile` makes
+   * one. Whether the bytes are still right is found out by reading them.
+   */
+  held?: CID | undefined
 }
 
 export interface SymlinkSource {

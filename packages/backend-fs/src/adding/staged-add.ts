@@ -19,11 +19,12 @@ import {
   type Outboard,
   type Profile,
 } from '@x/cid'
-import { BackendError, type FileSource } from '@x/storage-core'
+import { BackendError, NotFoundError, type FileSource } from '@x/storage-core'
 import { verifiedLeavesOf } from '@x/storage-core/backend'
 
 import type { Catalogue, Turn } from '../catalogue/catalogue.ts'
 import type { StoreContext } from '../context.ts'
+import { dagBytesOf } from '../dag-bytes.ts'
 import { ifThere, onDisk } from '../disk-error.ts'
 import {
   createDirtyDirectories,
@@ -68,6 +69,8 @@ export interface StagedAdd {
   addFile(source: FileSource, options: BuildFileOptions): Promise<BuiltFile>
   /** Takes a file that was written, whose blocks are those of `asked`. */
   adopt(temp: TempFile, asked: Outboard, signal: AbortSignal | undefined): Promise<void>
+  /** Takes a file that was written and whose leaves were checked under the profile of the key: nothing is hashed again. */
+  take(temp: TempFile, keyed: BalancedOutboard, signal: AbortSignal | undefined): Promise<void>
   /** Takes a checked block of a directory or symlink. */
   addBlock(block: Block): Promise<void>
   /** Bytes that the store will have more. */
@@ -157,6 +160,21 @@ export function createStagedAdd(
     return { cid, fileBytes: bytes.length, dagBytes: block.length }
   }
 
+  /** What is held whole is linked as it is; `undefined` for what is not. */
+  const addHeld = async (root: CID): Promise<BuiltFile | undefined> => {
+    const key = catalogue.keyOfRoot(root) ?? (root.code === RAW ? root : undefined)
+    if (!key || !(await holder.hold(key))) return undefined
+    const outboard = await held.outboardOf(root).catch((cause: unknown) => {
+      // Damaged or gone: who adds it gives its bytes again, or hears of it.
+      if (cause instanceof IntegrityError || cause instanceof NotFoundError) return undefined
+      throw cause
+    })
+    if (!outboard) return undefined
+    relied.set(keyOf(key), key)
+    if (root.code !== RAW) reliedLinks.set(keyOf(root), { root, key })
+    return { cid: root, fileBytes: outboard.fileBytes, dagBytes: await dagBytesOf(outboard) }
+  }
+
   const addStream = async (source: AsyncIterable<Uint8Array>, options: BuildFileOptions): Promise<BuiltFile> => {
     const { signal, onProgress } = options
     const profile = profileOf(options.profile)
@@ -237,7 +255,7 @@ export function createStagedAdd(
     const hasOwn = (before && before.path === undefined) || turn.packed(key) !== undefined
     if (!wasHeld && !(reference && hasOwn)) {
       if (temp) {
-        if (!before || before.path !== undefined) turn.onFailure(() => removeMade(path))
+        if (!before || before.path !== undefined) turn.onFailure(() => temp.takeBack?.(path) ?? removeMade(path))
         await temp.publish(path, dirty)
         if (before?.path !== undefined) turn.afterwards(() => removeMade(layout.referenceOf(keyOf(key))))
         const stamp = stampOf(await onDisk(`look at ${path}`, lstat(path, { bigint: true })))
@@ -282,8 +300,13 @@ export function createStagedAdd(
   }
 
   return {
-    addFile: (source, options) => {
+    addFile: async (source, options) => {
       const { localPath, size } = source
+      const linked = source.held && (await addHeld(source.held))
+      if (linked) {
+        options.onProgress?.(linked.fileBytes)
+        return linked
+      }
       if (localPath !== undefined) return addPath(localPath, size, options)
       const { signal } = options
       const leaves = verifiedLeavesOf(source)
@@ -301,6 +324,8 @@ export function createStagedAdd(
       const isKeyed = asked.root.toV1().equals(keyed.root)
       await stage({ keyed, asked: isKeyed ? keyed : asked, bytes: fileBytes, temp, reference: undefined }, signal)
     },
+    take: (temp, keyed, signal) =>
+      stage({ keyed, asked: keyed, bytes: keyed.fileBytes, temp, reference: undefined }, signal),
     addBlock: async ({ cid, bytes }) => {
       if (pack.has(cid)) return
       if (catalogue.packed(cid) && (await holder.hold(cid)) && (await isSoundBlock(loose, cid)))
