@@ -36,8 +36,6 @@ export function openMemoryPartials(store: ContentStore): PartialStore {
     signal?.throwIfAborted()
     if (isClosed) throw new BackendError('memory: the partial files were closed', { retryable: false })
   }
-  const nameOf = ({ id, size }: PartialKey): string => `${id}-${size}`
-
   async function heldRoot(key: PartialKey, options: AbortOptions): Promise<CID | undefined> {
     for (const root of [done.get(nameOf(key)), key.root]) {
       if (root && (await store.has(root, options))) return root
@@ -153,6 +151,8 @@ export function openMemoryPartials(store: ContentStore): PartialStore {
     },
   }
 }
+
+const nameOf = ({ id, size }: PartialKey): string => `${id}-${size}`
 
 async function isPinnedIn(store: ContentStore, root: CID): Promise<boolean> {
   for await (const { cid } of store.pins()) if (cid.equals(root)) return true

@@ -1,0 +1,564 @@
+import { IntegrityError, InvalidInputError, type CID } from '@x/cid'
+import {
+  BackendError,
+  isStorageError,
+  NotFoundError,
+  type AbortOptions,
+  type PartialFile,
+  type PartialStore,
+} from '@x/storage-core'
+import { codeOf } from '@x/storage-core/backend'
+
+import type { ByteSource } from './byte-source.ts'
+import { ClaimOverError, type Claim } from './claim.ts'
+import type { DownloadEvent, DownloadProgress } from './events.ts'
+import { BadLeafError, createFileRun, OwnMediumError, type FileRun } from './file-run.ts'
+import { createHasherAnywhere, type CreateHasher } from './hasher.ts'
+import { planOfOutboard, planOfSize } from './leaf-plan.ts'
+import type { LocalPieces } from './local-pieces.ts'
+import { findLocalRanges } from './local-ranges.ts'
+import { findOutboard, outboardOfWhole } from './outboards.ts'
+import type { DownloadReceipt, DownloadedFile } from './receipt.ts'
+import { runClaim } from './run-claim.ts'
+import { mayAsk, nextClaim, type SchedulerLimits } from './scheduler.ts'
+import { createSlots } from './slots.ts'
+import { adaptWindow, createSourceState, noteFailure, type RetryOptions, type SourceState } from './source-state.ts'
+import { createSpeedMeter } from './speed-meter.ts'
+import { createTokenBucket } from './token-bucket.ts'
+import { assertWanted, cidOfWanted, keyOfWanted, wholeDigestOf, type WantedFile } from './wanted-file.ts'
+import { createWholeCheck, type WholeCheck } from './whole-digest.ts'
+
+export interface DownloadOptions extends AbortOptions {
+  /** Bytes that are on this machine already. Default: none. */
+  local?: LocalPieces | undefined
+  /** Longest wait for the next bytes of a source. Milliseconds. Default 30_000. */
+  stallTimeoutMs?: number | undefined
+  /** Of all sources together. Default: no limit. */
+  maxBytesPerSecond?: number | undefined
+  /** Most requests at a time to one source; as many as bring more bytes are made. Default 4. */
+  requestsPerSource?: number | undefined
+  /** Files that are worked on at a time. Default 4. */
+  filesAtOnce?: number | undefined
+  /** Failures in a row, without bytes, after which a source is not asked again. Default 8. */
+  retries?: number | undefined
+  /** The wait after a failure without bytes; it doubles. Milliseconds. Default 250. */
+  backoffMs?: number | undefined
+  /** The longest; a source that asks for more is not asked again. Milliseconds. Default 60_000. */
+  maxWaitMs?: number | undefined
+  /** Fewer local bytes than this between bytes that are fetched are fetched too. Default 65_536. */
+  leastLocalBytes?: number | undefined
+  /** Default: one that runs anywhere, and is slow. In Node: `(name) => createHash(name)`. */
+  createHasher?: CreateHasher | undefined
+  /** Called now and then, and at the end, so keep it short. */
+  onProgress?: ((progress: DownloadProgress) => void) | undefined
+  onEvent?: ((event: DownloadEvent) => void) | undefined
+}
+
+export interface DownloadResult {
+  /** In the order in which they were asked for. */
+  files: readonly DownloadedFile[]
+  receipt: DownloadReceipt
+}
+
+const TICK_MS = 100
+const PROGRESS_MS = 200
+const MIB = 1024 * 1024
+/** Less than this, and not all that was asked for, is no progress. Bytes. */
+const LEAST_PROGRESS_BYTES = 16 * 1024
+const LIMITS: SchedulerLimits = {
+  requestMs: 4000,
+  firstRequestBytes: 4 * MIB,
+  mostRequestBytes: 64 * MIB,
+  mostDuplicate: 0.05,
+}
+const LEAST_DUPLICATE_BYTES = 8 * MIB
+
+/**
+ * Brings files from several sources at once, each leaf checked before it is recorded, and commits each file to `partials`
+ * when it is whole. What an earlier run or another process has recorded is not fetched again. Nothing that is committed is
+ * safe for longer than some days: add it to what it belongs to, then call `partials.release()`.
+ *
+ * A file whose root is known is checked leaf by leaf where a source gives its outboard. Any other one is checked when it is
+ * whole; should it not match, it comes again from one source after another, and those that gave it are named.
+ *
+ * @throws {NotFoundError} No source has one of the files.
+ * @throws {IntegrityError} Every source that gave one of the files gave another one.
+ * @throws {BackendError} No source gives one of the files; it says why each does not.
+ * @throws {NoSpaceError} They do not fit in; nothing was fetched, or what was fetched stays for later.
+ */
+export async function download(
+  partials: PartialStore,
+  wanted: readonly WantedFile[],
+  sources: readonly ByteSource[],
+  options: DownloadOptions = {},
+): Promise<DownloadResult> {
+  options.signal?.throwIfAborted()
+  for (const file of wanted) assertWanted(file)
+  assertDistinct(sources)
+  await partials.assertRoom(wanted.map(keyOfWanted), { signal: options.signal })
+  return createDownload(partials, wanted, sources, options).run()
+}
+
+function assertDistinct(sources: readonly ByteSource[]): void {
+  const names = new Set<string>()
+  for (const { name } of sources) {
+    if (names.has(name)) throw new InvalidInputError(`two sources are called ${name}`, { input: name })
+    names.add(name)
+  }
+}
+
+function createDownload(
+  partials: PartialStore,
+  wanted: readonly WantedFile[],
+  sources: readonly ByteSource[],
+  options: DownloadOptions,
+): { run: () => Promise<DownloadResult> } {
+  const { local, onProgress, onEvent, stallTimeoutMs = 30_000, leastLocalBytes = 64 * 1024 } = options
+  const createHasher = options.createHasher ?? createHasherAnywhere
+  const mostRequests = options.requestsPerSource ?? 4
+  const retry: RetryOptions = {
+    retries: options.retries ?? 8,
+    backoffMs: options.backoffMs ?? 250,
+    maxWaitMs: options.maxWaitMs ?? 60_000,
+  }
+  const started = performance.now()
+  const startedAt = new Date().toISOString()
+  const stopping = new AbortController()
+  const { signal } = stopping
+  const states = sources.map(createSourceState)
+  /** Those that bytes are asked for. */
+  const files = new Set<FileRun>()
+  const shown = new Set<FileRun>()
+  const claims = new Set<Claim>()
+  const running = new Set<Promise<void>>()
+  const waiters = new Map<FileRun, PromiseWithResolvers<void>>()
+  const bucket = createTokenBucket(options.maxBytesPerSecond)
+  const meter = createSpeedMeter()
+  const totalSize = wanted.reduce((sum, { size }) => sum + size, 0)
+  const slots = createSlots(options.filesAtOnce ?? 4)
+  let finishedBytes = 0
+  let duplicateBytes = 0
+  let toldAt = 0
+
+  const mayDuplicate = (bytes: number): boolean =>
+    duplicateBytes + bytes <= Math.max(LEAST_DUPLICATE_BYTES, totalSize * LIMITS.mostDuplicate)
+  const scheduler = { limits: LIMITS, states, files, claims, mayDuplicate }
+
+  const drop = (state: SourceState, error: unknown, isLiar: boolean): void => {
+    if (state.out && !isLiar) return
+    const isNews = !state.out?.isBanned
+    state.out = { error, isBanned: isLiar }
+    if (isNews) onEvent?.({ type: 'source-dropped', source: state.name, error, isLiar })
+    for (const claim of claims) {
+      if (claim.state === state) claim.controller.abort(new ClaimOverError('its source was dropped'))
+    }
+  }
+
+  const banned = (state: SourceState, error: IntegrityError): void => drop(state, error, true)
+
+  const refuse = (state: SourceState, file: FileRun, error: unknown): void => {
+    state.lastError = error
+    file.refusals.set(state, error)
+    onEvent?.({ type: 'source-refused', source: state.name, path: file.wanted.path, error })
+  }
+
+  /** What a request that failed says of its source. */
+  const judge = ({ state, file }: Claim, error: unknown, hadProgress: boolean): void => {
+    if (error instanceof BadLeafError) {
+      for (const liar of error.liars) drop(liar, error.cause, true)
+      return
+    }
+    if (isStorageError(error) && !isRetryable(error)) {
+      refuse(state, file, error)
+      return
+    }
+    onEvent?.({ type: 'request-failed', source: state.name, path: file.wanted.path, error })
+    noteFailure(state, error, { ...retry, hadProgress })
+    if (state.out) onEvent?.({ type: 'source-dropped', source: state.name, error, isLiar: false })
+  }
+
+  const start = (claim: Claim): void => {
+    const { state, file } = claim
+    claims.add(claim)
+    state.active += 1
+    const first = claim.leaf
+    const bytesBefore = { count: 0 }
+    const onStop = (): void => claim.controller.abort(signal.reason)
+    signal.addEventListener('abort', onStop, { once: true })
+    const work = async (): Promise<void> => {
+      try {
+        await runClaim(claim, {
+          signal,
+          bucket,
+          stallTimeoutMs,
+          onBytes: ({ meter: claimMeter }, bytes) => {
+            bytesBefore.count += bytes
+            claim.lastByteAt = performance.now()
+            claimMeter.add(bytes)
+            state.meter.add(bytes)
+            meter.add(bytes)
+            state.bytes += bytes
+          },
+          onDuplicate: (bytes) => (duplicateBytes += bytes),
+          onLeaf: () => {
+            state.inARow = 0
+            settle(file)
+            pump()
+          },
+        })
+      } catch (error) {
+        if (signal.aborted || error instanceof ClaimOverError) return
+        if (error instanceof OwnMediumError) throw error.cause
+        if (!isStorageError(error) && !(error instanceof BadLeafError)) throw error
+        judge(claim, error, claim.leaf > first || bytesBefore.count >= LEAST_PROGRESS_BYTES)
+      } finally {
+        signal.removeEventListener('abort', onStop)
+        claims.delete(claim)
+        state.active -= 1
+        // Whatever still waits for bytes.
+        claim.controller.abort(new ClaimOverError('it is over'))
+        const { rival } = claim
+        if (rival) rival.rival = undefined
+        file.release(rival && claims.has(rival) ? claim.leaf + 1 : claim.leaf, claim.end)
+      }
+    }
+    const run = work()
+      .then(() => {
+        settle(file)
+        return pump()
+      })
+      .catch((error: unknown) => stopping.abort(error))
+    running.add(run)
+    void run.finally(() => running.delete(run))
+  }
+
+  const pump = (): void => {
+    if (signal.aborted) return
+    const now = performance.now()
+    for (const state of states) {
+      while (!state.out && now >= state.notBefore && state.active < Math.min(state.window, mostRequests)) {
+        const claim = nextClaim(state, scheduler)
+        if (!claim) break
+        start(claim)
+      }
+    }
+    for (const file of files) assertHope(file)
+  }
+
+  /** Nobody is left who could bring what is missing. */
+  const assertHope = (file: FileRun): void => {
+    if (file.firstMissing() === undefined) return
+    if ([...claims].some((claim) => claim.file === file)) return
+    if (states.some((state) => mayAsk(state, file))) return
+    const waiter = waiters.get(file)
+    if (file.only !== undefined) waiter?.resolve()
+    else waiter?.reject(noSource(file))
+  }
+
+  /** Whole, and nobody works on it any more. */
+  const settle = (file: FileRun): void => {
+    if (!file.isWhole()) return
+    const late = [...claims].filter((claim) => claim.file === file)
+    for (const claim of late) claim.controller.abort(new ClaimOverError('the file is whole'))
+    if (late.length === 0) waiters.get(file)?.resolve()
+  }
+
+  const noSource = (file: FileRun): Error => {
+    const failures = states.map((state) => ({
+      name: state.name,
+      error: file.refusals.get(state) ?? state.out?.error ?? state.lastError,
+    }))
+    return toOne(file.wanted, failures)
+  }
+
+  /** Brings all leaves that are missing; ends early when the only source that may be asked cannot. */
+  const fetchAll = async (file: FileRun): Promise<void> => {
+    const waiter = Promise.withResolvers<void>()
+    const onStop = (): void => waiter.reject(signal.reason)
+    signal.addEventListener('abort', onStop, { once: true })
+    waiters.set(file, waiter)
+    files.add(file)
+    try {
+      signal.throwIfAborted()
+      settle(file)
+      pump()
+      await waiter.promise
+    } finally {
+      signal.removeEventListener('abort', onStop)
+      waiters.delete(file)
+      files.delete(file)
+    }
+  }
+
+  /** What is here. */
+  const copyLocal = async (file: FileRun): Promise<void> => {
+    const { plan, local: ranges } = file
+    if (!ranges) return
+    for (const leaf of file.localLeaves()) {
+      signal.throwIfAborted()
+      const { offset, length } = plan.place(leaf)
+      const bytes = new Uint8Array(length)
+      const isRead = ranges.covers(offset, length) && (await ranges.read(offset, bytes, { signal }))
+      if (isRead) {
+        await file
+          .complete({ leaf, bytes, filled: length, parts: [{ end: length, by: 'local' }] })
+          .catch((error: unknown) => {
+            if (error instanceof OwnMediumError) throw error.cause
+            // It is fetched instead.
+            if (!(error instanceof BadLeafError)) throw error
+          })
+      }
+      file.releaseLocal(leaf)
+      tell()
+    }
+  }
+
+  /** All of a file, once it is here. */
+  const finish = async (file: FileRun): Promise<CID> => {
+    const { plan, partial, wanted: asked } = file
+    const tried = new Set<SourceState>()
+    for (;;) {
+      await fetchAll(file)
+      if (file.isWhole()) {
+        const isRight = (await file.matchesWhole()) ?? true
+        const digests = file.leafDigests()
+        const outboard =
+          plan.outboard ?? (isRight ? await outboardOfWhole(asked, { partial, digests, signal }) : undefined)
+        if (isRight && outboard) {
+          await partial.commit(outboard, { signal })
+          return outboard.root
+        }
+      }
+      await blame(file, tried)
+    }
+  }
+
+  /** The whole file did not match, or its only source failed: it comes again from one source alone. */
+  const blame = async (file: FileRun, tried: Set<SourceState>): Promise<void> => {
+    const { wanted: asked } = file
+    const givers = [...file.given.keys()]
+    const [only] = givers
+    const isClear = givers.length === 1 && file.resumedBytes === 0 && file.localBytes === 0
+    if (file.isWhole()) {
+      const error = wrongFile(asked)
+      for (const giver of givers) file.suspects.add(giver)
+      if (only && isClear) drop(only, error, true)
+      onEvent?.({ type: 'file-restarted', path: asked.path, suspects: givers.map(({ name }) => name) })
+    }
+    if (file.only) tried.add(file.only)
+    await file.startAgain(newWholeCheck(asked))
+    file.local?.distrust(0, asked.size)
+    const next = states.find((state) => !state.out && !file.refusals.has(state) && !tried.has(state))
+    if (!next) throw [...file.suspects].length > 0 ? wrongFile(asked, file.suspects) : noSource(file)
+    file.only = next
+  }
+
+  const newWholeCheck = (asked: WantedFile): WholeCheck | undefined => {
+    const digest = wholeDigestOf(asked)
+    return digest && createWholeCheck(digest, asked.size, createHasher)
+  }
+
+  const openRun = async (asked: WantedFile, partial: PartialFile): Promise<FileRun> => {
+    const outboard = await findOutboard(asked, states, {
+      signal,
+      stallTimeoutMs,
+      onLiar: banned,
+      onFailure: (state, error) => onEvent?.({ type: 'request-failed', source: state.name, path: asked.path, error }),
+    })
+    const plan = outboard ? planOfOutboard(outboard) : planOfSize(asked.size)
+    const whole = outboard ? undefined : newWholeCheck(asked)
+    const isThere = new Set(partial.spans.map(({ offset }) => offset))
+    const ranges =
+      local &&
+      (await findLocalRanges(asked, {
+        local,
+        plan,
+        leastLocalBytes,
+        createHasher,
+        signal,
+        isDone: (leaf) => isThere.has(plan.place(leaf).offset),
+      }))
+    return createFileRun(asked, { plan, partial, whole, local: ranges, onLiar: banned })
+  }
+
+  const bring = async (asked: WantedFile): Promise<DownloadedFile> => {
+    const { path, size } = asked
+    await slots.enter(signal)
+    let hasSlot = true
+    try {
+      const opened = await partials.open(keyOfWanted(asked), {
+        signal,
+        onWaiting: (recordedBytes) => {
+          onEvent?.({ type: 'file-waiting', path, recordedBytes })
+          // Who waits for another process keeps nobody else waiting.
+          if (hasSlot) slots.leave()
+          hasSlot = false
+        },
+      })
+      if ('held' in opened) {
+        finishedBytes += size
+        onEvent?.({ type: 'file-finished', path, root: opened.held })
+        return {
+          path,
+          size,
+          root: opened.held,
+          heldBytes: size,
+          resumedBytes: 0,
+          localBytes: 0,
+          sources: [],
+          suspects: [],
+          check: 'held',
+        }
+      }
+      try {
+        const file = await openRun(asked, opened)
+        shown.add(file)
+        const { resumedBytes } = file
+        onEvent?.({ type: 'file-started', path, size, resumedBytes })
+        await bringEmpty(file)
+        await copyLocal(file)
+        const root = await finish(file)
+        shown.delete(file)
+        finishedBytes += size
+        onEvent?.({ type: 'file-finished', path, root })
+        return {
+          path,
+          size,
+          root,
+          heldBytes: 0,
+          resumedBytes: file.resumedBytes,
+          localBytes: file.localBytes,
+          sources: Array.from(file.given, ([state, bytes]) => ({ name: state.name, bytes })),
+          suspects: Array.from(file.suspects, ({ name }) => name),
+          check: file.plan.outboard ? 'each-leaf' : asked.sha256 || asked.root ? 'whole-file' : 'git-oid',
+        }
+      } catch (error) {
+        // Nobody may write any more when it is closed.
+        stopping.abort(error)
+        await Promise.allSettled(running)
+        throw error
+      } finally {
+        await opened.close()
+      }
+    } finally {
+      if (hasSlot) slots.leave()
+    }
+  }
+
+  const tell = (isLast = false): void => {
+    const now = performance.now()
+    if (!onProgress || (!isLast && now - toldAt < PROGRESS_MS)) return
+    toldAt = now
+    const loaded = [...shown].reduce((sum, file) => sum + file.doneBytes, finishedBytes)
+    const bytesPerSecond = meter.bytesPerSecond() ?? 0
+    onProgress({
+      total: {
+        size: totalSize,
+        loaded,
+        bytesPerSecond,
+        secondsLeft: loaded === totalSize ? 0 : bytesPerSecond > 0 ? (totalSize - loaded) / bytesPerSecond : undefined,
+      },
+      files: Array.from(shown, ({ wanted: { path, size }, doneBytes }) => ({ path, size, loaded: doneBytes })),
+      sources: states.map((state) => ({
+        name: state.name,
+        loaded: state.bytes,
+        bytesPerSecond: state.meter.bytesPerSecond() ?? 0,
+        requests: state.active,
+        failures: state.failures,
+        state: state.out ? 'out' : state.active > 0 ? 'active' : now < state.notBefore ? 'waiting' : 'idle',
+      })),
+    })
+  }
+
+  const tick = (): void => {
+    try {
+      for (const state of states) adaptWindow(state, mostRequests)
+      pump()
+      tell()
+    } catch (error) {
+      stopping.abort(error)
+    }
+  }
+
+  const receipt = (): DownloadReceipt => ({
+    startedAt,
+    durationMs: performance.now() - started,
+    bytes: states.reduce((sum, { bytes }) => sum + bytes, 0),
+    duplicateBytes,
+    sources: states.map((state) => ({
+      name: state.name,
+      bytes: state.bytes,
+      requests: state.requests,
+      failures: state.failures,
+      outcome: state.out?.isBanned ? 'banned' : state.out ? 'dropped' : state.bytes > 0 ? 'answered' : 'unused',
+      reason: messageOf(state.out?.error ?? state.lastError),
+      code: codeOf(state.out?.error ?? state.lastError),
+    })),
+  })
+
+  return {
+    run: async () => {
+      const onAbort = (): void => stopping.abort(options.signal?.reason)
+      options.signal?.addEventListener('abort', onAbort, { once: true })
+      const timer = setInterval(tick, TICK_MS)
+      try {
+        const results = await Promise.allSettled(
+          wanted.map((file) =>
+            bring(file).catch((error: unknown) => {
+              stopping.abort(error)
+              throw error
+            }),
+          ),
+        )
+        signal.throwIfAborted()
+        tell(true)
+        const done = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+        return { files: done, receipt: receipt() }
+      } finally {
+        clearInterval(timer)
+        options.signal?.removeEventListener('abort', onAbort)
+        stopping.abort(new ClaimOverError('the download is over'))
+        await Promise.allSettled(running)
+      }
+    },
+  }
+}
+
+async function bringEmpty(file: FileRun): Promise<void> {
+  if (file.wanted.size > 0 || file.isWhole()) return
+  await file.complete({ leaf: 0, bytes: new Uint8Array(), filled: 0, parts: [] }).catch((error: unknown) => {
+    if (error instanceof OwnMediumError) throw error.cause
+    throw wrongFile(file.wanted)
+  })
+}
+
+const isRetryable = (error: unknown): boolean => error instanceof BackendError && error.retryable
+
+function messageOf(error: unknown): string | undefined {
+  if (error === undefined || error instanceof Error) return error?.message
+  return typeof error === 'string' ? error : 'an error that is none'
+}
+
+function wrongFile(file: WantedFile, suspects: ReadonlySet<SourceState> = new Set()): Error {
+  const cid = cidOfWanted(file)
+  const from = suspects.size > 0 ? ` (from ${Array.from(suspects, ({ name }) => name).join(', ')})` : ''
+  const message = `${file.path}: what came is not the file that was asked for${from}`
+  if (cid) return new IntegrityError(message, { cid, file: file.path })
+  return new BackendError(`${message}: its git object id is another one`, { retryable: false })
+}
+
+function toOne({ path, root }: WantedFile, failures: readonly { name: string; error: unknown }[]): Error {
+  const all = failures.map(({ error }) => error)
+  if (all.length > 0 && all.every((error) => codeOf(error) === 'NOT_FOUND')) {
+    const message = `not found: ${path}: no source has it`
+    return new NotFoundError(path, { message, ...(root && { cid: root }), cause: new AggregateError(all) })
+  }
+  const reasons = failures.map(({ name, error }) => `${name}: ${messageOf(error) ?? 'not asked'}`)
+  const message = `no source gives ${path}: ${reasons.length > 0 ? reasons.join('; ') : 'there is none'}`
+  const cause = new AggregateError(all)
+  const liar = all.find((error) => error instanceof IntegrityError)
+  if (liar && all.every((error) => codeOf(error) === 'INTEGRITY' || codeOf(error) === 'NOT_FOUND')) {
+    return new IntegrityError(message, { cid: liar.cid, file: path, cause })
+  }
+  return new BackendError(message, { retryable: all.some(isRetryable), cause })
+}

@@ -1,0 +1,105 @@
+import {
+  buildOutboard,
+  createOutboard,
+  IntegrityError,
+  PROFILES,
+  RAW,
+  readOutboard,
+  type Outboard,
+  type ProfileName,
+} from '@x/cid'
+import { isStorageError, NotFoundError, type PartialFile } from '@x/storage-core'
+import { untilAborted } from '@x/storage-core/backend'
+
+import { balanced } from './leaf-plan.ts'
+import type { SourceState } from './source-state.ts'
+import { singleLeafOutboard, type WantedFile } from './wanted-file.ts'
+
+export interface FindOutboardOptions {
+  signal: AbortSignal
+  stallTimeoutMs: number
+  /** It gave one that is not that of the root. */
+  onLiar: (state: SourceState, error: IntegrityError) => void
+  onFailure: (state: SourceState, error: unknown) => void
+}
+
+/** From whoever gives a right one first. `undefined`: nobody has it, or no root is known. */
+export async function findOutboard(
+  file: WantedFile,
+  states: readonly SourceState[],
+  { signal, stallTimeoutMs, onLiar, onFailure }: FindOutboardOptions,
+): Promise<Outboard | undefined> {
+  const single = await singleLeafOutboard(file)
+  if (single) return single
+  const { root, size } = file
+  if (!root || root.code === RAW) return undefined
+  const asked = new AbortController()
+  const stop = (): void => asked.abort(signal.reason)
+  signal.addEventListener('abort', stop, { once: true })
+  const ask = async (state: SourceState): Promise<Outboard> => {
+    try {
+      const bytes = await untilStalled(
+        Promise.resolve(state.source.outboard?.(file, { signal: asked.signal })),
+        asked.signal,
+        stallTimeoutMs,
+      )
+      if (bytes) return await balanced(await readOutboard(root, bytes, { fileBytes: size }))
+    } catch (error) {
+      signal.throwIfAborted()
+      if (!asked.signal.aborted) {
+        if (error instanceof IntegrityError) onLiar(state, error)
+        else onFailure(state, error)
+      }
+    }
+    throw new NotFoundError(root.toString(), { cid: root })
+  }
+  const able = states.filter((state) => !state.out && state.source.outboard !== undefined)
+  try {
+    return await Promise.any(able.map(ask))
+  } catch (error) {
+    signal.throwIfAborted()
+    if (error instanceof AggregateError && error.errors.every(isStorageError)) return undefined
+    throw error
+  } finally {
+    asked.abort(new Error('it is not needed any more'))
+    signal.removeEventListener('abort', stop)
+  }
+}
+
+async function untilStalled<T>(promise: Promise<T>, signal: AbortSignal, stallTimeoutMs: number): Promise<T> {
+  const stalled = Promise.withResolvers<never>()
+  const timer = setTimeout(() => stalled.reject(new Error(`no outboard for ${stallTimeoutMs} ms`)), stallTimeoutMs)
+  try {
+    return await untilAborted(Promise.race([promise, stalled.promise]), signal)
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/**
+ * The outboard of a file that is whole and that none was known of: under the profile that gives its root, or under the
+ * default one where no root is known. `undefined`: no profile gives that root.
+ *
+ * @param digests - Of its leaves under the default profile, end to end.
+ */
+export async function outboardOfWhole(
+  { root, size }: WantedFile,
+  { partial, digests, signal }: { partial: PartialFile; digests: Uint8Array; signal: AbortSignal },
+): Promise<Outboard | undefined> {
+  const keyed = await createOutboard('unixfs-v1-2025', size, digests)
+  // Not the root of a DAG, but the digest of all bytes.
+  if (root?.code === RAW && keyed.leafCount > 1) return keyed
+  const isRight = (outboard: Outboard): boolean => outboard.root.toV1().equals(root?.toV1() ?? outboard.root.toV1())
+  if (isRight(keyed)) return keyed
+  const others: ProfileName[] = ['kubo-v1', 'unixfs-v0-2015']
+  for (const profile of others) {
+    const { outboard } = await buildOutboard(pieces(partial, size), { profile, signal })
+    if (isRight(outboard)) return outboard
+  }
+  return undefined
+}
+
+async function* pieces(partial: PartialFile, size: number): AsyncGenerator<Uint8Array> {
+  const step = PROFILES['unixfs-v1-2025'].chunkBytes
+  for (let offset = 0; offset < size; offset += step) yield partial.read(offset, Math.min(step, size - offset))
+}

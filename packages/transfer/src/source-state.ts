@@ -1,0 +1,101 @@
+import type { ByteSource } from './byte-source.ts'
+import { createSpeedMeter, type SpeedMeter } from './speed-meter.ts'
+
+/** What is known of a source in one run. Times are of `performance.now()`. */
+export interface SourceState {
+  readonly source: ByteSource
+  readonly name: string
+  readonly meter: SpeedMeter
+  /** Requests that run. */
+  active: number
+  /** Most requests at a time, for now. */
+  window: number
+  /** Its speed when the window was last changed. */
+  speedBefore: number
+  windowChangedAt: number
+  requests: number
+  failures: number
+  /** In a row, without progress; those that fail at once count as one. */
+  inARow: number
+  notBefore: number
+  /** Bytes that came. */
+  bytes: number
+  lastError: unknown
+  /** Not asked again in this run, and why. */
+  out: { error: unknown; isBanned: boolean } | undefined
+}
+
+export function createSourceState(source: ByteSource): SourceState {
+  return {
+    source,
+    name: source.name,
+    meter: createSpeedMeter(),
+    active: 0,
+    // One comes while the next one is asked for.
+    window: 2,
+    speedBefore: 0,
+    windowChangedAt: performance.now(),
+    requests: 0,
+    failures: 0,
+    inARow: 0,
+    notBefore: 0,
+    bytes: 0,
+    lastError: undefined,
+    out: undefined,
+  }
+}
+
+const WINDOW_EVERY_MS = 1000
+/** A request more is kept when it brings so much more. */
+const WORTH = 1.1
+
+/** One request more, as long as that brings more bytes; one less where it brought none. */
+export function adaptWindow(state: SourceState, mostRequests: number): void {
+  const now = performance.now()
+  if (now - state.windowChangedAt < WINDOW_EVERY_MS || state.active < state.window) return
+  const speed = state.meter.bytesPerSecond() ?? 0
+  state.windowChangedAt = now
+  if (state.window < mostRequests && speed >= state.speedBefore * WORTH) state.window += 1
+  state.speedBefore = Math.max(speed, state.speedBefore * 0.9)
+}
+
+export interface RetryOptions {
+  /** Failures in a row after which a source is not asked again. */
+  retries: number
+  /** After the first failure; twice as long after each further one. Milliseconds. */
+  backoffMs: number
+  /** The longest. A source that asks for more is not asked again. Milliseconds. */
+  maxWaitMs: number
+}
+
+/**
+ * Half of the wait is by chance, so that those who failed together do not come back together.
+ *
+ * @param hadProgress - Bytes came before it failed: it may be asked again at once.
+ */
+export function noteFailure(
+  state: SourceState,
+  error: unknown,
+  { hadProgress, retries, backoffMs, maxWaitMs }: RetryOptions & { hadProgress: boolean },
+): void {
+  const now = performance.now()
+  state.failures += 1
+  state.lastError = error
+  const retryAfterMs = retryAfterOf(error)
+  if (hadProgress) state.inARow = 0
+  else if (now >= state.notBefore) state.inARow += 1
+  if (state.inARow > retries || (retryAfterMs ?? 0) > maxWaitMs) {
+    state.out = { error, isBanned: false }
+    return
+  }
+  const doubled = state.inARow === 0 ? 0 : Math.min(maxWaitMs, backoffMs * 2 ** (state.inARow - 1))
+  const wait = Math.max(retryAfterMs ?? 0, doubled * (0.5 + Math.random() / 2))
+  state.notBefore = Math.max(state.notBefore, now + wait)
+}
+
+function retryAfterOf(error: unknown): number | undefined {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    if ('retryAfterMs' in at && typeof at.retryAfterMs === 'number') return at.retryAfterMs
+  }
+  return undefined
+}

@@ -1,0 +1,75 @@
+import { createOutboard, InvalidInputError, leafCid, PROFILES, RAW, type CID } from '@x/cid'
+import { partialKeyOf, type PartialKey } from '@x/storage-core'
+
+import type { KnownPiece } from './local-pieces.ts'
+
+/** A file, and what it must hash to: at least one of the three. */
+export interface WantedFile {
+  /** For sources, progress and errors; nothing is written under it. */
+  path: string
+  /** Bytes. */
+  size: number
+  /** Of its UnixFS DAG: with it each leaf is checked as it comes, where a source has the outboard. */
+  root?: CID | undefined
+  /** Of all bytes. Where it is all that is known, the file is checked at the end. */
+  sha256?: Uint8Array | undefined
+  /**
+   * Of git: SHA-1 of `blob <size>\0` and the bytes, 40 hex. Counts where nothing else is known, and is weak: whoever can
+   * make two files of one SHA-1 can exchange them.
+   */
+  gitOid?: string | undefined
+  /** Parts of it that other files may have, such as tensors. Default: none. */
+  pieces?: readonly KnownPiece[] | undefined
+}
+
+const SHA256_BYTES = 32
+
+/** @throws {InvalidInputError} It cannot be asked for, or nothing is known to check it by. */
+export function assertWanted({ path, size, root, sha256, gitOid, pieces = [] }: WantedFile): void {
+  const refuse = (why: string): never => {
+    throw new InvalidInputError(`${path}: ${why}`, { input: path })
+  }
+  if (!Number.isSafeInteger(size) || size < 0) refuse(`a file of ${size} bytes`)
+  if (sha256 && sha256.length !== SHA256_BYTES) refuse(`a SHA-256 of ${sha256.length} bytes`)
+  if (gitOid !== undefined && !/^[0-9a-f]{40}$/.test(gitOid)) refuse('a git object id that is not 40 hex')
+  if (!root && !sha256 && gitOid === undefined) refuse('there is no digest to check it by')
+  for (const { offset, length, sha256: digest } of pieces) {
+    const isIn = Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0
+    if (!isIn || offset + length > size) refuse(`a piece of ${length} bytes at ${offset} of ${size}`)
+    if (digest.length !== SHA256_BYTES) refuse(`a piece with a SHA-256 of ${digest.length} bytes`)
+  }
+}
+
+/** By which a download of it is found again. */
+export const keyOfWanted = ({ size, root, sha256, gitOid }: WantedFile): PartialKey =>
+  partialKeyOf({ size, root, sha256, gitOid })
+
+/** What the whole file must hash to, where that is known without its leaves. */
+export function wholeDigestOf({ size, root, sha256, gitOid }: WantedFile): WholeDigest | undefined {
+  if (sha256) return { type: 'sha256', digest: sha256 }
+  // A raw CID of more than one block is no DAG, but the digest of all bytes.
+  if (root?.code === RAW && size > PROFILES['unixfs-v1-2025'].chunkBytes) {
+    return { type: 'sha256', digest: root.multihash.digest }
+  }
+  if (root || gitOid === undefined) return undefined
+  return { type: 'git', oid: gitOid }
+}
+
+export type WholeDigest = { type: 'sha256'; digest: Uint8Array } | { type: 'git'; oid: string }
+
+/** For an error: what the file was asked for. `undefined` where nothing but a git object id is known. */
+export function cidOfWanted({ root, sha256 }: WantedFile): CID | undefined {
+  return root ?? (sha256 && leafCid(PROFILES['unixfs-v1-2025'], sha256))
+}
+
+/** The outboard of a file of one leaf follows from what is known of it. */
+export async function singleLeafOutboard(
+  file: WantedFile,
+): Promise<Awaited<ReturnType<typeof createOutboard>> | undefined> {
+  const { size, root, sha256 } = file
+  if (size > PROFILES['unixfs-v1-2025'].chunkBytes) return undefined
+  const digest = root?.code === RAW ? root.multihash.digest : sha256
+  // With a root of another kind, the file is asked for under that.
+  if (!digest || (root && root.code !== RAW)) return undefined
+  return createOutboard('unixfs-v1-2025', size, digest)
+}

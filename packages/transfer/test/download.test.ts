@@ -1,0 +1,270 @@
+import { createHash } from 'node:crypto'
+
+import { RAW } from '@x/cid'
+import { BackendError, NotFoundError, openMemoryPartials, openMemoryStore } from '@x/storage-core'
+import { expect, it } from 'vitest'
+
+import { download, type ByteSource, type DownloadEvent, type DownloadOptions, type WantedFile } from '../src/index.ts'
+import {
+  bytesOf,
+  gitOid,
+  isSame,
+  memorySource,
+  MIB,
+  openTemp,
+  outboardOf,
+  outboardsOnly,
+  rooted,
+  sha256,
+  someBytes,
+} from './support.ts'
+
+const quick: DownloadOptions = { backoffMs: 1, createHasher: (name) => createHash(name) }
+
+const fails = (name: string, error: Error): ByteSource => ({
+  name,
+  // eslint-disable-next-line require-yield
+  async *read() {
+    throw error
+  },
+})
+
+it('brings a file whose root is known, checked leaf by leaf, from two sources at once', async () => {
+  const { store, partials } = await openTemp()
+  const bytes = someBytes(9 * MIB + 5)
+  const { file, blocks } = await rooted('model', bytes)
+  const [a, b] = [memorySource('a', { model: bytes }), memorySource('b', { model: bytes })]
+  const { files, receipt } = await download(partials, [file], [blocks, a, b], quick)
+  expect(files).toMatchObject([{ path: 'model', check: 'each-leaf', resumedBytes: 0, heldBytes: 0 }])
+  expect(files[0]?.root.equals(file.root)).toBe(true)
+  expect(isSame(await bytesOf(store.cat(files[0]!.root)), bytes)).toBe(true)
+  expect(a.served + b.served).toBe(bytes.length)
+  expect(receipt).toMatchObject({ bytes: bytes.length, duplicateBytes: 0 })
+  expect(receipt.sources.map(({ name, outcome }) => [name, outcome])).toEqual([
+    ['outboards', 'unused'],
+    ['a', 'answered'],
+    ['b', 'answered'],
+  ])
+})
+
+it.each([
+  ['its SHA-256', (bytes: Uint8Array): Partial<WantedFile> => ({ sha256: sha256(bytes) }), 'whole-file'],
+  ['a git object id', (bytes: Uint8Array): Partial<WantedFile> => ({ gitOid: gitOid(bytes) }), 'git-oid'],
+] as const)('brings a file of which %s is known', async (_name, digestOf, check) => {
+  for (const size of [0, 10, 70_000, MIB, 3 * MIB + 7]) {
+    const { store, partials } = await openTemp()
+    const bytes = someBytes(size)
+    const source = memorySource('a', { model: bytes })
+    const file = { path: 'model', size, ...digestOf(bytes) }
+    const { files } = await download(partials, [file], [source], quick)
+    expect(files[0]?.root.toString()).toBe((await outboardOf(bytes)).root.toString())
+    // Of a file of one leaf, the SHA-256 is that of the leaf.
+    expect(files[0]?.check).toBe(size <= MIB && check === 'whole-file' ? 'each-leaf' : check)
+    expect(isSame(await bytesOf(store.cat(files[0]!.root)), bytes)).toBe(true)
+    // It is found again by the same digest.
+    const again = await download(partials, [file], [], quick)
+    expect(again.files).toMatchObject([{ check: 'held', heldBytes: size }])
+  }
+})
+
+it('the portable hash gives the same as that of Node', async () => {
+  const partials = openMemoryPartials(await openMemoryStore())
+  const bytes = someBytes(2 * MIB + 1)
+  const wanted: WantedFile[] = [
+    { path: 'a', size: bytes.length, sha256: sha256(bytes) },
+    { path: 'b', size: bytes.length - 1, gitOid: gitOid(bytes.subarray(1)) },
+  ]
+  const source = memorySource('a', { a: bytes, b: bytes.slice(1) })
+  const { files } = await download(partials, wanted, [source])
+  expect(files.map(({ check }) => check)).toEqual(['whole-file', 'git-oid'])
+})
+
+it.each(['unixfs-v0-2015', 'kubo-v1'] as const)('brings a file whose root is one under %s', async (profile) => {
+  const { store, partials } = await openTemp()
+  for (const size of [10, 200_000, MIB, 2 * MIB + 3]) {
+    const bytes = someBytes(size, `${profile} ${size}`)
+    const { file, blocks } = await rooted('model', bytes, profile)
+    const source = memorySource('a', { model: bytes })
+    const { files } = await download(partials, [file], [source, blocks], quick)
+    expect(files[0]?.root.toString()).toBe(file.root?.toString())
+    expect(isSame(await bytesOf(store.cat(files[0]!.root)), bytes)).toBe(true)
+  }
+})
+
+it.each(['unixfs-v1-2025', 'unixfs-v0-2015', 'kubo-v1'] as const)(
+  'checks a file against its root under %s when no source has its outboard',
+  async (profile) => {
+    const { store, partials } = await openTemp()
+    const bytes = someBytes(2 * MIB + 3)
+    const { file } = await rooted('model', bytes, profile)
+    const { files } = await download(partials, [file], [memorySource('a', { model: bytes })], quick)
+    expect(files).toMatchObject([{ check: 'whole-file' }])
+    expect(files[0]?.root.toString()).toBe(file.root?.toString())
+    expect(await store.has(files[0]!.root)).toBe(true)
+    const other = {
+      ...file,
+      path: 'other',
+      size: bytes.length,
+      root: (await outboardOf(someBytes(2 * MIB + 3, 'x'))).root,
+    }
+    const liar = memorySource('liar', { other: bytes })
+    await expect(download(partials, [other], [liar], quick)).rejects.toMatchObject({ code: 'INTEGRITY' })
+  },
+)
+
+it('takes a raw CID of many blocks for the digest that it is', async () => {
+  const { partials } = await openTemp()
+  const bytes = someBytes(3 * MIB)
+  const { leafCid, PROFILES } = await import('@x/cid')
+  const root = leafCid(PROFILES['unixfs-v1-2025'], sha256(bytes))
+  expect(root.code).toBe(RAW)
+  const { files } = await download(
+    partials,
+    [{ path: 'model', size: bytes.length, root }],
+    [memorySource('a', { model: bytes })],
+    quick,
+  )
+  expect(files[0]?.root.toString()).toBe((await outboardOf(bytes)).root.toString())
+})
+
+it('bans a source that lies, and names it', async () => {
+  const { store, partials } = await openTemp()
+  const bytes = someBytes(6 * MIB)
+  const wrong = bytes.slice()
+  wrong[5 * MIB + 17] = (wrong[5 * MIB + 17] ?? 0) ^ 1
+  wrong[3] = (wrong[3] ?? 0) ^ 1
+  const { file, blocks } = await rooted('model', bytes)
+  const events: DownloadEvent[] = []
+  const { files, receipt } = await download(
+    partials,
+    [file],
+    [memorySource('liar', { model: wrong }), blocks, memorySource('honest', { model: bytes })],
+    { ...quick, onEvent: (event) => events.push(event) },
+  )
+  expect(isSame(await bytesOf(store.cat(files[0]!.root)), bytes)).toBe(true)
+  expect(receipt.sources[0]).toMatchObject({ name: 'liar', outcome: 'banned', code: 'INTEGRITY' })
+  expect(events.filter(({ type }) => type === 'source-dropped')).toMatchObject([{ source: 'liar', isLiar: true }])
+})
+
+it('finds out who lied when a leaf came from two', async () => {
+  const { store, partials } = await openTemp()
+  const bytes = someBytes(2 * MIB)
+  const wrong = bytes.slice()
+  wrong[100] = (wrong[100] ?? 0) ^ 1
+  const { file, blocks } = await rooted('model', bytes)
+  // It breaks off in the middle of each leaf, and somebody else goes on.
+  const asked = Promise.withResolvers<void>()
+  const liar: ByteSource = {
+    name: 'liar',
+    async *read(_file, { offset }) {
+      asked.resolve()
+      yield wrong.slice(offset, offset + MIB / 2)
+      throw new BackendError('liar: broken off', { retryable: true })
+    },
+  }
+  const honest = memorySource('honest', { model: bytes })
+  const waits: ByteSource = {
+    ...honest,
+    async *read(wanted, range, options) {
+      await asked.promise
+      yield* honest.read(wanted, range, options)
+    },
+  }
+  const { files, receipt } = await download(partials, [file], [liar, waits, blocks], { ...quick, requestsPerSource: 1 })
+  expect(isSame(await bytesOf(store.cat(files[0]!.root)), bytes)).toBe(true)
+  expect(receipt.sources.map(({ outcome }) => outcome)).toEqual(['banned', 'answered', 'unused'])
+})
+
+it('a wrong whole file from one source bans it; from several it comes again from one after another', async () => {
+  const bytes = someBytes(5 * MIB)
+  const wrong = bytes.slice()
+  for (let leaf = 0; leaf < 5; leaf++) wrong[leaf * MIB + 1] = (wrong[leaf * MIB + 1] ?? 0) ^ 1
+  const file: WantedFile = { path: 'model', size: bytes.length, sha256: sha256(bytes) }
+  {
+    const { partials } = await openTemp()
+    const liar = memorySource('liar', { model: wrong })
+    await expect(download(partials, [file], [liar], quick)).rejects.toMatchObject({ code: 'INTEGRITY' })
+    expect(liar.served).toBe(bytes.length)
+    // Nothing of it stays.
+    for await (const { recordedBytes } of partials.list()) expect(recordedBytes).toBe(0)
+  }
+  {
+    const { store, partials } = await openTemp()
+    const sources = [memorySource('liar', { model: wrong }), memorySource('honest', { model: bytes })]
+    const events: DownloadEvent[] = []
+    const { files, receipt } = await download(partials, [file], sources, {
+      ...quick,
+      onEvent: (event) => events.push(event),
+    })
+    expect(isSame(await bytesOf(store.cat(files[0]!.root)), bytes)).toBe(true)
+    expect(events.some(({ type }) => type === 'file-restarted')).toBe(true)
+    expect(files[0]?.suspects).toContain('liar')
+    expect(receipt.bytes).toBeLessThanOrEqual(3 * bytes.length)
+  }
+})
+
+it('says why each source does not give a file', async () => {
+  const { partials } = await openTemp()
+  const bytes = someBytes(100)
+  const file: WantedFile = { path: 'model', size: 100, sha256: sha256(bytes) }
+  const absent = [fails('a', new NotFoundError('model')), fails('b', new NotFoundError('model'))]
+  await expect(download(partials, [file], absent, quick)).rejects.toMatchObject({ code: 'NOT_FOUND' })
+  const broken = fails('c', new BackendError('c: it is down', { retryable: true }))
+  await expect(download(partials, [file], [...absent, broken], { ...quick, retries: 2 })).rejects.toMatchObject({
+    code: 'BACKEND',
+    retryable: true,
+    message: 'no source gives model: a: not found: model; b: not found: model; c: c: it is down',
+  })
+  await expect(download(partials, [file], [], quick)).rejects.toThrow('there is none')
+  await expect(download(partials, [{ path: 'x', size: 3 }], [], quick)).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+})
+
+it('rejects with the reason itself when it is stopped, and goes on from there', async () => {
+  const { partials } = await openTemp()
+  const bytes = someBytes(8 * MIB)
+  const { file, blocks } = await rooted('model', bytes)
+  const source = memorySource('a', { model: bytes })
+  const stop = new AbortController()
+  const reason = new Error('enough')
+  const stopped = download(partials, [file], [source, blocks], {
+    ...quick,
+    signal: stop.signal,
+    requestsPerSource: 1,
+    onEvent: ({ type }) => {
+      if (type === 'file-started') setTimeout(() => stop.abort(reason), 0)
+    },
+  })
+  await expect(stopped).rejects.toBe(reason)
+  const before = source.served
+  const { files } = await download(partials, [file], [source, blocks], quick)
+  expect(files[0]?.resumedBytes).toBeGreaterThanOrEqual(before - 2 * MIB)
+  expect(source.served).toBeLessThanOrEqual(bytes.length + 2 * MIB)
+})
+
+it('the same file twice comes once', async () => {
+  const { partials } = await openTemp()
+  const bytes = someBytes(3 * MIB)
+  const { file, blocks } = await rooted('model', bytes)
+  const source = memorySource('a', { model: bytes, copy: bytes })
+  const { files } = await download(partials, [file, { ...file, path: 'copy' }], [blocks, source], quick)
+  expect(source.served).toBe(bytes.length)
+  expect(files.map(({ check }) => check).toSorted()).toEqual(['each-leaf', 'held'])
+})
+
+it('brings many files, and tells how far it is', async () => {
+  const { partials } = await openTemp()
+  const names = Array.from({ length: 30 }, (_, index) => `file-${index}`)
+  const contents = Object.fromEntries(names.map((name, index) => [name, someBytes(index * 40_000, name)]))
+  const outboards = await Promise.all(names.map(async (name) => [name, await outboardOf(contents[name]!)] as const))
+  const wanted = outboards.map(([path, { root, fileBytes }]) => ({ path, size: fileBytes, root }))
+  const told: number[] = []
+  const { files } = await download(
+    partials,
+    wanted,
+    [outboardsOnly(outboards), memorySource('a', contents), memorySource('b', contents)],
+    { ...quick, onProgress: ({ total }) => told.push(total.loaded) },
+  )
+  expect(files.map(({ root }) => root.toString())).toEqual(outboards.map(([, { root }]) => root.toString()))
+  expect(told.at(-1)).toBe(wanted.reduce((sum, { size }) => sum + size, 0))
+  expect(told).toEqual(told.toSorted((a, b) => a - b))
+})
