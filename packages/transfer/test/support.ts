@@ -165,7 +165,7 @@ export async function startFileServer(
       }
       const isTaken = response.write(chunk)
       served += chunk.length
-      if (!isTaken) await Promise.race([once(response, 'drain'), once(response, 'close')])
+      if (!isTaken) await drained(response)
     }
     response.end()
   }
@@ -187,6 +187,19 @@ export async function startFileServer(
     requests,
     close,
   }
+}
+
+/** Until more may be written, or nobody reads any more. */
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      response.off('drain', end)
+      response.off('close', end)
+      resolve()
+    }
+    response.once('drain', end)
+    response.once('close', end)
+  })
 }
 
 /** A server that goes with the test. */

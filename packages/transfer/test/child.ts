@@ -1,0 +1,46 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+
+import { onTestFinished } from 'vitest'
+
+export interface Child {
+  process: ChildProcess
+  /** One JSON object a line. */
+  events: AsyncIterable<Record<string, unknown>>
+  /** Resolves when it has ended and its output was read. */
+  ended: Promise<{ code: number | null; errors: string }>
+}
+
+/** Runs `test/children/download.ts` from the sources, in a process of its own. */
+export function startDownload(task: object): Child {
+  const file = fileURLToPath(new URL('children/download.ts', import.meta.url))
+  const child = spawn(process.execPath, ['--conditions=@x/source', file, JSON.stringify(task)], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  let errors = ''
+  child.stderr.on('data', (text) => (errors += String(text)))
+  const lines = createInterface({ input: child.stdout })
+  return {
+    process: child,
+    events: parseLines(lines),
+    ended: once(child, 'close').then(() => ({ code: child.exitCode, errors })),
+  }
+}
+
+async function* parseLines(lines: AsyncIterable<string>): AsyncGenerator<Record<string, unknown>> {
+  for await (const line of lines) {
+    // A killed process may leave half a line.
+    if (!line.endsWith('}')) continue
+    const event: unknown = JSON.parse(line)
+    if (typeof event === 'object' && event !== null) yield { ...event }
+  }
+}
+
+export async function eventsOf(child: Child): Promise<Record<string, unknown>[]> {
+  const all: Record<string, unknown>[] = []
+  for await (const event of child.events) all.push(event)
+  return all
+}

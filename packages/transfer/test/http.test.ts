@@ -1,0 +1,256 @@
+import { createHash } from 'node:crypto'
+
+import { expect, it, onTestFinished } from 'vitest'
+
+import { startFaultyProxy, type Fault, type SeenRequest } from '../../../tooling/faults/faulty-proxy.ts'
+import { download, type DownloadOptions, type WantedFile } from '../src/index.ts'
+import {
+  bytesOf,
+  createDraw,
+  fileServer,
+  httpAt,
+  isSame,
+  memorySource,
+  MIB,
+  openTemp,
+  rooted,
+  sha256,
+  someBytes,
+  startFileServer,
+} from './support.ts'
+
+const quick: DownloadOptions = { backoffMs: 1, createHasher: (name) => createHash(name) }
+
+async function proxyOf(target: string, fault: Fault | ((seen: SeenRequest) => Fault)) {
+  const proxy = await startFaultyProxy({ target, fault })
+  onTestFinished(() => proxy.close())
+  return proxy
+}
+
+it('a third of all requests break off at any byte, and it costs next to nothing', async () => {
+  const { store, partials } = await openTemp()
+  const bytes = someBytes(48 * MIB)
+  const { file, blocks } = await rooted('model', bytes)
+  const server = await fileServer({ model: bytes })
+  const draw = createDraw('a third')
+  const proxy = await proxyOf(server.url, () =>
+    draw() < 0.3 ? { type: 'truncate', framing: 'cut', atFraction: draw() } : { type: 'none' },
+  )
+  const { files, receipt } = await download(partials, [file], [blocks, httpAt('mirror', proxy.url)], quick)
+  expect(isSame(await bytesOf(store.cat(files[0]!.root)), bytes)).toBe(true)
+  expect(proxy.hits).toBeGreaterThan(2)
+  expect(receipt.bytes).toBeLessThanOrEqual(1.1 * bytes.length)
+  // Of what the proxy handed to the system some was on its way when it broke off.
+  expect(proxy.bytesSent).toBeLessThanOrEqual(1.1 * bytes.length)
+})
+
+it.each<[string, Fault | ((seen: SeenRequest) => Fault)]>([
+  [
+    'answers 200 with an error page',
+    { type: 'status', status: 200, headers: { 'content-type': 'text/html' }, body: '<h1>no</h1>' },
+  ],
+  [
+    'answers 206 with an error page',
+    { type: 'status', status: 206, headers: { 'content-type': 'text/html' }, body: '<h1>no</h1>' },
+  ],
+  ['is unavailable', { type: 'status', status: 503 }],
+  ['asks for more patience than there is', { type: 'status', status: 429, headers: { 'retry-after': '100000' } }],
+  ['forbids it', { type: 'status', status: 403 }],
+  ['resets every connection', { type: 'drop' }],
+  ['hangs', { type: 'hang' }],
+  ['stalls', { type: 'stall', atByte: 1000 }],
+  ['ends after a byte, validly', { type: 'truncate', framing: 'valid', atByte: 1 }],
+  ['flips a bit in each answer', { type: 'flip', atByte: 77 }],
+])('a server that %s keeps nobody from the other one', async (_name, fault) => {
+  const { store, partials } = await openTemp()
+  const bytes = someBytes(3 * MIB)
+  const { file, blocks } = await rooted('model', bytes)
+  const server = await fileServer({ model: bytes })
+  const proxy = await proxyOf(server.url, fault)
+  const { files, receipt } = await download(
+    partials,
+    [file],
+    [blocks, httpAt('bad', proxy.url, { stallTimeoutMs: 200 }), httpAt('good', server.url)],
+    { ...quick, stallTimeoutMs: 200, retries: 2 },
+  )
+  expect(isSame(await bytesOf(store.cat(files[0]!.root)), bytes)).toBe(true)
+  expect(receipt.sources[2]).toMatchObject({ name: 'good', outcome: 'answered' })
+  expect(receipt.bytes).toBeLessThanOrEqual(bytes.length + 3 * MIB)
+})
+
+it('a server that dies is taken over from, in the middle of a leaf', async () => {
+  const { store, partials } = await openTemp()
+  const bytes = someBytes(8 * MIB)
+  const { file, blocks } = await rooted('model', bytes)
+  const dying = await startFileServer({ model: bytes })
+  const good = await fileServer({ model: bytes })
+  const proxy = await proxyOf(dying.url, { type: 'reset', atByte: 1.5 * MIB })
+  let leaves = 0
+  const { files, receipt } = await download(
+    partials,
+    [file],
+    [blocks, httpAt('dying', proxy.url), httpAt('good', good.url)],
+    {
+      ...quick,
+      retries: 1,
+      onEvent: ({ type }) => {
+        if (type === 'request-failed' && leaves++ === 0) void dying.close()
+      },
+    },
+  )
+  await dying.close()
+  expect(isSame(await bytesOf(store.cat(files[0]!.root)), bytes)).toBe(true)
+  expect(receipt.bytes).toBeLessThanOrEqual(bytes.length + MIB)
+})
+
+it('a server without ranges gives the whole file, and is asked only where no other can be', async () => {
+  const bytes = someBytes(4 * MIB)
+  const { file, blocks } = await rooted('model', bytes)
+  const whole = await fileServer(
+    { model: bytes },
+    {
+      answer: (request, response) => {
+        delete request.headers.range
+        return response.destroyed
+      },
+    },
+  )
+  {
+    const { store, partials } = await openTemp()
+    const { files, receipt } = await download(partials, [file], [blocks, httpAt('whole', whole.url)], quick)
+    expect(isSame(await bytesOf(store.cat(files[0]!.root)), bytes)).toBe(true)
+    expect(receipt.bytes).toBe(bytes.length)
+  }
+  {
+    const { store, partials } = await openTemp()
+    const ranged = await fileServer({ model: bytes })
+    const { files } = await download(
+      partials,
+      [file],
+      [blocks, httpAt('whole', whole.url), httpAt('ranged', ranged.url)],
+      quick,
+    )
+    expect(isSame(await bytesOf(store.cat(files[0]!.root)), bytes)).toBe(true)
+    expect(ranged.served).toBeGreaterThan(0)
+  }
+})
+
+it.each([
+  ['of another length', { 'content-range': 'bytes 0-99/101' }],
+  ['another range', { 'content-range': 'bytes 1-100/100' }],
+  ['encoded', { 'content-range': 'bytes 0-99/100', 'content-encoding': 'gzip' }],
+])('refuses an answer that is %s', async (_name, headers) => {
+  const { partials } = await openTemp()
+  const bytes = someBytes(100)
+  const server = await fileServer(
+    {},
+    {
+      answer: (_request, response) => {
+        response.writeHead(206, headers).end(bytes)
+        return true
+      },
+    },
+  )
+  const file: WantedFile = { path: 'model', size: 100, sha256: sha256(bytes) }
+  await expect(download(partials, [file], [httpAt('odd', server.url)], quick)).rejects.toMatchObject({
+    code: 'BACKEND',
+    retryable: false,
+  })
+})
+
+it('a file that changes at its server while it comes is refused there', async () => {
+  const { partials } = await openTemp()
+  const bytes = someBytes(4 * MIB)
+  let version = 0
+  const server = await fileServer({ model: bytes }, { etag: () => `"${version++}"` })
+  const file: WantedFile = { path: 'model', size: bytes.length, sha256: sha256(bytes) }
+  await expect(download(partials, [file], [httpAt('changing', server.url)], quick)).rejects.toThrow('it changed')
+})
+
+it('sends no secret to another origin, and follows no redirect to another scheme', async () => {
+  const { partials } = await openTemp()
+  const bytes = someBytes(2 * MIB)
+  const { file, blocks } = await rooted('model', bytes)
+  const storage = await fileServer({ 'signed/model': bytes }, {})
+  const redirecting = await fileServer(
+    {},
+    {
+      answer: (_request, response) => {
+        response.writeHead(302, { location: `${storage.url}/signed%2Fmodel` }).end()
+        return true
+      },
+    },
+  )
+  const source = httpAt('hub', redirecting.url, { headers: { authorization: 'Bearer secret', 'x-own': 'yes' } })
+  await download(partials, [file], [blocks, source], quick)
+  expect(redirecting.requests.every(({ headers }) => headers.authorization === 'Bearer secret')).toBe(true)
+  expect(storage.requests.length).toBeGreaterThan(0)
+  expect(storage.requests.some(({ headers }) => 'authorization' in headers || 'x-own' in headers)).toBe(false)
+  expect(storage.requests.every(({ headers }) => headers.range !== undefined)).toBe(true)
+
+  const leading = await fileServer(
+    {},
+    {
+      answer: (_request, response) => {
+        response.writeHead(302, { location: 'https://example.org/' }).end()
+        return true
+      },
+    },
+  )
+  const other = { ...file, root: undefined, sha256: sha256(someBytes(3)), size: 3 }
+  await expect(download(partials, [other], [httpAt('leading', leading.url)], quick)).rejects.toThrow(
+    'it redirects from http: to https:',
+  )
+})
+
+it('the fast one brings most, and takes over from the slow one in the end', async () => {
+  const { store, partials } = await openTemp()
+  const bytes = someBytes(24 * MIB)
+  const { file, blocks } = await rooted('model', bytes)
+  const slow = await fileServer({ model: bytes }, { bytesPerSecond: 100_000 })
+  const fast = await fileServer({ model: bytes }, { bytesPerSecond: 20 * MIB })
+  const { files, receipt } = await download(
+    partials,
+    [file],
+    [blocks, httpAt('slow', slow.url), httpAt('fast', fast.url)],
+    quick,
+  )
+  expect(isSame(await bytesOf(store.cat(files[0]!.root)), bytes)).toBe(true)
+  const [, theSlow, theFast] = receipt.sources
+  expect(theFast?.bytes).toBeGreaterThan(0.8 * bytes.length)
+  expect(theSlow?.bytes).toBeLessThan(0.2 * bytes.length)
+  expect(receipt.duplicateBytes).toBeLessThanOrEqual(3 * MIB)
+})
+
+it('brings no more in a second than it may', async () => {
+  const { partials } = await openTemp()
+  const bytes = someBytes(2 * MIB)
+  const { file, blocks } = await rooted('model', bytes)
+  const { receipt } = await download(
+    partials,
+    [file],
+    [blocks, memorySource('a', { model: bytes }), memorySource('b', { model: bytes })],
+    { ...quick, maxBytesPerSecond: 2 * MIB },
+  )
+  expect(receipt.durationMs).toBeGreaterThan(850)
+})
+
+it('waits as long as it is asked to', async () => {
+  const { partials } = await openTemp()
+  const bytes = someBytes(1000)
+  let asked = 0
+  const server = await fileServer(
+    { model: bytes },
+    {
+      answer: (_request, response) => {
+        if (asked++ > 0) return false
+        response.writeHead(429, { 'retry-after': '1' }).end()
+        return true
+      },
+    },
+  )
+  const file: WantedFile = { path: 'model', size: 1000, sha256: sha256(bytes) }
+  const { receipt } = await download(partials, [file], [httpAt('busy', server.url)], quick)
+  expect(asked).toBe(2)
+  expect(receipt.durationMs).toBeGreaterThanOrEqual(1000)
+})

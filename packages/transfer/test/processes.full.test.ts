@@ -1,0 +1,8 @@
+import { it } from 'vitest'
+
+import { killRounds } from './kill-rounds.ts'
+import { MIB } from './support.ts'
+
+it.each(['root', 'sha256'] as const)('a download survives many kills, known by its %s', (by) =>
+  killRounds({ kills: 40, size: 160 * MIB, by }),
+)
