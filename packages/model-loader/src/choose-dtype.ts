@@ -14,6 +14,9 @@ export type Dtype =
   | 'q1'
   | 'q1f16'
 
+/** As transformers.js has it. */
+const MAX_CHUNKS = 100
+
 /** What transformers.js appends to a graph's name, from the most exact to the least. */
 const SUFFIXES: Readonly<Record<Dtype, string>> = {
   fp32: '',
@@ -106,17 +109,31 @@ function chooseOne(
  * there: transformers.js waits for ever for one that is not.
  */
 function externalData(config: unknown, session: string, graph: string, paths: ReadonlySet<string>): string[] {
-  const { use_external_data_format: format } = fields(fields(config)['transformers.js_config'])
-  const byName = fields(format)
-  const promised = Number(
-    typeof format === 'object' ? (byName[graph.slice('onnx/'.length)] ?? byName[session]) : format,
-  )
-  for (let index = 0; index < promised; index++) {
-    const file = `${graph}_data${index === 0 ? '' : `_${index}`}`
+  for (const file of promisedData(config, session, graph)) {
     if (!paths.has(file))
       throw new NotFoundError(file, { message: `the model has no ${file}, which its config.json names` })
   }
   return [...paths].filter((path) => path.startsWith(`${graph}_data`))
+}
+
+/**
+ * The external data that config.json says a graph has, by transformers.js's naming.
+ *
+ * @param session - The graph's name without folder, dtype and extension.
+ * @param graph - `onnx/model_q4.onnx`.
+ */
+export function promisedData(config: unknown, session: string, graph: string): string[] {
+  const { use_external_data_format: format } = fields(fields(config)['transformers.js_config'])
+  const byName = fields(format)
+  const promised = Number(
+    typeof format === 'object' ? (byName[graph.slice('onnx/'.length)] ?? byName[session] ?? 0) : (format ?? 0),
+  )
+  // The library takes no more than 100 either.
+  const count = Number.isFinite(promised) ? Math.min(promised, MAX_CHUNKS) : 0
+  return Array.from(
+    { length: Math.ceil(Math.max(count, 0)) },
+    (_, index) => `${graph}_data${index === 0 ? '' : `_${index}`}`,
+  )
 }
 
 const fileOf = (session: string, dtype: Dtype): string => `onnx/${session}${SUFFIXES[dtype]}.onnx`

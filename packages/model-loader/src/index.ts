@@ -1,3 +1,4 @@
+export type { BindingStatus, OpenedFor, ProviderStatus, Unmet } from './binding-report.ts'
 export { addModel, type AddedModel, type AddModelOptions } from './add-model.ts'
 export {
   chooseDtype,
@@ -52,6 +53,7 @@ export {
   type ModelOrigin,
   type OmittedFile,
 } from './manifest.ts'
+export { createStoreProvider, type ModelProvider, type StoreProviderOptions } from './model-provider.ts'
 export { isModel, listModels, showModel, type ModelSummary } from './list-models.ts'
 export { createOnnxChecker, type OnnxChecker } from '@x/model-formats'
 export { openModelDirectory, type OpenDirectoryOptions } from './open-directory.ts'
@@ -64,6 +66,7 @@ export {
   createTransformersBinding,
   type RegisteredModel,
   type TransformersBinding,
+  type TransformersBindingOptions,
   type TransformersCache,
   type TransformersEnv,
 } from './transformers-binding.ts'

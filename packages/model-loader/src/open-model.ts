@@ -11,6 +11,11 @@ import type { CreateSha256 } from './sha256.ts'
 export interface OpenModelOptions extends AbortOptions {
   /** For a manifest that has to be made anew; see `AddModelOptions`. */
   createSha256?: CreateSha256 | undefined
+  /**
+   * `each-leaf` hashes every byte now; `stored` lets a store with paths leave out what has not been touched since it was
+   * last hashed. Default `each-leaf`.
+   */
+  verify?: 'each-leaf' | 'stored' | undefined
 }
 
 /**
@@ -27,7 +32,7 @@ export interface OpenModelOptions extends AbortOptions {
 export async function openModel(
   store: ContentStore,
   reference: string,
-  { signal, createSha256 }: OpenModelOptions = {},
+  { signal, createSha256, verify }: OpenModelOptions = {},
 ): Promise<OpenedModel> {
   signal?.throwIfAborted()
   const { cid, name } = await resolveReference(store, reference, { signal })
@@ -36,7 +41,7 @@ export async function openModel(
     if (!files.some(({ path }) => path === 'config.json')) {
       throw new InvalidInputError(`${reference} is no model: it has no config.json`, { input: reference })
     }
-    const directory = await verifiedDirectory(store, cid, signal)
+    const directory = await verifiedDirectory(store, cid, { verify, signal })
     const found = await findManifest(store, cid, files, { signal, createSha256 })
     const { manifest } = found
     return {
@@ -49,6 +54,13 @@ export async function openModel(
       path(file) {
         const { path } = fileOf(manifest, file)
         return directory === undefined ? undefined : `${directory}/${path}`
+      },
+      async verifiedPath(file, { verify: how, signal: stop }) {
+        const { path } = fileOf(manifest, file)
+        const leaves = how === 'stored' ? 'stored' : 'each-leaf'
+        return namingDamage(store, cid, { signal: stop }, async () =>
+          store.getPath?.(cid, { path, verify: leaves, signal: stop }),
+        )
       },
       async read(file, options = {}) {
         const { path, size } = fileOf(manifest, file)
@@ -82,9 +94,9 @@ export async function showManifest(
 async function verifiedDirectory(
   store: ContentStore,
   cid: CID,
-  signal: AbortSignal | undefined,
+  { verify, signal }: OpenModelOptions,
 ): Promise<string | undefined> {
-  if (store.getPath) return store.getPath(cid, { signal })
+  if (store.getPath) return store.getPath(cid, { verify, signal })
   await store.verify(cid, { signal })
   return undefined
 }

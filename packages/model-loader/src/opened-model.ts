@@ -22,6 +22,13 @@ export interface OpenedModel {
    */
   path(file: string): string | undefined
   /**
+   * As `path`, checked now: by `stored` unless its size, times and inode still stand, by `each-open` in any case. Where
+   * it is missing, `path` says what there is.
+   *
+   * @throws {IntegrityError} What is there is no longer what was opened.
+   */
+  verifiedPath?(file: string, options: AbortOptions & { verify: 'stored' | 'each-open' }): Promise<string | undefined>
+  /**
    * The bytes of a file, verified now.
    *
    * @throws {NotFoundError} The model has no such file.

@@ -1,7 +1,10 @@
 import { GatedError } from '@x/storage-core'
 
+import { createBindingReport, type BindingStatus } from './binding-report.ts'
+import { contentsOf, isMapped, standsInFor, type FileRequest, type Source } from './model-answers.ts'
+import { MAIN, type ModelProvider } from './model-provider.ts'
 import type { OpenedModel } from './opened-model.ts'
-import { resourcePath } from './resource-url.ts'
+import { parseResource, resourcePath, type Resource } from './resource-url.ts'
 
 /** What transformers.js calls a cache. */
 export interface TransformersCache {
@@ -36,43 +39,234 @@ export interface RegisteredModel {
 }
 
 export interface TransformersBinding {
-  /** Points a copy of transformers.js at the registered models. Installing again is counted. */
+  /** Points a copy of transformers.js at the models. Installing again is counted. */
   install(env: TransformersEnv): void
   /** Takes one `install` back; with the last, every touched field is `===` what it was. */
   restore(env: TransformersEnv): void
   register(model: OpenedModel): RegisteredModel
+  status(): BindingStatus
+  /** Closes the models that providers opened. What is asked for later is opened again. */
+  close(): Promise<void>
 }
 
-/** What ONNX Runtime opens by path in Node: graphs and their external data. */
-const MAPPED = /\.onnx(?:_data(?:_\d+)?)?$/
+export interface TransformersBindingOptions {
+  /** Asked in this order for a repository that is not registered. Default: none. */
+  providers?: readonly ModelProvider[] | undefined
+  /**
+   * What becomes of a request that none of them answers. `strict`: an error that names the URL. `prefer`: the library's
+   * own cache, then its own fetch, and `status()` says so. Default `strict`. What the user had put into `env` before
+   * comes first in both.
+   */
+  offline?: 'strict' | 'prefer' | undefined
+  /** How a graph and its data are checked whenever one is given by path. Default `stored`. */
+  verify?: 'stored' | 'each-open' | undefined
+  /**
+   * What the library would use for a cache if it were left alone, for `prefer`: with a custom cache in place it does not
+   * come to its own. Default: none.
+   */
+  libraryCache?: ((env: TransformersEnv) => TransformersCache | undefined) | undefined
+  /** Why the library may not fetch a URL; `undefined` when it may. Default: it may. */
+  whyNotFetch?: ((url: string) => string | undefined) | undefined
+  /**
+   * The revision that the program named in the call of `pipeline()` that runs now, for a repository. The library lists
+   * the files of `main` first, whatever was named. Default: not known.
+   *
+   * @see https://github.com/huggingface/transformers.js/pull/1751
+   */
+  revisionInCall?: ((repo: string) => string | undefined) | undefined
+  /** Hears of every path that is given, with the model's file it is. */
+  onPath?: ((path: string, model: OpenedModel, file: string) => void) | undefined
+}
+
 /** The longest segment of a model id in transformers.js is 96 characters; CIDs under sha2-512 are longer. */
 const MAX_ID_LENGTH = 80
 
-interface Entry {
-  model: OpenedModel
-  used: Set<string>
-  failure: unknown
+/** What `pipeline()` wants to know of `main` before it asks for the revision that the program named. */
+const LISTING = new Set(['config.json', 'tokenizer_config.json', 'preprocessor_config.json'])
+/** Held in memory; nothing is asked for over the network. */
+const LOCAL_URL = /^(?:blob|data):/i
+
+/** What a request comes to when no model answers it. */
+interface Unanswered {
+  resource: Resource | undefined
+  /** Why not, for a person. */
+  why: string
+  /** What a provider threw. */
+  cause: unknown
 }
 
 /**
- * Makes transformers.js load every file of a registered model from that model, whatever revision it asks for, and from
- * nowhere else. Both `env.customCache` and `env.fetch` are replaced: the cache hands out what is there, but cannot say
- * that something is absent, so `fetch` has to.
+ * Makes transformers.js load every file of a model from where it was verified. A registered model has an id of its own
+ * and answers for whatever revision; any other repository is looked for in the providers, by name and revision, and the
+ * first that has it answers for all of its files: what it lacks is 404. Both `env.customCache` and `env.fetch` are
+ * replaced: the cache hands out what is there, but cannot say that something is absent, so `fetch` has to.
  *
- * While it is installed, a request for anything else goes to the cache and the fetch that the user had put there before.
- * Without them it is refused: nothing reaches the network.
+ * A model that was opened for a repository and revision answers for them until `close`: what a branch points to later is
+ * seen by the next process.
  *
  * Two bindings on one `env` must be restored in the reverse order.
  */
-export function createTransformersBinding(): TransformersBinding {
-  const entries = new Map<string, Entry>()
+export function createTransformersBinding(options: TransformersBindingOptions = {}): TransformersBinding {
+  const { providers = [], offline = 'strict', verify = 'stored' } = options
+  const registered = new Map<string, Source>()
+  const opened = new Map<string, Promise<Source | undefined>>()
   const installed = new WeakMap<TransformersEnv, { count: number; undo: () => void }>()
+  const report = createBindingReport(providers.map(({ name }) => name))
   let count = 0
+
+  /** The model that answers for a repository at a revision; opened once. */
+  function sourceOf(repo: string, revision: string | undefined): Promise<Source | undefined> {
+    const key = JSON.stringify([repo, revision ?? null])
+    const known = opened.get(key)
+    if (known) return known
+    const opening = open(repo, revision).then(
+      (source) => {
+        // What is not there now may be later.
+        if (source === undefined) opened.delete(key)
+        return source
+      },
+      (error: unknown) => {
+        opened.delete(key)
+        throw error
+      },
+    )
+    opened.set(key, opening)
+    return opening
+  }
+
+  async function open(repo: string, revision: string | undefined): Promise<Source | undefined> {
+    const failures: unknown[] = []
+    for (const provider of providers) {
+      try {
+        const model = await provider.open(repo, revision, {})
+        if (model) {
+          report.opened(provider.name, { repo, revision, cid: model.cid })
+          return { provider: provider.name, model, used: new Set(), failure: undefined, paths: new Map() }
+        }
+        report.missed(provider.name)
+      } catch (error) {
+        report.failed(provider.name, error)
+        failures.push(error)
+      }
+    }
+    if (failures.length === 0) return undefined
+    throw failures.length === 1 ? failures[0] : new AggregateError(failures, failures.map(messageOf).join('; '))
+  }
+
+  async function find(env: TransformersEnv, url: string): Promise<FileRequest | Unanswered> {
+    for (const [id, source] of registered) {
+      const path = resourcePath(env, id, url)
+      if (path !== undefined) return fileIn(source, path)
+    }
+    const resource = providers.length === 0 ? undefined : parseResource(env, url)
+    if (resource === undefined) return { resource, why: 'it is no file of a model that is known', cause: undefined }
+    const { repo, path } = resource
+    const asked = resource.revision ?? MAIN
+    const isListing = asked === MAIN && LISTING.has(path)
+    const revision = (isListing ? options.revisionInCall?.(repo) : undefined) ?? asked
+    try {
+      const source = await sourceOf(repo, revision)
+      if (source) return fileIn(source, path)
+      // The listing alone: files of a revision that was not asked for are never given for it.
+      const standIn = isListing && revision === MAIN ? await sourceOf(repo, undefined) : undefined
+      if (standIn) return fileIn(standIn, path)
+    } catch (cause) {
+      return { resource, why: `${repo}@${revision}: ${messageOf(cause)}`, cause }
+    }
+    const names = providers.map(({ name }) => name).join(', ')
+    return { resource, why: `${names}: there is no ${repo} at ${revision}`, cause: undefined }
+  }
+
+  const isRegistered = (key: string): boolean => [...registered.keys()].some((id) => key.includes(`/${id}/`))
+
+  function createCache(env: TransformersEnv, others: TransformersCache | null): TransformersCache {
+    /** Where what is not ours belongs: what the user had put there, else what the library would have. */
+    const elsewhere = (): TransformersCache | undefined =>
+      others ?? (offline === 'prefer' ? options.libraryCache?.(env) : undefined)
+    const isOurs = async (key: string): Promise<boolean> => isRegistered(key) || 'source' in (await find(env, key))
+    return {
+      async match(key) {
+        const request = await find(env, key)
+        if ('source' in request) {
+          if (request.size === undefined) return standsInFor(request.path)
+          return contentsOf(request, { verify, report, onPath: options.onPath })
+        }
+        if (isRegistered(key)) return undefined
+        const found = await elsewhere()?.match(key)
+        if (found !== undefined && request.resource) report.passedOn(key, 'cache', request.why)
+        return found
+      },
+      async put(key, response, onProgress) {
+        if (await isOurs(key)) return
+        await elsewhere()?.put(key, response, onProgress)
+      },
+      async delete(key) {
+        return (await isOurs(key)) ? false : ((await elsewhere()?.delete?.(key)) ?? false)
+      },
+    }
+  }
+
+  function createFetch(env: TransformersEnv, original: Fetch): Fetch {
+    const others = isLibraryDefault(original) ? undefined : original
+    return async (input, init) => {
+      const url = String(input)
+      const request = await find(env, url)
+      if ('source' in request) return respond(request, init)
+      if (others || LOCAL_URL.test(url)) return (others ?? original)(input, init)
+      const why = offline === 'strict' ? undefined : (options.whyNotFetch?.(url) ?? '')
+      if (why === '') {
+        report.passedOn(url, 'fetch', request.why)
+        return original(input, init)
+      }
+      report.refused(url, request.why)
+      const reason = why === undefined ? request.why : `${why}; ${request.why}`
+      const message = `no network while models come from a store: ${url} was refused (${reason})`
+      throw new GatedError(message, { feature: 'network', cause: request.cause })
+    }
+  }
+
+  async function respond(request: FileRequest, init: RequestInit | undefined): Promise<Response> {
+    const { source, path, size } = request
+    if (size === undefined) {
+      report.lacked(source.provider)
+      return new Response(null, { status: 404, statusText: 'Not Found' })
+    }
+    if (new Headers(init?.headers).has('range')) return probe(request, size)
+    try {
+      const given = await contentsOf(request, { verify, report, onPath: options.onPath, asBytes: true })
+      if (given instanceof Response) return given
+      throw new Error(`${path} was given by path`)
+    } catch (error) {
+      // The library waits for the data of a graph first: were the graph refused before, nobody would be listening.
+      if (isMapped(path)) await new Promise((resolve) => void setTimeout(resolve))
+      throw error
+    }
+  }
+
+  function replaceFields(env: TransformersEnv): () => void {
+    const { useCustomCache, customCache, fetch } = env
+    const ours: Pick<TransformersEnv, 'customCache' | 'fetch'> = {
+      customCache: createCache(env, useCustomCache ? customCache : null),
+      fetch: createFetch(env, fetch),
+    }
+    env.useCustomCache = true
+    env.customCache = ours.customCache
+    env.fetch = ours.fetch
+    return () => {
+      // What somebody has put there since is theirs.
+      if (env.customCache === ours.customCache) {
+        env.useCustomCache = useCustomCache
+        env.customCache = customCache
+      }
+      if (env.fetch === ours.fetch) env.fetch = fetch
+    }
+  }
+
   return {
     install(env) {
       const state = installed.get(env)
       if (state) state.count++
-      else installed.set(env, { count: 1, undo: replaceFields(env, entries) })
+      else installed.set(env, { count: 1, undo: replaceFields(env) })
     },
     restore(env) {
       const state = installed.get(env)
@@ -85,123 +279,43 @@ export function createTransformersBinding(): TransformersBinding {
     register(model) {
       // A new id each time: transformers.js remembers what it found under one.
       const id = `cid/${model.cid.toString().slice(0, MAX_ID_LENGTH)}.${++count}`
-      const entry: Entry = { model, used: new Set(), failure: undefined }
-      entries.set(id, entry)
+      const source: Source = { provider: undefined, model, used: new Set(), failure: undefined, paths: new Map() }
+      registered.set(id, source)
       return {
         id,
-        used: () => [...entry.used].toSorted(),
-        failure: () => entry.failure,
-        unregister: () => void entries.delete(id),
+        used: () => [...source.used].toSorted(),
+        failure: () => source.failure,
+        unregister: () => void registered.delete(id),
+      }
+    },
+    status: () => report.read(),
+    async close() {
+      const all = [...opened.values()]
+      opened.clear()
+      // Whoever asked for one that could not be opened was told.
+      for (const result of await Promise.allSettled(all)) {
+        if (result.status === 'fulfilled') await result.value?.model.close()
       }
     },
   }
 }
 
-/** Resolves to how to put everything back. */
-function replaceFields(env: TransformersEnv, entries: ReadonlyMap<string, Entry>): () => void {
-  const { useCustomCache, customCache, fetch } = env
-  const othersCache = useCustomCache ? customCache : null
-  const othersFetch = isLibraryDefault(fetch) ? undefined : fetch
-  const ours: Pick<TransformersEnv, 'customCache' | 'fetch'> = {
-    customCache: createCache(env, entries, othersCache),
-    fetch: createFetch(env, entries, othersFetch),
-  }
-  env.useCustomCache = true
-  env.customCache = ours.customCache
-  env.fetch = ours.fetch
-  return () => {
-    // What somebody has put there since is theirs.
-    if (env.customCache === ours.customCache) {
-      env.useCustomCache = useCustomCache
-      env.customCache = customCache
-    }
-    if (env.fetch === ours.fetch) env.fetch = fetch
-  }
+function fileIn(source: Source, path: string): FileRequest {
+  const file = source.model.files.find((candidate) => candidate.path === path)
+  return { source, path, size: file?.size }
 }
 
 /** transformers.js binds the global fetch at import; whatever else is there was put there by the user. */
 const isLibraryDefault = (fetch: Fetch): boolean => fetch === globalThis.fetch || fetch.name === 'bound fetch'
 
-/** A file of a registered model that was asked for; `file` is undefined when the model lacks it. */
-interface Request {
-  entry: Entry
-  path: string
-  size: number | undefined
-}
-
-function locate(env: TransformersEnv, entries: ReadonlyMap<string, Entry>, url: string): Request | undefined {
-  for (const [id, entry] of entries) {
-    const path = resourcePath(env, id, url)
-    if (path === undefined) continue
-    const file = entry.model.files.find((candidate) => candidate.path === path)
-    return { entry, path, size: file?.size }
-  }
-  return undefined
-}
-
-function createCache(
-  env: TransformersEnv,
-  entries: ReadonlyMap<string, Entry>,
-  others: TransformersCache | null,
-): TransformersCache {
-  /** A URL, or a local path, which transformers.js asks for first. */
-  const isOurs = (key: string): boolean => [...entries.keys()].some((id) => key.includes(`/${id}/`))
-  return {
-    async match(key) {
-      const request = locate(env, entries, key)
-      if (request === undefined) return isOurs(key) ? undefined : others?.match(key)
-      if (request.size === undefined) return undefined
-      return watched(request, async () => pathOf(request) ?? (await wholeFile(request)))
-    },
-    async put(key, response, onProgress) {
-      if (!isOurs(key)) await others?.put(key, response, onProgress)
-    },
-    async delete(key) {
-      return isOurs(key) ? false : ((await others?.delete?.(key)) ?? false)
-    },
-  }
-}
-
-function createFetch(env: TransformersEnv, entries: ReadonlyMap<string, Entry>, others: Fetch | undefined): Fetch {
-  return async (input, init) => {
-    const url = String(input)
-    const request = locate(env, entries, url)
-    if (request === undefined) {
-      if (others) return others(input, init)
-      throw new GatedError(`no network while models come from a store: ${url} was refused`, { feature: 'network' })
-    }
-    if (request.size === undefined) return new Response(null, { status: 404, statusText: 'Not Found' })
-    if (new Headers(init?.headers).has('range')) return probe(request, request.size)
-    return watched(request, () => wholeFile(request))
-  }
-}
-
 /**
  * What transformers.js learns a file's size from. A file given by path reports no progress, so with a size the total would
  * never be reached.
  */
-function probe(request: Request, size: number): Response {
-  const headers = { ...(pathOf(request) === undefined && { 'content-range': `bytes 0-0/${size}` }) }
+function probe({ source, path }: FileRequest, size: number): Response {
+  const isPath = isMapped(path) && source.model.path(path) !== undefined
+  const headers = { ...(!isPath && { 'content-range': `bytes 0-0/${size}` }) }
   return new Response(new Uint8Array(Math.min(1, size)), { status: 206, headers })
 }
 
-/** Other files have to be a Response: transformers.js cannot read JSON by path. */
-const pathOf = ({ entry, path }: Request): string | undefined =>
-  MAPPED.test(path) ? entry.model.path(path) : undefined
-
-async function wholeFile({ entry, path }: Request): Promise<Response> {
-  const bytes = await entry.model.read(path)
-  const type = path.endsWith('.json') ? 'application/json' : 'application/octet-stream'
-  return new Response(bytes, { headers: { 'content-length': String(bytes.length), 'content-type': type } })
-}
-
-async function watched<T>({ entry, path }: Request, give: () => Promise<T>): Promise<T> {
-  try {
-    const given = await give()
-    entry.used.add(path)
-    return given
-  } catch (error) {
-    entry.failure ??= error
-    throw error
-  }
-}
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
