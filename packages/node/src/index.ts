@@ -37,3 +37,12 @@ export { serveGateway } from './serve-gateway.ts'
 export { serveHttp, type HttpServer, type ServeHttpOptions } from './serve-http.ts'
 export { servePeer, type ServePeerOptions } from './serve-peer.ts'
 export { writeWholeFile, type WriteWholeFileOptions } from './write-whole-file.ts'
+export type { MemoryMode } from './sessions/session-planner.ts'
+export type { SessionReport } from './sessions/session-creator.ts'
+export {
+  createTransformersHook,
+  type HookStatus,
+  type LoadedCopy,
+  type TransformersHook,
+  type TransformersHookOptions,
+} from './transformers/transformers-hook.ts'

@@ -1,0 +1,56 @@
+import type { OnnxRuntime } from './onnx-runtime.ts'
+import type { GivenGraph, SessionPlan, SessionPlanner } from './session-planner.ts'
+
+/** How one session was made. */
+export interface SessionReport {
+  /** The model's CID and the graph's path in it. */
+  graph: string
+  mode: SessionPlan['mode']
+  why: string
+  /** Until ONNX Runtime had the session. */
+  milliseconds: number
+}
+
+/**
+ * A session of a graph that was given by path, by a plan; where ONNX Runtime refuses what was derived, of the original.
+ *
+ * @param create - The runtime's own.
+ */
+export async function createPlannedSession(
+  planner: SessionPlanner,
+  { graph, runtime, options }: { graph: GivenGraph; runtime: OnnxRuntime; options: Readonly<Record<string, unknown>> },
+  onSession: (report: SessionReport) => void,
+): Promise<unknown> {
+  const start = performance.now()
+  const report = (mode: SessionPlan['mode'], why: string): void => {
+    const milliseconds = performance.now() - start
+    onSession({ graph: `${graph.model.cid}/${graph.file}`, mode, why, milliseconds })
+  }
+  const plan = await planner.plan(graph, runtime, options)
+  try {
+    const session = await runtime.sessions.create(plan.path, merged(options, plan.options))
+    report(plan.mode, plan.why)
+    return session
+  } catch (error) {
+    if (plan.mode === 'original') throw error
+    const session = await runtime.sessions.create(graph.path, options)
+    await plan.discard?.()
+    const reason = error instanceof Error ? error.message : String(error)
+    report('original', `${plan.mode} was wanted (${plan.why}), and ONNX Runtime refused it: ${reason}`)
+    return session
+  }
+}
+
+/** The caller's options win; `extra.session` is one table of both. */
+function merged(
+  options: Readonly<Record<string, unknown>>,
+  added: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
+  const extra = { ...tableOf(added['extra']), ...tableOf(options['extra']) }
+  const session = { ...tableOf(tableOf(added['extra'])['session']), ...tableOf(tableOf(options['extra'])['session']) }
+  const all = { ...added, ...options }
+  return Object.keys(session).length === 0 ? all : { ...all, extra: { ...extra, session } }
+}
+
+const tableOf = (value: unknown): Record<string, unknown> =>
+  typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value)) : {}

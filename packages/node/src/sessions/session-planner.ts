@@ -1,0 +1,219 @@
+import { createHash } from 'node:crypto'
+import { open, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import type { OpenedModel } from '@x/model-loader'
+
+import { createSkeleton, SKELETON_VERSION, type ReadRange } from './create-skeleton.ts'
+import { linkOrClone, stampOf, type DerivedArea } from './derived-area.ts'
+import { buildKey, type OnnxRuntime } from './onnx-runtime.ts'
+
+/**
+ * How a session holds its weights. `mmap`: mapped from the verified file, not prepacked, shared by processes and threads.
+ * `packed`: mapped from a copy that was prepacked once, at full speed in batches, for twice the disk. `auto`: one of these
+ * by the batch size. `original`: as ONNX Runtime does by itself.
+ */
+export type MemoryMode = 'mmap' | 'packed' | 'auto' | 'original'
+
+/** What a session is made of, and why. */
+export interface SessionPlan {
+  mode: Exclude<MemoryMode, 'auto'>
+  /** What ONNX Runtime opens. */
+  path: string
+  /** To be merged over the caller's. */
+  options: Readonly<Record<string, unknown>>
+  why: string
+  /** Deletes what the plan rests on, when ONNX Runtime refuses it. */
+  discard?: (() => Promise<void>) | undefined
+}
+
+export interface SessionPlannerOptions {
+  area: DerivedArea
+  memory: MemoryMode
+  /** How derived files are checked before they are used. */
+  verify: 'stored' | 'each-open'
+  /** How many rows a run will have, for `auto`. */
+  batch: number
+  /** Most bytes of derived files. */
+  maxBytes: number
+}
+
+/** A graph that was given by path. */
+export interface GivenGraph {
+  path: string
+  model: OpenedModel
+  file: string
+}
+
+/** From here on prepacked weights pay: measured in `benchmarks/open-model`. */
+const PACKED_FROM_BATCH = 4
+/** Smaller ones load in no time as they are. Bytes. */
+const MIN_GRAPH = 1024 * 1024
+const PACKED_VERSION = 1
+const ORIGINAL = 'original.onnx'
+const GRAPH = 'model.onnx'
+const DATA = `${GRAPH}_data`
+const UNPACKED = { extra: { session: { disable_prepacking: '1' } } }
+
+export interface SessionPlanner {
+  /** @param options - What the caller gives ONNX Runtime. */
+  plan(graph: GivenGraph, runtime: OnnxRuntime, options: Readonly<Record<string, unknown>>): Promise<SessionPlan>
+}
+
+/** Decides how the weights of a verified graph are held, and makes what that takes. A failure is a plan for the original. */
+export function createSessionPlanner({ area, memory, verify, batch, maxBytes }: SessionPlannerOptions): SessionPlanner {
+  async function skeletonOf({ path, model, file }: GivenGraph): Promise<{ at: string; batchVariant: boolean }> {
+    const { root, sha256 } = fileIn(model, file)
+    const key = root.toV1().toString()
+    const kind = `skeletons-${SKELETON_VERSION}`
+    const known = await area.find<{ batchVariant: boolean; original: string }>(kind, key, { verify })
+    if (known) {
+      const at = join(known.at, GRAPH)
+      if ((await isSameFile(path, join(known.at, ORIGINAL))) || known.record.about.original === 'clone') {
+        return { at, batchVariant: known.record.about.batchVariant }
+      }
+      await area.discard(kind, key)
+    }
+    const made = await area.make(kind, key, async (at) => {
+      await linkOrClone(path, join(at, ORIGINAL))
+      const isLink = await isSameFile(path, join(at, ORIGINAL))
+      const { bytes, batchVariant } = await withRange(path, (read) => createSkeleton(read, { location: ORIGINAL }))
+      const handle = await open(join(at, GRAPH), 'wx')
+      try {
+        await handle.writeFile(bytes)
+      } finally {
+        await handle.close()
+      }
+      const about = { batchVariant, original: isLink ? 'link' : 'clone' }
+      return { about, known: { [ORIGINAL]: Buffer.from(sha256).toString('hex') } }
+    })
+    await area.sweep(maxBytes, [made.at])
+    return { at: join(made.at, GRAPH), batchVariant: made.record.about.batchVariant }
+  }
+
+  /** What ONNX Runtime maps: the graph itself where its weights lie beside it already. */
+  async function mappable(graph: GivenGraph): Promise<string> {
+    if (dataOf(graph).length > 0) return graph.path
+    return (await skeletonOf(graph)).at
+  }
+
+  async function packedOf(graph: GivenGraph, runtime: OnnxRuntime, options: Readonly<Record<string, unknown>>) {
+    const { model, file } = graph
+    const roots = [file, ...dataOf(graph)].map((name) => fileIn(model, name).root.toV1().toString())
+    const level = options['graphOptimizationLevel'] ?? 'all'
+    const parts = { version: PACKED_VERSION, roots, level, build: buildKey(runtime) }
+    const key = createHash('sha256').update(JSON.stringify(parts)).digest('hex')
+    const kind = `packed-${PACKED_VERSION}`
+    const known = await area.find(kind, key, { verify })
+    const discard = (): Promise<void> => area.discard(kind, key)
+    if (known) return { path: join(known.at, GRAPH), why: 'prepacked before', discard }
+    const source = await mappable(graph)
+    const made = await area.make(kind, key, async (at) => {
+      await compile(runtime, source, join(at, GRAPH), level)
+      return { about: parts }
+    })
+    await area.sweep(maxBytes, [made.at])
+    return { path: join(made.at, GRAPH), why: 'prepacked now', discard }
+  }
+
+  async function choose(
+    graph: GivenGraph,
+    options: Readonly<Record<string, unknown>>,
+  ): Promise<{ mode: SessionPlan['mode']; why: string }> {
+    if (memory === 'original') return { mode: 'original', why: 'as asked' }
+    const other = providersOf(options).find((name) => name !== 'cpu')
+    if (other !== undefined) return { mode: 'original', why: `${other} holds weights in its own way` }
+    const taken = ['optimizedModelFilePath', 'externalData'].find((name) => options[name] !== undefined)
+    if (taken !== undefined) return { mode: 'original', why: `the program gives ${taken}` }
+    const size = await bytesOf(graph)
+    if (size < MIN_GRAPH) return { mode: 'original', why: `its ${size} bytes are copied in no time` }
+    if (memory !== 'auto') return { mode: memory, why: 'as asked' }
+    if (batch >= PACKED_FROM_BATCH) return { mode: 'packed', why: `auto: batches of ${batch} run faster prepacked` }
+    return { mode: 'mmap', why: `auto: at a batch of ${batch} prepacking gains nothing` }
+  }
+
+  return {
+    async plan(graph, runtime, options) {
+      const original = { mode: 'original', path: graph.path, options: {} } as const
+      const { mode, why } = await choose(graph, options)
+      try {
+        if (mode === 'mmap') return { mode, path: await mappable(graph), options: UNPACKED, why }
+        if (mode === 'packed') {
+          const { path, why: how, discard } = await packedOf(graph, runtime, options)
+          return { mode, path, options: {}, why: `${why}; ${how}`, discard }
+        }
+        return { ...original, why }
+      } catch (error) {
+        const reason = error instanceof Error ? error.message : String(error)
+        return { ...original, why: `${mode} was wanted (${why}), and failed: ${reason}` }
+      }
+    },
+  }
+}
+
+/** @see https://onnxruntime.ai/docs/performance/model-optimizations/graph-optimizations.html */
+async function compile(runtime: OnnxRuntime, source: string, target: string, level: unknown): Promise<void> {
+  const session = await runtime.sessions.create(source, {
+    graphOptimizationLevel: level,
+    optimizedModelFilePath: target,
+    executionProviders: ['cpu'],
+    // It warns that the result is for this hardware alone, which is what it is for.
+    logSeverityLevel: 3,
+    extra: {
+      session: {
+        save_external_prepacked_constant_initializers: '1',
+        optimized_model_external_initializers_file_name: DATA,
+        optimized_model_external_initializers_min_size_in_bytes: '1024',
+      },
+    },
+  })
+  if (typeof session !== 'object' || session === null || !('release' in session)) return
+  if (typeof session.release === 'function') await session.release()
+}
+
+function providersOf(options: Readonly<Record<string, unknown>>): string[] {
+  const { executionProviders: given } = options
+  if (!Array.isArray(given)) return ['cpu']
+  return given.map((one: unknown) => {
+    if (typeof one === 'string') return one
+    return typeof one === 'object' && one !== null && 'name' in one ? String(one.name) : 'unknown'
+  })
+}
+
+/** What a file of a model was verified to be. */
+function fileIn(model: OpenedModel, path: string) {
+  const file = model.files.find((candidate) => candidate.path === path)
+  if (file === undefined) throw new Error(`${model.cid} has no ${path}`)
+  return file
+}
+
+/** External data beside a graph, sorted. */
+const dataOf = ({ model, file }: GivenGraph): string[] =>
+  model.files.map(({ path }) => path).filter((path) => path.startsWith(`${file}_data`))
+
+async function bytesOf(graph: GivenGraph): Promise<number> {
+  const data = dataOf(graph).map((path) => fileIn(graph.model, path).size)
+  return [(await stat(graph.path)).size, ...data].reduce((sum, size) => sum + size, 0)
+}
+
+async function isSameFile(a: string, b: string): Promise<boolean> {
+  return (await stampOf(a)) === (await stampOf(b))
+}
+
+async function withRange<T>(path: string, work: (read: ReadRange) => Promise<T>): Promise<T> {
+  const handle = await open(path, 'r')
+  try {
+    return await work(async (offset, length) => {
+      const bytes = new Uint8Array(length)
+      let filled = 0
+      while (filled < length) {
+        const { bytesRead } = await handle.read(bytes, filled, length - filled, offset + filled)
+        if (bytesRead === 0) break
+        filled += bytesRead
+      }
+      return bytes.subarray(0, filled)
+    })
+  } finally {
+    await handle.close()
+  }
+}

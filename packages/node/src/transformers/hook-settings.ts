@@ -1,0 +1,101 @@
+import path from 'node:path'
+
+import { decideGates, isOn, mayReach, type Environment, type Gates, type GateSettings } from '@x/gating'
+import { InvalidInputError } from '@x/storage-core'
+
+import { dataDirectory } from '../data-directory.ts'
+import type { MemoryMode } from '../sessions/session-planner.ts'
+
+export interface HookSettings {
+  gates: Gates
+  isOn: boolean
+  /** A request that no provider answers is an error. */
+  isStrict: boolean
+  /** Why it is strict or not, for a person. */
+  whyStrict: string
+  directory: string
+  memory: MemoryMode
+  verify: 'stored' | 'each-open'
+  /** Rows in a run, for `memory: 'auto'`. */
+  batch: number
+  /** Most bytes of derived files. */
+  derivedBytes: number
+  /** Why the library may not fetch a URL. */
+  whyNotFetch(url: string): string | undefined
+}
+
+export interface SettingsInput {
+  environment: Environment
+  gates?: GateSettings | undefined
+  directory?: string | undefined
+  offline?: 'strict' | 'prefer' | undefined
+  memory?: MemoryMode | undefined
+  verify?: 'stored' | 'each-open' | undefined
+  batch?: number | undefined
+  derivedBytes?: number | undefined
+}
+
+export const MEMORY_VARIABLE = 'IPFS_ACCELERATE_MEMORY'
+export const BATCH_VARIABLE = 'IPFS_ACCELERATE_BATCH'
+export const VERIFY_VARIABLE = 'IPFS_ACCELERATE_VERIFY'
+export const DERIVED_BYTES_VARIABLE = 'IPFS_ACCELERATE_DERIVED_BYTES'
+
+const MEMORY_MODES = ['auto', 'mmap', 'packed', 'original'] as const
+const VERIFY_MODES = ['stored', 'each-open'] as const
+const DEFAULT_DERIVED_BYTES = 20 * 1024 ** 3
+
+/**
+ * What the environment and the options make of the hook.
+ *
+ * @throws {InvalidSettingError} A gate's variable has a value that means nothing.
+ * @throws {InvalidInputError} Another variable has.
+ */
+export function hookSettings(input: SettingsInput): HookSettings {
+  const { environment } = input
+  const gates = decideGates({ environment, options: input.gates })
+  const { hub, network, patch } = gates.features
+  const { isStrict, whyStrict } = strictness(input.offline, gates)
+  return {
+    gates,
+    isOn: isOn(gates, 'patch'),
+    isStrict,
+    whyStrict,
+    directory: path.resolve(input.directory ?? dataDirectory(environment, process.platform)),
+    memory: input.memory ?? oneOf(environment, MEMORY_VARIABLE, MEMORY_MODES) ?? 'auto',
+    verify: input.verify ?? oneOf(environment, VERIFY_VARIABLE, VERIFY_MODES) ?? 'stored',
+    batch: input.batch ?? wholeNumber(environment, BATCH_VARIABLE) ?? 1,
+    derivedBytes: input.derivedBytes ?? wholeNumber(environment, DERIVED_BYTES_VARIABLE) ?? DEFAULT_DERIVED_BYTES,
+    whyNotFetch(url) {
+      const host = URL.canParse(url) ? new URL(url).hostname : ''
+      if (mayReach(gates, 'hub', host)) return undefined
+      return patch.position === 'require' ? patch.reason : hub.reach === 'none' ? hub.reason : network.reason
+    },
+  }
+}
+
+function strictness(
+  asked: 'strict' | 'prefer' | undefined,
+  { features: { hub, network, patch } }: Gates,
+): Pick<HookSettings, 'isStrict' | 'whyStrict'> {
+  if (asked !== undefined) return { isStrict: asked === 'strict', whyStrict: `Asked for: offline=${asked}.` }
+  if (network.reach === 'none') return { isStrict: true, whyStrict: network.reason }
+  if (patch.position === 'require') return { isStrict: true, whyStrict: patch.reason }
+  if (hub.reach === 'none') return { isStrict: true, whyStrict: hub.reason }
+  return { isStrict: false, whyStrict: hub.reason }
+}
+
+function oneOf<T extends string>(environment: Environment, variable: string, words: readonly T[]): T | undefined {
+  const value = environment[variable]?.trim()
+  if (value === undefined || value === '') return undefined
+  const word = words.find((candidate) => candidate === value)
+  if (word !== undefined) return word
+  throw new InvalidInputError(`${variable}: ${JSON.stringify(value)} is none of ${words.join(', ')}`, { input: value })
+}
+
+function wholeNumber(environment: Environment, variable: string): number | undefined {
+  const value = environment[variable]?.trim()
+  if (value === undefined || value === '') return undefined
+  const number = Number(value)
+  if (Number.isSafeInteger(number) && number > 0) return number
+  throw new InvalidInputError(`${variable}: ${JSON.stringify(value)} is no whole number above 0`, { input: value })
+}

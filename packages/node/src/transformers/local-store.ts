@@ -1,0 +1,61 @@
+import type { FsStore } from '@x/backend-fs'
+import { isStorageError } from '@x/cid'
+import { createStoreProvider, type ModelProvider } from '@x/model-loader'
+
+export interface LocalStore {
+  readonly provider: ModelProvider
+  close(): Promise<void>
+}
+
+/** The models of the store in a directory, which is opened when it is first needed. One that is not there has none. */
+export function createLocalStore(directory: string, verify: 'stored' | 'each-open'): LocalStore {
+  let opening: Promise<FsStore | undefined> | undefined
+  let provider: Promise<ModelProvider | undefined> | undefined
+
+  async function open(): Promise<FsStore | undefined> {
+    // Loaded with the first model: a program may load transformers.js and no model.
+    const { openFsStore } = await import('@x/backend-fs')
+    try {
+      return await openFsStore({ directory, create: false })
+    } catch (error) {
+      if (isStorageError(error) && error.code === 'NOT_FOUND') return undefined
+      throw error
+    }
+  }
+
+  async function providerOf(): Promise<ModelProvider | undefined> {
+    const { createHash } = await import('node:crypto')
+    opening = open()
+    const store = await opening
+    return (
+      store &&
+      createStoreProvider(store, {
+        createSha256: () => createHash('sha256'),
+        verify: verify === 'stored' ? 'stored' : 'each-leaf',
+      })
+    )
+  }
+
+  return {
+    provider: {
+      name: 'store',
+      async open(repo, revision, options) {
+        provider ??= providerOf()
+        let found: ModelProvider | undefined
+        try {
+          found = await provider
+        } finally {
+          // It may be made, or mended, later.
+          if (found === undefined) provider = undefined
+        }
+        return found?.open(repo, revision, options)
+      },
+    },
+    async close() {
+      const store = await opening?.catch(() => undefined)
+      opening = undefined
+      provider = undefined
+      await store?.close()
+    },
+  }
+}
