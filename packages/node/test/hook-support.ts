@@ -102,7 +102,7 @@ export async function runApp(name: string, options: AppOptions = {}): Promise<Ap
   await copyFile(path.join(apps, name), path.join(folder, name))
   const { hook = 'import', store, environment = {}, nodeFlags = [], wrap = [] } = options
   const flags = [...(hook === 'import' ? HOOK_FLAGS : []), ...nodeFlags]
-  const [command = '', ...args] = [...wrap, process.execPath, ...flags, path.join(folder, name)]
+  const [command, ...args] = [...wrap, process.execPath, ...flags, path.join(folder, name)]
   const env = {
     PATH: process.env['PATH'] ?? '',
     HOME: folder,

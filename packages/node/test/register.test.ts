@@ -28,6 +28,12 @@ const repos = (): Record<string, Files> => ({
 const canCut = spawnSync('unshare', ['-rn', 'true']).status === 0
 const wrap = canCut ? ['unshare', '-rn'] : []
 
+async function installTwice(modules: string): Promise<void> {
+  await linkPackage(modules, '@huggingface/transformers', transformersOf() ?? '')
+  const again = await copyLibrary(path.join(modules, '..', 'other', 'node_modules'))
+  await linkPackage(modules, 'transformers-again', again)
+}
+
 describe('an unmodified program', () => {
   it.each([
     ['embed.mjs', { dims: [1, 16], progress: 100 }],
@@ -53,15 +59,10 @@ describe('an unmodified program', () => {
   })
 
   it('may have several copies of the library, each with its own env', async () => {
-    const install = async (modules: string): Promise<void> => {
-      await linkPackage(modules, '@huggingface/transformers', transformersOf() ?? '')
-      const again = await copyLibrary(path.join(modules, '..', 'other', 'node_modules'))
-      await linkPackage(modules, 'transformers-again', again)
-    }
     const { json, stderr } = await runApp('two-copies.mjs', {
       store: await storeOf(repos()),
       environment: OFF,
-      install,
+      install: installTwice,
     })
     expect(stderr).toBe('')
     expect(json).toEqual({
