@@ -33,6 +33,7 @@ export {
   type StorageReport,
 } from './open-storage.ts'
 export { assertMayGoOn, assertRequired, type RequiredOptions } from './required.ts'
+export { from, type FromOptions, type Model } from './from.ts'
 export { serveGateway } from './serve-gateway.ts'
 export { serveHttp, type HttpServer, type ServeHttpOptions } from './serve-http.ts'
 export { servePeer, type ServePeerOptions } from './serve-peer.ts'

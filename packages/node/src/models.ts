@@ -42,6 +42,8 @@ export async function addModel(
 }
 
 export interface OpenModelOptions extends AbortOptions {
+  /** As in `@x/model-loader`, of a model in a store. Default `each-leaf`. */
+  verify?: 'each-leaf' | 'stored' | undefined
   onProgress?: ((event: AddProgress) => void) | undefined
 }
 
@@ -58,9 +60,12 @@ export async function openModel(
   options: OpenModelOptions = {},
 ): Promise<OpenedModel> {
   const parsed = parseReference(reference)
-  if (parsed.kind !== 'path') return openStoredModel(await store(), reference, { createSha256, signal: options.signal })
+  const { verify, ...rest } = options
+  if (parsed.kind !== 'path') {
+    return openStoredModel(await store(), reference, { createSha256, verify, signal: options.signal })
+  }
   const directory = toPath(parsed.path)
-  return openModelDirectory(await modelSource(directory), directory, { createSha256, ...options })
+  return openModelDirectory(await modelSource(directory), directory, { createSha256, ...rest })
 }
 
 /**

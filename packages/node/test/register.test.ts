@@ -142,6 +142,23 @@ describe('the gate', () => {
   })
 })
 
+describe('disable, apply and restore', () => {
+  it('put back every property that was touched, to what it was', async () => {
+    const environment = { ...OFF, REGISTER: new URL('../src/register.ts', import.meta.url).href }
+    const { json, stderr } = await runApp('restored.mjs', { store: await storeOf(repos()), environment })
+    expect(stderr).toBe('')
+    const touched = ['customCache', 'fetch', 'useCustomCache', 'create']
+    expect(json).toMatchObject({
+      whenDisabled: expect.arrayContaining(touched),
+      whenAppliedAgain: expect.arrayContaining(touched),
+      whenRestored: [],
+      defaults: [false, null, 'bound fetch'],
+      visitor: false,
+      status: { applied: false, copies: [], sources: [{ name: 'store', hits: expect.any(Number), errors: 0 }] },
+    })
+  })
+})
+
 describe('a version without env.fetch', () => {
   let library: string | undefined
   beforeAll(() => {

@@ -1,0 +1,261 @@
+import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { chmod, copyFile, mkdir, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+
+import { wideBert } from '@x/fixtures'
+import { from } from '@x/node'
+import { Tensor } from 'onnxruntime-node'
+import { beforeEach, describe, expect, it } from 'vitest'
+
+import { runApp, storeOf } from './hook-support.ts'
+import { temporaryDirectory } from './support.ts'
+
+const WIDTH = 512
+
+interface Seen {
+  data: number[]
+  sessions: { mode: string; why: string }[]
+}
+
+const ids = (): Tensor => new Tensor('int64', BigInt64Array.of(2n, 5n, 6n, 3n), [1, 4])
+
+/** The answer of one session, and how it was made. */
+async function embed(directory: string, environment: Record<string, string> = {}): Promise<Seen> {
+  const sessions: Seen['sessions'] = []
+  const { REPO = 'fix/wide', SESSION_OPTIONS = '{}' } = environment
+  const onSession = (report: Seen['sessions'][number]): void => void sessions.push(report)
+  const model = await from(REPO, { directory, environment, onSession })
+  try {
+    const session = await model.session('onnx/model.onnx', JSON.parse(SESSION_OPTIONS))
+    const { last_hidden_state: output } = await session.run({ input_ids: ids(), attention_mask: ids() })
+    const data = output?.data instanceof Float32Array ? [...output.data] : []
+    await session.release()
+    return { data, sessions }
+  } finally {
+    await model.close()
+  }
+}
+
+const derived = async (store: string): Promise<string[]> => {
+  const names = await readdir(path.join(store, 'derived'), { recursive: true }).catch(() => [])
+  return names.filter((name) => name.endsWith('.onnx') || name.endsWith('_data')).toSorted()
+}
+
+const wide = wideBert(WIDTH, 2)
+const wideExternal = wideBert(WIDTH, 2, 'external')
+
+const wideStore = (): Promise<string> => storeOf({ 'fix/wide': wide, 'fix/wide-external': wideExternal })
+
+describe('how a session holds its weights', () => {
+  let expected: number[] = []
+  beforeEach(async () => {
+    if (expected.length === 0) expected = (await embed(await wideStore(), { IPFS_ACCELERATE_MEMORY: 'original' })).data
+  })
+  /** Other kernels round in another order. */
+  const expectNear = (data: number[]): void => {
+    expect(data).toHaveLength(expected.length)
+    for (const [index, value] of data.entries()) expect(value).toBeCloseTo(expected[index] ?? Number.NaN, 4)
+  }
+
+  it('is mapped through a skeleton by default, which is made once', async () => {
+    const at = await wideStore()
+    const { data, sessions } = await embed(at)
+    expect(sessions).toMatchObject([{ mode: 'mmap', why: 'auto: at a batch of 1 prepacking gains nothing' }])
+    expectNear(data)
+    const files = await derived(at)
+    expect(files.map((name) => path.basename(name))).toEqual(['model.onnx', 'original.onnx'])
+    const [skeleton = '', original = ''] = files.map((name) => path.join(at, 'derived', name))
+    expect((await stat(skeleton)).size).toBeLessThan(10_000)
+    expect((await stat(original)).size).toBe(wide['onnx/model.onnx']?.length)
+    const before = (await stat(skeleton)).ino
+    await embed(at)
+    expect((await stat(skeleton)).ino).toBe(before)
+  })
+
+  it('is the graph itself where the weights lie beside it', async () => {
+    const at = await wideStore()
+    const { data, sessions } = await embed(at, { REPO: 'fix/wide-external', IPFS_ACCELERATE_MEMORY: 'mmap' })
+    expect(sessions).toMatchObject([{ mode: 'mmap', why: 'as asked' }])
+    expectNear(data)
+    expect(await derived(at)).toEqual([])
+  })
+
+  it.each(['fix/wide', 'fix/wide-external'])('is prepacked once, with the same bits as ever: %s', async (REPO) => {
+    const at = await wideStore()
+    const environment = { REPO, IPFS_ACCELERATE_MEMORY: 'packed' }
+    const first = await embed(at, environment)
+    expect(first).toMatchObject({ data: expected, sessions: [{ mode: 'packed', why: 'as asked; prepacked now' }] })
+    const second = await embed(at, environment)
+    expect(second).toMatchObject({ data: expected, sessions: [{ mode: 'packed', why: 'as asked; prepacked before' }] })
+  })
+
+  it('is prepacked by itself where batches are large', async () => {
+    const { sessions } = await embed(await wideStore(), { IPFS_ACCELERATE_BATCH: '8' })
+    expect(sessions).toMatchObject([{ mode: 'packed', why: expect.stringContaining('batches of 8') }])
+  })
+
+  it.each([
+    [{ graphOptimizationLevel: 'disabled' }, 'packed'],
+    [{ executionProviders: ['cpu'] }, 'packed'],
+    [{ optimizedModelFilePath: path.join(tmpdir(), `written-${process.pid}.onnx`) }, 'original'],
+  ])('keeps to what the program asks of ONNX Runtime: %j', async (options, mode) => {
+    const environment = { IPFS_ACCELERATE_MEMORY: 'packed', SESSION_OPTIONS: JSON.stringify(options) }
+    const { data, sessions } = await embed(await wideStore(), environment)
+    expectNear(data)
+    expect(sessions).toMatchObject([{ mode }])
+  })
+
+  it.each(['mmap', 'packed'])('is made again in mode %s when somebody deleted or damaged it', async (memory) => {
+    const at = await wideStore()
+    const environment = { IPFS_ACCELERATE_MEMORY: memory }
+    await embed(at, environment)
+    for (const name of await derived(at)) {
+      const file = path.join(at, 'derived', name)
+      // The link shares the bytes of the store: that is another test.
+      if (path.basename(file) === 'original.onnx') continue
+      await chmod(file, 0o644)
+      const handle = await open(file, 'r+')
+      await handle.write(Uint8Array.of(0xff), 0, 1, 5)
+      await handle.close()
+    }
+    const again = await embed(at, environment)
+    expectNear(again.data)
+    expect(again.sessions).toMatchObject([{ mode: memory }])
+    await rm(path.join(at, 'derived'), { recursive: true })
+    expectNear((await embed(at, environment)).data)
+  })
+
+  it('is the original, and says why, where nothing can be derived', async () => {
+    const at = await wideStore()
+    await writeFile(path.join(at, 'derived'), 'in the way')
+    const { data, sessions } = await embed(at)
+    expect(data).toEqual(expected)
+    expect(sessions).toMatchObject([
+      { mode: 'original', why: expect.stringMatching(/mmap was wanted .* and failed: .*/) },
+    ])
+  })
+
+  it('is the original where ONNX Runtime refuses what was derived, which is thrown away', async () => {
+    const at = await wideStore()
+    const environment = { IPFS_ACCELERATE_MEMORY: 'packed' }
+    await embed(at, environment)
+    const [graph = ''] = (await derived(at)).filter((name) => name.startsWith('packed'))
+    await recordInstead(path.join(at, 'derived', graph), new TextEncoder().encode('no model'))
+    const { data, sessions } = await embed(at, environment)
+    expect(data).toEqual(expected)
+    expect(sessions).toMatchObject([{ mode: 'original', why: expect.stringContaining('ONNX Runtime refused it') }])
+    expect((await derived(at)).some((name) => name.startsWith('packed'))).toBe(false)
+  })
+
+  it('takes no more disk than it may', async () => {
+    const at = await wideStore()
+    const environment = { IPFS_ACCELERATE_MEMORY: 'packed', IPFS_ACCELERATE_DERIVED_BYTES: '1000' }
+    await embed(at, environment)
+    await embed(at, { ...environment, REPO: 'fix/wide-external' })
+    const packed = (await derived(at)).filter((name) => name.startsWith('packed'))
+    expect(new Set(packed.map((name) => path.dirname(name))).size).toBe(1)
+  })
+})
+
+describe('what is mapped is checked first', () => {
+  it.each(['mmap', 'packed', 'original'])(
+    'in mode %s, while size, time and inode stand only by `each-open`',
+    async (memory) => {
+      const at = await storeOf({ 'fix/wide': wide })
+      const environment = { IPFS_ACCELERATE_MEMORY: memory }
+      await embed(at, environment)
+      await damageUnseen(await storedFile(at))
+      expect((await embed(at, environment)).sessions).toMatchObject([{ mode: memory }])
+      const strict = { ...environment, IPFS_ACCELERATE_VERIFY: 'each-open' }
+      await expect(embed(at, strict)).rejects.toThrowError('onnx/model.onnx')
+    },
+  )
+
+  it('by `stored` too when the file was written to', async () => {
+    const at = await storeOf({ 'fix/wide': wide })
+    await embed(at)
+    await damage(await storedFile(at))
+    await expect(embed(at)).rejects.toThrowError('onnx/model.onnx')
+  })
+
+  it('in an unmodified program as well, which gets such a session', async () => {
+    const store = await storeOf({ 'fix/wide': wide })
+    const REGISTER = new URL('../src/register.ts', import.meta.url).href
+    const environment = { IPFS_ACCELERATE_NETWORK: 'off', REGISTER, REPO: 'fix/wide' }
+    const { json } = await runApp('embed-status.mjs', { store, environment })
+    expect(json).toMatchObject({
+      sessions: [{ mode: 'mmap' }],
+      copies: [
+        ['onnxruntime-node', 'patched'],
+        ['@huggingface/transformers', 'patched'],
+      ],
+    })
+    await damageUnseen(await storedFile(store))
+    const strict = { ...environment, IPFS_ACCELERATE_VERIFY: 'each-open' }
+    const seen = await runApp('answer-or-error.mjs', { store, environment: strict })
+    expect(seen.json).toMatchObject({ error: expect.stringContaining('onnx/model.onnx') })
+  })
+})
+
+describe('from', () => {
+  it('gives paths and Blobs of verified files', async () => {
+    const directory = await storeOf({ 'fix/wide': wide })
+    const model = await from('fix/wide', { directory, environment: {} })
+    expect(new Uint8Array(await readFile(await model.path('onnx/model.onnx')))).toEqual(wide['onnx/model.onnx'])
+    const blob = await model.blob('config.json')
+    expect(new Uint8Array(await blob.arrayBuffer())).toEqual(wide['config.json'])
+    await expect(model.path('onnx/other.onnx')).rejects.toMatchObject({ code: 'NOT_FOUND' })
+    const byCid = await from(`ipfs://${model.cid}`, { directory, environment: {} })
+    expect(byCid.files).toEqual(model.files)
+    await byCid.close()
+    await model.close()
+  })
+
+  it('knows no model that is not there', async () => {
+    const directory = await storeOf({})
+    await expect(from('fix/wide', { directory, environment: {} })).rejects.toMatchObject({ code: 'NOT_FOUND' })
+    const none = path.join(await temporaryDirectory(), 'none')
+    await expect(from('fix/wide', { directory: none, environment: {} })).rejects.toMatchObject({ code: 'NOT_FOUND' })
+  })
+})
+
+async function storedFile(store: string): Promise<string> {
+  const files = await readdir(path.join(store, 'files'), { recursive: true })
+  return path.join(store, 'files', files.find((name) => name.endsWith('.bin')) ?? '')
+}
+
+/** A flipped bit in the last weights. */
+async function damage(file: string): Promise<void> {
+  await chmod(file, 0o644)
+  const { size } = await stat(file)
+  const handle = await open(file, 'r+')
+  try {
+    const { buffer } = await handle.read(Buffer.alloc(1), 0, 1, size - 2000)
+    await handle.write(Uint8Array.of((buffer[0] ?? 0) ^ 1), 0, 1, size - 2000)
+  } finally {
+    await handle.close()
+  }
+}
+
+/** The same, with the time of the last write set back, as a failing disk would leave it. */
+async function damageUnseen(file: string): Promise<void> {
+  const copy = path.join(await temporaryDirectory(), 'reference')
+  await mkdir(path.dirname(copy), { recursive: true })
+  await copyFile(file, copy)
+  execFileSync('touch', ['-r', file, copy])
+  await damage(file)
+  execFileSync('touch', ['-r', copy, file])
+}
+
+/** Other bytes, and a record that says they are right: what a build of ONNX Runtime would refuse. */
+async function recordInstead(file: string, bytes: Uint8Array): Promise<void> {
+  await chmod(file, 0o644)
+  await writeFile(file, bytes)
+  const at = path.join(path.dirname(file), 'record.json')
+  const record = JSON.parse(await readFile(at, 'utf8'))
+  const sha256 = createHash('sha256').update(bytes).digest('hex')
+  record.files[path.basename(file)] = { size: bytes.length, sha256, stamp: '' }
+  await writeFile(at, JSON.stringify(record))
+}
