@@ -1,0 +1,282 @@
+import { fixtureModel, type Files } from '@x/fixtures'
+import { BackendError, IntegrityError, openMemoryStore } from '@x/storage-core'
+import { describe, expect, it, vi } from 'vitest'
+
+import {
+  addModel,
+  createStoreProvider,
+  createTransformersBinding,
+  openModel,
+  type ModelProvider,
+  type OpenedModel,
+  type TransformersBindingOptions,
+  type TransformersCache,
+  type TransformersEnv,
+} from '../src/index.ts'
+import { parseResource } from '../src/resource-url.ts'
+import { filesSource, tinyBert } from './support.ts'
+
+const HUB = { remoteHost: 'https://huggingface.co/', remotePathTemplate: '{model}/resolve/{revision}/' }
+const REVISION = '0123456789012345678901234567890123456789'
+const urlOf = (path: string, revision = 'main', repo = 'org/model'): string =>
+  `https://huggingface.co/${repo}/resolve/${revision}/${path}`
+const probe = { headers: { Range: 'bytes=0-0' } }
+
+async function opened(files: Files = tinyBert()): Promise<OpenedModel> {
+  const store = await openMemoryStore()
+  const { cid } = await addModel(store, filesSource(files))
+  return openModel(store, cid.toString())
+}
+
+/** Has one repository at some revisions, and writes down what it is asked. */
+function providerOf(
+  name: string,
+  models: Readonly<Record<string, OpenedModel | Error>>,
+): ModelProvider & { asked: (string | undefined)[] } {
+  const asked: (string | undefined)[] = []
+  return {
+    name,
+    asked,
+    async open(repo, revision) {
+      asked.push(revision)
+      const model =
+        repo === 'org/model' ? (revision === undefined ? Object.values(models)[0] : models[revision]) : undefined
+      if (model instanceof Error) throw model
+      return model
+    },
+  }
+}
+
+function bound(options: TransformersBindingOptions, change: Partial<TransformersEnv> = {}) {
+  const network = vi.fn<TransformersEnv['fetch']>(() => Promise.resolve(new Response('from the network')))
+  const env: TransformersEnv = { ...HUB, useCustomCache: false, customCache: null, fetch: network, ...change }
+  // How the library's own is known.
+  Object.defineProperty(network, 'name', { value: 'bound fetch' })
+  const binding = createTransformersBinding(options)
+  binding.install(env)
+  const text = async (url: string): Promise<unknown> => {
+    const found = await env.customCache?.match(url)
+    return found instanceof Response ? found.text() : found
+  }
+  return { env, binding, network, text }
+}
+
+const withMark = (mark: string): Files => ({
+  ...tinyBert(),
+  'config.json': new TextEncoder().encode(`{"mark":"${mark}"}`),
+})
+const marked = (mark: string): Promise<OpenedModel> => opened(withMark(mark))
+
+describe('a repository that a program asks for', () => {
+  it('is answered by the first provider that has it, by name and revision', async () => {
+    const first = providerOf('first', { v1: await marked('first v1') })
+    const second = providerOf('second', { main: await marked('second main'), v1: await marked('second v1') })
+    const { text, binding } = bound({ providers: [first, second] })
+    expect(await text(urlOf('config.json', 'v1'))).toContain('first v1')
+    expect(await text(urlOf('config.json', 'main'))).toContain('second main')
+    expect(binding.status()).toMatchObject({
+      hits: 2,
+      sources: [
+        { name: 'first', hits: 1, misses: 1 },
+        { name: 'second', hits: 1, misses: 0 },
+      ],
+      models: [
+        { repo: 'org/model', revision: 'v1', provider: 'first' },
+        { repo: 'org/model', revision: 'main', provider: 'second' },
+      ],
+    })
+  })
+
+  it('is opened once, and closed with the binding', async () => {
+    const model = await opened()
+    const close = vi.fn<OpenedModel['close']>(() => model.close())
+    const provider = providerOf('one', { main: { ...model, close } })
+    const { text, binding } = bound({ providers: [provider] })
+    await Promise.all([text(urlOf('config.json')), text(urlOf('tokenizer.json')), text(urlOf('onnx/model.onnx'))])
+    expect(provider.asked).toEqual(['main'])
+    await binding.close()
+    expect(close).toHaveBeenCalledOnce()
+    expect(await text(urlOf('config.json'))).toBeDefined()
+    expect(provider.asked).toEqual(['main', 'main'])
+  })
+
+  it('has no other files: what the model lacks is 404, and nobody else is asked', async () => {
+    const second = providerOf('second', { main: await opened() })
+    const { env, network } = bound({
+      providers: [providerOf('first', { main: await opened() }), second],
+      offline: 'prefer',
+    })
+    expect(await env.customCache?.match(urlOf('generation_config.json'))).toBeUndefined()
+    expect((await env.fetch(urlOf('generation_config.json'))).status).toBe(404)
+    expect((await env.fetch(urlOf('generation_config.json'), probe)).status).toBe(404)
+    expect(second.asked).toEqual([])
+    expect(network).not.toHaveBeenCalled()
+  })
+
+  it('goes on to the next provider where one cannot tell or is damaged, which status() says', async () => {
+    const broken = providerOf('broken', { main: new BackendError('the disk is gone', { retryable: false }) })
+    const { text, binding } = bound({ providers: [broken, providerOf('next', { main: await opened() })] })
+    expect(await text(urlOf('config.json'))).toBeDefined()
+    expect(binding.status().sources[0]).toMatchObject({ errors: 1, lastError: 'the disk is gone' })
+  })
+
+  it('may be there later', async () => {
+    const models: Record<string, OpenedModel> = {}
+    const { env } = bound({ providers: [providerOf('one', models)] })
+    await expect(env.fetch(urlOf('tokenizer_config.json'), probe)).rejects.toMatchObject({ code: 'GATED' })
+    models['main'] = await opened()
+    expect((await env.fetch(urlOf('tokenizer_config.json'), probe)).status).toBe(206)
+  })
+})
+
+describe('what the library asks of main before it asks for a revision', () => {
+  const LISTING = ['config.json', 'tokenizer_config.json', 'preprocessor_config.json']
+
+  it('is answered by the revision that is held where main is not', async () => {
+    const { env, text } = bound({ providers: [providerOf('one', { [REVISION]: await marked('pinned') })] })
+    expect(await text(urlOf('config.json'))).toContain('pinned')
+    expect((await env.fetch(urlOf('tokenizer_config.json'), probe)).status).toBe(206)
+    expect((await env.fetch(urlOf('preprocessor_config.json'), probe)).status).toBe(404)
+  })
+
+  it.each(['tokenizer.json', 'onnx/model.onnx', 'generation_config.json'])(
+    'is no more than its listing: %s of main is refused',
+    async (path) => {
+      const { env, text } = bound({ providers: [providerOf('one', { [REVISION]: await opened() })] })
+      for (const listed of LISTING) await text(urlOf(listed))
+      expect(await text(urlOf(path))).toBeUndefined()
+      await expect(env.fetch(urlOf(path))).rejects.toThrowError(`there is no org/model at main`)
+    },
+  )
+
+  it('is answered by the revision of the call, where that is known', async () => {
+    const provider = providerOf('one', { main: await marked('main'), [REVISION]: await marked('pinned') })
+    const { text } = bound({
+      providers: [provider],
+      revisionInCall: (repo) => (repo === 'org/model' ? REVISION : undefined),
+    })
+    expect(await text(urlOf('config.json'))).toContain('pinned')
+    expect(provider.asked).toEqual([REVISION])
+  })
+
+  it('is answered by main where that is held', async () => {
+    const provider = providerOf('one', { [REVISION]: await marked('pinned'), main: await marked('main') })
+    const { text } = bound({ providers: [provider] })
+    expect(await text(urlOf('config.json'))).toContain('main')
+  })
+})
+
+describe('what no provider has', () => {
+  const nobody = providerOf('nobody', {})
+
+  it('is refused in strict mode by an error that names the URL and says who was asked', async () => {
+    const { env, network, binding } = bound({ providers: [nobody] })
+    expect(await env.customCache?.match(urlOf('config.json'))).toBeUndefined()
+    const refusal = env.fetch(urlOf('config.json'))
+    await expect(refusal).rejects.toMatchObject({ code: 'GATED' })
+    await expect(refusal).rejects.toThrowError(
+      `${urlOf('config.json')} was refused (nobody: there is no org/model at main)`,
+    )
+    expect(network).not.toHaveBeenCalled()
+    expect(binding.status()).toMatchObject({ refusedCount: 1, refused: [{ url: urlOf('config.json') }] })
+  })
+
+  it('is refused with what a provider threw as its cause', async () => {
+    const cause = new IntegrityError('damaged', { cid: (await opened()).cid })
+    const { env } = bound({ providers: [providerOf('one', { main: cause })] })
+    await expect(env.fetch(urlOf('config.json'))).rejects.toMatchObject({ cause })
+  })
+
+  it('goes to the library in mode prefer: its cache, then its fetch, and status() says so', async () => {
+    const put = vi.fn<TransformersCache['put']>(() => Promise.resolve())
+    const libraryCache: TransformersCache = {
+      match: (key) => Promise.resolve(key.endsWith('config.json') ? 'from its cache' : undefined),
+      put,
+    }
+    const { env, binding, network } = bound({
+      providers: [nobody],
+      offline: 'prefer',
+      libraryCache: () => libraryCache,
+    })
+    expect(await env.customCache?.match(urlOf('config.json'))).toBe('from its cache')
+    expect(await (await env.fetch(urlOf('tokenizer.json'))).text()).toBe('from the network')
+    await env.customCache?.put(urlOf('tokenizer.json'), new Response('x'))
+    expect(put).toHaveBeenCalledOnce()
+    expect(network).toHaveBeenCalledOnce()
+    expect(binding.status()).toMatchObject({
+      fallbackCount: 2,
+      fallbacks: [
+        { url: urlOf('config.json'), to: 'cache', why: expect.stringContaining('nobody') },
+        { url: urlOf('tokenizer.json'), to: 'fetch' },
+      ],
+    })
+  })
+
+  it('is refused in mode prefer too where the library may not fetch it', async () => {
+    const { env, network } = bound({ providers: [nobody], offline: 'prefer', whyNotFetch: () => 'The hub is off.' })
+    await expect(env.fetch(urlOf('config.json'))).rejects.toThrowError('The hub is off.')
+    expect(network).not.toHaveBeenCalled()
+  })
+
+  it.each(['data:text/plain,hello', 'blob:nodedata:1'])('is no request at all when it is %s', async (url) => {
+    const { env, network } = bound({ providers: [nobody] })
+    await env.fetch(url)
+    expect(network).toHaveBeenCalledOnce()
+  })
+})
+
+const external = (): Files => fixtureModel('tiny-bert-external').files
+
+describe('external data that cannot be had', () => {
+  const GRAPH = 'onnx/model.onnx'
+
+  it('refuses the graph, and is itself a path where nothing is: the library would wait for ever', async () => {
+    const { [`${GRAPH}_data`]: _, ...files } = external()
+    const { env, text } = bound({ providers: [providerOf('one', { main: await opened(files) })] })
+    await expect(text(urlOf(GRAPH))).rejects.toThrowError(`${GRAPH}_data`)
+    await expect(env.fetch(urlOf(GRAPH))).rejects.toMatchObject({ code: 'NOT_FOUND' })
+    expect(await text(urlOf(`${GRAPH}_data`))).toBe(`/absent/${GRAPH}_data`)
+  })
+
+  it('refuses the graph when the data is damaged', async () => {
+    const damage = new Error('damaged data')
+    const model = await opened(external())
+    const verifiedPath = (file: string): Promise<string> =>
+      file.endsWith('_data') ? Promise.reject(damage) : Promise.resolve(`/models/${file}`)
+    const { text } = bound({ providers: [providerOf('one', { main: { ...model, verifiedPath } })] })
+    await expect(text(urlOf(GRAPH))).rejects.toBe(damage)
+    expect(await text(urlOf(`${GRAPH}_data`))).toBe(`/absent/${GRAPH}_data`)
+  })
+})
+
+describe('a store as a provider', () => {
+  it('has models by name, by name and revision, and by CID', async () => {
+    const store = await openMemoryStore()
+    const { cid: main } = await addModel(store, filesSource(withMark('main')), { name: 'org/model' })
+    const { cid: pinned } = await addModel(store, filesSource(withMark('pinned')), { name: `org/model@${REVISION}` })
+    const provider = createStoreProvider(store)
+    const cidOf = async (repo: string, revision: string | undefined): Promise<string | undefined> =>
+      (await provider.open(repo, revision, {}))?.cid.toString()
+    expect(await cidOf('org/model', 'main')).toBe(main.toString())
+    expect(await cidOf('org/model', REVISION)).toBe(pinned.toString())
+    expect(await cidOf('org/model', 'v2')).toBeUndefined()
+    expect(await cidOf('org/model', undefined)).toBe(main.toString())
+    expect(await cidOf(`ipfs/${pinned}`, 'main')).toBe(pinned.toString())
+    expect(await cidOf('ipfs/model', 'main')).toBeUndefined()
+  })
+})
+
+it.each([
+  [
+    'https://huggingface.co/a/b/resolve/main/onnx/model.onnx',
+    { repo: 'a/b', revision: 'main', path: 'onnx/model.onnx' },
+  ],
+  ['https://huggingface.co/bert/resolve/main/config.json', { repo: 'bert', revision: 'main', path: 'config.json' }],
+  ['https://huggingface.co/a/b/resolve/refs%2Fpr%2F1/c', { repo: 'a/b', revision: 'refs/pr/1', path: 'c' }],
+  ['https://huggingface.co/a/b/resolve/%E0%A4%A/c', { repo: 'a/b', revision: '%E0%A4%A', path: 'c' }],
+  ['https://huggingface.co/a/b/c/resolve/main/d', undefined],
+  ['https://example.org/a/b/resolve/main/c', undefined],
+  ['/models/a/b/config.json', undefined],
+])('%s asks for %j', (url, expected) => {
+  expect(parseResource(HUB, url)).toEqual(expected)
+})
