@@ -24,3 +24,4 @@ export {
 export { otherStaticVersion, type OtherStaticVersion } from './static-version.ts'
 export { stoppable } from './stoppable.ts'
 export { verifiedLeavesOf, withVerifiedLeaves, type OpenLeaves } from './verified-leaves.ts'
+export { reachableFrom } from './walk.ts'

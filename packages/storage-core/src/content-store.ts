@@ -183,4 +183,6 @@ export interface ContentStore extends ContentSource {
    * collected. Nothing may be written there.
    */
   getPath?(root: CID, options?: GetPathOptions): Promise<string>
+  /** Where files are held whole in a browser: the verified file, without a copy of its bytes. */
+  getFile?(root: CID, options?: GetPathOptions): Promise<File>
 }

@@ -75,7 +75,10 @@ export async function pull(
   }
 
   const heldHere = heldBy(store)
-  const outline = store.getPath && (await readOutline(fetchAlone(source.blocks, heldHere, onFetched), root, { signal }))
+  const keepsFiles = store.getPath !== undefined || store.getFile !== undefined
+  const outline = keepsFiles
+    ? await readOutline(fetchAlone(source.blocks, heldHere, onFetched), root, { signal })
+    : undefined
   const profile = outline && (await profileOfOutline(outline))
   const held: Held = async (cid, given) => outline?.nodes.get(blockKey(cid))?.bytes.slice() ?? heldHere(cid, given)
 

@@ -10,7 +10,10 @@ import { collect, fourLeaves, randomBlock, type SampleBlock } from './sample.ts'
 type Call = (store: ContentStore, block: SampleBlock, options: AbortOptions) => Promise<unknown>
 
 // A new method on ContentStore or Names does not compile until it has its line here.
-const storeCalls: Record<Exclude<keyof ContentStore, 'name' | 'blocks' | 'names' | 'getPath' | 'close'>, Call> = {
+const storeCalls: Record<
+  Exclude<keyof ContentStore, 'name' | 'blocks' | 'names' | 'getPath' | 'getFile' | 'close'>,
+  Call
+> = {
   add: (store, { bytes }, options) => store.add(bytes, options),
   cat: (store, { cid }, options) => collect(store.cat(cid, options)),
   stat: (store, { cid }, options) => store.stat(cid, options),
@@ -33,7 +36,10 @@ const nameCalls: Record<keyof Names, Call> = {
   list: ({ names }, _block, options) => collect(names.list(options)),
 }
 
-const getPath: Call = async (store, { cid }, options) => store.getPath?.(cid, options)
+const optionalCalls: Record<'getPath' | 'getFile', Call> = {
+  getPath: async (store, { cid }, options) => store.getPath?.(cid, options),
+  getFile: async (store, { cid }, options) => store.getFile?.(cid, options),
+}
 
 const calls: [name: string, call: Call][] = [
   ...Object.entries(storeCalls),
@@ -68,12 +74,13 @@ export function describeFailures({ open, openBroken }: ContentStoreSetup): void 
     await expect(verified).rejects.toBe(reason)
   })
 
-  it('getPath, where there is one, knows abort and absence', async ({ skip }) => {
+  it.for(['getPath', 'getFile'] as const)('%s, where there is one, knows abort and absence', async (name, { skip }) => {
     const [store, block] = [await open(), await randomBlock()]
-    if (!store.getPath) skip('the store has no getPath')
+    if (!store[name]) skip(`the store has no ${name}`)
+    const call = optionalCalls[name]
     const reason = new Error('the caller gave up')
-    await expect(getPath(store, block, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason)
-    await expect(getPath(store, block, {})).rejects.toMatchObject({ code: 'NOT_FOUND', cid: block.cid })
+    await expect(call(store, block, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason)
+    await expect(call(store, block, {})).rejects.toMatchObject({ code: 'NOT_FOUND', cid: block.cid })
   })
 
   it('status says that a good store is available', async () => {

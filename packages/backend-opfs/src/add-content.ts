@@ -1,0 +1,127 @@
+import { buildOutboard, profileOf, type Block, type BuildFileOptions, type BuiltFile } from '@x/cid'
+import {
+  assertExpected,
+  assertName,
+  buildSource,
+  copyMetadata,
+  startReceipt,
+  toSourceNode,
+  type AddOptions,
+  type AddResult,
+  type AddSource,
+  type FileSource,
+  type RecordChange,
+} from '@x/storage-core'
+
+import type { Change } from './change.ts'
+import type { StoreContext } from './context.ts'
+import { keepNew, stillNew } from './keep-new.ts'
+import { createStaging, entriesOf, type StagedFile, type Staging } from './staging.ts'
+
+// Smaller files share a data file with directories.
+const PACKED_BYTES = 64 * 1024
+
+/**
+ * Writes and hashes everything in data files that nobody sees; then one frame of the index makes all of it true. Whatever
+ * fails, the store is as it was.
+ */
+export async function addContent(
+  context: StoreContext,
+  source: AddSource,
+  options: AddOptions = {},
+): Promise<AddResult> {
+  const { name, metadata: given, profile, expected, onProgress, onReceipt, signal } = options
+  const { vault, enter, enterWriting, alone } = context
+  enterWriting(options)
+  // All that the caller may have got wrong is found before anything is read.
+  if (name !== undefined) assertName(name)
+  const metadata = given === undefined ? undefined : copyMetadata(given)
+  profileOf(profile)
+  const finish = startReceipt('add', context.name)
+  const staging = createStaging(vault)
+  try {
+    const { cid, type, size } = await buildSource(toSourceNode(source), {
+      profile,
+      signal,
+      onProgress,
+      onBlock: (block) => staging.addBlock(block),
+      buildOneFile: (file, fileOptions) => stageFile(staging, file, fileOptions),
+    })
+    assertExpected(cid, expected)
+    const result: AddResult = { cid, type, size }
+    const all = await staging.seal()
+    const some = await keepNew(vault, all)
+    signal?.throwIfAborted()
+    await alone(async () => {
+      enter({ signal })
+      const entries = stillNew(vault, all, some)
+      const drops = entries.replaced.map((id): Change => ({ type: 'drop', id }))
+      const records = await recordsOf(context, result, { ...options, metadata })
+      await vault.commit([
+        ...entriesOf(entries),
+        ...drops,
+        ...records.map((change): Change => ({ type: 'record', change })),
+      ])
+      await vault.sweep(entries.replaced)
+    }, signal)
+    onReceipt?.(finish({ cid, bytes: size, verified: 'each-leaf' }))
+    return result
+  } catch (error) {
+    signal?.throwIfAborted()
+    throw error
+  } finally {
+    await staging.discard()
+  }
+}
+
+/** A long file gets a data file of its own, a short one goes into the pack. */
+async function stageFile(staging: Staging, source: FileSource, options: BuildFileOptions): Promise<BuiltFile> {
+  let file: StagedFile | undefined
+  let pieces: Uint8Array[] = []
+  let held = 0
+  const blocks: Block[] = []
+  const { signal } = options
+  const built = await buildOutboard(source.open({ signal }), {
+    ...options,
+    async onChunk(chunk) {
+      if (file) return file.write(chunk)
+      held += chunk.length
+      // A leaf's memory may be used again.
+      if (held <= PACKED_BYTES) return void pieces.push(chunk.slice())
+      file = await staging.beginFile()
+      for (const piece of pieces) await file.write(piece)
+      pieces = []
+      blocks.length = 0
+      await file.write(chunk)
+    },
+    onBlock({ cid, bytes }) {
+      if (!file) blocks.push({ cid, bytes: bytes.slice() })
+    },
+  })
+  if (file) await file.end(built.cid, built.outboard)
+  else for (const block of blocks) await staging.addBlock(block)
+  return built
+}
+
+async function recordsOf(
+  { vault: { catalogue } }: StoreContext,
+  { cid, type, size }: AddResult,
+  { name, metadata, pin = true }: AddOptions,
+): Promise<RecordChange[]> {
+  const { records } = catalogue
+  const now = new Date().toISOString()
+  const held = await records.root(cid)
+  const record = {
+    cid: held?.cid ?? cid,
+    type,
+    size,
+    addedAt: held?.addedAt ?? now,
+    metadata: metadata ?? held?.metadata ?? copyMetadata(),
+  }
+  const changes: RecordChange[] = [{ type: 'put-root', record }]
+  if (pin && !(await records.pin(cid))) changes.push({ type: 'put-pin', record: { cid, pinnedAt: now } })
+  if (name !== undefined) {
+    changes.push({ type: 'put-name', record: { name, cid, metadata: metadata ?? copyMetadata(), updatedAt: now } })
+  }
+  return changes
+}

@@ -1,0 +1,138 @@
+import type { CID } from '@x/cid'
+import type { AbortOptions, ContentStore, GcOptions, GcResult, RecordChange, Records } from '@x/storage-core'
+import { blockKey, codeOf, reachableFrom } from '@x/storage-core/backend'
+
+import { keysOf, lengthAt, type Container } from './catalogue.ts'
+import type { Change } from './change.ts'
+import type { StoreContext } from './context.ts'
+import { createStaging, entriesOf } from './staging.ts'
+
+/**
+ * Frees what nobody needs: `remove` one root, `gc` every root that is neither pinned nor named. Both refuse, with an
+ * `IntegrityError`, while a node of a root that stays is damaged: what it needs cannot be told, so nothing is freed.
+ */
+export function createCollector(
+  { vault, enter, enterWriting, alone, busy }: StoreContext,
+  records: Records,
+): Pick<ContentStore, 'remove' | 'gc'> {
+  const { catalogue } = vault
+  const get = (cid: CID): Promise<Uint8Array> => vault.block(cid)
+
+  async function readRecords() {
+    const kept = new Map<string, CID>()
+    for await (const { cid } of records.pins()) kept.set(blockKey(cid), cid)
+    const names = new Map<string, CID>()
+    for await (const { name, cid } of records.names()) {
+      names.set(name, cid)
+      kept.set(blockKey(cid), cid)
+    }
+    const loose = new Map<string, CID>()
+    for await (const { cid } of records.roots()) if (!kept.has(blockKey(cid))) loose.set(blockKey(cid), cid)
+    return { kept, names, loose }
+  }
+
+  async function gc({ dryRun, signal }: GcOptions = {}): Promise<GcResult> {
+    if (dryRun) enter({ signal })
+    else enterWriting({ signal })
+    return alone(async () => {
+      enter({ signal })
+      const { kept, loose } = await readRecords()
+      const wanted = await reachableFrom(get, kept.values(), { signal, damaged: 'fail' })
+      const roots = [...loose.values()]
+      const isWaste = (key: string): boolean => !wanted.has(key) && !busy.has(key)
+      const freed = countWaste(isWaste)
+      if (!dryRun)
+        await free(
+          isWaste,
+          roots.map((cid) => ({ type: 'delete-root', cid })),
+          { signal },
+        )
+      return { roots, ...freed }
+    }, signal)
+  }
+
+  async function remove(root: CID, { signal }: AbortOptions = {}): Promise<void> {
+    enterWriting({ signal })
+    await alone(async () => {
+      enter({ signal })
+      const { kept, names, loose } = await readRecords()
+      const key = blockKey(root)
+      const others = [...kept, ...loose].filter(([other]) => other !== key).map(([, cid]) => cid)
+      const wanted = await reachableFrom(get, others, { signal, damaged: 'fail' })
+      const below = await reachableFrom(get, [root], { signal, damaged: 'leaf' })
+      const changes: RecordChange[] = [
+        { type: 'delete-root', cid: root },
+        { type: 'delete-pin', cid: root },
+      ]
+      for (const [name, cid] of names) if (blockKey(cid) === key) changes.push({ type: 'delete-name', name })
+      await free((of) => below.has(of) && !wanted.has(of) && !busy.has(of), changes, { signal })
+    }, signal)
+  }
+
+  function countWaste(isWaste: (key: string) => boolean): Pick<GcResult, 'blocks' | 'freedBytes'> {
+    let [blocks, freedBytes] = [0, 0]
+    for (const [key, { locations }] of catalogue.blocks) {
+      const [first] = locations
+      if (!first || !isWaste(key)) continue
+      blocks += 1
+      freedBytes += lengthAt(first)
+    }
+    return { blocks, freedBytes }
+  }
+
+  /** One frame of the index says all of it; then the data files go. */
+  async function free(
+    isWaste: (key: string) => boolean,
+    changes: readonly RecordChange[],
+    { signal }: AbortOptions,
+  ): Promise<void> {
+    const staging = createStaging(vault)
+    try {
+      const going = new Set<Container>()
+      const drops: Change[] = []
+      for (const container of catalogue.containers.values()) {
+        const waste = wasteOf(container, isWaste)
+        if (waste === 'all') going.add(container)
+        else for (const cid of waste) drops.push({ type: 'drop-block', id: container.id, cid })
+      }
+      for (const container of going) if (!(await rescue(container))) going.delete(container)
+      for (const { id } of going) drops.push({ type: 'drop', id })
+      const rescued = entriesOf(await staging.seal())
+      enter({ signal })
+      await vault.commit([...rescued, ...drops, ...changes.map((change): Change => ({ type: 'record', change }))])
+      await vault.sweep([...going].map(({ id }) => id))
+
+      /** What others still need of it goes into a pack. `false`: that is damaged, so it stays where it is. */
+      async function rescue(container: Container): Promise<boolean> {
+        for (const key of keysOf(container)) {
+          if (isWaste(key)) continue
+          const held = catalogue.blocks.get(key)
+          if (!held || held.locations.some((location) => !going.has(location.container))) continue
+          try {
+            await staging.addBlock({ cid: held.cid, bytes: await vault.block(held.cid) })
+          } catch (error) {
+            if (codeOf(error) === 'INTEGRITY') return false
+            throw error
+          }
+          enter({ signal })
+        }
+        return true
+      }
+    } finally {
+      await staging.discard()
+    }
+  }
+
+  return { gc, remove }
+}
+
+/** Of a file whose root nobody needs, and of a pack that is mostly waste: all. Else the blocks of a pack. */
+function wasteOf(container: Container, isWaste: (key: string) => boolean): 'all' | CID[] {
+  if (container.type === 'file') return isWaste(blockKey(container.entry.root)) ? 'all' : []
+  const waste = [...container.blocks].filter(([key]) => isWaste(key)).map(([, place]) => place)
+  if (waste.length === 0) return []
+  let live = 0
+  for (const { length } of container.blocks.values()) live += length
+  for (const { length } of waste) live -= length
+  return waste.length === container.blocks.size || live < container.entry.size / 2 ? 'all' : waste.map(({ cid }) => cid)
+}

@@ -1,0 +1,138 @@
+import { emptyIndex, isIndex } from './index-file.ts'
+import { DATA, ifThere, indexGenerations, indexName, openDirectory } from './layout.ts'
+import type { Medium } from './medium.ts'
+import type { SyncAccessHandle } from './sync-access-handle.ts'
+
+// A page that was killed lets go of its handles a moment after it let go of its lock.
+const HANDLE_TRIES = 100
+const HANDLE_PAUSE_MS = 20
+
+/** The medium itself. In a dedicated worker alone: nothing else has sync access handles. */
+export async function openDisk(path: string): Promise<Medium> {
+  const directory = await openDirectory(path, true)
+  const data = await directory.getDirectoryHandle(DATA, { create: true })
+  const writing = new Map<string, SyncAccessHandle>()
+  let [index, generation] = await openIndex(directory)
+
+  return {
+    async readIndex() {
+      const bytes = new Uint8Array(index.getSize())
+      index.read(bytes, { at: 0 })
+      return bytes
+    },
+    async truncateIndex(byteLength) {
+      index.truncate(byteLength)
+      index.flush()
+    },
+    async appendIndex(bytes) {
+      writeAll(index, bytes, index.getSize())
+      index.flush()
+    },
+    async replaceIndex(bytes) {
+      const name = indexName(generation + 1)
+      const next = await openHandle(await directory.getFileHandle(name, { create: true }))
+      try {
+        next.truncate(0)
+        // What makes it an index comes last.
+        writeAll(next, bytes.subarray(1), 1)
+        next.flush()
+        writeAll(next, bytes.subarray(0, 1), 0)
+        next.flush()
+      } catch (error) {
+        next.close()
+        await ifThere(directory.removeEntry(name))
+        throw error
+      }
+      const [old, oldGeneration] = [index, generation]
+      index = next
+      generation += 1
+      old.close()
+      await ifThere(directory.removeEntry(indexName(oldGeneration)))
+    },
+    async create(id) {
+      writing.set(id, await openHandle(await data.getFileHandle(id, { create: true })))
+    },
+    async write(id, bytes) {
+      const handle = handleOf(id)
+      writeAll(handle, bytes, handle.getSize())
+    },
+    async seal(id) {
+      const handle = handleOf(id)
+      handle.flush()
+      handle.close()
+      writing.delete(id)
+      const { size, lastModified } = await (await data.getFileHandle(id)).getFile()
+      return { size, modified: lastModified }
+    },
+    async remove(id) {
+      writing.get(id)?.close()
+      writing.delete(id)
+      await ifThere(data.removeEntry(id))
+    },
+    async list() {
+      const names: string[] = []
+      for await (const name of data.keys()) names.push(name)
+      return names
+    },
+    async close() {
+      for (const handle of writing.values()) handle.close()
+      writing.clear()
+      index.close()
+    },
+  }
+
+  function handleOf(id: string): SyncAccessHandle {
+    const handle = writing.get(id)
+    if (!handle) throw new Error(`${id} is not being written`)
+    return handle
+  }
+}
+
+/** The newest one that was begun well; older ones, and one that was not, go. */
+async function openIndex(
+  directory: FileSystemDirectoryHandle,
+): Promise<[handle: SyncAccessHandle, generation: number]> {
+  let found: [SyncAccessHandle, number] | undefined
+  for (const generation of await indexGenerations(directory)) {
+    const name = indexName(generation)
+    if (!found) {
+      const handle = await openHandle(await directory.getFileHandle(name))
+      const head = new Uint8Array(emptyIndex().length)
+      handle.read(head, { at: 0 })
+      if (isIndex(head)) {
+        found = [handle, generation]
+        continue
+      }
+      handle.close()
+    }
+    await ifThere(directory.removeEntry(name))
+  }
+  if (found) return found
+  const handle = await openHandle(await directory.getFileHandle(indexName(1), { create: true }))
+  writeAll(handle, emptyIndex(), 0)
+  handle.flush()
+  return [handle, 1]
+}
+
+async function openHandle(file: FileSystemFileHandle): Promise<SyncAccessHandle> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await file.createSyncAccessHandle()
+    } catch (error) {
+      const taken = error instanceof DOMException && error.name === 'NoModificationAllowedError'
+      if (!taken || tries >= HANDLE_TRIES) throw error
+      await new Promise((resolve) => setTimeout(resolve, HANDLE_PAUSE_MS))
+    }
+  }
+}
+
+function writeAll(handle: SyncAccessHandle, bytes: Uint8Array, at: number): void {
+  const { buffer, byteOffset, byteLength } = bytes
+  const own = buffer instanceof ArrayBuffer ? new Uint8Array(buffer, byteOffset, byteLength) : bytes.slice()
+  for (let done = 0; done < own.length;) {
+    const written = handle.write(own.subarray(done), { at: at + done })
+    // The quota, where the browser does not throw.
+    if (written === 0) throw new DOMException('nothing more could be written', 'QuotaExceededError')
+    done += written
+  }
+}

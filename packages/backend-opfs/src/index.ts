@@ -1,0 +1,2 @@
+export { openOpfsStore, type OpfsStoreOptions } from './open-opfs-store.ts'
+export type { OpfsStore } from './opfs-store.ts'

@@ -1,0 +1,33 @@
+/** A file of the store as it is once it was written. */
+export interface Sealed {
+  /** Bytes. */
+  size: number
+  /** `File.lastModified`: milliseconds since 1970. */
+  modified: number
+}
+
+/**
+ * What writes, in one directory of the Origin Private File System: data files, each written once, and an index that is only
+ * appended to. Sync access handles exist in dedicated workers alone, so a page has one at the end of a port.
+ */
+export interface Medium {
+  /** What the index holds; a tail that was cut short is in it. */
+  readIndex(): Promise<Uint8Array>
+  /** Cuts the index down to a length; once, before anything is appended. */
+  truncateIndex(byteLength: number): Promise<void>
+  /** All of it is on the disk when it resolves; killed before that, all or a part of it. */
+  appendIndex(bytes: Uint8Array): Promise<void>
+  /** Another index in place of the present one: killed meanwhile, one of the two is there. */
+  replaceIndex(bytes: Uint8Array): Promise<void>
+  /** Begins an empty data file. */
+  create(id: string): Promise<void>
+  /** Appends to one that was begun. The memory of `bytes` may be taken away. */
+  write(id: string, bytes: Uint8Array<ArrayBuffer>): Promise<void>
+  /** Ends one: it is on the disk. */
+  seal(id: string): Promise<Sealed>
+  /** Also one that was not ended. Resolves when it was not there. */
+  remove(id: string): Promise<void>
+  /** Data files, ended or not. */
+  list(): Promise<string[]>
+  close(): Promise<void>
+}

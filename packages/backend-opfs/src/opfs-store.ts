@@ -1,0 +1,179 @@
+import { assertRange, UnsupportedError, type CID } from '@x/cid'
+import {
+  BackendError,
+  startReceipt,
+  type AbortOptions,
+  type CatOptions,
+  type ContentStore,
+  type GetPathOptions,
+  type StoreStatus,
+  type VerifyOptions,
+} from '@x/storage-core'
+import {
+  codeOf,
+  createContentReader,
+  createKeyedLock,
+  createRecordNames,
+  createRootRecords,
+  promiseChecked,
+} from '@x/storage-core/backend'
+
+import { addContent } from './add-content.ts'
+import { createCollector } from './collect.ts'
+import type { StoreContext } from './context.ts'
+import { getFile, hashWhole, wholeFile } from './get-file.ts'
+import { createIndexRecords } from './index-records.ts'
+import { createOpfsBlocks } from './opfs-blocks.ts'
+import { ported } from './port-error.ts'
+import type { Vault } from './vault.ts'
+
+export interface OpfsStore extends ContentStore {
+  /**
+   * A stored file as a `File`, without a copy of its bytes: a runtime may read it by ranges. Its name is not the path's.
+   * Reading it after its root was removed, or its data file changed, rejects with an error of the browser; Chromium notices
+   * a change only when its time differs by a second.
+   *
+   * @param options.verify - `each-leaf`, the default, hashes all of it first. `stored` does not, while size and time of
+   *   modification are those of the moment when it was stored and hashed.
+   * @throws {InvalidInputError} It is no file.
+   */
+  getFile(root: CID, options?: GetPathOptions): Promise<File>
+  /**
+   * As `verify`, but that files held whole, which are what they were when they were stored, are not hashed. Resolves to the
+   * bytes that were.
+   */
+  verifyStored(root: CID, options?: VerifyOptions): Promise<number>
+}
+
+/** Bytes of one piece where leaves are not read one by one. */
+const PIECE_BYTES = 1024 * 1024
+
+/** The store over what has been opened; `release` comes last. */
+export function createOpfsStore(
+  vault: Vault,
+  { readOnly, release }: { readOnly: boolean; release: () => Promise<void> },
+): OpfsStore {
+  const { name } = vault
+  const lock = createKeyedLock()
+  let closed = false
+  const enter = ({ signal }: AbortOptions = {}): void => {
+    signal?.throwIfAborted()
+    if (closed) throw new BackendError(`${name} is closed`, { retryable: false })
+    vault.assertUsable()
+  }
+  const context: StoreContext = {
+    name,
+    vault,
+    enter,
+    enterWriting(options) {
+      enter(options)
+      if (readOnly) throw new UnsupportedError(`${name} was opened to be read, not written`)
+    },
+    alone: (task, signal) => lock('index', task, signal),
+    busy: new Map(),
+  }
+  const records = createIndexRecords(context)
+  const blocks = promiseChecked(createOpfsBlocks(context, close))
+  const reader = createContentReader({ name, blocks, enter })
+  const rootRecords = createRootRecords({ ...context, records, keeper: { adopt: () => undefined } }, reader)
+
+  async function* cat(root: CID, options: CatOptions = {}): AsyncGenerator<Uint8Array> {
+    enter(options)
+    const whole = options.verify === 'stored' ? await standing(root, options) : undefined
+    if (whole) yield* catStored(root, whole.file, options)
+    else yield* reader.cat(root, options)
+  }
+
+  async function standing(root: CID, { path, signal }: CatOptions) {
+    const { cid, type } = await reader.stat(root, { path, signal })
+    const whole = type === 'file' ? await wholeFile(context, cid) : undefined
+    return whole?.stands ? whole : undefined
+  }
+
+  async function* catStored(root: CID, file: File, options: CatOptions): AsyncGenerator<Uint8Array> {
+    const { offset = 0, length, onReceipt } = options
+    assertRange(offset, length)
+    const finish = startReceipt('cat', name)
+    const end = length === undefined ? file.size : Math.min(file.size, offset + length)
+    for (let position = offset; position < end; position += PIECE_BYTES) {
+      const piece = file.slice(position, Math.min(end, position + PIECE_BYTES))
+      yield new Uint8Array(await ported(`${name}: cat ${root}`, () => piece.arrayBuffer()))
+      enter(options)
+    }
+    onReceipt?.(finish({ cid: root, bytes: Math.max(0, end - offset), verified: 'stored' }))
+  }
+
+  async function verifyStored(root: CID, options: VerifyOptions = {}): Promise<number> {
+    enter(options)
+    let checked = 0
+    const visit = async (cid: CID, type: string): Promise<void> => {
+      if (type === 'directory') {
+        for await (const entry of reader.ls(cid, { signal: options.signal })) await visit(entry.cid, entry.type)
+        return
+      }
+      if (type !== 'file') return
+      const whole = await wholeFile(context, cid)
+      if (whole?.stands) return
+      if (whole) await hashWhole(context, whole, options)
+      checked += whole ? whole.file.size : await reader.verify(cid, { signal: options.signal })
+      options.onProgress?.(checked)
+    }
+    const { cid, type } = await reader.stat(root, options)
+    await visit(cid, type)
+    return checked
+  }
+
+  async function status(options: AbortOptions = {}): Promise<StoreStatus> {
+    options.signal?.throwIfAborted()
+    if (closed) enter(options)
+    const started = performance.now()
+    const probed = { name, probedAt: new Date().toISOString() }
+    try {
+      enter(options)
+      const { usage = 0, quota = 0 } = await ported(`${name}: status`, () => navigator.storage.estimate())
+      // One that is written asks its writer, which may be gone.
+      if (!readOnly) await ported(`${name}: status`, () => vault.medium.list())
+      options.signal?.throwIfAborted()
+      const { containers, blocks: held } = vault.catalogue
+      let bytes = 0
+      for (const { entry } of containers.values()) bytes += entry.size
+      const details = { dataFiles: containers.size, blocks: held.size, bytes, usage, quota, readOnly }
+      return { ...probed, available: true, probeMs: performance.now() - started, details }
+    } catch (error) {
+      options.signal?.throwIfAborted()
+      if (codeOf(error) !== 'BACKEND') throw error
+      const reason = error instanceof Error ? error.message : String(error)
+      return { ...probed, available: false, reason, probeMs: performance.now() - started, details: {} }
+    }
+  }
+
+  async function close(): Promise<void> {
+    if (closed) return
+    closed = true
+    // What is being made visible is waited for.
+    await context.alone(async () => undefined)
+    try {
+      await vault.close()
+    } finally {
+      await release()
+    }
+  }
+
+  return {
+    name,
+    blocks,
+    names: createRecordNames({ ...context, records }, rootRecords),
+    add: (source, options) => addContent(context, source, options),
+    cat,
+    stat: reader.stat,
+    ls: reader.ls,
+    has: reader.has,
+    verify: reader.verify,
+    verifyStored,
+    getFile: (root, options) => getFile(context, { stat: reader.stat, blocks }, root, options),
+    ...rootRecords.methods,
+    ...createCollector(context, records),
+    status,
+    close,
+  }
+}

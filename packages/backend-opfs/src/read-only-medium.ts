@@ -1,0 +1,45 @@
+import { UnsupportedError } from '@x/cid'
+
+import { emptyIndex, isIndex } from './index-file.ts'
+import { ifThere, indexGenerations, indexName, openDirectory } from './layout.ts'
+import type { Medium } from './medium.ts'
+
+// The index is appended to while it is read, which makes what was opened stale.
+const READ_TRIES = 20
+
+const refuse = async (): Promise<never> => {
+  throw new UnsupportedError('the store was opened to be read, not written')
+}
+
+/** For reading, wherever there is the file system. */
+export async function openReadOnlyMedium(path: string): Promise<Medium> {
+  const directory = await openDirectory(path, false)
+  return {
+    readIndex: () => readIndex(directory),
+    truncateIndex: refuse,
+    appendIndex: refuse,
+    replaceIndex: refuse,
+    create: refuse,
+    write: refuse,
+    seal: refuse,
+    remove: refuse,
+    list: refuse,
+    async close() {},
+  }
+}
+
+async function readIndex(directory: FileSystemDirectoryHandle): Promise<Uint8Array> {
+  for (let tries = 1; ; tries++) {
+    try {
+      for (const generation of await indexGenerations(directory)) {
+        const handle = await ifThere(directory.getFileHandle(indexName(generation)))
+        const bytes = handle && new Uint8Array(await (await handle.getFile()).arrayBuffer())
+        if (bytes && isIndex(bytes)) return bytes
+      }
+      return emptyIndex()
+    } catch (error) {
+      const name = error instanceof DOMException ? error.name : undefined
+      if ((name !== 'NotReadableError' && name !== 'NotFoundError') || tries >= READ_TRIES) throw error
+    }
+  }
+}

@@ -1,0 +1,207 @@
+import { cidOf, DAG_CBOR, IntegrityError, verify, verifyLeaf, type CID } from '@x/cid'
+import { BackendError, BlockNotFoundError } from '@x/storage-core'
+import { blockKey, codeOf } from '@x/storage-core/backend'
+
+import { createCatalogue, type Catalogue, type Container, type Location } from './catalogue.ts'
+import { fromPayload, toPlain, type Change } from './change.ts'
+import { emptyIndex, encodeFrame, readFrames } from './index-file.ts'
+import type { Medium } from './medium.ts'
+import { ported } from './port-error.ts'
+
+/** Index and data files together. */
+export interface Vault {
+  readonly name: string
+  readonly catalogue: Catalogue
+  readonly medium: Medium
+  /** Makes changes true, all or none. One after another: the caller sees to that. */
+  commit(changes: readonly Change[]): Promise<void>
+  /**
+   * The verified bytes of a block, from the first place where they are sound.
+   *
+   * @throws {BlockNotFoundError} It is held nowhere.
+   * @throws {IntegrityError} It is damaged wherever it is held.
+   */
+  block(cid: CID): Promise<Uint8Array>
+  /** The same, from one place. */
+  blockAt(cid: CID, location: Location): Promise<Uint8Array>
+  /** The data file of a container, from which blocks are read: of one moment, and read again when it was changed since. */
+  dataFile(container: Container): Promise<File>
+  /** The data file as it is now. Blocks are read from this one afterwards. */
+  freshFile(container: Container): Promise<File>
+  /** Whether a data file is what it was when it was written. */
+  stands(container: Container, file: File): boolean
+  /** @throws {BackendError} What is in the index cannot be told any more. */
+  assertUsable(): void
+  /** Deletes data files that the index no longer lists. */
+  sweep(ids: Iterable<string>): Promise<void>
+  close(): Promise<void>
+}
+
+export interface VaultParts {
+  name: string
+  medium: Medium
+  data: FileSystemDirectoryHandle
+  /** Nobody may write: what is not in the index may be of somebody who does. */
+  readOnly: boolean
+}
+
+// An index of mostly changes that others have overtaken is written anew.
+const COMPACT_BYTES = 1024 * 1024
+
+export async function openVault({ name, medium, data, readOnly }: VaultParts): Promise<Vault> {
+  const catalogue = createCatalogue()
+  const files = new Map<string, Promise<File>>()
+  let failure: unknown
+  let indexBytes = 0
+  let compactedBytes = 0
+
+  await ported(`${name}: the index`, async () => {
+    const bytes = await medium.readIndex()
+    const { payloads, end } = await readFrames(bytes, (payload) => cidOf(DAG_CBOR, payload))
+    for (const payload of payloads) await catalogue.apply(fromPayload(payload))
+    if (!readOnly && end < bytes.length) await medium.truncateIndex(end)
+    indexBytes = end
+    compactedBytes = end
+  })
+  if (!readOnly) {
+    const left = (await ported(`${name}: its data`, () => medium.list())).filter((id) => !catalogue.containers.has(id))
+    // Of pages that were closed or killed before they had ended what they wrote.
+    await sweep(left)
+  }
+
+  function assertUsable(): void {
+    if (failure === undefined) return
+    throw new BackendError(`${name}: its index could not be written, and has to be opened again`, {
+      cause: failure,
+      retryable: false,
+    })
+  }
+
+  async function commit(changes: readonly Change[]): Promise<void> {
+    assertUsable()
+    if (changes.length === 0) return
+    const frame = await encodeFrame(changes.map(toPlain))
+    await ported(`${name}: the index`, async () => {
+      try {
+        await medium.appendIndex(frame)
+      } catch (error) {
+        await takeBack(error)
+        throw error
+      }
+    })
+    indexBytes += frame.length
+    await catalogue.apply(changes)
+    if (indexBytes > 2 * compactedBytes + COMPACT_BYTES) await compact()
+  }
+
+  /** Else the next frame would come after a part of this one. */
+  async function takeBack(cause: unknown): Promise<void> {
+    try {
+      await medium.truncateIndex(indexBytes)
+    } catch {
+      // What the caller hears is why the frame could not be written; the next call hears this.
+      failure = cause
+    }
+  }
+
+  async function compact(): Promise<void> {
+    const all: Change[] = []
+    for await (const change of catalogue.snapshot()) all.push(change)
+    const [head, frame] = [emptyIndex(), await encodeFrame(all.map(toPlain))]
+    const bytes = new Uint8Array(head.length + frame.length)
+    bytes.set(head)
+    bytes.set(frame, head.length)
+    try {
+      await medium.replaceIndex(bytes)
+    } catch (error) {
+      // The changes themselves are kept. Which of the two indexes is there cannot be told.
+      failure = error
+      return
+    }
+    indexBytes = bytes.length
+    compactedBytes = bytes.length
+  }
+
+  function dataFile({ id }: Container): Promise<File> {
+    const known = files.get(id)
+    if (known) return known
+    const opening = data.getFileHandle(id).then((handle) => handle.getFile())
+    files.set(id, opening)
+    opening.catch(() => files.delete(id))
+    return opening
+  }
+
+  async function read(cid: CID, container: Container, offset: number, length: number): Promise<Uint8Array> {
+    for (let tries = 1; ; tries++) {
+      try {
+        const bytes = new Uint8Array(await (await dataFile(container)).slice(offset, offset + length).arrayBuffer())
+        if (bytes.length === length) return bytes
+        throw new IntegrityError(`${cid}: its data file ${container.id} is cut short`, { cid })
+      } catch (cause) {
+        const failed = cause instanceof DOMException ? cause.name : undefined
+        // A `File` is of one moment: somebody has written to it since.
+        const isStale = failed === 'NotReadableError' || failed === 'NotFoundError'
+        if (isStale) files.delete(container.id)
+        if (isStale && tries === 1) continue
+        if (failed !== 'NotFoundError') throw cause
+        throw new IntegrityError(`${cid}: its data file ${container.id} is gone`, { cid, cause })
+      }
+    }
+  }
+
+  const blockAt = (cid: CID, location: Location): Promise<Uint8Array> =>
+    ported(`${name}: get ${cid}`, () => readBlock(cid, location))
+
+  async function readBlock(cid: CID, location: Location): Promise<Uint8Array> {
+    if ('node' in location) {
+      await verify(cid, location.node)
+      return location.node.slice()
+    }
+    if ('leaf' in location) {
+      const { container, leaf } = location
+      const { offset, length } = container.outboard.leaf(leaf)
+      return verifyLeaf(container.outboard, leaf, await read(cid, container, offset, length))
+    }
+    const bytes = await read(cid, location.container, location.offset, location.length)
+    await verify(cid, bytes)
+    return bytes
+  }
+
+  async function block(cid: CID): Promise<Uint8Array> {
+    let damage: unknown
+    for (const location of catalogue.blocks.get(blockKey(cid))?.locations.toReversed() ?? []) {
+      try {
+        return await blockAt(cid, location)
+      } catch (error) {
+        if (codeOf(error) !== 'INTEGRITY') throw error
+        damage ??= error
+      }
+    }
+    throw damage ?? new BlockNotFoundError(cid)
+  }
+
+  async function sweep(ids: Iterable<string>): Promise<void> {
+    for (const id of ids) {
+      files.delete(id)
+      await ported(`${name}: remove a data file`, () => medium.remove(id))
+    }
+  }
+
+  return {
+    name,
+    catalogue,
+    medium,
+    commit,
+    block,
+    blockAt,
+    dataFile: (container) => ported(`${name}: open a data file`, () => dataFile(container)),
+    freshFile: (container) => {
+      files.delete(container.id)
+      return ported(`${name}: open a data file`, () => dataFile(container))
+    },
+    stands: ({ entry }, file) => entry.size === file.size && entry.modified === file.lastModified,
+    assertUsable,
+    sweep,
+    close: () => ported(`${name}: close`, () => medium.close()),
+  }
+}

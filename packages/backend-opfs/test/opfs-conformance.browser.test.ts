@@ -1,0 +1,5 @@
+import { contentStoreConformance } from '@x/storage-core/conformance'
+
+import { opfsContentStore } from './opfs-setup.ts'
+
+contentStoreConformance('opfs', opfsContentStore)

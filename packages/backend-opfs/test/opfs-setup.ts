@@ -1,0 +1,87 @@
+import type { CID } from '@x/cid'
+import type { ContentStore } from '@x/storage-core'
+import { blockKey } from '@x/storage-core/backend'
+import type { ContentStoreSetup } from '@x/storage-core/conformance'
+import { onTestFinished } from 'vitest'
+
+import { DATA, openDirectory } from '../src/layout.ts'
+import type { Medium } from '../src/medium.ts'
+import { createOpfsStore, type OpfsStore } from '../src/opfs-store.ts'
+import { startDiskHost } from '../src/remote-disk.ts'
+import { openVault, type Vault } from '../src/vault.ts'
+
+export interface Opened {
+  store: OpfsStore
+  vault: Vault
+  medium: Medium
+  directory: string
+}
+
+/** One worker for all: to start one takes longer than most tests. */
+const host = startDiskHost()
+
+const opened = new WeakMap<ContentStore, Opened>()
+
+export function openedOf(store: ContentStore): Opened {
+  const found = opened.get(store)
+  if (!found) throw new Error('not opened here')
+  return found
+}
+
+/** A store in a directory of its own, with what is behind it. */
+export async function openForTest(
+  directory = `test-${crypto.randomUUID()}`,
+  wrap: (medium: Medium) => Medium = (medium) => medium,
+): Promise<Opened> {
+  const medium = wrap(await host.open(directory))
+  const data = await openDirectory(`${directory}/${DATA}`, true)
+  const vault = await openVault({ name: 'opfs', medium, data, readOnly: false })
+  const store = createOpfsStore(vault, { readOnly: false, release: async () => undefined })
+  onTestFinished(() => store.close())
+  const all = { store, vault, medium, directory }
+  opened.set(store, all)
+  return all
+}
+
+/** Changes a byte in the middle of a block, wherever it is, as another script of the origin could. */
+export async function corrupt(store: ContentStore, cid: CID): Promise<void> {
+  const { vault, directory } = openedOf(store)
+  const data = await openDirectory(`${directory}/${DATA}`, false)
+  for (const location of vault.catalogue.blocks.get(blockKey(cid))?.locations ?? []) {
+    if ('node' in location) {
+      location.node[0] = (location.node[0] ?? 0) ^ 1
+      continue
+    }
+    const place = 'leaf' in location ? location.container.outboard.leaf(location.leaf) : location
+    const handle = await data.getFileHandle(location.container.id)
+    const at = place.offset + (place.length >> 1)
+    const [byte = 0] = new Uint8Array(await (await handle.getFile()).slice(at, at + 1).arrayBuffer())
+    const writable = await handle.createWritable({ keepExistingData: true })
+    await writable.write({ type: 'write', position: at, data: Uint8Array.of(byte ^ 1) })
+    await writable.close()
+  }
+}
+
+const dead = async (): Promise<never> => {
+  throw new Error('the worker is gone')
+}
+
+export const opfsContentStore: ContentStoreSetup = {
+  open: async () => (await openForTest()).store,
+  // After a write that can neither be made nor taken back.
+  async openBroken() {
+    let isDead = false
+    const { store } = await openForTest(undefined, (medium) => ({
+      ...medium,
+      appendIndex: (bytes) => (isDead ? dead() : medium.appendIndex(bytes)),
+      truncateIndex: (byteLength) => (isDead ? dead() : medium.truncateIndex(byteLength)),
+      list: () => (isDead ? dead() : medium.list()),
+    }))
+    isDead = true
+    await store.add(Uint8Array.of(1)).catch(() => undefined)
+    return store
+  },
+  corrupt,
+  writerSeeds: [1],
+  writerSteps: 12,
+}

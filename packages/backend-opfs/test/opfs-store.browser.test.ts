@@ -1,0 +1,238 @@
+import { CID } from '@x/cid'
+import { openMemoryStore, pull, type DirectorySource } from '@x/storage-core'
+import { expect, it, onTestFinished } from 'vitest'
+
+import { openOpfsStore, type OpfsStore } from '../src/index.ts'
+import { DATA, indexGenerations, indexName, openDirectory } from '../src/layout.ts'
+import { corrupt, openForTest } from './opfs-setup.ts'
+
+const fresh = (): string => `test-${crypto.randomUUID()}`
+
+async function open(directory: string, options: { readOnly?: boolean } = {}): Promise<OpfsStore> {
+  const store = await openOpfsStore({ directory, ...options })
+  onTestFinished(() => store.close())
+  return store
+}
+
+async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = []
+  for await (const item of items) all.push(item)
+  return all
+}
+
+async function dataFiles(directory: string): Promise<string[]> {
+  const names: string[] = []
+  for await (const name of (await openDirectory(`${directory}/${DATA}`, false)).keys()) names.push(name)
+  return names
+}
+
+const longFile = new Uint8Array(3_000_000).map((_, index) => index % 251)
+const sameBytes = (a: Uint8Array, b: Uint8Array): boolean =>
+  a.length === b.length && a.every((byte, at) => byte === b[at])
+const bytesOf = async (blob: Blob): Promise<Uint8Array> => new Uint8Array(await blob.arrayBuffer())
+
+it('keeps what was added for who opens it next', async () => {
+  const directory = fresh()
+  const first = await openOpfsStore({ directory })
+  const { cid } = await first.add(longFile, { name: 'a/file', metadata: { size: 1e300, minus: -0.5 } })
+  await first.add(Uint8Array.of(1, 2, 3), { pin: false })
+  const before = await collect(first.roots())
+  await first.close()
+  const again = await open(directory)
+  expect(await collect(again.roots())).toEqual(before)
+  expect(await again.names.get('a/file')).toMatchObject({ cid, metadata: { size: 1e300, minus: -0.5 } })
+  expect(await again.verify(cid)).toBeGreaterThan(longFile.length)
+  // One data file for the long file, one for the short one.
+  expect(await dataFiles(directory)).toHaveLength(2)
+  await again.gc()
+  expect(await dataFiles(directory)).toHaveLength(1)
+})
+
+it('shows nothing of what a killed page had begun', async () => {
+  const directory = fresh()
+  const worker = new Worker(new URL('./children/writer.ts', import.meta.url), { type: 'module' })
+  const said = new Promise<string>((resolve, reject) => {
+    worker.addEventListener('message', ({ data }) => resolve(String(data)))
+    worker.addEventListener('error', ({ message }) => reject(new Error(message)))
+  })
+  worker.postMessage(directory, [])
+  const cid = CID.parse(await said)
+  expect((await dataFiles(directory)).length).toBeGreaterThan(1)
+  await expect(openOpfsStore({ directory })).rejects.toMatchObject({ code: 'IN_USE' })
+  worker.terminate()
+  let store: OpfsStore | undefined
+  // Its lock goes when the browser has ended it.
+  await navigator.locks.request(`@x/backend-opfs:${directory}`, async () => undefined)
+  store = await open(directory)
+  expect((await collect(store.names.list())).map(({ name }) => name)).toEqual(['done'])
+  expect(await collect(store.roots())).toMatchObject([{ cid }])
+  expect(await store.verify(cid)).toBe(100_000)
+  expect(await dataFiles(directory)).toHaveLength(1)
+})
+
+it('forgets a frame of the index that was cut short, and refuses one that was damaged', async () => {
+  const directory = fresh()
+  const first = await openOpfsStore({ directory })
+  await first.names.set('one', (await first.add(Uint8Array.of(1))).cid)
+  const { length } = await indexBytes(directory)
+  await first.names.set('two', (await first.add(Uint8Array.of(2))).cid)
+  await first.close()
+  const whole = await indexBytes(directory)
+
+  await writeIndex(directory, whole.subarray(0, length + 20))
+  const second = await openOpfsStore({ directory })
+  expect((await collect(second.names.list())).map(({ name }) => name)).toEqual(['one'])
+  await second.names.set('three', (await second.add(Uint8Array.of(3))).cid)
+  await second.close()
+  const third = await openOpfsStore({ directory })
+  expect((await collect(third.names.list())).map(({ name }) => name)).toEqual(['one', 'three'])
+  await third.close()
+
+  whole[30] = (whole[30] ?? 0) ^ 1
+  await writeIndex(directory, whole)
+  await expect(openOpfsStore({ directory })).rejects.toMatchObject({ code: 'BACKEND', message: /damaged at byte 8/ })
+})
+
+async function indexBytes(directory: string): Promise<Uint8Array<ArrayBuffer>> {
+  const handle = await openDirectory(directory, false)
+  const [generation = 0] = await indexGenerations(handle)
+  return new Uint8Array(await (await (await handle.getFileHandle(indexName(generation))).getFile()).arrayBuffer())
+}
+
+async function writeIndex(directory: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+  const handle = await openDirectory(directory, false)
+  const [generation = 0] = await indexGenerations(handle)
+  const writable = await (await handle.getFileHandle(indexName(generation))).createWritable()
+  await writable.write(bytes)
+  await writable.close()
+}
+
+it('writes the index anew when most of it is overtaken', async () => {
+  const directory = fresh()
+  const store = await openOpfsStore({ directory })
+  const { cid } = await store.add(longFile)
+  const note = 'x'.repeat(300_000)
+  for (let time = 0; time < 12; time++) await store.names.set('note', cid, { metadata: { note, time } })
+  await store.close()
+  expect(await indexGenerations(await openDirectory(directory, false))).toEqual([3])
+  expect((await indexBytes(directory)).length).toBeLessThan(2_000_000)
+  const again = await open(directory)
+  expect(await again.names.get('note')).toMatchObject({ metadata: { note, time: 11 } })
+  expect(await again.verify(cid)).toBeGreaterThan(longFile.length)
+})
+
+it('gives a file as a File on the disk', async () => {
+  const { store, vault } = await openForTest()
+  const source: DirectorySource = {
+    type: 'directory',
+    entries: () => [
+      ['long.bin', { type: 'file', open: () => each([longFile]) }],
+      ['short.bin', { type: 'file', open: () => each([Uint8Array.of(7, 8, 9)]) }],
+    ],
+  }
+  const { cid } = await store.add(source)
+  const file = await store.getFile(cid, { path: 'long.bin', verify: 'stored' })
+  const [container] = vault.catalogue.containers.values()
+  if (!container) throw new Error('nothing is held')
+  // The very data file, so nothing was copied.
+  expect(file.name).toBe(container.id)
+  expect(sameBytes(await bytesOf(file), longFile)).toBe(true)
+  expect(await bytesOf(await store.getFile(cid, { path: 'short.bin' }))).toEqual(Uint8Array.of(7, 8, 9))
+  await expect(store.getFile(cid)).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+  await expect(store.getFile(cid, { path: 'none' })).rejects.toMatchObject({ code: 'NOT_FOUND' })
+})
+
+it('gives a file that came block by block', async () => {
+  const { store } = await openForTest()
+  const other = await openMemoryStore()
+  for (const profile of ['unixfs-v1-2025', 'unixfs-v0-2015'] as const) {
+    const { cid } = await other.add(longFile, { profile })
+    for await (const block of other.blocks.list()) await store.blocks.put(block, await other.blocks.get(block))
+    await store.pin(cid)
+    expect(sameBytes(await bytesOf(await store.getFile(cid)), longFile)).toBe(true)
+  }
+})
+
+it('keeps a file whole that comes from another store', async () => {
+  const { store, vault } = await openForTest()
+  const other = await openMemoryStore()
+  const { cid } = await other.add(longFile)
+  await pull(store, other, cid)
+  expect([...vault.catalogue.containers.values()].map(({ type }) => type)).toEqual(['file'])
+})
+
+it('trusts what is as it was stored, if told to, and nothing that was changed', async () => {
+  const { store, vault, directory } = await openForTest()
+  const { cid } = await store.add(longFile)
+  expect(await store.verifyStored(cid)).toBe(0)
+  expect(
+    sameBytes(
+      await concat(store.cat(cid, { verify: 'stored', offset: 5, length: 2_000_000 })),
+      longFile.slice(5, 2_000_005),
+    ),
+  ).toBe(true)
+  const [leaf] = [...vault.catalogue.containers.values()].flatMap((container) =>
+    container.type === 'file' ? [container.outboard.leaf(1)] : [],
+  )
+  if (!leaf) throw new Error('no leaf')
+  await corrupt(store, leaf.cid)
+  // The times of files do not change in a private window, which is what tests run in.
+  await appendByte(directory, [...vault.catalogue.containers.keys()][0] ?? '')
+  const damage = { code: 'INTEGRITY', cid: leaf.cid }
+  await expect(store.verifyStored(cid)).rejects.toMatchObject(damage)
+  await expect(store.getFile(cid, { verify: 'stored' })).rejects.toMatchObject(damage)
+  await expect(sizeOf(store.cat(cid, { verify: 'stored' }))).rejects.toMatchObject(damage)
+  await store.add(longFile)
+  expect(await store.verifyStored(cid)).toBe(0)
+})
+
+it('is read beside who writes it, as it was when it was opened', async () => {
+  const directory = fresh()
+  await expect(openOpfsStore({ directory, readOnly: true })).rejects.toMatchObject({ code: 'NOT_FOUND' })
+  const writer = await open(directory)
+  const { cid } = await writer.add(longFile, { name: 'one' })
+  const reader = await open(directory, { readOnly: true })
+  const other = await writer.add(Uint8Array.of(1))
+  expect(await reader.verify(cid)).toBeGreaterThan(longFile.length)
+  expect(await reader.has(other.cid)).toBe(false)
+  expect((await reader.status()).available).toBe(true)
+  await expect(reader.add(longFile)).rejects.toMatchObject({ code: 'UNSUPPORTED' })
+  await expect(reader.names.set('two', cid)).rejects.toMatchObject({ code: 'UNSUPPORTED' })
+  await expect(reader.gc()).rejects.toMatchObject({ code: 'UNSUPPORTED' })
+})
+
+it('refuses a directory that is no path of names', async () => {
+  for (const directory of ['', '..', 'a//b', '/a']) {
+    await expect(openOpfsStore({ directory })).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+  }
+})
+
+it('leaves nothing when the quota is used up', async () => {
+  const { store, directory } = await openForTest(undefined, (medium) => ({
+    ...medium,
+    write: async () => {
+      throw new DOMException('no room', 'QuotaExceededError')
+    },
+  }))
+  await expect(store.add(longFile)).rejects.toMatchObject({ code: 'NO_SPACE' })
+  expect(await dataFiles(directory)).toEqual([])
+  expect(await collect(store.roots())).toEqual([])
+})
+
+async function* each<T>(items: readonly T[]): AsyncGenerator<T> {
+  yield* items
+}
+
+async function concat(pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  return bytesOf(new Blob((await collect(pieces)).map((piece) => piece.slice())))
+}
+
+const sizeOf = async (pieces: AsyncIterable<Uint8Array>): Promise<number> => (await concat(pieces)).length
+
+async function appendByte(directory: string, id: string): Promise<void> {
+  const handle = await (await openDirectory(`${directory}/${DATA}`, false)).getFileHandle(id)
+  const { size } = await handle.getFile()
+  const writable = await handle.createWritable({ keepExistingData: true })
+  await writable.write({ type: 'write', position: size, data: Uint8Array.of(0) })
+  await writable.close()
+}
