@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto'
 
+import { InvalidInputError } from '@x/cid'
+
 import { createTensorScanner, type RangeReader, type ScannedFile } from '../src/index.ts'
 
 export const sha256 = (): ReturnType<typeof createHash> => createHash('sha256')
@@ -32,4 +34,20 @@ export function rangesOf(bytes: Uint8Array): RangeReader {
 
 export function text(content: string): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(content)
+}
+
+/** The message with which these bytes are refused, whole and byte by byte; any other error is none. */
+export function refusalOf(path: string, bytes: Uint8Array): string {
+  const messages = [bytes.length, 1].map((size) => {
+    try {
+      scan(path, bytes, size)
+    } catch (error) {
+      if (error instanceof InvalidInputError && error.input === path && error.message.startsWith(`${path} is not a `)) {
+        return error.message
+      }
+      throw error
+    }
+    return 'nothing is refused'
+  })
+  return messages[0] === messages[1] ? (messages[0] ?? '') : messages.join(', but in pieces: ')
 }
