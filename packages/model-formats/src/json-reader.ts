@@ -21,6 +21,10 @@ export interface JsonReader {
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
 const FIRST_PRINTABLE = 0x20
+const ZERO = 0x30
+const TOKEN = /[-+.0-9A-Za-z]/
+/** No number of a file is longer; what is longer is refused. */
+const MAX_TOKEN = 400
 /** As serde_json has it. */
 const MAX_DEPTH = 128
 
@@ -77,17 +81,29 @@ export function createJsonReader(bytes: Uint8Array, refuse: (why: string, at: nu
   function token(): string {
     peek()
     const start = at
-    while (at < bytes.length && at - start < 400 && /[-+.0-9A-Za-z]/.test(String.fromCharCode(bytes[at] ?? 0))) at++
+    while (at - start < MAX_TOKEN && isTokenByte(bytes[at])) at++
     return String.fromCharCode(...bytes.subarray(start, at))
   }
 
   function count(): number {
     peek()
     const start = at
-    const digits = token()
-    const value = Number(digits)
-    if (!/^(0|[1-9]\d*)$/.test(digits)) refuse(`${JSON.stringify(digits.slice(0, 20))} is no whole number`, start)
-    return Number.isSafeInteger(value) ? value : refuse('a number is over 2^53', start)
+    let value = 0
+    for (let digit = digitAt(at); digit !== undefined; digit = digitAt(at)) {
+      value = value * 10 + digit
+      if (value > Number.MAX_SAFE_INTEGER) refuse('a number is over 2^53', start)
+      at++
+    }
+    // Neither 012 nor 1.5 nor 1e2.
+    const isWhole = at > start && (digitAt(start) !== 0 || at === start + 1) && !isTokenByte(bytes[at])
+    if (isWhole) return value
+    at = start
+    return refuse(`${JSON.stringify(token().slice(0, 20))} is no whole number`, start)
+  }
+
+  function digitAt(place: number): number | undefined {
+    const byte = bytes[place]
+    return byte !== undefined && byte >= ZERO && byte <= ZERO + 9 ? byte - ZERO : undefined
   }
 
   function skipValue(depth: number): void {
@@ -125,4 +141,8 @@ export function createJsonReader(bytes: Uint8Array, refuse: (why: string, at: nu
     count,
     skipValue: () => skipValue(0),
   }
+}
+
+function isTokenByte(byte: number | undefined): boolean {
+  return byte !== undefined && TOKEN.test(String.fromCharCode(byte))
 }

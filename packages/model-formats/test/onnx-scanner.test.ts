@@ -261,7 +261,7 @@ describe('refuses', () => {
       const file = make()
       // What ends with fields that a model may lack can lose them unseen.
       if (name.includes('function') || name.includes('unknown')) continue
-      for (let length = 0; length < file.length; length += length < 100 || file.length - length < 100 ? 1 : 211) {
+      for (let length = 0; length < file.length; length += length < 60 || file.length - length < 60 ? 1 : 509) {
         const message = refused(file.subarray(0, length))
         expect(message === 'nothing is refused' ? file.subarray(0, length) : undefined).toBeUndefined()
       }
@@ -285,16 +285,6 @@ describe('refuses', () => {
 })
 
 describe('keeps to its limits', () => {
-  it('of tensors', () => {
-    // An empty tensor takes 6 bytes of file.
-    const small = bytes(5, int(1, 0), int(2, FLOAT))
-    const many = new Uint8Array(262_145 * small.length)
-    for (let at = 0; at < many.length; at += small.length) many.set(small, at)
-    expect(() => scan('m.onnx', model(many))).toThrowError(
-      'm.onnx is not a whole ONNX file: it has over 262144 tensors',
-    )
-  })
-
   it('of names', () => {
     const named = bytes(5, int(1, 0), int(2, FLOAT), string(8, 'x'.repeat(65_000)))
     const many = join(...Array<Uint8Array>(1100).fill(named))
