@@ -2,7 +2,7 @@ import type { Endpoint } from './endpoint.ts'
 import { HubStatusError, toHubError, type Asked } from './hub-error.ts'
 import type { RetryOptions } from './retry.ts'
 import { discard, type Send } from './send.ts'
-import { parseRetryAfter } from './wait.ts'
+import { parseRateLimit, parseRetryAfter } from './wait.ts'
 
 /** What every request needs. */
 export interface HubContext {
@@ -21,7 +21,7 @@ export function failureOf({ endpoint, hasToken }: HubContext, asked: Asked, resp
   const cause = new HubStatusError(
     status,
     headers.get('x-error-code') ?? undefined,
-    parseRetryAfter(headers.get('retry-after')),
+    parseRateLimit(status, headers.get('ratelimit')) ?? parseRetryAfter(headers.get('retry-after')),
   )
   return toHubError(endpoint.label, asked, cause, { message: headers.get('x-error-message') ?? '', hasToken })
 }

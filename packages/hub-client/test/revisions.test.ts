@@ -204,6 +204,24 @@ describe('trouble', () => {
     expect(hub.requests).toHaveLength(1)
   })
 
+  it('waits until a spent allowance is there again, as the hub says it', async () => {
+    const hub = await openHub({
+      intercept: (_request, response) => {
+        response.writeHead(429, { ratelimit: '"api";r=0;t=90', 'retry-after': '1' }).end()
+        return true
+      },
+    })
+    await expect(clientOf(hub.url).resolve('org/model')).rejects.toMatchObject({ cause: { retryAfterMs: 90_000 } })
+    expect(hub.requests).toHaveLength(1)
+    const other = await openHub({
+      intercept: (_request, response) => {
+        response.writeHead(503, { ratelimit: '"api";r=5;t=90', 'retry-after': '3000' }).end()
+        return true
+      },
+    })
+    await expect(clientOf(other.url).resolve('org/model')).rejects.toMatchObject({ cause: { retryAfterMs: 3_000_000 } })
+  })
+
   it('does not wait for ever for an answer', async () => {
     const hub = await openHub({ intercept: () => true })
     const client = clientOf(hub.url, { stallTimeoutMs: 50, retry: { attempts: 1 } })
