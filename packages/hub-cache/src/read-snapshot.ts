@@ -6,7 +6,7 @@ import { isStorageError } from '@x/storage-core'
 
 import { isBlobOf, isOwnDirectory, type RepoLayout } from './cache-layout.ts'
 import { compareText } from './compare.ts'
-import { ifThere, onDisk, systemCode } from './disk.ts'
+import { diskError, ifThere, onDisk, systemCode } from './disk.ts'
 import { pointerOid } from './lfs-pointer.ts'
 import { readTreeListing, type ListedFile } from './tree-listing.ts'
 
@@ -137,7 +137,7 @@ async function fileAt(
     const code = systemCode(cause)
     if (code === 'ENOENT' || code === 'ENOTDIR') return { path, why: 'dangling' }
     if (code === 'ELOOP' || code === 'EACCES') return { path, why: 'unreadable' }
-    throw cause
+    throw diskError(`read ${local}`, cause)
   }
   if (!isBlobOf(layout, real)) return { path, why: 'outside' }
   if (real.endsWith('.incomplete')) return { path, why: 'incomplete' }

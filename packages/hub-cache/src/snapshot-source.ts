@@ -1,3 +1,4 @@
+import { InvalidInputError } from '@x/cid'
 import {
   NotFoundError,
   type AbortOptions,
@@ -85,7 +86,10 @@ async function* checkedBytes(file: CachedFile, { signal }: AbortOptions): AsyncG
 export interface CacheFileSource {
   /** For receipts. */
   readonly name: string
-  /** @throws {NotFoundError} There is no such file, or one that claims to be another. */
+  /**
+   * @throws {NotFoundError} There is no such file, or one that claims to be another.
+   * @throws {InvalidInputError} The range is outside of the file.
+   */
   read(
     file: { path: string; size: number; sha256?: Uint8Array | undefined; gitOid?: string | undefined },
     range: { offset: number; length: number },
@@ -105,9 +109,17 @@ export function createCacheFileSource(
       signal?.throwIfAborted()
       const found = byPath.get(wanted.path)
       if (!found || isOther(found, wanted)) throw new NotFoundError(`${repo}@${commit}/${wanted.path}`)
+      assertRange(found, range)
       yield* readLocal(found.localPath, found.size, range, signal)
     },
   }
+}
+
+function assertRange({ path, size }: CachedFile, { offset, length }: { offset: number; length: number }): void {
+  const isGood = [offset, length, offset + length].every((count) => Number.isSafeInteger(count) && count >= 0)
+  if (isGood && offset + length <= size) return
+  const range = `${length} bytes from ${offset}`
+  throw new InvalidInputError(`${path} has ${size} bytes, and ${range} were asked for`, { input: range })
 }
 
 function isOther(

@@ -7,7 +7,10 @@ import { describe, expect, it, vi } from 'vitest'
 
 import { checkSnapshot, exportToHubCache, openHubCache, type CachedSnapshot } from '../src/index.ts'
 import { pythonOrSkip } from './python-or-skip.ts'
-import { filesToExport, model, older, openHub, REPO, tempDirectory } from './support.ts'
+import { allPaths, filesToExport, model, older, openHub, REPO, tempDirectory } from './support.ts'
+
+// Each starts a Python once or twice, which takes its time on a busy machine.
+vi.setConfig({ testTimeout: 90_000 })
 
 const paths = [...model.files.keys()].toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
 const absent = ['preprocessor_config.json', 'onnx/none.onnx']
@@ -172,6 +175,49 @@ except Exception as error:
 })
 
 describe('huggingface_hub 2', () => {
+  it('and we may fill a cache at the same time', async (context) => {
+    const run = pythonOrSkip(context, 2)
+    const hub = await openHub()
+    const directory = await tempDirectory()
+    const files = await filesToExport()
+    const lay = async (): Promise<void> => {
+      await exportToHubCache(files, { directory, repo: REPO, commit: model.commit, omitted: [], by: ['copy'] })
+    }
+    const download = `
+import json
+from huggingface_hub import snapshot_download
+for _ in range(8):
+    snapshot_download("${REPO}", force_download=True)
+print(json.dumps(True))
+`
+    const ended = new AbortController()
+    const downloading = run(download, { HF_ENDPOINT: hub.url, HF_HUB_CACHE: directory }).finally(() => ended.abort())
+    while (!ended.signal.aborted) await lay()
+    expect(await downloading).toBe(true)
+    await expectWhole(await (await openHubCache({ directory })).snapshot(REPO))
+    expect((await allPaths(directory)).filter((path) => /\.incomplete|\.tmp/.test(path))).toEqual([])
+  })
+
+  it('removes what was laid out, and not what it was linked from', async (context) => {
+    const run = pythonOrSkip(context, 2)
+    const directory = await tempDirectory()
+    const files = await filesToExport()
+    await exportToHubCache(files, { directory, repo: REPO, commit: model.commit, by: ['hard-link'], absent })
+    const script = `
+import json
+from huggingface_hub import scan_cache_dir
+scan_cache_dir().delete_revisions("${model.commit}").execute()
+print(json.dumps([r.repo_id for r in scan_cache_dir().repos]))
+`
+    expect(await run(script, { HF_HUB_CACHE: directory })).toEqual([])
+    for (const { path, localPath } of files) {
+      expect((await readFile(localPath)).equals(model.files.get(path)?.bytes ?? Buffer.from('none'))).toBe(true)
+    }
+    // Once more, where it was.
+    await exportToHubCache(files, { directory, repo: REPO, commit: model.commit })
+    await expectWhole(await (await openHubCache({ directory })).snapshot(REPO))
+  })
+
   it('shares blobs between repositories, which are read in place', async (context) => {
     const run = pythonOrSkip(context, 2)
     const directory = await tempDirectory()

@@ -34,7 +34,7 @@ export function pythonOrSkip(context: { skip: (reason: string) => void }, major:
         HF_ENDPOINT: 'http://127.0.0.1:1',
         ...environment,
       }
-      execFile(python, ['-c', script], { env, timeout: 25_000 }, (error, stdout, stderr) => {
+      execFile(python, ['-c', script], { env, timeout: 80_000 }, (error, stdout, stderr) => {
         if (error) reject(new Error(`${error.message}\n${stdout}\n${stderr}`, { cause: error }))
         else resolve(JSON.parse(stdout.trim().split('\n').at(-1) ?? ''))
       })

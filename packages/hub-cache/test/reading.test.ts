@@ -307,6 +307,8 @@ describe('the bytes of a snapshot', () => {
         code: 'NOT_FOUND',
       })
     }
+    const outside = source.read(wanted, { offset: 299_999, length: 2 }, {})
+    await expect(bytesOf(outside)).rejects.toMatchObject({ code: 'INVALID_INPUT' })
     const reason = new Error('the caller gave up')
     const stopped = source.read(wanted, { offset: 0, length: 1 }, { signal: AbortSignal.abort(reason) })
     await expect(bytesOf(stopped)).rejects.toBe(reason)
