@@ -1,0 +1,89 @@
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+
+import { openMemoryStore } from '@x/storage-core'
+import { chromium } from 'playwright'
+import { expect, it, onTestFinished } from 'vitest'
+
+import { isRequired } from '../../../tooling/required.ts'
+import { createHubHandler } from '../src/hub-handler.ts'
+import { embeddedModel } from './embedded-model.ts'
+import { serveOnLoopback } from './node-server.ts'
+import { storedRepositories } from './support.ts'
+
+const { resolve } = createRequire(import.meta.url)
+const ort = new URL('.', `file://${resolve('onnxruntime-web')}`)
+
+/** What the page itself comes from. */
+const FILES: Readonly<Record<string, { url: URL; type: string }>> = {
+  '/page.js': { url: new URL('clients/page.js', import.meta.url), type: 'text/javascript' },
+  '/transformers.js': {
+    url: new URL('transformers.min.js', `file://${resolve('@huggingface/transformers')}`),
+    type: 'text/javascript',
+  },
+  '/ort.mjs': { url: new URL('ort-wasm-simd-threaded.asyncify.mjs', ort), type: 'text/javascript' },
+  '/ort.wasm': { url: new URL('ort-wasm-simd-threaded.asyncify.wasm', ort), type: 'application/wasm' },
+}
+
+const servePage =
+  (hubs: readonly string[]) =>
+  async (request: Request): Promise<Response> => {
+    const { pathname } = new URL(request.url)
+    const headers = {
+      // An isolated page, which is shown nothing of another origin that does not allow it.
+      'cross-origin-opener-policy': 'same-origin',
+      'cross-origin-embedder-policy': 'require-corp',
+      'content-security-policy': `default-src 'self' blob: data: ${hubs.join(' ')}; script-src 'self' blob: 'unsafe-eval' 'wasm-unsafe-eval'`,
+    }
+    if (pathname === '/') {
+      return new Response('<!doctype html><title>a page</title><script type="module" src="/page.js"></script>', {
+        headers: { ...headers, 'content-type': 'text/html' },
+      })
+    }
+    const file = FILES[pathname]
+    if (!file) return new Response(null, { status: 404 })
+    return new Response(new Uint8Array(await readFile(file.url)), {
+      headers: { ...headers, 'content-type': file.type },
+    })
+  }
+
+it('transformers.js runs a model from it in a page of another origin', { timeout: 120_000 }, async (context) => {
+  const executablePath = process.env['CHROMIUM_PATH'] || '/usr/bin/chromium'
+  if (!existsSync(executablePath)) {
+    if (isRequired('chromium')) throw new Error(`there is no ${executablePath}`)
+    context.skip(`there is no ${executablePath}`)
+  }
+  const store = await openMemoryStore()
+  onTestFinished(() => store.close())
+  const repositories = await storedRepositories(store, { 'org/embed': { files: await embeddedModel() } })
+  const hub = await serveOnLoopback(createHubHandler(repositories, { cors: { origins: '*' } }))
+  const closed = await serveOnLoopback(createHubHandler(repositories))
+  const allowed: string[] = []
+  const tokens = [{ name: 'page', token: 'hf_page' }]
+  const locked = await serveOnLoopback(createHubHandler(repositories, { cors: { origins: allowed }, tokens }))
+  const page = await serveOnLoopback(servePage([hub.url, locked.url, closed.url]))
+  allowed.push(page.url)
+
+  const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-background-networking'] })
+  onTestFinished(() => browser.close())
+  const tab = await browser.newPage()
+  const elsewhere: string[] = []
+  tab.on('request', (request) => {
+    const { origin } = new URL(request.url())
+    if (![hub.url, locked.url, closed.url, page.url, 'null'].includes(origin)) elsewhere.push(request.url())
+  })
+  await tab.goto(page.url)
+  const found = await tab.evaluate(`run(${JSON.stringify({ hub: hub.url, locked: locked.url, closed: closed.url })})`)
+  expect(found).toEqual({
+    dims: [1, 384],
+    isolated: true,
+    part: [206, true, true, true],
+    refused: [401, 'Invalid username or password.'],
+    listed: 1,
+    withoutCors: [0, 'opaque'],
+    closed: ['TypeError', 'TypeError'],
+  })
+  expect(elsewhere).toEqual([])
+  expect(hub.requests).toContain('GET /org/embed/resolve/main/onnx/model_quantized.onnx')
+})
