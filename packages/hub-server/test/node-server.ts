@@ -34,7 +34,7 @@ export async function serveOnLoopback(handler: (request: Request) => Promise<Res
 }
 
 function toStream(incoming: IncomingMessage): ReadableStream<Uint8Array<ArrayBuffer>> {
-  const pieces: AsyncIterator<Buffer<ArrayBuffer>> = incoming[Symbol.asyncIterator]()
+  const pieces: AsyncIterator<Buffer<ArrayBuffer>> = incoming.iterator({ destroyOnReturn: false })
   return new ReadableStream({
     async pull(controller) {
       const next = await pieces.next()
@@ -43,6 +43,7 @@ function toStream(incoming: IncomingMessage): ReadableStream<Uint8Array<ArrayBuf
     },
     cancel: async () => {
       await pieces.return?.()
+      incoming.resume()
     },
   })
 }

@@ -41,7 +41,7 @@ const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost'])
 
 /**
  * Serves a fetch-style handler over HTTP/1.1, to this machine. The handler sees paths and headers as they came, at
- * `http://localhost`. Only GET and HEAD have a request without a body, so others reach the handler without theirs.
+ * `http://localhost`. A body is read as the handler reads it, in any method but GET and HEAD.
  *
  * A request for another name than this machine's is answered with 421, a method that fetch does not have with 501, and what
  * is no request with 400.

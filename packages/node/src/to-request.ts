@@ -34,9 +34,10 @@ export function assertHostName(name: string): void {
  * the URL, for what stands in its header need not be one.
  */
 export function toRequest(
-  { headers: given, method = 'GET', url = '/' }: IncomingMessage,
+  incoming: IncomingMessage,
   { names, signal, onRefused }: ToRequestOptions,
 ): Request | 400 | 421 | 501 {
+  const { headers: given, method = 'GET', url = '/' } = incoming
   if (FORBIDDEN.has(method)) return 501
   const [, host = given.host, path = url] = ABSOLUTE.exec(url) ?? []
   // No browser leaves it out; HTTP/1.0 may.
@@ -51,11 +52,33 @@ export function toRequest(
   if (!path.startsWith('/')) return 400
   const headers = Object.entries(given).map(([name, value]): [string, string] => [name, String(value)])
   try {
-    return new Request(`http://localhost${path}`, { method, headers, signal })
+    const body = method === 'GET' || method === 'HEAD' ? {} : { body: bodyOf(incoming), duplex: 'half' as const }
+    return new Request(`http://localhost${path}`, { method, headers, signal, ...body })
   } catch {
     // A URL, method or header that `Request` refuses.
     return 400
   }
+}
+
+/** Begins to read when it is read: what nobody reads, the server lets pass. */
+function bodyOf(incoming: IncomingMessage): ReadableStream<Uint8Array> {
+  let pieces: AsyncIterator<unknown> | undefined
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        // To destroy it would be to break the connection off before there is an answer.
+        pieces ??= incoming.iterator({ destroyOnReturn: false })
+        const { done, value } = await pieces.next()
+        if (done === true) controller.close()
+        else if (value instanceof Uint8Array) controller.enqueue(value)
+      },
+      async cancel() {
+        await pieces?.return?.()
+        incoming.resume()
+      },
+    },
+    { highWaterMark: 0 },
+  )
 }
 
 const isOneOf = (names: readonly string[], name: string): boolean =>

@@ -45,6 +45,34 @@ it.for<[string[], number, string]>([
   expect(answer.body).toContain(shown)
 })
 
+it('hands a body on as it is read, and answers who sends one that is not', async () => {
+  const server = await serveHttp(
+    async (request) => {
+      const reader = request.body?.getReader()
+      if (request.url.endsWith('/none')) return new Response('not read', { status: 405 })
+      if (request.url.endsWith('/some')) {
+        await reader?.read()
+        await reader?.cancel()
+        return new Response('enough', { status: 413 })
+      }
+      reader?.releaseLock()
+      return new Response(await request.text())
+    },
+    { environment: {} },
+  )
+  onTestFinished(() => server.close())
+  const post = async (path: string, body: string): Promise<[number, string]> => {
+    const response = await fetch(server.url + path, { method: 'POST', body })
+    return [response.status, await response.text()]
+  }
+  const long = 'x'.repeat(1_000_000)
+  expect(await post('/', 'paths=a')).toEqual([200, 'paths=a'])
+  expect(await post('/none', long)).toEqual([405, 'not read'])
+  expect(await post('/some', long)).toEqual([413, 'enough'])
+  expect((await post('/', long))[1].length).toBe(long.length)
+  expect((await fetch(server.url, { method: 'OPTIONS' })).status).toBe(200)
+})
+
 it('outlives an error of the server, and says so', async () => {
   const listen = vi.spyOn(Server.prototype, 'listen')
   onTestFinished(() => listen.mockRestore())
