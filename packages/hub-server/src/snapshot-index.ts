@@ -15,7 +15,7 @@ export interface SnapshotIndex {
   folders(): Folders
 }
 
-export interface Folders {
+interface Folders {
   /** Of every folder, what is in it, sorted by path; the root is empty. */
   children: ReadonlyMap<string, readonly HubEntry[]>
   /** All of them, sorted by path. */

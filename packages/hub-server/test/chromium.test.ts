@@ -12,14 +12,14 @@ import { embeddedModel } from './embedded-model.ts'
 import { serveOnLoopback } from './node-server.ts'
 import { storedRepositories } from './support.ts'
 
-const { resolve } = createRequire(import.meta.url)
-const ort = new URL('.', `file://${resolve('onnxruntime-web')}`)
+const require = createRequire(import.meta.url)
+const ort = new URL('.', `file://${require.resolve('onnxruntime-web')}`)
 
 /** What the page itself comes from. */
 const FILES: Readonly<Record<string, { url: URL; type: string }>> = {
   '/page.js': { url: new URL('clients/page.js', import.meta.url), type: 'text/javascript' },
   '/transformers.js': {
-    url: new URL('transformers.min.js', `file://${resolve('@huggingface/transformers')}`),
+    url: new URL('transformers.min.js', `file://${require.resolve('@huggingface/transformers')}`),
     type: 'text/javascript',
   },
   '/ort.mjs': { url: new URL('ort-wasm-simd-threaded.asyncify.mjs', ort), type: 'text/javascript' },
