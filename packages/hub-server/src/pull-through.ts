@@ -1,4 +1,4 @@
-import { InvalidInputError, isStorageError, NotFoundError, type AbortOptions } from '@x/storage-core'
+import { BackendError, InvalidInputError, isStorageError, NotFoundError, type AbortOptions } from '@x/storage-core'
 
 import { toHex } from './git-object.ts'
 import type { HubFile, HubReadOptions, HubRepositories, HubSnapshot, HubStale } from './hub-repositories.ts'
@@ -26,6 +26,8 @@ export interface PullThroughOptions {
    * `require` fails. Default `prefer`.
    */
   freshness?: 'prefer' | 'require' | undefined
+  /** How long the upstream may take to tell, where `prefer` has something else to answer. Default 5000. */
+  lookUpTimeoutMs?: number | undefined
   /** Files that are fetched at a time. Default 4. */
   maxFetches?: number | undefined
   /** Called when something was looked up or kept. Not to throw. */
@@ -42,13 +44,18 @@ export interface PullThrough extends HubRepositories {
 const COMMIT = /^[0-9a-f]{40}$/
 // Of each, the listing is in memory; 10 of a thousand files take about 5 MB.
 const MOST_SNAPSHOTS = 10
+const MOST_REVISIONS = 1000
 const MOST_LOOKUPS = 32
+// How long an upstream that could not tell is left alone.
+const OUTAGE_MS = 10_000
+
+type LookedUp = KnownRevision & { stale?: HubStale }
 
 /**
  * Repositories of another hub, each file of which is fetched, verified and kept when it is read first. A file is handed on once all of
  * it was verified, so the first reader of a large one waits for it. A fetch that has begun goes on when its reader goes away.
  *
- * @throws {InvalidInputError} `revalidateMs` or `maxFetches` is no such number.
+ * @throws {InvalidInputError} A number in the options is none.
  */
 export function createPullThrough(options: PullThroughOptions): PullThrough {
   const {
@@ -56,16 +63,19 @@ export function createPullThrough(options: PullThroughOptions): PullThrough {
     keep,
     revalidateMs = 60_000,
     freshness = 'prefer',
+    lookUpTimeoutMs = 5000,
     maxFetches = 4,
     onEvent,
     now = Date.now,
   } = options
   if (!(revalidateMs >= 0)) throw notANumber('revalidateMs', revalidateMs)
+  if (!(lookUpTimeoutMs > 0)) throw notANumber('lookUpTimeoutMs', lookUpTimeoutMs)
   if (!Number.isSafeInteger(maxFetches) || maxFetches < 1) throw notANumber('maxFetches', maxFetches)
-  const lookups = createSharedWork<(KnownRevision & { stale?: HubStale }) | undefined>(MOST_LOOKUPS)
+  const lookups = createSharedWork<LookedUp | undefined>(MOST_LOOKUPS)
   const listings = createSharedWork<HubListing | undefined>(MOST_LOOKUPS)
   const fetches = createSharedWork<KeptFile>(maxFetches)
   const known = new Map<string, HubListing>()
+  const revisions = new Map<string, LookedUp & { validUntil: number }>()
 
   return {
     async open(repo, revision, { signal }) {
@@ -84,36 +94,62 @@ export function createPullThrough(options: PullThroughOptions): PullThrough {
     },
   }
 
-  function lookUp(
-    repo: string,
-    revision: string,
-    given: AbortOptions,
-  ): Promise<(KnownRevision & { stale?: HubStale }) | undefined> {
+  function lookUp(repo: string, revision: string, given: AbortOptions): Promise<LookedUp | undefined> {
+    const key = JSON.stringify([repo, revision])
     return lookups.run(
-      JSON.stringify([repo, revision]),
+      key,
       async (signal) => {
         const started = now()
-        const before = await keep.revision(repo, revision, { signal })
-        if (before && started - before.checkedAt.getTime() < revalidateMs) return before
+        const remembered = revisions.get(key)
+        if (remembered && started < remembered.validUntil) return remembered
+        const before = remembered ?? (await keep.revision(repo, revision, { signal }))
+        if (before && started - before.checkedAt.getTime() < revalidateMs) return remember(key, before)
         try {
-          const commit = await upstream.resolve(repo, revision, { signal })
+          const canWait = before === undefined || freshness === 'require'
+          const commit = await resolveWithin(canWait ? undefined : lookUpTimeoutMs, repo, revision, signal)
           if (commit === undefined) return undefined
-          if (!COMMIT.test(commit)) throw new InvalidInputError('the commit is not 40 hex digits', { input: commit })
           const checked = { commit, checkedAt: new Date(started) }
           await keep.setRevision(repo, revision, checked, { signal })
           onEvent?.({ type: 'revision-resolved', repo, revision, commit, durationMs: now() - started })
-          return checked
+          return remember(key, checked)
         } catch (reason) {
           signal.throwIfAborted()
           if (!before || freshness === 'require' || !isOutage(reason)) throw reason
           const { commit, checkedAt } = before
           const durationMs = now() - started
           onEvent?.({ type: 'revision-stale', repo, revision, commit, checkedAt, reason, durationMs })
-          return { ...before, stale: { checkedAt, reason } }
+          // Not every request is to wait for an upstream that is down.
+          const validUntil = now() + Math.min(revalidateMs, OUTAGE_MS)
+          return remember(key, { commit, checkedAt, stale: { checkedAt, reason } }, validUntil)
         }
       },
       given,
     )
+  }
+
+  function remember(key: string, found: LookedUp, validUntil = found.checkedAt.getTime() + revalidateMs): LookedUp {
+    revisions.delete(key)
+    revisions.set(key, { ...found, validUntil })
+    forgetOldest(revisions, MOST_REVISIONS)
+    return found
+  }
+
+  async function resolveWithin(
+    timeoutMs: number | undefined,
+    repo: string,
+    revision: string,
+    signal: AbortSignal,
+  ): Promise<string | undefined> {
+    const late = new BackendError(`${upstream.name}: no answer within ${timeoutMs} ms`, { retryable: true })
+    const tooLate = new AbortController()
+    const timer = timeoutMs === undefined ? undefined : setTimeout(() => tooLate.abort(late), timeoutMs)
+    try {
+      const commit = await upstream.resolve(repo, revision, { signal: AbortSignal.any([signal, tooLate.signal]) })
+      if (commit === undefined || COMMIT.test(commit)) return commit
+      throw new BackendError(`${upstream.name}: the commit of ${repo} is not 40 hex digits`, { retryable: false })
+    } finally {
+      clearTimeout(timer)
+    }
   }
 
   function listingOf(repo: string, commit: string, given: AbortOptions): Promise<HubListing | undefined> {
@@ -126,8 +162,7 @@ export function createPullThrough(options: PullThroughOptions): PullThrough {
         // The one that was used longest ago goes.
         known.delete(key)
         known.set(key, listing)
-        const [oldest] = known.keys()
-        if (known.size > MOST_SNAPSHOTS && oldest !== undefined) known.delete(oldest)
+        forgetOldest(known, MOST_SNAPSHOTS)
         return listing
       },
       given,
@@ -141,7 +176,7 @@ export function createPullThrough(options: PullThroughOptions): PullThrough {
     const listing = await upstream.list(repo, commit, { signal })
     if (!listing) return undefined
     // What is no listing is not kept.
-    indexSnapshot({ repo, commit, files: listing.files })
+    indexSnapshot({ ...listing, repo, commit })
     await keep.setListing(repo, commit, listing, { signal })
     const { length } = listing.files
     onEvent?.({ type: 'listing-kept', repo, commit, files: length, durationMs: now() - started })
@@ -174,6 +209,11 @@ export function createPullThrough(options: PullThroughOptions): PullThrough {
       given,
     )
   }
+}
+
+function forgetOldest<T>(map: Map<string, T>, most: number): void {
+  const [oldest] = map.keys()
+  if (map.size > most && oldest !== undefined) map.delete(oldest)
 }
 
 async function* none(): AsyncGenerator<string> {}

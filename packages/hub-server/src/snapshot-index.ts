@@ -36,11 +36,13 @@ export function indexSnapshot({
   commit,
   files: listed,
   omitted = [],
-}: Pick<HubSnapshot, 'repo' | 'commit' | 'files' | 'omitted'>): SnapshotIndex {
+  lastModified,
+}: Pick<HubSnapshot, 'repo' | 'commit' | 'files' | 'omitted' | 'lastModified'>): SnapshotIndex {
   const refuse = (why: string, cause?: unknown): never => {
     throw new BackendError(`${repo}@${commit}: ${why}`, { cause, retryable: false })
   }
   if (!/^[0-9a-f]{40}$/.test(commit)) refuse('the commit is not 40 hex digits')
+  if (Number.isNaN(lastModified?.getTime())) refuse('its date is none')
   const files = new Map<string, HubFile>()
   for (const file of listed) {
     const { path, size, gitOid, lfs, sha256 } = file

@@ -173,6 +173,41 @@ it('looks a branch up again after a time, takes what it was when it cannot, and 
   expect([...(await errorOf(refused)), refused.headers.get('retry-after')]).toEqual([504, null, null, '5'])
 })
 
+it('does not wait for an upstream that says nothing where it knows what was, nor asks it each time', async () => {
+  let asked = 0
+  let isSilent = false
+  const { ask, clock, events } = await setUp({
+    revalidateMs: 1000,
+    lookUpTimeoutMs: 20,
+    around: (upstream) => ({
+      ...upstream,
+      async resolve(repo, revision, given) {
+        asked += 1
+        if (!isSilent) return upstream.resolve(repo, revision, given)
+        return new Promise((_resolve, reject) => {
+          given.signal?.addEventListener('abort', () => reject(given.signal?.reason))
+        })
+      },
+    }),
+  })
+  const url = '/org/small/resolve/main/config.json'
+  await bytesOf(await ask(url))
+  isSilent = true
+  clock.now += 1000
+  for (const _ of [1, 2, 3]) {
+    const stale = await ask(url)
+    expect([stale.status, stale.headers.has('x-hf-warning')]).toEqual([200, true])
+    await stale.arrayBuffer()
+  }
+  expect([asked, events.filter(({ type }) => type === 'revision-stale')]).toEqual([
+    2,
+    [expect.objectContaining({ reason: expect.objectContaining({ code: 'BACKEND' }) })],
+  ])
+  isSilent = false
+  clock.now += 1000
+  expect((await ask(url, {}, { method: 'HEAD' })).headers.has('x-hf-warning')).toBe(false)
+})
+
 it('passes on what the upstream says is not there', async () => {
   const { ask } = await setUp()
   expect(await errorOf(await ask('/org/none/resolve/main/a'))).toEqual([401, 'RepoNotFound', null])
