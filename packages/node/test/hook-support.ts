@@ -18,6 +18,9 @@ const register = new URL('../src/register.ts', import.meta.url).href
 const apps = fileURLToPath(new URL('apps/', import.meta.url))
 const installed = fileURLToPath(new URL('../node_modules/@huggingface/transformers', import.meta.url))
 
+/** What the workspace has. */
+const INSTALLED_VERSION = '4.3.1'
+
 /** Where CI prepares other versions; see `prepare` in the full test. */
 export const versionFolder = (version: string): string =>
   path.join(
@@ -28,7 +31,7 @@ export const versionFolder = (version: string): string =>
 
 /** The package of a version, where it is there; without one that which the workspace has. */
 export function transformersOf(version?: string): string | undefined {
-  if (version === undefined) return installed
+  if (version === undefined || version === INSTALLED_VERSION) return installed
   const folder = path.join(versionFolder(version), 'node_modules', '@huggingface', 'transformers')
   return existsSync(path.join(folder, 'package.json')) ? folder : undefined
 }

@@ -1,3 +1,5 @@
 import { env, pipeline } from '@huggingface/transformers'
 
-console.log(JSON.stringify({ version: env.version, useCustomCache: env.useCustomCache, name: pipeline.name }))
+const { version, useCustomCache, customCache, remoteHost, remotePathTemplate, useFSCache } = env
+const values = { version, useCustomCache, customCache, remoteHost, remotePathTemplate, useFSCache }
+console.log(JSON.stringify({ ...values, fetch: env.fetch?.name, name: pipeline.name }))
