@@ -1,0 +1,75 @@
+import { parseHubUrl, HUB_TEMPLATE } from './hub-url.ts'
+import type { StoredModels } from './stored-models.ts'
+
+export interface HubAnswerOptions {
+  models: StoredModels
+  /** Origins whose files are answered. */
+  hosts: readonly string[]
+}
+
+/** The file that a URL of one of the hosts asks for. */
+export function hubFileOf(url: string, hosts: readonly string[]): ReturnType<typeof parseHubUrl> {
+  for (const remoteHost of hosts) {
+    const file = parseHubUrl({ ...HUB_TEMPLATE, remoteHost }, url)
+    if (file) return file
+  }
+  return undefined
+}
+
+const HEADERS = {
+  'accept-ranges': 'bytes',
+  'access-control-allow-origin': '*',
+  'access-control-expose-headers': 'content-range, content-length, accept-ranges, x-error-code',
+  'cross-origin-resource-policy': 'cross-origin',
+  // A cache that obeys keeps no answer that varies by everything; the Cache API refuses it with a TypeError, which
+  // transformers.js takes for a full cache. So nothing is stored twice. https://w3c.github.io/ServiceWorker/#cache-put
+  vary: '*',
+} as const
+
+/** 200, 206, 404 or 416 from the storage; `undefined` where it has no such model. */
+export async function answerHubRequest(
+  request: Request,
+  { models, hosts }: HubAnswerOptions,
+): Promise<Response | undefined> {
+  const wanted = hubFileOf(request.url, hosts)
+  const model = wanted && (await models.open(wanted.repo))
+  if (!wanted || !model) return undefined
+  if (!model.files.some(({ path }) => path === wanted.path)) {
+    return new Response(null, { status: 404, headers: { ...HEADERS, 'x-error-code': 'EntryNotFound' } })
+  }
+  const file = await model.file(wanted.path)
+  const type = wanted.path.endsWith('.json') ? 'application/json' : 'application/octet-stream'
+  const headers = { ...HEADERS, 'content-type': type }
+  const isHead = request.method === 'HEAD'
+  const range = rangeOf(request.headers.get('range'), file.size)
+  if (range === 'none') {
+    const unsatisfied = { ...headers, 'content-range': `bytes */${file.size}` }
+    return new Response(null, { status: 416, headers: unsatisfied })
+  }
+  if (range === undefined) {
+    return new Response(isHead ? null : file, { headers: { ...headers, 'content-length': String(file.size) } })
+  }
+  const { first, last } = range
+  return new Response(isHead ? null : file.slice(first, last + 1), {
+    status: 206,
+    headers: {
+      ...headers,
+      'content-range': `bytes ${first}-${last}/${file.size}`,
+      'content-length': String(last - first + 1),
+    },
+  })
+}
+
+/** `undefined`: the whole file, also for a range of a kind that is not known, as RFC 9110 has it. `none`: beyond its end. */
+function rangeOf(header: string | null, size: number): { first: number; last: number } | 'none' | undefined {
+  const [, from, to] = /^bytes=(\d*)-(\d*)$/.exec(header ?? '') ?? []
+  if (from === undefined || to === undefined || (from === '' && to === '')) return undefined
+  if (from === '') {
+    const length = Math.min(Number(to), size)
+    return length === 0 ? 'none' : { first: size - length, last: size - 1 }
+  }
+  const first = Number(from)
+  const last = to === '' ? size - 1 : Math.min(Number(to), size - 1)
+  if (to !== '' && Number(to) < first) return undefined
+  return first >= size ? 'none' : { first, last }
+}

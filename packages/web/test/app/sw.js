@@ -1,0 +1,3 @@
+import { serveModels } from '@x/web/service-worker'
+
+serveModels(self)

@@ -1,0 +1,27 @@
+import { fileURLToPath } from 'node:url'
+
+import { models } from '@x/web/vite'
+import { build } from 'vite'
+
+/** `build-app.ts OUT [with-plugin|without-plugin]`: the pages of `test/app`. */
+const [outDir = '', plugin = ''] = process.argv.slice(2)
+const root = fileURLToPath(new URL('../app/', import.meta.url))
+
+await build({
+  configFile: false,
+  root,
+  base: '/app/',
+  logLevel: 'warn',
+  plugins: plugin === 'with-plugin' ? [models()] : [],
+  resolve: { conditions: ['@x/source', 'module', 'browser', 'development|production'] },
+  build: {
+    outDir,
+    emptyOutDir: true,
+    minify: false,
+    chunkSizeWarningLimit: 99_999,
+    rolldownOptions: {
+      input: { index: `${root}index.html`, store: `${root}store.html`, sw: `${root}sw.js` },
+      output: { entryFileNames: (chunk) => (chunk.name === 'sw' ? 'sw.js' : 'assets/[name]-[hash].js') },
+    },
+  },
+})

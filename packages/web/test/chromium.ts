@@ -1,0 +1,59 @@
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+
+import { chromium, type BrowserContext, type Page } from 'playwright'
+import { onTestFinished } from 'vitest'
+
+export const CHROMIUM: string = process.env.CHROMIUM_PATH || '/usr/bin/chromium'
+export const hasChromium = (): boolean => existsSync(CHROMIUM)
+
+export interface Browser {
+  context: BrowserContext
+  /** Of every request, also of those that were refused. */
+  requests: string[]
+  /** Where its profile is, which its processes have in their command lines. */
+  profile: string
+}
+
+/** A Chromium with a profile on the disk that reaches this machine and nothing else. Ends with the test. */
+export async function launchBrowser(): Promise<Browser> {
+  const profile = await mkdtemp(path.join(tmpdir(), 'web-chromium-'))
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath: CHROMIUM,
+    headless: true,
+    args: [
+      '--no-sandbox',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+      '--no-first-run',
+      '--enable-unsafe-webgpu',
+      '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
+    ],
+  })
+  onTestFinished(async () => {
+    await context.close()
+    await rm(profile, { recursive: true, force: true })
+  })
+  const requests: string[] = []
+  context.on('request', (request) => requests.push(request.url()))
+  return { context, requests, profile }
+}
+
+/** Opens a page that says when it is ready. */
+export async function openPage({ context }: Pick<Browser, 'context'>, url: string): Promise<Page> {
+  const page = await context.newPage()
+  const errors: string[] = []
+  page.on('pageerror', (error) => errors.push(error.message))
+  await page.goto(url)
+  await page.waitForFunction('window.ready === true').catch((cause: unknown) => {
+    throw new Error(`${url} is not ready: ${errors.join('; ')}`, { cause })
+  })
+  return page
+}
+
+/** Requests that leave the page's origin. */
+export const foreign = (requests: readonly string[], origin: string): string[] =>
+  requests.filter((url) => /^https?:/.test(url) && !url.startsWith(`${origin}/`))
