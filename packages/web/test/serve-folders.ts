@@ -15,11 +15,15 @@ export interface FolderServer {
   close(): Promise<void>
 }
 
-/** Serves folders of this machine by the first segment of the path. */
+/** Serves folders of this machine by how the path begins. */
 export async function serveFolders(folders: Readonly<Record<string, string>>): Promise<FolderServer> {
   const server = createServer((request, response) => {
-    const [, first = '', rest = ''] = /^\/([^/?]*)\/([^?]*)/.exec(request.url ?? '') ?? []
-    const folder = folders[first]
+    // The longest of the names that the path begins with.
+    const name = Object.keys(folders)
+      .filter((prefix) => request.url?.startsWith(`/${prefix}/`))
+      .reduce((longest, prefix) => (prefix.length > longest.length ? prefix : longest), '')
+    const folder = folders[name]
+    const rest = request.url?.slice(name.length + 2).replace(/\?.*$/s, '') ?? ''
     const file = folder && path.join(folder, path.normalize(`/${decodeURIComponent(rest)}`))
     const found = file ? statSync(file, { throwIfNoEntry: false }) : undefined
     if (!file || !found?.isFile()) {

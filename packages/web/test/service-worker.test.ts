@@ -1,0 +1,35 @@
+import { beforeAll, describe, expect, it } from 'vitest'
+
+import { buildApp, infer, startApp, storeModel } from './built-app.ts'
+import { CHROMIUM, foreign, hasChromium, openPage } from './chromium.ts'
+
+describe.skipIf(!hasChromium())(`a page behind the service worker, in ${CHROMIUM}`, () => {
+  let folder = ''
+  beforeAll(async () => {
+    const built = await buildApp('without-plugin')
+    folder = built.folder
+    return () => built.remove()
+  }, 120_000)
+
+  it('loads its model from the storage, with the library as it comes', { timeout: 240_000 }, async () => {
+    const app = await startApp(folder)
+    await storeModel(app)
+    const registering = await openPage(app, `${app.origin}/app/store.html`)
+    // Of the first visit: it is controlled without a reload.
+    expect(await registering.evaluate(() => Reflect.get(window, 'register')('/app/sw.js'))).toBe(true)
+    app.requests.length = 0
+    const page = await openPage(app, `${app.origin}/app/pages/plain.html`)
+    const { dims, progress } = await infer(page, 'wasm')
+    expect([dims, progress]).toEqual([[1, 384], 100])
+    // What the page asked of the hub was answered here: the browser reaches nobody else.
+    const hub = foreign(app.requests, app.origin)
+    expect(hub.length).toBeGreaterThan(0)
+    expect(hub.every((url) => url.startsWith('https://huggingface.co/'))).toBe(true)
+    const copies = await page.evaluate(async () => {
+      const keys = await (await caches.open('transformers-cache')).keys()
+      return keys.map(({ url }) => url).filter((url) => url.includes('/resolve/'))
+    })
+    expect(copies).toEqual([])
+    await expect(infer(page, 'wasm', {}, 'org/other')).rejects.toThrow()
+  })
+})
