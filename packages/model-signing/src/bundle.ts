@@ -18,7 +18,7 @@ const MEDIA_TYPE = 'application/vnd.dev.sigstore.bundle.v0.3+json'
 const OTHER_MEDIA_TYPE = /^application\/vnd\.dev\.sigstore\.bundle[.+]/
 
 /** What says by whom a bundle is signed. Nothing of it is covered by the signature. */
-export type BundleMaterial =
+type BundleMaterial =
   /** `hint` names a key: the SHA-256 of its PEM text. Absent in bundles of early tools. */
   | { kind: 'key'; hint: string | undefined }
   /** In DER, the signer's first. */
@@ -50,7 +50,7 @@ export interface BundleLimits {
   maxBundleBytes?: number | undefined
 }
 
-export const DEFAULT_MAX_BUNDLE_BYTES: number = 64 * 1024 * 1024
+const DEFAULT_MAX_BUNDLE_BYTES = 64 * 1024 * 1024
 
 /**
  * Reads a Sigstore bundle around one DSSE envelope with one signature. Says nothing about whether the signature holds.

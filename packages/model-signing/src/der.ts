@@ -6,7 +6,6 @@ export const SET = 0x31
 export const INTEGER = 0x02
 export const BIT_STRING = 0x03
 export const OCTET_STRING = 0x04
-export const NULL = 0x05
 export const OBJECT_ID = 0x06
 export const BOOLEAN = 0x01
 

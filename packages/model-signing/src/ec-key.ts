@@ -28,7 +28,7 @@ interface CurveFacts {
   size: number
 }
 
-export const CURVES: Record<Curve, CurveFacts> = {
+const CURVES: Record<Curve, CurveFacts> = {
   'P-256': { oid: '1.2.840.10045.3.1.7', hash: 'SHA-256', size: 32 },
   'P-384': { oid: '1.3.132.0.34', hash: 'SHA-384', size: 48 },
   'P-521': { oid: '1.3.132.0.35', hash: 'SHA-512', size: 66 },

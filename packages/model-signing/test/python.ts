@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { toolCache } from '../../../tooling/tool-cache.ts'
 
 /** A virtual environment with what fixtures/requirements.txt names. */
-export const python: string = join(toolCache(), 'python-model-signing', 'bin', 'python')
+const python = join(toolCache(), 'python-model-signing', 'bin', 'python')
 
 /** Why tests that need it cannot run; `undefined` when they can. */
 export const noPython: string | undefined = existsSync(python)
