@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util'
 
 import { findKubo } from '../tooling/kubo/find-kubo.ts'
 import { question as add } from './add/question.ts'
+import { question as download } from './download/question.ts'
 import { describeMachine } from './harness/machine.ts'
 import { answerJson, answerText, machineText } from './harness/report.ts'
 import { runQuestion } from './harness/run-question.ts'
@@ -22,7 +23,7 @@ import { question as roots } from './roots/question.ts'
 import { question as smallFiles } from './small-files/question.ts'
 import { question as transfer } from './transfer/question.ts'
 
-const QUESTIONS = [onlyHash, add, read, ranges, smallFiles, pins, roots, memory, transfer]
+const QUESTIONS = [onlyHash, add, read, ranges, smallFiles, pins, roots, memory, transfer, download]
 const here = fileURLToPath(new URL('.', import.meta.url))
 
 function fail(message: string): never {
@@ -72,7 +73,14 @@ prepareCommand(
 if (!options.source)
   prepareCommand(
     'turbo',
-    ['run', 'build', '--filter=@x/backend-fs', '--filter=@x/backend-helia', '--output-logs=errors-only'],
+    [
+      'run',
+      'build',
+      '--filter=@x/backend-fs',
+      '--filter=@x/backend-helia',
+      '--filter=@x/transfer',
+      '--output-logs=errors-only',
+    ],
     join(here, '..'),
   )
 

@@ -45,7 +45,10 @@ export function judge(target: Target, runs: Runs): Verdict {
   if (target.type === 'at-most') {
     const { median, max } = spread(values(runsOf(runs, target.job), target.figure))
     const bytes = target.figure === 'peakBytes'
-    const show = (value: number): string => (bytes ? megabytes(value) : seconds(value))
+    const show = (value: number): string => {
+      if (target.unit === 'ratio') return `${value.toFixed(4)}x`
+      return bytes ? megabytes(value) : seconds(value)
+    }
     return {
       label: target.label,
       target: `<= ${show(target.atMost)}`,

@@ -6,7 +6,7 @@ export interface JobResult {
   evidence: Evidence
   /** Wall time of the work alone, without the start of the process and its imports. Absent for a plain command. */
   seconds?: number
-  /** Other figures, in seconds. */
+  /** Other figures, in seconds or as ratios. */
   figures?: Readonly<Record<string, number>>
 }
 
@@ -49,6 +49,8 @@ export type Target =
       /** A name in `figures`, or `work`, or `peakBytes`. */
       figure: string
       atMost: number
+      /** What the figure is. Default seconds, or bytes for `peakBytes`. */
+      unit?: 'ratio'
     }
   | { type: 'flat'; label: string; small: string; large: string; atMost: number }
 

@@ -63,7 +63,7 @@ export function httpSource({
   const addressOf = (file: WantedFile): URL => {
     const text = urlOf(file)
     if (text === undefined) throw new NotFoundError(file.path, { message: `${name}: not found: ${file.path}` })
-    const url = URL.parse(text)
+    const url = URL.parse(String(text))
     if (!url) throw new InvalidInputError(`${name}: not a URL for ${file.path}`, { input: file.path })
     if (url.protocol === 'http:' || url.protocol === 'https:') return url
     throw new InvalidInputError(`${name}: only http: and https: are asked`, { input: url.protocol })
