@@ -1,4 +1,4 @@
-import { InvalidInputError, type CID } from '@x/cid'
+import type { CID } from '@x/cid'
 import {
   BackendError,
   type AbortOptions,
@@ -9,18 +9,13 @@ import {
 
 import { checkSource } from './checked-source.ts'
 import { describeFiles } from './describe-files.ts'
-import { assertRevision } from './hub-repo.ts'
+import { assertNaming, giveName, type Naming } from './give-name.ts'
 import { keepManifest } from './manifest-record.ts'
 import { createManifest, type ManifestInput } from './manifest.ts'
 import { listModelFiles } from './model-files.ts'
 import type { CreateSha256 } from './sha256.ts'
-import { assertModelName, pointName, promoteVersion, registerVersion } from './versions.ts'
 
-export interface AddModelOptions extends AbortOptions, Pick<ManifestInput, 'parents'> {
-  /** A name that shall point to the model afterwards, such as `org/name`. Default: none. */
-  name?: string | undefined
-  /** A version of the name, which it is promoted to. Needs a name. Default: none. */
-  version?: string | undefined
+export interface AddModelOptions extends AbortOptions, Naming, Pick<ManifestInput, 'parents'> {
   /** Keep the model from `gc`. Default true. */
   pin?: boolean | undefined
   /** What messages call the directory. Default `the directory`. */
@@ -55,11 +50,7 @@ export async function addModel(
   source: DirectorySource,
   { name, version, pin, label = 'the directory', parents, onProgress, createSha256, signal }: AddModelOptions = {},
 ): Promise<AddedModel> {
-  if (name !== undefined) assertModelName(name)
-  if (version !== undefined) {
-    if (name === undefined) throw new InvalidInputError(`version ${version} needs a name`, { input: version })
-    assertRevision(version)
-  }
+  assertNaming({ name, version })
   const before = await rootKeys(store, signal)
   const { directory, scanned } = await checkSource(source, { label, createSha256, signal })
   const metadata = { kind: 'model' }
@@ -71,7 +62,7 @@ export async function addModel(
     const { tables, ...described } = await describeFiles(files, read, { scanned, createSha256 })
     const manifest = await keepManifest(store, createManifest({ root: cid, ...described, parents }), { tables, signal })
     // Last, so that until here nothing but a new root has to be taken back.
-    if (name !== undefined) await giveName(store, name, version, cid, signal)
+    await giveName(store, cid, { name, version, signal })
     return {
       cid,
       manifest,
@@ -84,18 +75,6 @@ export async function addModel(
     if (!before.has(cid.toString())) await takeBack(store, cid, error)
     throw error
   }
-}
-
-async function giveName(
-  store: ContentStore,
-  name: string,
-  version: string | undefined,
-  cid: CID,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  if (version === undefined) return pointName(store, name, cid, { signal })
-  await registerVersion(store, name, version, cid, { signal })
-  await promoteVersion(store, name, version, { signal })
 }
 
 async function takeBack(store: ContentStore, cid: CID, error: unknown): Promise<void> {

@@ -26,7 +26,10 @@ export interface HubRevisionQuery {
   revision?: string | undefined
 }
 
-const nameOf = ({ repo, revision = DEFAULT_REVISION }: HubRevisionQuery): string => `${HUB_NAMES}${repo}@${revision}`
+/** What the names of a repository's revisions begin with; the revision follows. */
+export const hubNamesOf = (repo: string): string => `${HUB_NAMES}${repo}@`
+
+const nameOf = ({ repo, revision = DEFAULT_REVISION }: HubRevisionQuery): string => `${hubNamesOf(repo)}${revision}`
 
 /** Remembers what a revision was, and its commit. */
 export async function keepHubRevision(

@@ -72,3 +72,13 @@ export {
   type TransformersCache,
   type TransformersEnv,
 } from './transformers-binding.ts'
+export { adoptManifest, type AdoptedManifest } from './adopt-manifest.ts'
+export { type DescribeFilesOptions } from './describe-files.ts'
+export { findHubModel, pullHubModel, type PulledHubModel, type PullHubModelOptions } from './pulling/pull-hub-model.ts'
+export {
+  pullModelByCid,
+  type LabelledSource,
+  type PulledModel,
+  type PullModelByCidOptions,
+} from './pulling/pull-model-by-cid.ts'
+export { type PullModelOptions } from './pulling/pull-options.ts'

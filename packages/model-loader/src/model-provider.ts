@@ -1,8 +1,11 @@
 import { isStorageError, parseCid, type CID } from '@x/cid'
-import type { AbortOptions, ContentStore } from '@x/storage-core'
+import { NotFoundError, type AbortOptions, type ContentStore } from '@x/storage-core'
 
+import { isHubRepo } from './hub-repo.ts'
+import { hubNamesOf } from './hub-revisions.ts'
 import { openModel, type OpenModelOptions } from './open-model.ts'
 import type { OpenedModel } from './opened-model.ts'
+import { resolveReference } from './resolve-reference.ts'
 
 /** Somebody who may have the models that a program asks for by the name of a repository. */
 export interface ModelProvider {
@@ -30,8 +33,8 @@ export const MAIN = 'main'
 const BY_CID = 'ipfs/'
 
 /**
- * A store's models by their names: the name `org/name` is its `main`, `org/name@<revision>` any other. A repository that
- * is written `ipfs/<cid>` is the model with that CID, whatever its names.
+ * A store's models by their names: the name `org/name` is its `main`, `org/name@<revision>` any other; else by the revision of
+ * the hub that they were fetched as. A repository that is written `ipfs/<cid>` is the model with that CID, whatever its names.
  */
 export function createStoreProvider(store: ContentStore, options: StoreProviderOptions = {}): ModelProvider {
   const { name = 'store', createSha256, verify } = options
@@ -53,13 +56,31 @@ async function referenceTo(
 ): Promise<string | undefined> {
   const cid = repo.startsWith(BY_CID) ? asCid(repo.slice(BY_CID.length)) : undefined
   if (cid !== undefined) return (await store.has(cid, options)) ? cid.toString() : undefined
-  const named = async (name: string): Promise<string | undefined> =>
-    (await store.names.get(name, options)) === undefined ? undefined : name
-  if (revision !== undefined) return named(revision === MAIN ? repo : `${repo}@${revision}`)
-  const main = await named(repo)
+  if (!isHubRepo(repo)) return undefined
+  if (revision !== undefined) return heldAs(store, revision === MAIN ? repo : `${repo}@${revision}`, options)
+  const main = await heldAs(store, repo, options)
   if (main !== undefined) return main
-  for await (const { name } of store.names.list({ prefix: `${repo}@`, ...options })) return name
+  for (const prefix of [`${repo}@`, hubNamesOf(repo)]) {
+    for await (const { name } of store.names.list({ prefix, ...options })) {
+      const found = await heldAs(store, `${repo}@${name.slice(prefix.length)}`, options)
+      if (found !== undefined) return found
+    }
+  }
   return undefined
+}
+
+/** The reference itself, where the store knows it and has what it points to. */
+async function heldAs(store: ContentStore, reference: string, options: AbortOptions): Promise<string | undefined> {
+  try {
+    const { cid } = await resolveReference(store, reference, options)
+    // What was removed is not here; what is damaged, or lacks a part, is for the opening to say.
+    return (await store.blocks.has(cid, options)) ? reference : undefined
+  } catch (error) {
+    if (error instanceof NotFoundError && error.what === reference) return undefined
+    // What is no name has none.
+    if (isStorageError(error) && error.code === 'INVALID_INPUT') return undefined
+    throw error
+  }
 }
 
 /** `undefined`: an ordinary second half of a repository's name. */

@@ -10,17 +10,16 @@ import {
   type ImportCarProgress,
 } from '@x/storage-core'
 
+import { adoptManifest, type AdoptedManifest } from './adopt-manifest.ts'
+import { giveName } from './give-name.ts'
 import { assertRevision } from './hub-repo.ts'
-import { keepHubRevision } from './hub-revisions.ts'
 import { decodeManifest } from './manifest-encoding.ts'
-import { assertFits, findManifest } from './manifest-record.ts'
-import { summaryOf, summaryToJson } from './manifest-summary.ts'
-import type { ModelManifest } from './manifest.ts'
+import { findManifest, keepManifest } from './manifest-record.ts'
 import { listModelFiles } from './model-files.ts'
 import { resolveReference } from './resolve-reference.ts'
 import type { CreateSha256 } from './sha256.ts'
 import { keepSidecar, listSidecars, SIDECAR_KINDS, type SidecarKind } from './sidecars.ts'
-import { assertModelName, pointName, promoteVersion, registerVersion } from './versions.ts'
+import { assertModelName } from './versions.ts'
 
 /**
  * The root of a pack: a dag-cbor block that links to the model and to what is kept beside it. The latter are linked as
@@ -94,6 +93,8 @@ export interface UnpackModelOptions extends AbortOptions {
   pin?: boolean | undefined
   /** What to call it. Default: what the pack says; `null`: nothing. */
   name?: string | null | undefined
+  /** To check what the pack says of its files; see `AddModelOptions`. */
+  createSha256?: CreateSha256 | undefined
   onProgress?: ((event: ImportCarProgress) => void) | undefined
 }
 
@@ -110,7 +111,7 @@ export interface UnpackedModel {
 
 /**
  * Takes in what `packModel` wrote. Every block is checked, and the manifest against the files; what is kept beside the
- * model is kept here too. What is refused leaves nothing visible.
+ * model is kept here too. That the model was published where the manifest says is the word of who packed it. What is refused leaves nothing visible.
  *
  * @throws {InvalidInputError} It is no pack, or its manifest is none or of other files.
  * @throws {ConflictError} The version is there, and is another model.
@@ -119,36 +120,24 @@ export interface UnpackedModel {
 export async function unpackModel(
   store: ContentStore,
   source: ByteSource,
-  { pin, name: wantedName, signal, onProgress }: UnpackModelOptions = {},
+  { pin, name: wantedName, signal, createSha256, onProgress }: UnpackModelOptions = {},
 ): Promise<UnpackedModel> {
   let unpacked: CheckedPack | undefined
   const rootsToRecord = async ([root, ...more]: readonly CID[]): Promise<readonly CID[]> => {
     if (root === undefined || more.length > 0) throw refusal('it has not one root')
     unpacked = await explained(async () =>
-      checkPack(store, decodePack(await store.blocks.get(root, { signal })), { signal }),
+      checkPack(store, decodePack(await store.blocks.get(root, { signal })), { signal, createSha256 }),
     )
     return [unpacked.model]
   }
   const { blocks, size } = await importCar(store, source, { pin, signal, onProgress, rootsToRecord })
   if (!unpacked) throw new Error('a CAR was imported without its roots being recorded')
-  const { model, version: packedVersion, name: packedName, manifests, others } = unpacked
-  for (const { manifest, block } of manifests) {
-    const metadata = summaryToJson(summaryOf(manifest))
-    await keepSidecar(store, 'manifests', model, block, { metadata, signal })
-    const { repo, revision } = manifest.origin ?? {}
-    if (repo === undefined || revision === undefined) continue
-    await keepHubRevision(store, { repo, revision }, { manifest: block.cid, root: model, commit: revision }, { signal })
-  }
-  for (const { kind, block } of others) await keepSidecar(store, kind, model, block, { signal })
+  const { model, version: packedVersion, name: packedName, manifests, signatures } = unpacked
+  for (const { manifest, tables } of manifests) await keepManifest(store, manifest, { tables, signal })
+  for (const block of signatures) await keepSidecar(store, 'signatures', model, block, { signal })
   const name = wantedName === undefined ? packedName : (wantedName ?? undefined)
   const version = name === packedName ? packedVersion : undefined
-  if (name !== undefined) {
-    if (version === undefined) await pointName(store, name, model, { signal })
-    else {
-      await registerVersion(store, name, version, model, { signal })
-      await promoteVersion(store, name, version, { signal })
-    }
-  }
+  await giveName(store, model, { name, version, signal })
   return {
     cid: model,
     ...(name !== undefined && { name }),
@@ -170,26 +159,30 @@ async function explained<T>(work: () => Promise<T>): Promise<T> {
 }
 
 interface CheckedPack extends Pack {
-  manifests: readonly { manifest: ModelManifest; block: Block }[]
-  others: readonly { kind: SidecarKind; block: Block }[]
+  manifests: readonly AdoptedManifest[]
+  signatures: readonly Block[]
 }
 
 /** Before anything of it is recorded. */
-async function checkPack(store: ContentStore, pack: Pack, { signal }: AbortOptions): Promise<CheckedPack> {
+async function checkPack(
+  store: ContentStore,
+  pack: Pack,
+  { signal, createSha256 }: UnpackModelOptions,
+): Promise<CheckedPack> {
   const { model, sidecars } = pack
   const files = await listModelFiles(store, model, { signal })
-  const manifests: { manifest: ModelManifest; block: Block }[] = []
+  // Each block was checked when it was imported.
+  const read = (path: string): AsyncIterable<Uint8Array> => store.cat(model, { path, verify: 'stored', signal })
+  const manifests: AdoptedManifest[] = []
   for (const raw of sidecars.manifests) {
-    const block = await dagCborOf(store, raw, signal)
-    const manifest = decodeManifest(block.bytes)
-    assertFits(manifest, model, files)
-    manifests.push({ manifest, block })
+    const { bytes } = await dagCborOf(store, raw, signal)
+    const given = decodeManifest(bytes)
+    if (!given.root.toV1().equals(model.toV1())) throw refusal('a manifest in it is of another model')
+    manifests.push(await adoptManifest(given, files, read, { createSha256 }))
   }
-  const others: { kind: SidecarKind; block: Block }[] = []
-  for (const kind of ['tensors', 'signatures'] as const) {
-    for (const raw of sidecars[kind]) others.push({ kind, block: await dagCborOf(store, raw, signal) })
-  }
-  return { ...pack, manifests, others }
+  const signatures: Block[] = []
+  for (const raw of sidecars.signatures) signatures.push(await dagCborOf(store, raw, signal))
+  return { ...pack, manifests, signatures }
 }
 
 async function dagCborOf(store: ContentStore, raw: CID, signal: AbortSignal | undefined): Promise<Block> {

@@ -4,6 +4,7 @@ import { describe, expect, it, vi } from 'vitest'
 
 import {
   addModel,
+  registerVersion,
   createStoreProvider,
   createTransformersBinding,
   openModel,
@@ -253,7 +254,8 @@ describe('a store as a provider', () => {
   it('has models by name, by name and revision, and by CID', async () => {
     const store = await openMemoryStore()
     const { cid: main } = await addModel(store, filesSource(withMark('main')), { name: 'org/model' })
-    const { cid: pinned } = await addModel(store, filesSource(withMark('pinned')), { name: `org/model@${REVISION}` })
+    const { cid: pinned } = await addModel(store, filesSource(withMark('pinned')))
+    await registerVersion(store, 'org/model', REVISION, pinned)
     const provider = createStoreProvider(store)
     const cidOf = async (repo: string, revision: string | undefined): Promise<string | undefined> =>
       (await provider.open(repo, revision, {}))?.cid.toString()

@@ -6,7 +6,7 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
-import { addModel } from '@x/model-loader'
+import { addModel, registerVersion } from '@x/model-loader'
 import { openStorage } from '@x/node'
 import type { AddSource } from '@x/storage-core'
 
@@ -40,7 +40,11 @@ export function transformersOf(version?: string): string | undefined {
 export async function storeOf(models: Readonly<Record<string, Files>>, directory?: string): Promise<string> {
   const at = directory ?? path.join(await temporaryDirectory(), 'store')
   const storage = await openStorage({ directory: at, environment: {} })
-  for (const [name, files] of Object.entries(models)) await addModel(storage, sourceOf(files), { name })
+  for (const [reference, files] of Object.entries(models)) {
+    const [name = '', version] = reference.split('@')
+    if (version === undefined) await addModel(storage, sourceOf(files), { name })
+    else await registerVersion(storage, name, version, (await addModel(storage, sourceOf(files))).cid)
+  }
   await storage.close()
   return at
 }

@@ -1,4 +1,15 @@
-import { createNodesOutboard, DAG_PB, decodeNode, encodeOutboard, MAX_BLOCK_BYTES, RAW, type CID } from '@x/cid'
+import {
+  createNodesOutboard,
+  createOutboard,
+  DAG_PB,
+  decodeNode,
+  encodeOutboard,
+  encodeWrappedLeaf,
+  MAX_BLOCK_BYTES,
+  PROFILES,
+  RAW,
+  type CID,
+} from '@x/cid'
 import { NotFoundError, type AbortOptions, type ContentSource } from '@x/storage-core'
 import { blockKey } from '@x/storage-core/backend'
 
@@ -23,9 +34,25 @@ export function contentByteSource(source: ContentSource, { name = source.name }:
     async outboard({ root, size }, { signal }) {
       if (!root || root.code === RAW) return undefined
       const nodes = await nodesOf(source, root, { size, signal })
+      if (nodes.size === 0) return outboardOfLeaf(source, root, { size, signal })
       return encodeOutboard(await createNodesOutboard(root, nodes, { fileBytes: size }))
     },
   }
+}
+
+/** Of a file whose root is its only leaf, wrapped. `undefined`: wrapped in a way that is not known. */
+async function outboardOfLeaf(
+  source: ContentSource,
+  root: CID,
+  { size, signal }: { size: number } & AbortOptions,
+): Promise<Uint8Array | undefined> {
+  const node = decodeNode(root, await source.blocks.get(root, { signal }))
+  if (node.type !== 'file' || node.fileBytes !== size) return undefined
+  const version = root.version
+  const { cid } = await encodeWrappedLeaf(version, node.data)
+  if (!cid.equals(root)) return undefined
+  const shape = { ...PROFILES['unixfs-v0-2015'], cidVersion: version }
+  return encodeOutboard(await createOutboard(shape, size, root.multihash.digest))
 }
 
 /** Interior nodes, level by level; each is checked by the source. */

@@ -1,4 +1,4 @@
-import { createOutboard, InvalidInputError, leafCid, PROFILES, RAW, type CID } from '@x/cid'
+import { CID, createOutboard, InvalidInputError, leafCid, PROFILES, RAW } from '@x/cid'
 import { partialKeyOf, type PartialKey } from '@x/storage-core'
 
 import type { KnownPiece } from './local-pieces.ts'
@@ -57,9 +57,23 @@ export function wholeDigestOf({ size, root, sha256, gitOid }: WantedFile): Whole
 
 export type WholeDigest = { type: 'sha256'; digest: Uint8Array } | { type: 'git'; oid: string }
 
-/** For an error: what the file was asked for. `undefined` where nothing but a git object id is known. */
-export function cidOfWanted({ root, sha256 }: WantedFile): CID | undefined {
-  return root ?? (sha256 && leafCid(PROFILES['unixfs-v1-2025'], sha256))
+// Codec and hash function that git's objects have in a CID.
+const GIT_RAW = 0x78
+const SHA1 = 0x11
+const SHA1_BYTES = 20
+
+/** For an error: what the file was asked for. `undefined`: nothing is known of it. */
+export function cidOfWanted({ root, sha256, gitOid }: WantedFile): CID | undefined {
+  if (root) return root
+  if (sha256) return leafCid(PROFILES['unixfs-v1-2025'], sha256)
+  if (gitOid === undefined) return undefined
+  const digest = Uint8Array.from(gitOid.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16))
+  return CID.createV1(GIT_RAW, {
+    code: SHA1,
+    size: SHA1_BYTES,
+    digest,
+    bytes: Uint8Array.of(SHA1, SHA1_BYTES, ...digest),
+  })
 }
 
 /** The outboard of a file of one leaf follows from what is known of it. */

@@ -1,0 +1,209 @@
+import type { CID } from '@x/cid'
+import type { HubClient, HubTreeFile } from '@x/hub-client'
+import { createHubFileSource } from '@x/hub-client'
+import { isStorageError, NotFoundError, type AbortOptions, type ContentStore, type PartialStore } from '@x/storage-core'
+import { anyLocalPieces, download, heldLeaves, type ByteSource, type WantedFile } from '@x/transfer'
+
+import { describeFiles } from '../describe-files.ts'
+import { assertNaming, giveName } from '../give-name.ts'
+import { findHubRevision, keepHubRevision } from '../hub-revisions.ts'
+import { decodeManifest } from '../manifest-encoding.ts'
+import { keepManifest } from '../manifest-record.ts'
+import { createManifest, type ModelManifest } from '../manifest.ts'
+import { listModelFiles } from '../model-files.ts'
+import { collectBytes } from '../opened-model.ts'
+import { knownAbsent, selectFiles, type SelectFilesOptions } from '../select-files.ts'
+import { directoryOfHeld } from './directory-of-held.ts'
+import { localTensors } from './local-tensors.ts'
+import type { PullModelOptions, PullReceipt } from './pull-options.ts'
+
+export interface PullHubModelOptions extends PullModelOptions, Omit<SelectFilesOptions, 'config'> {
+  /** `org/name`. */
+  repo: string
+  /** A branch, tag or commit. Default `main`. */
+  revision?: string | undefined
+  hub: HubClient
+  /**
+   * Others that may have files of the repository, such as a cache on disk; asked beside the hub. They are not trusted. Default: none.
+   */
+  sources?: ((commit: string, options: AbortOptions) => Promise<readonly ByteSource[]>) | undefined
+}
+
+export interface PulledHubModel {
+  /** The model: the UnixFS root of what was selected. */
+  cid: CID
+  manifest: CID
+  /** 40 hexadecimal digits. */
+  commit: string
+  /** How many. */
+  files: number
+  /** Bytes of all files. */
+  size: number
+  /** Files of the repository that were left out. */
+  omitted: number
+  /** Which weights were chosen, and why; for a person. */
+  reason: string
+  receipt?: PullReceipt | undefined
+}
+
+const CONFIG = 'config.json'
+/** Configurations are a few kilobytes. */
+const MAX_CONFIG_BYTES = 16 * 2 ** 20
+
+/**
+ * Brings a model of the Hugging Face hub into a store: resolves the revision, selects files, downloads what is missing, and checks each
+ * file by what the hub's listing says of it: large ones by their SHA-256, small ones by their object in git, which is SHA-1. All or
+ * nothing; what was downloaded when it was stopped is there the next time.
+ *
+ * @throws {NotFoundError} No such repository or revision, or no file of the variant that was asked for.
+ * @throws As `download`.
+ */
+export async function pullHubModel(
+  store: ContentStore,
+  partials: PartialStore,
+  options: PullHubModelOptions,
+): Promise<PulledHubModel> {
+  const { repo, revision, hub, signal, dtype, include, exclude, all } = options
+  signal?.throwIfAborted()
+  assertNaming(options)
+  const commit = await hub.resolve(repo, revision, { signal })
+  const select = { dtype, include, exclude, all }
+  const held = await findHeld(store, { repo, commit }, select, { signal })
+  if (held) {
+    await record(store, { ...options, commit }, held)
+    return held
+  }
+  const listing = await hub.tree(repo, commit, { signal })
+  const sources: ByteSource[] = [createHubFileSource(hub, { repo, commit })]
+  for (const source of (await options.sources?.(commit, { signal })) ?? []) sources.push(source)
+  const config = await readConfig(store, partials, listing, sources, options)
+  const selected = selectFiles(listing, { ...select, config })
+  const result = await download(partials, selected.files.map(toWanted), sources, transferOptions(store, options))
+  const files = result.files.map(({ path, size, root }) => ({ path, size, root }))
+  const { cid, size } = await store.add(directoryOfHeld(files), {
+    metadata: { kind: 'model' },
+    pin: options.pin,
+    signal,
+  })
+  await partials.release()
+  const gitOids = new Map(listing.map(({ path, gitOid }) => [path, gitOid]))
+  const listed = await listModelFiles(store, cid, { signal })
+  // It was checked a moment ago.
+  const read = (path: string): AsyncIterable<Uint8Array> => store.cat(cid, { path, verify: 'stored', signal })
+  const { tables, files: described, ...facts } = await describeFiles(listed, read, options)
+  const manifest = createManifest({
+    root: cid,
+    ...facts,
+    files: Array.from(described, (file) => ({ ...file, gitOid: gitOids.get(file.path) })),
+    origin: { repo, revision: commit },
+    omitted: selected.omitted.map(({ path, size: bytes, gitOid, sha256 }) => ({ path, size: bytes, gitOid, sha256 })),
+    absent: knownAbsent(listing),
+  })
+  const pulled: PulledHubModel = {
+    cid,
+    manifest: await keepManifest(store, manifest, { tables, signal }),
+    commit,
+    files: files.length,
+    size,
+    omitted: selected.omitted.length,
+    reason: selected.reason,
+    receipt: result.receipt,
+  }
+  await record(store, { ...options, commit }, pulled)
+  return pulled
+}
+
+const toWanted = ({ path, size, sha256, gitOid }: HubTreeFile): WantedFile => ({ path, size, sha256, gitOid })
+
+function transferOptions(store: ContentStore, options: PullHubModelOptions) {
+  const { signal, maxBytesPerSecond, stallTimeoutMs, createHasher, onProgress, onEvent } = options
+  const local = anyLocalPieces([heldLeaves(store.blocks), localTensors(store, { signal })])
+  return { signal, local, maxBytesPerSecond, stallTimeoutMs, createHasher, onProgress, onEvent }
+}
+
+/** What the selection depends on; `undefined`: the repository has none. */
+async function readConfig(
+  store: ContentStore,
+  partials: PartialStore,
+  listing: readonly HubTreeFile[],
+  sources: readonly ByteSource[],
+  options: PullHubModelOptions,
+): Promise<unknown> {
+  const { signal, createHasher, stallTimeoutMs } = options
+  const file = listing.find(({ path }) => path === CONFIG)
+  if (!file || file.size > MAX_CONFIG_BYTES) return undefined
+  const { files } = await download(partials, [toWanted(file)], sources, { signal, createHasher, stallTimeoutMs })
+  const [config] = files
+  if (!config) return undefined
+  return parseJson(await collectBytes(store.cat(config.root, { signal }), config.size))
+}
+
+/** Of what is no JSON nothing is known; whoever opens the model hears of it. */
+function parseJson(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes))
+  } catch {
+    return undefined
+  }
+}
+
+/** The model, when this commit was fetched before with the files that are wanted, and is still held. */
+async function findHeld(
+  store: ContentStore,
+  { repo, commit }: { repo: string; commit: string },
+  select: SelectFilesOptions,
+  { signal }: AbortOptions,
+): Promise<PulledHubModel | undefined> {
+  const known = await findHubRevision(store, { repo, revision: commit }, { signal })
+  if (!known || !(await store.has(known.root, { signal }))) return undefined
+  let manifest: ModelManifest
+  try {
+    manifest = decodeManifest(await store.blocks.get(known.manifest, { signal }))
+  } catch (error) {
+    // It is made again.
+    if (isStorageError(error) && ['NOT_FOUND', 'INTEGRITY', 'INVALID_INPUT'].includes(error.code)) return undefined
+    throw error
+  }
+  const { files, omitted } = manifest
+  const config = files.find(({ path }) => path === CONFIG)
+  const parsed =
+    config && config.size <= MAX_CONFIG_BYTES
+      ? parseJson(await collectBytes(store.cat(known.root, { path: CONFIG, signal }), config.size))
+      : undefined
+  const selected = selectFiles([...files, ...omitted], { ...select, config: parsed })
+  const wanted = new Set(selected.files.map(({ path }) => path))
+  if (wanted.size !== files.length || !files.every(({ path }) => wanted.has(path))) return undefined
+  return {
+    cid: known.root,
+    manifest: known.manifest,
+    commit,
+    files: files.length,
+    size: files.reduce((sum, { size }) => sum + size, 0),
+    omitted: omitted.length,
+    reason: selected.reason,
+  }
+}
+
+/** Last, so that who finds a name finds the model. */
+async function record(
+  store: ContentStore,
+  options: PullHubModelOptions & { commit: string },
+  { cid, manifest }: Pick<PulledHubModel, 'cid' | 'manifest'>,
+): Promise<void> {
+  const { repo, revision, commit, pin = true, signal } = options
+  if (pin) await store.pin(cid, { signal })
+  await keepHubRevision(store, { repo, revision }, { manifest, root: cid, commit }, { signal })
+  await giveName(store, cid, options)
+}
+
+/** For who must not ask a hub: what was fetched before. @throws {NotFoundError} Nothing was, or it is not held any more. */
+export async function findHubModel(
+  store: ContentStore,
+  query: { repo: string; revision?: string | undefined },
+  { signal }: AbortOptions = {},
+): Promise<CID> {
+  const known = await findHubRevision(store, query, { signal })
+  if (known && (await store.has(known.root, { signal }))) return known.root
+  const what = `hf://${query.repo}${query.revision === undefined ? '' : `@${query.revision}`}`
+  throw new NotFoundError(what, { message: `${what} was not fetched before, and no hub may be asked` })
+}

@@ -1,0 +1,181 @@
+import { InvalidInputError, isStorageError, type CID } from '@x/cid'
+import {
+  createFailoverSource,
+  pull,
+  type ContentSource,
+  type ContentStore,
+  type Failover,
+  type PartialStore,
+} from '@x/storage-core'
+import {
+  anyLocalPieces,
+  contentByteSource,
+  download,
+  heldLeaves,
+  type ByteSource,
+  type DownloadReceipt,
+  type KnownPiece,
+} from '@x/transfer'
+
+import { adoptManifest } from '../adopt-manifest.ts'
+import { assertNaming, giveName } from '../give-name.ts'
+import { decodeManifest } from '../manifest-encoding.ts'
+import { assertFits, keepManifest } from '../manifest-record.ts'
+import type { ModelManifest } from '../manifest.ts'
+import { listModelFiles, type ListedFile } from '../model-files.ts'
+import { listSidecars } from '../sidecars.ts'
+import { directoryOfHeld } from './directory-of-held.ts'
+import { localTensors, tensorsOf } from './local-tensors.ts'
+import type { PullModelOptions } from './pull-options.ts'
+
+/** Where a model may be. */
+export interface LabelledSource {
+  /** For receipts, one of each. */
+  label: string
+  source: ContentSource | ContentStore
+}
+
+export interface PullModelByCidOptions extends PullModelOptions {
+  /** All are asked, none is trusted. At least one. */
+  sources: readonly LabelledSource[]
+  /** Others that may have its files, such as a plain web server. Default: none. */
+  byteSources?: readonly ByteSource[] | undefined
+  /**
+   * The model's manifest. With the tensors that it knows, what another model here shares with this one is not fetched.
+   * Default: what one of the sources has beside the model.
+   */
+  manifest?: CID | undefined
+  /** Directories come from one source after another; hears when one failed. */
+  onFailover?: ((failover: Failover) => void) | undefined
+}
+
+export interface PulledModel {
+  cid: CID
+  /** How many. */
+  files: number
+  /** Bytes of all files. */
+  size: number
+  receipt?: DownloadReceipt | undefined
+}
+
+/**
+ * Brings a model into a store by its CID, from several sources at once, each leaf checked before it is recorded. The answer is
+ * that content, or nothing: what was downloaded when it was stopped is there the next time.
+ *
+ * @throws {NotFoundError} No source has all of it.
+ * @throws {IntegrityError} A manifest or directory is another than it was asked for.
+ * @throws As `download`.
+ */
+export async function pullModelByCid(
+  store: ContentStore,
+  partials: PartialStore,
+  root: CID,
+  options: PullModelByCidOptions,
+): Promise<PulledModel> {
+  const { sources, byteSources = [], signal, onFailover, pin } = options
+  signal?.throwIfAborted()
+  assertNaming(options)
+  let receipt: DownloadReceipt | undefined
+  if (!(await store.has(root, { signal }))) {
+    if (sources.length === 0) throw new InvalidInputError(`no source was named for ${root}`, { input: root.toString() })
+    const directories = createFailoverSource(
+      sources.map(({ source }) => source),
+      { ...(onFailover && { onFailover }) },
+    )
+    const files = await listModelFiles(directories, root, { signal })
+    const beside = await fetchManifest(root, files, options)
+    const pieces = beside ? await piecesByPath(beside) : new Map<string, KnownPiece[]>()
+    try {
+      const result = await download(
+        partials,
+        files.map((file) => ({ ...file, pieces: pieces.get(file.path) })),
+        [...sources.map(({ label, source }) => contentByteSource(source, { name: label })), ...byteSources],
+        transferOptions(store, options),
+      )
+      receipt = result.receipt
+      await store.add(directoryOfHeld(files), { expected: root, metadata: { kind: 'model' }, pin, signal })
+    } catch (error) {
+      if (!isOtherShape(error, root)) throw error
+      // A directory that another program made in its own way: its blocks are fetched as they are; the files are here.
+      await pull(store, directories, root, { pin, signal })
+    }
+    await partials.release()
+    if (beside) await keepFetched(store, root, beside, options)
+  } else if (pin !== false) await store.pin(root, { signal })
+  await giveName(store, root, options)
+  const files = await listModelFiles(store, root, { signal })
+  return {
+    cid: root,
+    files: files.length,
+    size: files.reduce((sum, { size }) => sum + size, 0),
+    ...(receipt && { receipt }),
+  }
+}
+
+/** Not wrong, but not as a profile makes it. */
+const isOtherShape = (error: unknown, root: CID): boolean =>
+  isStorageError(error) &&
+  (error.code === 'UNSUPPORTED' || (error.code === 'INTEGRITY' && 'cid' in error && root.equals(error.cid)))
+
+function transferOptions(store: ContentStore, options: PullModelByCidOptions) {
+  const { signal, maxBytesPerSecond, stallTimeoutMs, createHasher, onProgress, onEvent } = options
+  const local = anyLocalPieces([heldLeaves(store.blocks), localTensors(store, { signal })])
+  return { signal, local, maxBytesPerSecond, stallTimeoutMs, createHasher, onProgress, onEvent }
+}
+
+interface FetchedManifest {
+  manifest: ModelManifest
+  /** A block of it, from where it was. */
+  getBlock: (cid: CID) => Promise<Uint8Array>
+}
+
+/** From the first source that has one which fits; `undefined`: none has, and none was asked for by its CID. */
+async function fetchManifest(
+  root: CID,
+  files: readonly ListedFile[],
+  { sources, manifest: wanted, signal }: PullModelByCidOptions,
+): Promise<FetchedManifest | undefined> {
+  let failure: unknown
+  for (const { source } of sources) {
+    const getBlock = (cid: CID): Promise<Uint8Array> => source.blocks.get(cid, { signal })
+    try {
+      const known = 'names' in source ? await listSidecars(source, 'manifests', root, { signal }) : []
+      const candidates = wanted ? [wanted] : known.map(({ cid }) => cid)
+      for (const cid of candidates) {
+        const manifest = decodeManifest(await getBlock(cid))
+        assertFits(manifest, root, files)
+        return { manifest, getBlock }
+      }
+    } catch (error) {
+      if (!isStorageError(error)) throw error
+      failure = error
+    }
+  }
+  // One that was asked for has to be there; else it only helps to fetch less.
+  if (wanted) throw failure
+  return undefined
+}
+
+async function piecesByPath({ manifest, getBlock }: FetchedManifest): Promise<Map<string, KnownPiece[]>> {
+  const pieces = new Map<string, KnownPiece[]>()
+  for (const { path, ...piece } of await tensorsOf(manifest, getBlock)) {
+    const known = pieces.get(path)
+    if (known) known.push(piece)
+    else pieces.set(path, [piece])
+  }
+  return pieces
+}
+
+/** Keeps what came beside the model, as far as it is true. */
+async function keepFetched(
+  store: ContentStore,
+  root: CID,
+  { manifest: given }: FetchedManifest,
+  { signal, createSha256 }: PullModelByCidOptions,
+): Promise<void> {
+  const files = await listModelFiles(store, root, { signal })
+  // Every leaf was checked a moment ago.
+  const read = (path: string): AsyncIterable<Uint8Array> => store.cat(root, { path, verify: 'stored', signal })
+  const { manifest, tables } = await adoptManifest(given, files, read, { createSha256 })
+  await keepManifest(store, manifest, { tables, signal })
+}

@@ -1,0 +1,343 @@
+import { createHash } from 'node:crypto'
+import { join } from 'node:path'
+
+import { openFsStore, type FsStore } from '@x/backend-fs'
+import type { Files } from '@x/fixtures'
+import { fixtureCommit, startFixtureHub, type FixtureHub, type FixtureHubOptions } from '@x/fixtures/hub'
+import { createHubClient } from '@x/hub-client'
+import {
+  NotFoundError,
+  openMemoryStore,
+  type ContentSource,
+  type ContentStore,
+  type PartialStore,
+} from '@x/storage-core'
+import { describe, expect, it, onTestFinished } from 'vitest'
+
+import {
+  addModel,
+  decodeManifest,
+  encodeManifest,
+  listSidecars,
+  openModel,
+  packModel,
+  pullHubModel,
+  pullModelByCid,
+  resolveReference,
+  unpackModel,
+} from '../src/index.ts'
+import { collect, createSha256, filesSource, safetensors, tempDirectory, text, tinyBert, visible } from './support.ts'
+
+const createHasher = (name: 'sha256' | 'sha1') => createHash(name)
+const hashing = { createSha256, createHasher }
+const REPO = 'org/tiny'
+
+async function setup(): Promise<{ store: FsStore; partials: PartialStore }> {
+  const store = await openFsStore({ directory: join(await tempDirectory(), 'store') })
+  const partials = await store.openPartials()
+  onTestFinished(async () => {
+    await partials.close()
+    await store.close()
+  })
+  return { store, partials }
+}
+
+function numbers(count: number, seed: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(count)
+  let state = seed
+  for (let index = 0; index < count; index++) {
+    state = (state * 1_103_515_245 + 12_345) % 2_147_483_648
+    bytes[index] = state >> 16
+  }
+  return bytes
+}
+
+const model = (): Files => ({
+  ...tinyBert(),
+  'README.md': text('---\nlicense: mit\npipeline_tag: feature-extraction\n---\n'),
+  'onnx/model_quantized.onnx': tinyBert()['onnx/model.onnx'] ?? text(''),
+  'pytorch_model.bin': numbers(3_000_000, 1),
+})
+
+async function hubWith(
+  files: Files = model(),
+  options: Partial<FixtureHubOptions> = {},
+): Promise<{ hub: FixtureHub; commit: string }> {
+  const made = fixtureCommit(files, {
+    lfs: Object.keys(files).filter((path) => /\.(?:onnx|bin|safetensors)$/.test(path)),
+  })
+  const hub = await startFixtureHub({
+    repositories: { [REPO]: { commits: [made], refs: { main: made.commit, v1: made.commit } } },
+    ...options,
+  })
+  onTestFinished(() => hub.close())
+  return { hub, commit: made.commit }
+}
+
+describe('from a hub', () => {
+  it('what is needed comes, and the manifest knows the rest; the same on every machine', async () => {
+    const { hub, commit } = await hubWith()
+    const manifests = new Set<string>()
+    for (const dtype of ['q8', 'q8', 'fp32'] as const) {
+      const { store, partials } = await setup()
+      const client = createHubClient({ endpoint: hub.url })
+      const pulled = await pullHubModel(store, partials, { repo: REPO, hub: client, dtype, ...hashing })
+      expect(pulled).toMatchObject({ commit, files: 5, omitted: 2 })
+      manifests.add(`${pulled.manifest}`)
+      const opened = await openModel(store, `hf://${REPO}`)
+      expect(opened.cid).toEqual(pulled.cid)
+      expect(opened).not.toHaveProperty('manifestRebuilt')
+      expect(opened.manifest).toMatchObject({ origin: { repo: REPO, revision: commit }, task: 'feature-extraction' })
+      expect(opened.manifest.omitted.map(({ path }) => path)).toEqual([
+        dtype === 'q8' ? 'onnx/model.onnx' : 'onnx/model_quantized.onnx',
+        'pytorch_model.bin',
+      ])
+      expect(opened.manifest.absent).toContain('vocab.txt')
+      expect(opened.manifest.files.every(({ gitOid }) => gitOid !== undefined)).toBe(true)
+      for (const { path } of opened.files) expect(await opened.read(path)).toEqual(model()[path])
+    }
+    expect(manifests.size).toBe(2)
+  })
+
+  it('what is here is not asked for again: neither a commit nor a file that another model has', async () => {
+    const { hub, commit } = await hubWith()
+    const { store, partials } = await setup()
+    const client = createHubClient({ endpoint: hub.url })
+    const options = { repo: REPO, hub: client, dtype: 'q8', ...hashing } as const
+    const first = await pullHubModel(store, partials, options)
+    hub.requests.length = 0
+    expect(
+      await pullHubModel(store, partials, { ...options, revision: commit, name: 'me/mine', version: '1' }),
+    ).toEqual({
+      ...first,
+      receipt: undefined,
+    })
+    expect(hub.requests).toEqual([])
+    expect((await resolveReference(store, 'me/mine@1')).cid).toEqual(first.cid)
+    const more = await pullHubModel(store, partials, { ...options, revision: 'v1', include: ['pytorch_model.bin'] })
+    expect(more.files).toBe(6)
+    expect(more.receipt?.bytes).toBe(3_000_000)
+    expect(more.cid).not.toEqual(first.cid)
+    // Its name is now that.
+    expect((await resolveReference(store, `hf://${REPO}@${commit}`)).cid).toEqual(more.cid)
+  })
+
+  it('a flipped bit is found, also in a small file', async () => {
+    for (const path of ['onnx/model_quantized.onnx', 'config.json']) {
+      const { hub } = await hubWith(model(), {
+        intercept: (request, response) => {
+          if (!request.url?.endsWith(path) || !request.url.includes('/resolve/')) return false
+          const bytes = Uint8Array.from(model()[path] ?? [])
+          bytes[40] = (bytes[40] ?? 0) ^ 1
+          response.writeHead(200, { 'content-length': bytes.length }).end(bytes)
+          return true
+        },
+      })
+      const { store, partials } = await setup()
+      const before = await visible(store)
+      const client = createHubClient({ endpoint: hub.url })
+      await expect(
+        pullHubModel(store, partials, { repo: REPO, hub: client, dtype: 'q8', ...hashing }),
+      ).rejects.toMatchObject({
+        code: 'INTEGRITY',
+        message: expect.stringContaining(path),
+      })
+      expect(await visible(store)).toEqual(before)
+    }
+  })
+
+  it.each<[string, { repo?: string; revision?: string; dtype?: 'q4' }, string]>([
+    ['no such repository', { repo: 'org/none' }, 'org/none'],
+    ['no such revision', { revision: 'v9' }, 'v9'],
+    ['no such variant', { dtype: 'q4' }, 'onnx/model_q4.onnx'],
+  ])('%s', async (_what, given, message) => {
+    const { hub } = await hubWith()
+    const { store, partials } = await setup()
+    const client = createHubClient({ endpoint: hub.url })
+    await expect(
+      pullHubModel(store, partials, { repo: REPO, hub: client, ...hashing, ...given }),
+    ).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+      message: expect.stringContaining(message),
+    })
+  })
+})
+
+async function holding(
+  files: Files,
+): Promise<{ origin: ContentStore; root: Awaited<ReturnType<typeof addModel>>['cid'] }> {
+  const origin = await openMemoryStore()
+  onTestFinished(() => origin.close())
+  return { origin, root: (await addModel(origin, filesSource(files), { createSha256 })).cid }
+}
+
+/** Gives other bytes than it was asked for, and says that they are right. */
+const liar = (source: ContentSource): ContentSource => ({
+  ...source,
+  name: 'liar',
+  async *cat(root, options) {
+    for await (const piece of source.cat(root, options)) {
+      const changed = Uint8Array.from(piece)
+      changed[0] = (changed[0] ?? 0) ^ 1
+      yield changed
+    }
+  },
+})
+
+const fail = (): never => {
+  throw new NotFoundError('everything')
+}
+
+const dead = (source: ContentSource): ContentSource => {
+  return {
+    ...source,
+    name: 'dead',
+    blocks: { ...source.blocks, name: 'dead', get: fail, has: fail },
+    cat: fail,
+    stat: fail,
+    ls: fail,
+  }
+}
+
+/** Forty tensors; the one at `change` is another. A longer note moves them all. */
+function weights(change: number, note: string): Uint8Array<ArrayBuffer> {
+  const tensors = Array.from({ length: 40 }, (_, index) => numbers(200_000, index === change ? 999 : index + 1))
+  let offset = 0
+  const header = JSON.stringify({
+    __metadata__: { note },
+    ...Object.fromEntries(
+      tensors.map((bytes, index) => {
+        const entry = { dtype: 'U8', shape: [bytes.length], data_offsets: [offset, offset + bytes.length] }
+        offset += bytes.length
+        return [`layer.${index}`, entry]
+      }),
+    ),
+  })
+  const file = new Uint8Array(8 + header.length + offset)
+  new DataView(file.buffer).setBigUint64(0, BigInt(header.length), true)
+  file.set(text(header), 8)
+  let at = 8 + header.length
+  for (const bytes of tensors) {
+    file.set(bytes, at)
+    at += bytes.length
+  }
+  return file
+}
+
+describe('by its CID', () => {
+  it('from three sources, one dead and one lying, and the receipt names them', async () => {
+    const { origin, root } = await holding(model())
+    const { store, partials } = await setup()
+    const sources = [
+      { label: 'dead', source: dead(origin) },
+      { label: 'liar', source: liar(origin) },
+      { label: 'good', source: origin },
+    ]
+    const pulled = await pullModelByCid(store, partials, root, { sources, ...hashing, name: REPO })
+    expect(pulled).toMatchObject({ cid: root, files: 7 })
+    expect(pulled.receipt?.sources.map(({ name, outcome }) => [name, outcome])).toEqual([
+      ['dead', expect.stringMatching(/dropped|unused/)],
+      ['liar', 'banned'],
+      ['good', 'answered'],
+    ])
+    const opened = await openModel(store, REPO)
+    expect(opened).not.toHaveProperty('manifestRebuilt')
+    for (const { path } of opened.files) expect(await opened.read(path)).toEqual(model()[path])
+  })
+
+  it('as another program made it, under another profile', async () => {
+    const origin = await openMemoryStore()
+    onTestFinished(() => origin.close())
+    for (const profile of ['unixfs-v0-2015', 'kubo-v1'] as const) {
+      const { cid: root } = await origin.add(filesSource(model()), { profile })
+      const { store, partials } = await setup()
+      const sources = [{ label: 'good', source: origin }]
+      const pulled = await pullModelByCid(store, partials, root, { sources, ...hashing })
+      expect(pulled.cid).toEqual(root)
+      expect((await openModel(store, `${root}`)).files).toHaveLength(7)
+    }
+  })
+
+  it('nobody has it: it is not found, and nothing is left', async () => {
+    const { origin, root } = await holding(model())
+    const { store, partials } = await setup()
+    const before = await visible(store)
+    const sources = [{ label: 'dead', source: dead(origin) }]
+    await expect(pullModelByCid(store, partials, root, { sources, ...hashing })).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+    })
+    await expect(pullModelByCid(store, partials, root, { sources: [], ...hashing })).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+    })
+    expect(await visible(store)).toEqual(before)
+  })
+
+  it('of a model that differs in little, little is fetched, also when every offset has moved', async () => {
+    const files = (change: number, note: string) => ({
+      'config.json': text('{}'),
+      'model.safetensors': weights(change, note),
+    })
+    const { store, partials } = await setup()
+    await addModel(store, filesSource(files(-1, 'first')), { createSha256 })
+    const size = weights(-1, '').length
+    for (const [change, note, most] of [
+      [-1, `first${'.'.repeat(100)}`, 0.01],
+      [7, 'second', 0.06],
+    ] as const) {
+      const { origin, root } = await holding(files(change, note))
+      const sources = [{ label: 'good', source: origin }]
+      const { receipt } = await pullModelByCid(store, partials, root, { sources, ...hashing })
+      expect((receipt?.bytes ?? Infinity) / size).toBeLessThan(most)
+      expect((await openModel(store, `${root}`)).files).toHaveLength(2)
+    }
+  })
+
+  it('a manifest that says what is not so is refused, and one that is asked for has to be there', async () => {
+    const { origin, root } = await holding({
+      'config.json': text('{}'),
+      'model.safetensors': safetensors(numbers(9000, 3)),
+    })
+    const [beside] = await listSidecars(origin, 'manifests', root)
+    if (!beside) throw new Error('no manifest')
+    const honest = decodeManifest(await origin.blocks.get(beside.cid))
+    const lies = await encodeManifest({
+      ...honest,
+      files: honest.files.map((file) => ({
+        ...file,
+        sha256: honest.files[0]?.sha256 ?? file.sha256,
+        raw: honest.files[0]?.raw ?? file.raw,
+      })),
+    })
+    await origin.blocks.put(lies.cid, lies.bytes)
+    const { store, partials } = await setup()
+    const sources = [{ label: 'good', source: origin }]
+    await expect(
+      pullModelByCid(store, partials, root, { sources, manifest: lies.cid, ...hashing }),
+    ).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+      message: expect.stringContaining('another SHA-256'),
+    })
+    const other = (await holding({ 'config.json': text('[1]'.replace('[1]', '{"a":1}')) })).root
+    await expect(
+      pullModelByCid(await setup().then(({ store: fresh }) => fresh), partials, other, { sources, ...hashing }),
+    ).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+    })
+  })
+})
+
+it('a pack that claims to be of a repository is not taken for it', async () => {
+  const { hub, commit } = await hubWith()
+  const { store, partials } = await setup()
+  await pullHubModel(store, partials, {
+    repo: REPO,
+    hub: createHubClient({ endpoint: hub.url }),
+    dtype: 'q8',
+    ...hashing,
+  })
+  const car = await collect(packModel(store, `hf://${REPO}`))
+  const elsewhere = (await setup()).store
+  const { cid } = await unpackModel(elsewhere, car)
+  expect((await openModel(elsewhere, `${cid}`)).manifest.origin).toEqual({ repo: REPO, revision: commit })
+  await expect(resolveReference(elsewhere, `hf://${REPO}@${commit}`)).rejects.toMatchObject({ code: 'NOT_FOUND' })
+})
