@@ -1,0 +1,78 @@
+import type { FsStore } from '@x/backend-fs'
+import type { CID } from '@x/cid'
+import { snapshotSource, type CachedSnapshot, type HubCache } from '@x/hub-cache'
+import {
+  createManifest,
+  describeFiles,
+  giveName,
+  keepHubRevision,
+  keepManifest,
+  knownAbsent,
+  listModelFiles,
+  type Naming,
+} from '@x/model-loader'
+import type { AbortOptions, AddProgress } from '@x/storage-core'
+
+import { createSha256 } from '../create-hash.ts'
+
+export interface ImportHubCacheOptions extends AbortOptions, Naming {
+  /** Keep it from `gc`. Default true. */
+  pin?: boolean | undefined
+  onProgress?: ((event: AddProgress) => void) | undefined
+}
+
+export interface ImportedModel {
+  cid: CID
+  manifest: CID
+  repo: string
+  /** 40 hexadecimal digits. */
+  commit: string
+  /** How many. */
+  files: number
+  /** Bytes of all files. */
+  size: number
+  /** What is in the snapshot and was not taken, with why: a download that has not ended, a link to nothing. */
+  problems: CachedSnapshot['problems']
+}
+
+/**
+ * Takes a model of a Hugging Face cache into a store where it lies: nothing is copied, and the cache stays what it was. Each file is read once
+ * and compared with what the cache says of it. Where the cache goes, so does the model.
+ *
+ * The manifest has an origin when the cache knows the whole listing of the commit (as of huggingface_hub 2); else what the
+ * repository has besides is not known, and it is a model of its own that this commit is remembered to be.
+ *
+ * @param revision - Default `main`.
+ * @throws {NotFoundError} The cache has no such model or revision.
+ * @throws {IntegrityError} A file is another than the cache says; nothing is stored.
+ */
+export async function importFromHubCache(
+  store: FsStore,
+  cache: HubCache,
+  { repo, revision }: { repo: string; revision?: string | undefined },
+  { pin, name, version, signal, onProgress }: ImportHubCacheOptions = {},
+): Promise<ImportedModel> {
+  const snapshot = await cache.snapshot(repo, revision, { signal })
+  const { commit, omitted, problems } = snapshot
+  const metadata = { kind: 'model' }
+  const added = await store.add(snapshotSource(snapshot), { mode: 'reference', metadata, pin, signal, onProgress })
+  const root = added.cid
+  const files = await listModelFiles(store, root, { signal })
+  const read = (path: string): AsyncIterable<Uint8Array> => store.cat(root, { path, verify: 'stored', signal })
+  const { tables, files: described, ...facts } = await describeFiles(files, read, { createSha256 })
+  const gitOids = new Map(snapshot.files.map(({ path, gitOid }) => [path, gitOid]))
+  const manifest = createManifest({
+    root,
+    ...facts,
+    files: Array.from(described, (file) => ({ ...file, gitOid: omitted && gitOids.get(file.path) })),
+    ...(omitted && {
+      origin: { repo, revision: commit },
+      omitted: omitted.map(({ path, size, sha256, gitOid }) => ({ path, size, sha256, gitOid })),
+      absent: knownAbsent([...files, ...omitted]),
+    }),
+  })
+  const cid = await keepManifest(store, manifest, { tables, signal })
+  await keepHubRevision(store, { repo, revision }, { manifest: cid, root, commit }, { signal })
+  await giveName(store, root, { name, version, signal })
+  return { cid: root, manifest: cid, repo, commit, files: files.length, size: added.size, problems }
+}

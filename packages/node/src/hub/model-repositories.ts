@@ -1,0 +1,171 @@
+import type { CID } from '@x/cid'
+import type { HubFile, HubRef, HubRepositories, HubSnapshot } from '@x/hub-server'
+import {
+  findHubRevision,
+  isHiddenName,
+  isHubRepo,
+  listHubRevisions,
+  listVersions,
+  resolveReference,
+  showManifest,
+  type FoundManifest,
+  type ModelManifest,
+} from '@x/model-loader'
+import { NotFoundError, type AbortOptions, type ContentStore } from '@x/storage-core'
+
+import { createSha256 } from '../create-hash.ts'
+import { commitOfModel } from './commit-of-model.ts'
+
+/** What `@x/hub-server` has for it. */
+export interface HubTools {
+  gitBlobOid: (bytes: Uint8Array) => string
+  isLfs: (path: string, size: number) => boolean
+  pointerText: (sha256: Uint8Array, size: number) => string
+}
+
+const MAIN = 'main'
+const COMMIT = /^[0-9a-f]{40}$/
+/** Snapshots in memory; one of a thousand files takes about half a megabyte. */
+const MOST_SNAPSHOTS = 32
+
+/**
+ * The models of a store as repositories: `org/name` at `main` is what the name points to, versions are tags, and what was fetched from
+ * a hub answers to its repository, branch and commit. Files are verified as they are read.
+ */
+export function createModelRepositories(store: ContentStore, tools: HubTools): HubRepositories {
+  const snapshots = new Map<string, HubSnapshot>()
+
+  async function open(repo: string, revision: string, options: AbortOptions): Promise<HubSnapshot | undefined> {
+    if (!isHubRepo(repo)) return undefined
+    const found = COMMIT.test(revision)
+      ? await byCommit(repo, revision, options)
+      : await byName(repo, revision, options)
+    if (found) return found
+    if (!(await exists(repo, options))) return undefined
+    throw new NotFoundError(revision, { message: `${repo} has no revision ${revision}` })
+  }
+
+  async function byName(repo: string, revision: string, options: AbortOptions): Promise<HubSnapshot | undefined> {
+    const reference = revision === MAIN ? repo : `${repo}@${revision}`
+    try {
+      const { cid } = await resolveReference(store, reference, options)
+      return (await store.has(cid, options)) ? await snapshotOf(repo, cid, options) : undefined
+    } catch (error) {
+      if (error instanceof NotFoundError && error.what === reference) return undefined
+      throw error
+    }
+  }
+
+  async function byCommit(repo: string, commit: string, options: AbortOptions): Promise<HubSnapshot | undefined> {
+    const fetched = await findHubRevision(store, { repo, revision: commit }, options)
+    if (fetched && (await store.has(fetched.root, options))) {
+      const snapshot = await snapshotOf(repo, fetched.root, options)
+      if (snapshot.commit === commit) return snapshot
+    }
+    for await (const { cid } of rootsOf(repo, options)) {
+      const snapshot = await snapshotOf(repo, cid, options)
+      if (snapshot.commit === commit) return snapshot
+    }
+    return undefined
+  }
+
+  /** Everything that is called so, and held. */
+  async function* rootsOf(repo: string, options: AbortOptions): AsyncGenerator<{ revision: string; cid: CID }> {
+    const main = await store.names.get(repo, options)
+    if (main && (await store.has(main.cid, options))) yield { revision: MAIN, cid: main.cid }
+    for await (const { version, cid } of listVersions(store, repo, options)) {
+      if (await store.has(cid, options)) yield { revision: version, cid }
+    }
+  }
+
+  async function exists(repo: string, options: AbortOptions): Promise<boolean> {
+    for await (const _found of rootsOf(repo, options)) return true
+    for await (const { root } of listHubRevisions(store, repo, options)) if (await store.has(root, options)) return true
+    return false
+  }
+
+  async function snapshotOf(repo: string, cid: CID, options: AbortOptions): Promise<HubSnapshot> {
+    const found = await showManifest(store, cid.toString(), { createSha256, ...options })
+    const key = `${repo} ${found.cid}`
+    const known = snapshots.get(key)
+    if (known) return known
+    const snapshot = await toSnapshot(store, repo, found, tools, options)
+    snapshots.set(key, snapshot)
+    const [oldest] = snapshots.keys()
+    if (snapshots.size > MOST_SNAPSHOTS && oldest !== undefined) snapshots.delete(oldest)
+    return snapshot
+  }
+
+  return {
+    open,
+    async refs(repo, options) {
+      if (!isHubRepo(repo)) return undefined
+      const refs: HubRef[] = []
+      for await (const { revision, cid } of rootsOf(repo, options)) {
+        const { commit } = await snapshotOf(repo, cid, options)
+        refs.push({ name: revision === MAIN ? 'refs/heads/main' : `refs/tags/${revision}`, commit })
+      }
+      for await (const { revision, commit, root } of listHubRevisions(store, repo, options)) {
+        const name = revision.startsWith('refs/') ? revision : `refs/heads/${revision}`
+        const isNew = !COMMIT.test(revision) && !refs.some((ref) => ref.name === name)
+        if (isNew && (await store.has(root, options))) refs.push({ name, commit })
+      }
+      return refs.length === 0 ? undefined : refs
+    },
+    async *list(options) {
+      const seen = new Set<string>()
+      for await (const { name } of store.names.list(options)) {
+        const hub = /^\.hub\/([^@]+)@/.exec(name)?.[1]
+        const repo = hub ?? (isHiddenName(name) ? '' : (name.split('@')[0] ?? ''))
+        if (seen.has(repo) || !isHubRepo(repo)) continue
+        seen.add(repo)
+        if (await isModelName(repo, options)) yield repo
+      }
+    },
+  }
+
+  /** Other content has names too. */
+  async function isModelName(repo: string, options: AbortOptions): Promise<boolean> {
+    for await (const { cid } of rootsOf(repo, options)) {
+      return (await store.stat(cid, options)).type === 'directory'
+    }
+    return exists(repo, options)
+  }
+}
+
+async function toSnapshot(
+  store: ContentStore,
+  repo: string,
+  { cid, manifest }: FoundManifest,
+  tools: HubTools,
+  options: AbortOptions,
+): Promise<HubSnapshot> {
+  const isOwn = manifest.origin?.repo === repo
+  const files: HubFile[] = []
+  for (const file of manifest.files) files.push(await toHubFile(store, manifest, file, isOwn, tools, options))
+  return {
+    repo,
+    commit: commitOfModel(repo, { manifest, cid }),
+    ...(manifest.task !== undefined && { task: manifest.task }),
+    files,
+    ...(isOwn && { omitted: manifest.omitted.map(({ path }) => path) }),
+    read: (path, given = {}) => store.cat(manifest.root, { path, ...given }),
+  }
+}
+
+/** Where the origin is known, it says what is in LFS: then the object in git is that of the pointer. */
+async function toHubFile(
+  store: ContentStore,
+  { root }: ModelManifest,
+  { path, size, sha256, gitOid: known }: ModelManifest['files'][number],
+  isOwn: boolean,
+  { gitBlobOid, isLfs, pointerText }: HubTools,
+  { signal }: AbortOptions,
+): Promise<HubFile> {
+  const pointer = gitBlobOid(new TextEncoder().encode(pointerText(sha256, size)))
+  if (isOwn && known !== undefined) return { path, size, lfs: known === pointer, sha256, gitOid: known }
+  if (isLfs(path, size)) return { path, size, lfs: true, sha256, gitOid: pointer }
+  const pieces: Uint8Array[] = []
+  for await (const piece of store.cat(root, { path, signal })) pieces.push(piece.slice())
+  return { path, size, lfs: false, sha256, gitOid: gitBlobOid(Buffer.concat(pieces)) }
+}

@@ -1,0 +1,151 @@
+import type { CID } from '@x/cid'
+import type { Environment, GateSettings } from '@x/gating'
+import { createCacheFileSource } from '@x/hub-cache'
+import {
+  hubReference,
+  parseReference,
+  pullHubModel,
+  pullModelByCid,
+  resolveReference,
+  type PulledHubModel,
+  type PulledModel,
+  type PullModelOptions as LoaderOptions,
+  type SelectFilesOptions,
+} from '@x/model-loader'
+import { InvalidInputError, isStorageError, NotFoundError, type AbortOptions } from '@x/storage-core'
+import { httpSource, type ByteSource } from '@x/transfer'
+
+import type { Backend } from './backends/open-backend.ts'
+import { createHasher, createSha256 } from './create-hash.ts'
+import { resolveIpns } from './fetch-model.ts'
+import { findHubCache, findSnapshot } from './hub/hub-cache.ts'
+import { openHub } from './hub/open-hub.ts'
+import type { Storage } from './open-storage.ts'
+
+export interface PullModelOptions
+  extends Omit<LoaderOptions, 'createHasher' | 'createSha256'>, Omit<SelectFilesOptions, 'config'> {
+  /** Where a model that is named by a CID may be; all are asked at once. */
+  backends?: readonly Backend[] | undefined
+  /** Plain web servers with the model's files below their URLs; asked for files of a CID too. */
+  mirrors?: readonly string[] | undefined
+  /** The manifest of a model that is named by a CID; see `pullModelByCid`. */
+  manifest?: CID | undefined
+  /** Ask the Hugging Face cache of this machine beside the hub. Default true. */
+  hubCache?: boolean | undefined
+  /** Default `process.env`. */
+  environment?: Environment | undefined
+  /** Positions of gates; they win over the environment. */
+  gates?: GateSettings | undefined
+  /** A source of directories failed, and another one stands in. */
+  onFailover?: ((label: string, error: unknown) => void) | undefined
+}
+
+export type PulledFrom = ({ kind: 'cid' } & PulledModel) | ({ kind: 'hub' } & PulledHubModel)
+
+/**
+ * Brings a model into the local store: by CID from the backends that are named, or from the Hugging Face hub. What was
+ * downloaded when it was stopped is there the next time, also after a crash.
+ *
+ * @param reference - `ipfs://<cid>[/path]`, `ipns://<name>` with a Kubo daemon, `hf://org/name[@revision]`, or `org/name[@version]`: a
+ *   name of the store, which is there, else of the hub. A CID is answered by that CID, and never by the hub.
+ */
+export async function pullModel(
+  storage: Storage,
+  reference: string,
+  options: PullModelOptions = {},
+): Promise<PulledFrom> {
+  const { backends = [], signal } = options
+  const parsed = parseReference(reference)
+  if (parsed.kind === 'path' || parsed.kind === 's3') {
+    throw new InvalidInputError(`${reference}: a model is pulled by CID, from IPNS or from a hub`, { input: reference })
+  }
+  const partials = await storage.openPartials({ signal })
+  try {
+    const held = parsed.kind === 'name' ? await rootOfName(storage, reference, { signal }) : undefined
+    if (parsed.kind === 'cid' || parsed.kind === 'ipns' || held) {
+      const root = held ?? (await rootOf(reference, backends, { signal }))
+      const sources = backends.map(({ label, source, store }) => ({ label, source: store ?? source }))
+      const pulled = await pullModelByCid(storage, partials, root, {
+        ...options,
+        sources,
+        byteSources: (options.mirrors ?? []).map(mirrorSource),
+        createHasher,
+        createSha256,
+        onFailover: ({ source, error }) => options.onFailover?.(source, error),
+      })
+      return { kind: 'cid', ...pulled }
+    }
+    const wanted = hubReference(parsed)
+    if (!wanted) throw new NotFoundError(reference, { message: `no model is named ${reference}` })
+    const { environment = process.env, gates, stallTimeoutMs } = options
+    const hub = await openHub({ environment, gates, stallTimeoutMs, signal })
+    const pulled = await pullHubModel(storage, partials, {
+      ...options,
+      ...wanted,
+      hub,
+      createHasher,
+      createSha256,
+      sources: (commit) => cacheSources(wanted.repo, commit, { ...options, environment }),
+    })
+    return { kind: 'hub', ...pulled }
+  } finally {
+    await partials.close()
+  }
+}
+
+/** `undefined`: the store does not know the name, or does not hold what it points to. */
+async function rootOfName(storage: Storage, reference: string, options: AbortOptions): Promise<CID | undefined> {
+  try {
+    const { cid, name } = await resolveReference(storage, reference, options)
+    return name !== undefined && (await storage.has(cid, options)) ? cid : undefined
+  } catch (error) {
+    if (error instanceof NotFoundError && error.what === reference) return undefined
+    throw error
+  }
+}
+
+async function rootOf(reference: string, backends: readonly Backend[], options: AbortOptions): Promise<CID> {
+  const parsed = parseReference(reference)
+  if (parsed.kind === 'ipns') {
+    const kubo = backends.find((backend) => backend.kubo !== undefined)?.kubo
+    if (kubo) return resolveIpns(kubo, parsed.name, options)
+    throw new InvalidInputError(`${reference} is a name that a Kubo daemon resolves, and none is named`, {
+      input: reference,
+    })
+  }
+  if (parsed.kind !== 'cid') throw new Error(`${reference} is no CID`)
+  if (parsed.path === undefined) return parsed.cid
+  const failures: unknown[] = []
+  for (const { source } of backends) {
+    try {
+      return (await source.stat(parsed.cid, { path: parsed.path, ...options })).cid
+    } catch (error) {
+      if (!isStorageError(error)) throw error
+      failures.push(error)
+    }
+  }
+  throw failures[0] ?? new InvalidInputError(`no source was named for ${reference}`, { input: reference })
+}
+
+/** What the cache of this machine has of a commit, in place. It is no more trusted than the hub. */
+async function cacheSources(
+  repo: string,
+  commit: string,
+  { hubCache = true, environment = process.env, signal }: PullModelOptions,
+): Promise<ByteSource[]> {
+  const cache = hubCache ? await findHubCache({ environment }) : undefined
+  const snapshot = cache && (await findSnapshot(cache, repo, commit, { signal }))
+  return snapshot ? [createCacheFileSource(snapshot)] : []
+}
+
+/** @throws {InvalidInputError} No URL. */
+function mirrorSource(url: string): ByteSource {
+  const base = URL.parse(url.endsWith('/') ? url : `${url}/`)
+  if (base === null || !/^https?:$/.test(base.protocol)) {
+    throw new InvalidInputError(`a mirror is an http:// or https:// URL, not ${JSON.stringify(url)}`, { input: url })
+  }
+  return httpSource({
+    name: `mirror=${base.host}`,
+    urlOf: ({ path }) => new URL(path.split('/').map(encodeURIComponent).join('/'), base),
+  })
+}

@@ -1,0 +1,159 @@
+import { decodeDagCbor, encodeDagCbor, type CID } from '@x/cid'
+import {
+  forgetSidecars,
+  keepSidecar,
+  listSidecars,
+  openModel,
+  resolveReference,
+  type OpenedModel,
+} from '@x/model-loader'
+import {
+  assertAllowed,
+  assessModel,
+  createSbom,
+  signModel,
+  type Assessment,
+  type Signer,
+  type SigningPolicy,
+} from '@x/model-signing'
+import { InvalidInputError, type AbortOptions, type ContentStore } from '@x/storage-core'
+
+import { createSha256 } from '../create-hash.ts'
+
+/** A bundle is a few hundred bytes a file. */
+const MAX_BUNDLE_BYTES = 1_900_000
+
+/**
+ * Keeps a signature beside a model: a dag-cbor block `{ schema: 1, bundle }`.
+ *
+ * @param bundle - OpenSSF Model Signing, a Sigstore bundle in JSON. It is kept as it is; `checkSignatures` says what it is worth.
+ * @throws {InvalidInputError} It is over 1.9 MB, which no block is.
+ */
+export async function keepSignature(
+  store: ContentStore,
+  root: CID,
+  bundle: Uint8Array,
+  { signal }: AbortOptions = {},
+): Promise<void> {
+  if (bundle.length > MAX_BUNDLE_BYTES) {
+    throw new InvalidInputError(`a signature of ${bundle.length} bytes; it has to fit into a block`, { input: 'bundle' })
+  }
+  const block = await encodeDagCbor({ schema: 1, bundle: Uint8Array.from(bundle) })
+  await keepSidecar(store, 'signatures', root, block, { signal })
+}
+
+/** The signatures that are kept beside a model. What is no signature is left out. */
+export async function signaturesOf(
+  store: ContentStore,
+  root: CID,
+  { signal }: AbortOptions = {},
+): Promise<Uint8Array[]> {
+  const bundles: Uint8Array[] = []
+  for (const { cid } of await listSidecars(store, 'signatures', root, { signal })) {
+    const value: unknown = decodeDagCbor(await store.blocks.get(cid, { signal }))
+    if (typeof value === 'object' && value !== null && 'bundle' in value && value.bundle instanceof Uint8Array) {
+      bundles.push(value.bundle)
+    }
+  }
+  return bundles
+}
+
+export interface SignedStoredModel {
+  cid: CID
+  /** UTF-8; what `model_signing verify` of Python takes. */
+  bundle: Uint8Array
+}
+
+/**
+ * Signs a model in a store, every byte of it verified first, and keeps the signature beside it.
+ *
+ * @param reference - As for `openModel`.
+ */
+export async function signStoredModel(
+  store: ContentStore,
+  reference: string,
+  signer: Signer,
+  { signal }: AbortOptions = {},
+): Promise<SignedStoredModel> {
+  const model = await openModel(store, reference, { createSha256, signal })
+  const bundle = await signModel(digestsOf(model), signer, { name: model.name ?? model.manifest.origin?.repo })
+  await keepSignature(store, model.cid, bundle, { signal })
+  await model.close()
+  return { cid: model.cid, bundle }
+}
+
+/** Forgets all signatures beside a model. */
+export async function forgetSignatures(store: ContentStore, reference: string, options: AbortOptions = {}): Promise<void> {
+  const { cid } = await resolveReference(store, reference, options)
+  await forgetSidecars(store, cid, { kinds: ['signatures'], ...options })
+}
+
+export interface CheckSignaturesOptions extends AbortOptions {
+  /** Beside those that the store keeps: files that came another way. Default: none. */
+  bundles?: readonly Uint8Array[] | undefined
+  /** Certificates by which signatures with bare keys are told; see `assessModel`. */
+  publicKeys?: readonly string[] | undefined
+}
+
+/** What a policy says of an opened model. Its files were verified, so their digests are those of the manifest. */
+export async function checkSignatures(
+  store: ContentStore,
+  model: Pick<OpenedModel, 'cid' | 'files' | 'manifest' | 'manifestRebuilt'>,
+  policy: SigningPolicy,
+  { bundles = [], publicKeys, signal }: CheckSignaturesOptions = {},
+): Promise<Assessment> {
+  const kept = await signaturesOf(store, model.cid, { signal })
+  const files = digestsOf(model)
+  const repo = model.manifest.origin?.repo
+  return assessModel(policy, { bundles: [...kept, ...bundles], files, repo }, { signal, publicKeys })
+}
+
+/** @throws {SignatureError | GatedError} The policy refuses the model. */
+export async function assertSigned(
+  store: ContentStore,
+  model: Parameters<typeof checkSignatures>[1],
+  policy: SigningPolicy,
+  options: CheckSignaturesOptions = {},
+): Promise<Assessment> {
+  const assessment = await checkSignatures(store, model, policy, options)
+  assertAllowed(assessment)
+  return assessment
+}
+
+const digestsOf = ({ files }: Pick<OpenedModel, 'files'>) =>
+  files.map(({ path, sha256, role }) => ({ path, sha256, role }))
+
+/**
+ * A CycloneDX bill of a model in a store: one text for one manifest.
+ *
+ * @param reference - As for `openModel`.
+ */
+export async function sbomOf(
+  store: ContentStore,
+  reference: string,
+  { version, signal }: AbortOptions & { version?: string | undefined } = {},
+): Promise<string> {
+  const { manifest, manifestCid, cid, name } = await openModel(store, reference, { createSha256, signal })
+  const { origin, task, architecture, licence, baseModels, parents, files } = manifest
+  return createSbom({
+    name: name?.split('@')[0] ?? origin?.repo ?? cid.toString(),
+    version: name?.split('@')[1] ?? origin?.revision,
+    licences: licence === undefined ? undefined : [licence],
+    task,
+    architecture,
+    root: cid.toString(),
+    manifest: manifestCid.toString(),
+    origin,
+    baseModels,
+    parents: parents.map(String),
+    files: files.map(({ path, sha256, size, role, dtype, root }) => ({
+      path,
+      sha256,
+      size,
+      role,
+      dtype,
+      cid: root.toString(),
+    })),
+    tool: { name: 'ipfs-accelerate', version },
+  })
+}
