@@ -22,25 +22,16 @@ export function foldPath(path: string): string {
 
 /** Orders as the Python tool does: name by name, each by its code points. */
 export function comparePaths(a: string, b: string): number {
-  const [left, right] = [a.split('/'), b.split('/')]
-  for (const [at, name] of left.entries()) {
-    const other = right[at]
-    if (other === undefined) return 1
-    const order = compareText(name, other)
-    if (order !== 0) return order
-  }
-  return left.length - right.length
-}
-
-/** By code points, where `<` goes by UTF-16 units. */
-function compareText(a: string, b: string): number {
   let at = 0
   while (at < a.length && a[at] === b[at]) at++
   return at === a.length || at === b.length ? a.length - b.length : rank(a.charCodeAt(at)) - rank(b.charCodeAt(at))
 }
 
-/** Surrogates, which stand for code points above all others, behind the units above them. */
+const SLASH = 0x2f
+
+/** Before all others the slash, so that a name goes before longer ones; behind all surrogates, whose code points are the highest. */
 function rank(unit: number): number {
+  if (unit === SLASH) return -1
   if (unit < 0xd800) return unit
   return unit < 0xe000 ? unit + 0x2000 : unit - 0x800
 }

@@ -30,12 +30,23 @@ it.each([
   ['for-servers', 'is not for signing'],
   ['below-signer', 'O=Example,CN=signer may not issue certificates'],
   ['too-deep', 'O=Example,CN=intermediate allows 0 certificates below it'],
+  ['under-without-cert-sign', 'O=Example,CN=without-cert-sign may not sign certificates'],
+  ['under-softly-constrained', 'O=Example,CN=softly-constrained has conditions that are not understood (2.5.29.30)'],
   ['under-constrained', 'O=Example,CN=constrained has conditions that are not understood (2.5.29.30)'],
 ] as const)('refuses a certificate that is %s', async (name, message) => {
   await expect(verify(`certificate-${name}`)).rejects.toMatchObject({
     reason: 'unknown-key',
     message: expect.stringContaining(message),
   })
+})
+
+it('refuses a payload that the certificate did not sign', async () => {
+  const bundle = editBundle(bundleOf('certificate-signer'), ({ dsseEnvelope }) => (dsseEnvelope.payload = 'e30='))
+  await expect(verifyModel(bundle, files, [byRoot])).rejects.toMatchObject({ reason: 'bad-signature' })
+  const other = editBundle(bundleOf('certificate-signer'), (json) => {
+    Object.assign(json.dsseEnvelope, JSON.parse(new TextDecoder().decode(bundleOf('P-256'))).dsseEnvelope)
+  })
+  await expect(verifyModel(other, files, [byRoot])).rejects.toMatchObject({ reason: 'bad-signature' })
 })
 
 it('refuses a root that is not trusted', async () => {

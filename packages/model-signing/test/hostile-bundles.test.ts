@@ -63,6 +63,14 @@ describe('a bundle from anyone', () => {
       ({ dsseEnvelope: { signatures } }) => (signatures[0]!.sig = 'AAAA'),
     ],
     [
+      'with a signature in longer DER',
+      'bad-signature',
+      ({ dsseEnvelope: { signatures } }) => {
+        const [tag = '', ...rest] = atob(signatures[0]!.sig)
+        signatures[0]!.sig = btoa([tag, '\u0081', ...rest].join(''))
+      },
+    ],
+    [
       'with a signature of zeros',
       'bad-signature',
       ({ dsseEnvelope: { signatures } }) =>
@@ -144,9 +152,10 @@ async function sha256Hex(hex: string): Promise<string> {
 /** Signed again after `edit`, with the digest of the subject made to fit. */
 async function signEdited(edit: (statement: Statement) => void): Promise<Uint8Array> {
   const statement: Statement = JSON.parse(payloadOf(good))
+  const before = statement.subject[0]?.digest['sha256']
   edit(statement)
   const [subject] = statement.subject
-  if (subject?.digest['sha256'] !== 'keep' && subject) {
+  if (subject && subject.digest['sha256'] === before) {
     subject.digest['sha256'] = await sha256Hex(statement.predicate.resources.map(({ digest }) => digest).join(''))
   }
   return signAnything(JSON.stringify(statement))
@@ -176,7 +185,7 @@ describe('a signer who errs or lies', () => {
     ['has a short digest', ({ predicate: { resources } }) => (resources[0]!.digest = '00')],
     ['has a digest in capitals', ({ predicate: { resources } }) => (resources[0]!.digest = 'AB'.repeat(32))],
     ['has two subjects', ({ subject }) => subject.push(...subject)],
-    ['has another subject', ({ subject }) => (subject[0]!.digest = { sha256: 'keep' })],
+    ['has another subject', ({ subject }) => (subject[0]!.digest = { sha256: '00'.repeat(32) })],
     [
       'has another type of statement',
       (statement) => Object.assign(statement, { _type: 'https://in-toto.io/Statement/v0.1' }),
@@ -233,8 +242,8 @@ describe('a signer who errs or lies', () => {
   })
 })
 
-it('reads a bundle of 100 000 files', async () => {
-  const many = Array.from({ length: 100_000 }, (_, index) => ({
+it('reads a bundle of 20 000 files', async () => {
+  const many = Array.from({ length: 20_000 }, (_, index) => ({
     path: `d/${index % 100}/f${index}`,
     sha256: new Uint8Array(32),
   }))

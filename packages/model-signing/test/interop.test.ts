@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 
-import { expect, it, onTestFinished, type TestContext } from 'vitest'
+import { expect, it, onTestFinished, vi, type TestContext } from 'vitest'
 
 import {
   createSigner,
@@ -15,7 +15,7 @@ import {
 } from '../src/index.ts'
 import { editBundle } from './edit-bundle.ts'
 import { byKey, byRoot, certificates, files, keys } from './python-tool.ts'
-import { noPython, runPython, type Ran } from './python.ts'
+import { noPython, PYTHON_TIMEOUT_MS, runPython, type Ran } from './python.ts'
 
 interface Setup {
   model: string
@@ -25,6 +25,8 @@ interface Setup {
   sign: (...args: string[]) => Promise<Ran>
   verify: (...args: string[]) => Promise<Ran>
 }
+
+vi.setConfig({ testTimeout: 3 * PYTHON_TIMEOUT_MS })
 
 async function setUp(context: TestContext): Promise<Setup> {
   if (noPython !== undefined) context.skip(noPython)

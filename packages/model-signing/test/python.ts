@@ -12,6 +12,9 @@ export const noPython: string | undefined = existsSync(python)
   ? undefined
   : `no Python with packages/model-signing/test/fixtures/requirements.txt at ${python}`
 
+/** It takes half a second to start, and many times that on a busy machine. */
+export const PYTHON_TIMEOUT_MS = 120_000
+
 export interface Ran {
   ok: boolean
   output: string
@@ -19,7 +22,7 @@ export interface Ran {
 
 export function runPython(args: string[], input = ''): Promise<Ran> {
   return new Promise((resolve) => {
-    const child = execFile(python, args, { timeout: 25_000 }, (error, stdout, stderr) => {
+    const child = execFile(python, args, { timeout: PYTHON_TIMEOUT_MS }, (error, stdout, stderr) => {
       resolve({ ok: error === null, output: stdout + stderr })
     })
     child.stdin?.end(input)

@@ -141,13 +141,23 @@ it('says by whom a bundle is when it is by nobody known', async () => {
   for (const trusted of [[], [byKey('P-384')], [byRoot]]) {
     await expect(verifyModel(bundleOf('P-256'), files, trusted)).rejects.toMatchObject({ reason: 'unknown-key' })
   }
-  const scoped = { ...byKey('P-256'), repos: ['acme/*', '*/shared-x'] }
+  const scoped = { ...byKey('P-256'), repos: ['acme/*', '*/shared-x', 'x*y*z'] }
   const verify = (repo?: string): ReturnType<typeof verifyModel> =>
     verifyModel(bundleOf('P-256'), files, [scoped], { repo })
-  for (const repo of ['acme/bert', 'other/shared-x', 'acme/']) {
+  for (const repo of ['acme/bert', 'other/shared-x', 'acme/', 'xyz', 'x-y-z']) {
     expect((await verify(repo)).signer.name).toBe('P-256')
   }
-  for (const repo of ['acme/bert/deeper', 'acme2/bert', 'Acme/bert', 'a/b/shared-x', 'x/shared-xx', undefined]) {
+  for (const repo of [
+    'acme/bert/deeper',
+    'acme2/bert',
+    'Acme/bert',
+    'a/b/shared-x',
+    'x/shared-xx',
+    'x/y-z',
+    'x-y/z',
+    'xz',
+    undefined,
+  ]) {
     await expect(verify(repo)).rejects.toMatchObject({
       reason: 'unknown-key',
       message: expect.stringContaining('acme/*'),
