@@ -10,7 +10,7 @@ export interface PemBlock {
   bytes: Uint8Array<ArrayBuffer>
 }
 
-const BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----\r?\n([\s\S]*?)-----END \1-----/g
+const BEGIN = '-----BEGIN '
 /** A root store is 200 KB. */
 const MAX_CHARACTERS = 4 * 1024 * 1024
 
@@ -24,7 +24,18 @@ const MAX_CHARACTERS = 4 * 1024 * 1024
 export function parsePem(text: string, what: string): PemBlock[] {
   if (text.length > MAX_CHARACTERS) throw refuse(what, `is ${text.length} characters long`)
   const blocks: PemBlock[] = []
-  for (const [, label = '', body = ''] of text.matchAll(BLOCK)) {
+  let at = 0
+  for (;;) {
+    const start = text.indexOf(BEGIN, at)
+    if (start < 0) break
+    const [label] =
+      /^[A-Z0-9 ]{1,64}(?=-----\r?\n)/.exec(text.slice(start + BEGIN.length, start + BEGIN.length + 80)) ?? []
+    if (label === undefined) throw refuse(what, 'has a PEM block without a label')
+    const from = text.indexOf('\n', start) + 1
+    const end = text.indexOf(`-----END ${label}-----`, from)
+    if (end < 0) throw refuse(what, `has a ${label} block that does not end`)
+    at = end + label.length
+    const body = text.slice(from, end)
     const headers = new Map<string, string>()
     const lines = body.split(/\r?\n/)
     while (lines[0]?.includes(':')) {

@@ -1,4 +1,4 @@
-import { InvalidInputError } from '@x/cid'
+import { InvalidInputError, isStorageError } from '@x/cid'
 
 import { readPublicKey, type PublicKey } from './ec-key.ts'
 import { readCertificates } from './read-certificates.ts'
@@ -55,7 +55,7 @@ export interface Trust {
 export interface TrustOptions {
   /** The repository that the thing claims to be; without it, those who are trusted for some repositories alone do not count. */
   repo?: string | undefined
-  /** PEM of keys that are not trusted by themselves, but may be by their fingerprints. */
+  /** PEM of keys that are not trusted by themselves, but may be by their fingerprints; from anyone. What cannot be read is passed over. */
   publicKeys?: readonly string[] | undefined
 }
 
@@ -80,12 +80,17 @@ export async function readTrust(trusted: readonly TrustedSigner[], options: Trus
     } else trust.fingerprints.set(fingerprintOf(signer.fingerprint), { name })
   }
   for (const pem of publicKeys) {
-    const key = await readPublicKey(pem)
-    const known = trust.fingerprints.get(key.fingerprint)
+    const key = await readPublicKey(pem).catch(ignoreUnreadable)
+    const known = key && trust.fingerprints.get(key.fingerprint)
     if (known) trust.keys.push({ key, name: known.name })
   }
   if (elsewhere.length > 0) trust.note = ` (trusted, but not here: ${elsewhere.join('; ')})`
   return trust
+}
+
+/** It may come from anyone, and what cannot be read has no fingerprint that is trusted. */
+function ignoreUnreadable(error: unknown): undefined {
+  if (!isStorageError(error)) throw error
 }
 
 function fingerprintOf(text: string): string {

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 
-import { expect, it, onTestFinished, vi, type TestContext } from 'vitest'
+import { afterAll, expect, it, onTestFinished, vi, type TestContext } from 'vitest'
 
 import {
   createSigner,
@@ -15,7 +15,7 @@ import {
 } from '../src/index.ts'
 import { editBundle } from './edit-bundle.ts'
 import { byKey, byRoot, certificates, files, keys } from './python-tool.ts'
-import { noPython, PYTHON_TIMEOUT_MS, runPython, type Ran } from './python.ts'
+import { noPython, openSigningTool, PYTHON_TIMEOUT_MS, type Ran, type SigningTool } from './python.ts'
 
 interface Setup {
   model: string
@@ -26,10 +26,14 @@ interface Setup {
   verify: (...args: string[]) => Promise<Ran>
 }
 
-vi.setConfig({ testTimeout: 3 * PYTHON_TIMEOUT_MS })
+vi.setConfig({ testTimeout: PYTHON_TIMEOUT_MS })
+
+let tool: SigningTool | undefined
+afterAll(() => tool?.close())
 
 async function setUp(context: TestContext): Promise<Setup> {
   if (noPython !== undefined) context.skip(noPython)
+  const { run: runTool } = (tool ??= openSigningTool())
   const top = await mkdtemp(join(tmpdir(), 'model-signing-'))
   onTestFinished(() => rm(top, { recursive: true }))
   const model = join(top, 'model')
@@ -39,8 +43,7 @@ async function setUp(context: TestContext): Promise<Setup> {
   }
   await writeFile(join(model, 'big.bin'), Buffer.alloc(9_000_001, 'weights'))
   const signature = join(model, 'model.sig')
-  const run = (...args: string[]): Promise<Ran> =>
-    runPython(['-m', 'model_signing', ...args, '--signature', signature, model])
+  const run = (...args: string[]): Promise<Ran> => runTool(...args, '--signature', signature, model)
   return {
     model,
     signature,

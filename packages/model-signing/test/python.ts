@@ -1,6 +1,8 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 
 import { toolCache } from '../../../tooling/tool-cache.ts'
 
@@ -12,7 +14,7 @@ export const noPython: string | undefined = existsSync(python)
   ? undefined
   : `no Python with packages/model-signing/test/fixtures/requirements.txt at ${python}`
 
-/** It takes half a second to start, and many times that on a busy machine. */
+/** What imports take on a busy machine, and more. */
 export const PYTHON_TIMEOUT_MS = 120_000
 
 export interface Ran {
@@ -20,11 +22,45 @@ export interface Ran {
   output: string
 }
 
-export function runPython(args: string[], input = ''): Promise<Ran> {
+export function runPython(args: string[], input: string): Promise<Ran> {
   return new Promise((resolve) => {
     const child = execFile(python, args, { timeout: PYTHON_TIMEOUT_MS }, (error, stdout, stderr) => {
       resolve({ ok: error === null, output: stdout + stderr })
     })
     child.stdin?.end(input)
   })
+}
+
+/** Runs the command line once for each line of arguments, in one process: to start it takes longer than to sign. */
+const COMMANDS = `
+import json, sys
+from click.testing import CliRunner
+from model_signing._cli import main
+for line in sys.stdin:
+    result = CliRunner().invoke(main, json.loads(line))
+    print(json.dumps({"ok": result.exit_code == 0, "output": result.output}), flush=True)
+`
+
+export interface SigningTool {
+  /** `model_signing`, with these arguments. One at a time. */
+  run: (...args: string[]) => Promise<Ran>
+  close: () => Promise<void>
+}
+
+export function openSigningTool(): SigningTool {
+  const child = spawn(python, ['-c', COMMANDS], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const exit = once(child, 'exit')
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+  return {
+    async run(...args) {
+      child.stdin.write(`${JSON.stringify(args)}\n`)
+      const { value, done } = await lines.next()
+      if (done) throw new Error('model_signing has ended')
+      return JSON.parse(value)
+    },
+    async close() {
+      child.stdin.end()
+      await exit
+    },
+  }
 }

@@ -169,7 +169,7 @@ it('knows keys by fingerprint, of a certificate in the bundle or of a key beside
   const { fingerprint } = await readPublicKey(keys['P-256'].public)
   const trusted = [{ name: 'by fingerprint', fingerprint: fingerprint.toUpperCase().replace('SHA', 'sha') }]
   await expect(verifyModel(bundleOf('P-256'), files, trusted)).rejects.toMatchObject({ reason: 'unknown-key' })
-  const publicKeys = [keys['P-384'].public, keys['P-256'].public]
+  const publicKeys = ['', 'junk', keys.rsa.public, keys['P-384'].public, keys['P-256'].public]
   expect((await verifyModel(bundleOf('P-256'), files, trusted, { publicKeys })).signer.name).toBe('by fingerprint')
   await expect(verifyModel(bundleOf('P-384'), files, trusted, { publicKeys })).rejects.toMatchObject({
     reason: 'unknown-key',
@@ -194,6 +194,9 @@ it('refuses what the caller got wrong', async () => {
   await expect(verifyModel(bundle, [], [])).rejects.toMatchObject(invalid)
   for (const trusted of [
     { key: 'no PEM' },
+    { key: '-----BEGIN PUBLIC KEY-----\n'.repeat(100_000) },
+    { key: '-----BEGIN -----\n' },
+    { key: `${keys['P-256'].public}x`.repeat(40_000) },
     { key: certificates.root },
     { certificate: keys['P-256'].public },
     { certificate: certificates.root.replace('MII', 'MAA') },
