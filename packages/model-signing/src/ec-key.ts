@@ -230,13 +230,16 @@ export async function generateKeyPair(curve: Curve = 'P-256'): Promise<{ private
   }
 }
 
+/** `CryptoKey` where the types of the DOM are; those of Node have it elsewhere. */
+type ImportedKey = Awaited<ReturnType<typeof crypto.subtle.importKey>>
+
 async function importEc(
   format: 'spki' | 'pkcs8',
   bytes: Uint8Array,
   namedCurve: Curve,
   usage: 'sign' | 'verify',
   what: string,
-): Promise<CryptoKey> {
+): Promise<ImportedKey> {
   try {
     return await crypto.subtle.importKey(format, own(bytes), { name: 'ECDSA', namedCurve }, true, [usage])
   } catch (cause) {
