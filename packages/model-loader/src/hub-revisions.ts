@@ -1,5 +1,5 @@
 import { parseCid, type CID } from '@x/cid'
-import type { AbortOptions, ContentStore } from '@x/storage-core'
+import type { AbortOptions, ContentStore, NameRecord } from '@x/storage-core'
 
 /**
  * `.hub/<repo>@<revision>` points to the manifest that a revision of a repository had when it was fetched: a commit for
@@ -51,7 +51,24 @@ export async function findHubRevision(
   options: AbortOptions = {},
 ): Promise<HubRevision | undefined> {
   const record = await store.names.get(nameOf(query), options)
-  const { root, commit } = record?.metadata ?? {}
-  if (!record || typeof root !== 'string' || typeof commit !== 'string') return undefined
-  return { manifest: record.cid, root: parseCid(root), commit, resolvedAt: record.updatedAt }
+  return record && toRevision(record)
+}
+
+/** Every revision of a repository that is remembered, commits too. Whether its model is still held is not looked at. */
+export async function* listHubRevisions(
+  store: ContentStore,
+  repo: string,
+  options: AbortOptions = {},
+): AsyncGenerator<HubRevision & { revision: string }> {
+  const prefix = hubNamesOf(repo)
+  for await (const record of store.names.list({ prefix, ...options })) {
+    const found = toRevision(record)
+    if (found) yield { revision: record.name.slice(prefix.length), ...found }
+  }
+}
+
+function toRevision({ cid, metadata, updatedAt }: NameRecord): HubRevision | undefined {
+  const { root, commit } = metadata
+  if (typeof root !== 'string' || typeof commit !== 'string') return undefined
+  return { manifest: cid, root: parseCid(root), commit, resolvedAt: updatedAt }
 }

@@ -12,7 +12,13 @@ export {
 export { isFileRole, type FileRole } from './file-role.ts'
 export { assertHubRepo, assertRevision, isHubRepo } from './hub-repo.ts'
 export { decodeManifest, encodeManifest } from './manifest-encoding.ts'
-export { findHubRevision, keepHubRevision, type HubRevision, type HubRevisionQuery } from './hub-revisions.ts'
+export {
+  findHubRevision,
+  keepHubRevision,
+  listHubRevisions,
+  type HubRevision,
+  type HubRevisionQuery,
+} from './hub-revisions.ts'
 export { resolveReference, type ResolvedReference } from './resolve-reference.ts'
 export { searchModels, type ModelQuery } from './search-models.ts'
 export {
@@ -26,7 +32,7 @@ export {
   type Promotion,
 } from './versions.ts'
 export type { ManifestSummary } from './manifest-summary.ts'
-export type { FoundManifest } from './manifest-record.ts'
+export { keepManifest, type FoundManifest, type KeepManifestOptions } from './manifest-record.ts'
 export { manifestToJson, type JsonView } from './manifest-json.ts'
 export {
   forgetSidecars,
@@ -73,7 +79,9 @@ export {
   type TransformersEnv,
 } from './transformers-binding.ts'
 export { adoptManifest, type AdoptedManifest } from './adopt-manifest.ts'
-export { type DescribeFilesOptions } from './describe-files.ts'
+export { describeFiles, type DescribedFiles, type DescribeFilesOptions } from './describe-files.ts'
+export { giveName, type Naming } from './give-name.ts'
+export { listModelFiles, type ListedFile } from './model-files.ts'
 export { findHubModel, pullHubModel, type PulledHubModel, type PullHubModelOptions } from './pulling/pull-hub-model.ts'
 export {
   pullModelByCid,

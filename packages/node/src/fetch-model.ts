@@ -49,7 +49,8 @@ export async function resolveModel(backend: Backend, reference: string, { signal
   }
 }
 
-async function resolveIpns(kubo: KuboStore, name: string, options: AbortOptions): Promise<CID> {
+/** What a name of IPNS points to now. */
+export async function resolveIpns(kubo: KuboStore, name: string, options: AbortOptions): Promise<CID> {
   const { cid, path } = await kubo.resolve(name, options)
   return path === '' ? cid : (await kubo.stat(cid, { path, ...options })).cid
 }

@@ -24,7 +24,8 @@ export { exportCarFile, type ExportCarFileOptions } from './export-car-file.ts'
 export { exportPath, type ExportOptions } from './export-path.ts'
 export { exportStaticDirectory } from './export-static-directory.ts'
 export { assertReference, fetchModel, resolveModel } from './fetch-model.ts'
-export { addModel, createSha256, openModel, showManifest, type OpenModelOptions } from './models.ts'
+export { createHasher, createSha256 } from './create-hash.ts'
+export { addModel, openModel, showManifest, type OpenModelOptions } from './models.ts'
 export {
   openStorage,
   type GateReport,
@@ -47,3 +48,21 @@ export {
   type TransformersHook,
   type TransformersHookOptions,
 } from './transformers/transformers-hook.ts'
+export { createModelRepositories, type HubTools } from './hub/model-repositories.ts'
+export { exportModelToHubCache, type ExportedModel, type ExportHubCacheOptions } from './hub/export-hub-cache.ts'
+export { findHubCache, findSnapshot, type FindCacheOptions } from './hub/hub-cache.ts'
+export { importFromHubCache, type ImportedModel, type ImportHubCacheOptions } from './hub/import-hub-cache.ts'
+export { openHub, type OpenHubOptions } from './hub/open-hub.ts'
+export { serveHub, type ServeHubOptions } from './hub/serve-hub.ts'
+export { pullModel, type PulledFrom, type PullModelOptions } from './pull-model.ts'
+export {
+  assertSigned,
+  checkSignatures,
+  forgetSignatures,
+  keepSignature,
+  sbomOf,
+  signaturesOf,
+  signStoredModel,
+  type CheckSignaturesOptions,
+  type SignedStoredModel,
+} from './signing/model-signatures.ts'

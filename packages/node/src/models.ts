@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { homedir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -14,7 +13,6 @@ import {
   type AddModelOptions,
   type FoundManifest,
   type OpenedModel,
-  type Sha256,
 } from '@x/model-loader'
 import {
   InvalidInputError,
@@ -24,7 +22,7 @@ import {
   type DirectorySource,
 } from '@x/storage-core'
 
-export const createSha256 = (): Sha256 => createHash('sha256')
+import { createSha256 } from './create-hash.ts'
 
 /**
  * Stores the model repository in a directory on disk. Links are followed, and refused where they loop or leave the

@@ -1,5 +1,5 @@
 import type { CID } from '@x/cid'
-import type { Environment, GateSettings } from '@x/gating'
+import { decideGates, mayReach, type Environment, type GateSettings } from '@x/gating'
 import { createCacheFileSource } from '@x/hub-cache'
 import {
   hubReference,
@@ -12,7 +12,7 @@ import {
   type PullModelOptions as LoaderOptions,
   type SelectFilesOptions,
 } from '@x/model-loader'
-import { InvalidInputError, isStorageError, NotFoundError, type AbortOptions } from '@x/storage-core'
+import { GatedError, InvalidInputError, isStorageError, NotFoundError, type AbortOptions } from '@x/storage-core'
 import { httpSource, type ByteSource } from '@x/transfer'
 
 import type { Backend } from './backends/open-backend.ts'
@@ -68,7 +68,7 @@ export async function pullModel(
       const pulled = await pullModelByCid(storage, partials, root, {
         ...options,
         sources,
-        byteSources: (options.mirrors ?? []).map(mirrorSource),
+        byteSources: (options.mirrors ?? []).map((url) => mirrorSource(url, options)),
         createHasher,
         createSha256,
         onFailover: ({ source, error }) => options.onFailover?.(source, error),
@@ -138,14 +138,20 @@ async function cacheSources(
   return snapshot ? [createCacheFileSource(snapshot)] : []
 }
 
-/** @throws {InvalidInputError} No URL. */
-function mirrorSource(url: string): ByteSource {
+/** @throws {InvalidInputError} No URL. @throws {GatedError} The network's switch does not let it connect there. */
+function mirrorSource(url: string, { environment = process.env, gates }: PullModelOptions): ByteSource {
   const base = URL.parse(url.endsWith('/') ? url : `${url}/`)
   if (base === null || !/^https?:$/.test(base.protocol)) {
     throw new InvalidInputError(`a mirror is an http:// or https:// URL, not ${JSON.stringify(url)}`, { input: url })
   }
+  const decided = decideGates({ environment, options: gates })
+  if (!mayReach(decided, 'network', base.hostname)) {
+    throw new GatedError(`no connection to ${base.hostname}. ${decided.features.network.reason}`, {
+      feature: 'network',
+    })
+  }
   return httpSource({
     name: `mirror=${base.host}`,
-    urlOf: ({ path }) => new URL(path.split('/').map(encodeURIComponent).join('/'), base),
+    url: ({ path }) => new URL(path.split('/').map(encodeURIComponent).join('/'), base),
   })
 }

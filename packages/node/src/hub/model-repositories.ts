@@ -18,7 +18,7 @@ import { commitOfModel } from './commit-of-model.ts'
 
 /** What `@x/hub-server` has for it. */
 export interface HubTools {
-  gitBlobOid: (bytes: Uint8Array) => string
+  gitBlobOid: (bytes: Uint8Array) => Promise<string>
   isLfs: (path: string, size: number) => boolean
   pointerText: (sha256: Uint8Array, size: number) => string
 }
@@ -162,10 +162,10 @@ async function toHubFile(
   { gitBlobOid, isLfs, pointerText }: HubTools,
   { signal }: AbortOptions,
 ): Promise<HubFile> {
-  const pointer = gitBlobOid(new TextEncoder().encode(pointerText(sha256, size)))
+  const pointer = await gitBlobOid(new TextEncoder().encode(pointerText(sha256, size)))
   if (isOwn && known !== undefined) return { path, size, lfs: known === pointer, sha256, gitOid: known }
   if (isLfs(path, size)) return { path, size, lfs: true, sha256, gitOid: pointer }
   const pieces: Uint8Array[] = []
   for await (const piece of store.cat(root, { path, signal })) pieces.push(piece.slice())
-  return { path, size, lfs: false, sha256, gitOid: gitBlobOid(Buffer.concat(pieces)) }
+  return { path, size, lfs: false, sha256, gitOid: await gitBlobOid(Buffer.concat(pieces)) }
 }

@@ -55,7 +55,8 @@ async function readToken(path: string | undefined, signal: AbortSignal | undefin
     return cleanToken(await readFile(path, { encoding: 'utf8', signal }))
   } catch (cause) {
     signal?.throwIfAborted()
-    if (cause instanceof Error && 'code' in cause && (cause.code === 'ENOENT' || cause.code === 'ENOTDIR')) return undefined
+    if (cause instanceof Error && 'code' in cause && (cause.code === 'ENOENT' || cause.code === 'ENOTDIR'))
+      return undefined
     throw new BackendError(`the hub's token cannot be read from ${path}`, { retryable: false, cause })
   }
 }

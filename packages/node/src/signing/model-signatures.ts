@@ -36,7 +36,9 @@ export async function keepSignature(
   { signal }: AbortOptions = {},
 ): Promise<void> {
   if (bundle.length > MAX_BUNDLE_BYTES) {
-    throw new InvalidInputError(`a signature of ${bundle.length} bytes; it has to fit into a block`, { input: 'bundle' })
+    throw new InvalidInputError(`a signature of ${bundle.length} bytes; it has to fit into a block`, {
+      input: 'bundle',
+    })
   }
   const block = await encodeDagCbor({ schema: 1, bundle: Uint8Array.from(bundle) })
   await keepSidecar(store, 'signatures', root, block, { signal })
@@ -83,7 +85,11 @@ export async function signStoredModel(
 }
 
 /** Forgets all signatures beside a model. */
-export async function forgetSignatures(store: ContentStore, reference: string, options: AbortOptions = {}): Promise<void> {
+export async function forgetSignatures(
+  store: ContentStore,
+  reference: string,
+  options: AbortOptions = {},
+): Promise<void> {
   const { cid } = await resolveReference(store, reference, options)
   await forgetSidecars(store, cid, { kinds: ['signatures'], ...options })
 }
