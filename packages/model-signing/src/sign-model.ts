@@ -31,6 +31,8 @@ export async function signModel(
   { name = 'model', ignorePaths = [], ignoreGitPaths = true }: SignModelOptions = {},
 ): Promise<Uint8Array> {
   assertModelFiles(files)
+  // The Python tool finds no name where it is empty.
+  if (name === '' || !name.isWellFormed()) throw new InvalidInputError('name: empty, or not Unicode', { input: 'name' })
   for (const path of ignorePaths) {
     const problem = problemOfPath(path)
     if (problem !== undefined)

@@ -1,5 +1,6 @@
 /**
  * SPDX identifiers of the licences that models carry, by their lower-case form, which is how hubs write them.
+ * `GPL-3.0` and the like say neither `only` nor `or-later`; SPDX calls them deprecated and keeps them, and hubs write nothing else.
  *
  * @see https://spdx.org/licenses/
  */
@@ -10,6 +11,7 @@ const SPDX: ReadonlyMap<string, string> = new Map(
     'CC-BY-NC-SA-2.0 CC-BY-NC-SA-3.0 CC-BY-NC-SA-4.0 CC-BY-ND-4.0 CC-BY-SA-3.0 CC-BY-SA-4.0 CC0-1.0 CDLA-Permissive-1.0',
     'CDLA-Permissive-2.0 CDLA-Sharing-1.0 ECL-2.0 EPL-1.0 EPL-2.0 EUPL-1.1 EUPL-1.2 GFDL-1.3-only GPL-2.0-only GPL-2.0-or-later',
     'GPL-3.0-only GPL-3.0-or-later ISC LGPL-2.1-only LGPL-2.1-or-later LGPL-3.0-only LGPL-3.0-or-later LPPL-1.3c MIT MIT-0 MPL-2.0',
+    'etalab-2.0 AGPL-3.0 GPL-2.0 GPL-3.0 LGPL-2.1 LGPL-3.0 OpenMDW-1.0',
     'MS-PL NCSA ODbL-1.0 ODC-By-1.0 OFL-1.1 OSL-3.0 PDDL-1.0 PostgreSQL Python-2.0 Unlicense UPL-1.0 WTFPL Zlib',
   ]
     .flatMap((line) => line.split(' '))

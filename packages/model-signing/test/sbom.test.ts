@@ -25,9 +25,16 @@ const facts: SbomFacts = {
   timestamp: new Date('2026-01-02T03:04:05Z'),
 }
 
+const hubLicences =
+  'apache-2.0 mit openrail afl-3.0 artistic-2.0 bsl-1.0 bsd-2-clause bsd-3-clause bsd-3-clause-clear c-uda cc0-1.0 cc-by-2.0 cc-by-2.5 cc-by-3.0 cc-by-4.0 ' +
+  'cc-by-sa-3.0 cc-by-sa-4.0 cc-by-nc-2.0 cc-by-nc-3.0 cc-by-nc-4.0 cc-by-nd-4.0 cc-by-nc-nd-3.0 cc-by-nc-nd-4.0 cc-by-nc-sa-2.0 cc-by-nc-sa-3.0 ' +
+  'cc-by-nc-sa-4.0 cdla-sharing-1.0 cdla-permissive-1.0 cdla-permissive-2.0 wtfpl ecl-2.0 epl-1.0 epl-2.0 etalab-2.0 eupl-1.1 eupl-1.2 agpl-3.0 ' +
+  'gpl-2.0 gpl-3.0 lgpl-2.1 lgpl-3.0 isc lppl-1.3c ms-pl mpl-2.0 openmdw-1.0 osl-3.0 postgresql ofl-1.1 ncsa unlicense zlib llama3 other'
+
 const variants: Record<string, SbomFacts> = {
   'all that can be known': facts,
   'as little as can be': { name: 'model', files: files.slice(0, 1) },
+  'the licences of hubs': { ...facts, licences: hubLicences.split(' ') },
   'an expression': { ...facts, licences: ['(apache-2.0 OR mit) AND bsd-3-clause'] },
   'an expression that is none': { ...facts, licences: ['MIT OR'] },
   'a repository without a page': { ...facts, origin: { repo: 'acme/bert tiny', revision }, name: 'a/b/c' },

@@ -76,6 +76,9 @@ it('does not sign what cannot be verified', async () => {
       ),
     ).rejects.toMatchObject({ code: 'INVALID_INPUT' })
   }
+  for (const name of ['', '\ud800']) {
+    await expect(signModel(files, signer, { name })).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+  }
   for (const path of ['.', '/a', '../a', '']) {
     await expect(signModel(files, signer, { ignorePaths: [path] })).rejects.toMatchObject({ code: 'INVALID_INPUT' })
   }
