@@ -20,7 +20,13 @@ const facts: SbomFacts = {
   origin: { repo: 'acme/bert-tiny', revision, url: 'https://example.org/acme/bert-tiny' },
   baseModels: ['google/bert'],
   parents: [root],
-  files: files.map((file) => ({ ...file, size: file.bytes.length, role: 'weights', dtype: 'q8', cid: root })),
+  files: files.map((file) => ({
+    ...file,
+    size: file.bytes.length,
+    role: 'weights',
+    dtype: 'q8',
+    cid: file.path === 'empty' ? root : undefined,
+  })),
   tool: { name: 'ipfs-accelerate', version: '0.1.0' },
   timestamp: new Date('2026-01-02T03:04:05Z'),
 }
@@ -31,21 +37,24 @@ const hubLicences =
   'cc-by-nc-sa-4.0 cdla-sharing-1.0 cdla-permissive-1.0 cdla-permissive-2.0 wtfpl ecl-2.0 epl-1.0 epl-2.0 etalab-2.0 eupl-1.1 eupl-1.2 agpl-3.0 ' +
   'gpl-2.0 gpl-3.0 lgpl-2.1 lgpl-3.0 isc lppl-1.3c ms-pl mpl-2.0 openmdw-1.0 osl-3.0 postgresql ofl-1.1 ncsa unlicense zlib llama3 other'
 
+/** No URLs: the validator takes its time over each. */
+const short: SbomFacts = { name: 'model', files: files.slice(0, 1) }
+
 const variants: Record<string, SbomFacts> = {
   'all that can be known': facts,
-  'as little as can be': { name: 'model', files: files.slice(0, 1) },
-  'the licences of hubs': { ...facts, licences: hubLicences.split(' ') },
-  'an expression': { ...facts, licences: ['(apache-2.0 OR mit) AND bsd-3-clause'] },
-  'an expression that is none': { ...facts, licences: ['MIT OR'] },
-  'a repository without a page': { ...facts, origin: { repo: 'acme/bert tiny', revision }, name: 'a/b/c' },
+  'as little as can be': short,
+  'the licences of hubs': { ...short, licences: hubLicences.split(' ') },
+  'an expression': { ...short, licences: ['(apache-2.0 OR mit) AND bsd-3-clause'] },
+  'an expression that is none': { ...short, licences: ['MIT OR'] },
+  'a repository without a page': { ...short, origin: { repo: 'acme/bert tiny', revision }, name: 'a/b/c' },
   'everything twice': {
-    ...facts,
+    ...short,
     licences: ['mit', 'mit'],
     baseModels: ['a', 'a'],
     parents: [root, root],
     datasets: ['d', 'd'],
   },
-  'text of any kind': { ...facts, name: 'ж/🙂', description: 'a\u0000b\n"', version: '<1>' },
+  'text of any kind': { ...short, name: 'ж/🙂', description: 'a\u0000b\n"', version: '<1>' },
 }
 
 it('says what is known of a model', async () => {
