@@ -1,3 +1,5 @@
+import { setImmediate } from 'node:timers/promises'
+
 import { BackendError, GatedError, NotFoundError, openMemoryStore } from '@x/storage-core'
 import * as fc from 'fast-check'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
@@ -19,12 +21,9 @@ describe('a request that cannot be', () => {
     ['/org/small/resolve/a..b/config.json', 400],
     ['/org/small/resolve/a%20b/config.json', 400],
     ['/org/small/resolve/%2Fa/config.json', 400],
-    [`/org/small/resolve/${'a'.repeat(256)}/config.json`, 400],
     ['/org%2Fsmall/resolve/main/config.json', 400],
     ['/or..g/small/resolve/main/config.json', 400],
     ['/-org/small/resolve/main/config.json', 400],
-    [`/${'o'.repeat(97)}/small/resolve/main/config.json`, 400],
-    [`/org/small/resolve/main/${'a/'.repeat(5000)}b`, 414],
     ['/org/small/resolve/main', 404],
     ['/org/small/resolve', 404],
     ['/org/small', 404],
@@ -34,13 +33,20 @@ describe('a request that cannot be', () => {
     ['/api/models/org/small/revision', 404],
     ['/api/models/org/small/paths-info/main/more', 404],
     ['/api/whoami-v2', 401],
-  ])('%.60s', async (path, status) => {
+  ])('%s', async (path, status) => {
     const { ask } = await openHub({ 'org/small': small })
     const method = path.includes('paths-info') ? 'POST' : 'GET'
     const response = await ask(path, {}, { method })
     expect(response.status).toBe(status)
     expect(response.headers.get('x-error-message')).toMatch(/^[ -~]+$/)
     expect(await response.json()).toEqual({ error: expect.any(String) })
+  })
+
+  it('is too long', async () => {
+    const { ask } = await openHub({ 'org/small': small })
+    expect((await ask(`/org/small/resolve/${'a'.repeat(256)}/config.json`)).status).toBe(400)
+    expect((await ask(`/${'o'.repeat(97)}/small/resolve/main/config.json`)).status).toBe(400)
+    expect((await ask(`/org/small/resolve/main/${'a/'.repeat(5000)}b`)).status).toBe(414)
   })
 
   it('has one answer, never 500, whatever it is', async () => {
@@ -295,9 +301,12 @@ describe('a reader', () => {
     expect(read.count).toBe(1)
     await reader?.read()
     await reader?.read()
+    // All that is ready to run has run.
+    for (let turn = 0; turn < 10; turn++) await setImmediate()
     expect(read.count).toBe(2)
+    expect(read.signal?.aborted).toBe(false)
     await reader?.cancel()
-    expect(read.isLeft).toBe(true)
+    expect([read.isLeft, read.signal?.aborted]).toEqual([true, true])
   })
 
   it('that goes away stops the repository', async () => {

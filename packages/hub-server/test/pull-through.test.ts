@@ -4,7 +4,7 @@ import { join } from 'node:path'
 
 import * as hub from '@huggingface/hub'
 import { openFsStore } from '@x/backend-fs'
-import { BackendError, openMemoryStore, type ContentStore } from '@x/storage-core'
+import { BackendError, NotFoundError, openMemoryStore, type ContentStore } from '@x/storage-core'
 import { expect, it, onTestFinished } from 'vitest'
 
 import { createHubHandler } from '../src/hub-handler.ts'
@@ -176,6 +176,7 @@ it('looks a branch up again after a time, takes what it was when it cannot, and 
 it('does not wait for an upstream that says nothing where it knows what was, nor asks it each time', async () => {
   let asked = 0
   let isSilent = false
+  let known: string | undefined
   const { ask, clock, events } = await setUp({
     revalidateMs: 1000,
     lookUpTimeoutMs: 20,
@@ -183,7 +184,7 @@ it('does not wait for an upstream that says nothing where it knows what was, nor
       ...upstream,
       async resolve(repo, revision, given) {
         asked += 1
-        if (!isSilent) return upstream.resolve(repo, revision, given)
+        if (!isSilent) return (known ??= await upstream.resolve(repo, revision, given))
         return new Promise((_resolve, reject) => {
           given.signal?.addEventListener('abort', () => reject(given.signal?.reason))
         })
@@ -206,6 +207,25 @@ it('does not wait for an upstream that says nothing where it knows what was, nor
   isSilent = false
   clock.now += 1000
   expect((await ask(url, {}, { method: 'HEAD' })).headers.has('x-hf-warning')).toBe(false)
+})
+
+it('believes that a branch is gone', async () => {
+  let isGone = false
+  const { ask, clock } = await setUp({
+    revalidateMs: 1000,
+    around: (upstream) => ({
+      ...upstream,
+      async resolve(repo, revision, given) {
+        if (isGone) throw new NotFoundError(revision)
+        return upstream.resolve(repo, revision, given)
+      },
+    }),
+  })
+  const url = '/org/small/resolve/main/config.json'
+  await bytesOf(await ask(url))
+  isGone = true
+  clock.now += 1000
+  expect(await errorOf(await ask(url))).toEqual([404, 'RevisionNotFound', null])
 })
 
 it('passes on what the upstream says is not there', async () => {
