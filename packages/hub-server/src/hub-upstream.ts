@@ -10,7 +10,10 @@ export interface HubListing {
   library?: string | undefined
 }
 
-/** A hub that is asked for what is not held. Nothing that it says is believed before it was checked. */
+/**
+ * A hub that is asked for what is not held. Bytes and listings are checked before they are believed. `resolve`, `list` and `refs` do not wait
+ * for ever: they have a stall timeout of their own.
+ */
 export interface HubUpstream {
   /** Short and stable, for logs. */
   readonly name: string

@@ -5,6 +5,7 @@ import type { HubFile, HubReadOptions, HubRepositories, HubSnapshot, HubStale } 
 import type { HubKeep, HubListing, HubUpstream, KeptFile, KnownRevision } from './hub-upstream.ts'
 import { createSharedWork } from './shared-work.ts'
 import { indexSnapshot } from './snapshot-index.ts'
+import { withinStall } from './within-stall.ts'
 
 /** What a pull-through did for somebody. */
 export type PullThroughEvent = { repo: string; durationMs: number } & (
@@ -28,6 +29,10 @@ export interface PullThroughOptions {
   freshness?: 'prefer' | 'require' | undefined
   /** How long the upstream may take to tell, where `prefer` has something else to answer. Default 5000. */
   lookUpTimeoutMs?: number | undefined
+  /** How long a file that is fetched may bring nothing. Default 30_000. */
+  stallTimeoutMs?: number | undefined
+  /** Whether a repository may be asked for; of another, there is none. Default: everything may be. */
+  allow?: ((repo: string, options: AbortOptions) => boolean | Promise<boolean>) | undefined
   /** Files that are fetched at a time. Default 4. */
   maxFetches?: number | undefined
   /** Called when something was looked up or kept. Not to throw. */
@@ -64,11 +69,14 @@ export function createPullThrough(options: PullThroughOptions): PullThrough {
     revalidateMs = 60_000,
     freshness = 'prefer',
     lookUpTimeoutMs = 5000,
+    stallTimeoutMs = 30_000,
+    allow: isAllowed = () => true,
     maxFetches = 4,
     onEvent,
     now = Date.now,
   } = options
   if (!(revalidateMs >= 0)) throw notANumber('revalidateMs', revalidateMs)
+  if (!(stallTimeoutMs > 0)) throw notANumber('stallTimeoutMs', stallTimeoutMs)
   if (!(lookUpTimeoutMs > 0)) throw notANumber('lookUpTimeoutMs', lookUpTimeoutMs)
   if (!Number.isSafeInteger(maxFetches) || maxFetches < 1) throw notANumber('maxFetches', maxFetches)
   const lookups = createSharedWork<LookedUp | undefined>(MOST_LOOKUPS)
@@ -79,6 +87,7 @@ export function createPullThrough(options: PullThroughOptions): PullThrough {
 
   return {
     async open(repo, revision, { signal }) {
+      if (!(await isAllowed(repo, { signal }))) return undefined
       const found = COMMIT.test(revision) ? { commit: revision } : await lookUp(repo, revision, { signal })
       if (!found) return undefined
       const { commit } = found
@@ -87,7 +96,9 @@ export function createPullThrough(options: PullThroughOptions): PullThrough {
       const stale = 'stale' in found ? found.stale : undefined
       return toSnapshot(repo, commit, listing, stale)
     },
-    ...(upstream.refs && { refs: (repo, given) => upstream.refs?.(repo, given) ?? Promise.resolve(undefined) }),
+    ...(upstream.refs && {
+      refs: async (repo, given) => ((await isAllowed(repo, given)) ? upstream.refs?.(repo, given) : undefined),
+    }),
     ...(keep.list && { list: (given) => keep.list?.(given) ?? none() }),
     async close() {
       await Promise.all([lookups.close(), listings.close(), fetches.close()])
@@ -201,7 +212,13 @@ export function createPullThrough(options: PullThroughOptions): PullThrough {
       file.lfs && file.sha256 ? toHex(file.sha256) : file.gitOid,
       async (signal) => {
         const started = now()
-        const read = (part: HubReadOptions): AsyncIterable<Uint8Array> => upstream.read(repo, commit, path, part)
+        const what = `${upstream.name}: ${repo}/${path}`
+        const read = ({ signal: asked, ...part }: HubReadOptions): AsyncIterable<Uint8Array> =>
+          withinStall((open) => upstream.read(repo, commit, path, { ...part, ...open }), {
+            timeoutMs: stallTimeoutMs,
+            what,
+            signal: asked,
+          })
         const kept = await keep.add(file, { repo, commit, read }, { signal })
         onEvent?.({ type: 'file-kept', repo, commit, path, size, durationMs: now() - started })
         return kept

@@ -209,6 +209,33 @@ it('does not wait for an upstream that says nothing where it knows what was, nor
   expect((await ask(url, {}, { method: 'HEAD' })).headers.has('x-hf-warning')).toBe(false)
 })
 
+it('gives a file up that brings nothing, and asks for the rest of one that brought something', async () => {
+  const offsets: (number | undefined)[] = []
+  const { ask } = await setUp({
+    stallTimeoutMs: 50,
+    around: (upstream) => ({
+      ...upstream,
+      async *read(_repo, _commit, path, { offset = 0, signal }) {
+        offsets.push(offset)
+        if (path === 'onnx/model.onnx' && offset < 3000) yield MODEL.subarray(offset, offset + 1000)
+        await new Promise((_resolve, reject) => {
+          signal?.addEventListener('abort', () => reject(signal.reason))
+        })
+      },
+    }),
+  })
+  expect((await ask('/org/small/resolve/main/config.json')).status).toBe(504)
+  expect((await ask(MODEL_URL)).status).toBe(504)
+  expect(offsets).toEqual([0, 0, 1000, 2000, 3000])
+})
+
+it('knows no repository that is not allowed', async () => {
+  const { ask, origin } = await setUp({ allow: (repo) => repo === 'org/other' })
+  expect(await errorOf(await ask('/org/small/resolve/main/a'))).toEqual([401, 'RepoNotFound', null])
+  expect(await errorOf(await ask('/org/other/resolve/main/a'))).toEqual([401, 'RepoNotFound', null])
+  expect(origin.requests).toHaveLength(1)
+})
+
 it('believes that a branch is gone', async () => {
   let isGone = false
   const { ask, clock } = await setUp({
