@@ -10,8 +10,12 @@ import { toolCache } from '../../../tooling/tool-cache.ts'
 const exec = promisify(execFile)
 
 export interface PythonEnvironment {
-  /** Runs a program of the environment, such as `python` or `hf`; gives what it prints. */
-  run(program: string, args: readonly string[], options: { cwd: string; env: NodeJS.ProcessEnv }): Promise<string>
+  /** Runs a program of the environment, such as `python` or `hf`; gives what it prints, and what it warns of. */
+  run(
+    program: string,
+    args: readonly string[],
+    options: { cwd: string; env: NodeJS.ProcessEnv },
+  ): Promise<{ stdout: string; stderr: string }>
 }
 
 /** The virtual environment with the packages in question; without it the test is skipped. README.md says how to make one. */
@@ -23,8 +27,7 @@ export function pythonOrSkip(
   if (!existsSync(join(folder, 'bin', 'python'))) context.skip(`there is no ${folder} (packages/hub-server/README.md)`)
   return {
     async run(program, args, { cwd, env }) {
-      const { stdout } = await exec(join(folder, 'bin', program), [...args], { cwd, env, maxBuffer: 16 * 1024 * 1024 })
-      return stdout
+      return exec(join(folder, 'bin', program), [...args], { cwd, env, maxBuffer: 16 * 1024 * 1024 })
     },
   }
 }

@@ -10,7 +10,10 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 
 import { toHex } from '../src/git-object.ts'
 import { createHubHandler } from '../src/hub-handler.ts'
+import { createPullThrough } from '../src/pull-through.ts'
+import { createStoreKeep } from '../src/store-keep.ts'
 import { breakingOff } from './breaking-off.ts'
+import { fetchUpstream } from './fetch-upstream.ts'
 import { pythonOrSkip } from './find-python.ts'
 import { serveOnLoopback } from './node-server.ts'
 import { describeFile, noise, sha256, small, storedRepositories } from './support.ts'
@@ -67,7 +70,7 @@ describe.each(['python-hub-2', 'python-hub-1'] as const)('huggingface_hub of %s'
         'resume=org/broken',
         'token=org/small',
       ]
-      const printed = await python.run('python', [script, ...steps], { cwd: home, env })
+      const { stdout: printed } = await python.run('python', [script, ...steps], { cwd: home, env })
       const found: unknown = JSON.parse(printed)
       const files = await Promise.all(Object.entries(small.files).map(([path, bytes]) => describeFile(path, bytes)))
       expect(found).toMatchObject({
@@ -136,7 +139,7 @@ describe.each(['python-hub-2', 'python-hub-1'] as const)('huggingface_hub of %s'
       expect(hex(await readFile(join(target, 'onnx', 'model.onnx')))).toBe(MODEL)
 
       await hub.close()
-      const again = await python.run('python', [script, 'offline=org/small'], {
+      const { stdout: again } = await python.run('python', [script, 'offline=org/small'], {
         cwd: home,
         env: { ...env, HF_HUB_OFFLINE: '1' },
       })
@@ -159,6 +162,35 @@ it('transformers for Python loads a tokenizer and a config', { timeout: 120_000 
   const repositories = await storedRepositories(store, { 'org/embed': { files: Object.fromEntries(files) } })
   const hub = await serveOnLoopback(createHubHandler(repositories))
   const env = environment(home, hub.url)
-  const printed = await python.run('python', [script, 'transformers=org/embed'], { cwd: home, env })
+  const { stdout: printed } = await python.run('python', [script, 'transformers=org/embed'], { cwd: home, env })
   expect(JSON.parse(printed)).toMatchObject({ transformers: { type: 'bert', ids: [101, 7592, 2088, 102] } })
+})
+
+it('huggingface_hub is told when the upstream of a pull-through is gone', { timeout: 120_000 }, async (context) => {
+  const python = pythonOrSkip(context, 'python-hub-2')
+  const store = await openMemoryStore()
+  onTestFinished(() => store.close())
+  const origin = await serveOnLoopback(createHubHandler(await storedRepositories(store, { 'org/small': small })))
+  const clock = { now: 1_000_000 }
+  const kept = await openMemoryStore()
+  onTestFinished(() => kept.close())
+  const pullThrough = createPullThrough({
+    upstream: fetchUpstream(origin.url),
+    keep: createStoreKeep(kept),
+    now: () => clock.now,
+  })
+  onTestFinished(() => pullThrough.close())
+  const hub = await serveOnLoopback(createHubHandler(pullThrough))
+  const download = async (): Promise<{ stdout: string; stderr: string }> => {
+    const home = await tempFolder()
+    return python.run('python', [script, 'resume=org/small'], { cwd: home, env: environment(home, hub.url) })
+  }
+  const first = await download()
+  expect(JSON.parse(first.stdout)).toMatchObject({ resume: { file: MODEL } })
+  expect(first.stderr).not.toContain('looked up')
+  await origin.close()
+  clock.now += 60_000
+  const second = await download()
+  expect(JSON.parse(second.stdout)).toMatchObject({ resume: { file: MODEL } })
+  expect(second.stderr).toContain('main could not be looked up now')
 })

@@ -1,5 +1,4 @@
 // What a page of another origin does with the servers under test.
-const { env, pipeline } = await import(new URL('/transformers.js', location.href).href)
 
 const statusOf = async (asked) => {
   try {
@@ -11,6 +10,7 @@ const statusOf = async (asked) => {
 }
 
 globalThis.run = async ({ hub, locked, closed }) => {
+  const { env, pipeline } = await import(new URL('/transformers.js', location.href).href)
   env.remoteHost = hub
   env.allowLocalModels = false
   env.backends.onnx.wasm.wasmPaths = { mjs: `${location.origin}/ort.mjs`, wasm: `${location.origin}/ort.wasm` }
