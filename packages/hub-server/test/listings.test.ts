@@ -5,9 +5,12 @@ import { dirname, join } from 'node:path'
 
 import { describe, expect, it, onTestFinished } from 'vitest'
 
+import { once } from '../src/answer.ts'
 import { gitBlobOid, gitTreeOid, pointerText } from '../src/git-object.ts'
+import { createHubHandler } from '../src/hub-handler.ts'
+import type { HubRepositories } from '../src/hub-repositories.ts'
 import { isLfs } from '../src/is-lfs.ts'
-import { errorOf, noise, openHub, sha256, small, utf8, type Ask } from './support.ts'
+import { asker, describeFile, errorOf, noise, openHub, sha256, small, utf8, type Ask } from './support.ts'
 
 const json = async (response: Response): Promise<unknown> => {
   expect(response.headers.get('content-type')).toBe('application/json; charset=utf-8')
@@ -197,6 +200,24 @@ it('refs are of the kinds that git has', async () => {
     pullRequests: [{ name: '1', ref: 'refs/pr/1' }],
   })
   expect(await errorOf(await ask('/api/models/org/none/refs'))).toEqual([401, 'RepoNotFound', null])
+})
+
+it('repositories need neither refs nor a list', async () => {
+  const files = [await describeFile('config.json', utf8('{}'))]
+  const commit = 'a'.repeat(40)
+  const repositories: HubRepositories = {
+    open: async (repo) => (repo === 'gpt2' ? { repo, commit, files, read: () => once(utf8('{}')) } : undefined),
+  }
+  const ask = asker(createHubHandler(repositories))
+  expect(await json(await ask('/api/models/gpt2/refs'))).toEqual({
+    branches: [{ name: 'main', ref: 'refs/heads/main', targetCommit: commit }],
+    converts: [],
+    tags: [],
+  })
+  expect(await errorOf(await ask('/api/models/none/refs'))).toEqual([401, 'RepoNotFound', null])
+  expect(await errorOf(await ask('/api/models'))).toEqual([404, null, null])
+  expect((await ask('/api/models/gpt2/auth-check')).status).toBe(200)
+  expect(await errorOf(await ask('/api/models/none/auth-check'))).toEqual([401, 'RepoNotFound', null])
 })
 
 it('models are found by name and author, in pages', async () => {

@@ -229,6 +229,29 @@ it('gives a file up that brings nothing, and asks for the rest of one that broug
   expect(offsets).toEqual([0, 0, 1000, 2000, 3000])
 })
 
+it('stops what it fetches when it is closed, and what waits for its turn', async () => {
+  const begun = Promise.withResolvers<void>()
+  const { ask, pullThrough } = await setUp({
+    maxFetches: 1,
+    around: (upstream) => ({
+      ...upstream,
+      // eslint-disable-next-line require-yield
+      async *read(_repo, _commit, _path, { signal }) {
+        begun.resolve()
+        await new Promise((_resolve, reject) => {
+          signal?.addEventListener('abort', () => reject(signal.reason))
+        })
+      },
+    }),
+  })
+  const asked = [ask(MODEL_URL), ask('/org/small/resolve/main/config.json')]
+  await begun.promise
+  await pullThrough.close()
+  const answers = await Promise.all(asked)
+  expect(answers.map(({ status }) => status)).toEqual([500, 500])
+  expect((await ask(MODEL_URL)).status).toBe(500)
+})
+
 it('knows no repository that is not allowed', async () => {
   const { ask, origin } = await setUp({ allow: (repo) => repo === 'org/other' })
   expect(await errorOf(await ask('/org/small/resolve/main/a'))).toEqual([401, 'RepoNotFound', null])
