@@ -89,7 +89,7 @@ describe('a request that cannot be', () => {
           expect(response.status).toBeLessThan(500)
         },
       ),
-      { numRuns: 300 },
+      { numRuns: 150 },
     )
   })
 

@@ -14,12 +14,14 @@ export const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text)
 export const sha256 = (bytes: Uint8Array): Uint8Array => createHash('sha256').update(bytes).digest()
 
 /** Bytes that look like no text, the same each time. */
-export const noise = (length: number, seed = 1): Uint8Array => {
+export function noise(length: number, seed = 1): Uint8Array {
+  const bytes = new Uint8Array(length)
   let state = seed
-  return Uint8Array.from({ length }, () => {
-    state = (state * 1_103_515_245 + 12_345) % 2_147_483_648
-    return state >>> 16
-  })
+  for (let index = 0; index < length; index++) {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0
+    bytes[index] = state >>> 24
+  }
+  return bytes
 }
 
 export interface TestRepository {
