@@ -1,4 +1,5 @@
 export { isBatchVariant } from './batch-variance.ts'
+export { createDataHasher, type DataHasher, type DataHasherOptions } from './data-hasher.ts'
 export { createOnnxChecker, type OnnxChecker } from './onnx-structure.ts'
 export type { ScannedFile, TensorScanner } from './scanner.ts'
 export type { CreateSha256, Sha256 } from './sha256.ts'

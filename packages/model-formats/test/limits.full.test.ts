@@ -29,12 +29,12 @@ it('refuses a million tensors of a safetensors header', () => {
   expect(() => scanner?.push(file)).toThrowError('it has over 262144 tensors')
 })
 
-it('passes over a file of ten million nodes in the memory of a few', () => {
+it('passes over a file of a million nodes in the memory of a few', () => {
   const node = bytes(1, bytes(2, Uint8Array.of(121)), bytes(4, Uint8Array.of(65, 100, 100)))
   const piece = new Uint8Array(100_000 * node.length)
   for (let at = 0; at < piece.length; at += node.length) piece.set(node, at)
   const scanner = createTensorScanner('m.onnx')
-  const length = 100 * piece.length
+  const length = 10 * piece.length
   const head = Uint8Array.of(
     0x08,
     2,
@@ -44,7 +44,7 @@ it('passes over a file of ten million nodes in the memory of a few', () => {
   )
   scanner?.push(head)
   const before = process.memoryUsage().rss
-  for (let round = 0; round < 100; round++) scanner?.push(piece)
+  for (let round = 0; round < 10; round++) scanner?.push(piece)
   expect(process.memoryUsage().rss - before).toBeLessThan(256 * MIB)
   expect(scanner?.end().table.operators).toEqual(['Add'])
 })

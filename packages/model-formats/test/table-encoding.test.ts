@@ -1,7 +1,15 @@
 import { CID, DAG_CBOR, decodeDagCbor, encodeDagCbor, type Block } from '@x/cid'
 import { describe, expect, it } from 'vitest'
 
-import { decodeTensorTable, encodeTensorTable, tensorTableToJson, type Tensor, type TensorTable } from '../src/index.ts'
+import {
+  createTensorScanner,
+  decodeTensorTable,
+  encodeTensorTable,
+  tensorTableToJson,
+  type Tensor,
+  type TensorTable,
+} from '../src/index.ts'
+import { NEUTRAL_FILES } from './neutral-files.ts'
 
 const sha256 = Uint8Array.from({ length: 32 }, (_, index) => index)
 const w: Tensor = { name: 'w', dtype: 'float32', shape: [2, 3], offset: 10, length: 24, sha256 }
@@ -56,6 +64,13 @@ it('keeps tensors with the longest names and shapes in blocks under 512 KiB', as
   const { root, pages } = await encodeTensorTable({ schema: 1, format: 'safetensors', tensors })
   for (const { bytes } of [root, ...pages]) expect(bytes.length).toBeLessThan(524_288)
   expect((await decodeTensorTable(root.bytes, from(pages))).tensors).toEqual(tensors)
+})
+
+it.each(NEUTRAL_FILES)('makes the same block of $path as in a browser', async ({ path, bytes, cid }) => {
+  const scanner = createTensorScanner(path)
+  scanner?.push(bytes)
+  const { table = small } = scanner?.end() ?? {}
+  expect((await encodeTensorTable(table)).root.cid.toString()).toBe(cid)
 })
 
 it('has a view as JSON', () => {
