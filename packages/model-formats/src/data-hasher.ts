@@ -41,6 +41,8 @@ export function createDataHasher(
   { createSha256, label = file }: DataHasherOptions,
 ): DataHasher {
   const ranges = rangesOf(table, file)
+  let size = 0
+  /** What was looked at: not more when no tensor is left. */
   let offset = 0
   let index = 0
   let running: Sha256 | undefined
@@ -62,6 +64,7 @@ export function createDataHasher(
 
   return {
     push(bytes) {
+      size += bytes.length
       let position = 0
       while (position < bytes.length) {
         const range = next()
@@ -78,11 +81,13 @@ export function createDataHasher(
       }
     },
     end() {
-      const missing = next()
+      // Empty ones at the end of the file.
+      next()
+      const missing = ranges.find(({ end }) => end > size)
       if (missing !== undefined) {
         const name = quoted(missing.tensors[0]?.name ?? '')
         throw new InvalidInputError(
-          `${label} ends at byte ${offset}, and tensor ${name} lies at ${missing.offset} to ${missing.end}`,
+          `${label} ends at byte ${size}, and tensor ${name} lies at ${missing.offset} to ${missing.end}`,
           { input: label },
         )
       }
