@@ -61,7 +61,7 @@ const MAX_FIELD_NUMBER = 536_870_911
 const MAX_DEPTH = 100
 
 /** Bytes that a varint takes. */
-export function varintLength(value: number): number {
+function varintLength(value: number): number {
   let length = 1
   for (let rest = value; rest >= 128; rest = Math.floor(rest / 128)) length++
   return length

@@ -1,5 +1,5 @@
 /** What a reading program asks for next: bytes of its file, in order. */
-export type Ask =
+type Ask =
   /** So many bytes at once: keep them few, or hand over a `limit` that was checked. `what` is for messages. */
   | { bytes: number; what: string }
   /** So many bytes, in pieces; without `onPiece` they are passed over. */

@@ -1,11 +1,5 @@
 import { join, type Bytes } from './protobuf.ts'
 
-export interface Entry {
-  dtype: string
-  shape: readonly number[]
-  data_offsets: readonly [number, number]
-}
-
 /** A file with this header, as text or as what it says, and data. */
 export function safetensors(header: string | Readonly<Record<string, unknown>>, data: Uint8Array): Bytes {
   const text = new TextEncoder().encode(typeof header === 'string' ? header : JSON.stringify(header))
