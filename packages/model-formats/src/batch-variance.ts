@@ -9,7 +9,6 @@
 const BATCH_VARIANT_OPERATORS: ReadonlySet<string> = new Set([
   'DynamicQuantizeLinear',
   'com.microsoft::DynamicQuantizeLSTM',
-  'com.microsoft::DynamicQuantizeLinear',
   'com.microsoft::DynamicQuantizeMatMul',
 ])
 

@@ -54,6 +54,11 @@ export const SKELETON_VERSION = 1
 
 const DEFAULT_MIN_BYTES = 1024
 const DEFAULT_MAX_BYTES: number = 256 * 2 ** 20
+/**
+ * Lists of integers under this stay inside, whatever `minBytes` is: ONNX Runtime infers shapes from them before it reads
+ * external data, and refuses a graph in which it cannot ("Cannot parse data from external tensors").
+ */
+const MIN_LIST_BYTES = 65_536
 /** Read at once: little behind a tensor that was passed over, more and more as long as nothing is. */
 const MIN_WINDOW_BYTES = 4096
 const MAX_WINDOW_BYTES = 262_144
@@ -66,7 +71,7 @@ const EXTERNAL = 1
  *
  * Moved are elements that lie there little-endian and in one piece: `raw_data`, and `float_data` or `double_data` as one
  * packed field. Sparse tensors, texts, numbers kept as varints, tensors of functions and training graphs, and what is
- * external already stay as they are, and so does every other byte.
+ * external already stay as they are, and so does every other byte. So do lists of integers under 64 KiB, which may be shapes.
  *
  * The file is read twice, without the tensors that move; the skeleton is in memory, not more.
  *
@@ -94,7 +99,7 @@ export async function createSkeleton(file: RangeReader, options: SkeletonOptions
     { tensor, inline, location: old, isOdd }: ClosedTensor & { inline: Field },
     frame: Frame<object>,
   ): number {
-    if (inline.length < minBytes || isOdd) return 0
+    if (inline.length < minBytes || isOdd || isShape(tensor)) return 0
     externalised.push(tensor)
     const removed = edit(inline.start, inline.begin + inline.length - inline.start, new Uint8Array())
     const moved = old === undefined ? 0 : edit(old.start, old.begin + old.length - old.start, new Uint8Array())
@@ -135,6 +140,11 @@ export async function createSkeleton(file: RangeReader, options: SkeletonOptions
     operators,
     batchVariant: isBatchVariant(operators),
   }
+}
+
+/** What a Reshape or Split may be given: a scalar or a list of integers. */
+function isShape({ dtype, shape, length }: Tensor): boolean {
+  return shape.length <= 1 && (dtype === 'int64' || dtype === 'int32') && length < MIN_LIST_BYTES
 }
 
 async function readExactly(

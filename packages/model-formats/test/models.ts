@@ -158,6 +158,22 @@ export const MODELS: Readonly<Record<string, () => Bytes>> = {
       longLength(6, new TextEncoder().encode('a comment')),
       string(903, 'unknown in the model'),
     ),
+  'a long list of integers that says a shape': () => {
+    const parts = Array.from({ length: 200 }, (_, index) => `p${index}`)
+    const sizes = raw(BigInt64Array.from(parts, (_, index) => (index < WIDTH ? 1n : 0n)))
+    const axis = attribute('axis', 'int', int(3, 1))
+    return model(
+      graph({
+        nodes: [
+          node('MatMul', ['x', 'w'], ['h']),
+          node('Split', ['h', 'sizes'], parts, [axis]),
+          node('Concat', parts, ['y'], [axis]),
+        ],
+        initializers: [weights('w', 13), rawTensor('sizes', INT64, [200], sizes)],
+        rest: io,
+      }),
+    )
+  },
   'int64_data and int32_data': () =>
     model(
       graph({

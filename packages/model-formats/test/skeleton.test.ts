@@ -171,18 +171,46 @@ function longVarint(number: number): Uint8Array {
   return Uint8Array.of(...digits, rest)
 }
 
-function namesOf(file: Uint8Array): string[] {
-  return scan('m.onnx', file).table.tensors.map(({ name }) => name)
+/** What the fixtures' symbolic dimensions may be. */
+const SIZES: Readonly<Record<string, number>> = {
+  sequence_length: 4,
+  past_sequence_length: 2,
+  total_sequence_length: 6,
+  height: 16,
+  width: 16,
 }
 
-it.each(fixtureModels().map(({ name, files }) => [name, files['onnx/model.onnx'] ?? new Uint8Array()] as const))(
-  'of %s has all tensors',
-  async (_name, original) => {
-    const skeleton = await createSkeleton(rangesOf(original), { location: 'original.onnx', minBytes: 16 })
-    expect(skeleton.bytes.length).toBeGreaterThan(0)
-    expect(namesOf(skeleton.bytes)).toEqual(namesOf(original))
-  },
-)
+/** Inputs for a model, as it describes them: small numbers. */
+async function feedsFor(path: string): Promise<Record<string, Tensor>> {
+  const session = await InferenceSession.create(joinPath(folder, path))
+  const { inputMetadata } = session
+  await session.release()
+  return Object.fromEntries(
+    inputMetadata.map((input) => {
+      if (!input.isTensor) throw new Error(`${input.name} is no tensor`)
+      // Sound is longer than text.
+      const isSound = input.name === 'input_values'
+      const dims = input.shape.map((size) => (typeof size === 'number' ? size : isSound ? 1600 : (SIZES[size] ?? 1)))
+      if (isSound) dims[0] = 1
+      const count = dims.reduce((product, size) => product * size, 1)
+      const data = input.type === 'int64' ? new BigInt64Array(count).fill(1n) : numbers(count)
+      return [input.name, new Tensor(input.type, data, dims)]
+    }),
+  )
+}
+
+const inline = fixtureModels().filter(({ name }) => name !== 'tiny-bert-external')
+
+it.each(inline)('of $name gives the same bits', async ({ name, files }) => {
+  const original = files['onnx/model.onnx'] ?? new Uint8Array()
+  await writeFile(joinPath(folder, `${name}.onnx`), original)
+  const skeleton = await createSkeleton(rangesOf(original), { location: `${name}.onnx`, minBytes: 16 })
+  // The weights of this one are too few.
+  expect(skeleton.externalised.length > 0).toBe(name !== 'tiny-vit')
+  await writeFile(joinPath(folder, `${name}-skeleton.onnx`), skeleton.bytes)
+  const input = await feedsFor(`${name}.onnx`)
+  expect(await infer(`${name}-skeleton.onnx`, input)).toEqual(await infer(`${name}.onnx`, input))
+})
 
 it('of the embedded model gives the same bits', async () => {
   const original = await readFile(new URL('../../embedded-model/model/onnx/model_quantized.onnx', import.meta.url))
