@@ -86,7 +86,7 @@ export function createOnnxTensor(
   let isExternal = false
   let isOdd = false
   const entries = new Map<string, string>()
-  /** Of the field that holds the elements: how often it is there, entries in it, and its only piece so far. */
+  /** Of the field that holds the elements: how often it is there, entries in it, and its first piece. */
   let data: { field: number; pieces: number; entries: number; run?: Field; sha256?: Uint8Array } | undefined
   /** The field that is being streamed or collected. */
   let current: Field | undefined
@@ -242,16 +242,15 @@ export function createOnnxTensor(
       const found = dataOf(field)
       found.pieces++
       if (number === TENSOR.rawData && found.pieces > 1) fail('has raw_data twice')
-      if (found.pieces === 1) found.run = current
-      else delete found.run
+      const isFirst = found.pieces === 1
+      if (isFirst) found.run = current
       const width = FIXED_BYTES.get(number)
       if (width !== undefined) {
         if (length % width !== 0) fail(`has ${length} bytes of ${DATA_FIELDS.get(number) ?? ''}`)
         found.entries += length / width
       }
       digits = 0
-      delete found.sha256
-      running = found.run === undefined ? undefined : createSha256?.()
+      running = isFirst ? createSha256?.() : undefined
       const isFixedRun = width !== undefined || number === TENSOR.rawData
       return isFixedRun && running === undefined ? 'skip' : 'stream'
     },
