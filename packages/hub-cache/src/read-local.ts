@@ -9,7 +9,7 @@ import { createDigestChecker, type ExpectedDigests } from './file-digests.ts'
 const PIECE_BYTES = 1024 * 1024
 
 /**
- * A range of a file in pieces of 1 MiB, through one handle.
+ * A range of a file in fresh pieces of 1 MiB, through one handle, the next one read while the last is used.
  *
  * @param path - Where it really is: a link is refused.
  * @param size - Bytes the file must have.
@@ -25,19 +25,27 @@ export async function* readLocal(
   // A FIFO that took the file's place would block an open for reading for ever. Windows has neither flag.
   const flags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0) | (constants.O_NOFOLLOW ?? 0)
   const handle = await onDisk(`open ${path}`, open(path, flags))
+  let ahead: Promise<Uint8Array> | undefined
   try {
     const before = await onDisk(`look at ${path}`, handle.stat({ bigint: true }))
     if (!before.isFile() || Number(before.size) !== size) throw changed(path)
     const end = offset + length
-    for (let at = offset; at < end;) {
-      const piece = await readPiece(handle, path, at, Math.min(PIECE_BYTES, end - at))
+    const pieceAt = (at: number): Promise<Uint8Array> | undefined =>
+      at < end ? readPiece(handle, path, at, Math.min(PIECE_BYTES, end - at)) : undefined
+    ahead = pieceAt(offset)
+    for (let [at, piece] = [offset, await ahead]; piece; piece = await ahead) {
       at += piece.length
+      ahead = pieceAt(at)
+      // Awaited in its turn. Who leaves before that does not want it.
+      ahead?.catch(() => undefined)
       signal?.throwIfAborted()
       yield piece
     }
     const after = await onDisk(`look at ${path}`, handle.stat({ bigint: true }))
     if (!isSame(before, after)) throw changed(path)
   } finally {
+    // The handle must stay open until nobody reads from it; what it read is not wanted any more.
+    await ahead?.catch(() => undefined)
     await handle.close()
   }
 }
@@ -59,7 +67,7 @@ export async function checkLocal(
 }
 
 async function readPiece(handle: FileHandle, path: string, position: number, length: number): Promise<Uint8Array> {
-  const piece = new Uint8Array(length)
+  const piece = Buffer.allocUnsafeSlow(length)
   let filled = 0
   while (filled < length) {
     const { bytesRead } = await onDisk(`read ${path}`, handle.read(piece, filled, length - filled, position + filled))
