@@ -4,7 +4,7 @@ import { BackendError, type AbortOptions } from '@x/storage-core'
 import { failureOf, type HubContext } from './context.ts'
 import { etagText, isStrong } from './etag.ts'
 import { readBody } from './read-body.ts'
-import { createRetry } from './retry.ts'
+import { createRetry, LEAST_PROGRESS_BYTES } from './retry.ts'
 import { discard, type Answer } from './send.ts'
 
 /** A file whose bytes are wanted. Everything but the path is compared with what the hub says of it, where it does. */
@@ -61,7 +61,7 @@ export async function* readHubFile(
       const { pieces, isLast } = await openAnswer(request, at)
       for await (const piece of pieces) {
         at += piece.length
-        retry.reset()
+        retry.noteProgress(piece.length)
         yield piece
       }
       if (isLast(at)) return
@@ -155,12 +155,19 @@ function spanOf(request: FileRequest, { response }: Answer, isRange: boolean, at
     if (start !== at || !(until > at) || (end !== undefined && until > end)) {
       return refuse(request, 'it answers with another part than was asked for')
     }
+    // Or a file could take a request for each byte.
+    if (end !== undefined && until < Math.min(end, at + LEAST_PROGRESS_BYTES, total ?? end)) {
+      return refuse(request, `it answers with ${until - start} bytes, and ${end - at} were asked for`)
+    }
     assertSize(request, total)
     return { start, until, total }
   }
   const length = headers.get('content-length')
   const total = length === null || isEncoded ? undefined : Number(length)
   assertSize(request, total)
+  if (total !== undefined && end !== undefined && total < end) {
+    return refuse(request, `it has ${total} bytes, and byte ${end} was asked for`)
+  }
   if (at > MAX_SKIPPED_BYTES) return refuse(request, `it sends the whole file, and byte ${at} was asked for`)
   return { start: 0, until: end ?? total, total }
 }

@@ -4,7 +4,7 @@ import { HubStatusError } from './hub-error.ts'
 import { sleep } from './wait.ts'
 
 export interface RetryOptions {
-  /** How often the same thing is asked, the first time included, while nothing new comes. Default 5. */
+  /** How often the same thing is asked, the first time included, while less than 64 KiB come. Default 5. */
   attempts?: number | undefined
   /** Wait after the first failure; each one doubles it, up to 8 seconds. Milliseconds; default 500. */
   baseMs?: number | undefined
@@ -15,18 +15,24 @@ export interface RetryOptions {
 export interface Retry {
   /** Waits for the next attempt; rejects with the error when there is none. */
   next(error: unknown, signal: AbortSignal | undefined): Promise<void>
-  /** Something new came: the count starts again. */
-  reset(): void
+  /** So many bytes came that are new. With enough of them the count starts again. */
+  noteProgress(byteLength: number): void
 }
 
 const MOST_BACKOFF_MS = 8000
 
+/** A hub that gives less than this each time is no better than one that gives nothing. Bytes. */
+export const LEAST_PROGRESS_BYTES = 65_536
+
 export function createRetry({ attempts = 5, baseMs = 500, maxWaitMs = 60_000 }: RetryOptions): Retry {
   let failures = 0
+  let progress = 0
   return {
     async next(error, signal) {
       signal?.throwIfAborted()
       if (!(error instanceof BackendError) || !error.retryable) throw error
+      if (progress >= LEAST_PROGRESS_BYTES) failures = 0
+      progress = 0
       failures += 1
       if (failures >= attempts) throw error
       const asked = error.cause instanceof HubStatusError ? error.cause.retryAfterMs : undefined
@@ -35,8 +41,8 @@ export function createRetry({ attempts = 5, baseMs = 500, maxWaitMs = 60_000 }: 
       const backoff = Math.min(MOST_BACKOFF_MS, baseMs * 2 ** (failures - 1)) * (0.5 + Math.random() / 2)
       await sleep(asked ?? backoff, signal)
     },
-    reset() {
-      failures = 0
+    noteProgress(byteLength) {
+      progress += byteLength
     },
   }
 }

@@ -81,13 +81,13 @@ describe('bytes of a file', () => {
     let broken = 0
     const hub = await openHub({
       intercept: (request, response) => {
-        if (!isFile(request) || broken === 6) return false
+        if (!isFile(request) || broken === 4) return false
         broken += 1
         const from = Number(/^bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0)
         const headers = { etag: `"${model.sha256.toString('hex')}"`, 'content-length': 300_000 - from }
         const range = { 'content-range': `bytes ${from}-299999/300000` }
         response.writeHead(from === 0 ? 200 : 206, from === 0 ? headers : { ...headers, ...range })
-        response.write(weights.subarray(from, from + 10_000), () => response.destroy())
+        response.write(weights.subarray(from, from + 70_000), () => response.destroy())
         return true
       },
     })
@@ -97,10 +97,34 @@ describe('bytes of a file', () => {
     )
     expect(bytes.equals(weights)).toBe(true)
     expect(hub.requests.slice(1).map(({ headers }) => headers.range)).toEqual(
-      [1, 2, 3, 4, 5, 6].map((pieces) => `bytes=${pieces * 10_000}-299999`),
+      [1, 2, 3, 4].map((pieces) => `bytes=${pieces * 70_000}-299999`),
     )
     // Of the same file alone.
     expect(hub.requests[1]?.headers['if-range']).toBe(`"${model.sha256.toString('hex')}"`)
+  })
+
+  it('that break off after next to nothing are given up', async () => {
+    const hub = await openHub({
+      intercept: (request, response) => {
+        const from = Number(/^bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0)
+        const range = { 'content-range': `bytes ${from}-299999/300000` }
+        response.writeHead(from === 0 ? 200 : 206, { 'content-length': 300_000 - from, ...(from > 0 && range) })
+        response.write(weights.subarray(from, from + 100), () => response.destroy())
+        return true
+      },
+    })
+    const client = clientOf(hub.url, { retry: { attempts: 3, baseMs: 1 } })
+    await expect(bytesOf(client.read('org/model', commit, model))).rejects.toMatchObject({ code: 'BACKEND' })
+    expect(hub.requests).toHaveLength(3)
+  })
+
+  it('past the end of a file whose size is not known are refused', async () => {
+    const hub = await openHub()
+    const read = clientOf(hub.url).read('org/model', commit, 'config.json', { offset: 0, length: 100 })
+    await expect(bytesOf(read)).rejects.toMatchObject({ code: 'BACKEND', retryable: false })
+    const whole = await openServer((_request, response) => response.writeHead(200, { 'content-length': 2 }).end('{}'))
+    const other = clientOf(whole).read('org/model', commit, 'config.json', { offset: 0, length: 100 })
+    await expect(bytesOf(other)).rejects.toMatchObject({ code: 'BACKEND', retryable: false })
   })
 
   it('that never come end', async () => {
@@ -155,7 +179,7 @@ describe('bytes of a file', () => {
     const hub = await openHub({
       intercept: (request, response) => {
         const from = Number(/^bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1])
-        const until = Math.min(from + 40_000, 200_000)
+        const until = Math.min(from + 70_000, 200_000)
         const part = weights.subarray(from, until)
         const range = `bytes ${from}-${until - 1}/300000`
         response.writeHead(206, { 'content-range': range, 'content-length': part.length }).end(part)
@@ -164,7 +188,7 @@ describe('bytes of a file', () => {
     })
     const bytes = await bytesOf(clientOf(hub.url).read('org/model', commit, model, { offset: 1, length: 199_999 }))
     expect(bytes.equals(weights.subarray(1, 200_000))).toBe(true)
-    expect(hub.requests).toHaveLength(5)
+    expect(hub.requests).toHaveLength(3)
   })
 
   const plain = { 'content-type': 'application/octet-stream' }
@@ -203,6 +227,7 @@ describe('bytes of a file', () => {
     ['an empty range', { 'content-range': 'bytes 10-9/300000' }],
     ['another size', { 'content-range': 'bytes 10-19/20' }],
     ['multiple parts', { 'content-type': 'multipart/byteranges; boundary=x' }],
+    ['a byte at a time', { 'content-range': 'bytes 10-10/300000' }],
     ['an encoding', { 'content-range': 'bytes 10-19/300000', 'content-encoding': 'br' }],
   ])('of a part with %s are refused', async (_what, headers) => {
     const hub = await openHub({
