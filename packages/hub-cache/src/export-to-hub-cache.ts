@@ -88,6 +88,7 @@ export async function exportToHubCache(files: readonly ExportFile[], options: Ex
     [...files, ...(omitted ?? [])].map(({ path }) => path),
     process.platform !== 'win32' && process.platform !== 'darwin',
   )
+  assertPathsFit(absent, true)
   assertAbsent(absent, new Set([...files, ...(omitted ?? [])].map(({ path }) => path)))
   repoLayout('/', repo)
 
@@ -181,9 +182,9 @@ async function keepListing(
   const info = await ifThere(`look at ${trees}`, lstat(trees))
   const there = info?.isDirectory() ? await readTreeListing(path) : undefined
   if (there instanceof Map) {
-    const agrees = ({ listed }: NamedFile): boolean => {
-      const entry = there.get(listed.path)
-      return entry?.size === listed.size && entry.gitOid === listed.gitOid
+    const agrees = ({ path: name, size, gitOid }: NamedFile): boolean => {
+      const entry = there.get(name)
+      return entry?.size === size && (gitOid === undefined || entry.gitOid === gitOid)
     }
     if (files.every(agrees)) return true
   }

@@ -43,7 +43,7 @@ export async function placeFile(
   try {
     const placed = await copyBy(by, source.localPath, temp)
     if (check) await checkLocal(temp, source.size, expected, signal)
-    if (placed !== 'hard-link') await makeLasting(temp)
+    if (placed !== 'hard-link') await makeLasting(temp, folder)
     signal?.throwIfAborted()
     await onDisk(`rename to ${target}`, rename(temp, target))
     return placed
@@ -118,9 +118,10 @@ async function copyBy(by: readonly PlaceBy[], source: string, target: string): P
   return onDisk(`write ${target}`, Promise.reject(last))
 }
 
-async function makeLasting(path: string): Promise<void> {
-  // A store's own file is read-only; clients expect to be able to replace theirs.
-  await onDisk(`set the mode of ${path}`, chmod(path, 0o644))
+async function makeLasting(path: string, folder: string): Promise<void> {
+  // A store's own file is read-only. One here is for those whom the directory is for, as if it were new.
+  const { mode } = await onDisk(`look at ${folder}`, stat(folder))
+  await onDisk(`set the mode of ${path}`, chmod(path, (mode & 0o666) | 0o600))
   const handle = await onDisk(`open ${path}`, open(path, 'r+'))
   try {
     await onDisk(`sync ${path}`, handle.datasync())

@@ -61,11 +61,14 @@ describe('what is laid out', () => {
     await chmod(source.localPath, 0o444)
     for (const by of ['hard-link', 'copy'] as const) {
       const directory = await tempDirectory()
+      // What is for a group stays with it.
+      await mkdir(join(directory, FOLDER, 'blobs'), { recursive: true })
+      await chmod(join(directory, FOLDER, 'blobs'), 0o750)
       const { placed } = await exportToHubCache([source], optionsFor(directory, { by: [by] }))
       expect(placed).toMatchObject({ [by]: 1 })
       const blob = join(directory, FOLDER, 'blobs', weightsBlob)
       expect((await inodeOf(blob)) === (await inodeOf(source.localPath))).toBe(by === 'hard-link')
-      expect((await stat(blob)).mode & 0o777).toBe(by === 'hard-link' ? 0o444 : 0o644)
+      expect((await stat(blob)).mode & 0o777).toBe(by === 'hard-link' ? 0o444 : 0o640)
     }
   })
 
@@ -163,6 +166,9 @@ describe('what is laid out', () => {
     await writeFile(path, text)
     expect((await exportToHubCache(await filesToExport(), optionsFor(directory))).listed).toBe(true)
     expect(await readFile(path, 'utf8')).toBe(text)
+    const bare = (await filesToExport()).map(({ gitOid: _oid, ...file }) => file)
+    expect((await exportToHubCache(bare, optionsFor(directory, { omitted: [] }))).listed).toBe(true)
+    expect(await readFile(path, 'utf8')).toBe(text)
     await writeFile(path, '{')
     expect((await exportToHubCache(await filesToExport(), optionsFor(directory, { omitted: [] }))).listed).toBe(true)
     expect((await (await openHubCache({ directory })).snapshot(REPO)).omitted).toEqual([])
@@ -199,6 +205,7 @@ describe('what is refused', () => {
     ['an omitted path', { omitted: [{ path: '../x', size: 1 }] }],
     ['an omitted file that is there', { omitted: [{ path: 'config.json', size: 1 }] }],
     ['an absent path', { absent: ['/x'] }],
+    ['an absent file below an absent file', { absent: ['a', 'a/b'] }],
     ['an absent file that is there', { absent: ['config.json'] }],
   ])('%s', async (_what, change) => {
     const directory = await tempDirectory()
