@@ -1,0 +1,3 @@
+import { pythonInterop } from './python-interop.ts'
+
+pythonInterop(1)
