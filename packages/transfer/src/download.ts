@@ -297,11 +297,11 @@ function createDownload(
     for (const leaf of file.localLeaves()) {
       signal.throwIfAborted()
       const { offset, length } = plan.place(leaf)
-      const bytes = new Uint8Array(length)
-      const isRead = ranges.covers(offset, length) && (await ranges.read(offset, bytes, { signal }))
+      const fill = file.takeFill(leaf)
+      const isRead = ranges.covers(offset, length) && (await ranges.read(offset, fill.bytes, { signal }))
       if (isRead) {
         await file
-          .complete({ leaf, bytes, filled: length, parts: [{ end: length, by: 'local' }] })
+          .complete({ ...fill, filled: length, parts: [{ end: length, by: 'local' }] })
           .catch((error: unknown) => {
             if (error instanceof OwnMediumError) throw error.cause
             // It is fetched instead.

@@ -26,6 +26,7 @@ const DONE = 3
 
 /** Of leaves that were broken off, and of those that did not match and are asked for once more. */
 const MOST_KEPT_FILLS = 32
+const MOST_SPARE = 4
 
 /** One file on its way. */
 export interface FileRun {
@@ -59,7 +60,7 @@ export interface FileRun {
   /** Keeps what came of a leaf. */
   keepFill(fill: Fill): void
   /**
-   * Checks, writes and records a leaf.
+   * Checks, writes and records a leaf. The memory of its bytes is used again.
    *
    * @returns `false`: it was there already.
    * @throws {BadLeafError} It does not match, and is missing again.
@@ -125,6 +126,8 @@ export async function createFileRun(wanted: WantedFile, options: FileRunOptions)
   const bad = new Map<number, Fill[]>()
   const given = new Map<SourceState, number>()
   const writing = new Set<number>()
+  /** Memory of leaves that were written: fresh memory costs as much as to fill it. */
+  const spare: Uint8Array[] = []
   let [doneBytes, doneLeaves, localBytes] = [0, 0, 0]
   let missing = plan.leafCount
   let lowestMissing = 0
@@ -228,7 +231,9 @@ export async function createFileRun(wanted: WantedFile, options: FileRunOptions)
     const known = fills.get(leaf)
     fills.delete(leaf)
     if (known && known.filled > 0 && !(bad.has(leaf) && known.parts.length > 1)) return known
-    return { leaf, bytes: new Uint8Array(plan.place(leaf).length), filled: 0, parts: [] }
+    const { length } = plan.place(leaf)
+    const free = spare.pop()
+    return { leaf, bytes: free?.length === length ? free : new Uint8Array(length), filled: 0, parts: [] }
   }
 
   return {
@@ -302,6 +307,7 @@ export async function createFileRun(wanted: WantedFile, options: FileRunOptions)
         note(fill)
         whole?.offer(offset, bytes)
         advance()
+        if (spare.length < MOST_SPARE) spare.push(bytes)
         return true
       } finally {
         writing.delete(leaf)
