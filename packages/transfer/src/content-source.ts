@@ -4,13 +4,13 @@ import {
   DAG_PB,
   decodeNode,
   encodeOutboard,
-  encodeWrappedLeaf,
   MAX_BLOCK_BYTES,
-  PROFILES,
   RAW,
   type CID,
+  type FileShape,
+  type UnixfsNode,
 } from '@x/cid'
-import { NotFoundError, type AbortOptions, type ContentSource } from '@x/storage-core'
+import { BackendError, NotFoundError, type AbortOptions, type ContentSource } from '@x/storage-core'
 import { blockKey } from '@x/storage-core/backend'
 
 import type { ByteSource } from './byte-source.ts'
@@ -18,6 +18,7 @@ import type { ByteSource } from './byte-source.ts'
 /** Nodes of a file are a small part of it; those of a hostile DAG may be anything. */
 const LEAST_NODE_BYTES = 4 * 1024 * 1024
 const NODE_PART = 1 / 16
+const MAX_DEPTH = 64
 
 /**
  * A store, a gateway or a daemon as a source of bytes: of files whose root is known. Its blocks give their outboards.
@@ -34,50 +35,72 @@ export function contentByteSource(source: ContentSource, { name = source.name }:
     async outboard({ root, size }, { signal }) {
       if (!root || root.code === RAW) return undefined
       const nodes = await nodesOf(source, root, { size, signal })
-      if (nodes.size === 0) return outboardOfLeaf(source, root, { size, signal })
+      // One wrapped leaf.
+      if (nodes.size === 0) return encodeOutboard(await createOutboard(leafShape(root), size, root.multihash.digest))
       return encodeOutboard(await createNodesOutboard(root, nodes, { fileBytes: size }))
     },
   }
 }
 
-/** Of a file whose root is its only leaf, wrapped. `undefined`: wrapped in a way that is not known. */
-async function outboardOfLeaf(
-  source: ContentSource,
-  root: CID,
-  { size, signal }: { size: number } & AbortOptions,
-): Promise<Uint8Array | undefined> {
-  const node = decodeNode(root, await source.blocks.get(root, { signal }))
-  if (node.type !== 'file' || node.fileBytes !== size) return undefined
-  const version = root.version
-  const { cid } = await encodeWrappedLeaf(version, node.data)
-  if (!cid.equals(root)) return undefined
-  const shape = { ...PROFILES['unixfs-v0-2015'], cidVersion: version }
-  return encodeOutboard(await createOutboard(shape, size, root.multihash.digest))
-}
+const leafShape = (root: CID): FileShape => ({
+  cidVersion: root.version,
+  rawLeaves: false,
+  chunkBytes: MAX_BLOCK_BYTES,
+  maxLinks: 2,
+})
 
-/** Interior nodes, level by level; each is checked by the source. */
+/**
+ * Interior nodes, children before parents; each is checked by the source. Wrapped leaves cannot be told from nodes before
+ * they are fetched. In the DAGs that are made they all lie as deep as the first one and are as long, but for the last
+ * of a node, which is looked at.
+ */
 async function nodesOf(
   source: ContentSource,
   root: CID,
   { size, signal }: { size: number } & AbortOptions,
 ): Promise<Map<string, Uint8Array>> {
   const found = new Map<string, Uint8Array>()
+  const seen = new Map<string, UnixfsNode>()
   let left = Math.max(LEAST_NODE_BYTES, size * NODE_PART)
-  const queue = [root]
-  for (let cid = queue.pop(); cid; cid = queue.pop()) {
-    if (found.has(blockKey(cid))) continue
-    const bytes = await source.blocks.get(cid, { signal })
-    const node = decodeNode(cid, bytes)
-    if (node.type !== 'file' || node.children.length === 0) continue
-    left -= bytes.length
-    if (left < 0) break
-    found.set(blockKey(cid), bytes)
-    for (const child of node.children) if (mayBeNode(child)) queue.push(child.cid)
-  }
-  // Children before parents, as an outboard has them.
-  return new Map([...found].toReversed())
-}
 
-/** Leaves are not fetched to find out that they are; small wrapped ones cannot be told from nodes, and are looked at. */
-const mayBeNode = ({ cid, fileBytes }: { cid: CID; fileBytes: number }): boolean =>
-  cid.code === DAG_PB && fileBytes > MAX_BLOCK_BYTES / 8
+  async function read(cid: CID): Promise<{ node: UnixfsNode; bytes: Uint8Array }> {
+    const bytes = await source.blocks.get(cid, { signal })
+    left -= bytes.length
+    if (left < 0) throw new BackendError(`${source.name}: ${root} has too many nodes`, { retryable: false })
+    return { node: decodeNode(cid, bytes), bytes }
+  }
+
+  async function firstLeaf(): Promise<{ isRaw: boolean; depth: number; length: number }> {
+    let cid = root
+    for (let depth = 0; depth < MAX_DEPTH; depth++) {
+      const { node } = await read(cid)
+      const child = node.type === 'file' ? node.children[0] : undefined
+      if (node.type !== 'file' || !child) {
+        return { isRaw: false, depth, length: node.type === 'file' ? node.fileBytes : 0 }
+      }
+      if (child.cid.code === RAW) return { isRaw: true, depth: depth + 1, length: child.fileBytes }
+      cid = child.cid
+    }
+    throw new BackendError(`${source.name}: ${root} is deeper than ${MAX_DEPTH} levels`, { retryable: false })
+  }
+
+  const first = await firstLeaf()
+
+  async function visit(cid: CID, depth: number): Promise<void> {
+    const key = blockKey(cid)
+    if (seen.has(key) || depth > MAX_DEPTH) return
+    const { node, bytes } = await read(cid)
+    seen.set(key, node)
+    if (node.type !== 'file' || node.children.length === 0) return
+    for (const [index, child] of node.children.entries()) {
+      if (child.cid.code !== DAG_PB) continue
+      const isLast = index === node.children.length - 1
+      const isLikeFirst = depth + 1 === first.depth && child.fileBytes === first.length
+      if (first.isRaw || !isLikeFirst || isLast) await visit(child.cid, depth + 1)
+    }
+    found.set(key, bytes)
+  }
+
+  await visit(root, 0)
+  return found
+}

@@ -95,7 +95,9 @@ export async function download(
   options.signal?.throwIfAborted()
   for (const file of wanted) assertWanted(file)
   assertDistinct(sources)
-  await partials.assertRoom(wanted.map(keyOfWanted), { signal: options.signal })
+  // The same file twice comes once.
+  const keys = new Map(wanted.map(keyOfWanted).map((key) => [key.id, key]))
+  await partials.assertRoom([...keys.values()], { signal: options.signal })
   return createDownload(partials, wanted, sources, options).run()
 }
 

@@ -36,22 +36,24 @@ export async function findOutboard(
   const asked = new AbortController()
   const stop = (): void => asked.abort(signal.reason)
   signal.addEventListener('abort', stop, { once: true })
-  const ask = async (state: SourceState): Promise<Outboard> => {
-    try {
-      const bytes = await untilStalled(
-        Promise.resolve(state.source.outboard?.(file, { signal: asked.signal })),
-        asked.signal,
-        stallTimeoutMs,
-      )
-      if (bytes) return await balanced(await readOutboard(root, bytes, { fileBytes: size }))
-    } catch (error) {
-      signal.throwIfAborted()
-      if (!asked.signal.aborted) {
-        if (error instanceof IntegrityError) onLiar(state, error)
-        else onFailure(state, error)
-      }
-    }
+  const none = (): never => {
     throw new NotFoundError(root.toString(), { cid: root })
+  }
+  const ask = async (state: SourceState): Promise<Outboard> => {
+    const asking = Promise.resolve(state.source.outboard?.(file, { signal: asked.signal }))
+    const bytes = await untilStalled(asking, asked.signal, stallTimeoutMs).catch((error: unknown) => {
+      signal.throwIfAborted()
+      if (!asked.signal.aborted) onFailure(state, error)
+      return none()
+    })
+    if (!bytes) return none()
+    try {
+      return await balanced(await readOutboard(root, bytes, { fileBytes: size }))
+    } catch (error) {
+      if (!(error instanceof IntegrityError)) throw error
+      onLiar(state, error)
+      return none()
+    }
   }
   const able = states.filter((state) => !state.out && state.source.outboard !== undefined)
   try {

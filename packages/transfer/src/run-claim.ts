@@ -1,6 +1,7 @@
 import { BackendError, isStorageError } from '@x/storage-core'
 import { untilAborted } from '@x/storage-core/backend'
 
+import type { ByteRange } from './byte-source.ts'
 import { ClaimOverError, type Claim } from './claim.ts'
 import type { Fill, Giver } from './file-run.ts'
 import type { TokenBucket } from './token-bucket.ts'
@@ -99,17 +100,19 @@ async function fetchFrom(claim: Claim, at: number, options: RunClaimOptions): Pr
   const end = Math.min(claimEnd, localFrom ?? Infinity)
   let position = at
   state.requests += 1
-  const pieces = state.source.read(file.wanted, { offset: at, length: end - at }, { signal })
-  const iterator = pieces[Symbol.asyncIterator]()
+  const iterator = openPieces(claim, { offset: at, length: end - at })
+  const patience = createPatience(options.stallTimeoutMs)
   let isEnded = false
   try {
     while (position < end && claim.leaf < claim.end) {
-      const next = await nextPiece(iterator, claim, options.stallTimeoutMs)
+      const next = await nextPiece(iterator, claim, patience)
       if (next.done === true) {
         isEnded = true
         break
       }
       const piece = toBytes(claim, next.value)
+      // An empty one says that bytes come, which are not those that were asked for.
+      patience.note(piece.length || SKIPPED_BYTES)
       options.onBytes(claim, piece.length)
       await options.bucket.take(piece.length, signal)
       for (let used = 0; used < piece.length && position < end && claim.leaf < claim.end;) {
@@ -136,16 +139,58 @@ async function fetchFrom(claim: Claim, at: number, options: RunClaimOptions): Pr
   }
 }
 
+function openPieces({ state, file, controller }: Claim, range: ByteRange): AsyncIterator<Uint8Array> {
+  try {
+    return state.source.read(file.wanted, range, { signal: controller.signal })[Symbol.asyncIterator]()
+  } catch (cause) {
+    throw toFailure(cause, `${state.name}: ${file.wanted.path}`)
+  }
+}
+
+function toFailure(cause: unknown, what: string): unknown {
+  if (isStorageError(cause)) return cause
+  const reason = cause instanceof Error ? cause.message : 'it failed'
+  return new BackendError(`${what}: ${reason}`, { retryable: true, cause })
+}
+
+/** How long is still waited without progress: less than 1 KiB a second is none. Time in which nobody asks does not count. */
+interface Patience {
+  leftMs(): number
+  waited(ms: number): void
+  note(bytes: number): void
+}
+
+const LEAST_BYTES_PER_MS = 1024 / 1000
+/** That an empty piece stands for. */
+const SKIPPED_BYTES = 4096
+
+function createPatience(stallTimeoutMs: number): Patience {
+  let waitedMs = 0
+  let came = 0
+  return {
+    leftMs: () => Math.max(0, stallTimeoutMs - waitedMs),
+    waited: (ms) => (waitedMs += ms),
+    note: (bytes) => {
+      came += bytes
+      if (came < Math.max(1, waitedMs * LEAST_BYTES_PER_MS)) return
+      came = 0
+      waitedMs = 0
+    },
+  }
+}
+
 async function nextPiece(
   iterator: AsyncIterator<Uint8Array>,
   { state, file, controller }: Claim,
-  stallTimeoutMs: number,
+  patience: Patience,
 ): Promise<IteratorResult<Uint8Array>> {
+  const what = `${state.name}: ${file.wanted.path}`
   const stalled = Promise.withResolvers<never>()
-  const timer = setTimeout(() => {
-    const message = `${state.name}: ${file.wanted.path}: no bytes for ${stallTimeoutMs} ms`
-    stalled.reject(new BackendError(message, { retryable: true }))
-  }, stallTimeoutMs)
+  const startedAt = performance.now()
+  const timer = setTimeout(
+    () => stalled.reject(new BackendError(`${what}: nothing came for too long`, { retryable: true })),
+    patience.leftMs(),
+  )
   const next = iterator.next()
   // It may fail after nobody waits for it any more.
   next.catch(() => undefined)
@@ -153,11 +198,10 @@ async function nextPiece(
     return await untilAborted(Promise.race([next, stalled.promise]), controller.signal)
   } catch (cause) {
     controller.signal.throwIfAborted()
-    if (isStorageError(cause)) throw cause
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new BackendError(`${state.name}: ${file.wanted.path}: ${reason}`, { retryable: true, cause })
+    throw toFailure(cause, what)
   } finally {
     clearTimeout(timer)
+    patience.waited(performance.now() - startedAt)
   }
 }
 

@@ -38,9 +38,3 @@ async function* parseLines(lines: AsyncIterable<string>): AsyncGenerator<Record<
     if (typeof event === 'object' && event !== null) yield { ...event }
   }
 }
-
-export async function eventsOf(child: Child): Promise<Record<string, unknown>[]> {
-  const all: Record<string, unknown>[] = []
-  for await (const event of child.events) all.push(event)
-  return all
-}

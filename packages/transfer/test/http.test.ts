@@ -58,6 +58,7 @@ it.each<[string, Fault | ((seen: SeenRequest) => Fault)]>([
   ['forbids it', { type: 'status', status: 403 }],
   ['resets every connection', { type: 'drop' }],
   ['hangs', { type: 'hang' }],
+  ['drips', { type: 'slow', bytesPerSecond: 20 }],
   ['stalls', { type: 'stall', atByte: 1000 }],
   ['ends after a byte, validly', { type: 'truncate', framing: 'valid', atByte: 1 }],
   ['flips a bit in each answer', { type: 'flip', atByte: 77 }],

@@ -121,6 +121,8 @@ export interface FileServerOptions {
   /** Answers before the file is looked for; `true`: it has answered. */
   answer?: ((request: IncomingMessage, response: ServerResponse) => boolean) | undefined
   etag?: ((path: string) => string | undefined) | undefined
+  /** Asked before each chunk: when it may go, by how many bytes went before it. */
+  gate?: ((served: number) => Promise<void> | undefined) | undefined
 }
 
 const CHUNK_BYTES = 32 * 1024
@@ -128,7 +130,7 @@ const CHUNK_BYTES = 32 * 1024
 /** Files over HTTP, with ranges, on a free loopback port. */
 export async function startFileServer(
   files: Readonly<Record<string, Uint8Array>>,
-  { bytesPerSecond, answer, etag }: FileServerOptions = {},
+  { bytesPerSecond, answer, etag, gate }: FileServerOptions = {},
 ): Promise<FileServer> {
   let served = 0
   let freeAt = performance.now()
@@ -163,6 +165,8 @@ export async function startFileServer(
         if (freeAt > now + 4) await wait(freeAt - now)
         if (response.destroyed) break
       }
+      await gate?.(served)
+      if (response.destroyed) break
       const isTaken = response.write(chunk)
       served += chunk.length
       if (!isTaken) await drained(response)

@@ -69,10 +69,17 @@ export async function openPartialFile(
     if (lost) throw lost.cause
   }
 
+  let isBytesOpen = true
+  const closeBytes = async (): Promise<void> => {
+    if (!isBytesOpen) return
+    isBytesOpen = false
+    await onDisk(`close ${paths.bytes}`, bytes.close())
+  }
+
   const closeHandles = async (): Promise<void> => {
     await syncing
     await onDisk(`close ${paths.log}`, openLog.close())
-    await onDisk(`close ${paths.bytes}`, bytes.close())
+    await closeBytes()
   }
 
   const finish = async (rest: () => Promise<void>): Promise<void> => {
@@ -155,6 +162,8 @@ export async function openPartialFile(
       seal: async () => {
         await onDisk(`set ${paths.bytes} read-only`, bytes.chmod(0o444))
         await syncNow()
+        // Windows renames no file that is open.
+        if (process.platform === 'win32') await closeBytes()
       },
       publish: async (target, dirty) => {
         await moveInto(paths.bytes, target, dirty)

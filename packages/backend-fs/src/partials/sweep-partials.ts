@@ -1,4 +1,5 @@
 import { lstat, readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 
 import { RAW } from '@x/cid'
 
@@ -31,6 +32,7 @@ export async function sweepPartials(context: StoreContext, catalogue: Catalogue)
     })
     context.warn(`removed a download of ${size} bytes, ${id}, that nobody went on with`)
   }
+  await sweepOrphans(context, catalogue)
   for await (const { key, note, ageMs } of listNotes(context)) {
     if (note.isPending && ageMs <= PARTIAL_KEPT_MS) continue
     const bytes = catalogue.keyOfRoot(note.root) ?? (note.root.code === RAW ? note.root : undefined)
@@ -39,6 +41,22 @@ export async function sweepPartials(context: StoreContext, catalogue: Catalogue)
     await onDisk(`remove ${path}`, rm(path, { force: true }))
   }
   return freed
+}
+
+/** What a process left that died just before or after there was a file. */
+async function sweepOrphans(context: StoreContext, catalogue: Catalogue): Promise<void> {
+  for (const name of (await ifThere('read partial files', readdir(context.layout.partials))) ?? []) {
+    const parsed = parsePartialName(name)
+    if (!parsed || parsed.suffix === 'part' || parsed.suffix === 'json') continue
+    const paths = partialPaths(context.layout, parsed)
+    const isOrphan = async (): Promise<boolean> =>
+      !(await ifThere(`look at ${paths.bytes}`, lstat(paths.bytes))) &&
+      (await isAbandoned(paths.owner, context.self)) !== false
+    if (!(await isOrphan())) continue
+    await catalogue.write('remove the rest of a download', undefined, async () => {
+      if (await isOrphan()) await onDisk(`remove ${name}`, rm(join(context.layout.partials, name), { force: true }))
+    })
+  }
 }
 
 /** How many downloads there are, and what they take on the disk. */

@@ -1,0 +1,68 @@
+import { createHash } from 'node:crypto'
+
+import { createNodesOutboard, encodeOutboard, outboardBlocks, type ProfileName } from '@x/cid'
+import { createContentStore, createMemoryRecords, openMemoryBlockstore } from '@x/storage-core'
+import { expect, it } from 'vitest'
+
+import { contentByteSource, download } from '../src/index.ts'
+import { bytesOf, isSame, MIB, openTemp, outboardOf, someBytes } from './support.ts'
+
+const KIB = 1024
+
+it.each<[ProfileName, number]>([
+  ['unixfs-v1-2025', 3 * MIB + 1],
+  ['kubo-v1', MIB + 1],
+  ['kubo-v1', 2 * MIB],
+  // The last node has one leaf, and a leaf is as long as what is below a node may be.
+  ['unixfs-v0-2015', 175 * 256 * KIB],
+  ['unixfs-v0-2015', 2 * MIB],
+  ['unixfs-v0-2015', 100],
+])('a store gives outboard and bytes of a file under %s, of %d bytes', async (profile, size) => {
+  const blocks = await openMemoryBlockstore()
+  let fetched = 0
+  const get: typeof blocks.get = async (...args) => {
+    const block = await blocks.get(...args)
+    fetched += block.length
+    return block
+  }
+  const held = createContentStore({ name: 'held', blocks: { ...blocks, get }, records: createMemoryRecords() })
+  const bytes = someBytes(size)
+  const { cid } = await held.add(bytes, { profile })
+  const { store, partials } = await openTemp()
+  const source = contentByteSource(held)
+  fetched = 0
+  await source.outboard?.({ path: 'model', size, root: cid }, {})
+  // No leaves, but the first one, and the last of each node.
+  expect(fetched).toBeLessThan(1.5 * MIB)
+  const { files, receipt } = await download(partials, [{ path: 'model', size, root: cid }], [source], {
+    createHasher: (name) => createHash(name),
+  })
+  expect(files).toMatchObject([{ check: 'each-leaf' }])
+  expect(files[0]?.root.equals(cid)).toBe(true)
+  expect(receipt.bytes).toBe(size)
+  expect(isSame(await bytesOf(store.cat(cid)), bytes)).toBe(true)
+})
+
+it('a DAG of another shape comes as it is', async () => {
+  // Leaves of many lengths, raw, in one node.
+  const bytes = someBytes(3 * MIB)
+  const whole = await outboardOf(bytes, 'kubo-v1')
+  const nodes = new Map(whole.nodes)
+  const odd = await createNodesOutboard(whole.root, nodes, { fileBytes: bytes.length })
+  expect(odd.shape).toBeUndefined()
+  const { store, partials } = await openTemp()
+  const source = {
+    name: 'odd',
+    async *read(_file: unknown, { offset, length }: { offset: number; length: number }) {
+      yield bytes.slice(offset, offset + length)
+    },
+    outboard: async () => encodeOutboard(odd),
+  }
+  const { files } = await download(partials, [{ path: 'model', size: bytes.length, root: whole.root }], [source])
+  expect(files[0]?.root.equals(whole.root)).toBe(true)
+  const get = outboardBlocks(whole, async (offset, length) => bytes.slice(offset, offset + length))
+  for (const index of [0, 5, 11]) {
+    const { cid } = whole.leaf(index)
+    expect(isSame(await store.blocks.get(cid), await get(cid, {}))).toBe(true)
+  }
+})
