@@ -10,6 +10,8 @@ export interface Skeleton {
   tensors: number
   /** The same row may give other bits in another batch: weights are quantised on the fly. */
   batchVariant: boolean
+  /** Operators of the graph itself, sorted. */
+  operators: string[]
 }
 
 /** Changes whenever the same model would give another skeleton. */
@@ -93,7 +95,7 @@ export async function createSkeleton(
     Uint8Array.from(await read(start, end - start))
 
   let tensors = 0
-  let batchVariant = false
+  const operators = new Set<string>()
 
   async function tensorOf(tensor: Field): Promise<Uint8Array> {
     const kept: Uint8Array[] = []
@@ -125,10 +127,10 @@ export async function createSkeleton(
         parts.push(await tensorOf(field))
         continue
       }
-      if (field.number === GRAPH_NODE && !batchVariant) {
+      if (field.number === GRAPH_NODE) {
         for await (const inner of fields(field.from, field.end)) {
           if (inner.number !== NODE_OP_TYPE) continue
-          batchVariant = BATCH_VARIANT.test(new TextDecoder().decode(await read(inner.from, inner.end - inner.from)))
+          operators.add(new TextDecoder().decode(await read(inner.from, inner.end - inner.from)))
         }
       }
       parts.push(await copy(field))
@@ -140,7 +142,8 @@ export async function createSkeleton(
   for await (const field of fields(0, Number.MAX_SAFE_INTEGER)) {
     parts.push(field.number === MODEL_GRAPH ? await graphOf(field) : await copy(field))
   }
-  return { bytes: concat(parts), tensors, batchVariant }
+  const batchVariant = [...operators].some((operator) => BATCH_VARIANT.test(operator))
+  return { bytes: concat(parts), tensors, batchVariant, operators: [...operators].toSorted() }
 }
 
 /** Exact to 2^53: enough for tags and lengths. */

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
-import { open, stat } from 'node:fs/promises'
+import { open, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import type { OpenedModel } from '@x/model-loader'
 
+import { compileModel } from './compile-model.ts'
 import { createSkeleton, SKELETON_VERSION, type ReadRange } from './create-skeleton.ts'
 import { linkOrClone, stampOf, type DerivedArea } from './derived-area.ts'
 import { buildKey, type OnnxRuntime } from './onnx-runtime.ts'
@@ -55,6 +56,15 @@ const GRAPH = 'model.onnx'
 const DATA = `${GRAPH}_data`
 const UNPACKED = { extra: { session: { disable_prepacking: '1' } } }
 
+/** What was prepacked, or why it cannot be. */
+interface Packed {
+  version: number
+  roots: string[]
+  level: unknown
+  build: string
+  refused?: string | undefined
+}
+
 export interface SessionPlanner {
   /** @param options - What the caller gives ONNX Runtime. */
   plan(graph: GivenGraph, runtime: OnnxRuntime, options: Readonly<Record<string, unknown>>): Promise<SessionPlan>
@@ -62,33 +72,40 @@ export interface SessionPlanner {
 
 /** Decides how the weights of a verified graph are held, and makes what that takes. A failure is a plan for the original. */
 export function createSessionPlanner({ area, memory, verify, batch, maxBytes }: SessionPlannerOptions): SessionPlanner {
-  async function skeletonOf({ path, model, file }: GivenGraph): Promise<{ at: string; batchVariant: boolean }> {
+  async function skeletonOf({ path, model, file }: GivenGraph): Promise<{ at: string; isQuantised: boolean }> {
     const { root, sha256 } = fileIn(model, file)
     const key = root.toV1().toString()
     const kind = `skeletons-${SKELETON_VERSION}`
-    const known = await area.find<{ batchVariant: boolean; original: string }>(kind, key, { verify })
+    const known = await area.find<{ isQuantised: boolean; original: string }>(kind, key, { verify })
     if (known) {
       const at = join(known.at, GRAPH)
       if ((await isSameFile(path, join(known.at, ORIGINAL))) || known.record.about.original === 'clone') {
-        return { at, batchVariant: known.record.about.batchVariant }
+        return { at, isQuantised: known.record.about.isQuantised }
       }
       await area.discard(kind, key)
     }
     const made = await area.make(kind, key, async (at) => {
       await linkOrClone(path, join(at, ORIGINAL))
       const isLink = await isSameFile(path, join(at, ORIGINAL))
-      const { bytes, batchVariant } = await withRange(path, (read) => createSkeleton(read, { location: ORIGINAL }))
+      const { bytes, operators } = await withRange(path, (read) => createSkeleton(read, { location: ORIGINAL }))
       const handle = await open(join(at, GRAPH), 'wx')
       try {
         await handle.writeFile(bytes)
       } finally {
         await handle.close()
       }
-      const about = { batchVariant, original: isLink ? 'link' : 'clone' }
+      const about = { isQuantised: hasQuantised(operators), original: isLink ? 'link' : 'clone' }
       return { about, known: { [ORIGINAL]: Buffer.from(sha256).toString('hex') } }
     })
     await area.sweep(maxBytes, [made.at])
-    return { at: join(made.at, GRAPH), batchVariant: made.record.about.batchVariant }
+    return { at: join(made.at, GRAPH), isQuantised: made.record.about.isQuantised }
+  }
+
+  /** Whether it multiplies integers, as the usual q8 does. */
+  async function isQuantised(graph: GivenGraph): Promise<boolean> {
+    if (dataOf(graph).length === 0) return (await skeletonOf(graph)).isQuantised
+    const scanned = await withRange(graph.path, (read) => createSkeleton(read, { location: ORIGINAL }))
+    return hasQuantised(scanned.operators)
   }
 
   /** What ONNX Runtime maps: the graph itself where its weights lie beside it already. */
@@ -101,18 +118,23 @@ export function createSessionPlanner({ area, memory, verify, batch, maxBytes }: 
     const { model, file } = graph
     const roots = [file, ...dataOf(graph)].map((name) => fileIn(model, name).root.toV1().toString())
     const level = options['graphOptimizationLevel'] ?? 'all'
-    const parts = { version: PACKED_VERSION, roots, level, build: buildKey(runtime) }
+    const parts: Packed = { version: PACKED_VERSION, roots, level, build: buildKey(runtime) }
     const key = createHash('sha256').update(JSON.stringify(parts)).digest('hex')
     const kind = `packed-${PACKED_VERSION}`
-    const known = await area.find(kind, key, { verify })
+    const known = await area.find<Packed>(kind, key, { verify })
     const discard = (): Promise<void> => area.discard(kind, key)
+    if (known?.record.about.refused !== undefined) throw new Error(known.record.about.refused)
     if (known) return { path: join(known.at, GRAPH), why: 'prepacked before', discard }
     const source = await mappable(graph)
-    const made = await area.make(kind, key, async (at) => {
-      await compile(runtime, source, join(at, GRAPH), level)
-      return { about: parts }
+    const made = await area.make<Packed>(kind, key, async (at) => {
+      const refused = await compileModel({ runtime: runtime.file, source, target: join(at, GRAPH), data: DATA, level })
+      if (refused === undefined) return { about: parts }
+      // Remembered: to try again would take as long, and end the same.
+      for (const name of [GRAPH, DATA]) await rm(join(at, name), { force: true })
+      return { about: { ...parts, refused } }
     })
     await area.sweep(maxBytes, [made.at])
+    if (made.record.about.refused !== undefined) throw new Error(made.record.about.refused)
     return { path: join(made.at, GRAPH), why: 'prepacked now', discard }
   }
 
@@ -127,7 +149,11 @@ export function createSessionPlanner({ area, memory, verify, batch, maxBytes }: 
     if (taken !== undefined) return { mode: 'original', why: `the program gives ${taken}` }
     const size = await bytesOf(graph)
     if (size < MIN_GRAPH) return { mode: 'original', why: `its ${size} bytes are copied in no time` }
-    if (memory !== 'auto') return { mode: memory, why: 'as asked' }
+    if (memory === 'mmap') return { mode: 'mmap', why: 'as asked' }
+    if (await isQuantised(graph)) {
+      return { mode: 'original', why: `${memory}: a quantised graph is not known to gain by it` }
+    }
+    if (memory === 'packed') return { mode: 'packed', why: 'as asked' }
     if (batch >= PACKED_FROM_BATCH) return { mode: 'packed', why: `auto: batches of ${batch} run faster prepacked` }
     return { mode: 'mmap', why: `auto: at a batch of ${batch} prepacking gains nothing` }
   }
@@ -135,8 +161,10 @@ export function createSessionPlanner({ area, memory, verify, batch, maxBytes }: 
   return {
     async plan(graph, runtime, options) {
       const original = { mode: 'original', path: graph.path, options: {} } as const
-      const { mode, why } = await choose(graph, options)
+      let chosen: Awaited<ReturnType<typeof choose>> = { mode: memory === 'packed' ? 'packed' : 'mmap', why: memory }
       try {
+        chosen = await choose(graph, options)
+        const { mode, why } = chosen
         if (mode === 'mmap') return { mode, path: await mappable(graph), options: UNPACKED, why }
         if (mode === 'packed') {
           const { path, why: how, discard } = await packedOf(graph, runtime, options)
@@ -145,30 +173,10 @@ export function createSessionPlanner({ area, memory, verify, batch, maxBytes }: 
         return { ...original, why }
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error)
-        return { ...original, why: `${mode} was wanted (${why}), and failed: ${reason}` }
+        return { ...original, why: `${chosen.mode} was wanted (${chosen.why}), and failed: ${reason}` }
       }
     },
   }
-}
-
-/** @see https://onnxruntime.ai/docs/performance/model-optimizations/graph-optimizations.html */
-async function compile(runtime: OnnxRuntime, source: string, target: string, level: unknown): Promise<void> {
-  const session = await runtime.sessions.create(source, {
-    graphOptimizationLevel: level,
-    optimizedModelFilePath: target,
-    executionProviders: ['cpu'],
-    // It warns that the result is for this hardware alone, which is what it is for.
-    logSeverityLevel: 3,
-    extra: {
-      session: {
-        save_external_prepacked_constant_initializers: '1',
-        optimized_model_external_initializers_file_name: DATA,
-        optimized_model_external_initializers_min_size_in_bytes: '1024',
-      },
-    },
-  })
-  if (typeof session !== 'object' || session === null || !('release' in session)) return
-  if (typeof session.release === 'function') await session.release()
 }
 
 function providersOf(options: Readonly<Record<string, unknown>>): string[] {
@@ -179,6 +187,9 @@ function providersOf(options: Readonly<Record<string, unknown>>): string[] {
     return typeof one === 'object' && one !== null && 'name' in one ? String(one.name) : 'unknown'
   })
 }
+
+const hasQuantised = (operators: readonly string[]): boolean =>
+  operators.some((operator) => /Quant|Integer|NBits|Bnb4|^Q[A-Z]/.test(operator))
 
 /** What a file of a model was verified to be. */
 function fileIn(model: OpenedModel, path: string) {

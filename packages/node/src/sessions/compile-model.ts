@@ -1,0 +1,81 @@
+import { execFile } from 'node:child_process'
+
+export interface CompileOptions {
+  /** The main file of onnxruntime-node. */
+  runtime: string
+  /** The graph. */
+  source: string
+  /** Where the compiled graph goes; its weights go beside it, into `data`. */
+  target: string
+  data: string
+  /** Of the optimisations, which are part of what is compiled. */
+  level: unknown
+}
+
+/**
+ * ONNX Runtime aligns what it writes beside a graph above this size alone, and its kernels crash on prepacked weights that
+ * are not aligned: seen with 1.24 and 1.30 on weights of 200 x 200 and 500 x 500. Smaller ones stay in the graph, and are
+ * packed at every load. Bytes.
+ */
+const ALIGNED_FROM = 1024 * 1024 + 1
+
+/** Runs in a process of its own: compiles, then runs what it made, with ones for inputs, against the original. */
+const PROGRAM = `
+  const { runtime, source, target, data, level } = JSON.parse(process.argv[1])
+  const { InferenceSession, Tensor } = require(runtime)
+  const extra = {
+    session: {
+      save_external_prepacked_constant_initializers: '1',
+      optimized_model_external_initializers_file_name: data,
+      optimized_model_external_initializers_min_size_in_bytes: '${ALIGNED_FROM}',
+    },
+  }
+  const options = { graphOptimizationLevel: level, executionProviders: ['cpu'], logSeverityLevel: 3 }
+  const arrays = { float32: Float32Array, float64: Float64Array, int64: BigInt64Array, int32: Int32Array, uint8: Uint8Array }
+  const onesFor = ({ name, type, shape }) => {
+    const dims = shape.map((dim) => (typeof dim === 'number' ? dim : 3))
+    const length = dims.reduce((product, dim) => product * dim, 1)
+    if (type === 'bool') return new Tensor('bool', new Uint8Array(length), dims)
+    if (!arrays[type]) throw new Error('it could not be tried: the input ' + name + ' is of type ' + type)
+    return new Tensor(type, new arrays[type](length).fill(type === 'int64' ? 1n : 1), dims)
+  }
+  const outcome = async (session) => {
+    const feeds = Object.fromEntries(session.inputMetadata.map((input) => [input.name, onesFor(input)]))
+    const outputs = await session.run(feeds)
+    return Object.values(outputs).map(({ data }) => Buffer.from(data.buffer, data.byteOffset, data.byteLength))
+  }
+  async function main() {
+    const original = await InferenceSession.create(source, { ...options, optimizedModelFilePath: target, extra })
+    const expected = await outcome(original)
+    await original.release()
+    const compiled = await InferenceSession.create(target, options)
+    const given = await outcome(compiled)
+    await compiled.release()
+    if (!expected.every((bytes, index) => bytes.equals(given[index]))) throw new Error('it gives another answer')
+  }
+  main().catch((error) => {
+    process.stderr.write(String(error && error.message))
+    process.exit(1)
+  })
+`
+
+/**
+ * Writes a graph with its weights as the kernels of this machine want them, so that they are mapped and not packed at every
+ * load. In a process of its own, and tried there once: what makes a kernel crash nobody could catch.
+ *
+ * @returns `undefined` when it is done and gives the bits of the original; else why it cannot be had.
+ * @see https://onnxruntime.ai/docs/performance/model-optimizations/graph-optimizations.html
+ */
+export async function compileModel(options: CompileOptions): Promise<string | undefined> {
+  // It needs no hook, and a debugger's port is taken.
+  const { NODE_OPTIONS: _, ...environment } = process.env
+  const env = { ...environment, ELECTRON_RUN_AS_NODE: '1' }
+  return new Promise((resolve) => {
+    const args = ['-e', PROGRAM, JSON.stringify(options)]
+    execFile(process.execPath, args, { env, windowsHide: true }, (error, _stdout, stderr) => {
+      if (error === null) return resolve(undefined)
+      const how = error.signal ? `ended by ${error.signal}` : stderr.trim() || error.message
+      resolve(`ONNX Runtime could not prepack it: ${how}`)
+    })
+  })
+}
