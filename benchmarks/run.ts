@@ -16,6 +16,7 @@ import { stripTypes } from './harness/strip-types.ts'
 import { createWorkspace } from './harness/workspace.ts'
 import { question as memory } from './memory/question.ts'
 import { question as onlyHash } from './only-hash/question.ts'
+import { question as openModel } from './open-model/question.ts'
 import { question as pins } from './pins/question.ts'
 import { question as ranges } from './ranges/question.ts'
 import { question as read } from './read/question.ts'
@@ -23,7 +24,7 @@ import { question as roots } from './roots/question.ts'
 import { question as smallFiles } from './small-files/question.ts'
 import { question as transfer } from './transfer/question.ts'
 
-const QUESTIONS = [onlyHash, add, read, ranges, smallFiles, pins, roots, memory, transfer, download]
+const QUESTIONS = [onlyHash, add, read, ranges, smallFiles, pins, roots, memory, transfer, download, openModel]
 const here = fileURLToPath(new URL('.', import.meta.url))
 
 function fail(message: string): never {
@@ -79,6 +80,7 @@ if (!options.source)
       '--filter=@x/backend-fs',
       '--filter=@x/backend-helia',
       '--filter=@x/transfer',
+      '--filter=@x/node',
       '--output-logs=errors-only',
     ],
     join(here, '..'),

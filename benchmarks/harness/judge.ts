@@ -59,8 +59,8 @@ export function judge(target: Target, runs: Runs): Verdict {
   }
   if (target.type === 'flat') {
     const ratio = ratios(
-      values(runsOf(runs, target.large), 'peakBytes'),
-      values(runsOf(runs, target.small), 'peakBytes'),
+      values(runsOf(runs, target.large), target.figure ?? 'peakBytes'),
+      values(runsOf(runs, target.small), target.figure ?? 'peakBytes'),
     )
     return {
       label: target.label,

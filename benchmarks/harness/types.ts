@@ -6,7 +6,7 @@ export interface JobResult {
   evidence: Evidence
   /** Wall time of the work alone, without the start of the process and its imports. Absent for a plain command. */
   seconds?: number
-  /** Other figures, in seconds or as ratios. */
+  /** Other figures, in seconds unless the name says otherwise. */
   figures?: Readonly<Record<string, number>>
 }
 
@@ -52,7 +52,15 @@ export type Target =
       /** What the figure is. Default seconds, or bytes for `peakBytes`. */
       unit?: 'ratio'
     }
-  | { type: 'flat'; label: string; small: string; large: string; atMost: number }
+  | {
+      type: 'flat'
+      label: string
+      small: string
+      large: string
+      /** A name in `figures`. Default `peakBytes`. */
+      figure?: string
+      atMost: number
+    }
 
 export interface Plan {
   jobs: readonly Job[]
