@@ -3,6 +3,7 @@ import { NotFoundError } from '@x/storage-core'
 import type { BindingReport } from './binding-report.ts'
 import { promisedData, sessionOf } from './choose-dtype.ts'
 import type { OpenedModel } from './opened-model.ts'
+import type { PathChecks } from './path-checks.ts'
 
 /** A model that answers for a repository. */
 export interface Source {
@@ -13,8 +14,6 @@ export interface Source {
   used: Set<string>
   /** What kept a file from being given. */
   failure: unknown
-  /** Paths that are being looked up and checked, by file. */
-  paths: Map<string, Promise<string | undefined>>
 }
 
 /** A file that was asked for; `size` is undefined when the model lacks it. */
@@ -26,7 +25,7 @@ export interface FileRequest {
 }
 
 export interface ContentsOptions {
-  verify: 'stored' | 'each-open'
+  checks: PathChecks
   report: BindingReport
   onPath?: ((path: string, model: OpenedModel, file: string) => void) | undefined
   /** A Response in any case. Default: a path where ONNX Runtime opens the file by itself. */
@@ -47,12 +46,12 @@ export const isMapped = (path: string): boolean => GRAPH.test(path) || DATA.test
  */
 export async function contentsOf(
   request: FileRequest,
-  { verify, report, onPath, asBytes = false }: ContentsOptions,
+  { checks, report, onPath, asBytes = false }: ContentsOptions,
 ): Promise<string | Response> {
   const { source, path, size = 0 } = request
   const give = async (): Promise<string | Response> => {
-    if (GRAPH.test(path)) await assertData(source, path, verify)
-    const place = isMapped(path) && !asBytes ? await checkedPath(source, path, verify) : undefined
+    if (GRAPH.test(path)) await assertData(source, path, checks)
+    const place = isMapped(path) && !asBytes ? await checks.pathOf(source.model, path) : undefined
     if (place === undefined) return wholeFile(source, path)
     onPath?.(place, source.model, path)
     return place
@@ -77,7 +76,7 @@ export async function contentsOf(
 export const standsInFor = (path: string): string | undefined => (DATA.test(path) ? `/absent/${path}` : undefined)
 
 /** All the data of a graph, before the graph is given: what config.json promises, and what lies beside it. */
-async function assertData(source: Source, graph: string, verify: ContentsOptions['verify']): Promise<void> {
+async function assertData(source: Source, graph: string, checks: PathChecks): Promise<void> {
   const files = source.model.files.map(({ path }) => path)
   const promised = await promisedBy(source, graph)
   for (const file of promised) {
@@ -86,7 +85,7 @@ async function assertData(source: Source, graph: string, verify: ContentsOptions
     throw new NotFoundError(`${source.model.cid}/${file}`, { cid: source.model.cid, message })
   }
   const data = files.filter((file) => file.startsWith(`${graph}_data`) && DATA.test(file))
-  await Promise.all(data.map((file) => checkedPath(source, file, verify)))
+  await Promise.all(data.map((file) => checks.pathOf(source.model, file)))
 }
 
 async function promisedBy({ model }: Source, graph: string): Promise<string[]> {
@@ -101,18 +100,6 @@ async function promisedBy({ model }: Source, graph: string): Promise<string[]> {
     return []
   }
   return promisedData(config, session, graph)
-}
-
-/** Looked up once for all who ask at the same time, so that they hear of a failure together. */
-function checkedPath(source: Source, path: string, verify: ContentsOptions['verify']): Promise<string | undefined> {
-  const { model, paths } = source
-  const known = paths.get(path)
-  if (known) return known
-  const checking = model.verifiedPath ? model.verifiedPath(path, { verify }) : Promise.resolve(model.path(path))
-  paths.set(path, checking)
-  const forget = (): void => void setTimeout(() => paths.delete(path))
-  checking.then(forget, forget)
-  return checking
 }
 
 async function wholeFile({ model }: Source, path: string): Promise<Response> {

@@ -4,6 +4,7 @@ import { createBindingReport, type BindingStatus } from './binding-report.ts'
 import { contentsOf, isMapped, standsInFor, type FileRequest, type Source } from './model-answers.ts'
 import { MAIN, type ModelProvider } from './model-provider.ts'
 import type { OpenedModel } from './opened-model.ts'
+import { createPathChecks } from './path-checks.ts'
 import { parseResource, resourcePath, type Resource } from './resource-url.ts'
 
 /** What transformers.js calls a cache. */
@@ -44,6 +45,11 @@ export interface TransformersBinding {
   /** Takes one `install` back; with the last, every touched field is `===` what it was. */
   restore(env: TransformersEnv): void
   register(model: OpenedModel): RegisteredModel
+  /**
+   * Says that a graph was opened by the path that was given for it. The library asks for a graph more than once before it
+   * opens it, and with `each-open` all these get one check; the next after this gets another.
+   */
+  pathOpened(path: string): void
   status(): BindingStatus
   /** Closes the models that providers opened. What is asked for later is opened again. */
   close(): Promise<void>
@@ -111,6 +117,7 @@ export function createTransformersBinding(options: TransformersBindingOptions = 
   const registered = new Map<string, Source>()
   const opened = new Map<string, Promise<Source | undefined>>()
   const installed = new WeakMap<TransformersEnv, { count: number; undo: () => void }>()
+  const checks = createPathChecks(verify)
   const report = createBindingReport(providers.map(({ name }) => name))
   let count = 0
 
@@ -141,7 +148,7 @@ export function createTransformersBinding(options: TransformersBindingOptions = 
         const model = await provider.open(repo, revision, {})
         if (model) {
           report.opened(provider.name, { repo, revision, cid: model.cid })
-          return { provider: provider.name, model, used: new Set(), failure: undefined, paths: new Map() }
+          return { provider: provider.name, model, used: new Set(), failure: undefined }
         }
         report.missed(provider.name)
       } catch (error) {
@@ -189,7 +196,7 @@ export function createTransformersBinding(options: TransformersBindingOptions = 
         const request = await find(env, key)
         if ('source' in request) {
           if (request.size === undefined) return standsInFor(request.path)
-          return contentsOf(request, { verify, report, onPath: options.onPath })
+          return contentsOf(request, { checks, report, onPath: options.onPath })
         }
         if (isRegistered(key)) return undefined
         const found = await elsewhere()?.match(key)
@@ -233,7 +240,7 @@ export function createTransformersBinding(options: TransformersBindingOptions = 
     }
     if (new Headers(init?.headers).has('range')) return probe(request, size)
     try {
-      const given = await contentsOf(request, { verify, report, onPath: options.onPath, asBytes: true })
+      const given = await contentsOf(request, { checks, report, onPath: options.onPath, asBytes: true })
       if (given instanceof Response) return given
       throw new Error(`${path} was given by path`)
     } catch (error) {
@@ -279,7 +286,7 @@ export function createTransformersBinding(options: TransformersBindingOptions = 
     register(model) {
       // A new id each time: transformers.js remembers what it found under one.
       const id = `cid/${model.cid.toString().slice(0, MAX_ID_LENGTH)}.${++count}`
-      const source: Source = { provider: undefined, model, used: new Set(), failure: undefined, paths: new Map() }
+      const source: Source = { provider: undefined, model, used: new Set(), failure: undefined }
       registered.set(id, source)
       return {
         id,
@@ -287,6 +294,9 @@ export function createTransformersBinding(options: TransformersBindingOptions = 
         failure: () => source.failure,
         unregister: () => void registered.delete(id),
       }
+    },
+    pathOpened(path) {
+      checks.forget(path)
     },
     status: () => report.read(),
     async close() {

@@ -58,7 +58,8 @@ export async function from(reference: string, options: FromOptions = {}): Promis
   const model = await openModel(
     async () => storage ?? (own = await openStorage({ directory, environment, create: false, signal })),
     reference,
-    { signal, verify: verify === 'stored' ? 'stored' : 'each-leaf' },
+    // What is given is checked when it is given.
+    { signal, verify: 'stored' },
   ).catch(async (error: unknown) => {
     await own?.close()
     throw error

@@ -4,7 +4,7 @@ import { copyFile, link, mkdir, open, readdir, readFile, rename, rm, stat, utime
 import { dirname, join } from 'node:path'
 
 /** A file of an entry, as it was when the entry was made. */
-export interface RecordedFile {
+interface RecordedFile {
   size: number
   /** Hex. */
   sha256: string
@@ -13,18 +13,24 @@ export interface RecordedFile {
 }
 
 /** What lies beside derived files and says what they have to be. */
-export interface EntryRecord<T> {
+interface EntryRecord<T> {
   about: T
   files: Record<string, RecordedFile>
 }
 
-export interface Entry<T> {
+interface Entry<T> {
   /** Its directory. */
   at: string
   record: EntryRecord<T>
 }
 
-export interface Filled<T> {
+interface FindOptions {
+  verify: 'stored' | 'each-open'
+  /** Whether a file was checked already, under another name. Default: none was. */
+  isChecked?: ((path: string) => Promise<boolean>) | undefined
+}
+
+interface Filled<T> {
   about: T
   known?: Readonly<Record<string, string>> | undefined
 }
@@ -36,7 +42,7 @@ export interface Filled<T> {
 export interface DerivedArea {
   readonly directory: string
   /** The entry's directory and record, every file checked; `undefined` when it is not there or not right any more. */
-  find<T>(kind: string, key: string, options: { verify: 'stored' | 'each-open' }): Promise<Entry<T> | undefined>
+  find<T>(kind: string, key: string, options: FindOptions): Promise<Entry<T> | undefined>
   /**
    * Makes an entry all at once. Of two that do so at the same time the first stays.
    *
@@ -69,11 +75,12 @@ export function createDerivedArea(directory: string): DerivedArea {
 
   return {
     directory,
-    async find<T>(kind: string, key: string, { verify }: { verify: 'stored' | 'each-open' }) {
+    async find<T>(kind: string, key: string, { verify, isChecked }: FindOptions) {
       const at = placeOf(kind, key)
       const record = await readRecord<T>(at)
       if (record === undefined) return undefined
       for (const [name, recorded] of Object.entries(record.files)) {
+        if (await isChecked?.(join(at, name))) continue
         if (!(await isAsRecorded(join(at, name), recorded, verify))) {
           await remove(at)
           return undefined
@@ -153,12 +160,12 @@ export async function linkOrClone(from: string, to: string): Promise<void> {
 }
 
 /** As the store's own: while it stays the same, nobody wrote to the file, short of setting the time back. */
-export async function stampOf(path: string): Promise<string> {
+async function stampOf(path: string): Promise<string> {
   const { size, mtimeNs, ino, dev } = await stat(path, { bigint: true })
   return [size, mtimeNs, dev, ino].join(' ')
 }
 
-export async function sha256Of(path: string): Promise<string> {
+async function sha256Of(path: string): Promise<string> {
   const hash = createHash('sha256')
   for await (const piece of createReadStream(path, { highWaterMark: 1024 * 1024 })) hash.update(piece)
   return hash.digest('hex')

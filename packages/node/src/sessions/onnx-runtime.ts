@@ -4,7 +4,7 @@ import { cpus } from 'node:os'
 import { dirname, join } from 'node:path'
 
 /** What is called of onnxruntime-node. */
-export interface InferenceSessions {
+interface InferenceSessions {
   create(this: unknown, ...args: unknown[]): Promise<unknown>
 }
 

@@ -6,7 +6,7 @@ import type { OpenedModel } from '@x/model-loader'
 
 import { compileModel } from './compile-model.ts'
 import { createSkeleton, SKELETON_VERSION, type ReadRange } from './create-skeleton.ts'
-import { linkOrClone, stampOf, type DerivedArea } from './derived-area.ts'
+import { linkOrClone, type DerivedArea } from './derived-area.ts'
 import { buildKey, type OnnxRuntime } from './onnx-runtime.ts'
 
 /**
@@ -76,17 +76,20 @@ export function createSessionPlanner({ area, memory, verify, batch, maxBytes }: 
     const { root, sha256 } = fileIn(model, file)
     const key = root.toV1().toString()
     const kind = `skeletons-${SKELETON_VERSION}`
-    const known = await area.find<{ isQuantised: boolean; original: string }>(kind, key, { verify })
+    const known = await area.find<{ isQuantised: boolean; original: string }>(kind, key, {
+      verify,
+      isChecked: (other) => isLinked(path, other),
+    })
     if (known) {
       const at = join(known.at, GRAPH)
-      if ((await isSameFile(path, join(known.at, ORIGINAL))) || known.record.about.original === 'clone') {
+      if ((await isLinked(path, join(known.at, ORIGINAL))) || known.record.about.original === 'clone') {
         return { at, isQuantised: known.record.about.isQuantised }
       }
       await area.discard(kind, key)
     }
     const made = await area.make(kind, key, async (at) => {
       await linkOrClone(path, join(at, ORIGINAL))
-      const isLink = await isSameFile(path, join(at, ORIGINAL))
+      const isLink = await isLinked(path, join(at, ORIGINAL))
       const { bytes, operators } = await withRange(path, (read) => createSkeleton(read, { location: ORIGINAL }))
       const handle = await open(join(at, GRAPH), 'wx')
       try {
@@ -207,8 +210,18 @@ async function bytesOf(graph: GivenGraph): Promise<number> {
   return [(await stat(graph.path)).size, ...data].reduce((sum, size) => sum + size, 0)
 }
 
-async function isSameFile(a: string, b: string): Promise<boolean> {
-  return (await stampOf(a)) === (await stampOf(b))
+function absentAsUndefined(error: unknown): undefined {
+  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+  throw error
+}
+
+/** Whether two paths are one file; of a path where nothing is, no. */
+async function isLinked(a: string, b: string): Promise<boolean> {
+  const [one, other] = await Promise.all([
+    stat(a, { bigint: true }),
+    stat(b, { bigint: true }).catch(absentAsUndefined),
+  ])
+  return one.ino === other?.ino && one.dev === other.dev
 }
 
 async function withRange<T>(path: string, work: (read: ReadRange) => Promise<T>): Promise<T> {

@@ -35,10 +35,10 @@ export interface SettingsInput {
   derivedBytes?: number | undefined
 }
 
-export const MEMORY_VARIABLE = 'IPFS_ACCELERATE_MEMORY'
-export const BATCH_VARIABLE = 'IPFS_ACCELERATE_BATCH'
-export const VERIFY_VARIABLE = 'IPFS_ACCELERATE_VERIFY'
-export const DERIVED_BYTES_VARIABLE = 'IPFS_ACCELERATE_DERIVED_BYTES'
+const MEMORY_VARIABLE = 'IPFS_ACCELERATE_MEMORY'
+const BATCH_VARIABLE = 'IPFS_ACCELERATE_BATCH'
+const VERIFY_VARIABLE = 'IPFS_ACCELERATE_VERIFY'
+const DERIVED_BYTES_VARIABLE = 'IPFS_ACCELERATE_DERIVED_BYTES'
 
 const MEMORY_MODES = ['auto', 'mmap', 'packed', 'original'] as const
 const VERIFY_MODES = ['stored', 'each-open'] as const

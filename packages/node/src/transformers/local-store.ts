@@ -8,7 +8,7 @@ export interface LocalStore {
 }
 
 /** The models of the store in a directory, which is opened when it is first needed. One that is not there has none. */
-export function createLocalStore(directory: string, verify: 'stored' | 'each-open'): LocalStore {
+export function createLocalStore(directory: string): LocalStore {
   let opening: Promise<FsStore | undefined> | undefined
   let provider: Promise<ModelProvider | undefined> | undefined
 
@@ -31,7 +31,8 @@ export function createLocalStore(directory: string, verify: 'stored' | 'each-ope
       store &&
       createStoreProvider(store, {
         createSha256: () => createHash('sha256'),
-        verify: verify === 'stored' ? 'stored' : 'each-leaf',
+        // What is given is checked when it is given.
+        verify: 'stored',
       })
     )
   }

@@ -103,7 +103,7 @@ export function createTransformersHook(options: TransformersHookOptions = {}): T
   const settings = hookSettings({ ...options, environment: options.environment ?? process.env })
   const { directory, verify, memory, batch, derivedBytes, isStrict } = settings
   const warn = options.onWarning ?? ((message) => void process.stderr.write(`ipfs-accelerate: ${message}\n`))
-  const store = createLocalStore(directory, verify)
+  const store = createLocalStore(directory)
   const calls = new AsyncLocalStorage<{ repo: unknown; revision: string | undefined }>()
   const given = new Map<string, GivenGraph>()
   const sessions: SessionReport[] = []
@@ -191,6 +191,7 @@ export function createTransformersHook(options: TransformersHookOptions = {}): T
       const [model, last] = [args[0], args.length > 1 ? args.at(-1) : undefined]
       const graph = typeof model === 'string' ? given.get(model) : undefined
       if (graph === undefined) return Reflect.apply(create, this, args)
+      binding.pathOpened(graph.path)
       return createPlannedSession(planner, { graph, runtime: own, options: fieldsOf(last) }, (report) => {
         sessions.push(report)
         if (sessions.length > KEPT) sessions.shift()
