@@ -13,7 +13,7 @@ export interface HeldFile {
   outboard: Outboard
 }
 
-export interface HeldPack {
+interface HeldPack {
   type: 'pack'
   id: string
   entry: Omit<PackEntry, 'blocks'>

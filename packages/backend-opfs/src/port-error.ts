@@ -2,7 +2,7 @@ import { isStorageError } from '@x/cid'
 import { BackendError, NoSpaceError } from '@x/storage-core'
 
 /** What a failure of the browser's file system is called outside. */
-export function toPortError(what: string, cause: unknown): unknown {
+function toPortError(what: string, cause: unknown): unknown {
   if (isStorageError(cause)) return cause
   const reason = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause)
   if (cause instanceof Error && cause.name === 'QuotaExceededError') {

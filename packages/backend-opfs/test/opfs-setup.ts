@@ -22,7 +22,7 @@ const host = startDiskHost()
 
 const opened = new WeakMap<ContentStore, Opened>()
 
-export function openedOf(store: ContentStore): Opened {
+function openedOf(store: ContentStore): Opened {
   const found = opened.get(store)
   if (!found) throw new Error('not opened here')
   return found

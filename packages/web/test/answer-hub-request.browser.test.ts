@@ -67,7 +67,7 @@ it('knows which URLs are files of a hub', () => {
   const file = { repo: 'org/model', revision: 'v1', path: 'onnx/a b.onnx' }
   expect(hubFileOf('https://other.example.org/org/model/resolve/v1/onnx/a%20b.onnx#x', HOSTS)).toEqual(file)
   expect(hubFileOf('https://hub.example.org/gpt2/resolve/main/config.json', HOSTS)).toMatchObject({ repo: 'gpt2' })
-  for (const url of [
+  const others = [
     'https://evil.example.org/org/model/resolve/v1/config.json',
     'https://hub.example.org.evil.example.org/org/model/resolve/v1/config.json',
     'https://hub.example.org/api/models/org/model',
@@ -75,7 +75,6 @@ it('knows which URLs are files of a hub', () => {
     'https://hub.example.org/org/model/resolve/v1/',
     'https://hub.example.org/org/model/resolve/v1/%zz',
     'http://hub.example.org/org/model/resolve/v1/config.json',
-  ]) {
-    expect(hubFileOf(url, HOSTS), url).toBeUndefined()
-  }
+  ]
+  expect(others.filter((url) => hubFileOf(url, HOSTS))).toEqual([])
 })

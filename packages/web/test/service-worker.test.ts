@@ -30,6 +30,6 @@ describe.skipIf(!hasChromium())(`a page behind the service worker, in ${CHROMIUM
       return keys.map(({ url }) => url).filter((url) => url.includes('/resolve/'))
     })
     expect(copies).toEqual([])
-    await expect(infer(page, 'wasm', {}, 'org/other')).rejects.toThrow()
+    await expect(infer(page, 'wasm', {}, 'org/other')).rejects.toThrow('Failed to fetch')
   })
 })

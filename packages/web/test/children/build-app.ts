@@ -20,7 +20,7 @@ await build({
     minify: false,
     chunkSizeWarningLimit: 99_999,
     rolldownOptions: {
-      input: { index: `${root}index.html`, store: `${root}store.html`, sw: `${root}sw.js` },
+      input: { index: `${root}index.html`, big: `${root}big.html`, store: `${root}store.html`, sw: `${root}sw.js` },
       output: { entryFileNames: (chunk) => (chunk.name === 'sw' ? 'sw.js' : 'assets/[name]-[hash].js') },
     },
   },

@@ -1,0 +1,31 @@
+import { readdirSync, readFileSync } from 'node:fs'
+
+/** Private memory of the largest renderer whose command line has `marker`, in MiB. From /proc, so on Linux alone. */
+function rendererMiB(marker: string): number {
+  let largest = 0
+  for (const pid of readdirSync('/proc')) {
+    if (!/^\d+$/.test(pid)) continue
+    try {
+      const commandLine = readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+      if (!commandLine.includes(marker) || !commandLine.includes('--type=renderer')) continue
+      const [, kibibytes = '0'] = /RssAnon:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
+      largest = Math.max(largest, Number(kibibytes) / 1024)
+    } catch {
+      // It ended between the listing and the reading.
+    }
+  }
+  return Math.round(largest)
+}
+
+/** The most that a renderer of a browser takes while `task` runs, MiB. */
+export async function peakMemory<T>(marker: string, task: () => Promise<T>): Promise<{ peak: number; value: T }> {
+  let peak = 0
+  const sampler = setInterval(() => {
+    peak = Math.max(peak, rendererMiB(marker))
+  }, 25)
+  try {
+    return { value: await task(), peak }
+  } finally {
+    clearInterval(sampler)
+  }
+}
