@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -10,8 +11,12 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 const folder = fileURLToPath(new URL('../', import.meta.url))
 const examples = (await readdir(folder)).filter((name) => name.endsWith('.ts'))
 
+const chromium = process.env.CHROMIUM_PATH || '/usr/bin/chromium'
+const inBrowser = new Set(['in-a-page.ts'])
+
 describe('examples', () => {
-  it.each(examples)('%s prints what it says', async (name) => {
+  it.for(examples)('%s prints what it says', { timeout: 120_000 }, async (name, { skip }) => {
+    if (inBrowser.has(name) && !existsSync(chromium)) skip(`there is no Chromium at ${chromium}`)
     const store = await mkdtemp(path.join(tmpdir(), 'example-'))
     onTestFinished(() => rm(store, { recursive: true, force: true }))
     const { stdout } = await promisify(execFile)(

@@ -47,8 +47,9 @@ export interface WebBinding {
   apply(env: WebEnv): void
   /** Every touched field is `===` what it was, unless somebody else has set it since. */
   restore(env: WebEnv): void
-  /** Leaves everything to what was there before, without taking the fields back; `true` turns it on again. */
+  /** Leaves everything to what was there before, without taking the fields back. */
   disable(): void
+  /** Takes `disable` back. */
   enable(): void
   status(): BindingStatus
 }

@@ -1,14 +1,9 @@
-import { createWebBinding, type WebBinding, type WebBindingOptions, type WebEnv } from './binding.ts'
+import { createWebBinding, type WebBinding, type WebEnv } from './binding.ts'
+import type { InstallOptions } from './install-options.ts'
 import { createRuntime, detectRuntime, withExternalFiles, type Runtime } from './runtime.ts'
 import { createStoredModels } from './stored-models.ts'
 
 export { detectRuntime, withExternalFiles }
-
-/** What `@x/web/vite` writes into the page. */
-export interface InstallOptions extends Pick<WebBindingOptions, 'offline'> {
-  /** As of `openStorage`. */
-  directory?: string | undefined
-}
 
 interface Page {
   runtime: Runtime

@@ -3,14 +3,14 @@ import { createRequire } from 'node:module'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-import type { InstallOptions } from './install.ts'
+import type { InstallOptions } from './install-options.ts'
 
 export interface ModelsPluginOptions extends InstallOptions {
   /** Default true; `TRANSFORMERS_PATCH_DISABLE=1` in the environment of the build makes it false. */
   enabled?: boolean | undefined
 }
 
-/** The fields of a plugin that are used; the same in Vite and in Rollup. */
+/** What is used of a plugin's context; the same in Vite and in Rollup. */
 interface PluginContext {
   resolve(source: string, importer?: string, options?: { skipSelf?: boolean }): Promise<{ id: string } | null>
   emitFile(file: { type: 'asset'; name: string; fileName?: string; source: Uint8Array }): string
