@@ -29,5 +29,7 @@ export interface Medium {
   remove(id: string): Promise<void>
   /** Data files, ended or not. */
   list(): Promise<string[]>
+  /** For a reader: what changes with every write of the index. */
+  revision?(): Promise<string>
   close(): Promise<void>
 }

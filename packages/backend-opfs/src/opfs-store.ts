@@ -43,6 +43,8 @@ export interface OpfsStore extends ContentStore {
    * bytes that were.
    */
   verifyStored(root: CID, options?: VerifyOptions): Promise<number>
+  /** Whether a store that was opened to be read shows all that is there; opened again it does. Always, of one that writes. */
+  isCurrent(options?: AbortOptions): Promise<boolean>
 }
 
 /** Bytes of one piece where leaves are not read one by one. */
@@ -170,6 +172,10 @@ export function createOpfsStore(
     has: reader.has,
     verify: reader.verify,
     verifyStored,
+    async isCurrent(options) {
+      enter(options)
+      return vault.isCurrent()
+    },
     getFile: (root, options) => getFile(context, { stat: reader.stat, blocks }, root, options),
     ...rootRecords.methods,
     ...createCollector(context, records),

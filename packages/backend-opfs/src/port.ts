@@ -1,5 +1,8 @@
 import type { Medium } from './medium.ts'
 
+/** What a writer has. */
+export type MediumMethod = Exclude<keyof Medium, 'revision'>
+
 /** To the worker: serve the store in a directory on a port. */
 export interface OpenCall {
   path: string
@@ -9,7 +12,7 @@ export interface OpenCall {
 /** To the port. `open` asks whether the store could be opened. */
 export interface MediumCall {
   id: number
-  method: keyof Medium | 'open'
+  method: MediumMethod | 'open'
   args: unknown[]
 }
 

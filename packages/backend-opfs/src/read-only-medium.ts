@@ -15,7 +15,8 @@ const refuse = async (): Promise<never> => {
 export async function openReadOnlyMedium(path: string): Promise<Medium> {
   const directory = await openDirectory(path, false)
   return {
-    readIndex: () => readIndex(directory),
+    readIndex: async () => (await readIndex(directory)).bytes,
+    revision: async () => (await readIndex(directory, 'head')).revision,
     truncateIndex: refuse,
     appendIndex: refuse,
     replaceIndex: refuse,
@@ -28,15 +29,22 @@ export async function openReadOnlyMedium(path: string): Promise<Medium> {
   }
 }
 
-async function readIndex(directory: FileSystemDirectoryHandle): Promise<Uint8Array> {
+async function readIndex(
+  directory: FileSystemDirectoryHandle,
+  part: 'all' | 'head' = 'all',
+): Promise<{ bytes: Uint8Array; revision: string }> {
   for (let tries = 1; ; tries++) {
     try {
       for (const generation of await indexGenerations(directory)) {
         const handle = await ifThere(directory.getFileHandle(indexName(generation)))
-        const bytes = handle && new Uint8Array(await (await handle.getFile()).arrayBuffer())
-        if (bytes && isIndex(bytes)) return bytes
+        if (!handle) continue
+        const file = await handle.getFile()
+        const read = part === 'all' ? file : file.slice(0, emptyIndex().length)
+        const bytes = new Uint8Array(await read.arrayBuffer())
+        // It is only appended to, and another one has another number.
+        if (isIndex(bytes)) return { bytes, revision: `${generation}.${file.size}` }
       }
-      return emptyIndex()
+      return { bytes: emptyIndex(), revision: '' }
     } catch (error) {
       const name = error instanceof DOMException ? error.name : undefined
       if ((name !== 'NotReadableError' && name !== 'NotFoundError') || tries >= READ_TRIES) throw error

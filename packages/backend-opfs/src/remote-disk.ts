@@ -1,5 +1,5 @@
 import type { Medium } from './medium.ts'
-import type { MediumAnswer, MediumCall, OpenCall } from './port.ts'
+import type { MediumAnswer, MediumCall, MediumMethod, OpenCall } from './port.ts'
 import { startWorker } from './start-worker.ts'
 
 /** A worker that writes for a page. */
@@ -47,7 +47,7 @@ export function startDiskHost(): DiskHost {
       port.postMessage(message, transfer)
       return answer.promise
     }
-    const done = async (method: keyof Medium, args: unknown[], transfer?: Transferable[]): Promise<void> => {
+    const done = async (method: MediumMethod, args: unknown[], transfer?: Transferable[]): Promise<void> => {
       await call(method, args, transfer)
     }
 

@@ -32,6 +32,8 @@ export interface Vault {
   stands(container: Container, file: File): boolean
   /** @throws {BackendError} What is in the index cannot be told any more. */
   assertUsable(): void
+  /** Whether the index is still the one that was read; of a writer, always. */
+  isCurrent(): Promise<boolean>
   /** Deletes data files that the index no longer lists. */
   sweep(ids: Iterable<string>): Promise<void>
   close(): Promise<void>
@@ -52,10 +54,13 @@ export async function openVault({ name, medium, data, readOnly }: VaultParts): P
   const catalogue = createCatalogue()
   const files = new Map<string, Promise<File>>()
   let failure: unknown
+  let revision: string | undefined
   let indexBytes = 0
   let compactedBytes = 0
 
   await ported(`${name}: the index`, async () => {
+    // Before: what is written meanwhile must not be taken for read.
+    revision = await medium.revision?.()
     const bytes = await medium.readIndex()
     const { payloads, end } = await readFrames(bytes, (payload) => cidOf(DAG_CBOR, payload))
     for (const payload of payloads) await catalogue.apply(fromPayload(payload))
@@ -201,6 +206,7 @@ export async function openVault({ name, medium, data, readOnly }: VaultParts): P
     },
     stands: ({ entry }, file) => entry.size === file.size && entry.modified === file.lastModified,
     assertUsable,
+    isCurrent: () => ported(`${name}: the index`, async () => (await medium.revision?.()) === revision),
     sweep,
     close: () => ported(`${name}: close`, () => medium.close()),
   }

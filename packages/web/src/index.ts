@@ -18,4 +18,4 @@ export {
   type Runtime,
   type RuntimeBuild,
 } from './runtime.ts'
-export { createStoredModels, type StoredModels } from './stored-models.ts'
+export { createStoredModels, type StoredModels, type StoredModelsOptions } from './stored-models.ts'

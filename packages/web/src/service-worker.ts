@@ -36,7 +36,7 @@ export function serveModels(
   scope: ServiceWorkerScope,
   { directory, hosts = ['https://huggingface.co'], offline = 'prefer' }: ServeModelsOptions = {},
 ): void {
-  const models = createStoredModels({ directory })
+  const models = createStoredModels({ directory, follow: true })
   scope.addEventListener('install', (event) => event.waitUntil(scope.skipWaiting()))
   scope.addEventListener('activate', (event) => event.waitUntil(scope.clients.claim()))
   scope.addEventListener('fetch', (event) => {

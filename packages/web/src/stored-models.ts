@@ -10,35 +10,52 @@ export interface StoredModels {
   open(repo: string): Promise<WebModel | undefined>
 }
 
-/**
- * Reads beside whoever writes the storage: it is opened anew for a name that is not known yet.
- *
- * @param options.directory - As of `openStorage`.
- */
-export function createStoredModels({ directory }: { directory?: string | undefined }): StoredModels {
-  const models = new Map<string, Promise<WebModel | undefined>>()
+export interface StoredModelsOptions {
+  /** As of `openStorage`. */
+  directory?: string | undefined
+  /**
+   * Looks a name up again when the storage was written since. Else a model stays what it was when it was first asked for, so
+   * that all its files are of one version. Default false.
+   */
+  follow?: boolean | undefined
+}
 
-  async function find(repo: string): Promise<WebModel | undefined> {
+/** Reads beside whoever writes the storage, and finds models that are stored later. */
+export function createStoredModels({ directory, follow = false }: StoredModelsOptions = {}): StoredModels {
+  const models = new Map<string, Promise<Found | undefined>>()
+
+  async function find(repo: string): Promise<Found | undefined> {
     if (!isName(repo)) return undefined
     const store = await openToRead(directory)
     if (!store || !(await store.names.get(repo))) return undefined
-    return openModel(store, repo)
+    return { store, model: await openModel(store, repo) }
+  }
+
+  function look(repo: string): Promise<Found | undefined> {
+    const finding = find(repo)
+    models.set(repo, finding)
+    const forget = (): void => {
+      if (models.get(repo) === finding) models.delete(repo)
+    }
+    // What is not there now may be there later.
+    finding.then((found) => found ?? forget(), forget)
+    return finding
   }
 
   return {
-    open(repo) {
+    async open(repo) {
       const known = models.get(repo)
-      if (known) return known
-      const finding = find(repo)
-      models.set(repo, finding)
-      // What is not there now may be there later.
-      finding.then(
-        (model) => model ?? models.delete(repo),
-        () => models.delete(repo),
-      )
-      return finding
+      const found = await (known ?? look(repo))
+      if (!found || !known || !follow || (await found.store.isCurrent())) return found?.model
+      // Somebody else may have looked meanwhile.
+      return (await (models.get(repo) === known ? look(repo) : (models.get(repo) ?? look(repo))))?.model
     },
   }
+}
+
+interface Found {
+  store: OpfsStore
+  model: WebModel
 }
 
 function isName(repo: string): boolean {

@@ -13,7 +13,7 @@ export interface ModelsPluginOptions extends InstallOptions {
 /** What is used of a plugin's context; the same in Vite and in Rollup. */
 interface PluginContext {
   resolve(source: string, importer?: string, options?: { skipSelf?: boolean }): Promise<{ id: string } | null>
-  emitFile(file: { type: 'asset'; name: string; fileName?: string; source: Uint8Array }): string
+  emitFile(file: { type: 'asset'; name: string; source: Uint8Array }): string
 }
 interface DevServer {
   config: { base: string }
@@ -120,7 +120,13 @@ export function models({ enabled = isEnabled(), ...install }: ModelsPluginOption
   /** An expression for the URL of a file of the runtime. */
   function urlOf(context: PluginContext, folder: string, name: string): string {
     if (dev) return JSON.stringify(`${dev.base}${DEV_PREFIX}${folderNumber(folder)}/${name}`)
-    const reference = context.emitFile({ type: 'asset', name, source: readFileSync(path.join(folder, name)) })
+    // Not every server knows `.mjs`, and a browser takes no module without its type.
+    const assetName = name.replace(/\.mjs$/, '.js')
+    const reference = context.emitFile({
+      type: 'asset',
+      name: assetName,
+      source: readFileSync(path.join(folder, name)),
+    })
     return `import.meta.ROLLUP_FILE_URL_${reference}`
   }
 

@@ -21,7 +21,7 @@ it('answers for the hub', async () => {
     { type: 'directory', entries: () => [['config.json', { type: 'file', open: () => once(config) }]] },
     { name: 'org/model' },
   )
-  const models = createStoredModels({ directory })
+  const models = createStoredModels({ directory, follow: true })
   const ask = (path: string, range?: string, method = 'GET'): Promise<Response | undefined> =>
     answerHubRequest(
       new Request(`https://hub.example.org/${path}`, { method, headers: range === undefined ? {} : { range } }),
@@ -55,6 +55,14 @@ it('answers for the hub', async () => {
   const absent = await ask('org/model/resolve/main/tokenizer.json')
   expect([absent?.status, absent?.headers.get('x-error-code')]).toEqual([404, 'EntryNotFound'])
   expect(await ask('org/none/resolve/main/config.json')).toBeUndefined()
+  // What the name points to now, and not what it did.
+  const other = new TextEncoder().encode('{"model_type":"vit"}')
+  await addModel(
+    store,
+    { type: 'directory', entries: () => [['config.json', { type: 'file', open: () => once(other) }]] },
+    { name: 'org/model' },
+  )
+  expect(await (await ask(at))?.text()).toBe('{"model_type":"vit"}')
   // The Cache API does not take what varies by everything: nothing is stored twice.
   const cache = await caches.open(directory)
   const again = await ask(at)
