@@ -96,13 +96,13 @@ export function createWebBinding({ models, runtime, offline = 'prefer' }: WebBin
     const read = async (offset: number, length: number): Promise<Uint8Array> =>
       new Uint8Array(await file.slice(offset, offset + length).arrayBuffer())
     const location = baseName(path)
-    const skeleton = await createSkeleton(read, { location, size: file.size }).catch((error: unknown) => {
+    const skeleton = await createSkeleton({ size: file.size, read }, { location }).catch((error: unknown) => {
       if (!isStorageError(error) || error.code !== 'INVALID_INPUT') throw error
       // Whether it is a model after all is for the runtime to say.
       fail(path, error)
       return undefined
     })
-    if (!skeleton || skeleton.tensors === 0) return file
+    if (!skeleton || skeleton.externalised.length === 0) return file
     return runtime.mark(key, skeleton.bytes, [{ path: location, open: () => model.file(path) }])
   }
 

@@ -1,4 +1,4 @@
-import { bytesField, join, textField } from './skeleton.ts'
+import { bytesField, join, textField } from './protobuf-fields.ts'
 
 /** A build of ONNX Runtime Web. `jspi` reads a Blob by ranges, `asyncify` needs the bytes in memory. */
 export type RuntimeBuild = 'jspi' | 'asyncify'

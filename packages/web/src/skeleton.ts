@@ -3,21 +3,28 @@
  */
 import { InvalidInputError } from '@x/cid'
 
-export type ReadRange = (offset: number, length: number) => Promise<Uint8Array>
+import { bytesField, join, textField, varint } from './protobuf-fields.ts'
+
+/** A file that is read by ranges. */
+export interface RangeReader {
+  /** Of the whole file, bytes. */
+  readonly size: number
+  /** Exactly these bytes. */
+  read(offset: number, length: number, options: { signal?: AbortSignal | undefined }): Promise<Uint8Array>
+}
 
 export interface SkeletonOptions {
   /** What the skeleton calls the file that it points into. */
   location: string
-  /** Bytes of the model. */
-  size: number
-  /** Smaller tensors stay inline. Default 1024, as ONNX's own tools have it; smaller ones break optimisers on wasm. */
+  /** Smaller tensors stay inline. Bytes; default 1024, as ONNX's own tools have it; smaller ones break optimisers on wasm. */
   minBytes?: number | undefined
+  signal?: AbortSignal | undefined
 }
 
 export interface Skeleton {
   bytes: Uint8Array<ArrayBuffer>
-  /** How many point into the file. */
-  tensors: number
+  /** How many tensors point into the file. */
+  externalised: { length: number }
 }
 
 // https://protobuf.dev/programming-guides/encoding/#structure
@@ -29,13 +36,18 @@ const WIRE_FIXED32 = 5
 // https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
 const MODEL_GRAPH = 7
 const GRAPH_INITIALIZER = 5
+const TENSOR_DATA_TYPE = 2
 const TENSOR_RAW_DATA = 9
 const TENSOR_EXTERNAL_DATA = 13
 const TENSOR_DATA_LOCATION = 14
+const INT32 = 6
+const INT64 = 7
 const ENTRY_KEY = 1
 const ENTRY_VALUE = 2
 const LOCATION_EXTERNAL = 1
 
+// Lists of integers may be shapes, which ONNX Runtime wants to see before it reads external data.
+const MIN_LIST_BYTES = 64 * 1024
 const WINDOW_BYTES = 256 * 1024
 // A tag, and a varint of ten bytes.
 const LONGEST_HEAD = 20
@@ -56,9 +68,10 @@ interface Field {
  * @throws {InvalidInputError} It is no ONNX model, or cut short.
  */
 export async function createSkeleton(
-  readRange: ReadRange,
-  { location, size, minBytes = 1024 }: SkeletonOptions,
+  file: RangeReader,
+  { location, minBytes = 1024, signal }: SkeletonOptions,
 ): Promise<Skeleton> {
+  const { size } = file
   let window: { start: number; bytes: Uint8Array } = { start: 0, bytes: new Uint8Array() }
   let inlineBytes = 0
   let tensors = 0
@@ -67,7 +80,7 @@ export async function createSkeleton(
     const { start, bytes } = window
     if (offset < start || offset + length > start + bytes.length) {
       const wanted = Math.min(size - offset, Math.max(length, WINDOW_BYTES))
-      window = { start: offset, bytes: await readRange(offset, wanted) }
+      window = { start: offset, bytes: await file.read(offset, wanted, { signal }) }
     }
     return window.bytes.subarray(offset - window.start, offset - window.start + length)
   }
@@ -102,21 +115,24 @@ export async function createSkeleton(
   async function tensorOf(field: Field): Promise<Uint8Array> {
     const kept: Pick<Field, 'start' | 'end'>[] = []
     let raw: Field | undefined
+    let dataType = 0
     for await (const part of fields(field.contentStart, field.end)) {
       if (part.number === TENSOR_RAW_DATA) raw = part
       else kept.push(part)
+      if (part.number === TENSOR_DATA_TYPE) {
+        ;[dataType] = varintAt(await bytesAt(part.contentStart, part.end - part.contentStart), 0)
+      }
     }
-    if (!raw || raw.end - raw.contentStart < minBytes) return copy(field)
+    const fewest = dataType === INT32 || dataType === INT64 ? Math.max(minBytes, MIN_LIST_BYTES) : minBytes
+    if (!raw || raw.end - raw.contentStart < fewest) return copy(field)
     tensors += 1
     const parts: Uint8Array[] = []
     for (const part of kept) parts.push(await copy(part))
-    const entry = (key: string, value: string): Uint8Array =>
-      bytesField(TENSOR_EXTERNAL_DATA, join([textField(ENTRY_KEY, key), textField(ENTRY_VALUE, value)]))
     parts.push(
       entry('location', location),
       entry('offset', String(raw.contentStart)),
       entry('length', String(raw.end - raw.contentStart)),
-      join([varint((TENSOR_DATA_LOCATION << 3) | WIRE_VARINT), varint(LOCATION_EXTERNAL)]),
+      join([varint(TENSOR_DATA_LOCATION << 3), varint(LOCATION_EXTERNAL)]),
     )
     return bytesField(GRAPH_INITIALIZER, join(parts))
   }
@@ -133,8 +149,11 @@ export async function createSkeleton(
     }
     model.push(bytesField(MODEL_GRAPH, join(graph)))
   }
-  return { bytes: join(model), tensors }
+  return { bytes: join(model), externalised: { length: tensors } }
 }
+
+const entry = (key: string, value: string): Uint8Array =>
+  bytesField(TENSOR_EXTERNAL_DATA, join([textField(ENTRY_KEY, key), textField(ENTRY_VALUE, value)]))
 
 function refusal(why: string): InvalidInputError {
   return new InvalidInputError(`not an ONNX model: ${why}`, { input: why })
@@ -151,32 +170,4 @@ function varintAt(bytes: Uint8Array, start: number): [value: number, end: number
     factor *= 128
     if (byte < 0x80) return [value, position + 1]
   }
-}
-
-function varint(value: number): Uint8Array {
-  const bytes: number[] = []
-  let rest = value
-  do {
-    const low = rest % 128
-    rest = Math.floor(rest / 128)
-    bytes.push(rest > 0 ? low | 0x80 : low)
-  } while (rest > 0)
-  return Uint8Array.from(bytes)
-}
-
-/** A field of bytes, with its tag and length. */
-export const bytesField = (field: number, bytes: Uint8Array): Uint8Array<ArrayBuffer> =>
-  join([varint((field << 3) | WIRE_BYTES), varint(bytes.length), bytes])
-
-export const textField = (field: number, text: string): Uint8Array<ArrayBuffer> =>
-  bytesField(field, new TextEncoder().encode(text))
-
-export function join(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
-  let position = 0
-  for (const part of parts) {
-    whole.set(part, position)
-    position += part.length
-  }
-  return whole
 }

@@ -12,7 +12,7 @@ import {
   type WebBindingOptions,
   type WebEnv,
 } from '../src/index.ts'
-import { bytesField, join, textField } from '../src/skeleton.ts'
+import { bytesField, join, textField } from '../src/protobuf-fields.ts'
 
 const text = (value: string): Uint8Array => new TextEncoder().encode(value)
 const weights = new Uint8Array(200_000).map((_, index) => index % 253)

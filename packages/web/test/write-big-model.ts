@@ -1,7 +1,7 @@
 import { mkdir, open, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 
-import { bytesField, join, textField } from '../src/skeleton.ts'
+import { bytesField, join, textField } from '../src/protobuf-fields.ts'
 
 /** Of every layer; the weights of one are 16 MiB. */
 export const BIG_WIDTH = 2048
