@@ -3,6 +3,8 @@ import { createRequire } from 'node:module'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 
+import { InvalidInputError } from '@x/cid'
+
 import type { InstallOptions } from './install-options.ts'
 
 export interface ModelsPluginOptions extends InstallOptions {
@@ -34,7 +36,12 @@ export interface ModelsPlugin {
   config(): object
   configResolved(config: { command: string; base: string }): void
   configureServer(server: DevServer): void
-  resolveId(this: PluginContext, id: string, importer: string | undefined): Promise<string | null>
+  resolveId(
+    this: PluginContext,
+    id: string,
+    importer: string | undefined,
+    options?: { ssr?: boolean | undefined },
+  ): Promise<string | null>
   load(this: PluginContext, id: string): string | null
 }
 
@@ -88,8 +95,9 @@ export function models({ enabled = isEnabled(), ...install }: ModelsPluginOption
       })
     },
 
-    async resolveId(id, importer) {
-      if (!enabled) return null
+    async resolveId(id, importer, options) {
+      // A server has no such storage, and another runtime.
+      if (!enabled || options?.ssr === true) return null
       if (id === INSTALL && importer?.startsWith('\0x-web-')) {
         // Of this package, wherever the page's own modules lie.
         return fileURLToPath(import.meta.resolve(INSTALL))
@@ -189,5 +197,7 @@ function isEnabled(): boolean {
   const value = process.env.TRANSFORMERS_PATCH_DISABLE?.trim().toLowerCase() ?? ''
   if (['1', 'true', 'yes', 'on'].includes(value)) return false
   if (['', '0', 'false', 'no', 'off'].includes(value)) return true
-  throw new TypeError(`TRANSFORMERS_PATCH_DISABLE is ${JSON.stringify(value)}: neither true nor false`)
+  throw new InvalidInputError(`TRANSFORMERS_PATCH_DISABLE is ${JSON.stringify(value)}: neither true nor false`, {
+    input: value,
+  })
 }
