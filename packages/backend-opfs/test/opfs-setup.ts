@@ -1,4 +1,4 @@
-import type { CID } from '@x/cid'
+import { RAW, type CID } from '@x/cid'
 import type { ContentStore } from '@x/storage-core'
 import { blockKey } from '@x/storage-core/backend'
 import type { ContentStoreSetup } from '@x/storage-core/conformance'
@@ -15,6 +15,7 @@ export interface Opened {
   vault: Vault
   medium: Medium
   directory: string
+  leavesRead: number
 }
 
 /** One worker for all: to start one takes longer than most tests. */
@@ -36,9 +37,14 @@ export async function openForTest(
   const medium = wrap(await host.open(directory))
   const data = await openDirectory(`${directory}/${DATA}`, true)
   const vault = await openVault({ name: 'opfs', medium, data, readOnly: false })
+  const block = vault.block.bind(vault)
+  vault.block = (cid) => {
+    if (cid.code === RAW) all.leavesRead += 1
+    return block(cid)
+  }
   const store = createOpfsStore(vault, { readOnly: false, release: async () => undefined })
   onTestFinished(() => store.close())
-  const all = { store, vault, medium, directory }
+  const all: Opened = { store, vault, medium, directory, leavesRead: 0 }
   opened.set(store, all)
   return all
 }
@@ -82,6 +88,7 @@ export const opfsContentStore: ContentStoreSetup = {
     return store
   },
   corrupt,
+  leavesRead: (store) => openedOf(store).leavesRead,
   writerSeeds: [1],
   writerSteps: 12,
 }

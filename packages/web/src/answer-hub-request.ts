@@ -32,7 +32,7 @@ export async function answerHubRequest(
   { models, hosts }: HubAnswerOptions,
 ): Promise<Response | undefined> {
   const wanted = hubFileOf(request.url, hosts)
-  const model = wanted && (await models.open(wanted.repo))
+  const model = wanted && (await models.open(wanted.repo, wanted.revision, { signal: request.signal }))
   if (!wanted || !model) return undefined
   if (!model.files.some(({ path }) => path === wanted.path)) {
     return new Response(null, { status: 404, headers: { ...HEADERS, 'x-error-code': 'EntryNotFound' } })

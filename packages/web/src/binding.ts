@@ -118,8 +118,8 @@ export function createWebBinding({ models, runtime, offline = 'prefer' }: WebBin
   }
 
   /** The answer to a request for a file; `undefined` where the storage has no such model. */
-  async function answer({ repo, path }: HubFile, isProbe: boolean): Promise<Response | undefined> {
-    const model = await models.open(repo)
+  async function answer({ repo, revision, path }: HubFile, isProbe: boolean): Promise<Response | undefined> {
+    const model = await models.open(repo, revision)
     if (!model) return undefined
     const given = await give(model, path)
     if (given === undefined) {
@@ -225,7 +225,7 @@ export function createWebBinding({ models, runtime, offline = 'prefer' }: WebBin
       patched: [...undos.keys()].map(({ version }) => ({ version, fields: FIELDS })),
       runtime: runtime.chosen,
       ...counts,
-      sources: counts.hits > 0 ? { opfs: counts.hits } : {},
+      sources: counts.hits > 0 ? { [models.name]: counts.hits } : {},
       failures: [...failures],
     }),
   }

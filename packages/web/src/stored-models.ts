@@ -1,13 +1,19 @@
 import { openOpfsStore, type OpfsStore } from '@x/backend-opfs'
 import { isStorageError } from '@x/cid'
 import { parseReference } from '@x/model-loader'
+import type { AbortOptions } from '@x/storage-core'
 
 import { openModel, type WebModel } from './open-model.ts'
 
-/** Models in the page's storage by the name of their repository. */
+/** Models in the page's storage by the name of their repository: a provider for a binding. */
 export interface StoredModels {
-  /** `undefined`: the storage has no model of that name, or is not there. */
-  open(repo: string): Promise<WebModel | undefined>
+  /** Who gave a model, for the status of a binding. */
+  readonly name: string
+  /**
+   * @param revision - Any is answered by the model that has the name: the storage keeps one.
+   * @returns `undefined`: the storage has no model of that name, or is not there.
+   */
+  open(repo: string, revision?: string, options?: AbortOptions): Promise<WebModel | undefined>
 }
 
 export interface StoredModelsOptions {
@@ -43,7 +49,9 @@ export function createStoredModels({ directory, follow = false }: StoredModelsOp
   }
 
   return {
-    async open(repo) {
+    name: 'opfs',
+    async open(repo, _revision, { signal } = {}) {
+      signal?.throwIfAborted()
       const known = models.get(repo)
       const found = await (known ?? look(repo))
       if (!found || !known || !follow || (await found.store.isCurrent())) return found?.model
