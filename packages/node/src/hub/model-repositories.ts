@@ -20,7 +20,7 @@ import { commitOfModel } from './commit-of-model.ts'
 export interface HubTools {
   gitBlobOid: (bytes: Uint8Array) => Promise<string>
   isLfs: (path: string, size: number) => boolean
-  pointerText: (sha256: Uint8Array, size: number) => string
+  pointerText: (file: { sha256: Uint8Array; size: number }) => string
 }
 
 const MAIN = 'main'
@@ -79,7 +79,8 @@ export function createModelRepositories(store: ContentStore, tools: HubTools): H
   }
 
   async function exists(repo: string, options: AbortOptions): Promise<boolean> {
-    for await (const _found of rootsOf(repo, options)) return true
+    const first = await rootsOf(repo, options).next()
+    if (first.done !== true) return true
     for await (const { root } of listHubRevisions(store, repo, options)) if (await store.has(root, options)) return true
     return false
   }
@@ -162,7 +163,7 @@ async function toHubFile(
   { gitBlobOid, isLfs, pointerText }: HubTools,
   { signal }: AbortOptions,
 ): Promise<HubFile> {
-  const pointer = await gitBlobOid(new TextEncoder().encode(pointerText(sha256, size)))
+  const pointer = await gitBlobOid(new TextEncoder().encode(pointerText({ sha256, size })))
   if (isOwn && known !== undefined) return { path, size, lfs: known === pointer, sha256, gitOid: known }
   if (isLfs(path, size)) return { path, size, lfs: true, sha256, gitOid: pointer }
   const pieces: Uint8Array[] = []
