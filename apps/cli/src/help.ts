@@ -19,7 +19,7 @@ export function helpFor(command: Command | undefined, commands: readonly Command
       '',
       ...optionLines(GLOBAL_OPTIONS),
       '',
-      'exit codes: 0 done, 1 failed otherwise, 2 usage or invalid input, 3 not found, 4 integrity,',
+      'exit codes: 0 done, 1 failed otherwise, 2 usage or invalid input, 3 not found, 4 integrity or signature,',
       '            5 switched off or a required source unavailable, 130 interrupted (serve: 0)',
     ].join('\n')
   }

@@ -14,6 +14,7 @@ const EXIT_CODES: Readonly<Record<string, number>> = {
   INVALID_INPUT: 2,
   NOT_FOUND: 3,
   INTEGRITY: 4,
+  SIGNATURE: 4,
   GATED: 5,
   INTERRUPTED: 130,
 }
@@ -22,7 +23,18 @@ const EXIT_CODES: Readonly<Record<string, number>> = {
 export const exitCodeOf = (code: string): number => EXIT_CODES[code] ?? 1
 
 /** The facts that errors of this project carry, by name; anything else stays out of the output. */
-const FACTS = ['cid', 'actual', 'file', 'offset', 'what', 'input', 'feature', 'variable', 'retryable'] as const
+const FACTS = [
+  'cid',
+  'actual',
+  'file',
+  'offset',
+  'what',
+  'input',
+  'feature',
+  'variable',
+  'retryable',
+  'reason',
+] as const
 
 /**
  * An error as one line and its facts.

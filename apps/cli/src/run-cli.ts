@@ -14,19 +14,23 @@ import { parseArguments } from './arguments.ts'
 import { createClosing } from './closing.ts'
 import { textOption, textOptions, type Command, type Context, type Values } from './command.ts'
 import { add } from './commands/add.ts'
+import { cacheExport, cacheImport, cacheLs } from './commands/cache/cache.ts'
 import { carExport, carImport } from './commands/car.ts'
 import { cat } from './commands/cat.ts'
 import { demo } from './commands/demo.ts'
 import { exportRoots } from './commands/export.ts'
 import { gc } from './commands/gc.ts'
 import { get } from './commands/get.ts'
+import { hubServe } from './commands/hub/serve.ts'
 import { ls } from './commands/ls.ts'
 import { modelAdd } from './commands/model/add.ts'
 import { modelLs, modelShow } from './commands/model/list.ts'
 import { modelManifest } from './commands/model/manifest.ts'
 import { modelPack, modelUnpack } from './commands/model/pack.ts'
 import { modelPublish } from './commands/model/publish.ts'
+import { modelPull } from './commands/model/pull.ts'
 import { modelSearch } from './commands/model/search.ts'
+import { modelSbom, modelSign, modelVerify } from './commands/model/sign.ts'
 import { modelPromote, modelRollback, modelVersions } from './commands/model/versions.ts'
 import { pinAdd, pinLs, pinRm } from './commands/pin.ts'
 import { pull } from './commands/pull.ts'
@@ -66,6 +70,7 @@ const COMMANDS: readonly Command[] = [
   serve,
   rebuild,
   modelAdd,
+  modelPull,
   modelLs,
   modelShow,
   modelManifest,
@@ -75,7 +80,14 @@ const COMMANDS: readonly Command[] = [
   modelRollback,
   modelPack,
   modelUnpack,
+  modelSign,
+  modelVerify,
+  modelSbom,
   modelPublish,
+  cacheLs,
+  cacheImport,
+  cacheExport,
+  hubServe,
   run,
   status,
   demo,
@@ -85,7 +97,7 @@ const COMMANDS: readonly Command[] = [
  * Runs one command line.
  *
  * @param argv - Without the program's own name.
- * @returns The exit code: 0 done, 1 failed otherwise, 2 usage or invalid input, 3 not found, 4 integrity, 5 switched off or
+ * @returns The exit code: 0 done, 1 failed otherwise, 2 usage or invalid input, 3 not found, 4 integrity or signature, 5 switched off or
  *   a required source unavailable, 130 interrupted.
  */
 export async function runCli(argv: readonly string[], io: Io): Promise<number> {
@@ -111,7 +123,7 @@ export async function runCli(argv: readonly string[], io: Io): Promise<number> {
     } else {
       const { environment } = io
       const options = { signal: io.signal, onWarning }
-      const kinds = namedBackends(values).map((text) => parseBackendSpec(text, environment).kind)
+      const kinds = namedBackends(command, values).map((text) => parseBackendSpec(text, environment).kind)
       if (kinds.length > 0) assertRequired(kinds, { environment })
       const text = textOption(values, 'backend')
       const named = text === undefined ? undefined : parseBackendSpec(text, environment)
@@ -153,11 +165,14 @@ async function openFor(
   })
 }
 
-/** Every backend on the command line, whatever for. */
-const namedBackends = (values: Values): string[] => [
-  ...['backend', 'to'].map((option) => textOption(values, option)).filter((text) => text !== undefined),
-  ...textOptions(values, 'from'),
-]
+/** Every backend on the command line, whatever for: what options with the metavar `B` were given. */
+const namedBackends = ({ options }: Command, values: Values): string[] =>
+  Object.entries(options)
+    .filter(([, { metavar }]) => metavar === 'B')
+    .flatMap(([name, { multiple }]) => (multiple ? textOptions(values, name) : [textOption(values, name)]))
+    .filter((text) => text !== undefined)
+    // A mirror is a plain web server, and no backend.
+    .filter((text) => !text.startsWith('mirror='))
 
 function placesOf(
   { name }: Command,

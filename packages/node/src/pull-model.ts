@@ -85,7 +85,7 @@ export async function pullModel(
       hub,
       createHasher,
       createSha256,
-      sources: (commit) => cacheSources(wanted.repo, commit, { ...options, environment }),
+      localSource: (commit) => cacheSource(wanted.repo, commit, { ...options, environment }),
     })
     return { kind: 'hub', ...pulled }
   } finally {
@@ -127,15 +127,15 @@ async function rootOf(reference: string, backends: readonly Backend[], options: 
   throw failures[0] ?? new InvalidInputError(`no source was named for ${reference}`, { input: reference })
 }
 
-/** What the cache of this machine has of a commit, in place. It is no more trusted than the hub. */
-async function cacheSources(
+/** What the Hugging Face cache of this machine has of a commit, in place. It is no more trusted than the hub. */
+async function cacheSource(
   repo: string,
   commit: string,
   { hubCache = true, environment = process.env, signal }: PullModelOptions,
-): Promise<ByteSource[]> {
+): Promise<ByteSource | undefined> {
   const cache = hubCache ? await findHubCache({ environment }) : undefined
   const snapshot = cache && (await findSnapshot(cache, repo, commit, { signal }))
-  return snapshot ? [createCacheFileSource(snapshot)] : []
+  return snapshot && createCacheFileSource(snapshot)
 }
 
 /** @throws {InvalidInputError} No URL. @throws {GatedError} The network's switch does not let it connect there. */

@@ -1,18 +1,11 @@
-import {
-  assertMayGoOn,
-  BACKEND_FORMS,
-  labelOf,
-  openBackend,
-  parseBackendSpec,
-  type Backend,
-  type BackendSpec,
-} from '@x/node'
-import { createFailoverSource, isStorageError, pull as pullDag, type ContentSource } from '@x/storage-core'
+import { assertMayGoOn, BACKEND_FORMS, parseBackendSpec, type Backend } from '@x/node'
+import { createFailoverSource, pull as pullDag, type ContentSource } from '@x/storage-core'
 
 import { MAX_BYTES, textOptions, type Command, type Context, type Kubo } from '../command.ts'
 import { formatBytes, formatCount, printable } from '../format.ts'
 import { nameOption } from '../name-option.ts'
 import { noteUse } from '../note-use.ts'
+import { openBackends, type OpenedBackends } from '../open-backends.ts'
 import { onlyOperand } from '../operands.ts'
 import { resolveRoot } from '../resolve-root.ts'
 import { UsageError } from '../usage-error.ts'
@@ -38,8 +31,8 @@ export const pull: Command = {
     const name = nameOption('pull', values)
     const specs = textOptions(values, 'from').map((from) => parseBackendSpec(from, io.environment))
     if (specs.length === 0) throw new UsageError('pull: --from is wanted')
-    let opening: Promise<Opened> | undefined
-    const open = (): Promise<Opened> => (opening ??= openAll(context, specs))
+    let opening: Promise<OpenedBackends> | undefined
+    const open = (): Promise<OpenedBackends> => (opening ??= openBackends(context, specs))
     const hasKubo = specs.some(({ kind }) => kind === 'kubo')
     const kubo = hasKubo ? async () => kuboAmong(await open()) : undefined
     const { root, path } = await resolveRoot({ signal, kubo }, text, { option: 'from' })
@@ -65,39 +58,8 @@ export const pull: Command = {
   },
 }
 
-interface Opened {
-  /** One at least. */
-  backends: Backend[]
-  /** Those that are not there. */
-  failures: { spec: BackendSpec; error: Error }[]
-}
-
-async function openAll({ io, storage, keep, printer, signal }: Context, specs: BackendSpec[]): Promise<Opened> {
-  const { environment } = io
-  const backends: Backend[] = []
-  const failures: Opened['failures'] = []
-  for (const spec of specs) {
-    const onWarning = (message: string): void => void printer.warning(message, { of: labelOf(spec) })
-    try {
-      backends.push(await keep(openBackend(spec, { local: storage, search: true, environment, signal, onWarning })))
-    } catch (error) {
-      if (!isStorageError(error) || error.code !== 'BACKEND') throw error
-      failures.push({ spec, error })
-    }
-  }
-  const kinds = backends.map(({ kind }) => kind)
-  for (const { spec, error } of failures) assertMayGoOn({ kind: spec.kind, error }, kinds, { environment })
-  const [first, ...others] = failures
-  const isNoneLeft = backends.length === 0
-  for (const { spec, error } of isNoneLeft ? others : failures) {
-    void printer.warning(error.message, { of: labelOf(spec) })
-  }
-  if (first && isNoneLeft) throw first.error
-  return { backends, failures }
-}
-
 /** @throws Why it is not there. */
-function kuboAmong({ backends, failures }: Opened): Kubo {
+function kuboAmong({ backends, failures }: OpenedBackends): Kubo {
   const { kubo } = backends.find((backend) => backend.kubo !== undefined) ?? {}
   if (kubo) return kubo
   throw failures.find(({ spec }) => spec.kind === 'kubo')?.error ?? new UsageError('pull: no Kubo daemon was named')

@@ -2,6 +2,7 @@ import { serveGateway, servePeer } from '@x/node'
 
 import { textOption, textOptions, type Command } from '../command.ts'
 import { noOperands, parsePort } from '../operands.ts'
+import { untilAborted } from '../until-aborted.ts'
 import { UsageError } from '../usage-error.ts'
 
 export const serve: Command = {
@@ -67,12 +68,4 @@ export const serve: Command = {
     await printer.message('serving; Ctrl-C ends it')
     await untilAborted(signal)
   },
-}
-
-/** To be interrupted is how this work ends well. */
-function untilAborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 }

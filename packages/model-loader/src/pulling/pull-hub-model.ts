@@ -24,9 +24,10 @@ export interface PullHubModelOptions extends PullModelOptions, Omit<SelectFilesO
   revision?: string | undefined
   hub: HubClient
   /**
-   * Others that may have files of the repository, such as a cache on disk; asked beside the hub. They are not trusted. Default: none.
+   * What this machine may have of the repository at a commit, such as a cache on disk. It is not trusted; it is asked before
+   * the hub is. Default: nothing.
    */
-  sources?: ((commit: string, options: AbortOptions) => Promise<readonly ByteSource[]>) | undefined
+  localSource?: ((commit: string, options: AbortOptions) => Promise<ByteSource | undefined>) | undefined
 }
 
 export interface PulledHubModel {
@@ -74,11 +75,15 @@ export async function pullHubModel(
     return held
   }
   const listing = await hub.tree(repo, commit, { signal })
-  const sources: ByteSource[] = [createHubFileSource(hub, { repo, commit })]
-  for (const source of (await options.sources?.(commit, { signal })) ?? []) sources.push(source)
+  const sources: Sources = {
+    hub: createHubFileSource(hub, { repo, commit }),
+    local: await options.localSource?.(commit, { signal }),
+  }
   const config = await readConfig(store, partials, listing, sources, options)
   const selected = selectFiles(listing, { ...select, config })
-  const result = await download(partials, selected.files.map(toWanted), sources, transferOptions(store, options))
+  await takeLocal(partials, selected.files, sources, options)
+  const wanted = selected.files.map((file) => toWanted(file))
+  const result = await download(partials, wanted, [sources.hub], transferOptions(store, options))
   const files = result.files.map(({ path, size, root }) => ({ path, size, root }))
   const { cid, size } = await store.add(directoryOfHeld(files), {
     metadata: { kind: 'model' },
@@ -121,18 +126,42 @@ function transferOptions(store: ContentStore, options: PullHubModelOptions) {
   return { signal, local, maxBytesPerSecond, stallTimeoutMs, createHasher, onProgress, onEvent }
 }
 
+interface Sources {
+  hub: ByteSource
+  local: ByteSource | undefined
+}
+
+/** Files that are on this machine, each checked as one from the hub is; what is not right there comes from the hub. */
+async function takeLocal(
+  partials: PartialStore,
+  files: readonly HubTreeFile[],
+  { local }: Sources,
+  { signal, createHasher }: PullHubModelOptions,
+): Promise<void> {
+  if (!local) return
+  for (const file of files) {
+    try {
+      await download(partials, [toWanted(file)], [local], { signal, createHasher })
+    } catch (error) {
+      signal?.throwIfAborted()
+      if (!isStorageError(error) || !['NOT_FOUND', 'INTEGRITY', 'BACKEND'].includes(error.code)) throw error
+    }
+  }
+}
+
 /** What the selection depends on; `undefined`: the repository has none. */
 async function readConfig(
   store: ContentStore,
   partials: PartialStore,
   listing: readonly HubTreeFile[],
-  sources: readonly ByteSource[],
+  sources: Sources,
   options: PullHubModelOptions,
 ): Promise<unknown> {
   const { signal, createHasher, stallTimeoutMs } = options
   const file = listing.find(({ path }) => path === CONFIG)
   if (!file || file.size > MAX_CONFIG_BYTES) return undefined
-  const { files } = await download(partials, [toWanted(file)], sources, { signal, createHasher, stallTimeoutMs })
+  await takeLocal(partials, [file], sources, options)
+  const { files } = await download(partials, [toWanted(file)], [sources.hub], { signal, createHasher, stallTimeoutMs })
   const [config] = files
   if (!config) return undefined
   return parseJson(await collectBytes(store.cat(config.root, { signal }), config.size))

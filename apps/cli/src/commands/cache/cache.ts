@@ -1,0 +1,115 @@
+import { hubReference, parseReference } from '@x/model-loader'
+import { exportModelToHubCache, findHubCache, importFromHubCache } from '@x/node'
+import { NotFoundError } from '@x/storage-core'
+
+import { textOption, textOptions, type Command, type Context, type Values } from '../../command.ts'
+import { formatBytes, formatCount, printable } from '../../format.ts'
+import { noOperands, onlyOperand } from '../../operands.ts'
+import { UsageError } from '../../usage-error.ts'
+import { localReference } from '../model/local-reference.ts'
+import { nameAndVersion } from '../model/name-and-version.ts'
+
+const CACHE_NOTES = 'The cache is where HF_HUB_CACHE, HF_HOME and XDG_CACHE_HOME say, unless one is named.'
+
+export const cacheLs: Command = {
+  name: 'cache ls',
+  operands: '',
+  summary: 'list the models in the Hugging Face cache of this machine',
+  options: { cache: { type: 'string', metavar: 'DIR', help: 'another cache: the directory with models--... in it' } },
+  notes: CACHE_NOTES,
+  async run(context, operands, values) {
+    noOperands(operands)
+    const { printer, signal } = context
+    const cache = await cacheOf(context, values)
+    for (const repo of await cache.repos({ signal })) {
+      for (const { commit, refs } of await cache.revisions(repo, { signal })) {
+        const { files, problems } = await cache.snapshot(repo, commit, { signal })
+        const size = files.reduce((sum, file) => sum + file.size, 0)
+        await printer.result(
+          { repo, commit, refs, files: files.length, size, problems },
+          `${printable(repo)}  ${commit}  ${formatCount(files.length, 'file')}  ${formatBytes(size)}  ${refs.map(printable).join(' ')}`.trimEnd(),
+        )
+      }
+    }
+  },
+}
+
+export const cacheImport: Command = {
+  name: 'cache import',
+  operands: 'ORG/NAME[@REVISION]',
+  summary: 'take a model of the Hugging Face cache into the store where it lies, without copying it',
+  options: {
+    cache: { type: 'string', metavar: 'DIR', help: 'another cache: the directory with models--... in it' },
+    name: { type: 'string', metavar: 'ORG/NAME[@V]', help: 'a name that shall point to it, or a version of one' },
+    'no-pin': { type: 'boolean', help: 'let garbage collection take it' },
+  },
+  notes: CACHE_NOTES,
+  async run(context, operands, values) {
+    const { printer, signal } = context
+    const text = onlyOperand(operands, 'repository')
+    const wanted = hubReference(parseReference(text))
+    if (!wanted) throw new UsageError(`cache import: ORG/NAME[@REVISION] is wanted, not ${text}`)
+    const cache = await cacheOf(context, values)
+    const bar = printer.progress(text)
+    const { cid, repo, commit, files, size, problems } = await importFromHubCache(
+      await context.storage(),
+      cache,
+      wanted,
+      {
+        ...nameAndVersion(textOption(values, 'name')),
+        pin: !values['no-pin'],
+        signal,
+        onProgress: (event) => {
+          if (event.type === 'bytes-added') bar.update({ bytes: event.loaded })
+        },
+      },
+    )
+    bar.clear()
+    for (const { path, why } of problems) void printer.warning(`${path}: left out: ${why}`, { of: repo })
+    await printer.result(
+      { cid: cid.toString(), repo, commit, files, size, problems },
+      `ipfs://${cid}  ${formatCount(files, 'file')}  ${formatBytes(size)}  ${printable(repo)}@${commit}`,
+    )
+  },
+}
+
+export const cacheExport: Command = {
+  name: 'cache export',
+  needsStore: true,
+  operands: 'REF',
+  summary: 'lay a model out in a Hugging Face cache, where Python and JavaScript programs find it offline',
+  options: {
+    to: { type: 'string', metavar: 'HF_HOME', help: 'the home of that cache, which has hub/ in it' },
+    repo: { type: 'string', metavar: 'ORG/NAME', help: 'as which repository; default: where it was published' },
+    ref: { type: 'string', multiple: true, metavar: 'R', help: 'a branch or tag that shall point to it; default main' },
+  },
+  notes: CACHE_NOTES,
+  async run(context, operands, values) {
+    const { io, printer, signal } = context
+    const reference = await localReference(context, onlyOperand(operands, 'model reference'))
+    const home = textOption(values, 'to')
+    if (home === '') throw new UsageError('cache export: --to is empty')
+    const refs = textOptions(values, 'ref')
+    const { repo, commit, snapshot, placed } = await exportModelToHubCache(await context.storage(), reference, {
+      environment: home === undefined ? io.environment : { HF_HOME: home },
+      repo: textOption(values, 'repo'),
+      ...(refs.length > 0 && { refs }),
+      signal,
+    })
+    const ways = Object.entries(placed).filter(([, count]) => count > 0)
+    await printer.result(
+      { reference, repo, commit, snapshot, placed },
+      `${printable(repo)}@${commit}  ${printable(snapshot)}  ${ways.map(([way, count]) => `${way} ${count}`).join(', ')}`,
+    )
+  },
+}
+
+async function cacheOf({ io }: Context, values: Values) {
+  const directory = textOption(values, 'cache')
+  if (directory === '') throw new UsageError('--cache is empty')
+  const cache = await findHubCache({ environment: io.environment, ...(directory !== undefined && { directory }) })
+  if (cache) return cache
+  throw new NotFoundError(directory ?? 'the Hugging Face cache', {
+    message: directory === undefined ? 'there is no Hugging Face cache on this machine' : `no such cache: ${directory}`,
+  })
+}

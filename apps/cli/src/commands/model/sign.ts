@@ -1,0 +1,162 @@
+import { readFile } from 'node:fs/promises'
+
+import { createSigner, type SigningPolicy } from '@x/model-signing'
+import { checkSignatures, openModel, sbomOf, signStoredModel, writeWholeFile } from '@x/node'
+import { InvalidInputError, SignatureError } from '@x/storage-core'
+
+import { BACKEND, textOption, textOptions, type Command } from '../../command.ts'
+import { printable } from '../../format.ts'
+import { onlyOperand } from '../../operands.ts'
+import { UsageError } from '../../usage-error.ts'
+import { VERSION } from '../../version.ts'
+import { localReference } from './local-reference.ts'
+
+/** Not on the command line, where every user of the machine sees it. */
+const PASSWORD_VARIABLE = 'IPFS_ACCELERATE_KEY_PASSWORD'
+
+export const modelSign: Command = {
+  name: 'model sign',
+  needsStore: true,
+  operands: 'REF --key FILE',
+  summary: 'sign every file of a model (OpenSSF Model Signing v1.0); the signature is kept beside it',
+  options: {
+    key: { type: 'string', metavar: 'FILE', help: 'private key in PEM: ECDSA on P-256, P-384 or P-521' },
+    certificate: { type: 'string', metavar: 'FILE', help: 'certificates in PEM: that of the key, then those above it' },
+    output: { type: 'string', short: 'o', metavar: 'FILE', help: 'write it there too, as model.sig for other tools' },
+    force: { type: 'boolean', help: 'replace FILE when it is there' },
+  },
+  notes: `The password of an encrypted key is read from ${PASSWORD_VARIABLE}.`,
+  async run(context, operands, values) {
+    const { io, printer, signal } = context
+    const reference = await localReference(context, onlyOperand(operands, 'model reference'))
+    const key = textOption(values, 'key')
+    if (key === undefined || key === '') throw new UsageError('model sign: --key FILE is wanted')
+    const certificate = textOption(values, 'certificate')
+    const signer = await createSigner(await readText(key), {
+      password: io.environment[PASSWORD_VARIABLE],
+      certificates: certificate === undefined ? undefined : await readText(certificate),
+    })
+    const { cid, bundle } = await signStoredModel(await context.storage(), reference, signer, { signal })
+    const output = textOption(values, 'output')
+    if (output !== undefined) await writeWholeFile(output, once(bundle), { force: values['force'] === true, signal })
+    await printer.result(
+      { cid: cid.toString(), size: bundle.length, path: output ?? null },
+      `ipfs://${cid}  signed${output === undefined ? '' : `  ${printable(output)}`}`,
+    )
+  },
+}
+
+export const modelVerify: Command = {
+  name: 'model verify',
+  needsStore: true,
+  operands: 'REF',
+  summary: 're-hash every file of a model, and check who signed it',
+  options: {
+    trust: {
+      type: 'string',
+      multiple: true,
+      metavar: 'FILE',
+      help: 'public key or certificate in PEM whose signature counts',
+    },
+    signature: { type: 'string', multiple: true, metavar: 'FILE', help: 'a signature that did not come with it' },
+    unsigned: { type: 'string', metavar: 'P', help: 'allow, warn (default) or refuse; with --trust default refuse' },
+    pickle: { type: 'string', metavar: 'P', help: 'list (default) or refuse files that Python would unpickle' },
+    ...BACKEND,
+  },
+  async run(context, operands, values) {
+    const { printer, signal } = context
+    const reference = await localReference(context, onlyOperand(operands, 'model reference'))
+    const trusted = await Promise.all(textOptions(values, 'trust').map(toTrusted))
+    const policy: SigningPolicy = {
+      unsigned: oneOf(
+        textOption(values, 'unsigned'),
+        ['allow', 'warn', 'refuse'],
+        '--unsigned',
+        trusted.length > 0 ? 'refuse' : 'warn',
+      ),
+      pickle: oneOf(textOption(values, 'pickle'), ['list', 'refuse'], '--pickle', 'list'),
+      trusted,
+    }
+    const bundles = await Promise.all(textOptions(values, 'signature').map((file) => readBytes(file)))
+    const store = await context.store('manifests')
+    const model = await openModel(async () => store, reference, { signal })
+    const { verdict, reasons, signer, pickles, ignored } = await checkSignatures(store, model, policy, {
+      bundles,
+      signal,
+    })
+    const { cid, files } = model
+    const [refused] = reasons.filter(({ level }) => level === 'refuse')
+    await printer.result(
+      {
+        cid: cid.toString(),
+        files: files.length,
+        verdict,
+        signer: signer?.name ?? signer?.subject ?? signer?.fingerprint ?? null,
+        reasons,
+        pickles,
+        ignored,
+      },
+      [
+        `ipfs://${cid}  ${files.length} files are whole  ${verdict}`,
+        ...reasons.map(({ message }) => `  ${printable(message)}`),
+      ].join('\n'),
+    )
+    await model.close()
+    if (refused) throw toError(refused)
+  },
+}
+
+export const modelSbom: Command = {
+  name: 'model sbom',
+  needsStore: true,
+  operands: 'REF',
+  summary: 'a bill of materials of a model: CycloneDX 1.6, JSON',
+  options: {
+    output: { type: 'string', short: 'o', metavar: 'FILE', help: 'where to write it; default standard output' },
+    force: { type: 'boolean', help: 'replace FILE when it is there' },
+  },
+  async run(context, operands, values) {
+    const { printer, signal } = context
+    const reference = await localReference(context, onlyOperand(operands, 'model reference'))
+    const bill = await sbomOf(await context.storage(), reference, { version: VERSION, signal })
+    const output = textOption(values, 'output')
+    // With --json an object is one line.
+    const text = printer.json && output === undefined ? JSON.stringify(JSON.parse(bill)) : bill.trimEnd()
+    const bytes = new TextEncoder().encode(`${text}\n`)
+    if (output === undefined) return printer.bytes(bytes)
+    const size = await writeWholeFile(output, once(bytes), { force: values['force'] === true, signal })
+    await printer.result({ reference, path: output, size }, `${printable(reference)}  ${printable(output)}`)
+  },
+}
+
+function toError({ code, message }: { code: string; message: string }): Error {
+  if (code === 'pickle') return new InvalidInputError(`the model ${message}`, { input: 'pickle' })
+  return new SignatureError(message, { reason: code === 'unsigned' ? 'unsigned' : 'bad-signature' })
+}
+
+async function toTrusted(file: string): Promise<SigningPolicy['trusted'][number]> {
+  const text = await readText(file)
+  return text.includes('BEGIN CERTIFICATE') ? { certificate: text, name: file } : { key: text, name: file }
+}
+
+function oneOf<T extends string>(value: string | undefined, words: readonly T[], option: string, byDefault: T): T {
+  if (value === undefined) return byDefault
+  const found = words.find((word) => word === value)
+  if (found !== undefined) return found
+  throw new UsageError(`${option} ${value} is none of ${words.join(', ')}`)
+}
+
+async function readBytes(file: string): Promise<Uint8Array> {
+  try {
+    return await readFile(file)
+  } catch (cause) {
+    const why = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT' ? 'is not there' : 'cannot be read'
+    throw new InvalidInputError(`${file} ${why}`, { input: file, cause })
+  }
+}
+
+const readText = async (file: string): Promise<string> => new TextDecoder().decode(await readBytes(file))
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes
+}

@@ -1,0 +1,162 @@
+import { spawnSync } from 'node:child_process'
+import { generateKeyPairSync } from 'node:crypto'
+import { readFile, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+
+import { fixtureModel, flipStoredByte } from '@x/fixtures'
+import { fixtureCommit, startFixtureHub, type FixtureHub, type FixtureHubOptions } from '@x/fixtures/hub'
+import { expect, it, onTestFinished } from 'vitest'
+
+import { pythonOrSkip } from '../../../tooling/python/python-or-skip.ts'
+import { cli, temporaryDirectory } from './harness.ts'
+
+const REPO = 'org/tiny'
+const files = (): Record<string, Uint8Array<ArrayBuffer>> => ({
+  ...fixtureModel('tiny-bert').files,
+  'README.md': new TextEncoder().encode('---\nlicense: mit\npipeline_tag: feature-extraction\n---\n'),
+  'pytorch_model.bin': new Uint8Array(100_000).fill(1),
+})
+
+async function setup(options: Partial<FixtureHubOptions> = {}): Promise<{
+  folder: string
+  hub: FixtureHub
+  commit: string
+  run: (args: string[], more?: Record<string, string>) => ReturnType<typeof cli>
+}> {
+  const folder = await temporaryDirectory()
+  const made = fixtureCommit(files(), { lfs: ['onnx/model.onnx', 'pytorch_model.bin'] })
+  const hub = await startFixtureHub({
+    repositories: { [REPO]: { commits: [made], refs: { main: made.commit } } },
+    ...options,
+  })
+  onTestFinished(() => hub.close())
+  const environment = { HF_ENDPOINT: hub.url, HF_HOME: path.join(folder, 'hf') }
+  const run = (args: string[], more: Record<string, string> = {}): ReturnType<typeof cli> =>
+    cli([...args, '--json', '--store', path.join(folder, 'store')], { environment: { ...environment, ...more } })
+  return { folder, hub, commit: made.commit, run }
+}
+
+it('a model is pulled from a hub, run offline, and a CID is never answered by the hub', async () => {
+  const { hub, commit, run, folder } = await setup()
+  const pulled = await run(['model', 'pull', `hf://${REPO}`])
+  expect(pulled.lines).toMatchObject([{ commit, files: 5, omitted: 1, receipt: { sources: [{ name: 'hub' }] } }])
+  const cid = String(pulled.lines[0]?.['cid'])
+  hub.requests.length = 0
+  const offline = { IPFS_ACCELERATE_NETWORK: 'off' }
+  const ran = await run(['run', 'feature-extraction', '--model', `hf://${REPO}`, 'the quick fox'], offline)
+  expect(ran).toMatchObject({ code: 0 })
+  expect((await run(['model', 'show', REPO], offline)).lines).toMatchObject([{ cid, task: 'feature-extraction' }])
+  expect(await run(['model', 'pull', `hf://${REPO}@v2`], offline)).toMatchObject({ code: 5 })
+  expect(await run(['model', 'pull', `hf://${REPO}@v2`], { HF_HUB_OFFLINE: '1' })).toMatchObject({ code: 5 })
+  const empty = ['--json', '--store', path.join(folder, 'empty')]
+  const environment = { HF_ENDPOINT: hub.url }
+  expect(
+    await cli(['run', 'feature-extraction', '--model', `ipfs://${cid}`, 'x', ...empty], { environment }),
+  ).toMatchObject({
+    code: 3,
+  })
+  expect(await cli(['model', 'pull', `ipfs://${cid}`, ...empty], { environment })).toMatchObject({ code: 2 })
+  expect(hub.requests).toEqual([])
+})
+
+it.each([
+  ['a repository that is not there', ['hf://org/none'], 3],
+  ['a revision that is not there', [`hf://${REPO}@v9`], 3],
+  ['a variant that is not there', [REPO, '--dtype', 'q4'], 3],
+  ['no variant', [REPO, '--dtype', 'q5'], 2],
+  ['a pattern that matches nothing', [REPO, '--include', '*.gguf'], 2],
+  ['a bucket', ['s3://bucket/x'], 2],
+  ['a path', ['./x'], 2],
+  ['no reference', ['hf://org//x'], 2],
+])('%s', async (_what, args, code) => {
+  const { run } = await setup()
+  expect(await run(['model', 'pull', ...args])).toMatchObject({ code })
+})
+
+it('a token goes to the hub that it is for, and is not printed when it is refused', async () => {
+  const { run, hub } = await setup({ token: 'hf_right' })
+  expect(await run(['model', 'pull', REPO], { HF_TOKEN: 'hf_right' })).toMatchObject({ code: 0 })
+  expect(hub.requests.every(({ headers }) => headers.authorization === 'Bearer hf_right')).toBe(true)
+  const refused = await (await setup({ token: 'hf_right' })).run(['model', 'pull', REPO], { HF_TOKEN: 'hf_wrong' })
+  expect(refused.code).toBe(1)
+  expect(refused.stderr).not.toContain('hf_wrong')
+})
+
+it('is signed, verified, and refused when somebody else signed it or a byte was changed', async () => {
+  const { run, folder } = await setup()
+  const { lines } = await run(['model', 'pull', REPO])
+  const cid = String(lines[0]?.['cid'])
+  const [ours, theirs] = ['ours', 'theirs'].map((name) => {
+    const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    return {
+      key: path.join(folder, `${name}.pem`),
+      pub: path.join(folder, `${name}.pub`),
+      privateText: privateKey.export({ type: 'pkcs8', format: 'pem' }),
+      publicText: publicKey.export({ type: 'spki', format: 'pem' }),
+    }
+  })
+  if (!ours || !theirs) throw new Error('no keys')
+  for (const { key, pub, privateText, publicText } of [ours, theirs]) {
+    await writeFile(key, privateText)
+    await writeFile(pub, publicText)
+  }
+  expect((await run(['model', 'verify', REPO])).lines).toMatchObject([{ cid, verdict: 'unsigned' }])
+  expect((await run(['model', 'verify', REPO, '--trust', ours.pub])).code).toBe(4)
+  const signature = path.join(folder, 'model.sig')
+  expect((await run(['model', 'sign', REPO, '--key', ours.key, '-o', signature])).lines).toMatchObject([{ cid }])
+  expect((await run(['model', 'verify', REPO, '--trust', ours.pub])).lines).toMatchObject([{ cid, verdict: 'trusted' }])
+  expect((await run(['model', 'verify', REPO, '--trust', theirs.pub])).code).toBe(4)
+  expect((await run(['model', 'verify', REPO, '--trust', path.join(folder, 'none')])).code).toBe(2)
+  // It goes along.
+  const car = path.join(folder, 'tiny.car')
+  await run(['model', 'pack', REPO, '-o', car, '--name', 'me/tiny@1'])
+  const elsewhere = ['--json', '--store', path.join(folder, 'elsewhere')]
+  expect((await cli(['model', 'unpack', car, ...elsewhere])).lines).toMatchObject([{ cid, name: 'me/tiny' }])
+  expect((await cli(['model', 'verify', 'me/tiny@1', '--trust', ours.pub, ...elsewhere])).lines).toMatchObject([
+    { verdict: 'trusted' },
+  ])
+  const sbom = await cli(['model', 'sbom', 'me/tiny@1', ...elsewhere])
+  expect(sbom.lines[0]).toMatchObject({ bomFormat: 'CycloneDX', specVersion: '1.6' })
+  await flipStoredByte(path.join(folder, 'elsewhere'), files()['onnx/model.onnx'] ?? new Uint8Array())
+  expect((await cli(['model', 'verify', 'me/tiny@1', '--trust', ours.pub, ...elsewhere])).code).toBe(4)
+})
+
+it('a Hugging Face cache is laid out, listed, and taken in without copying', async () => {
+  const { run, hub, folder, commit } = await setup()
+  const { lines } = await run(['model', 'pull', REPO, '--all'])
+  const cid = lines[0]?.['cid']
+  const home = path.join(folder, 'laid-out')
+  const laidOut = await run(['cache', 'export', REPO, '--to', home])
+  expect(laidOut).toMatchObject({ code: 0, stderr: '' })
+  expect(laidOut.lines).toMatchObject([{ repo: REPO, commit }])
+  const environment = { HF_HOME: home, HF_ENDPOINT: hub.url }
+  const other = ['--json', '--store', path.join(folder, 'other')]
+  expect((await cli(['cache', 'ls', ...other], { environment })).lines).toMatchObject([
+    { repo: REPO, commit, refs: ['main'], files: 6 },
+  ])
+  hub.requests.length = 0
+  expect((await cli(['cache', 'import', REPO, ...other], { environment })).lines).toMatchObject([{ cid, commit }])
+  expect((await cli(['model', 'verify', REPO, ...other], { environment })).lines).toMatchObject([{ cid }])
+  expect(hub.requests).toEqual([])
+  // A pull takes the bytes from there, and only asks the hub what they have to be.
+  const third = ['--json', '--store', path.join(folder, 'third')]
+  await cli(['model', 'pull', REPO, '--all', ...third], { environment })
+  expect(hub.requests.filter(({ url }) => url.includes('/resolve/'))).toEqual([])
+  expect((await cli(['cache', 'import', 'org/none', ...other], { environment })).code).toBe(3)
+  expect((await cli(['cache', 'ls', '--cache', path.join(folder, 'nowhere'), ...other])).code).toBe(3)
+})
+
+it('Python finds it there, offline', async (context) => {
+  const python = pythonOrSkip(context, 'hub-2')
+  const { run, folder } = await setup()
+  await run(['model', 'pull', REPO, '--all'])
+  const home = path.join(folder, 'laid-out')
+  await run(['cache', 'export', REPO, '--to', home])
+  const { status, stdout, stderr } = spawnSync(
+    python,
+    ['-c', `from huggingface_hub import snapshot_download; print(snapshot_download('${REPO}'))`],
+    { env: { ...process.env, HF_HOME: home, HF_HUB_OFFLINE: '1' }, encoding: 'utf8' },
+  )
+  expect({ status, stderr }).toMatchObject({ status: 0 })
+  expect(await readFile(path.join(stdout.trim(), 'config.json'))).toEqual(Buffer.from(files()['config.json'] ?? []))
+})
