@@ -98,7 +98,7 @@ describe.each(FILES.map(([path, bytes], index) => [`${path} ${index}`, path, byt
           expect(outcome(path, damaged, size)).toEqual(whole)
           tables.push(whole)
         }),
-        { numRuns: soak(80, 20_000) },
+        { numRuns: soak(80, 3000) },
       )
       for (const result of tables) {
         if (typeof result !== 'object' || result === null || !('table' in result)) continue
@@ -141,7 +141,7 @@ it('makes of a damaged model a skeleton with the same tensors, or a refusal', as
     property(nat(models.length - 1), change, (index, changes) => {
       damages.push(mutated(models[index]?.[1] ?? new Uint8Array(), changes))
     }),
-    { numRuns: soak(300, 20_000) },
+    { numRuns: soak(300, 5000) },
   )
   const refusals: unknown[][] = []
   const listed: string[][][] = []
