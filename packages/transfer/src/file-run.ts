@@ -267,7 +267,9 @@ export async function createFileRun(wanted: WantedFile, options: FileRunOptions)
       let end = first
       // Such a leaf is asked for in a request of its own.
       if (bad.has(first)) return 1
-      while (end < plan.leafCount && end - first < most && states[end] === MISSING && !bad.has(end)) end += 1
+      const isPlain = (leaf: number): boolean => states[leaf] === MISSING && !bad.has(leaf)
+      // What there is of a leaf counts where a request begins with it.
+      while (end < plan.leafCount && end - first < most && isPlain(end) && (end === first || !fills.has(end))) end += 1
       return end - first
     },
     claim: (first, end) => {

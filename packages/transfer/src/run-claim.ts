@@ -60,6 +60,14 @@ function fillOf(claim: Claim): Fill {
   return fill
 }
 
+/** A request that comes to a leaf brings all of it, whatever there was. */
+function fitTo(fill: Fill, filled: number): void {
+  if (fill.filled === filled) return
+  if (filled !== 0) throw new Error(`a leaf has ${fill.filled} bytes, and those at ${filled} come`)
+  fill.filled = 0
+  fill.parts = []
+}
+
 async function finishLeaf(claim: Claim, fill: Fill, { onLeaf, onDuplicate }: RunClaimOptions): Promise<void> {
   const { file, rival } = claim
   claim.fill = undefined
@@ -117,6 +125,7 @@ async function fetchFrom(claim: Claim, at: number, options: RunClaimOptions): Pr
       await options.bucket.take(piece.length, signal)
       for (let used = 0; used < piece.length && position < end && claim.leaf < claim.end;) {
         const fill = fillOf(claim)
+        fitTo(fill, position - file.plan.place(claim.leaf).offset)
         const room = Math.min(fill.bytes.length - fill.filled, end - position)
         const part = piece.subarray(used, used + room)
         fill.bytes.set(part, fill.filled)

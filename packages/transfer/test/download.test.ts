@@ -7,6 +7,7 @@ import { expect, it } from 'vitest'
 import { download, type ByteSource, type DownloadEvent, type DownloadOptions, type WantedFile } from '../src/index.ts'
 import {
   bytesOf,
+  createDraw,
   gitOid,
   isSame,
   memorySource,
@@ -268,3 +269,33 @@ it('brings many files, and tells how far it is', async () => {
   expect(told.at(-1)).toBe(wanted.reduce((sum, { size }) => sum + size, 0))
   expect(told).toEqual(told.toSorted((a, b) => a - b))
 })
+
+it.each(['root', 'sha256'] as const)(
+  'honest sources that break off anywhere, all the time, are never taken for liars, known by its %s',
+  async (by) => {
+    const bytes = someBytes(24 * MIB)
+    const { file, blocks } = await rooted('model', bytes)
+    const wanted: WantedFile = by === 'root' ? file : { path: 'model', size: bytes.length, sha256: sha256(bytes) }
+    for (let round = 0; round < 4; round++) {
+      const draw = createDraw(`breaking off ${round}`)
+      const breaking = (name: string): ByteSource => ({
+        name,
+        async *read(_file, { offset, length }) {
+          const end = offset + Math.min(length, Math.floor(draw() * 2.5 * MIB))
+          for (let at = offset; at < end; at += 100_000) {
+            yield bytes.slice(at, Math.min(at + 100_000, end))
+            await new Promise((resolve) => setImmediate(resolve))
+          }
+          if (end < offset + length) throw new BackendError(`${name}: broken off`, { retryable: true })
+        },
+      })
+      const { store, partials } = await openTemp()
+      const sources = [breaking('a'), breaking('b'), breaking('c'), blocks]
+      const { files, receipt } = await download(partials, [wanted], sources, { ...quick, retries: 50 })
+      expect(isSame(await bytesOf(store.cat(files[0]!.root)), bytes)).toBe(true)
+      expect(receipt.sources.filter(({ outcome }) => outcome === 'banned')).toEqual([])
+      expect(files[0]?.suspects).toEqual([])
+      expect(receipt.bytes).toBeLessThanOrEqual(1.1 * bytes.length)
+    }
+  },
+)
