@@ -10,8 +10,11 @@ import { directoriesOf, FORMAT_VERSION, type Layout } from './layout.ts'
 import { uniqueName, type ProcessIdentity } from './process-identity.ts'
 
 const PREFIX = 'ipfs-accelerate-store '
-/** Written beside `format` and renamed onto it; one that is left over does not make a directory foreign. */
-const HALF_MADE = /^format\.\d+-/
+/**
+ * What does not make a directory foreign: a file that is written beside `format` and renamed onto it, left over, and what was
+ * derived from models that are not in a store.
+ */
+const NOT_FOREIGN = /^(?:format\.\d+-|derived$)/
 
 /**
  * Makes sure that the directory is a store of this format; makes one of a directory that is missing or empty.
@@ -38,7 +41,7 @@ export async function ensureFormat(
 async function makeStore(layout: Layout, self: ProcessIdentity, create: boolean): Promise<void> {
   const { directory, format } = layout
   const names = await ifThere(`read ${directory}`, readdir(directory))
-  const foreign = names?.find((name) => !HALF_MADE.test(name))
+  const foreign = names?.find((name) => !NOT_FOREIGN.test(name))
   // Another process may have made the store meanwhile.
   if (foreign !== undefined && (await ifThere(`look at ${format}`, lstat(format)))) {
     return checkFormat(directory, await onDisk(`read ${format}`, readFile(format, 'utf8')))

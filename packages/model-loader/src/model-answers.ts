@@ -14,6 +14,8 @@ export interface Source {
   used: Set<string>
   /** What kept a file from being given. */
   failure: unknown
+  /** Small files that were read and verified. */
+  contents: Map<string, Promise<Uint8Array<ArrayBuffer>>>
 }
 
 /** A file that was asked for; `size` is undefined when the model lacks it. */
@@ -88,10 +90,10 @@ async function assertData(source: Source, graph: string, checks: PathChecks): Pr
   await Promise.all(data.map((file) => checks.pathOf(source.model, file)))
 }
 
-async function promisedBy({ model }: Source, graph: string): Promise<string[]> {
+async function promisedBy(source: Source, graph: string): Promise<string[]> {
   const session = sessionOf(graph)
-  if (session === undefined || !model.files.some(({ path }) => path === 'config.json')) return []
-  const bytes = await model.read('config.json')
+  if (session === undefined || !source.model.files.some(({ path }) => path === 'config.json')) return []
+  const bytes = await readOnce(source, 'config.json')
   let config: unknown
   try {
     config = JSON.parse(new TextDecoder().decode(bytes))
@@ -102,8 +104,27 @@ async function promisedBy({ model }: Source, graph: string): Promise<string[]> {
   return promisedData(config, session, graph)
 }
 
-async function wholeFile({ model }: Source, path: string): Promise<Response> {
-  const bytes = await model.read(path)
+async function wholeFile(source: Source, path: string): Promise<Response> {
+  const bytes = await readOnce(source, path)
   const type = path.endsWith('.json') ? 'application/json' : 'application/octet-stream'
   return new Response(bytes, { headers: { 'content-length': String(bytes.length), 'content-type': type } })
+}
+
+/** A tokenizer of a large vocabulary; weights are larger. Bytes. */
+const SMALL = 32 * 1024 * 1024
+
+/** The library reads its small files several times with each load; what was verified in memory stays right. */
+async function readOnce({ model, contents }: Source, path: string): Promise<Uint8Array<ArrayBuffer>> {
+  const known = contents.get(path)
+  if (known) return known
+  const reading = model.read(path)
+  const size = model.files.find((file) => file.path === path)?.size ?? Number.POSITIVE_INFINITY
+  if (size > SMALL || isMapped(path)) return reading
+  contents.set(path, reading)
+  try {
+    return await reading
+  } catch (error) {
+    contents.delete(path)
+    throw error
+  }
 }

@@ -148,7 +148,7 @@ export function createTransformersBinding(options: TransformersBindingOptions = 
         const model = await provider.open(repo, revision, {})
         if (model) {
           report.opened(provider.name, { repo, revision, cid: model.cid })
-          return { provider: provider.name, model, used: new Set(), failure: undefined }
+          return { provider: provider.name, model, used: new Set(), failure: undefined, contents: new Map() }
         }
         report.missed(provider.name)
       } catch (error) {
@@ -286,7 +286,7 @@ export function createTransformersBinding(options: TransformersBindingOptions = 
     register(model) {
       // A new id each time: transformers.js remembers what it found under one.
       const id = `cid/${model.cid.toString().slice(0, MAX_ID_LENGTH)}.${++count}`
-      const source: Source = { provider: undefined, model, used: new Set(), failure: undefined }
+      const source: Source = { provider: undefined, model, used: new Set(), failure: undefined, contents: new Map() }
       registered.set(id, source)
       return {
         id,

@@ -105,7 +105,7 @@ describe('how a session holds its weights', () => {
   })
 
   it('is prepacked by itself where batches are large', async () => {
-    const { sessions } = await embed(await wideStore(), { IPFS_ACCELERATE_BATCH: '8' })
+    const { sessions } = await embed(await wideStore(), { IPFS_ACCELERATE_BATCH_SIZE: '8' })
     expect(sessions).toMatchObject([{ mode: 'packed', why: expect.stringContaining('batches of 8') }])
   })
 

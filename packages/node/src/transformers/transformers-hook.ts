@@ -37,7 +37,7 @@ export interface TransformersHookOptions {
   memory?: MemoryMode | undefined
   /** How what is mapped is checked first. Default `IPFS_ACCELERATE_VERIFY`, else `stored`. */
   verify?: 'stored' | 'each-open' | undefined
-  /** Rows in a run, for `memory: 'auto'`. Default `IPFS_ACCELERATE_BATCH`, else 1. */
+  /** Rows in a run, for `memory: 'auto'`. Default `IPFS_ACCELERATE_BATCH_SIZE`, else 1. */
   batch?: number | undefined
   /** Most bytes of derived files: skeletons, prepacked weights. Default `IPFS_ACCELERATE_DERIVED_BYTES`, else 20 GiB. */
   derivedBytes?: number | undefined
