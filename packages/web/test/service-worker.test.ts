@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 
-import { buildApp, infer, startApp, storeModel } from './built-app.ts'
+import { buildApp, infer, MODEL, startApp, storeModel } from './built-app.ts'
 import { CHROMIUM, foreign, hasChromium, openPage } from './chromium.ts'
 
 describe.skipIf(!hasChromium())(`a page behind the service worker, in ${CHROMIUM}`, () => {
@@ -16,7 +16,9 @@ describe.skipIf(!hasChromium())(`a page behind the service worker, in ${CHROMIUM
     await storeModel(app)
     const registering = await openPage(app, `${app.origin}/app/store.html`)
     // Of the first visit: it is controlled without a reload.
-    expect(await registering.evaluate(() => Reflect.get(window, 'register')('/app/sw.js'))).toBe(true)
+    expect(await registering.evaluate(() => Reflect.get(window, 'register')('/app/sw.js', { type: 'module' }))).toBe(
+      true,
+    )
     app.requests.length = 0
     const page = await openPage(app, `${app.origin}/app/pages/plain.html`)
     const { dims, progress } = await infer(page, 'wasm')
@@ -31,5 +33,21 @@ describe.skipIf(!hasChromium())(`a page behind the service worker, in ${CHROMIUM
     })
     expect(copies).toEqual([])
     await expect(infer(page, 'wasm', {}, 'org/other')).rejects.toThrow('Failed to fetch')
+  })
+  it('comes as one script as well, and lets nothing out if told to', { timeout: 120_000 }, async () => {
+    const app = await startApp(folder)
+    const host = 'https://hub.example.org'
+    await storeModel(app)
+    const page = await openPage(app, `${app.origin}/app/store.html`)
+    const url = `/app/standalone.js?host=${host}&offline=strict`
+    expect(await page.evaluate((script) => Reflect.get(window, 'register')(script, {}), url)).toBe(true)
+    const ask = (path: string): Promise<unknown> =>
+      page.evaluate(async (of) => {
+        const { status, headers } = await fetch(of)
+        return [status, headers.get('content-length')]
+      }, `${host}/${path}`)
+    expect(await ask(`${MODEL}/resolve/main/config.json`)).toEqual([200, '665'])
+    expect(await ask(`${MODEL}/resolve/main/none.json`)).toEqual([404, null])
+    expect(await ask('org/other/resolve/main/config.json')).toEqual([503, null])
   })
 })

@@ -27,8 +27,8 @@ window.addModel = async (name, base, tree) => {
   await storage.close()
   return { cid: String(cid), files }
 }
-window.register = async (url) => {
-  await registerServiceWorker(url, { type: 'module' })
+window.register = async (url, options) => {
+  await registerServiceWorker(url, options)
   return navigator.serviceWorker.controller !== null
 }
 window.status = () => pageBinding()?.status()

@@ -25,3 +25,20 @@ await build({
     },
   },
 })
+
+await build({
+  configFile: false,
+  root,
+  logLevel: 'warn',
+  resolve: { conditions: ['@x/source', 'module', 'browser', 'development|production'] },
+  build: {
+    outDir,
+    emptyOutDir: false,
+    lib: {
+      entry: fileURLToPath(new URL('../../src/standalone-service-worker.ts', import.meta.url)),
+      formats: ['iife'],
+      name: 'worker',
+      fileName: () => 'standalone.js',
+    },
+  },
+})
