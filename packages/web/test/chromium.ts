@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -17,9 +17,13 @@ export interface Browser {
   profile: string
 }
 
-/** A Chromium with a profile on the disk that reaches this machine and nothing else. Ends with the test. */
-export async function launchBrowser(): Promise<Browser> {
-  const profile = await mkdtemp(path.join(tmpdir(), 'web-chromium-'))
+/**
+ * A Chromium with a profile on the disk that reaches this machine and nothing else. Ends with the test.
+ *
+ * @param givenProfile - Default: a new one.
+ */
+export async function launchBrowser(givenProfile?: string): Promise<Browser> {
+  const profile = givenProfile ?? (await mkdtemp(path.join(tmpdir(), 'web-chromium-')))
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: CHROMIUM,
     headless: true,
@@ -57,3 +61,16 @@ export async function openPage({ context }: Pick<Browser, 'context'>, url: strin
 /** Requests that leave the page's origin. */
 export const foreign = (requests: readonly string[], origin: string): string[] =>
   requests.filter((url) => /^https?:/.test(url) && !url.startsWith(`${origin}/`))
+
+/** Kills a browser as a power cut would, as far as its processes go. Linux alone: they are found in /proc. */
+export async function killBrowser({ context, profile }: Pick<Browser, 'context' | 'profile'>): Promise<void> {
+  const gone = new Promise<void>((resolve) => context.once('close', () => resolve()))
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      if (readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(profile)) process.kill(Number(pid), 'SIGKILL')
+    } catch {
+      // It has ended already.
+    }
+  }
+  await gone
+}

@@ -31,5 +31,36 @@ window.register = async (url, options) => {
   await registerServiceWorker(url, options)
   return navigator.serviceWorker.controller !== null
 }
+/** Adds a file that never ends; resolves once some of it is on the disk. */
+window.beginEndless = async () => {
+  const storage = await openStorage()
+  const written = Promise.withResolvers()
+  async function* endless() {
+    for (let pieces = 1; ; pieces++) {
+      yield new Uint8Array(1024 * 1024).fill(pieces)
+      if (pieces === 16) written.resolve()
+      if (pieces === 16) await new Promise(() => {})
+    }
+  }
+  storage.add(endless(), { name: 'never' }).catch((error) => written.reject(error))
+  await written.promise
+}
+/** What is held, whole. */
+window.held = async () => {
+  const storage = await openStorage()
+  const names = []
+  for await (const { name, cid } of storage.names.list()) {
+    if (!name.startsWith('.')) names.push(name)
+    await storage.blocks.get(cid)
+  }
+  const roots = []
+  for await (const { cid } of storage.roots()) {
+    await storage.verify(cid)
+    roots.push(String(cid))
+  }
+  const { details } = await storage.status()
+  await storage.close()
+  return { names, roots, dataFiles: details.dataFiles }
+}
 window.status = () => pageBinding()?.status()
 window.ready = true
