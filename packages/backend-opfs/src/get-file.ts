@@ -6,6 +6,9 @@ import { blockKey } from '@x/storage-core/backend'
 import type { HeldFile } from './catalogue.ts'
 import type { StoreContext } from './context.ts'
 
+// While one is read another is hashed.
+const LEAVES_AT_ONCE = 4
+
 /** A file held whole, and its data file. */
 export interface WholeFile {
   container: HeldFile
@@ -33,8 +36,15 @@ export async function hashWhole(
   { container }: WholeFile,
   { signal }: Pick<GetPathOptions, 'signal'>,
 ): Promise<void> {
-  for (let leaf = 0; leaf < container.outboard.leafCount; leaf++) {
-    await vault.blockAt(container.outboard.leaf(leaf).cid, { container, leaf })
+  const { outboard } = container
+  for (let first = 0; first < outboard.leafCount; first += LEAVES_AT_ONCE) {
+    const checking = Array.from({ length: Math.min(LEAVES_AT_ONCE, outboard.leafCount - first) }, (_, index) => {
+      const leaf = first + index
+      return vault.blockAt(outboard.leaf(leaf).cid, { container, leaf })
+    })
+    const failed = (await Promise.allSettled(checking)).find((result) => result.status === 'rejected')
+    // The first in the order of the file.
+    if (failed) throw failed.reason
     enter({ signal })
   }
 }
