@@ -26,10 +26,13 @@ export function environmentFolder(purpose: Purpose): string {
 export const programIn = (folder: string, name: string): string =>
   process.platform === 'win32' ? join(folder, 'Scripts', `${name}.exe`) : join(folder, 'bin', name)
 
+/** Where the interpreter of a purpose is, once it was prepared. */
+export const pythonOf = (purpose: Purpose): string => programIn(environmentFolder(purpose), 'python')
+
 /** The interpreter of a purpose; `undefined` when it was not prepared. */
 export function findPython(purpose: Purpose): string | undefined {
   const folder = environmentFolder(purpose)
-  return existsSync(join(folder, READY)) ? programIn(folder, 'python') : undefined
+  return existsSync(join(folder, READY)) ? pythonOf(purpose) : undefined
 }
 
 export const noPython = (purpose: Purpose): string =>

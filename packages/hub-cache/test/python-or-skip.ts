@@ -1,27 +1,18 @@
 import { execFile } from 'node:child_process'
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 
-import { toolCache } from '../../../tooling/tool-cache.ts'
+import type { TestContext } from 'vitest'
 
-/** What the tests were written against. */
-const PYTHON_CLIENTS = { 1: '1.33.0', 2: '2.4.0' } as const
+import { pythonOrSkip as preparedPython } from '../../../tooling/python/python-or-skip.ts'
 
 export type PythonRun = (script: string, environment: Readonly<Record<string, string>>) => Promise<unknown>
 
 /**
- * A Python with huggingface_hub of a major version, in a virtual environment of the tool cache. Where it is absent the test
- * is skipped.
+ * A Python with huggingface_hub of a major version, as tooling/python prepares it. Where it is absent the test is skipped.
  *
  * @returns Runs a script, whose last line of output is JSON.
  */
-export function pythonOrSkip(context: { skip: (reason: string) => void }, major: 1 | 2): PythonRun {
-  const folder = join(toolCache(), `python-huggingface-hub-${major}`)
-  const python = join(folder, 'bin', 'python')
-  if (!existsSync(python)) {
-    const pip = `huggingface_hub==${PYTHON_CLIENTS[major]}`
-    context.skip(`no ${python}: python3 -m venv ${folder} && ${folder}/bin/pip install ${pip}`)
-  }
+export function pythonOrSkip(context: Pick<TestContext, 'skip'>, major: 1 | 2): PythonRun {
+  const python = preparedPython(context, `hub-${major}`)
   return (script, environment) =>
     new Promise((resolve, reject) => {
       const env = {

@@ -1,11 +1,9 @@
 import { execFile } from 'node:child_process'
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { promisify } from 'node:util'
 
 import type { TestContext } from 'vitest'
 
-import { toolCache } from '../../../tooling/tool-cache.ts'
+import { programOf, pythonOrSkip as preparedPython } from '../../../tooling/python/python-or-skip.ts'
 
 const exec = promisify(execFile)
 
@@ -18,16 +16,12 @@ export interface PythonEnvironment {
   ): Promise<{ stdout: string; stderr: string }>
 }
 
-/** The virtual environment with the packages in question; without it the test is skipped. README.md says how to make one. */
-export function pythonOrSkip(
-  context: Pick<TestContext, 'skip'>,
-  name: 'python-hub-1' | 'python-hub-2',
-): PythonEnvironment {
-  const folder = join(toolCache(), name)
-  if (!existsSync(join(folder, 'bin', 'python'))) context.skip(`there is no ${folder} (packages/hub-server/README.md)`)
+/** Python with the packages in question, as tooling/python prepares it; without it the test is skipped. */
+export function pythonOrSkip(context: Pick<TestContext, 'skip'>, purpose: 'hub-1' | 'hub-2'): PythonEnvironment {
+  preparedPython(context, purpose)
   return {
     async run(program, args, { cwd, env }) {
-      return exec(join(folder, 'bin', program), [...args], { cwd, env, maxBuffer: 16 * 1024 * 1024 })
+      return exec(programOf(purpose, program), [...args], { cwd, env, maxBuffer: 16 * 1024 * 1024 })
     },
   }
 }

@@ -42,15 +42,14 @@ const environment = (home: string, endpoint: string): NodeJS.ProcessEnv => ({
   USE_TORCH: '0',
 })
 
-describe.each(['python-hub-2', 'python-hub-1'] as const)('huggingface_hub of %s', (name) => {
+describe.each(['hub-2', 'hub-1'] as const)('huggingface_hub of %s', (name) => {
   it(
     'downloads, lists, verifies, resumes, tells errors apart and works offline',
     { timeout: 120_000 },
     async (context) => {
       const python = pythonOrSkip(context, name)
       const home = await tempFolder()
-      const store =
-        name === 'python-hub-2' ? await openFsStore({ directory: join(home, 'store') }) : await openMemoryStore()
+      const store = name === 'hub-2' ? await openFsStore({ directory: join(home, 'store') }) : await openMemoryStore()
       onTestFinished(() => store.close())
       // The client writes 10 MiB at a time, and goes on from what it has written.
       const large = noise(12_500_000)
@@ -147,7 +146,7 @@ describe.each(['python-hub-2', 'python-hub-1'] as const)('huggingface_hub of %s'
 })
 
 it('transformers for Python loads a tokenizer and a config', { timeout: 120_000 }, async (context) => {
-  const python = pythonOrSkip(context, 'python-hub-1')
+  const python = pythonOrSkip(context, 'hub-1')
   const home = await tempFolder()
   const store = await openMemoryStore()
   onTestFinished(() => store.close())
@@ -165,7 +164,7 @@ it('transformers for Python loads a tokenizer and a config', { timeout: 120_000 
 })
 
 it('huggingface_hub is told when the upstream of a pull-through is gone', { timeout: 120_000 }, async (context) => {
-  const python = pythonOrSkip(context, 'python-hub-2')
+  const python = pythonOrSkip(context, 'hub-2')
   const store = await openMemoryStore()
   onTestFinished(() => store.close())
   const origin = await serveOnLoopback(createHubHandler(await storedRepositories(store, { 'org/small': small })))

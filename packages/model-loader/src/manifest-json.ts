@@ -32,8 +32,7 @@ export function manifestToJson(manifest: ModelManifest): JsonView {
 const cidText = (cid: CID | undefined): string | undefined => cid?.toString()
 
 /** Lower case. */
-export const toHex = (bytes: Uint8Array): string =>
-  Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
+const toHex = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
 
 function clean(fields: Record<string, JsonView | undefined>): JsonView {
   const known: Record<string, JsonView> = {}

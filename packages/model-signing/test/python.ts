@@ -1,18 +1,14 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 
-import { toolCache } from '../../../tooling/tool-cache.ts'
+import { pythonOf } from '../../../tooling/python/environments.ts'
+import { missingPython } from '../../../tooling/python/python-or-skip.ts'
 
-/** A virtual environment with what fixtures/requirements.txt names. */
-const python = join(toolCache(), 'python-model-signing', 'bin', 'python')
+const python = pythonOf('model-signing')
 
 /** Why tests that need it cannot run; `undefined` when they can. */
-export const noPython: string | undefined = existsSync(python)
-  ? undefined
-  : `no Python with packages/model-signing/test/fixtures/requirements.txt at ${python}`
+export const noPython: string | undefined = missingPython('model-signing')
 
 /** What imports take on a busy machine, and more. */
 export const PYTHON_TIMEOUT_MS = 120_000

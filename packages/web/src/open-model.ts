@@ -11,7 +11,7 @@ export interface WebModel extends OpenedModel {
   file(path: string, options?: { signal?: AbortSignal | undefined }): Promise<File>
 }
 
-export interface OpenWebModelOptions extends OpenModelOptions {
+export interface OpenWebModelOptions extends Omit<OpenModelOptions, 'verify'> {
   /**
    * `stored`: what is as it was when it was stored and hashed is not hashed again; see the README of `@x/backend-opfs`.
    * `each-open`: everything is. Default `stored`.
