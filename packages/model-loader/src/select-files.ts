@@ -15,6 +15,10 @@ export interface SelectFilesOptions {
   exclude?: readonly string[] | undefined
   /** Every file, but for `exclude`. Default false. */
   all?: boolean | undefined
+  /** `none`: no weights but those that are asked for in another way. Default `choose`. */
+  weights?: 'choose' | 'none' | undefined
+  /** Files as well that a program knows by their paths; those that are not there are no mistake. Default: none. */
+  also?: ((path: string) => boolean) | undefined
 }
 
 export interface SelectedFiles<T> {
@@ -35,7 +39,7 @@ export interface SelectedFiles<T> {
  */
 export function selectFiles<T extends { path: string }>(
   listing: readonly T[],
-  { config, dtype, include = [], exclude = [], all = false }: SelectFilesOptions = {},
+  { config, dtype, include = [], exclude = [], all = false, weights: which, also }: SelectFilesOptions = {},
 ): SelectedFiles<T> {
   const paths = listing.map(({ path }) => path)
   const isIncluded = include.map((pattern) => globToRegExp(pattern))
@@ -45,10 +49,16 @@ export function selectFiles<T extends { path: string }>(
       throw new InvalidInputError(`no file matches ${JSON.stringify(pattern)}`, { input: pattern })
     }
   })
-  const { weights, reason } = all ? { weights: undefined, reason: 'all files' } : chooseWeights(paths, config, dtype)
+  const { weights, reason } = chosen()
+  function chosen(): { weights?: ReadonlySet<string>; reason: string } {
+    if (all) return { reason: 'all files' }
+    return which === 'none'
+      ? { reason: 'no weights but those that were asked for' }
+      : chooseWeights(paths, config, dtype)
+  }
   const isWanted = (path: string): boolean => {
     if (isExcluded.some((pattern) => pattern.test(path))) return false
-    if (all || isIncluded.some((pattern) => pattern.test(path))) return true
+    if (all || isIncluded.some((pattern) => pattern.test(path)) || also?.(path) === true) return true
     return weights?.has(path) === true || LIGHT.has(fileRole(path))
   }
   const sorted = listing.toSorted((a, b) => compareText(a.path, b.path))

@@ -64,11 +64,11 @@ export async function pullHubModel(
   partials: PartialStore,
   options: PullHubModelOptions,
 ): Promise<PulledHubModel> {
-  const { repo, revision, hub, signal, dtype, include, exclude, all } = options
+  const { repo, revision, hub, signal, dtype, include, exclude, all, weights, also } = options
   signal?.throwIfAborted()
   assertNaming(options)
   const commit = await hub.resolve(repo, revision, { signal })
-  const select = { dtype, include, exclude, all }
+  const select = { dtype, include, exclude, all, weights, also }
   const held = await findHeld(store, { repo, commit }, select, { signal })
   if (held) {
     await record(store, { ...options, commit }, held)
