@@ -8,6 +8,8 @@ import { promisify } from 'node:util'
 
 import { describe, expect, it, onTestFinished } from 'vitest'
 
+import { isRequired } from '../../tooling/required.ts'
+
 const folder = fileURLToPath(new URL('../', import.meta.url))
 const examples = (await readdir(folder)).filter((name) => name.endsWith('.ts'))
 
@@ -16,7 +18,11 @@ const inBrowser = new Set(['in-a-page.ts'])
 
 describe('examples', () => {
   it.for(examples)('%s prints what it says', { timeout: 120_000 }, async (name, { skip }) => {
-    if (inBrowser.has(name) && !existsSync(chromium)) skip(`there is no Chromium at ${chromium}`)
+    if (inBrowser.has(name) && !existsSync(chromium)) {
+      const reason = `there is no Chromium at ${chromium}`
+      if (isRequired('chromium')) throw new Error(reason)
+      skip(reason)
+    }
     const store = await mkdtemp(path.join(tmpdir(), 'example-'))
     onTestFinished(() => rm(store, { recursive: true, force: true }))
     const { stdout } = await promisify(execFile)(

@@ -4,10 +4,20 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 
 import { chromium, type BrowserContext, type Page } from 'playwright'
-import { onTestFinished } from 'vitest'
+import { onTestFinished, type TestContext } from 'vitest'
+
+import { isRequired } from '../../../tooling/required.ts'
 
 export const CHROMIUM: string = process.env.CHROMIUM_PATH || '/usr/bin/chromium'
 export const hasChromium = (): boolean => existsSync(CHROMIUM)
+
+/** Leaves a test out where there is no browser to run it in. */
+export function chromiumOrSkip({ skip }: TestContext): void {
+  if (hasChromium()) return
+  const reason = `there is no Chromium at ${CHROMIUM}`
+  if (isRequired('chromium')) throw new Error(reason)
+  skip(reason)
+}
 
 export interface Browser {
   context: BrowserContext

@@ -1,7 +1,7 @@
-import { expect, it, onTestFinished } from 'vitest'
+import { beforeEach, expect, it, onTestFinished } from 'vitest'
 
 import { buildApp, startApp, storeModel } from './built-app.ts'
-import { hasChromium, killBrowser, launchBrowser, openPage } from './chromium.ts'
+import { chromiumOrSkip, killBrowser, launchBrowser, openPage } from './chromium.ts'
 
 interface Held {
   names: string[]
@@ -9,10 +9,13 @@ interface Held {
   dataFiles: number
 }
 
-it.skipIf(!hasChromium() || process.platform !== 'linux')(
+beforeEach(chromiumOrSkip)
+
+it(
   'a browser that is killed while it stores leaves what was stored, and nothing else',
   { timeout: 120_000 },
-  async () => {
+  async ({ skip }) => {
+    if (process.platform !== 'linux') skip('the processes of the browser are found in /proc')
     const built = await buildApp('without-plugin')
     onTestFinished(() => built.remove())
     const app = await startApp(built.folder)

@@ -1,11 +1,13 @@
-import { beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 
 import { buildApp, infer, MODEL, startApp, storeModel } from './built-app.ts'
-import { CHROMIUM, foreign, hasChromium, openPage } from './chromium.ts'
+import { CHROMIUM, chromiumOrSkip, foreign, hasChromium, openPage } from './chromium.ts'
 
-describe.skipIf(!hasChromium())(`a page behind the service worker, in ${CHROMIUM}`, () => {
+describe(`a page behind the service worker, in ${CHROMIUM}`, () => {
   let folder = ''
+  beforeEach(chromiumOrSkip)
   beforeAll(async () => {
+    if (!hasChromium()) return undefined
     const built = await buildApp('without-plugin')
     folder = built.folder
     return () => built.remove()

@@ -4,17 +4,19 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 
 import { buildApp, infer, MODEL, startApp, statusOf, storeModel } from './built-app.ts'
-import { CHROMIUM, foreign, hasChromium, launchBrowser, openPage } from './chromium.ts'
+import { CHROMIUM, chromiumOrSkip, foreign, hasChromium, launchBrowser, openPage } from './chromium.ts'
 
 const cosine = (a: readonly number[], b: readonly number[]): number =>
   a.reduce((sum, value, index) => sum + value * (b[index] ?? 0), 0)
 
-describe.skipIf(!hasChromium())(`a page made by Vite, in ${CHROMIUM}`, () => {
+describe(`a page made by Vite, in ${CHROMIUM}`, () => {
   let folder = ''
+  beforeEach(chromiumOrSkip)
   beforeAll(async () => {
+    if (!hasChromium()) return undefined
     const built = await buildApp('with-plugin')
     folder = built.folder
     return () => built.remove()
