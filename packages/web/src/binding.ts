@@ -1,11 +1,11 @@
 import { isStorageError } from '@x/cid'
+import { createSkeleton } from '@x/model-formats'
 import type { TransformersCache, TransformersEnv } from '@x/model-loader'
 import { GatedError } from '@x/storage-core'
 
 import { parseHubUrl, type HubFile } from './hub-url.ts'
 import type { WebModel } from './open-model.ts'
 import type { ChosenRuntime, ExternalFile, Runtime } from './runtime.ts'
-import { createSkeleton } from './skeleton.ts'
 import type { StoredModels } from './stored-models.ts'
 
 /** Those of transformers.js's `env` in a page that are read or replaced. */

@@ -2,7 +2,7 @@
 const WIRE_BYTES = 2
 
 /** As protobuf writes a number from 0 to 2^53. */
-export function varint(value: number): Uint8Array {
+function varint(value: number): Uint8Array {
   const bytes: number[] = []
   let rest = value
   do {

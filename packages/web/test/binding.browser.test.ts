@@ -18,7 +18,14 @@ const text = (value: string): Uint8Array => new TextEncoder().encode(value)
 const weights = new Uint8Array(200_000).map((_, index) => index % 253)
 
 /** A graph of one initializer: ir_version 8, and one operator set. */
-const tensor = join([textField(8, 'w'), bytesField(9, weights)])
+// dims: its bytes, as a varint of three; data_type: UINT8.
+const dims = Uint8Array.of(
+  0x08,
+  (weights.length & 0x7f) | 0x80,
+  ((weights.length >> 7) & 0x7f) | 0x80,
+  weights.length >> 14,
+)
+const tensor = join([dims, Uint8Array.of(0x10, 2), textField(8, 'w'), bytesField(9, weights)])
 const modelOf = (inside: Uint8Array): Uint8Array =>
   join([Uint8Array.of(0x08, 8), bytesField(7, inside), Uint8Array.of(0x42, 2, 0x10, 17)])
 const graph = modelOf(bytesField(5, tensor))
