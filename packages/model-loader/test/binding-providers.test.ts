@@ -250,6 +250,35 @@ describe('external data that cannot be had', () => {
   })
 })
 
+describe('a graph that is asked for several times', () => {
+  it.each(['stored', 'each-open'] as const)('is checked by %s once for each opening', async (verify) => {
+    const verifiedPath = vi.fn<NonNullable<OpenedModel['verifiedPath']>>((file) => Promise.resolve(`/models/${file}`))
+    const given = vi.fn<(path: string) => void>()
+    const main = { ...(await opened()), verifiedPath }
+    const { text, binding } = bound({ providers: [providerOf('one', { main })], verify, onPath: given })
+    const graph = urlOf('onnx/model.onnx')
+    expect(await Promise.all([text(graph), text(graph)])).toEqual(Array(2).fill('/models/onnx/model.onnx'))
+    expect(verifiedPath).toHaveBeenCalledOnce()
+    expect(verifiedPath).toHaveBeenCalledWith('onnx/model.onnx', { verify })
+    binding.pathOpened('/models/onnx/model.onnx')
+    await text(graph)
+    expect(verifiedPath).toHaveBeenCalledTimes(2)
+    expect(given).toHaveBeenCalledTimes(3)
+  })
+})
+
+describe('a small file', () => {
+  it('is read once, and again after a failure', async () => {
+    const model = await opened()
+    const read = vi.fn<OpenedModel['read']>((file) => model.read(file))
+    read.mockRejectedValueOnce(new Error('the disk hiccups'))
+    const { text } = bound({ providers: [providerOf('one', { main: { ...model, read } })] })
+    await expect(text(urlOf('config.json'))).rejects.toThrowError('the disk hiccups')
+    expect(await text(urlOf('config.json'))).toBe(await text(urlOf('config.json')))
+    expect(read).toHaveBeenCalledTimes(2)
+  })
+})
+
 describe('a store as a provider', () => {
   it('has models by name, by name and revision, and by CID', async () => {
     const store = await openMemoryStore()
