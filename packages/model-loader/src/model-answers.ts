@@ -87,7 +87,11 @@ async function assertData(source: Source, graph: string, checks: PathChecks): Pr
     throw new NotFoundError(`${source.model.cid}/${file}`, { cid: source.model.cid, message })
   }
   const data = files.filter((file) => file.startsWith(`${graph}_data`) && DATA.test(file))
-  await Promise.all(data.map((file) => checks.pathOf(source.model, file)))
+  // All of them, also where one is damaged: were the graph refused while the library waits for data, nobody would be
+  // listening, and Node ends a program for that.
+  const checked = await Promise.allSettled(data.map((file) => checks.pathOf(source.model, file)))
+  const failed = checked.find((result) => result.status === 'rejected')
+  if (failed) throw failed.reason
 }
 
 async function promisedBy(source: Source, graph: string): Promise<string[]> {

@@ -244,7 +244,8 @@ export function createTransformersBinding(options: TransformersBindingOptions = 
       if (given instanceof Response) return given
       throw new Error(`${path} was given by path`)
     } catch (error) {
-      // The library waits for the data of a graph first: were the graph refused before, nobody would be listening.
+      // The library waits for the data of a graph first, whose answer was ready just now: were the graph refused before it
+      // has arrived, nobody would be listening.
       if (isMapped(path)) await new Promise((resolve) => void setTimeout(resolve))
       throw error
     }

@@ -250,6 +250,28 @@ describe('external data that cannot be had', () => {
   })
 })
 
+describe('a graph with several files of data', () => {
+  it('is refused when all of them are known, not before: nobody would be listening', async () => {
+    const damage = new Error('damaged data')
+    const slow = Promise.withResolvers<string>()
+    const model = await opened({ ...external(), 'onnx/model.onnx_data_1': new Uint8Array(10) })
+    const verifiedPath = (file: string): Promise<string> => {
+      if (file.endsWith('_data_1')) return slow.promise
+      return file.endsWith('_data') ? Promise.reject(damage) : Promise.resolve(`/models/${file}`)
+    }
+    const { text } = bound({ providers: [providerOf('one', { main: { ...model, verifiedPath } })] })
+    const order: string[] = []
+    const graph = text(urlOf('onnx/model.onnx')).catch((error: unknown) => void order.push(String(error)))
+    const data = text(urlOf('onnx/model.onnx_data_1')).then((path) => void order.push(String(path)))
+    await text(urlOf('onnx/model.onnx_data'))
+    await new Promise((resolve) => void setImmediate(resolve))
+    expect(order).toEqual([])
+    slow.resolve('/models/onnx/model.onnx_data_1')
+    await Promise.all([graph, data])
+    expect(order).toContain('Error: damaged data')
+  })
+})
+
 describe('a graph that is asked for several times', () => {
   it.each(['stored', 'each-open'] as const)('is checked by %s once for each opening', async (verify) => {
     const verifiedPath = vi.fn<NonNullable<OpenedModel['verifiedPath']>>((file) => Promise.resolve(`/models/${file}`))

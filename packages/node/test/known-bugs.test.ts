@@ -5,7 +5,7 @@
 import { createServer, type Server } from 'node:http'
 import path from 'node:path'
 
-import { fixtureModel, flipStoredByte } from '@x/fixtures'
+import { fixtureModel, flipStoredByte, wideBert } from '@x/fixtures'
 import { describe, expect, it, onTestFinished } from 'vitest'
 
 import { copyLibrary, libraryCacheOf, runApp, storeOf, type AppOptions, type Files } from './hook-support.ts'
@@ -85,6 +85,17 @@ describe('external data that is missing', () => {
     })
     const ours = await hooked('answer-or-error.mjs', await storeOf({ [REPO]: files }))
     expect(ours.json).toMatchObject({ code: 'NOT_FOUND', error: expect.stringContaining('onnx/model.onnx_data') })
+    expect(ours.code).toBe(0)
+  })
+})
+
+describe('external data that is damaged', () => {
+  it('ends in an error that names the file, which the program can catch', async () => {
+    const files = wideBert(256, 2, 'external')
+    const store = await storeOf({ [REPO]: files })
+    await flipStoredByte(store, files['onnx/model.onnx_data'] ?? new Uint8Array(0))
+    const ours = await hooked('answer-or-error.mjs', store)
+    expect(ours.json).toMatchObject({ error: expect.stringContaining('onnx/model.onnx_data') })
     expect(ours.code).toBe(0)
   })
 })
