@@ -36,13 +36,15 @@ export const question: Question = {
     /** A job whose mirrors run for as long as it does. */
     const from = (mirrors: readonly Mirror[], job: Job): Job => {
       let peers: PeerProcess[] = []
+      let runs = 0
       return {
         ...job,
         reads: mirrors.map((mirror) => mirror.path),
         before: async () => {
           await job.before?.()
+          runs += 1
           peers = await Promise.all(
-            mirrors.map((mirror, index) => startMirror(workspace, mirror, `${job.name} ${index}`)),
+            mirrors.map((mirror, index) => startMirror(workspace, mirror, `${job.name} ${index} ${runs}`)),
           )
           await writeFile(addressFile, peers.map(({ address }) => address).join('\n'))
         },
