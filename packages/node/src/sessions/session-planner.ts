@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto'
 import { open, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import { createSkeleton, SKELETON_VERSION, type RangeReader } from '@x/model-formats'
 import type { OpenedModel } from '@x/model-loader'
 
 import { compileModel } from './compile-model.ts'
-import { createSkeleton, SKELETON_VERSION, type ReadRange } from './create-skeleton.ts'
 import { linkOrClone, type DerivedArea } from './derived-area.ts'
 import { buildKey, type OnnxRuntime } from './onnx-runtime.ts'
 
@@ -192,7 +192,7 @@ function providersOf(options: Readonly<Record<string, unknown>>): string[] {
 }
 
 const hasQuantised = (operators: readonly string[]): boolean =>
-  operators.some((operator) => /Quant|Integer|NBits|Bnb4|^Q[A-Z]/.test(operator))
+  operators.some((operator) => /Quant|Integer|NBits|Bnb4|(?:^|::)Q[A-Z]/.test(operator))
 
 /** What a file of a model was verified to be. */
 function fileIn(model: OpenedModel, path: string) {
@@ -224,19 +224,15 @@ async function isLinked(a: string, b: string): Promise<boolean> {
   return one.ino === other?.ino && one.dev === other.dev
 }
 
-async function withRange<T>(path: string, work: (read: ReadRange) => Promise<T>): Promise<T> {
+async function withRange<T>(path: string, work: (file: RangeReader) => Promise<T>): Promise<T> {
   const handle = await open(path, 'r')
   try {
-    return await work(async (offset, length) => {
-      const bytes = new Uint8Array(length)
-      let filled = 0
-      while (filled < length) {
-        const { bytesRead } = await handle.read(bytes, filled, length - filled, offset + filled)
-        if (bytesRead === 0) break
-        filled += bytesRead
-      }
-      return bytes.subarray(0, filled)
-    })
+    const { size } = await handle.stat()
+    const read: RangeReader['read'] = async (offset, length) => {
+      const { buffer, bytesRead } = await handle.read(new Uint8Array(length), 0, length, offset)
+      return buffer.subarray(0, bytesRead)
+    }
+    return await work({ size, read })
   } finally {
     await handle.close()
   }
