@@ -20,7 +20,14 @@ export interface ModelProvider {
    *   `undefined`: any that is held; asked for what the library wants to know of `main` before it asks
    *   for the revision that the program named.
    */
-  open(repo: string, revision: string | undefined, options: AbortOptions): Promise<OpenedModel | undefined>
+  open(
+    repo: string,
+    revision: string | undefined,
+    options: AbortOptions & {
+      /** The file that is asked for now: who fetches the model fetches at least this one, where there is one. */
+      path?: string | undefined
+    },
+  ): Promise<OpenedModel | undefined>
 }
 
 export interface StoreProviderOptions extends Pick<OpenModelOptions, 'createSha256' | 'verify'> {

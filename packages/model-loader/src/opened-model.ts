@@ -14,6 +14,8 @@ export interface OpenedModel {
   /** Why the manifest was made anew; absent when the store had it. */
   readonly manifestRebuilt?: string | undefined
   readonly files: readonly ManifestFile[]
+  /** What it lacks may be part of the model all the same: nobody knows the whole list. Default false. */
+  readonly isPartial?: boolean | undefined
   /**
    * The absolute local path of a file, `undefined` where the bytes lie in no file. All files lie in one directory as the
    * model has them. Read-only, valid until `close`.

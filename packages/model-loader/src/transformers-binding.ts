@@ -104,7 +104,8 @@ interface Unanswered {
 /**
  * Makes transformers.js load every file of a model from where it was verified. A registered model has an id of its own
  * and answers for whatever revision; any other repository is looked for in the providers, by name and revision, and the
- * first that has it answers for all of its files: what it lacks is 404. Both `env.customCache` and `env.fetch` are
+ * first that has it answers for all of its files: what it lacks is 404, and what was left out of it when it was pulled is looked for in
+ * the providers behind. Both `env.customCache` and `env.fetch` are
  * replaced: the cache hands out what is there, but cannot say that something is absent, so `fetch` has to.
  *
  * A model that was opened for a repository and revision answers for them until `close`: what a branch points to later is
@@ -116,17 +117,19 @@ export function createTransformersBinding(options: TransformersBindingOptions = 
   const { providers = [], offline = 'strict', verify = 'stored' } = options
   const registered = new Map<string, Source>()
   const opened = new Map<string, Promise<Source | undefined>>()
+  /** Models that another one with more files took the place of. */
+  const replaced: Source[] = []
   const installed = new WeakMap<TransformersEnv, { count: number; undo: () => void }>()
   const checks = createPathChecks(verify)
   const report = createBindingReport(providers.map(({ name }) => name))
   let count = 0
 
   /** The model that answers for a repository at a revision; opened once. */
-  function sourceOf(repo: string, revision: string | undefined): Promise<Source | undefined> {
-    const key = JSON.stringify([repo, revision ?? null])
+  function sourceOf(repo: string, revision: string | undefined, path: string): Promise<Source | undefined> {
+    const key = keyOf(repo, revision)
     const known = opened.get(key)
     if (known) return known
-    const opening = open(repo, revision).then(
+    const opening = open(repo, revision, { path, from: 0 }).then(
       (source) => {
         // What is not there now may be later.
         if (source === undefined) opened.delete(key)
@@ -141,12 +144,17 @@ export function createTransformersBinding(options: TransformersBindingOptions = 
     return opening
   }
 
-  async function open(repo: string, revision: string | undefined): Promise<Source | undefined> {
+  /** @param options.from - The first provider that is asked. @param options.must - Only a model that has the file counts. */
+  async function open(
+    repo: string,
+    revision: string | undefined,
+    { path, from, must = false }: { path: string; from: number; must?: boolean },
+  ): Promise<Source | undefined> {
     const failures: unknown[] = []
-    for (const provider of providers) {
+    for (const provider of providers.slice(from)) {
       try {
-        const model = await provider.open(repo, revision, {})
-        if (model) {
+        const model = await provider.open(repo, revision, { path })
+        if (model && (!must || model.files.some((file) => file.path === path))) {
           report.opened(provider.name, { repo, revision, cid: model.cid })
           return { provider: provider.name, model, used: new Set(), failure: undefined, contents: new Map() }
         }
@@ -158,6 +166,27 @@ export function createTransformersBinding(options: TransformersBindingOptions = 
     }
     if (failures.length === 0) return undefined
     throw failures.length === 1 ? failures[0] : new AggregateError(failures, failures.map(messageOf).join('; '))
+  }
+
+  /**
+   * A file of a model that somebody has; one that was left out of it, or may have been, is looked for in the providers behind. What these
+   * have answers from then on. `undefined`: it is not here, and that it is nowhere is not known.
+   */
+  async function fileOrElse(
+    source: Source,
+    { repo, revision, path }: { repo: string; revision: string | undefined; path: string },
+  ): Promise<FileRequest | undefined> {
+    const request = fileIn(source, path)
+    const isLeftOut = source.model.manifest.omitted.some((file) => file.path === path)
+    if (request.size !== undefined || (!isLeftOut && source.model.isPartial !== true)) return request
+    const from = providers.findIndex(({ name }) => name === source.provider) + 1
+    const further = await open(repo, revision, { path, from, must: true })
+    if (further) {
+      opened.set(keyOf(repo, revision), Promise.resolve(further))
+      replaced.push(source)
+      return fileIn(further, path)
+    }
+    return isLeftOut || offline === 'prefer' ? undefined : request
   }
 
   async function find(env: TransformersEnv, url: string): Promise<FileRequest | Unanswered> {
@@ -172,10 +201,18 @@ export function createTransformersBinding(options: TransformersBindingOptions = 
     const isListing = asked === MAIN && LISTING.has(path)
     const revision = (isListing ? options.revisionInCall?.(repo) : undefined) ?? asked
     try {
-      const source = await sourceOf(repo, revision)
-      if (source) return fileIn(source, path)
+      const source = await sourceOf(repo, revision, path)
+      if (source) {
+        const request = await fileOrElse(source, { repo, revision, path })
+        if (request) return request
+        return {
+          resource,
+          why: `${source.provider}: ${repo} at ${revision} is there without ${path}`,
+          cause: undefined,
+        }
+      }
       // The listing alone: files of a revision that was not asked for are never given for it.
-      const standIn = isListing && revision === MAIN ? await sourceOf(repo, undefined) : undefined
+      const standIn = isListing && revision === MAIN ? await sourceOf(repo, undefined, path) : undefined
       if (standIn) return fileIn(standIn, path)
     } catch (cause) {
       return { resource, why: `${repo}@${revision}: ${messageOf(cause)}`, cause }
@@ -307,9 +344,12 @@ export function createTransformersBinding(options: TransformersBindingOptions = 
       for (const result of await Promise.allSettled(all)) {
         if (result.status === 'fulfilled') await result.value?.model.close()
       }
+      for (const { model } of replaced.splice(0)) await model.close()
     },
   }
 }
+
+const keyOf = (repo: string, revision: string | undefined): string => JSON.stringify([repo, revision ?? null])
 
 function fileIn(source: Source, path: string): FileRequest {
   const file = source.model.files.find((candidate) => candidate.path === path)

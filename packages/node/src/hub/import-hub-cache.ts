@@ -31,6 +31,8 @@ export interface ImportedModel {
   files: number
   /** Bytes of all files. */
   size: number
+  /** Whether it is known what the repository has besides; else a file that is not there may be in it all the same. */
+  isWhole: boolean
   /** What is in the snapshot and was not taken, with why: a download that has not ended, a link to nothing. */
   problems: CachedSnapshot['problems']
 }
@@ -74,5 +76,6 @@ export async function importFromHubCache(
   const cid = await keepManifest(store, manifest, { tables, signal })
   await keepHubRevision(store, { repo, revision }, { manifest: cid, root, commit }, { signal })
   await giveName(store, root, { name, version, signal })
-  return { cid: root, manifest: cid, repo, commit, files: files.length, size: added.size, problems }
+  const isWhole = omitted !== undefined
+  return { cid: root, manifest: cid, repo, commit, files: files.length, size: added.size, isWhole, problems }
 }

@@ -12,6 +12,7 @@ import {
 } from '@x/model-loader'
 import { UnsupportedError } from '@x/storage-core'
 
+import { createHubCacheProvider, createHubProvider, type KeepingProvider } from '../hub/providers.ts'
 import { createDerivedArea } from '../sessions/derived-area.ts'
 import type { OnnxRuntime } from '../sessions/onnx-runtime.ts'
 import { createPlannedSession, type SessionReport } from '../sessions/session-creator.ts'
@@ -24,7 +25,7 @@ import { hookModules } from './module-hooks.ts'
 export interface TransformersHookOptions {
   /** Asked before the local store. Default: none. */
   providers?: readonly ModelProvider[] | undefined
-  /** Asked after it. Default: none. */
+  /** Asked after it. Default: the Hugging Face cache of this machine, then the hub, where it may be asked. */
   furtherProviders?: readonly ModelProvider[] | undefined
   /** The local store's. Default as `openStorage`. A store that is not there has no models. */
   directory?: string | undefined
@@ -103,6 +104,7 @@ export function createTransformersHook(options: TransformersHookOptions = {}): T
   const settings = hookSettings({ ...options, environment: options.environment ?? process.env })
   const { directory, verify, memory, batch, derivedBytes, isStrict } = settings
   const warn = options.onWarning ?? ((message) => void process.stderr.write(`ipfs-accelerate: ${message}\n`))
+  const further = options.furtherProviders === undefined ? defaultProviders(settings, options) : []
   const store = createLocalStore(directory)
   const calls = new AsyncLocalStorage<{ repo: unknown; revision: string | undefined }>()
   const given = new Map<string, GivenGraph>()
@@ -114,7 +116,7 @@ export function createTransformersHook(options: TransformersHookOptions = {}): T
   let isApplied = false
 
   const binding: TransformersBinding = createTransformersBinding({
-    providers: [...(options.providers ?? []), store.provider, ...(options.furtherProviders ?? [])],
+    providers: [...(options.providers ?? []), store.provider, ...(options.furtherProviders ?? further)],
     offline: isStrict ? 'strict' : 'prefer',
     verify,
     libraryCache: (env) => (isLibraryEnv(env) ? createLibraryCache(env) : undefined),
@@ -236,6 +238,7 @@ export function createTransformersHook(options: TransformersHookOptions = {}): T
       given.clear()
       await binding.close()
       await store.close()
+      for (const provider of further) await provider.close()
     },
     status: () => ({
       applied: isApplied,
@@ -256,6 +259,15 @@ export function createTransformersHook(options: TransformersHookOptions = {}): T
       ...binding.status(),
     }),
   }
+}
+
+/** The cache is on this machine, and may be read whatever is off; the hub may not where the hook is strict. */
+function defaultProviders(
+  { directory, isStrict }: HookSettings,
+  { environment = process.env, gates }: TransformersHookOptions,
+): KeepingProvider[] {
+  const options = { directory, environment, gates }
+  return [createHubCacheProvider(options), ...(isStrict ? [] : [createHubProvider(options)])]
 }
 
 /** Where CI turns the hook off by itself, a person is told when it would have mattered: once, when the library is loaded. */

@@ -1,0 +1,125 @@
+import type { FsStore } from '@x/backend-fs'
+import type { Environment, GateSettings } from '@x/gating'
+import { findHubRevision, isHubRepo, openModel, type ModelProvider, type OpenedModel } from '@x/model-loader'
+import { NotFoundError, type AbortOptions } from '@x/storage-core'
+
+export interface HubProviderOptions {
+  /** The local store's, which is made where it is missing. */
+  directory: string
+  environment: Environment
+  gates?: GateSettings | undefined
+}
+
+/** A provider that keeps what it finds in the local store. */
+export interface KeepingProvider extends ModelProvider {
+  /** Closes the store; models that were opened do not need it. */
+  close(): Promise<void>
+}
+
+type Open = (store: FsStore, repo: string, revision: string, options: AskOptions) => Promise<OpenedModel | undefined>
+type AskOptions = Parameters<ModelProvider['open']>[2]
+
+/**
+ * Models of the Hugging Face cache of this machine, taken into the store where they lie: nothing is copied. A snapshot that
+ * may be a part of its repository is a partial model.
+ */
+export function createHubCacheProvider({ directory, environment }: HubProviderOptions): KeepingProvider {
+  return keeping('hub-cache', directory, async (store, repo, revision, options) => {
+    const { findHubCache, findSnapshot } = await import('./hub-cache.ts')
+    const cache = await findHubCache({ environment })
+    if (!cache || !(await findSnapshot(cache, repo, revision, options))) return undefined
+    const { importFromHubCache } = await import('./import-hub-cache.ts')
+    const { cid, isWhole } = await importFromHubCache(store, cache, { repo, revision }, { pin: false, ...options })
+    const model = await opened(store, cid.toString(), options)
+    return isWhole ? model : { ...model, isPartial: true }
+  })
+}
+
+/**
+ * Models of the Hugging Face hub, file by file: what is small at once, of the weights what is asked for. They are verified and
+ * kept in the store, unpinned.
+ */
+export function createHubProvider({ directory, environment, gates }: HubProviderOptions): KeepingProvider {
+  return keeping('hub', directory, async (store, repo, revision, { path, signal }) => {
+    const [{ openHub }, { pullHubModel }, { createHasher, createSha256 }] = await Promise.all([
+      import('./open-hub.ts'),
+      import('@x/model-loader'),
+      import('../create-hash.ts'),
+    ])
+    const hub = await openHub({ environment, gates, signal })
+    const before = await filesBefore(store, { repo, revision }, { signal })
+    const partials = await store.openPartials({ signal })
+    try {
+      const { cid } = await pullHubModel(store, partials, {
+        repo,
+        revision,
+        hub,
+        weights: 'none',
+        // A graph is of no use without its data.
+        also: (file) => before.has(file) || (path !== undefined && (file === path || file.startsWith(`${path}_data`))),
+        pin: false,
+        createHasher,
+        createSha256,
+        signal,
+      })
+      return await opened(store, cid.toString(), { signal })
+    } catch (error) {
+      if (error instanceof NotFoundError && error.cid === undefined) return undefined
+      throw error
+    } finally {
+      await partials.close()
+    }
+  })
+}
+
+/** What was fetched of it for an earlier question stays part of the model. */
+async function filesBefore(
+  store: FsStore,
+  query: { repo: string; revision: string },
+  options: AbortOptions,
+): Promise<ReadonlySet<string>> {
+  const known = await findHubRevision(store, query, options)
+  if (!known || !(await store.has(known.root, options))) return new Set()
+  const { files } = await opened(store, known.root.toString(), options)
+  return new Set(files.map(({ path }) => path))
+}
+
+async function opened(store: FsStore, cid: string, { signal }: AbortOptions): Promise<OpenedModel> {
+  const { createSha256 } = await import('../create-hash.ts')
+  // What is given is checked when it is given.
+  return openModel(store, cid, { createSha256, verify: 'stored', signal })
+}
+
+function keeping(name: string, directory: string, open: Open): KeepingProvider {
+  let opening: Promise<FsStore> | undefined
+  const store = async (): Promise<FsStore> => {
+    const { openFsStore } = await import('@x/backend-fs')
+    opening ??= openFsStore({ directory })
+    try {
+      return await opening
+    } catch (error) {
+      // It may be mended later.
+      opening = undefined
+      throw error
+    }
+  }
+  /** One after another: each builds on what is kept. */
+  let last: Promise<unknown> = Promise.resolve()
+  return {
+    name,
+    async open(repo, revision, options) {
+      // Of any revision that is held the store knows.
+      if (revision === undefined || !isHubRepo(repo)) return undefined
+      const turn = last.then(async () => open(await store(), repo, revision, options))
+      // Who asked is told; the next one goes on.
+      last = turn.catch(() => undefined)
+      return turn
+    },
+    async close() {
+      await last
+      const open = opening
+      opening = undefined
+      await (await open?.catch(() => undefined))?.close()
+    },
+  }
+}
