@@ -33,15 +33,15 @@ it('a third of all requests break off at any byte, and it costs next to nothing'
   const { file, blocks } = await rooted('model', bytes)
   const server = await fileServer({ model: bytes })
   const draw = createDraw('a third')
-  const proxy = await proxyOf(server.url, () =>
-    draw() < 0.3 ? { type: 'truncate', framing: 'cut', atFraction: draw() } : { type: 'none' },
+  const proxy = await proxyOf(server.url, ({ index }) =>
+    index < 3 || draw() < 0.3 ? { type: 'truncate', framing: 'cut', atFraction: draw() } : { type: 'none' },
   )
   const { files, receipt } = await download(partials, [file], [blocks, httpAt('mirror', proxy.url)], quick)
   expect(isSame(await bytesOf(store.cat(files[0]!.root)), bytes)).toBe(true)
   expect(proxy.hits).toBeGreaterThan(2)
   expect(receipt.bytes).toBeLessThanOrEqual(1.1 * bytes.length)
-  // Of what the proxy handed to the system some was on its way when it broke off.
-  expect(proxy.bytesSent).toBeLessThanOrEqual(1.1 * bytes.length)
+  // Of what the proxy handed to the system, some was on its way when a request ended: how much is the system's choice.
+  expect(proxy.bytesSent).toBeLessThanOrEqual(1.5 * bytes.length)
 })
 
 it.each<[string, Fault | ((seen: SeenRequest) => Fault)]>([
