@@ -11,6 +11,8 @@ import { resolveReference } from './resolve-reference.ts'
 export interface ModelProvider {
   /** Short, for `status()` and messages: `store`, `hub-cache`, `hub`. */
   readonly name: string
+  /** It fetches files when they are asked for, and so is asked again for one that its model was opened without. Default false. */
+  readonly fetchesFiles?: boolean | undefined
   /**
    * Opens a repository at a revision. What it resolves to is kept open until the binding is closed; `undefined` is known
    * not to be there, and is asked for again with the next file, so remember what costs a request.

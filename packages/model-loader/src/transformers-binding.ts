@@ -179,7 +179,8 @@ export function createTransformersBinding(options: TransformersBindingOptions = 
     const request = fileIn(source, path)
     const isLeftOut = source.model.manifest.omitted.some((file) => file.path === path)
     if (request.size !== undefined || (!isLeftOut && source.model.isPartial !== true)) return request
-    const from = providers.findIndex(({ name }) => name === source.provider) + 1
+    const own = providers.findIndex(({ name }) => name === source.provider)
+    const from = providers[own]?.fetchesFiles ? own : own + 1
     const further = await open(repo, revision, { path, from, must: true })
     if (further) {
       opened.set(keyOf(repo, revision), Promise.resolve(further))

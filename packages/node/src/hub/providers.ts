@@ -24,7 +24,7 @@ type AskOptions = Parameters<ModelProvider['open']>[2]
  * may be a part of its repository is a partial model.
  */
 export function createHubCacheProvider({ directory, environment }: HubProviderOptions): KeepingProvider {
-  return keeping('hub-cache', directory, async (store, repo, revision, options) => {
+  return keeping({ name: 'hub-cache', fetchesFiles: false }, directory, async (store, repo, revision, options) => {
     const { findHubCache, findSnapshot } = await import('./hub-cache.ts')
     const cache = await findHubCache({ environment })
     if (!cache || !(await findSnapshot(cache, repo, revision, options))) return undefined
@@ -40,7 +40,7 @@ export function createHubCacheProvider({ directory, environment }: HubProviderOp
  * kept in the store, unpinned.
  */
 export function createHubProvider({ directory, environment, gates }: HubProviderOptions): KeepingProvider {
-  return keeping('hub', directory, async (store, repo, revision, { path, signal }) => {
+  return keeping({ name: 'hub', fetchesFiles: true }, directory, async (store, repo, revision, { path, signal }) => {
     const [{ openHub }, { pullHubModel }, { createHasher, createSha256 }] = await Promise.all([
       import('./open-hub.ts'),
       import('@x/model-loader'),
@@ -90,7 +90,7 @@ async function opened(store: FsStore, cid: string, { signal }: AbortOptions): Pr
   return openModel(store, cid, { createSha256, verify: 'stored', signal })
 }
 
-function keeping(name: string, directory: string, open: Open): KeepingProvider {
+function keeping(who: { name: string; fetchesFiles: boolean }, directory: string, open: Open): KeepingProvider {
   let opening: Promise<FsStore> | undefined
   const store = async (): Promise<FsStore> => {
     const { openFsStore } = await import('@x/backend-fs')
@@ -106,7 +106,7 @@ function keeping(name: string, directory: string, open: Open): KeepingProvider {
   /** One after another: each builds on what is kept. */
   let last: Promise<unknown> = Promise.resolve()
   return {
-    name,
+    ...who,
     async open(repo, revision, options) {
       // Of any revision that is held the store knows.
       if (revision === undefined || !isHubRepo(repo)) return undefined
@@ -117,9 +117,9 @@ function keeping(name: string, directory: string, open: Open): KeepingProvider {
     },
     async close() {
       await last
-      const open = opening
+      const closing = opening
       opening = undefined
-      await (await open?.catch(() => undefined))?.close()
+      await (await closing?.catch(() => undefined))?.close()
     },
   }
 }

@@ -1,0 +1,108 @@
+import path from 'node:path'
+
+import { fixtureModel } from '@x/fixtures'
+import { fixtureCommit, startFixtureHub, type FixtureHub } from '@x/fixtures/hub'
+import { createTransformersBinding, type TransformersEnv } from '@x/model-loader'
+import { exportModelToHubCache, openHub, openStorage, pullModel } from '@x/node'
+import { expect, it, onTestFinished } from 'vitest'
+
+import { createHubCacheProvider, createHubProvider, type KeepingProvider } from '../src/hub/providers.ts'
+import { createLocalStore } from '../src/transformers/local-store.ts'
+import { temporaryDirectory } from './support.ts'
+
+const REPO = 'org/tiny'
+const graph = (): Uint8Array<ArrayBuffer> => fixtureModel('tiny-bert').files['onnx/model.onnx'] ?? new Uint8Array()
+const files = () => ({ ...fixtureModel('tiny-bert').files, 'onnx/model_quantized.onnx': graph() })
+
+interface Setup {
+  hub: FixtureHub
+  directory: string
+  environment: Record<string, string>
+  ask: (path: string, offline?: 'strict' | 'prefer') => Promise<number | string>
+  statusOf: () => unknown
+}
+
+async function setup({ strict = false }: { strict?: boolean } = {}): Promise<Setup> {
+  const made = fixtureCommit(files(), { lfs: ['onnx/model.onnx', 'onnx/model_quantized.onnx'] })
+  const hub = await startFixtureHub({ repositories: { [REPO]: { commits: [made], refs: { main: made.commit } } } })
+  onTestFinished(() => hub.close())
+  const folder = await temporaryDirectory()
+  const directory = path.join(folder, 'store')
+  const environment = { HF_ENDPOINT: hub.url, HF_HOME: path.join(folder, 'hf') }
+  const further: KeepingProvider[] = [createHubCacheProvider({ directory, environment })]
+  if (!strict) further.push(createHubProvider({ directory, environment }))
+  const store = createLocalStore(directory)
+  const binding = createTransformersBinding({ providers: [store.provider, ...further] })
+  onTestFinished(async () => {
+    await binding.close()
+    await store.close()
+    for (const provider of further) await provider.close()
+  })
+  const env: TransformersEnv = {
+    remoteHost: 'https://huggingface.co/',
+    remotePathTemplate: '{model}/resolve/{revision}/',
+    useCustomCache: false,
+    customCache: null,
+    fetch: globalThis.fetch,
+  }
+  binding.install(env)
+  const ask = async (file: string): Promise<number | string> => {
+    try {
+      return (await env.fetch(`https://huggingface.co/${REPO}/resolve/main/${file}`)).status
+    } catch (error) {
+      return String(error)
+    }
+  }
+  return { hub, directory, environment, ask, statusOf: () => binding.status() }
+}
+
+it('what the store has not comes from the hub, the weights when they are asked for, and is kept', async () => {
+  const { hub, ask, directory } = await setup()
+  expect(await ask('config.json')).toBe(200)
+  const asked = () => hub.requests.map(({ url }) => url).filter((url) => url.includes('.onnx'))
+  expect(asked()).toEqual([])
+  expect(await ask('onnx/model_quantized.onnx')).toBe(200)
+  expect(asked()).toHaveLength(1)
+  expect(await ask('onnx/model.onnx')).toBe(200)
+  expect(await ask('vocab.txt')).toBe(404)
+  expect(await ask('config.json')).toBe(200)
+  // The next program finds it in the store.
+  hub.requests.length = 0
+  const store = createLocalStore(directory)
+  const model = await store.provider.open(REPO, 'main', {})
+  expect(model?.files.map(({ path: file }) => file)).toEqual(Object.keys(files()).toSorted())
+  await store.close()
+  expect(hub.requests).toEqual([])
+})
+
+it('a model that was pulled without a file is not said to lack it', async () => {
+  const strict = await setup({ strict: true })
+  const storage = await openStorage({ directory: strict.directory, environment: {} })
+  await pullModel(storage, `hf://${REPO}`, { environment: strict.environment, dtype: 'q8' })
+  await storage.close()
+  expect(await strict.ask('onnx/model_quantized.onnx')).toBe(200)
+  expect(await strict.ask('onnx/model.onnx')).toContain('is there without onnx/model.onnx')
+  expect(await strict.ask('vocab.txt')).toBe(404)
+})
+
+it('what the Hugging Face cache has is read there, and needs no hub', async () => {
+  const { hub, ask, environment, directory } = await setup({ strict: true })
+  const elsewhere = await openStorage({ directory: `${directory}-other`, environment: {} })
+  await pullModel(elsewhere, `hf://${REPO}`, { environment, all: true })
+  await exportModelToHubCache(elsewhere, `hf://${REPO}`, { environment })
+  await elsewhere.close()
+  hub.requests.length = 0
+  expect(await ask('config.json')).toBe(200)
+  expect(await ask('onnx/model.onnx')).toBe(200)
+  expect(await ask('vocab.txt')).toBe(404)
+  expect(hub.requests).toEqual([])
+})
+
+it('a repository that is nowhere is not answered, and a hub that may not be asked is not', async () => {
+  const { hub, ask } = await setup()
+  await hub.close()
+  expect(await ask('config.json')).toContain('ECONNREFUSED')
+  await expect(openHub({ environment: { HF_HUB_OFFLINE: '1' } })).rejects.toMatchObject({ code: 'GATED' })
+  await expect(openHub({ environment: { IPFS_ACCELERATE_NETWORK: 'off' } })).rejects.toMatchObject({ code: 'GATED' })
+  await expect(openHub({ environment: { IPFS_ACCELERATE_NETWORK: 'local' } })).rejects.toMatchObject({ code: 'GATED' })
+})
