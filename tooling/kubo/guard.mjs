@@ -40,7 +40,9 @@ process.on('message', (message) => {
   else child?.kill(message.signal)
 })
 
-process.once('disconnect', async () => {
+process.once('disconnect', () => void end())
+
+async function end() {
   if (child) {
     const ended = once(child, 'close')
     child.kill('SIGKILL')
@@ -48,4 +50,4 @@ process.once('disconnect', async () => {
   }
   await rm(folder, { recursive: true, force: true, maxRetries: 5 })
   process.exit()
-})
+}
