@@ -41,7 +41,7 @@ const READS: readonly FaultCall[] = ['open', 'read', 'pread']
 
 const all = Number.POSITIVE_INFINITY
 const DRILLS: Record<string, Drill> = {
-  'is killed before the call': { calls: CHANGES, effect: 'kill', most: soak(12, all) },
+  'is killed before the call': { calls: CHANGES, effect: 'kill', most: soak(6, all) },
   'is killed in the middle of a write': { calls: WRITES, effect: 'torn', most: soak(1, all) },
   'has no space once': { calls: GROWS, effect: 'ENOSPC', count: 1, most: soak(2, all) },
   'has no space from there, in the middle of a write': {

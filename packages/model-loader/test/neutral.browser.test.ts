@@ -24,7 +24,7 @@ it('adds, opens and binds a model in a browser, with the CIDs that Node gives', 
   const { cid, manifest } = await addModel(store, source, { name: 'org/tiny' })
   expect([cid.toString(), manifest.toString()]).toEqual([
     'bafybeifej57biggiaelw43x3um7bnwfrafo7raigpfxxudq6ki2drduy2m',
-    'bafyreifu7wkfjc2pjwawfxgf4uz6gb4v6obm5cgyixvsnqaornrhsix6pi',
+    'bafyreiheis3xqmy7ugojf3ielo54gls7gi4d6dan2zrxyvvumwifyl36ou',
   ])
   const model = await openModel(store, 'org/tiny')
   expect(model.path('onnx/model.onnx')).toBeUndefined()

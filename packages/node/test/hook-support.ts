@@ -113,6 +113,8 @@ export async function runApp(name: string, options: AppOptions = {}): Promise<Ap
   const env = {
     PATH: process.env['PATH'] ?? '',
     HOME: folder,
+    // No public hub, whatever a test forgets.
+    HF_ENDPOINT: 'http://127.0.0.1:1',
     ...(store !== undefined && { IPFS_ACCELERATE_CACHE_DIR: store }),
     ...(hook === 'options' && { NODE_OPTIONS: HOOK_FLAGS.join(' ') }),
     ...environment,

@@ -154,7 +154,14 @@ describe('disable, apply and restore', () => {
       whenRestored: [],
       defaults: [false, null, 'bound fetch'],
       visitor: false,
-      status: { applied: false, copies: [], sources: [{ name: 'store', hits: expect.any(Number), errors: 0 }] },
+      status: {
+        applied: false,
+        copies: [],
+        sources: [
+          { name: 'store', hits: expect.any(Number), errors: 0 },
+          { name: 'hub-cache', hits: 0 },
+        ],
+      },
     })
   })
 })

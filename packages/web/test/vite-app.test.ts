@@ -1,13 +1,10 @@
-import { spawn } from 'node:child_process'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir } from 'node:fs/promises'
 import path from 'node:path'
-import { fileURLToPath } from 'node:url'
 
 import { beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 
 import { buildApp, infer, MODEL, startApp, statusOf, storeModel } from './built-app.ts'
-import { CHROMIUM, chromiumOrSkip, foreign, hasChromium, launchBrowser, openPage } from './chromium.ts'
+import { CHROMIUM, chromiumOrSkip, foreign, hasChromium, openPage } from './chromium.ts'
 
 const cosine = (a: readonly number[], b: readonly number[]): number =>
   a.reduce((sum, value, index) => sum + value * (b[index] ?? 0), 0)
@@ -55,45 +52,6 @@ describe(`a page made by Vite, in ${CHROMIUM}`, () => {
     expect(cosine((await infer(old, 'wasm')).data, onWasm.data)).toBeGreaterThan(0.999)
     expect(await statusOf(old)).toMatchObject({ runtime: { build: 'asyncify' }, failures: [] })
     expect(foreign(app.requests, app.origin)).toEqual([])
-  })
-
-  it('is what `vite dev` serves as well', { timeout: 240_000 }, async () => {
-    const cache = await mkdtemp(path.join(tmpdir(), 'web-dev-'))
-    const child = fileURLToPath(new URL('./children/dev-app.ts', import.meta.url))
-    const server = spawn(process.execPath, ['--conditions=@x/source', child, cache], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    })
-    const ended = new Promise((resolve) => server.once('exit', resolve))
-    onTestFinished(async () => {
-      server.stdin.end()
-      await ended
-      await rm(cache, { recursive: true, force: true })
-    })
-    const origin = await new Promise<string>((resolve, reject) => {
-      server.stdout.once('data', (line: Buffer) => resolve(line.toString().trim()))
-      server.once('exit', (status) => reject(new Error(`the server ended with ${status}`)))
-    })
-    const { context, requests } = await launchBrowser()
-    const page = await openPage({ context }, `${origin}/app/index.html`)
-    // Nothing is stored on this origin: the library's own behaviour, which asks the hub.
-    await expect(infer(page, 'wasm')).rejects.toThrow('Failed to fetch')
-    expect(foreign(requests, origin)).not.toEqual([])
-    expect(foreign(requests, origin).every((url) => url.startsWith('https://huggingface.co/'))).toBe(true)
-    requests.length = 0
-    const store = await openPage({ context }, `${origin}/app/store.html`)
-    await store.evaluate(
-      (name) =>
-        Reflect.get(window, 'addModel')(name, '/model/', {
-          'config.json': true,
-          'tokenizer.json': true,
-          'tokenizer_config.json': true,
-          onnx: { 'model_quantized.onnx': true },
-        }),
-      MODEL,
-    )
-    const again = await openPage({ context }, `${origin}/app/index.html`)
-    expect((await infer(again, 'wasm')).dims).toEqual([1, 384])
-    expect(foreign(requests, origin)).toEqual([])
   })
 
   it('would ask the hub without the plugin', { timeout: 120_000 }, async () => {

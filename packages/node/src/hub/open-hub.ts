@@ -3,7 +3,7 @@ import { homedir } from 'node:os'
 import { sep } from 'node:path'
 
 import { decideGates, mayReach, type Environment, type GateSettings } from '@x/gating'
-import { cleanToken, createHubClient, hubSettings, type HubClient } from '@x/hub-client'
+import { cleanToken, createHubClient, hubSettings, type HubClient, type HubClientOptions } from '@x/hub-client'
 import { BackendError, GatedError, type AbortOptions } from '@x/storage-core'
 
 /** Where `hf://` points unless `HF_ENDPOINT` says otherwise: the scheme names this hub. */
@@ -16,6 +16,8 @@ export interface OpenHubOptions extends AbortOptions {
   gates?: GateSettings | undefined
   /** Longest time without progress. Milliseconds; default 30_000. */
   stallTimeoutMs?: number | undefined
+  /** How often and how long what fails is tried again. Default: as `createHubClient`. */
+  retry?: HubClientOptions['retry']
 }
 
 /**
@@ -31,6 +33,7 @@ export async function openHub({
   environment = process.env,
   gates: given = {},
   stallTimeoutMs,
+  retry,
   signal,
 }: OpenHubOptions = {}): Promise<HubClient> {
   const gates = decideGates({ environment, options: { ...given, hub: given.hub ?? 'prefer' } })
@@ -46,7 +49,7 @@ export async function openHub({
     throw new GatedError(`hub may not connect to ${new URL(endpoint).hostname}. ${reason}`, { feature: 'hub' })
   }
   const token = settings.token ?? (await readToken(settings.tokenPath, signal))
-  return createHubClient({ endpoint, token, stallTimeoutMs, allowRedirect: allow, userAgent: 'ipfs-accelerate' })
+  return createHubClient({ endpoint, token, stallTimeoutMs, retry, allowRedirect: allow, userAgent: 'ipfs-accelerate' })
 }
 
 async function readToken(path: string | undefined, signal: AbortSignal | undefined): Promise<string | undefined> {

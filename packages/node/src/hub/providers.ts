@@ -1,7 +1,7 @@
 import type { FsStore } from '@x/backend-fs'
 import type { Environment, GateSettings } from '@x/gating'
 import { findHubRevision, isHubRepo, openModel, type ModelProvider, type OpenedModel } from '@x/model-loader'
-import { NotFoundError, type AbortOptions } from '@x/storage-core'
+import { BackendError, NotFoundError, type AbortOptions } from '@x/storage-core'
 
 export interface HubProviderOptions {
   /** The local store's, which is made where it is missing. */
@@ -9,6 +9,11 @@ export interface HubProviderOptions {
   environment: Environment
   gates?: GateSettings | undefined
 }
+
+/** Somebody waits for the program to start. */
+const RETRY = { attempts: 2, baseMs: 200 }
+/** How long a hub that is not there is not asked again. */
+const OUTAGE_MS = 30_000
 
 /** A provider that keeps what it finds in the local store. */
 export interface KeepingProvider extends ModelProvider {
@@ -40,13 +45,16 @@ export function createHubCacheProvider({ directory, environment }: HubProviderOp
  * kept in the store, unpinned.
  */
 export function createHubProvider({ directory, environment, gates }: HubProviderOptions): KeepingProvider {
+  let outage: { error: unknown; until: number } | undefined
   return keeping({ name: 'hub', fetchesFiles: true }, directory, async (store, repo, revision, { path, signal }) => {
     const [{ openHub }, { pullHubModel }, { createHasher, createSha256 }] = await Promise.all([
       import('./open-hub.ts'),
       import('@x/model-loader'),
       import('../create-hash.ts'),
     ])
-    const hub = await openHub({ environment, gates, signal })
+    // A program asks for a dozen files; it does not wait for each that nobody is there.
+    if (outage && performance.now() < outage.until) throw outage.error
+    const hub = await openHub({ environment, gates, retry: RETRY, signal })
     const before = await filesBefore(store, { repo, revision }, { signal })
     const partials = await store.openPartials({ signal })
     try {
@@ -65,6 +73,7 @@ export function createHubProvider({ directory, environment, gates }: HubProvider
       return await opened(store, cid.toString(), { signal })
     } catch (error) {
       if (error instanceof NotFoundError && error.cid === undefined) return undefined
+      if (error instanceof BackendError) outage = { error, until: performance.now() + OUTAGE_MS }
       throw error
     } finally {
       await partials.close()
