@@ -1,5 +1,6 @@
 export type { BindingStatus, OpenedFor, ProviderStatus, Unmet } from './binding-report.ts'
 export { addModel, type AddedModel, type AddModelOptions } from './add-model.ts'
+export { cidOfRepo } from './cid-of-repo.ts'
 export {
   chooseDtype,
   DTYPES,

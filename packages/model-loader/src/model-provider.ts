@@ -1,6 +1,7 @@
-import { isStorageError, parseCid, type CID } from '@x/cid'
+import { isStorageError } from '@x/cid'
 import { NotFoundError, type AbortOptions, type ContentStore } from '@x/storage-core'
 
+import { cidOfRepo } from './cid-of-repo.ts'
 import { isHubRepo } from './hub-repo.ts'
 import { hubNamesOf } from './hub-revisions.ts'
 import { openModel, type OpenModelOptions } from './open-model.ts'
@@ -39,7 +40,6 @@ export interface StoreProviderOptions extends Pick<OpenModelOptions, 'createSha2
 
 /** The library's default revision. */
 export const MAIN = 'main'
-const BY_CID = 'ipfs/'
 
 /**
  * A store's models by their names: the name `org/name` is its `main`, `org/name@<revision>` any other; else by the revision of
@@ -63,7 +63,7 @@ async function referenceTo(
   revision: string | undefined,
   options: AbortOptions,
 ): Promise<string | undefined> {
-  const cid = repo.startsWith(BY_CID) ? asCid(repo.slice(BY_CID.length)) : undefined
+  const cid = cidOfRepo(repo)
   if (cid !== undefined) return (await store.has(cid, options)) ? cid.toString() : undefined
   if (!isHubRepo(repo)) return undefined
   if (revision !== undefined) return heldAs(store, revision === MAIN ? repo : `${repo}@${revision}`, options)
@@ -87,16 +87,6 @@ async function heldAs(store: ContentStore, reference: string, options: AbortOpti
   } catch (error) {
     if (error instanceof NotFoundError && error.what === reference) return undefined
     // What is no name has none.
-    if (isStorageError(error) && error.code === 'INVALID_INPUT') return undefined
-    throw error
-  }
-}
-
-/** `undefined`: an ordinary second half of a repository's name. */
-function asCid(text: string): CID | undefined {
-  try {
-    return parseCid(text)
-  } catch (error) {
     if (isStorageError(error) && error.code === 'INVALID_INPUT') return undefined
     throw error
   }

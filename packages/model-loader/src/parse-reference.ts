@@ -1,6 +1,7 @@
 import { InvalidInputError, isStorageError, parseCid, pathSegments, type CID } from '@x/cid'
 import { assertName } from '@x/storage-core'
 
+import { cidOfRepo } from './cid-of-repo.ts'
 import { assertHubRepo, assertRevision, isHubRepo } from './hub-repo.ts'
 
 export type ModelReference =
@@ -55,7 +56,7 @@ export function hubReference(reference: ModelReference): { repo: string; revisio
     const { repo, revision } = reference
     return { repo, ...(revision !== undefined && { revision }) }
   }
-  if (reference.kind !== 'name' || !isHubRepo(reference.name)) return undefined
+  if (reference.kind !== 'name' || !isHubRepo(reference.name) || cidOfRepo(reference.name)) return undefined
   return { repo: reference.name, ...(reference.version !== undefined && { revision: reference.version }) }
 }
 

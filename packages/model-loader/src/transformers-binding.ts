@@ -1,6 +1,7 @@
 import { GatedError } from '@x/storage-core'
 
 import { createBindingReport, type BindingStatus } from './binding-report.ts'
+import { cidOfRepo } from './cid-of-repo.ts'
 import { contentsOf, isMapped, standsInFor, type FileRequest, type Source } from './model-answers.ts'
 import { MAIN, type ModelProvider } from './model-provider.ts'
 import type { OpenedModel } from './opened-model.ts'
@@ -154,7 +155,7 @@ export function createTransformersBinding(options: TransformersBindingOptions = 
     for (const provider of providers.slice(from)) {
       try {
         const model = await provider.open(repo, revision, { path })
-        if (model && (!must || model.files.some((file) => file.path === path))) {
+        if (model && isAnswerFor(repo, model) && (!must || model.files.some((file) => file.path === path))) {
           report.opened(provider.name, { repo, revision, cid: model.cid })
           return { provider: provider.name, model, used: new Set(), failure: undefined, contents: new Map() }
         }
@@ -236,7 +237,7 @@ export function createTransformersBinding(options: TransformersBindingOptions = 
           if (request.size === undefined) return standsInFor(request.path)
           return contentsOf(request, { checks, report, onPath: options.onPath })
         }
-        if (isRegistered(key)) return undefined
+        if (isRegistered(key) || isByCid(request)) return undefined
         const found = await elsewhere()?.match(key)
         if (found !== undefined && request.resource) report.passedOn(key, 'cache', request.why)
         return found
@@ -257,17 +258,22 @@ export function createTransformersBinding(options: TransformersBindingOptions = 
       const url = String(input)
       const request = await find(env, url)
       if ('source' in request) return respond(request, init)
+      if (isByCid(request)) throw refused(url, request, 'a CID is answered by that content or not at all')
       if (others || LOCAL_URL.test(url)) return (others ?? original)(input, init)
       const why = offline === 'strict' ? undefined : (options.whyNotFetch?.(url) ?? '')
       if (why === '') {
         report.passedOn(url, 'fetch', request.why)
         return original(input, init)
       }
-      report.refused(url, request.why)
-      const reason = why === undefined ? request.why : `${why}; ${request.why}`
-      const message = `no network while models come from a store: ${url} was refused (${reason})`
-      throw new GatedError(message, { feature: 'network', cause: request.cause })
+      throw refused(url, request, why)
     }
+  }
+
+  function refused(url: string, { why: reason, cause }: Unanswered, why: string | undefined): GatedError {
+    report.refused(url, reason)
+    const whole = why === undefined ? reason : `${why}; ${reason}`
+    const message = `no network while models come from a store: ${url} was refused (${whole})`
+    return new GatedError(message, { feature: 'network', cause })
   }
 
   async function respond(request: FileRequest, init: RequestInit | undefined): Promise<Response> {
@@ -349,6 +355,14 @@ export function createTransformersBinding(options: TransformersBindingOptions = 
     },
   }
 }
+
+/** Whoever gives another model for a CID is not believed. */
+function isAnswerFor(repo: string, { cid }: OpenedModel): boolean {
+  const wanted = cidOfRepo(repo)
+  return wanted === undefined || wanted.toV1().equals(cid.toV1())
+}
+
+const isByCid = ({ resource }: Unanswered): boolean => resource !== undefined && cidOfRepo(resource.repo) !== undefined
 
 const keyOf = (repo: string, revision: string | undefined): string => JSON.stringify([repo, revision ?? null])
 

@@ -319,6 +319,26 @@ describe('a store as a provider', () => {
   })
 })
 
+it('a CID is answered by that CID or not at all', async () => {
+  const model = await opened()
+  const other = await marked('other')
+  const answers: OpenedModel[] = [other]
+  const stranger: ModelProvider = { name: 'stranger', open: () => Promise.resolve(answers[0]) }
+  const match = vi.fn<TransformersCache['match']>(() => Promise.resolve(new Response('anything')))
+  const users: TransformersCache = { match, put: () => Promise.resolve() }
+  const { env, network, text } = bound(
+    { providers: [stranger], offline: 'prefer' },
+    { useCustomCache: true, customCache: users },
+  )
+  const url = urlOf('config.json', 'main', `ipfs/${model.cid}`)
+  expect(await text(url)).toBeUndefined()
+  await expect(env.fetch(url)).rejects.toThrow('a CID is answered by that content or not at all')
+  expect(network).not.toHaveBeenCalled()
+  expect(match).not.toHaveBeenCalled()
+  answers[0] = model
+  expect((await env.fetch(url)).status).toBe(200)
+})
+
 it.each([
   [
     'https://huggingface.co/a/b/resolve/main/onnx/model.onnx',

@@ -106,3 +106,17 @@ it('a repository that is nowhere is not answered, and a hub that may not be aske
   await expect(openHub({ environment: { IPFS_ACCELERATE_NETWORK: 'off' } })).rejects.toMatchObject({ code: 'GATED' })
   await expect(openHub({ environment: { IPFS_ACCELERATE_NETWORK: 'local' } })).rejects.toMatchObject({ code: 'GATED' })
 })
+
+it('a CID that is not here is not looked for at the hub', async () => {
+  const { hub, directory, environment } = await setup()
+  const cid = 'bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi'
+  for (const create of [createHubCacheProvider, createHubProvider]) {
+    const provider = create({ directory, environment })
+    expect(await provider.open(`ipfs/${cid}`, 'main', { path: 'config.json' })).toBeUndefined()
+    await provider.close()
+  }
+  const storage = await openStorage({ directory, environment: {} })
+  onTestFinished(() => storage.close())
+  await expect(pullModel(storage, `ipfs/${cid}`, { environment })).rejects.toMatchObject({ code: 'NOT_FOUND' })
+  expect(hub.requests).toEqual([])
+})

@@ -1,6 +1,6 @@
 import type { FsStore } from '@x/backend-fs'
 import type { Environment, GateSettings } from '@x/gating'
-import { findHubRevision, isHubRepo, openModel, type ModelProvider, type OpenedModel } from '@x/model-loader'
+import { cidOfRepo, findHubRevision, isHubRepo, openModel, type ModelProvider, type OpenedModel } from '@x/model-loader'
 import { BackendError, NotFoundError, type AbortOptions } from '@x/storage-core'
 
 export interface HubProviderOptions {
@@ -117,8 +117,8 @@ function keeping(who: { name: string; fetchesFiles: boolean }, directory: string
   return {
     ...who,
     async open(repo, revision, options) {
-      // Of any revision that is held the store knows.
-      if (revision === undefined || !isHubRepo(repo)) return undefined
+      // Of any revision that is held the store knows; a CID is never a hub's to answer.
+      if (revision === undefined || !isHubRepo(repo) || cidOfRepo(repo)) return undefined
       const turn = last.then(async () => open(await store(), repo, revision, options))
       // Who asked is told; the next one goes on.
       last = turn.catch(() => undefined)

@@ -1,5 +1,6 @@
 import type { HubClient } from '@x/hub-client'
 import type { HubRepositories, HubUpstream, PullThrough } from '@x/hub-server'
+import { cidOfRepo } from '@x/model-loader'
 import { isStorageError, NotFoundError, type ContentStore } from '@x/storage-core'
 
 import { createSha256 } from '../create-hash.ts'
@@ -36,10 +37,11 @@ export function createUpstreamRepositories(
       } catch (error) {
         if (!(error instanceof NotFoundError)) throw error
       }
-      return further.open(repo, revision, options)
+      // A CID is never a hub's to answer.
+      return cidOfRepo(repo) ? undefined : further.open(repo, revision, options)
     },
     async refs(repo, options) {
-      return (await own.refs?.(repo, options)) ?? further.refs?.(repo, options)
+      return (await own.refs?.(repo, options)) ?? (cidOfRepo(repo) ? undefined : further.refs?.(repo, options))
     },
     async *list(options) {
       const seen = new Set<string>()
