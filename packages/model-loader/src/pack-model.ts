@@ -1,5 +1,6 @@
 import { CID, DAG_CBOR, decodeDagCbor, encodeDagCbor, InvalidInputError, RAW, type Block } from '@x/cid'
 import {
+  ConflictError,
   exportCar,
   importCar,
   NotFoundError,
@@ -19,7 +20,7 @@ import { listModelFiles } from './model-files.ts'
 import { resolveReference } from './resolve-reference.ts'
 import type { CreateSha256 } from './sha256.ts'
 import { keepSidecar, listSidecars, SIDECAR_KINDS, type SidecarKind } from './sidecars.ts'
-import { assertModelName } from './versions.ts'
+import { assertModelName, versionName } from './versions.ts'
 
 /**
  * The root of a pack: a dag-cbor block that links to the model and to what is kept beside it. The latter are linked as
@@ -91,7 +92,10 @@ export async function* packModel(
 export interface UnpackModelOptions extends AbortOptions {
   /** Keep the model from `gc`. Default true. */
   pin?: boolean | undefined
-  /** What to call it. Default: what the pack says; `null`: nothing. */
+  /**
+   * What to call it; a name that is there moves. Default: what the pack says, unless that is another model here; `null`:
+   * nothing.
+   */
   name?: string | null | undefined
   /** To check what the pack says of its files; see `AddModelOptions`. */
   createSha256?: CreateSha256 | undefined
@@ -114,7 +118,7 @@ export interface UnpackedModel {
  * model is kept here too. That the model was published where the manifest says is the word of who packed it. What is refused leaves nothing visible.
  *
  * @throws {InvalidInputError} It is no pack, or its manifest is none or of other files.
- * @throws {ConflictError} The version is there, and is another model.
+ * @throws {ConflictError} The version is there, and is another model; or the name that the pack brings is.
  * @throws As `importCar`.
  */
 export async function unpackModel(
@@ -123,28 +127,51 @@ export async function unpackModel(
   { pin, name: wantedName, signal, createSha256, onProgress }: UnpackModelOptions = {},
 ): Promise<UnpackedModel> {
   let unpacked: CheckedPack | undefined
+  const namingOf = (pack: Pack): Pick<Pack, 'name' | 'version'> => {
+    const name = wantedName === undefined ? pack.name : (wantedName ?? undefined)
+    const version = name === pack.name ? pack.version : undefined
+    return { ...(name !== undefined && { name }), ...(version !== undefined && { version }) }
+  }
   const rootsToRecord = async ([root, ...more]: readonly CID[]): Promise<readonly CID[]> => {
     if (root === undefined || more.length > 0) throw refusal('it has not one root')
-    unpacked = await explained(async () =>
-      checkPack(store, decodePack(await store.blocks.get(root, { signal })), { signal, createSha256 }),
+    const pack = decodePack(await store.blocks.get(root, { signal }))
+    await assertNameFree(
+      store,
+      { model: pack.model, ...namingOf(pack) },
+      { isChosen: wantedName !== undefined, signal },
     )
+    unpacked = await explained(async () => checkPack(store, pack, { signal, createSha256 }))
     return [unpacked.model]
   }
   const { blocks, size } = await importCar(store, source, { pin, signal, onProgress, rootsToRecord })
   if (!unpacked) throw new Error('a CAR was imported without its roots being recorded')
-  const { model, version: packedVersion, name: packedName, manifests, signatures } = unpacked
+  const { model, manifests, signatures } = unpacked
   for (const { manifest, tables } of manifests) await keepManifest(store, manifest, { tables, signal })
   for (const block of signatures) await keepSidecar(store, 'signatures', model, block, { signal })
-  const name = wantedName === undefined ? packedName : (wantedName ?? undefined)
-  const version = name === packedName ? packedVersion : undefined
-  await giveName(store, model, { name, version, signal })
-  return {
-    cid: model,
-    ...(name !== undefined && { name }),
-    ...(version !== undefined && { version }),
-    blocks,
-    size,
+  const naming = namingOf(unpacked)
+  await giveName(store, model, { ...naming, signal })
+  return { cid: model, ...naming, blocks, size }
+}
+
+/**
+ * Before anything is recorded: a version never comes to mean another model, and what a pack calls itself takes no name from
+ * another one, for whoever made it chose that name.
+ */
+async function assertNameFree(
+  store: ContentStore,
+  { model, name, version }: Pick<Pack, 'model' | 'name' | 'version'>,
+  { isChosen, signal }: AbortOptions & { isChosen: boolean },
+): Promise<void> {
+  if (name === undefined) return
+  const taken = async (key: string, why: string): Promise<void> => {
+    const current = (await store.names.get(key, { signal }))?.cid
+    if (current === undefined || current.toV1().equals(model.toV1())) return
+    throw new ConflictError(`${key} is ${current} already; ${why}`, { current })
   }
+  if (version !== undefined) {
+    await taken(versionName(name, version), 'a version does not come to mean another model')
+  }
+  if (!isChosen) await taken(name, 'the packed model does not take its name unless it is told to, by that name')
 }
 
 /** Says that it is the pack that lacks what is missing. */
@@ -181,7 +208,12 @@ async function checkPack(
     manifests.push(await adoptManifest(given, files, read, { createSha256 }))
   }
   const signatures: Block[] = []
-  for (const raw of sidecars.signatures) signatures.push(await dagCborOf(store, raw, signal))
+  for (const raw of sidecars.signatures) {
+    const block = await dagCborOf(store, raw, signal)
+    const { bundle } = mapOf(decoded(block.bytes, 'a signature in it'), ['schema', 'bundle'], 'a signature in it')
+    if (!(bundle instanceof Uint8Array)) throw refusal('a signature in it has no bundle')
+    signatures.push(block)
+  }
   return { ...pack, manifests, signatures }
 }
 
@@ -226,16 +258,16 @@ function decodePack(bytes: Uint8Array): Pack {
   }
 }
 
-function decoded(bytes: Uint8Array): unknown {
+function decoded(bytes: Uint8Array, what = 'its root'): unknown {
   try {
     return decodeDagCbor(bytes)
   } catch (cause) {
-    throw refusal('its root is not dag-cbor', cause)
+    throw refusal(`${what} is not dag-cbor`, cause)
   }
 }
 
-function mapOf(value: unknown, names: readonly string[]): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refusal('its root is no map')
+function mapOf(value: unknown, names: readonly string[], what = 'its root'): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refusal(`${what} is no map`)
   const fields: Record<string, unknown> = Object.fromEntries(Object.entries(value))
   const stranger = Object.keys(fields).find((key) => !names.includes(key))
   if (stranger !== undefined) throw refusal(`it has an unknown field ${JSON.stringify(stranger)}`)

@@ -1,4 +1,4 @@
-import { cidOf, encodeDagCbor, RAW, readCar, type CID } from '@x/cid'
+import { cidOf, DAG_CBOR, encodeDagCbor, RAW, readCar, type CID } from '@x/cid'
 import { exportCar, openMemoryStore, type ContentStore } from '@x/storage-core'
 import { describe, expect, it } from 'vitest'
 
@@ -64,6 +64,44 @@ describe.each(stores)('into the %s store', (_kind, open) => {
     const other = await unpackModel(store, await collect(packModel(from, `${cid}`, { name: 'me/mine', version: '2' })))
     expect(other).toMatchObject({ name: 'me/mine', version: '2' })
     expect((await resolveReference(store, 'me/mine@2')).cid).toEqual(cid)
+  })
+
+  it('takes no name from another model unless it is told to', async () => {
+    const from = await openMemoryStore()
+    await addModel(from, filesSource(tinyBert()), { name: 'org/tiny', version: '1' })
+    const store = await open()
+    const mine = { ...tinyBert(), 'config.json': text('{"mine":true}') }
+    const { cid } = await addModel(store, filesSource(mine), { name: 'org/tiny' })
+    const before = await visible(store)
+    for (const reference of ['org/tiny', 'org/tiny@1']) {
+      const car = await collect(packModel(from, reference))
+      await expect(unpackModel(store, car)).rejects.toMatchObject({ code: 'CONFLICT', current: cid })
+      expect(await visible(store)).toEqual(before)
+    }
+    const car = await collect(packModel(from, 'org/tiny@1'))
+    expect(await unpackModel(store, car, { name: 'org/tiny' })).toMatchObject({ name: 'org/tiny', version: '1' })
+    // A version stays what it is, whoever asks.
+    await addModel(from, filesSource(mine))
+    const other = await collect(packModel(from, `${cid}`, { name: 'org/tiny', version: '1' }))
+    const after = await visible(store)
+    for (const name of [undefined, 'org/tiny']) {
+      await expect(unpackModel(store, other, { name })).rejects.toMatchObject({ code: 'CONFLICT' })
+      expect(await visible(store)).toEqual(after)
+    }
+  })
+
+  it.each([
+    ['not dag-cbor', Uint8Array.of(0xff, 1, 2), 'is not dag-cbor'],
+    ['no map', Uint8Array.of(0x80), 'is no map'],
+    ['without a bundle', Uint8Array.of(0xa1, 0x66, ...text('schema'), 1), 'has no bundle'],
+  ])('a signature that is %s is refused', async (_what, bytes, why) => {
+    const from = await openMemoryStore()
+    const { cid } = await addModel(from, filesSource(tinyBert()))
+    await keepSidecar(from, 'signatures', cid, { cid: await cidOf(DAG_CBOR, bytes), bytes })
+    const store = await open()
+    const unpacking = unpackModel(store, await collect(packModel(from, `${cid}`)))
+    await expect(unpacking).rejects.toMatchObject({ code: 'INVALID_INPUT', message: expect.stringContaining(why) })
+    expect(await visible(store)).toEqual({ roots: [], names: [] })
   })
 
   it('what is no pack, or not whole, leaves nothing visible', async () => {

@@ -47,7 +47,7 @@ export const modelUnpack: Command = {
   operands: 'FILE',
   summary: 'store a packed model, checked, under the name that it brings; - is standard input',
   options: {
-    name: { type: 'string', metavar: 'ORG/NAME', help: 'call it so instead' },
+    name: { type: 'string', metavar: 'ORG/NAME', help: 'call it so, also where that name is another model' },
     'no-name': { type: 'boolean', help: 'give it no name' },
     'no-pin': { type: 'boolean', help: 'let garbage collection take it' },
     ...MAX_BYTES,
