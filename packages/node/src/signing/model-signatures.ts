@@ -52,12 +52,21 @@ export async function signaturesOf(
 ): Promise<Uint8Array[]> {
   const bundles: Uint8Array[] = []
   for (const { cid } of await listSidecars(store, 'signatures', root, { signal })) {
-    const value: unknown = decodeDagCbor(await store.blocks.get(cid, { signal }))
+    const value = decoded(await store.blocks.get(cid, { signal }))
     if (typeof value === 'object' && value !== null && 'bundle' in value && value.bundle instanceof Uint8Array) {
       bundles.push(value.bundle)
     }
   }
   return bundles
+}
+
+/** `undefined`: it is not dag-cbor. */
+function decoded(bytes: Uint8Array): unknown {
+  try {
+    return decodeDagCbor(bytes)
+  } catch {
+    return undefined
+  }
 }
 
 export interface SignedStoredModel {
