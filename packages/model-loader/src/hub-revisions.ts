@@ -67,6 +67,14 @@ export async function* listHubRevisions(
   }
 }
 
+/** Forgets revisions whose model is not here any more, after a collection: their names would keep manifests for ever. */
+export async function forgetLostRevisions(store: ContentStore, options: AbortOptions = {}): Promise<void> {
+  for await (const record of store.names.list({ prefix: HUB_NAMES, ...options })) {
+    const found = toRevision(record)
+    if (found && !(await store.blocks.has(found.root, options))) await store.names.delete(record.name, options)
+  }
+}
+
 function toRevision({ cid, metadata, updatedAt }: NameRecord): HubRevision | undefined {
   const { root, commit } = metadata
   if (typeof root !== 'string' || typeof commit !== 'string') return undefined

@@ -15,6 +15,7 @@ export { assertHubRepo, assertRevision, isHubRepo } from './hub-repo.ts'
 export { decodeManifest, encodeManifest } from './manifest-encoding.ts'
 export {
   findHubRevision,
+  forgetLostRevisions,
   keepHubRevision,
   listHubRevisions,
   type HubRevision,
@@ -36,6 +37,7 @@ export type { ManifestSummary } from './manifest-summary.ts'
 export { keepManifest, type FoundManifest, type KeepManifestOptions } from './manifest-record.ts'
 export { manifestToJson, type JsonView } from './manifest-json.ts'
 export {
+  forgetLostSignatures,
   forgetSidecars,
   forgetUnkeptSidecars,
   isHiddenName,

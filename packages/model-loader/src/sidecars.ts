@@ -1,4 +1,4 @@
-import type { Block, CID } from '@x/cid'
+import { parseCid, type Block, type CID } from '@x/cid'
 import type { AbortOptions, ContentStore, Metadata } from '@x/storage-core'
 
 /** What is kept beside a model, each in dag-cbor blocks. */
@@ -71,15 +71,28 @@ export async function forgetSidecars(
   }
 }
 
-/** Forgets it for models that are neither pinned nor named: the names of sidecars would keep these for ever. */
+/** What can be made again. The blocks link to their model, which their names would keep in some stores. */
+const DERIVED: readonly SidecarKind[] = ['manifests', 'tensors']
+
+/**
+ * Forgets manifests and tensor tables of models that are neither pinned nor named, before a collection: their names would keep
+ * them for ever. One that lies below another root gets them anew.
+ */
 export async function forgetUnkeptSidecars(store: ContentStore, { signal }: AbortOptions = {}): Promise<void> {
   const kept = new Set<string>()
   for await (const { cid, pinned, names } of store.roots({ signal })) {
     if (pinned || names.length > 0) kept.add(cid.toV1().toString())
   }
-  for (const kind of SIDECAR_KINDS) {
+  for (const kind of DERIVED) {
     for await (const { name, root } of listAllSidecars(store, kind, { signal })) {
       if (!kept.has(root)) await store.names.delete(name, { signal })
     }
+  }
+}
+
+/** Forgets signatures of models that are not here any more, after a collection. Nobody can make them again. */
+export async function forgetLostSignatures(store: ContentStore, { signal }: AbortOptions = {}): Promise<void> {
+  for await (const { name, root } of listAllSidecars(store, 'signatures', { signal })) {
+    if (!(await store.blocks.has(parseCid(root), { signal }))) await store.names.delete(name, { signal })
   }
 }

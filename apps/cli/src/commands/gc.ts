@@ -1,4 +1,4 @@
-import { forgetUnkeptSidecars } from '@x/model-loader'
+import { forgetLostRevisions, forgetLostSignatures, forgetUnkeptSidecars } from '@x/model-loader'
 import type { GcResult } from '@x/storage-core'
 
 import { BACKEND, type Command } from '../command.ts'
@@ -17,6 +17,10 @@ export const gc: Command = {
     const store = await open()
     if (!dryRun) await forgetUnkeptSidecars(store, { signal })
     const found = await store.gc({ dryRun, signal })
+    if (!dryRun) {
+      await forgetLostSignatures(store, { signal })
+      await forgetLostRevisions(store, { signal })
+    }
     const { roots, blocks, freedBytes } = found
     await printer.result(
       { dryRun, roots: roots.map((cid) => cid.toString()), blocks, freedBytes },
