@@ -18,6 +18,8 @@ import {
   addModel,
   decodeManifest,
   encodeManifest,
+  forgetSidecars,
+  keepSidecar,
   listSidecars,
   openModel,
   packModel,
@@ -317,9 +319,15 @@ describe('by its CID', () => {
       code: 'INVALID_INPUT',
       message: expect.stringContaining('another SHA-256'),
     })
+    // One that a source has beside the model spoils nothing.
+    await forgetSidecars(origin, root)
+    await keepSidecar(origin, 'manifests', root, lies)
+    const fresh = await setup()
+    await pullModelByCid(fresh.store, fresh.partials, root, { sources, ...hashing, name: REPO })
+    expect((await openModel(fresh.store, REPO)).files).toEqual(honest.files)
     const other = (await holding({ 'config.json': text('[1]'.replace('[1]', '{"a":1}')) })).root
     await expect(
-      pullModelByCid(await setup().then(({ store: fresh }) => fresh), partials, other, { sources, ...hashing }),
+      pullModelByCid(await setup().then(({ store: another }) => another), partials, other, { sources, ...hashing }),
     ).rejects.toMatchObject({
       code: 'NOT_FOUND',
     })

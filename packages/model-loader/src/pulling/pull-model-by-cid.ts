@@ -138,17 +138,24 @@ async function fetchManifest(
   let failure: unknown
   for (const { source } of sources) {
     const getBlock = (cid: CID): Promise<Uint8Array> => source.blocks.get(cid, { signal })
-    try {
-      const known = 'names' in source ? await listSidecars(source, 'manifests', root, { signal }) : []
-      const candidates = wanted ? [wanted] : known.map(({ cid }) => cid)
-      for (const cid of candidates) {
+    const attempt = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
+      try {
+        return await work()
+      } catch (error) {
+        if (!isStorageError(error)) throw error
+        failure = error
+        return undefined
+      }
+    }
+    const listed = async (): Promise<CID[]> =>
+      'names' in source ? (await listSidecars(source, 'manifests', root, { signal })).map(({ cid }) => cid) : []
+    for (const cid of wanted ? [wanted] : ((await attempt(listed)) ?? [])) {
+      const found = await attempt(async () => {
         const manifest = decodeManifest(await getBlock(cid))
         assertFits(manifest, root, files)
         return { manifest, getBlock }
-      }
-    } catch (error) {
-      if (!isStorageError(error)) throw error
-      failure = error
+      })
+      if (found) return found
     }
   }
   // One that was asked for has to be there; else it only helps to fetch less.
@@ -166,16 +173,25 @@ async function piecesByPath({ manifest, getBlock }: FetchedManifest): Promise<Ma
   return pieces
 }
 
-/** Keeps what came beside the model, as far as it is true. */
+/**
+ * Keeps what came beside the model, as far as it is true.
+ *
+ * @throws {InvalidInputError} It is not, and was asked for by its CID.
+ */
 async function keepFetched(
   store: ContentStore,
   root: CID,
   { manifest: given }: FetchedManifest,
-  { signal, createSha256 }: PullModelByCidOptions,
+  { signal, createSha256, manifest: wanted }: PullModelByCidOptions,
 ): Promise<void> {
   const files = await listModelFiles(store, root, { signal })
   // Every leaf was checked a moment ago.
   const read = (path: string): AsyncIterable<Uint8Array> => store.cat(root, { path, verify: 'stored', signal })
-  const { manifest, tables } = await adoptManifest(given, files, read, { createSha256 })
-  await keepManifest(store, manifest, { tables, signal })
+  try {
+    const { manifest, tables } = await adoptManifest(given, files, read, { createSha256 })
+    await keepManifest(store, manifest, { tables, signal })
+  } catch (error) {
+    // The model is here, and gets a manifest of its own when it is opened: a source that lies about it spoils nothing.
+    if (wanted || !(error instanceof InvalidInputError)) throw error
+  }
 }
