@@ -52,7 +52,11 @@ export function createStoreProvider(store: ContentStore, options: StoreProviderO
     async open(repo, revision, { signal }) {
       const reference = await referenceTo(store, repo, revision, { signal })
       if (reference === undefined) return undefined
-      return openModel(store, reference, { createSha256, verify, signal })
+      const model = await openModel(store, reference, { createSha256, verify, signal })
+      // Remembered to be a revision of a hub, without the listing of that: what was in a cache, for instance.
+      const isListed = model.manifest.origin?.repo === repo
+      const isRemembered = model.name === undefined && cidOfRepo(repo) === undefined
+      return isRemembered && !isListed ? { ...model, isPartial: true } : model
     },
   }
 }

@@ -7,6 +7,7 @@ import {
   registerVersion,
   createStoreProvider,
   createTransformersBinding,
+  keepHubRevision,
   openModel,
   type ModelProvider,
   type OpenedModel,
@@ -316,6 +317,21 @@ describe('a store as a provider', () => {
     expect(await cidOf('org/model', undefined)).toBe(main.toString())
     expect(await cidOf(`ipfs/${pinned}`, 'main')).toBe(pinned.toString())
     expect(await cidOf('ipfs/model', 'main')).toBeUndefined()
+  })
+
+  it('of a revision whose listing is not known, what is not there is not known to be absent', async () => {
+    const store = await openMemoryStore()
+    const { cid: root, manifest } = await addModel(store, filesSource(tinyBert()))
+    await keepHubRevision(store, { repo: 'org/model' }, { manifest, root, commit: REVISION })
+    const provider = createStoreProvider(store)
+    expect(await provider.open('org/model', 'main', {})).toMatchObject({ isPartial: true })
+    expect(await provider.open(`ipfs/${root}`, 'main', {})).not.toHaveProperty('isPartial')
+    const hub = providerOf('hub', { main: await opened({ ...tinyBert(), 'more.json': new Uint8Array([123, 125]) }) })
+    const { env } = bound({ providers: [provider, hub] })
+    expect((await env.fetch(urlOf('config.json'))).status).toBe(200)
+    expect(hub.asked).toEqual([])
+    expect((await env.fetch(urlOf('more.json'))).status).toBe(200)
+    expect(hub.asked).toEqual(['main'])
   })
 })
 
