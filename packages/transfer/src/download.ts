@@ -170,6 +170,11 @@ function createDownload(
       for (const liar of error.liars) drop(liar, error.cause, true)
       return
     }
+    // A source that checks what it passes on, such as a gateway, says so itself.
+    if (error instanceof IntegrityError) {
+      banned(state, error)
+      return
+    }
     if (isStorageError(error) && !isRetryable(error)) {
       refuse(state, file, error)
       return

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 
-import { RAW } from '@x/cid'
+import { IntegrityError, RAW } from '@x/cid'
 import { BackendError, NotFoundError, openMemoryPartials, openMemoryStore } from '@x/storage-core'
 import { expect, it } from 'vitest'
 
@@ -145,6 +145,28 @@ it('bans a source that lies, and names it', async () => {
   expect(isSame(await bytesOf(store.cat(files[0]!.root)), bytes)).toBe(true)
   expect(receipt.sources[0]).toMatchObject({ name: 'liar', outcome: 'banned', code: 'INTEGRITY' })
   expect(events.filter(({ type }) => type === 'source-dropped')).toMatchObject([{ source: 'liar', isLiar: true }])
+})
+
+it('bans a source that found itself that its bytes do not match, as a gateway does', async () => {
+  const { store, partials } = await openTemp()
+  const bytes = someBytes(4 * MIB)
+  const { file, blocks } = await rooted('model', bytes)
+  const { root } = await outboardOf(bytes)
+  const lying: ByteSource = {
+    name: 'lying',
+    // eslint-disable-next-line require-yield
+    async *read() {
+      throw new IntegrityError('it hashes to something else', { cid: root })
+    },
+  }
+  const events: DownloadEvent[] = []
+  const { receipt } = await download(partials, [file], [lying, memorySource('honest', { model: bytes }), blocks], {
+    ...quick,
+    onEvent: (event) => events.push(event),
+  })
+  expect(await store.has(root)).toBe(true)
+  expect(receipt.sources[0]).toMatchObject({ name: 'lying', outcome: 'banned', code: 'INTEGRITY' })
+  expect(events.filter(({ type }) => type === 'source-dropped')).toMatchObject([{ source: 'lying', isLiar: true }])
 })
 
 it('finds out who lied when a leaf came from two', async () => {
