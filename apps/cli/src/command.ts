@@ -73,7 +73,7 @@ export interface Command {
   /** What `--help` says below the options. */
   notes?: string
   /** Works on what is stored: a `--store` that is not there is a mistake, and no reason to make one. */
-  needsStore?: boolean
+  needsStore?: boolean | ((values: Values) => boolean)
   /** @throws {UsageError} The operands or options are wrong. */
   run(context: Context, operands: readonly string[], values: Values): Promise<void>
 }

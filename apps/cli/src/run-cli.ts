@@ -158,12 +158,15 @@ async function openFor(
     directory,
     environment,
     // The default place is nobody's typing error, and an empty store is the true answer there. What a backend gives is kept.
-    create: directory === undefined || command.needsStore !== true || values['backend'] !== undefined,
+    create: directory === undefined || !needsStore(command, values) || values['backend'] !== undefined,
     maxBytes: parseByteCount('max-bytes', textOption(values, 'max-bytes')),
     beside: kinds,
     ...options,
   })
 }
+
+const needsStore = ({ needsStore: needs = false }: Command, values: Values): boolean =>
+  typeof needs === 'boolean' ? needs : needs(values)
 
 /** Every backend on the command line, whatever for: what options with the metavar `B` were given. */
 const namedBackends = ({ options }: Command, values: Values): string[] =>

@@ -10,7 +10,8 @@ import { UsageError } from '../../usage-error.ts'
 
 export const hubServe: Command = {
   name: 'hub serve',
-  needsStore: true,
+  // What is fetched is kept in a new one, too.
+  needsStore: (values) => values['pull-through'] !== true,
   operands: '',
   summary: 'serve the stored models as a Hugging Face hub, to this machine, until it is interrupted',
   options: {
