@@ -42,8 +42,8 @@ export interface AddedModel {
  * Adds a model's directory to a store, in one pass over its bytes. All or nothing: what is refused leaves the store as it
  * was. Files of any format are taken; a directory without an ONNX file can be added and shared, not run.
  *
- * @throws {InvalidInputError} The directory is empty, has no config.json or one that is no JSON object, an ONNX file cut
- *   short (see `createOnnxChecker`), a symlink, or a bad name.
+ * @throws {InvalidInputError} The directory is empty, is no model (`isModelListing`), has a config.json that is no JSON object,
+ *   an ONNX file cut short (see `createOnnxChecker`), a symlink, or a bad name.
  */
 export async function addModel(
   store: ContentStore,

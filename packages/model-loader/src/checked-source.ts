@@ -1,6 +1,7 @@
 import { InvalidInputError } from '@x/cid'
 import type { AbortOptions, DirectorySource, FileSource } from '@x/storage-core'
 
+import { CONFIG, isModelListing, NO_MODEL } from './model-listing.ts'
 import { createFileScan, type ScannedFile } from './scan-file.ts'
 import type { CreateSha256 } from './sha256.ts'
 import { readSourceTree, type SourceTree } from './source-tree.ts'
@@ -16,7 +17,6 @@ export interface CheckedSourceOptions extends AbortOptions {
   createSha256?: CreateSha256 | undefined
 }
 
-const CONFIG = 'config.json'
 /** Configurations are a few kilobytes. */
 const MAX_CONFIG_BYTES = 16 * 2 ** 20
 
@@ -24,8 +24,8 @@ const MAX_CONFIG_BYTES = 16 * 2 ** 20
  * A model's directory whose files check themselves and are hashed while something else reads them: one pass over the
  * bytes. A file that does not pass fails its reader at its end, so that a store adds none of it.
  *
- * @throws {InvalidInputError} The directory is empty, has no config.json, or holds what `readSourceTree` refuses. Later,
- *   when read: config.json is no JSON object, or ONNX, safetensors or GGUF is cut short.
+ * @throws {InvalidInputError} The directory is empty, is no model (`isModelListing`), or holds what `readSourceTree` refuses.
+ *   Later, when read: config.json is no JSON object, or ONNX, safetensors or GGUF is cut short.
  */
 export async function checkSource(
   source: DirectorySource,
@@ -56,7 +56,7 @@ export async function checkSource(
     throw new InvalidInputError(`${label} is no model: ${why}`, { input: label })
   }
   if (tree.files.size === 0) refuse('the directory is empty')
-  if (!tree.files.has(CONFIG)) refuse(`it has no ${CONFIG}`)
+  if (!isModelListing(tree.files.keys())) refuse(NO_MODEL)
   return { ...tree, scanned }
 }
 

@@ -64,6 +64,7 @@ export {
 } from './manifest.ts'
 export { isMapped } from './model-answers.ts'
 export { createStoreProvider, type ModelProvider, type StoreProviderOptions } from './model-provider.ts'
+export { isModelListing } from './model-listing.ts'
 export { isModel, listModels, showModel, type ModelSummary } from './list-models.ts'
 export { createOnnxChecker, type OnnxChecker } from '@x/model-formats'
 export { openModelDirectory, type OpenDirectoryOptions } from './open-directory.ts'
@@ -71,7 +72,13 @@ export { openModel, showManifest, type OpenModelOptions } from './open-model.ts'
 export type { OpenedModel } from './opened-model.ts'
 export { hubReference, parseReference, type ModelReference } from './parse-reference.ts'
 export { parseResource, type Resource, type UrlTemplate } from './resource-url.ts'
-export { knownAbsent, selectFiles, type SelectedFiles, type SelectFilesOptions } from './select-files.ts'
+export {
+  knownAbsent,
+  selectFiles,
+  SIGNATURE_FILE,
+  type SelectedFiles,
+  type SelectFilesOptions,
+} from './select-files.ts'
 export type { CreateSha256, Sha256 } from './sha256.ts'
 export {
   createTransformersBinding,

@@ -11,10 +11,9 @@ import {
 import { manifestSummaries, type ManifestSummaries } from './manifest-record.ts'
 import type { ManifestSummary } from './manifest-summary.ts'
 import { listModelFiles } from './model-files.ts'
+import { CONFIG, makesModel } from './model-listing.ts'
 import { resolveReference } from './resolve-reference.ts'
 import { isHiddenName } from './sidecars.ts'
-
-const CONFIG = 'config.json'
 
 export interface ModelSummary {
   cid: CID
@@ -58,7 +57,8 @@ export async function* listModels(store: ContentStore, options: AbortOptions = {
 }
 
 /**
- * Whether a root is what `openModel` takes for a model: a directory with a `config.json`. Nothing else is looked at.
+ * Whether a root is what `openModel` takes for a model: a directory with a `config.json`, or a `.gguf` file at its top. Only
+ * its top is looked at.
  *
  * @throws {NotFoundError} The root is not held.
  */
@@ -68,14 +68,17 @@ export async function isModel(
   { signal }: AbortOptions = {},
 ): Promise<boolean> {
   try {
-    return (await store.stat(root, { path: CONFIG, signal })).type === 'file'
+    if ((await store.stat(root, { path: CONFIG, signal })).type === 'file') return true
   } catch (error) {
-    // Not where a block is missing: then it cannot be told.
-    if (error instanceof NotFoundError && error.what === `${root}/${CONFIG}`) return false
     // No directory.
     if (isStorageError(error) && error.code === 'INVALID_INPUT') return false
-    throw error
+    // Not where a block is missing: then it cannot be told.
+    if (!(error instanceof NotFoundError && error.what === `${root}/${CONFIG}`)) throw error
   }
+  for await (const { name, type } of store.ls(root, { signal })) {
+    if (type === 'file' && makesModel(name)) return true
+  }
+  return false
 }
 
 /**

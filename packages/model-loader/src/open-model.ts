@@ -4,6 +4,7 @@ import { NotFoundError, type AbortOptions, type ContentStore } from '@x/storage-
 import { namingDamage } from './damaged-file.ts'
 import { findManifest, type FoundManifest } from './manifest-record.ts'
 import { listModelFiles } from './model-files.ts'
+import { isModelListing, NO_MODEL } from './model-listing.ts'
 import { collectBytes, fileOf, type OpenedModel } from './opened-model.ts'
 import { resolveReference } from './resolve-reference.ts'
 import type { CreateSha256 } from './sha256.ts'
@@ -27,7 +28,7 @@ export interface OpenModelOptions extends AbortOptions {
  * @throws {NotFoundError} No such name, or part of the model is not held. Its message has the reference.
  * @throws {IntegrityError} A file is damaged; it names the file.
  * @throws {InvalidInputError} A reference to a local directory (`openModelDirectory` opens it), or to content that is no
- *   model: no directory, or one without config.json.
+ *   model: no directory, or one with neither config.json nor a `.gguf` at its top.
  */
 export async function openModel(
   store: ContentStore,
@@ -38,8 +39,8 @@ export async function openModel(
   const { cid, name } = await resolveReference(store, reference, { signal })
   const read = async (): Promise<OpenedModel> => {
     const files = await listModelFiles(store, cid, { signal })
-    if (!files.some(({ path }) => path === 'config.json')) {
-      throw new InvalidInputError(`${reference} is no model: it has no config.json`, { input: reference })
+    if (!isModelListing(files.map(({ path }) => path))) {
+      throw new InvalidInputError(`${reference} is no model: ${NO_MODEL}`, { input: reference })
     }
     const directory = await verifiedDirectory(store, cid, { verify, signal })
     const found = await findManifest(store, cid, files, { signal, createSha256 })

@@ -30,7 +30,7 @@ export interface SelectedFiles<T> {
 }
 
 /**
- * Which files of a repository a program needs: configuration, tokenizers, documentation, and of the weights one format and
+ * Which files of a repository a program needs: configuration, tokenizers, documentation, `model.sig`, and of the weights one format and
  * one variant: ONNX graphs with their external data, else safetensors, else GGUF. Code and pickles are left out; so are weights of other
  * formats. What a repository without any of these weights has is all selected, but for code and pickles.
  *
@@ -59,7 +59,7 @@ export function selectFiles<T extends { path: string }>(
   const isWanted = (path: string): boolean => {
     if (isExcluded.some((pattern) => pattern.test(path))) return false
     if (all || isIncluded.some((pattern) => pattern.test(path)) || also?.(path) === true) return true
-    return weights?.has(path) === true || LIGHT.has(fileRole(path))
+    return weights?.has(path) === true || LIGHT.has(fileRole(path)) || path === SIGNATURE_FILE
   }
   const sorted = listing.toSorted((a, b) => compareText(a.path, b.path))
   const files = sorted.filter(({ path }) => isWanted(path))
@@ -67,6 +67,9 @@ export function selectFiles<T extends { path: string }>(
     throw new InvalidInputError('no file of the repository is selected', { input: exclude.join(' ') })
   return { files, omitted: sorted.filter(({ path }) => !isWanted(path)), reason }
 }
+
+/** Where tools for OpenSSF Model Signing put a model's signature. */
+export const SIGNATURE_FILE: string = 'model.sig'
 
 /** What is taken whatever the weights are. */
 const LIGHT: ReadonlySet<string> = new Set(['config', 'tokenizer', 'documentation'])

@@ -1,7 +1,14 @@
 import type { CID } from '@x/cid'
 import type { HubClient, HubTreeFile } from '@x/hub-client'
 import { createHubFileSource } from '@x/hub-client'
-import { isStorageError, NotFoundError, type AbortOptions, type ContentStore, type PartialStore } from '@x/storage-core'
+import {
+  InvalidInputError,
+  isStorageError,
+  NotFoundError,
+  type AbortOptions,
+  type ContentStore,
+  type PartialStore,
+} from '@x/storage-core'
 import { anyLocalPieces, download, heldLeaves, type ByteSource, type WantedFile } from '@x/transfer'
 
 import { describeFiles } from '../describe-files.ts'
@@ -11,6 +18,7 @@ import { decodeManifest } from '../manifest-encoding.ts'
 import { keepManifest } from '../manifest-record.ts'
 import { createManifest, type ModelManifest } from '../manifest.ts'
 import { listModelFiles } from '../model-files.ts'
+import { CONFIG, isModelListing, NO_MODEL } from '../model-listing.ts'
 import { collectBytes } from '../opened-model.ts'
 import { knownAbsent, selectFiles, type SelectFilesOptions } from '../select-files.ts'
 import { directoryOfHeld } from './directory-of-held.ts'
@@ -47,7 +55,6 @@ export interface PulledHubModel {
   receipt?: PullReceipt | undefined
 }
 
-const CONFIG = 'config.json'
 /** Configurations are a few kilobytes. */
 const MAX_CONFIG_BYTES = 16 * 2 ** 20
 
@@ -57,6 +64,7 @@ const MAX_CONFIG_BYTES = 16 * 2 ** 20
  * nothing; what was downloaded when it was stopped is there the next time.
  *
  * @throws {NotFoundError} No such repository or revision, or no file of the variant that was asked for.
+ * @throws {InvalidInputError} What is selected is no model (`isModelListing`). Nothing but config.json was downloaded.
  * @throws As `download`.
  */
 export async function pullHubModel(
@@ -81,6 +89,12 @@ export async function pullHubModel(
   }
   const config = await readConfig(store, partials, listing, sources, options)
   const selected = selectFiles(listing, { ...select, config })
+  if (!isModelListing(selected.files.map(({ path }) => path))) {
+    const of = isModelListing(listing.map(({ path }) => path))
+      ? 'what was selected of it is no model'
+      : 'it is no model'
+    throw new InvalidInputError(`${repo}: ${of}: ${NO_MODEL}`, { input: repo })
+  }
   await takeLocal(partials, selected.files, sources, options)
   const wanted = selected.files.map((file) => toWanted(file))
   const result = await download(partials, wanted, [sources.hub], transferOptions(store, options))

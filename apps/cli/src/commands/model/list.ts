@@ -9,7 +9,7 @@ export const modelLs: Command = {
   name: 'model ls',
   needsStore: true,
   operands: '',
-  summary: 'list the models that are stored: directories with a config.json',
+  summary: 'list the models that are stored: directories with a config.json or a .gguf file',
   options: { ...BACKEND },
   async run(context, operands) {
     noOperands(operands)

@@ -27,7 +27,9 @@ export const modelPublish: Command = {
     if (!(await kubo.has(cid, { signal })))
       throw new NotFoundError(`${cid}`, { cid, message: `the daemon does not hold all of ${cid}` })
     if (!(await isModel(kubo, cid, { signal })))
-      throw new InvalidInputError(`${cid} is no model: a directory with a config.json is one`, { input: reference })
+      throw new InvalidInputError(`${cid} is no model: a directory with a config.json or a .gguf file is one`, {
+        input: reference,
+      })
     await ensureKey(kubo, key, signal)
     const name = await kubo.publish(cid, { key, signal })
     await printer.result({ cid: cid.toString(), key, name: `ipns://${name}` }, `ipns://${name}  ->  ipfs://${cid}`)
