@@ -61,10 +61,17 @@ export interface TransformersBindingOptions {
   providers?: readonly ModelProvider[] | undefined
   /**
    * What becomes of a request that none of them answers. `strict`: an error that names the URL. `prefer`: the library's
-   * own cache, then its own fetch, and `status()` says so. Default `strict`. What the user had put into `env` before
-   * comes first in both.
+   * own cache, then its own fetch, and `status()` says so. `models`: `strict` for what is a file of a repository, `prefer` for
+   * anything else. Default `strict`. What the user had put into `env` before comes first in all.
    */
-  offline?: 'strict' | 'prefer' | undefined
+  offline?: 'strict' | 'models' | 'prefer' | undefined
+  /**
+   * Hears of a model that a provider has, before any file of it is given. What it throws refuses every request for that repository
+   * and revision: no other provider, no cache and no fetch is asked, the user's included. Default: all may be used.
+   */
+  check?:
+    | ((model: OpenedModel, asked: { repo: string; revision: string | undefined; provider: string }) => Promise<void>)
+    | undefined
   /** How a graph and its data are checked whenever one is given by path. Default `stored`. */
   verify?: 'stored' | 'each-open' | undefined
   /**
@@ -100,6 +107,15 @@ interface Unanswered {
   why: string
   /** What a provider threw. */
   cause: unknown
+  /** Somebody has it, and it may not be used. */
+  refusal?: RefusedModel | undefined
+}
+
+/** A model that somebody has and `check` refuses; `cause` is what it threw. */
+class RefusedModel extends Error {
+  constructor(cause: unknown) {
+    super(messageOf(cause), { cause })
+  }
 }
 
 /**
@@ -156,17 +172,31 @@ export function createTransformersBinding(options: TransformersBindingOptions = 
       try {
         const model = await provider.open(repo, revision, { path })
         if (model && isAnswerFor(repo, model) && (!must || model.files.some((file) => file.path === path))) {
+          await assertUsable(model, { repo, revision, provider: provider.name })
           report.opened(provider.name, { repo, revision, cid: model.cid })
           return { provider: provider.name, model, used: new Set(), failure: undefined, contents: new Map() }
         }
         report.missed(provider.name)
       } catch (error) {
         report.failed(provider.name, error)
+        if (error instanceof RefusedModel) throw error
         failures.push(error)
       }
     }
     if (failures.length === 0) return undefined
     throw failures.length === 1 ? failures[0] : new AggregateError(failures, failures.map(messageOf).join('; '))
+  }
+
+  async function assertUsable(
+    model: OpenedModel,
+    asked: { repo: string; revision: string | undefined; provider: string },
+  ): Promise<void> {
+    try {
+      await options.check?.(model, asked)
+    } catch (error) {
+      await model.close()
+      throw new RefusedModel(error)
+    }
   }
 
   /**
@@ -217,7 +247,8 @@ export function createTransformersBinding(options: TransformersBindingOptions = 
       const standIn = isListing && revision === MAIN ? await sourceOf(repo, undefined, path) : undefined
       if (standIn) return fileIn(standIn, path)
     } catch (cause) {
-      return { resource, why: `${repo}@${revision}: ${messageOf(cause)}`, cause }
+      const why = `${repo}@${revision}: ${messageOf(cause)}`
+      return { resource, why, cause, ...(cause instanceof RefusedModel && { refusal: cause }) }
     }
     const names = providers.map(({ name }) => name).join(', ')
     return { resource, why: `${names}: there is no ${repo} at ${revision}`, cause: undefined }
@@ -229,7 +260,11 @@ export function createTransformersBinding(options: TransformersBindingOptions = 
     /** Where what is not ours belongs: what the user had put there, else what the library would have. */
     const elsewhere = (): TransformersCache | undefined =>
       others ?? (offline === 'prefer' ? options.libraryCache?.(env) : undefined)
-    const isOurs = async (key: string): Promise<boolean> => isRegistered(key) || 'source' in (await find(env, key))
+    const isOurs = async (key: string): Promise<boolean> => {
+      if (isRegistered(key)) return true
+      const request = await find(env, key)
+      return 'source' in request || request.refusal !== undefined
+    }
     return {
       async match(key) {
         const request = await find(env, key)
@@ -237,7 +272,7 @@ export function createTransformersBinding(options: TransformersBindingOptions = 
           if (request.size === undefined) return standsInFor(request.path)
           return contentsOf(request, { checks, report, onPath: options.onPath })
         }
-        if (isRegistered(key) || isByCid(request)) return undefined
+        if (isRegistered(key) || isByCid(request) || request.refusal) return undefined
         const found = await elsewhere()?.match(key)
         if (found !== undefined && request.resource) report.passedOn(key, 'cache', request.why)
         return found
@@ -258,9 +293,14 @@ export function createTransformersBinding(options: TransformersBindingOptions = 
       const url = String(input)
       const request = await find(env, url)
       if ('source' in request) return respond(request, init)
+      if (request.refusal) {
+        report.refused(url, request.why)
+        throw request.refusal.cause
+      }
       if (isByCid(request)) throw refused(url, request, 'a CID is answered by that content or not at all')
       if (others || LOCAL_URL.test(url)) return (others ?? original)(input, init)
-      const why = offline === 'strict' ? undefined : (options.whyNotFetch?.(url) ?? '')
+      const isAnswerWanted = offline === 'strict' || (offline === 'models' && request.resource !== undefined)
+      const why = isAnswerWanted ? undefined : (options.whyNotFetch?.(url) ?? '')
       if (why === '') {
         report.passedOn(url, 'fetch', request.why)
         return original(input, init)

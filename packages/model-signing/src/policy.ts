@@ -114,13 +114,15 @@ function toReason(error: unknown): AssessmentReason {
 /**
  * Throws unless the model may be used.
  *
+ * @param options.model - What messages call it. Default: they do not.
  * @throws {SignatureError} Its signature does not hold, or there has to be one.
  * @throws {GatedError} `feature` `pickle`: it has such files, and the policy refuses them.
  */
-export function assertAllowed({ verdict, reasons }: Assessment): void {
+export function assertAllowed({ verdict, reasons }: Assessment, { model }: { model?: string | undefined } = {}): void {
   if (verdict !== 'refused') return
   const refusals = reasons.filter(({ level }) => level === 'refuse')
-  const message = refusals.map((reason) => reason.message).join('; ')
+  const why = refusals.map((reason) => reason.message).join('; ')
+  const message = model === undefined ? why : `${model}: ${why}`
   const first = refusals.find(({ code }) => code !== 'pickle')
   if (!first) throw new GatedError(message, { feature: 'pickle' })
   throw new SignatureError(message, { reason: toSignatureReason(first.code) })

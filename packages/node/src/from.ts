@@ -21,6 +21,8 @@ export interface FromOptions extends AbortOptions, Omit<SettingsInput, 'environm
   environment?: SettingsInput['environment'] | undefined
   /** Hears how each session was made. Default: nobody does. */
   onSession?: ((report: SessionReport) => void) | undefined
+  /** Hears, once, of a model that the policy `unsigned: 'warn'` lets pass. Default: a line on stderr. */
+  onWarning?: ((message: string) => void) | undefined
 }
 
 /** A verified model, as paths, Blobs or sessions of ONNX Runtime. */
@@ -50,16 +52,18 @@ export interface Model {
  * Opens a model for a program that does without transformers.js.
  *
  * @param reference - `ipfs://<cid>`, a CID, a registered name, or the path of a directory.
+ * @throws {SignatureError | GatedError} The policy refuses it.
  */
 export async function from(reference: string, options: FromOptions = {}): Promise<Model> {
   const { storage, signal, environment = process.env, onSession = () => undefined } = options
-  const { directory, memory, verify, batch, derivedBytes } = hookSettings({ ...options, environment })
+  const { onWarning = (message) => void process.stderr.write(`ipfs-accelerate: ${message}\n`) } = options
+  const { directory, memory, verify, batch, derivedBytes, policy } = hookSettings({ ...options, environment })
   let own: Storage | undefined
   const model = await openModel(
     async () => storage ?? (own = await openStorage({ directory, environment, create: false, signal })),
     reference,
     // What is given is checked when it is given.
-    { signal, verify: 'stored' },
+    { signal, verify: 'stored', policy, onWarning },
   ).catch(async (error: unknown) => {
     await own?.close()
     throw error

@@ -56,7 +56,6 @@ export { openHub, type OpenHubOptions } from './hub/open-hub.ts'
 export { serveHub, type ServeHubOptions } from './hub/serve-hub.ts'
 export { pullModel, type PulledFrom, type PullModelOptions } from './pull-model.ts'
 export {
-  assertSigned,
   checkSignatures,
   forgetSignatures,
   keepSignature,
@@ -66,3 +65,6 @@ export {
   type CheckSignaturesOptions,
   type SignedStoredModel,
 } from './signing/model-signatures.ts'
+export type { ModelVerdict, SigningStatus } from './signing/model-verdicts.ts'
+export { checkModel, type CheckModelOptions } from './signing/check-model.ts'
+export { readTrustedKey, signingSettings } from './signing/signing-settings.ts'

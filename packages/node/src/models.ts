@@ -12,8 +12,10 @@ import {
   type AddedModel,
   type AddModelOptions,
   type FoundManifest,
+  type ModelReference,
   type OpenedModel,
 } from '@x/model-loader'
+import type { Assessment, SigningPolicy } from '@x/model-signing'
 import {
   InvalidInputError,
   type AbortOptions,
@@ -43,14 +45,22 @@ export interface OpenModelOptions extends AbortOptions {
   /** As in `@x/model-loader`, of a model in a store. Default `each-leaf`. */
   verify?: 'each-leaf' | 'stored' | undefined
   onProgress?: ((event: AddProgress) => void) | undefined
+  /** What the model has to show; see `signingSettings`. Default: nothing. */
+  policy?: SigningPolicy | undefined
+  /** Hears the verdict of the policy. */
+  onAssessed?: ((assessment: Assessment) => void) | undefined
+  /** Hears, once, of a model that `unsigned: 'warn'` lets pass. */
+  onWarning?: ((message: string) => void) | undefined
 }
 
 /**
- * Opens a model, every file of it verified now.
+ * Opens a model, every file of it verified now, and holds it against a policy. One that lies in a directory is signed by a
+ * `model.sig` in it, or not at all.
  *
  * @param store - Opened only for a reference to something stored.
  * @param reference - `ipfs://<cid>`, a CID, a registered name, or the path of a directory: `./model`, `/models/m`,
  *   `file:///models/m`. A directory is hashed where it lies; its receipt has the CID that adding it would give.
+ * @throws {SignatureError | GatedError} The policy refuses it.
  */
 export async function openModel(
   store: () => Promise<ContentStore>,
@@ -58,12 +68,33 @@ export async function openModel(
   options: OpenModelOptions = {},
 ): Promise<OpenedModel> {
   const parsed = parseReference(reference)
-  const { verify, ...rest } = options
-  if (parsed.kind !== 'path') {
-    return openStoredModel(await store(), reference, { createSha256, verify, signal: options.signal })
+  const { verify, policy, onAssessed, onWarning, onProgress, signal } = options
+  if (parsed.kind === 'path') {
+    const directory = toPath(parsed.path)
+    const source = await modelSource(directory)
+    return checked(await openModelDirectory(source, directory, { createSha256, onProgress, signal }), undefined)
   }
-  const directory = toPath(parsed.path)
-  return openModelDirectory(await modelSource(directory), directory, { createSha256, ...rest })
+  const opened = await store()
+  return checked(await openStoredModel(opened, reference, { createSha256, verify, signal }), opened)
+
+  async function checked(model: OpenedModel, from: ContentStore | undefined): Promise<OpenedModel> {
+    if (!policy) return model
+    const { checkModel } = await import('./signing/check-model.ts')
+    try {
+      const asked = { label: reference, store: from, repo: repoOf(parsed) }
+      await checkModel(policy, model, { ...asked, onAssessed, onWarning, signal })
+      return model
+    } catch (error) {
+      await model.close()
+      throw error
+    }
+  }
+}
+
+/** The repository that a reference names; a CID, a path and a name without an organisation name none. */
+function repoOf(parsed: ModelReference): string | undefined {
+  if (parsed.kind === 'hub') return parsed.repo
+  return parsed.kind === 'name' && parsed.name.includes('/') ? parsed.name : undefined
 }
 
 /**

@@ -5,23 +5,18 @@ import {
   listSidecars,
   openModel,
   resolveReference,
+  SIGNATURE_FILE,
   type OpenedModel,
 } from '@x/model-loader'
-import {
-  assertAllowed,
-  assessModel,
-  createSbom,
-  signModel,
-  type Assessment,
-  type Signer,
-  type SigningPolicy,
-} from '@x/model-signing'
-import { InvalidInputError, type AbortOptions, type ContentStore } from '@x/storage-core'
+import { assessModel, createSbom, signModel, type Assessment, type Signer, type SigningPolicy } from '@x/model-signing'
+import { InvalidInputError, SignatureError, type AbortOptions, type ContentStore } from '@x/storage-core'
 
 import { createSha256 } from '../create-hash.ts'
 
 /** A bundle is a few hundred bytes a file. */
 const MAX_BUNDLE_BYTES = 1_900_000
+/** Of one that is a file: as much as is ever read of a bundle. */
+const MAX_SIGNATURE_FILE_BYTES = 64 * 2 ** 20
 
 /**
  * Keeps a signature beside a model: a dag-cbor block `{ schema: 1, bundle }`.
@@ -108,31 +103,52 @@ export interface CheckSignaturesOptions extends AbortOptions {
   bundles?: readonly Uint8Array[] | undefined
   /** Certificates by which signatures with bare keys are told; see `assessModel`. */
   publicKeys?: readonly string[] | undefined
+  /** `org/name` that the model was asked for by. Default: where its manifest says it is from. */
+  repo?: string | undefined
 }
 
-/** What a policy says of an opened model. Its files were verified, so their digests are those of the manifest. */
+type CheckedModel = Pick<OpenedModel, 'cid' | 'files' | 'manifest' | 'isPartial' | 'read'>
+
+/**
+ * What a policy says of an opened model. Its files were verified, so their digests are those of the manifest. Its signatures are
+ * those that the store keeps, and a `model.sig` in it. Of a model that was fetched in part, files that were left out may be missing.
+ * Where nobody is trusted and unsigned models are allowed, no signature is looked at.
+ *
+ * @param store - Default: none keeps signatures for it.
+ * @throws {SignatureError} `malformed`: its `model.sig` is over 64 MiB.
+ */
 export async function checkSignatures(
-  store: ContentStore,
-  model: Pick<OpenedModel, 'cid' | 'files' | 'manifest' | 'manifestRebuilt'>,
+  store: ContentStore | undefined,
+  model: CheckedModel,
   policy: SigningPolicy,
-  { bundles = [], publicKeys, signal }: CheckSignaturesOptions = {},
+  { bundles = [], publicKeys, repo = model.manifest.origin?.repo, signal }: CheckSignaturesOptions = {},
 ): Promise<Assessment> {
-  const kept = await signaturesOf(store, model.cid, { signal })
   const files = digestsOf(model)
-  const repo = model.manifest.origin?.repo
-  return assessModel(policy, { bundles: [...kept, ...bundles], files, repo }, { signal, publicKeys })
+  if (policy.trusted.length === 0 && policy.unsigned === 'allow') {
+    const assessment = await assessModel(policy, { bundles: [], files, repo }, { signal })
+    const message = 'nobody is trusted, so no signature was looked at'
+    const reasons = assessment.reasons.map((reason) => (reason.code === 'unsigned' ? { ...reason, message } : reason))
+    return { ...assessment, reasons }
+  }
+  const kept = store ? await signaturesOf(store, model.cid, { signal }) : []
+  const inside = await signatureInside(model, { signal })
+  const all = [...kept, ...(inside ? [inside] : []), ...bundles]
+  const ignorePaths = inside ? [SIGNATURE_FILE] : []
+  const assess = (missing: 'allow' | 'refuse'): Promise<Assessment> =>
+    assessModel(policy, { bundles: all, files, repo }, { ignorePaths, missing, publicKeys, signal })
+
+  const leftOut = new Set(model.manifest.omitted.map(({ path }) => path))
+  if (leftOut.size === 0 && model.isPartial !== true) return assess('refuse')
+  const partly = await assess('allow')
+  return model.isPartial === true || partly.missing.every((path) => leftOut.has(path)) ? partly : assess('refuse')
 }
 
-/** @throws {SignatureError | GatedError} The policy refuses the model. */
-export async function assertSigned(
-  store: ContentStore,
-  model: Parameters<typeof checkSignatures>[1],
-  policy: SigningPolicy,
-  options: CheckSignaturesOptions = {},
-): Promise<Assessment> {
-  const assessment = await checkSignatures(store, model, policy, options)
-  assertAllowed(assessment)
-  return assessment
+/** A signature that is a file of the model. */
+async function signatureInside(model: CheckedModel, options: AbortOptions): Promise<Uint8Array | undefined> {
+  const file = model.files.find(({ path }) => path === SIGNATURE_FILE)
+  if (!file) return undefined
+  if (file.size <= MAX_SIGNATURE_FILE_BYTES) return model.read(SIGNATURE_FILE, options)
+  throw new SignatureError(`${model.cid}: its ${SIGNATURE_FILE} has ${file.size} bytes`, { reason: 'malformed' })
 }
 
 const digestsOf = ({ files }: Pick<OpenedModel, 'files'>) =>

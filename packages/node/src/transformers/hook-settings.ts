@@ -1,18 +1,22 @@
 import path from 'node:path'
 
 import { decideGates, isOn, mayReach, type Environment, type Gates, type GateSettings } from '@x/gating'
+import type { SigningPolicy } from '@x/model-signing'
 import { InvalidInputError } from '@x/storage-core'
 
 import { dataDirectory } from '../data-directory.ts'
 import type { MemoryMode } from '../sessions/session-planner.ts'
+import { signingSettings, UNSIGNED_VARIABLE } from '../signing/signing-settings.ts'
 
 export interface HookSettings {
   gates: Gates
   isOn: boolean
-  /** A request that no provider answers is an error. */
-  isStrict: boolean
-  /** Why it is strict or not, for a person. */
-  whyStrict: string
+  /** What becomes of a request that no provider answers; see `TransformersBindingOptions`. */
+  offline: 'strict' | 'models' | 'prefer'
+  /** Why, for a person. */
+  whyOffline: string
+  /** What models have to show; `undefined`: nothing. */
+  policy: SigningPolicy | undefined
   directory: string
   memory: MemoryMode
   verify: 'stored' | 'each-open'
@@ -33,6 +37,8 @@ export interface SettingsInput {
   verify?: 'stored' | 'each-open' | undefined
   batch?: number | undefined
   derivedBytes?: number | undefined
+  /** What models have to show. Each field beats its variable. */
+  policy?: Partial<SigningPolicy> | undefined
 }
 
 const MEMORY_VARIABLE = 'IPFS_ACCELERATE_MEMORY'
@@ -54,12 +60,12 @@ export function hookSettings(input: SettingsInput): HookSettings {
   const { environment } = input
   const gates = decideGates({ environment, options: input.gates })
   const { hub, network, patch } = gates.features
-  const { isStrict, whyStrict } = strictness(input.offline, gates)
+  const policy = signingSettings(environment, input.policy)
   return {
     gates,
     isOn: isOn(gates, 'patch'),
-    isStrict,
-    whyStrict,
+    ...strictness(input.offline, gates, policy),
+    policy,
     directory: path.resolve(input.directory ?? dataDirectory(environment, process.platform)),
     memory: input.memory ?? oneOf(environment, MEMORY_VARIABLE, MEMORY_MODES) ?? 'auto',
     verify: input.verify ?? oneOf(environment, VERIFY_VARIABLE, VERIFY_MODES) ?? 'stored',
@@ -76,12 +82,19 @@ export function hookSettings(input: SettingsInput): HookSettings {
 function strictness(
   asked: 'strict' | 'prefer' | undefined,
   { features: { hub, network, patch } }: Gates,
-): Pick<HookSettings, 'isStrict' | 'whyStrict'> {
-  if (asked !== undefined) return { isStrict: asked === 'strict', whyStrict: `Asked for: offline=${asked}.` }
-  if (network.reach === 'none') return { isStrict: true, whyStrict: network.reason }
-  if (patch.position === 'require') return { isStrict: true, whyStrict: patch.reason }
-  if (hub.reach === 'none') return { isStrict: true, whyStrict: hub.reason }
-  return { isStrict: false, whyStrict: hub.reason }
+  policy: SigningPolicy | undefined,
+): Pick<HookSettings, 'offline' | 'whyOffline'> {
+  if (asked === 'strict') return { offline: 'strict', whyOffline: 'Asked for: offline=strict.' }
+  if (asked === undefined) {
+    if (network.reach === 'none') return { offline: 'strict', whyOffline: network.reason }
+    if (patch.position === 'require') return { offline: 'strict', whyOffline: patch.reason }
+    if (hub.reach === 'none') return { offline: 'strict', whyOffline: hub.reason }
+  }
+  if (policy?.unsigned === 'refuse') {
+    const whyOffline = `Unsigned models are refused (${UNSIGNED_VARIABLE}), and what the library fetches by itself is not checked.`
+    return { offline: 'models', whyOffline }
+  }
+  return { offline: 'prefer', whyOffline: asked === 'prefer' ? 'Asked for: offline=prefer.' : hub.reason }
 }
 
 function oneOf<T extends string>(environment: Environment, variable: string, words: readonly T[]): T | undefined {

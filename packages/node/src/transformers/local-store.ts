@@ -4,6 +4,8 @@ import { createStoreProvider, type ModelProvider } from '@x/model-loader'
 
 export interface LocalStore {
   readonly provider: ModelProvider
+  /** The store itself, where there is one. */
+  open: () => Promise<FsStore | undefined>
   close(): Promise<void>
 }
 
@@ -23,10 +25,21 @@ export function createLocalStore(directory: string): LocalStore {
     }
   }
 
+  async function storeOf(): Promise<FsStore | undefined> {
+    opening ??= open()
+    let found: FsStore | undefined
+    try {
+      found = await opening
+    } finally {
+      // It may be made, or mended, later.
+      if (found === undefined) opening = undefined
+    }
+    return found
+  }
+
   async function providerOf(): Promise<ModelProvider | undefined> {
     const { createHash } = await import('node:crypto')
-    opening = open()
-    const store = await opening
+    const store = await storeOf()
     return (
       store &&
       createStoreProvider(store, {
@@ -46,12 +59,12 @@ export function createLocalStore(directory: string): LocalStore {
         try {
           found = await provider
         } finally {
-          // It may be made, or mended, later.
           if (found === undefined) provider = undefined
         }
         return found?.open(repo, revision, options)
       },
     },
+    open: storeOf,
     async close() {
       const store = await opening?.catch(() => undefined)
       opening = undefined

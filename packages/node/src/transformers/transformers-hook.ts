@@ -17,7 +17,8 @@ import { createDerivedArea } from '../sessions/derived-area.ts'
 import type { OnnxRuntime } from '../sessions/onnx-runtime.ts'
 import { createPlannedSession, type SessionReport } from '../sessions/session-creator.ts'
 import { createSessionPlanner, type GivenGraph, type MemoryMode } from '../sessions/session-planner.ts'
-import { hookSettings, type HookSettings } from './hook-settings.ts'
+import { createModelVerdicts, type SigningStatus } from '../signing/model-verdicts.ts'
+import { hookSettings, type HookSettings, type SettingsInput } from './hook-settings.ts'
 import { createLibraryCache, type LibraryEnv } from './library-cache.ts'
 import { createLocalStore } from './local-store.ts'
 import { hookModules } from './module-hooks.ts'
@@ -42,6 +43,11 @@ export interface TransformersHookOptions {
   batch?: number | undefined
   /** Most bytes of derived files: skeletons, prepacked weights. Default `IPFS_ACCELERATE_DERIVED_BYTES`, else 20 GiB. */
   derivedBytes?: number | undefined
+  /**
+   * What models have to show before a file of them is given. Each field beats its variable: `IPFS_ACCELERATE_UNSIGNED`,
+   * `IPFS_ACCELERATE_TRUSTED_KEYS`, `IPFS_ACCELERATE_PICKLE`. Default: nothing.
+   */
+  policy?: SettingsInput['policy']
   /** Default `process.env`. */
   environment?: Environment | undefined
   gates?: GateSettings | undefined
@@ -67,11 +73,14 @@ export interface HookStatus extends BindingStatus {
   applied: boolean
   /** Why the hook is on or off. */
   why: string
-  offline: 'strict' | 'prefer'
+  /** `models`: of files of models, `strict`; of anything else `prefer`. Where unsigned models are refused. */
+  offline: HookSettings['offline']
   whyOffline: string
   directory: string
   memory: MemoryMode
   verify: 'stored' | 'each-open'
+  /** Absent where models have nothing to show. */
+  signing?: SigningStatus | undefined
   copies: LoadedCopy[]
   /** How sessions were made; the last 100. */
   sessions: SessionReport[]
@@ -102,10 +111,11 @@ const OLDEST = '4.0.0'
 /** Nothing happens before `apply`. Only one hook may be applied at a time in a thread. */
 export function createTransformersHook(options: TransformersHookOptions = {}): TransformersHook {
   const settings = hookSettings({ ...options, environment: options.environment ?? process.env })
-  const { directory, verify, memory, batch, derivedBytes, isStrict } = settings
+  const { directory, verify, memory, batch, derivedBytes, offline, policy } = settings
   const warn = options.onWarning ?? ((message) => void process.stderr.write(`ipfs-accelerate: ${message}\n`))
   const further = options.furtherProviders === undefined ? defaultProviders(settings, options) : []
   const store = createLocalStore(directory)
+  const verdicts = policy && createModelVerdicts(policy, store.open, warn)
   const calls = new AsyncLocalStorage<{ repo: unknown; revision: string | undefined }>()
   const given = new Map<string, GivenGraph>()
   const sessions: SessionReport[] = []
@@ -117,8 +127,9 @@ export function createTransformersHook(options: TransformersHookOptions = {}): T
 
   const binding: TransformersBinding = createTransformersBinding({
     providers: [...(options.providers ?? []), store.provider, ...(options.furtherProviders ?? further)],
-    offline: isStrict ? 'strict' : 'prefer',
+    offline,
     verify,
+    check: verdicts?.check,
     libraryCache: (env) => (isLibraryEnv(env) ? createLibraryCache(env) : undefined),
     whyNotFetch: (url) => settings.whyNotFetch(url),
     revisionInCall: (repo) => {
@@ -148,7 +159,7 @@ export function createTransformersHook(options: TransformersHookOptions = {}): T
     if (!isLibraryEnv(env)) {
       const why = `${name} ${version} at ${file} has no env.fetch: it cannot be given models; ${OLDEST} and later can`
       take({ name, file, version, state: 'left', why })
-      if (isApplied && isStrict) throw new UnsupportedError(why)
+      if (isApplied && offline !== 'prefer') throw new UnsupportedError(why)
       if (isApplied) warn(why)
       return undefined
     }
@@ -243,11 +254,12 @@ export function createTransformersHook(options: TransformersHookOptions = {}): T
     status: () => ({
       applied: isApplied,
       why: settings.gates.features.patch.reason,
-      offline: isStrict ? 'strict' : 'prefer',
-      whyOffline: settings.whyStrict,
+      offline,
+      whyOffline: settings.whyOffline,
       directory,
       memory,
       verify,
+      ...(verdicts && { signing: verdicts.status() }),
       copies: copies.map(({ name, file, version, state, why }) => ({
         name,
         file,
@@ -263,11 +275,11 @@ export function createTransformersHook(options: TransformersHookOptions = {}): T
 
 /** The cache is on this machine, and may be read whatever is off; the hub may not where the hook is strict. */
 function defaultProviders(
-  { directory, isStrict }: HookSettings,
+  { directory, offline }: HookSettings,
   { environment = process.env, gates }: TransformersHookOptions,
 ): KeepingProvider[] {
   const options = { directory, environment, gates }
-  return [createHubCacheProvider(options), ...(isStrict ? [] : [createHubProvider(options)])]
+  return [createHubCacheProvider(options), ...(offline === 'strict' ? [] : [createHubProvider(options)])]
 }
 
 /** Where CI turns the hook off by itself, a person is told when it would have mattered: once, when the library is loaded. */
