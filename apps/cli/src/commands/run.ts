@@ -3,11 +3,14 @@ import { Readable } from 'node:stream'
 
 import { assertTask, parseOption, receiptToJson, toJson, type ParamValue } from '@x/infer-core'
 import { createRunner, type TaskResult } from '@x/infer-node'
-import { assertReference, fetchModel, openModel } from '@x/node'
+import type { OpenedModel } from '@x/model-loader'
+import { assertReference, fetchModel, openModel, signingSettings } from '@x/node'
+import type { AbortOptions } from '@x/storage-core'
 
 import { BACKEND, textOption, textOptions, type Command, type Context } from '../command.ts'
 import { formatOutput, printable } from '../format.ts'
 import type { Io } from '../io.ts'
+import { signingValues, TRUST } from '../signing-options.ts'
 import { UsageError } from '../usage-error.ts'
 
 export const run: Command = {
@@ -18,9 +21,19 @@ export const run: Command = {
   options: {
     model: { type: 'string', metavar: 'REF', help: 'ipfs://<cid>, CID, name, or a directory such as ./model' },
     option: { type: 'string', multiple: true, metavar: 'K=V', help: 'an option of the task; may be repeated' },
+    trust: TRUST,
+    unsigned: { type: 'string', metavar: 'P', help: 'allow (default), warn or refuse; with --trust default refuse' },
+    pickle: {
+      type: 'string',
+      metavar: 'P',
+      help: 'list (default), or refuse models with files that Python would unpickle',
+    },
     ...BACKEND,
   },
-  notes: 'With --backend the model is fetched into the local store first, where it is not there, and run from there.',
+  notes: [
+    'With --backend the model is fetched into the local store first, where it is not there, and run from there.',
+    'Without --trust, --unsigned and --pickle: IPFS_ACCELERATE_TRUSTED_KEYS, IPFS_ACCELERATE_UNSIGNED, IPFS_ACCELERATE_PICKLE.',
+  ].join('\n'),
   async run(context, [task, ...inputs], values) {
     const { signal } = context
     const reference = textOption(values, 'model')
@@ -33,9 +46,13 @@ export const run: Command = {
       const { key, value } = splitOption(text)
       options[key] = parseOption(task, key, value)
     }
-    const runner = createRunner({ openModel: (wanted, given) => openModel(context.storage, wanted, given) })
+    const policy = signingSettings(context.io.environment, signingValues(values))
+    const onWarning = (message: string): void => void context.printer.warning(message)
+    const open = (wanted: string, given: AbortOptions): Promise<OpenedModel> =>
+      openModel(context.storage, wanted, { policy, onWarning, ...given })
+    const runner = createRunner({ openModel: open })
     try {
-      const model = await openModel(context.storage, await localReference(context, reference), { signal })
+      const model = await open(await localReference(context, reference), { signal })
       for await (const input of eachInput(inputs, context.io)) {
         for await (const result of runner.run(task, model, [input], { options, signal })) {
           await print(context, input, result)

@@ -1,12 +1,13 @@
 import { readFile } from 'node:fs/promises'
 
-import { createSigner, type SigningPolicy } from '@x/model-signing'
+import { createSigner } from '@x/model-signing'
 import { checkSignatures, openModel, sbomOf, signStoredModel, writeWholeFile } from '@x/node'
 import { InvalidInputError, SignatureError } from '@x/storage-core'
 
 import { BACKEND, textOption, textOptions, type Command } from '../../command.ts'
 import { printable } from '../../format.ts'
 import { onlyOperand } from '../../operands.ts'
+import { signingValues, TRUST } from '../../signing-options.ts'
 import { UsageError } from '../../usage-error.ts'
 import { VERSION } from '../../version.ts'
 import { localReference } from './local-reference.ts'
@@ -52,12 +53,7 @@ export const modelVerify: Command = {
   operands: 'REF',
   summary: 're-hash every file of a model, and check who signed it',
   options: {
-    trust: {
-      type: 'string',
-      multiple: true,
-      metavar: 'FILE',
-      help: 'public key or certificate in PEM whose signature counts',
-    },
+    trust: TRUST,
     signature: { type: 'string', multiple: true, metavar: 'FILE', help: 'a signature that did not come with it' },
     unsigned: { type: 'string', metavar: 'P', help: 'allow, warn (default) or refuse; with --trust default refuse' },
     pickle: { type: 'string', metavar: 'P', help: 'list (default) or refuse files that Python would unpickle' },
@@ -66,17 +62,7 @@ export const modelVerify: Command = {
   async run(context, operands, values) {
     const { printer, signal } = context
     const reference = await localReference(context, onlyOperand(operands, 'model reference'))
-    const trusted = await Promise.all(textOptions(values, 'trust').map(toTrusted))
-    const policy: SigningPolicy = {
-      unsigned: oneOf(
-        textOption(values, 'unsigned'),
-        ['allow', 'warn', 'refuse'],
-        '--unsigned',
-        trusted.length > 0 ? 'refuse' : 'warn',
-      ),
-      pickle: oneOf(textOption(values, 'pickle'), ['list', 'refuse'], '--pickle', 'list'),
-      trusted,
-    }
+    const policy = { unsigned: 'warn', pickle: 'list', trusted: [], ...signingValues(values) } as const
     const bundles = await Promise.all(textOptions(values, 'signature').map((file) => readBytes(file)))
     const store = await context.store('manifests')
     const model = await openModel(async () => store, reference, { signal })
@@ -132,18 +118,6 @@ export const modelSbom: Command = {
 function toError({ code, message }: { code: string; message: string }): Error {
   if (code === 'pickle') return new InvalidInputError(`the model ${message}`, { input: 'pickle' })
   return new SignatureError(message, { reason: code === 'unsigned' ? 'unsigned' : 'bad-signature' })
-}
-
-async function toTrusted(file: string): Promise<SigningPolicy['trusted'][number]> {
-  const text = await readText(file)
-  return text.includes('BEGIN CERTIFICATE') ? { certificate: text, name: file } : { key: text, name: file }
-}
-
-function oneOf<T extends string>(value: string | undefined, words: readonly T[], option: string, byDefault: T): T {
-  if (value === undefined) return byDefault
-  const found = words.find((word) => word === value)
-  if (found !== undefined) return found
-  throw new UsageError(`${option} ${value} is none of ${words.join(', ')}`)
 }
 
 async function readBytes(file: string): Promise<Uint8Array> {
