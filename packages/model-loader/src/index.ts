@@ -21,6 +21,19 @@ export {
   type HubRevision,
   type HubRevisionQuery,
 } from './hub-revisions.ts'
+export { acceptRegistry, type AcceptedRegistry, type AcceptRegistryOptions } from './registry/accept-registry.ts'
+export { buildRegistry, type BuildRegistryOptions, type BuiltRegistry } from './registry/build-registry.ts'
+export { findInRegistries, type FoundInRegistry } from './registry/find-in-registries.ts'
+export {
+  forgetRegistry,
+  listRegistries,
+  readRegistry,
+  type FollowedRegistry,
+  type KeptTrust,
+} from './registry/followed-registries.ts'
+export { registryFromJson, registryToJson } from './registry/registry-encoding.ts'
+export { MAX_REGISTRY_BYTES, type Registry, type RegistryModel } from './registry/registry.ts'
+export { signRegistry, type SignedRegistry, type SignRegistryOptions } from './registry/sign-registry.ts'
 export { resolveReference, type ResolvedReference } from './resolve-reference.ts'
 export { searchModels, type ModelQuery } from './search-models.ts'
 export {

@@ -3,6 +3,7 @@ import { NotFoundError, type AbortOptions, type ContentSource, type ContentStore
 
 import { findHubRevision } from './hub-revisions.ts'
 import { hubReference, parseReference, type ModelReference } from './parse-reference.ts'
+import { findInRegistries } from './registry/find-in-registries.ts'
 import { versionName } from './versions.ts'
 
 export interface ResolvedReference {
@@ -13,9 +14,11 @@ export interface ResolvedReference {
 }
 
 /**
- * What a reference to something in a store points to. Nothing is fetched.
+ * What a reference to something in a store points to. Nothing is fetched. A name is one of the store, else of a registry that it
+ * follows, else a repository of the hub that was fetched before.
  *
- * @throws {NotFoundError} No such name, path, or revision of the hub that was fetched before.
+ * @throws {NotFoundError} No such name, path, or revision of the hub that was fetched before; or a registry knows the name, and
+ *   the model is not held: the error has its CID.
  * @throws {InvalidInputError} Not a reference; one to a local directory, to a bucket or to a name of IPNS, which somebody
  *   else has to resolve; or a name, and a source has none.
  */
@@ -30,7 +33,10 @@ export async function resolveReference(
   if (!('names' in store)) {
     throw new InvalidInputError(`${reference}: ${store.name} has no names; give a CID`, { input: reference })
   }
-  const found = (await fromNames(store.names, parsed, options)) ?? (await fromHub(store, parsed, options))
+  const found =
+    (await fromNames(store.names, parsed, options)) ??
+    (await fromRegistries(store, reference, parsed, options)) ??
+    (await fromHub(store, parsed, options))
   if (found !== undefined) return found
   const hint = parsed.kind === 'name' && parsed.version === undefined ? `; a directory is written ./${reference}` : ''
   throw new NotFoundError(reference, { message: `no model is named ${reference}${hint}` })
@@ -45,6 +51,21 @@ async function fromNames(
   const name = parsed.version === undefined ? parsed.name : versionName(parsed.name, parsed.version)
   const record = await names.get(name, options)
   return record && { cid: record.cid, name }
+}
+
+async function fromRegistries(
+  store: ContentStore,
+  reference: string,
+  parsed: ModelReference,
+  options: AbortOptions,
+): Promise<ResolvedReference | undefined> {
+  if (parsed.kind !== 'name') return undefined
+  const found = await findInRegistries(store, parsed, options)
+  if (!found) return undefined
+  const { cid, registry } = found
+  if (await store.has(cid, options)) return { cid, name: reference }
+  const message = `${reference} is ipfs://${cid}, as registry ${registry} says, and is not held; pull it`
+  throw new NotFoundError(reference, { cid, message })
 }
 
 async function fromHub(

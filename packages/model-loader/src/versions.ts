@@ -155,6 +155,9 @@ async function move(
   return { name, version, cid, ...(previous !== undefined && { previous }) }
 }
 
+/** The version that a name was promoted to; `undefined`: it points to a model without one. */
+export const currentVersion = (record: NameRecord): string | undefined => pointerOf(record).version
+
 function pointerOf(record: NameRecord | undefined): { version?: string; history: string[] } {
   const { version, history } = record?.metadata ?? {}
   const past = Array.isArray(history) ? history.filter((item: JsonValue) => typeof item === 'string') : []

@@ -77,7 +77,9 @@ async function encode(document: object, format: DocumentFormat): Promise<Uint8Ar
   }
 }
 
-export interface VerifyDocumentOptions extends BundleLimits, DocumentName {
+export interface VerifyDocumentOptions extends BundleLimits, Pick<DocumentName, 'kind'> {
+  /** Default: any, for who meets a document for the first time; the result says which it is. */
+  name?: string | undefined
   /** Default: when the signer's certificate became valid. */
   certificatesValidAt?: Date | undefined
   /** As for `verifyModel`. */
@@ -88,7 +90,7 @@ export interface VerifyDocumentOptions extends BundleLimits, DocumentName {
 /**
  * Checks a signed document. Whether it is older than one that was seen is for `assertForward`.
  *
- * @param options.kind - Must be that of the document, as must `name`.
+ * @param options.kind - Must be that of the document, as must `name` where it is given.
  * @throws {SignatureError} `unknown-key`, `bad-signature`, `malformed`; `mismatch`: it is another document.
  */
 export async function verifyDocument(
@@ -96,7 +98,7 @@ export async function verifyDocument(
   trusted: readonly TrustedSigner[],
   options: VerifyDocumentOptions,
 ): Promise<SignedDocument> {
-  const { kind, name, certificatesValidAt } = options
+  const { kind, certificatesValidAt } = options
   const trust = await readTrust(trusted, options)
   const parsed = parseBundle(bundle, options)
   const format = parsed.payloadType === PAYLOAD_TYPES['dag-cbor'] ? 'dag-cbor' : 'json'
@@ -105,9 +107,12 @@ export async function verifyDocument(
   if (document['version'] !== 1 || !('value' in document) || !isSequence(document['sequence'])) {
     throw malformed('document: version, sequence or value is not as it should be')
   }
-  if (document['kind'] !== kind || document['name'] !== name) {
-    const found = JSON.stringify([document['kind'], document['name']])
-    throw new SignatureError(`the document is ${found}, not ${JSON.stringify([kind, name])}`, { reason: 'mismatch' })
+  const { name } = document
+  if (typeof name !== 'string') throw malformed('document: name is not a string')
+  if (document['kind'] !== kind || (options.name ?? name) !== name) {
+    const found = JSON.stringify([document['kind'], name])
+    const wanted = JSON.stringify([kind, options.name ?? name])
+    throw new SignatureError(`the document is ${found}, not ${wanted}`, { reason: 'mismatch' })
   }
   const digest = toHex(await sha256(parsed.payload))
   return { kind, name, sequence: document['sequence'], value: document['value'], format, digest, signer }
