@@ -31,7 +31,7 @@ export const hubNamesOf = (repo: string): string => `${HUB_NAMES}${repo}@`
 
 const nameOf = ({ repo, revision = DEFAULT_REVISION }: HubRevisionQuery): string => `${hubNamesOf(repo)}${revision}`
 
-/** Remembers what a revision was, and its commit. */
+/** Remembers what a revision was, and its commit; branches and tags that are known to be at this commit go with it. */
 export async function keepHubRevision(
   store: ContentStore,
   query: HubRevisionQuery,
@@ -39,7 +39,11 @@ export async function keepHubRevision(
   options: AbortOptions = {},
 ): Promise<void> {
   const metadata = { kind: 'hub-revision', root: root.toString(), commit }
-  for (const revision of new Set([query.revision ?? DEFAULT_REVISION, commit])) {
+  const revisions = new Set([query.revision ?? DEFAULT_REVISION, commit])
+  for await (const known of listHubRevisions(store, query.repo, options)) {
+    if (known.commit === commit) revisions.add(known.revision)
+  }
+  for (const revision of revisions) {
     await store.names.set(nameOf({ ...query, revision }), manifest, { metadata, ...options })
   }
 }

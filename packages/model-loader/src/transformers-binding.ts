@@ -212,7 +212,10 @@ export function createTransformersBinding(options: TransformersBindingOptions = 
     if (request.size !== undefined || (!isLeftOut && source.model.isPartial !== true)) return request
     const own = providers.findIndex(({ name }) => name === source.provider)
     const from = providers[own]?.fetchesFiles ? own : own + 1
-    const further = await open(repo, revision, { path, from, must: true })
+    // Of the same commit, where it is known: a branch may have moved since.
+    const { origin } = source.model.manifest
+    const same = origin?.repo === repo ? origin.revision : revision
+    const further = await open(repo, same, { path, from, must: true })
     if (further) {
       opened.set(keyOf(repo, revision), Promise.resolve(further))
       replaced.push(source)

@@ -335,6 +335,19 @@ describe('a store as a provider', () => {
   })
 })
 
+it('what was left out of a model comes from the commit that the rest is of, wherever the branch is now', async () => {
+  const model = await opened()
+  const omitted = [{ path: 'more.json', size: 2 }]
+  const manifest = { ...model.manifest, omitted, origin: { repo: 'org/model', revision: REVISION } }
+  const whole = await opened({ ...tinyBert(), 'more.json': new TextEncoder().encode('{}') })
+  const moved = await opened({ ...tinyBert(), 'more.json': new TextEncoder().encode('{"moved":1}') })
+  const hub = providerOf('hub', { main: moved, [REVISION]: whole })
+  const { text } = bound({ providers: [providerOf('store', { main: { ...model, manifest } }), hub] })
+  expect(await text(urlOf('config.json'))).toBeDefined()
+  expect(await text(urlOf('more.json'))).toBe('{}')
+  expect(hub.asked).toEqual([REVISION])
+})
+
 it('a CID is answered by that CID or not at all', async () => {
   const model = await opened()
   const other = await marked('other')
