@@ -2,7 +2,7 @@ import path from 'node:path'
 
 import { fixtureModel } from '@x/fixtures'
 import { fixtureCommit, startFixtureHub, type FixtureHub } from '@x/fixtures/hub'
-import { createTransformersBinding, type TransformersEnv } from '@x/model-loader'
+import { createTransformersBinding, resolveReference, type TransformersEnv } from '@x/model-loader'
 import { exportModelToHubCache, openHub, openStorage, pullModel } from '@x/node'
 import { expect, it, onTestFinished } from 'vitest'
 
@@ -119,4 +119,21 @@ it('a CID that is not here is not looked for at the hub', async () => {
   onTestFinished(() => storage.close())
   await expect(pullModel(storage, `ipfs/${cid}`, { environment })).rejects.toMatchObject({ code: 'NOT_FOUND' })
   expect(hub.requests).toEqual([])
+})
+
+it('a cache with other files does not take from the store what that has of the same commit', async () => {
+  const { ask, directory, environment } = await setup({ strict: true })
+  const elsewhere = await openStorage({ directory: `${directory}-other`, environment: {} })
+  await pullModel(elsewhere, `hf://${REPO}`, { environment, dtype: 'fp32' })
+  await exportModelToHubCache(elsewhere, `hf://${REPO}`, { environment })
+  await elsewhere.close()
+  const storage = await openStorage({ directory, environment: {} })
+  onTestFinished(() => storage.close())
+  await pullModel(storage, `hf://${REPO}`, { environment, dtype: 'q8', hubCache: false })
+  const held = await resolveReference(storage, `hf://${REPO}`)
+  expect(await ask('config.json')).toBe(200)
+  // The cache has the one, nobody has the other.
+  expect(await ask('onnx/model.onnx')).toBe(200)
+  expect(await ask('onnx/model_fp16.onnx')).toBe(404)
+  expect(await resolveReference(storage, `hf://${REPO}`)).toEqual(held)
 })

@@ -4,6 +4,7 @@ import { snapshotSource, type CachedSnapshot, type HubCache } from '@x/hub-cache
 import {
   createManifest,
   describeFiles,
+  findHubRevision,
   giveName,
   keepHubRevision,
   keepManifest,
@@ -42,7 +43,8 @@ export interface ImportedModel {
  * and compared with what the cache says of it. Where the cache goes, so does the model.
  *
  * The manifest has an origin when the cache knows the whole listing of the commit (as of huggingface_hub 2); else what the
- * repository has besides is not known, and it is a model of its own that this commit is remembered to be.
+ * repository has besides is not known, and it is a model of its own that this commit is remembered to be, unless the store
+ * has the commit with files that the cache lacks.
  *
  * @param revision - Default `main`.
  * @throws {NotFoundError} The cache has no such model or revision.
@@ -74,8 +76,23 @@ export async function importFromHubCache(
     }),
   })
   const cid = await keepManifest(store, manifest, { tables, signal })
-  await keepHubRevision(store, { repo, revision }, { manifest: cid, root, commit }, { signal })
+  if (!(await isHeldWithMore(store, { repo, commit }, snapshot, { signal }))) {
+    await keepHubRevision(store, { repo, revision }, { manifest: cid, root, commit }, { signal })
+  }
   await giveName(store, root, { name, version, signal })
   const isWhole = omitted !== undefined
   return { cid: root, manifest: cid, repo, commit, files: files.length, size: added.size, isWhole, problems }
+}
+
+/** Whether the store has this commit with files that the cache lacks: then it stays what the commit is remembered to be. */
+async function isHeldWithMore(
+  store: FsStore,
+  { repo, commit }: { repo: string; commit: string },
+  snapshot: CachedSnapshot,
+  options: AbortOptions,
+): Promise<boolean> {
+  const known = await findHubRevision(store, { repo, revision: commit }, options)
+  if (!known || !(await store.has(known.root, options))) return false
+  const cached = new Set(snapshot.files.map(({ path }) => path))
+  return (await listModelFiles(store, known.root, options)).some(({ path }) => !cached.has(path))
 }

@@ -32,7 +32,14 @@ export function createHubCacheProvider({ directory, environment }: HubProviderOp
   return keeping({ name: 'hub-cache', fetchesFiles: false }, directory, async (store, repo, revision, options) => {
     const { findHubCache, findSnapshot } = await import('./hub-cache.ts')
     const cache = await findHubCache({ environment })
-    if (!cache || !(await findSnapshot(cache, repo, revision, options))) return undefined
+    const snapshot = cache && (await findSnapshot(cache, repo, revision, options))
+    if (!snapshot) return undefined
+    // The store had its turn; without the file there is nothing to take in again.
+    const { path } = options
+    if (path !== undefined && !snapshot.files.some((file) => file.path === path)) {
+      const known = await findHubRevision(store, { repo, revision: snapshot.commit }, options)
+      if (known && (await store.has(known.root, options))) return undefined
+    }
     const { importFromHubCache } = await import('./import-hub-cache.ts')
     const { cid, isWhole } = await importFromHubCache(store, cache, { repo, revision }, { pin: false, ...options })
     const model = await opened(store, cid.toString(), options)
