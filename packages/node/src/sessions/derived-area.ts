@@ -112,7 +112,10 @@ export function createDerivedArea(directory: string): DerivedArea {
           if (!isTaken(error)) throw error
           const other = await readRecord<T>(at)
           if (other) return { at, record: other }
-          throw error
+          // Without a record that can be read, what is there is none.
+          await remove(at)
+          await rename(temp, at)
+          return { at, record }
         }
       } finally {
         await rm(temp, { recursive: true, force: true })
@@ -190,8 +193,8 @@ async function isAsRecorded(path: string, recorded: RecordedFile, verify: 'store
 
 async function readRecord<T>(at: string): Promise<EntryRecord<T> | undefined> {
   try {
-    const record: EntryRecord<T> = JSON.parse(await readFile(join(at, RECORD), 'utf8'))
-    return typeof record.files === 'object' && record.files !== null ? record : undefined
+    const record: EntryRecord<T> | null = JSON.parse(await readFile(join(at, RECORD), 'utf8'))
+    return typeof record?.files === 'object' && record.files !== null ? record : undefined
   } catch (error) {
     // Half of one is as good as none: it is made anew.
     if (isAbsent(error) || error instanceof SyntaxError) return undefined
