@@ -8,7 +8,7 @@ import {
   type RootRecord,
 } from '@x/storage-core'
 
-import { manifestSummaries, type ManifestSummaries } from './manifest-record.ts'
+import { manifestSummaries, manifestSummary } from './manifest-record.ts'
 import type { ManifestSummary } from './manifest-summary.ts'
 import { listModelFiles } from './model-files.ts'
 import { CONFIG, makesModel } from './model-listing.ts'
@@ -46,7 +46,9 @@ export async function* listModels(store: ContentStore, options: AbortOptions = {
     if (type !== 'directory') continue
     let found: ModelSummary | undefined
     try {
-      if (await isModel(store, cid, options)) found = await summary(store, cid, record, { facts }, options)
+      if (await isModel(store, cid, options)) {
+        found = await summary(store, cid, record, { facts: facts.get(cid.toV1().toString()) }, options)
+      }
     } catch (error) {
       if (!isStorageError(error) || !['NOT_FOUND', 'INTEGRITY'].includes(error.code)) throw error
       failure ??= error
@@ -94,7 +96,7 @@ export async function showModel(
   options: AbortOptions = {},
 ): Promise<ModelSummary> {
   const { cid, name } = await resolveReference(store, reference, options)
-  const facts = 'names' in store ? await manifestSummaries(store, options) : undefined
+  const facts = 'names' in store ? await manifestSummary(store, cid, options) : undefined
   return summary(store, cid, await findRoot(store, cid, options), { name, facts }, options)
 }
 
@@ -102,13 +104,12 @@ async function summary(
   store: ContentSource,
   cid: CID,
   record: RootRecord | undefined,
-  { name: askedName, facts }: { name?: string | undefined; facts?: ManifestSummaries | undefined },
+  { name: askedName, facts }: { name?: string | undefined; facts?: ManifestSummary | undefined },
   options: AbortOptions,
 ): Promise<ModelSummary> {
   const files = await listModelFiles(store, cid, options)
   const names = (record?.names ?? []).filter((name) => !isHiddenName(name))
   const name = askedName ?? names[0]
-  const known = facts?.get(cid.toV1().toString())
   return {
     cid,
     ...(name !== undefined && { name }),
@@ -117,6 +118,6 @@ async function summary(
     size: files.reduce((sum, file) => sum + file.size, 0),
     pinned: record?.pinned ?? false,
     ...(record !== undefined && { addedAt: record.addedAt }),
-    ...(known && { facts: known }),
+    ...(facts && { facts }),
   }
 }

@@ -117,9 +117,22 @@ export async function manifestSummaries(
   const summaries = new Map<string, ManifestSummary>()
   for await (const { root, metadata } of listAllSidecars(store, 'manifests', { signal })) {
     const summary = summaryFromJson(metadata)
-    if (summary && (summary.origin || !summaries.has(root))) summaries.set(root, summary)
+    const known = summaries.get(root)
+    // As `findManifest` takes them: the first by CID that knows its origin, else the first.
+    if (summary && (!known || (summary.origin && !known.origin))) summaries.set(root, summary)
   }
   return summaries
+}
+
+/** What the manifests of one model say of it, as `manifestSummaries`; no other model's are looked at. */
+export async function manifestSummary(
+  store: ContentStore,
+  root: CID,
+  { signal }: AbortOptions = {},
+): Promise<ManifestSummary | undefined> {
+  const kept = await listSidecars(store, 'manifests', root, { signal })
+  const summaries = kept.map(({ metadata }) => summaryFromJson(metadata)).filter((summary) => summary !== undefined)
+  return summaries.find(({ origin }) => origin !== undefined) ?? summaries[0]
 }
 
 /** @throws {InvalidInputError} The manifest is not of this root, or does not list exactly its files. */

@@ -5,6 +5,8 @@ import {
   createManifest,
   findHubRevision,
   keepHubRevision,
+  keepManifest,
+  listModels,
   openModel,
   openModelDirectory,
   resolveReference,
@@ -24,6 +26,19 @@ tags: [onnx, Bert, onnx]
 `
 
 describe.each(stores)('in the %s store', (_kind, open) => {
+  it('of several manifests, lists show the one that is used', async () => {
+    const store = await open()
+    const { cid } = await addModel(store, filesSource(tinyBert()))
+    const { manifest } = await openModel(store, `${cid}`)
+    for (const repo of ['a/one', 'b/two', 'c/three', 'd/four']) {
+      await keepManifest(store, { ...manifest, origin: { repo, revision: 'c0ffee'.padEnd(40, '0') } })
+    }
+    const { origin } = (await openModel(store, `${cid}`)).manifest
+    expect(origin).toBeDefined()
+    expect((await showModel(store, `${cid}`)).facts?.origin).toEqual(origin)
+    expect((await collect(listModels(store))).map(({ facts }) => facts?.origin)).toEqual([origin])
+  })
+
   it('a model is found by what its files say of it', async () => {
     const store = await open()
     const files = { ...tinyBert(), 'README.md': card(FULL), 'onnx/model_q4.onnx': tinyBert()['onnx/model.onnx']! }
