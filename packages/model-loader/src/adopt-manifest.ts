@@ -1,6 +1,6 @@
 import { InvalidInputError, type Block } from '@x/cid'
 
-import { describeFiles, type DescribeFilesOptions } from './describe-files.ts'
+import type { DescribedFiles } from './describe-files.ts'
 import { equalBytes } from './equal-bytes.ts'
 import { assertFits } from './manifest-record.ts'
 import { createManifest, type ModelManifest } from './manifest.ts'
@@ -18,16 +18,16 @@ export interface AdoptedManifest {
  * out or is absent, parents.
  *
  * @param files - What the model's directory lists.
+ * @param describe - As `describeFiles` sees them. Of several manifests it need not read the files more than once.
  * @throws {InvalidInputError} It is of other files, or says another digest of one.
  */
 export async function adoptManifest(
   given: ModelManifest,
   files: readonly ListedFile[],
-  read: (path: string) => AsyncIterable<Uint8Array>,
-  options: DescribeFilesOptions = {},
+  describe: () => Promise<DescribedFiles>,
 ): Promise<AdoptedManifest> {
   assertFits(given, given.root, files)
-  const { tables, files: described, ...facts } = await describeFiles(files, read, options)
+  const { tables, files: described, ...facts } = await describe()
   const claims = new Map(given.files.map((file) => [file.path, file]))
   const own = Array.from(described, (file) => {
     const claim = claims.get(file.path)

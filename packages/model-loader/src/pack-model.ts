@@ -12,6 +12,7 @@ import {
 } from '@x/storage-core'
 
 import { adoptManifest, type AdoptedManifest } from './adopt-manifest.ts'
+import { describeFiles, type DescribedFiles } from './describe-files.ts'
 import { giveName } from './give-name.ts'
 import { assertRevision } from './hub-repo.ts'
 import { decodeManifest } from './manifest-encoding.ts'
@@ -200,12 +201,15 @@ async function checkPack(
   const files = await listModelFiles(store, model, { signal })
   // Each block was checked when it was imported.
   const read = (path: string): AsyncIterable<Uint8Array> => store.cat(model, { path, verify: 'stored', signal })
+  // Once, however many manifests a stranger packed.
+  let described: Promise<DescribedFiles> | undefined
+  const describe = (): Promise<DescribedFiles> => (described ??= describeFiles(files, read, { createSha256 }))
   const manifests: AdoptedManifest[] = []
   for (const raw of sidecars.manifests) {
     const { bytes } = await dagCborOf(store, raw, signal)
     const given = decodeManifest(bytes)
     if (!given.root.toV1().equals(model.toV1())) throw refusal('a manifest in it is of another model')
-    manifests.push(await adoptManifest(given, files, read, { createSha256 }))
+    manifests.push(await adoptManifest(given, files, describe))
   }
   const signatures: Block[] = []
   for (const raw of sidecars.signatures) {

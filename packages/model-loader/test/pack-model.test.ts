@@ -6,6 +6,7 @@ import {
   addModel,
   createManifest,
   encodeManifest,
+  keepManifest,
   keepSidecar,
   listSidecars,
   openModel,
@@ -13,7 +14,7 @@ import {
   resolveReference,
   unpackModel,
 } from '../src/index.ts'
-import { collect, filesSource, stores, text, tinyBert, visible } from './support.ts'
+import { collect, createSha256, filesSource, stores, text, tinyBert, visible } from './support.ts'
 
 const COMMIT = 'c0ffee0000000000000000000000000000000000'
 const bundle = () => encodeDagCbor({ schema: 1, bundle: text('{}') })
@@ -64,6 +65,27 @@ describe.each(stores)('into the %s store', (_kind, open) => {
     const other = await unpackModel(store, await collect(packModel(from, `${cid}`, { name: 'me/mine', version: '2' })))
     expect(other).toMatchObject({ name: 'me/mine', version: '2' })
     expect((await resolveReference(store, 'me/mine@2')).cid).toEqual(cid)
+  })
+
+  it('its files are hashed once, however many manifests it brings', async () => {
+    const from = await openMemoryStore()
+    const { cid } = await addModel(from, filesSource(tinyBert()))
+    const { manifest } = await openModel(from, `${cid}`)
+    const hashesWith = async (): Promise<number> => {
+      let hashes = 0
+      const counting = () => {
+        hashes++
+        return createSha256()
+      }
+      await unpackModel(await open(), await collect(packModel(from, `${cid}`)), { createSha256: counting })
+      return hashes
+    }
+    const once = await hashesWith()
+    for (const repo of ['a/one', 'b/two', 'c/three']) {
+      await keepManifest(from, { ...manifest, origin: { repo, revision: COMMIT } })
+    }
+    expect(once).toBeGreaterThan(0)
+    expect(await hashesWith()).toBe(once)
   })
 
   it('takes no name from another model unless it is told to', async () => {

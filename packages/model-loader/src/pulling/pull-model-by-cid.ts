@@ -18,6 +18,7 @@ import {
 } from '@x/transfer'
 
 import { adoptManifest } from '../adopt-manifest.ts'
+import { describeFiles } from '../describe-files.ts'
 import { assertNaming, giveName } from '../give-name.ts'
 import { decodeManifest } from '../manifest-encoding.ts'
 import { assertFits, keepManifest } from '../manifest-record.ts'
@@ -188,7 +189,7 @@ async function keepFetched(
   // Every leaf was checked a moment ago.
   const read = (path: string): AsyncIterable<Uint8Array> => store.cat(root, { path, verify: 'stored', signal })
   try {
-    const { manifest, tables } = await adoptManifest(given, files, read, { createSha256 })
+    const { manifest, tables } = await adoptManifest(given, files, () => describeFiles(files, read, { createSha256 }))
     await keepManifest(store, manifest, { tables, signal })
   } catch (error) {
     // The model is here, and gets a manifest of its own when it is opened: a source that lies about it spoils nothing.
