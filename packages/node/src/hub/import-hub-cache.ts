@@ -39,8 +39,8 @@ export interface ImportedModel {
 }
 
 /**
- * Takes a model of a Hugging Face cache into a store where it lies: nothing is copied, and the cache stays what it was. Each file is read once
- * and compared with what the cache says of it. Where the cache goes, so does the model.
+ * Takes a model of a Hugging Face cache into a store where it lies: nothing is copied, and the cache stays what it was. Each file is compared
+ * with what the cache says of it, and read once more for the manifest. Where the cache goes, so does the model.
  *
  * The manifest has an origin when the cache knows the whole listing of the commit (as of huggingface_hub 2); else what the
  * repository has besides is not known, and it is a model of its own that this commit is remembered to be, unless the store
