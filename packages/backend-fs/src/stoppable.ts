@@ -1,5 +1,5 @@
 import type { FileSource, SourceNode } from '@x/storage-core'
-import { verifiedLeavesOf, withVerifiedLeaves } from '@x/storage-core/backend'
+import { untilAborted as unlessAborted, verifiedLeavesOf, withVerifiedLeaves } from '@x/storage-core/backend'
 
 /** A source that rejects as soon as the signal aborts, even while what is behind it says nothing. */
 export function stoppable(node: SourceNode): SourceNode {
@@ -29,23 +29,18 @@ export async function* untilAborted<T>(
     yield* items
     return
   }
-  const { promise: aborted, reject } = Promise.withResolvers<never>()
-  // It may abort while nobody waits; the next step throws the reason itself.
-  aborted.catch(() => undefined)
-  const onAbort = (): void => reject(signal.reason)
-  signal.addEventListener('abort', onAbort, { once: true })
   const iterator = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]()
   let ended = false
   try {
     for (;;) {
       signal.throwIfAborted()
-      const next = await Promise.race([iterator.next(), aborted])
+      // Not a race with one promise for all steps: that would keep what each step gave for as long as it lives.
+      const next = await unlessAborted(Promise.resolve(iterator.next()), signal)
       ended = next.done === true
       if (next.done) return
       yield next.value
     }
   } finally {
-    signal.removeEventListener('abort', onAbort)
     if (!ended) await leave(iterator, signal)
   }
 }
