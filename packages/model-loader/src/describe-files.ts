@@ -1,12 +1,11 @@
-import type { Block } from '@x/cid'
-import { encodeTensorTable, type Tensor, type TensorTable } from '@x/model-formats'
+import { InvalidInputError, type Block } from '@x/cid'
+import { createDataHasher, encodeTensorTable, type Tensor, type TensorTable } from '@x/model-formats'
 
-import { hashRanges } from './hash-ranges.ts'
 import type { ManifestInput, ModelFacts } from './manifest.ts'
 import { readFacts } from './model-facts.ts'
 import type { ListedFile } from './model-files.ts'
 import { createFileScan, type ScannedFile } from './scan-file.ts'
-import type { CreateSha256 } from './sha256.ts'
+import { createSha256Anywhere, type CreateSha256 } from './sha256.ts'
 
 export interface DescribeFilesOptions {
   createSha256?: CreateSha256 | undefined
@@ -70,27 +69,32 @@ async function scanFile(
 
 /** Gives the tensors in data files their digests, where the model has these files. */
 async function digestExternal(
-  tables: ReadonlyMap<string, TensorTable>,
+  tables: Map<string, TensorTable>,
   paths: ReadonlySet<string>,
   read: (path: string) => AsyncIterable<Uint8Array>,
-  createSha256: CreateSha256 | undefined,
+  createSha256: CreateSha256 = createSha256Anywhere,
 ): Promise<void> {
-  const byFile = new Map<string, Tensor[]>()
-  for (const [path, { tensors }] of tables) {
-    for (const tensor of tensors) {
-      const file = dataFileOf(path, tensor)
-      if (file === undefined || !paths.has(file)) continue
-      const known = byFile.get(file)
-      if (known) known.push(tensor)
-      else byFile.set(file, [tensor])
+  const graphsOf = new Map<string, { graph: string; name: string }[]>()
+  for (const [graph, { tensors }] of tables) {
+    for (const name of new Set(tensors.flatMap(({ file }) => file ?? []))) {
+      const file = dataFileOf(graph, { file: name })
+      if (file !== undefined && paths.has(file)) graphsOf.set(file, [...(graphsOf.get(file) ?? []), { graph, name }])
     }
   }
-  for (const [file, tensors] of byFile) {
-    const digests = await hashRanges(read(file), tensors, { createSha256 })
-    tensors.forEach((tensor, index) => {
-      const sha256 = digests[index]
-      if (sha256) tensor.sha256 = sha256
+  for (const [file, graphs] of graphsOf) {
+    const hashers = graphs.flatMap(({ graph, name }) => {
+      const table = tables.get(graph)
+      return table ? [{ graph, hasher: createDataHasher(table, name, { createSha256 }) }] : []
     })
+    for await (const piece of read(file)) for (const { hasher } of hashers) hasher.push(piece)
+    for (const { graph, hasher } of hashers) {
+      try {
+        tables.set(graph, hasher.end())
+      } catch (error) {
+        // The file is shorter than the graph says: its tensors stay without digests, and a runtime refuses it.
+        if (!(error instanceof InvalidInputError)) throw error
+      }
+    }
   }
 }
 

@@ -1,5 +1,5 @@
 import { InvalidInputError, isStorageError, type Block, type CID } from '@x/cid'
-import type { AbortOptions, ContentStore } from '@x/storage-core'
+import type { AbortOptions, ContentStore, Metadata } from '@x/storage-core'
 
 import { compareText } from './compare.ts'
 import { describeFiles } from './describe-files.ts'
@@ -24,18 +24,20 @@ export interface FindManifestOptions extends AbortOptions {
 export interface KeepManifestOptions extends AbortOptions {
   /** The blocks of the tensor tables that it links to. Default: none. */
   tables?: readonly Block[] | undefined
+  /** Its origin is the word of whoever gave it: one whose origin is known goes before it. Default false. */
+  claimed?: boolean | undefined
 }
 
 /** Keeps a manifest beside its model. A model has several when it was published at several places. */
 export async function keepManifest(
   store: ContentStore,
   manifest: ModelManifest,
-  { tables = [], signal }: KeepManifestOptions = {},
+  { tables = [], claimed = false, signal }: KeepManifestOptions = {},
 ): Promise<CID> {
   // First, so that whoever sees the manifest finds them.
   for (const table of tables) await keepSidecar(store, 'tensors', manifest.root, table, { signal })
   const block = await encodeManifest(manifest)
-  const metadata = summaryToJson(summaryOf(manifest))
+  const metadata = { ...summaryToJson(summaryOf(manifest)), ...(claimed && { claimed }) }
   await keepSidecar(store, 'manifests', manifest.root, block, { metadata, signal })
   return block.cid
 }
@@ -87,24 +89,28 @@ async function readManifests(
   files: readonly ListedFile[],
   { signal }: AbortOptions,
 ): Promise<FoundManifest | string> {
-  const sound: FoundManifest[] = []
+  const sound: (FoundManifest & { rank: number })[] = []
   let reason: string | undefined
-  for (const { cid } of await listSidecars(store, 'manifests', root, { signal })) {
+  for (const { cid, metadata } of await listSidecars(store, 'manifests', root, { signal })) {
     try {
       const manifest = decodeManifest(await store.blocks.get(cid, { signal }))
       assertFits(manifest, root, files)
-      sound.push({ cid, manifest })
+      sound.push({ cid, manifest, rank: rankOf(manifest, metadata) })
     } catch (error) {
       // Derived data that is gone, damaged or wrong is made anew. Anything else is not about the manifest.
       if (!isStorageError(error) || !['NOT_FOUND', 'INTEGRITY', 'INVALID_INPUT'].includes(error.code)) throw error
       reason ??= error.message
     }
   }
-  const [best] = sound.toSorted((a, b) => rank(a) - rank(b) || compareText(a.cid.toString(), b.cid.toString()))
-  return best ?? reason ?? 'none is recorded'
+  const [best] = sound.toSorted((a, b) => a.rank - b.rank || compareText(a.cid.toString(), b.cid.toString()))
+  return best ? { cid: best.cid, manifest: best.manifest } : (reason ?? 'none is recorded')
 }
 
-const rank = ({ manifest }: FoundManifest): number => (manifest.origin === undefined ? 1 : 0)
+/** One whose origin is known goes first, and one with an origin that somebody claims last. */
+function rankOf({ origin }: Pick<ModelManifest, 'origin'>, { claimed }: Metadata): number {
+  if (claimed === true) return 2
+  return origin === undefined ? 1 : 0
+}
 
 /** By the text of the model's CIDv1. */
 export type ManifestSummaries = ReadonlyMap<string, ManifestSummary>
@@ -114,14 +120,15 @@ export async function manifestSummaries(
   store: ContentStore,
   { signal }: AbortOptions = {},
 ): Promise<ManifestSummaries> {
-  const summaries = new Map<string, ManifestSummary>()
+  const best = new Map<string, { summary: ManifestSummary; rank: number }>()
   for await (const { root, metadata } of listAllSidecars(store, 'manifests', { signal })) {
     const summary = summaryFromJson(metadata)
-    const known = summaries.get(root)
-    // As `findManifest` takes them: the first by CID that knows its origin, else the first.
-    if (summary && (!known || (summary.origin && !known.origin))) summaries.set(root, summary)
+    if (!summary) continue
+    const rank = rankOf(summary, metadata)
+    // As `findManifest` takes them: the first by CID of the lowest rank.
+    if (rank < (best.get(root)?.rank ?? Infinity)) best.set(root, { summary, rank })
   }
-  return summaries
+  return new Map(Array.from(best, ([root, { summary }]) => [root, summary]))
 }
 
 /** What the manifests of one model say of it, as `manifestSummaries`; no other model's are looked at. */
@@ -130,9 +137,14 @@ export async function manifestSummary(
   root: CID,
   { signal }: AbortOptions = {},
 ): Promise<ManifestSummary | undefined> {
-  const kept = await listSidecars(store, 'manifests', root, { signal })
-  const summaries = kept.map(({ metadata }) => summaryFromJson(metadata)).filter((summary) => summary !== undefined)
-  return summaries.find(({ origin }) => origin !== undefined) ?? summaries[0]
+  let best: { summary: ManifestSummary; rank: number } | undefined
+  for (const { metadata } of await listSidecars(store, 'manifests', root, { signal })) {
+    const summary = summaryFromJson(metadata)
+    if (!summary) continue
+    const rank = rankOf(summary, metadata)
+    if (rank < (best?.rank ?? Infinity)) best = { summary, rank }
+  }
+  return best?.summary
 }
 
 /** @throws {InvalidInputError} The manifest is not of this root, or does not list exactly its files. */
