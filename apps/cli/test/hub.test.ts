@@ -3,7 +3,7 @@ import { generateKeyPairSync } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 
-import { fixtureModel, flipStoredByte } from '@x/fixtures'
+import { fixtureModel, flipStoredByte, writeFixtureModel } from '@x/fixtures'
 import { fixtureCommit, startFixtureHub, type FixtureHub, type FixtureHubOptions } from '@x/fixtures/hub'
 import { expect, it, onTestFinished } from 'vitest'
 
@@ -107,6 +107,24 @@ it('is signed, verified, and refused when somebody else signed it or a byte was 
   expect((await run(['model', 'verify', REPO, '--trust', ours.pub])).lines).toMatchObject([{ cid, verdict: 'trusted' }])
   expect((await run(['model', 'verify', REPO, '--trust', theirs.pub])).code).toBe(4)
   expect((await run(['model', 'verify', REPO, '--trust', path.join(folder, 'none')])).code).toBe(2)
+  // Before it is run, by options or by the environment.
+  const asked = ['run', 'feature-extraction', 'the quick fox', '--model', REPO]
+  const keys = { IPFS_ACCELERATE_UNSIGNED: 'refuse', IPFS_ACCELERATE_TRUSTED_KEYS: `org/*=${ours.pub}` }
+  expect(await run(asked, keys)).toMatchObject({ code: 0, stderr: '' })
+  expect(await run([...asked, '--trust', ours.pub])).toMatchObject({ code: 0 })
+  expect(await run([...asked, '--trust', theirs.pub], keys)).toMatchObject({ code: 4, lines: [] })
+  const elsewhereOnly = { ...keys, IPFS_ACCELERATE_TRUSTED_KEYS: `other/*=${ours.pub}` }
+  expect((await run(asked, elsewhereOnly)).error).toMatchObject({ message: expect.stringMatching(/^org\/tiny: /) })
+  expect(await run([...asked, '--unsigned', 'no'])).toMatchObject({ code: 2 })
+  expect(await run(asked, { IPFS_ACCELERATE_PICKLE: 'no' })).toMatchObject({ code: 2 })
+  const unsigned = path.join(folder, 'unsigned')
+  await writeFixtureModel('tiny-bert', unsigned)
+  const inPlace = ['run', 'feature-extraction', 'the quick fox', '--model', unsigned]
+  expect(await run(inPlace, keys)).toMatchObject({ code: 4, lines: [] })
+  const warned = await run([...inPlace, '--unsigned', 'warn'])
+  expect(warned).toMatchObject({ code: 0, stderr: expect.stringContaining('the model is not signed') })
+  await writeFile(path.join(unsigned, 'pytorch_model.bin'), 'x')
+  expect(await run([...inPlace, '--pickle', 'refuse'])).toMatchObject({ code: 5, lines: [] })
   // It goes along.
   const car = path.join(folder, 'tiny.car')
   await run(['model', 'pack', REPO, '-o', car, '--name', 'me/tiny@1'])

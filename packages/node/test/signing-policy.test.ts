@@ -3,7 +3,16 @@ import path from 'node:path'
 
 import { fixtureCommit, startFixtureHub } from '@x/fixtures/hub'
 import { createSigner } from '@x/model-signing'
-import { addModel, from, openModel, signingSettings, signStoredModel, type Storage } from '@x/node'
+import {
+  addModel,
+  exportModelToHubCache,
+  from,
+  openModel,
+  pullModel,
+  signingSettings,
+  signStoredModel,
+  type Storage,
+} from '@x/node'
 import { describe, expect, it, onTestFinished } from 'vitest'
 
 import { libraryCacheOf, runApp, storeOf, type Files } from './hook-support.ts'
@@ -40,6 +49,14 @@ const opener =
 
 type Open = ReturnType<typeof opener>
 
+/** A store with a model that we signed. */
+async function signed(): Promise<{ storage: Storage; ours: Keys; theirs: Keys; open: Open }> {
+  const [ours, theirs] = await two()
+  const storage = await openTemporary()
+  await addModel(storage, await directoryOf(tinyBert()), { name: 'acme/tiny' })
+  await signStoredModel(storage, 'acme/tiny', await createSigner(ours.privateKey))
+  return { storage, ours, theirs, open: opener(storage) }
+}
 describe('settings', () => {
   it('nothing is asked of models by default', () => {
     expect(signingSettings({})).toBeUndefined()
@@ -99,13 +116,6 @@ describe('settings', () => {
 })
 
 describe('a model that is opened', () => {
-  async function signed(): Promise<{ storage: Storage; ours: Keys; theirs: Keys; open: Open }> {
-    const [ours, theirs] = await two()
-    const storage = await openTemporary()
-    await addModel(storage, await directoryOf(tinyBert()), { name: 'acme/tiny' })
-    await signStoredModel(storage, 'acme/tiny', await createSigner(ours.privateKey))
-    return { storage, ours, theirs, open: opener(storage) }
-  }
   it('passes when it is signed by who is trusted, and by nobody else', async () => {
     const { open, ours, theirs } = await signed()
     expect(await open('acme/tiny', {})).toBe('not asked')
@@ -300,6 +310,34 @@ describe('an unmodified program', () => {
       const store = path.join(await temporaryDirectory(), 'store')
       const environment = { ...refusing(keys, 'fix/tiny-bert='), HF_ENDPOINT: hub.url }
       expect((await runApp(app, { store, environment })).json).toMatchObject(expected)
+    }
+  })
+
+  it('runs what the Hugging Face cache has with its model.sig, and nothing that has none', async () => {
+    const [ours, theirs] = await two()
+    const signedCommit = fixtureCommit(await signedFiles(tinyBert(), ours), { lfs: ['onnx/model.onnx'] })
+    const plainCommit = fixtureCommit(tinyBert(), { lfs: ['onnx/model.onnx'] })
+    const hub = await startFixtureHub({
+      repositories: {
+        'fix/signed': { commits: [signedCommit], refs: { main: signedCommit.commit } },
+        'fix/plain': { commits: [plainCommit], refs: { main: plainCommit.commit } },
+      },
+    })
+    const environment = { HF_ENDPOINT: hub.url, HF_HOME: path.join(await temporaryDirectory(), 'hf') }
+    const storage = await openTemporary()
+    for (const repo of ['fix/signed', 'fix/plain']) {
+      await pullModel(storage, `hf://${repo}`, { environment, all: true })
+      await exportModelToHubCache(storage, `hf://${repo}`, { environment })
+    }
+    await hub.close()
+    for (const [REPO, keys, expected] of [
+      ['fix/signed', ours, { dims: [1, 16] }],
+      ['fix/signed', theirs, { code: 'SIGNATURE', error: expect.stringContaining('fix/signed (') }],
+      ['fix/plain', ours, { code: 'SIGNATURE' }],
+    ] as const) {
+      const store = path.join(await temporaryDirectory(), 'store')
+      const { json } = await runApp(app, { store, environment: { ...environment, ...OFF, ...refusing(keys), REPO } })
+      expect(json).toMatchObject(expected)
     }
   })
 
