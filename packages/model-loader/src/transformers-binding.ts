@@ -67,7 +67,7 @@ export interface TransformersBindingOptions {
   offline?: 'strict' | 'models' | 'prefer' | undefined
   /**
    * Hears of a model that a provider has, before any file of it is given. What it throws refuses every request for that repository
-   * and revision: no other provider, no cache and no fetch is asked, the user's included. Default: all may be used.
+   * and revision: no other provider, cache, folder or fetch is asked, the user's included. Default: all may be used.
    */
   check?:
     | ((model: OpenedModel, asked: { repo: string; revision: string | undefined; provider: string }) => Promise<void>)
@@ -275,7 +275,10 @@ export function createTransformersBinding(options: TransformersBindingOptions = 
           if (request.size === undefined) return standsInFor(request.path)
           return contentsOf(request, { checks, report, onPath: options.onPath })
         }
-        if (isRegistered(key) || isByCid(request) || request.refusal) return undefined
+        if (isRegistered(key)) return undefined
+        // Where the cache has nothing, the library looks below `env.localModelPath`.
+        if (request.refusal) return standsInFor(request.resource?.path ?? '') ?? unreadable(request.refusal.cause)
+        if (isByCid(request)) return undefined
         const found = await elsewhere()?.match(key)
         if (found !== undefined && request.resource) report.passedOn(key, 'cache', request.why)
         return found
@@ -406,6 +409,12 @@ function isAnswerFor(repo: string, { cid }: OpenedModel): boolean {
 }
 
 const isByCid = ({ resource }: Unanswered): boolean => resource !== undefined && cidOfRepo(resource.repo) !== undefined
+
+/** What fails its reader, with why. */
+function unreadable(cause: unknown): Response {
+  const body = new ReadableStream({ pull: (controller) => controller.error(cause) }, { highWaterMark: 0 })
+  return new Response(body)
+}
 
 const keyOf = (repo: string, revision: string | undefined): string => JSON.stringify([repo, revision ?? null])
 

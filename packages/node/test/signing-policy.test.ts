@@ -263,6 +263,7 @@ describe('an unmodified program', () => {
       HF_ENDPOINT: hub.url,
       HUB: hub.url,
       LIBRARY_CACHE: cache,
+      LOCAL_MODELS: cache,
     }
     expect((await runApp(app, { store, environment })).json).toMatchObject({
       code: 'SIGNATURE',
