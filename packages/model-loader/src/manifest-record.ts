@@ -108,8 +108,8 @@ async function readManifests(
 
 /** One whose origin is known goes first, and one with an origin that somebody claims last. */
 function rankOf({ origin }: Pick<ModelManifest, 'origin'>, { claimed }: Metadata): number {
-  if (claimed === true) return 2
-  return origin === undefined ? 1 : 0
+  if (origin === undefined) return 1
+  return claimed === true ? 2 : 0
 }
 
 /** By the text of the model's CIDv1. */

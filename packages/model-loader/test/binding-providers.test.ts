@@ -102,6 +102,43 @@ describe('a repository that a program asks for', () => {
     expect(provider.asked).toEqual(['main', 'main'])
   })
 
+  it('is answered by nobody where it is refused, whoever else has it', async () => {
+    const model = await opened()
+    const close = vi.fn<OpenedModel['close']>(() => model.close())
+    const second = providerOf('second', { main: await opened() })
+    const user = vi.fn<TransformersCache['match']>(async () => new Response('of the user'))
+    const put = vi.fn<TransformersCache['put']>(async () => undefined)
+    const asked: unknown[] = []
+    const refusal = new Error('not signed')
+    const { env, text, binding, network } = bound(
+      {
+        providers: [providerOf('first', { main: { ...model, close } }), second],
+        offline: 'prefer',
+        check: async ({ cid }, about) => {
+          asked.push({ ...about, cid })
+          throw refusal
+        },
+      },
+      { useCustomCache: true, customCache: { match: user, put } },
+    )
+    await expect(env.fetch(urlOf('config.json'))).rejects.toBe(refusal)
+    await expect(text(urlOf('config.json'))).rejects.toThrow('not signed')
+    await env.customCache?.put(urlOf('config.json'), new Response('x'))
+    expect(asked[0]).toEqual({ repo: 'org/model', revision: 'main', provider: 'first', cid: model.cid })
+    expect(close).toHaveBeenCalledTimes(asked.length)
+    for (const other of [network, user, put]) expect(other).not.toHaveBeenCalled()
+    expect(second.asked).toEqual([])
+    expect(binding.status()).toMatchObject({ models: [], refusedCount: 1, refused: [{ why: expect.any(String) }] })
+  })
+
+  it('with offline: models nothing but files of repositories has to come from a provider', async () => {
+    const { env, network, binding } = bound({ providers: [providerOf('one', {})], offline: 'models' })
+    await expect(env.fetch(urlOf('config.json'))).rejects.toMatchObject({ code: 'GATED' })
+    expect(network).not.toHaveBeenCalled()
+    expect(await (await env.fetch('https://example.org/cat.png')).text()).toBe('from the network')
+    expect(binding.status()).toMatchObject({ refusedCount: 1, fallbackCount: 1 })
+  })
+
   it('has no other files: what the model lacks is 404, and nobody else is asked', async () => {
     const second = providerOf('second', { main: await opened() })
     const { env, network } = bound({
