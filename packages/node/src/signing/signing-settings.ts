@@ -7,8 +7,8 @@ import type { SigningPolicy, TrustedSigner } from '@x/model-signing'
 import { InvalidInputError } from '@x/storage-core'
 
 export const UNSIGNED_VARIABLE = 'IPFS_ACCELERATE_UNSIGNED'
-export const TRUSTED_KEYS_VARIABLE = 'IPFS_ACCELERATE_TRUSTED_KEYS'
-export const PICKLE_VARIABLE = 'IPFS_ACCELERATE_PICKLE'
+const TRUSTED_KEYS_VARIABLE = 'IPFS_ACCELERATE_TRUSTED_KEYS'
+const PICKLE_VARIABLE = 'IPFS_ACCELERATE_PICKLE'
 
 const UNSIGNED = ['allow', 'warn', 'refuse'] as const
 const PICKLE = ['list', 'refuse'] as const
