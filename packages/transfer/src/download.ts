@@ -498,7 +498,7 @@ function createDownload(
       requests: state.requests,
       failures: state.failures,
       outcome: state.out?.isBanned ? 'banned' : state.out ? 'dropped' : state.bytes > 0 ? 'answered' : 'unused',
-      reason: messageOf(state.out?.error ?? state.lastError),
+      reason: messageOf(state.out?.error ?? state.lastError) ?? silenceOf(state),
       code: codeOf(state.out?.error ?? state.lastError),
     })),
   })
@@ -545,6 +545,10 @@ function messageOf(error: unknown): string | undefined {
   if (error === undefined || error instanceof Error) return error?.message
   return typeof error === 'string' ? error : 'an error that is none'
 }
+
+/** A source that fails and tries again within itself is as silent as one that hangs. */
+const silenceOf = ({ requests, bytes }: SourceState): string | undefined =>
+  requests > 0 && bytes === 0 ? 'it had given nothing when the rest was there' : undefined
 
 function wrongFile(file: WantedFile, suspects: ReadonlySet<SourceState> = new Set()): Error {
   const cid = cidOfWanted(file)

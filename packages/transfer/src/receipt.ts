@@ -34,7 +34,7 @@ export interface DownloadReceipt {
     failures: number
     /** `banned`: it gave bytes that do not match. `dropped`: it failed again and again. */
     outcome: 'answered' | 'unused' | 'banned' | 'dropped'
-    /** Of its last failure. */
+    /** Of its last failure; or that it was asked, and had not answered yet when all was there. */
     reason: string | undefined
     code: string | undefined
   }[]

@@ -169,6 +169,27 @@ it('bans a source that found itself that its bytes do not match, as a gateway do
   expect(events.filter(({ type }) => type === 'source-dropped')).toMatchObject([{ source: 'lying', isLiar: true }])
 })
 
+it('a source that was asked and never answered is told in the receipt', async () => {
+  const { partials } = await openTemp()
+  const files = { a: someBytes(MIB, 'a'), b: someBytes(MIB, 'b') }
+  const wanted = Object.entries(files).map(([path, bytes]) => ({ path, size: MIB, sha256: sha256(bytes) }))
+  const silent: ByteSource = {
+    name: 'silent',
+    // eslint-disable-next-line require-yield
+    async *read(_file, _range, { signal }) {
+      await new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(signal.reason)))
+    },
+  }
+  const never = memorySource('never', {})
+  const sources = [silent, memorySource('honest', files), { ...never, hasRanges: () => false }]
+  const { receipt } = await download(partials, wanted, sources, quick)
+  expect(receipt.sources).toMatchObject([
+    { outcome: 'unused', bytes: 0, failures: 0, reason: 'it had given nothing when the rest was there' },
+    { outcome: 'answered', reason: undefined },
+    { outcome: 'unused', requests: 0, reason: undefined },
+  ])
+})
+
 it('finds out who lied when a leaf came from two', async () => {
   const { store, partials } = await openTemp()
   const bytes = someBytes(2 * MIB)
@@ -267,7 +288,13 @@ it('rejects with the reason itself when it is stopped, and goes on from there', 
 it('the same file twice comes once', async () => {
   const { partials } = await openTemp()
   const bytes = someBytes(3 * MIB)
-  const { file, blocks } = await rooted('model', bytes)
+  const { file } = await rooted('model', bytes)
+  const outboard = await outboardOf(bytes)
+  // Either may come first.
+  const blocks = outboardsOnly([
+    ['model', outboard],
+    ['copy', outboard],
+  ])
   const source = memorySource('a', { model: bytes, copy: bytes })
   const { files } = await download(partials, [file, { ...file, path: 'copy' }], [blocks, source], quick)
   expect(source.served).toBe(bytes.length)

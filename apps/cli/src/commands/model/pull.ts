@@ -105,7 +105,9 @@ function toText(pulled: PulledFrom): string {
   const came = receipt
     ? `fetched ${formatBytes(receipt.bytes)} in ${(receipt.durationMs / 1000).toFixed(1)} s`
     : 'was here'
-  const sources = (receipt?.sources ?? []).filter(({ bytes, outcome }) => bytes > 0 || outcome !== 'unused')
+  const sources = (receipt?.sources ?? []).filter(
+    ({ bytes, outcome, reason }) => bytes > 0 || outcome !== 'unused' || reason !== undefined,
+  )
   const lines = sources.map(({ name, bytes, outcome, reason }) =>
     ['', printable(name), formatBytes(bytes), outcome, reason === undefined ? '' : printable(reason)]
       .join('  ')
