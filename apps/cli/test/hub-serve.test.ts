@@ -135,3 +135,38 @@ it('--pull-through: what is not there is fetched, kept, and there when the upstr
   const second = await hubServe(folder, ['--pull-through'], environment)
   expect(await wrongFiles(await snapshotFrom(second.url))).toEqual([])
 })
+
+it('--pull-through: what a pull left at the hub comes from there when it is asked for', async () => {
+  const pickle = new Uint8Array(100_000).fill(1)
+  const made = fixtureCommit(
+    { ...files, 'pytorch_model.bin': pickle },
+    { lfs: ['onnx/model.onnx', 'pytorch_model.bin'] },
+  )
+  const upstream = await startFixtureHub({ repositories: { [REPO]: { commits: [made], refs: { main: made.commit } } } })
+  onTestFinished(() => upstream.close())
+  const folder = await temporaryDirectory()
+  const environment = { HF_ENDPOINT: upstream.url, HF_HOME: path.join(folder, 'hf') }
+  const args = ['model', 'pull', `hf://${REPO}`, '--json', '--store', path.join(folder, 'store')]
+  expect((await cli(args, { environment })).lines).toMatchObject([{ omitted: 1 }])
+  const { url } = await hubServe(folder, ['--pull-through'], environment)
+  upstream.requests.length = 0
+  const snapshot = await snapshotFrom(url)
+  expect(await wrongFiles(snapshot)).toEqual([])
+  expect((await readFile(path.join(snapshot, 'pytorch_model.bin'))).equals(pickle)).toBe(true)
+  const asked = upstream.requests.filter((request) => request.url.includes('/resolve/'))
+  expect(asked.map((request) => path.basename(request.url))).toEqual(['pytorch_model.bin'])
+  await upstream.close()
+  expect(await wrongFiles(await snapshotFrom(url))).toEqual([])
+  // What is here is served, too, when the upstream was never there.
+  const elsewhere = await temporaryDirectory()
+  const car = path.join(folder, 'model.car')
+  expect(
+    await cli(['model', 'pack', REPO, '-o', car, '--name', REPO, '--store', path.join(folder, 'store')]),
+  ).toMatchObject({
+    code: 0,
+  })
+  expect(await cli(['model', 'unpack', car, '--store', path.join(elsewhere, 'store')])).toMatchObject({ code: 0 })
+  const gone = await hubServe(elsewhere, ['--pull-through'], environment)
+  const config = await downloadFile({ repo: REPO, path: 'config.json', hubUrl: gone.url })
+  expect(await config?.text()).toBe(new TextDecoder().decode(files['config.json']))
+})

@@ -1,7 +1,7 @@
 import type { HubClient } from '@x/hub-client'
-import type { HubRepositories, HubUpstream, PullThrough } from '@x/hub-server'
+import type { HubRepositories, HubSnapshot, HubUpstream, PullThrough } from '@x/hub-server'
 import { cidOfRepo } from '@x/model-loader'
-import { isStorageError, NotFoundError, type ContentStore } from '@x/storage-core'
+import { isStorageError, NotFoundError, type AbortOptions, type ContentStore } from '@x/storage-core'
 
 import { createSha256 } from '../create-hash.ts'
 
@@ -19,6 +19,10 @@ export interface UpstreamOptions {
 
 /** Hidden, for these are no models that a user named. */
 const PREFIX = '.hub-files'
+/** How long a hub that could not complete a model is not asked for that again. */
+const OUTAGE_MS = 30_000
+/** How long it may take to say what a model has, where there is something else to answer. */
+const LOOK_UP_MS = 5000
 
 /** A store's own models, and behind them those of a hub, each file of which is fetched when it is asked for first. */
 export function createUpstreamRepositories(
@@ -29,11 +33,30 @@ export function createUpstreamRepositories(
 ): PullThrough {
   const keep = createStoreKeep(store, { prefix: PREFIX, createSha256 })
   const further = createPullThrough({ upstream: upstreamOf(hub), keep, freshness })
+  let asksFrom = 0
+
+  /** With what a pull left at the hub; without it while that is not there. */
+  async function completed(found: HubSnapshot, { signal }: AbortOptions): Promise<HubSnapshot> {
+    if (!found.omitted?.length || performance.now() < asksFrom) return found
+    const limit = AbortSignal.timeout(LOOK_UP_MS)
+    let whole: HubSnapshot | undefined
+    try {
+      whole = await further.open(found.repo, found.commit, {
+        signal: AbortSignal.any([limit, ...(signal ? [signal] : [])]),
+      })
+    } catch (error) {
+      signal?.throwIfAborted()
+      if (!isStorageError(error) && !limit.aborted) throw error
+      asksFrom = performance.now() + OUTAGE_MS
+    }
+    return whole ? joined(found, whole) : found
+  }
+
   return {
     async open(repo, revision, options) {
       try {
         const found = await own.open(repo, revision, options)
-        if (found) return found
+        if (found) return await completed(found, options)
       } catch (error) {
         if (!(error instanceof NotFoundError)) throw error
       }
@@ -53,6 +76,18 @@ export function createUpstreamRepositories(
       }
     },
     close: () => further.close(),
+  }
+}
+
+/** All that is listed; what is held is read here. */
+function joined(found: HubSnapshot, whole: HubSnapshot): HubSnapshot {
+  const held = new Set(found.files.map(({ path }) => path))
+  const { files } = whole
+  return {
+    ...found,
+    files,
+    omitted: undefined,
+    read: (path, options) => (held.has(path) ? found : whole).read(path, options),
   }
 }
 
