@@ -22,6 +22,11 @@ it('signs and verifies a document in JSON', async () => {
   })
 })
 
+it('says which document it is to who does not know yet', async () => {
+  const bundle = await signDocument(value, signer, { ...registry, sequence: 7 })
+  expect(await verifyDocument(bundle, trusted, { kind: 'registry' })).toMatchObject({ name: 'acme', sequence: 7 })
+})
+
 it('signs and verifies a document in dag-cbor, with a certificate', async () => {
   const links = { root: await cidOf(RAW, new Uint8Array(1)), bytes: new Uint8Array([1, 2]) }
   const certified = await createSigner(keys.signer.private, {
@@ -41,6 +46,7 @@ it('refuses what is not signed, by another, or another document', async () => {
     })
   await refused(bundle, { name: 'other' }, 'mismatch')
   await refused(bundle, { kind: 'policy' }, 'mismatch')
+  await refused(bundle, { kind: 'policy', name: undefined }, 'mismatch')
   await refused(bundle, { maxBundleBytes: 100 }, 'malformed')
   await refused(await signModel(files, signer), {}, 'malformed')
   await refused(

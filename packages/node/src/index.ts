@@ -55,6 +55,13 @@ export { importFromHubCache, type ImportedModel, type ImportHubCacheOptions } fr
 export { openHub, type OpenHubOptions } from './hub/open-hub.ts'
 export { serveHub, type ServeHubOptions } from './hub/serve-hub.ts'
 export { pullModel, type PulledFrom, type PullModelOptions } from './pull-model.ts'
+export { readRegistrySource, type RegistrySourceOptions } from './registry/read-registry-source.ts'
+export {
+  followRegistry,
+  publishRegistry,
+  type FollowRegistryOptions,
+  type PublishRegistryOptions,
+} from './registry/registries.ts'
 export {
   checkSignatures,
   forgetSignatures,

@@ -2,6 +2,7 @@ import type { CID } from '@x/cid'
 import { decideGates, mayReach, type Environment, type GateSettings } from '@x/gating'
 import { createCacheFileSource } from '@x/hub-cache'
 import {
+  findInRegistries,
   hubReference,
   parseReference,
   pullHubModel,
@@ -9,6 +10,8 @@ import {
   resolveReference,
   type PulledHubModel,
   type PulledModel,
+  type FoundInRegistry,
+  type ModelReference,
   type PullModelOptions as LoaderOptions,
   type SelectFilesOptions,
 } from '@x/model-loader'
@@ -47,7 +50,9 @@ export type PulledFrom = ({ kind: 'cid' } & PulledModel) | ({ kind: 'hub' } & Pu
  * downloaded when it was stopped is there the next time, also after a crash.
  *
  * @param reference - `ipfs://<cid>[/path]`, `ipns://<name>` with a Kubo daemon, `hf://org/name[@revision]`, or `org/name[@version]`: a
- *   name of the store, which is there, else of the hub. A CID is answered by that CID, and never by the hub.
+ *   name of the store, which is there, else of a registry that it follows, else of the hub. A CID is answered by that CID, and
+ *   never by the hub.
+ * @throws {InvalidInputError} A registry knows the name, and neither `backends` nor anything else says where its CID may be.
  */
 export async function pullModel(
   storage: Storage,
@@ -61,12 +66,16 @@ export async function pullModel(
   }
   const partials = await storage.openPartials({ signal })
   try {
-    const held = parsed.kind === 'name' ? await rootOfName(storage, reference, { signal }) : undefined
-    if (parsed.kind === 'cid' || parsed.kind === 'ipns' || held) {
-      const root = held ?? (await rootOf(reference, backends, { signal }))
+    const own = parsed.kind === 'name' ? await rootOfName(storage, reference, { signal }) : undefined
+    const known = own ? undefined : await knownToRegistry(storage, reference, parsed, options)
+    // A name of its own whose model is gone is fetched again by its CID, where somebody may have that.
+    const named = own && (backends.length > 0 || (await storage.has(own, { signal }))) ? own : known?.cid
+    if (parsed.kind === 'cid' || parsed.kind === 'ipns' || named) {
+      const root = named ?? (await rootOf(reference, backends, { signal }))
       const sources = backends.map(({ label, source, store }) => ({ label, source: store ?? source }))
       const pulled = await pullModelByCid(storage, partials, root, {
         ...options,
+        manifest: options.manifest ?? (known && (await manifestThere(known, backends, { signal }))),
         sources,
         byteSources: (options.mirrors ?? []).map((url) => mirrorSource(url, options)),
         createHasher,
@@ -93,15 +102,51 @@ export async function pullModel(
   }
 }
 
-/** `undefined`: the store does not know the name, or does not hold what it points to. */
+/** `undefined`: the store does not know the name. */
 async function rootOfName(storage: Storage, reference: string, options: AbortOptions): Promise<CID | undefined> {
   try {
     const { cid, name } = await resolveReference(storage, reference, options)
-    return name !== undefined && (await storage.has(cid, options)) ? cid : undefined
+    return name === undefined ? undefined : cid
   } catch (error) {
     if (error instanceof NotFoundError && error.what === reference) return undefined
     throw error
   }
+}
+
+/** `undefined`: no registry has it. */
+async function knownToRegistry(
+  storage: Storage,
+  reference: string,
+  parsed: ModelReference,
+  { backends = [], signal }: PullModelOptions,
+): Promise<FoundInRegistry | undefined> {
+  if (parsed.kind !== 'name') return undefined
+  const known = await findInRegistries(storage, parsed, { signal })
+  if (!known || backends.length > 0 || (await storage.has(known.cid, { signal }))) return known
+  // The hub may have another model of this name.
+  const instead = hubReference(parsed) ? `, or ask the hub for hf://${reference}` : ''
+  throw new InvalidInputError(
+    `${reference} is ipfs://${known.cid}, as registry ${known.registry} says; name a place where it may be${instead}`,
+    { input: reference },
+  )
+}
+
+/** The manifest that a registry names, where a backend has it: it saves bytes, and is made anew without. */
+async function manifestThere(
+  { manifest }: FoundInRegistry,
+  backends: readonly Backend[],
+  options: AbortOptions,
+): Promise<CID | undefined> {
+  if (!manifest) return undefined
+  for (const { source } of backends) {
+    try {
+      await source.blocks.get(manifest, options)
+      return manifest
+    } catch (error) {
+      if (!isStorageError(error)) throw error
+    }
+  }
+  return undefined
 }
 
 async function rootOf(reference: string, backends: readonly Backend[], options: AbortOptions): Promise<CID> {

@@ -1,0 +1,134 @@
+import { decideGates, mayReach, type Environment, type GateSettings } from '@x/gating'
+import { BackendError, GatedError, InvalidInputError, isStorageError, NotFoundError } from '@x/storage-core'
+import { concatBytes, untilAborted } from '@x/storage-core/backend'
+
+export interface ReadUrlOptions {
+  /** A longer answer is refused, and its rest not read. Bytes. */
+  maxBytes: number
+  /** Longest time without progress. Milliseconds; default 30_000. */
+  stallTimeoutMs?: number | undefined
+  /** Default `process.env`. */
+  environment?: Environment | undefined
+  /** Positions of gates; they win over the environment. */
+  gates?: GateSettings | undefined
+  signal?: AbortSignal | undefined
+}
+
+const MAX_REDIRECTS = 5
+const REDIRECTS = new Set([301, 302, 303, 307, 308])
+const DEFAULT_STALL_TIMEOUT_MS = 30_000
+
+/**
+ * What a plain web server has at a URL. Redirects are followed within the scheme, as far as the network's switch allows.
+ *
+ * @throws {InvalidInputError} No URL of http(s), or one with a user or password.
+ * @throws {GatedError} The switch does not let it connect there.
+ * @throws {NotFoundError} The server says that there is nothing.
+ * @throws {BackendError} It is not there, stalls, answers with something else, or with more than `maxBytes`.
+ */
+export async function readUrl(text: string, options: ReadUrlOptions): Promise<Uint8Array> {
+  const { maxBytes, stallTimeoutMs = DEFAULT_STALL_TIMEOUT_MS, signal, environment = process.env, gates } = options
+  const decided = decideGates({ environment, options: gates })
+  let url = plainUrl(text)
+  const label = url.host
+  const refuse = (why: string): BackendError => new BackendError(`${label}: ${why}`, { retryable: false })
+  for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
+    if (!mayReach(decided, 'network', url.hostname)) {
+      const { reason } = decided.features.network
+      throw new GatedError(`no connection to ${url.hostname}. ${reason}`, { feature: 'network' })
+    }
+    const stall = createStall(label, stallTimeoutMs, signal)
+    try {
+      const response = await stall.within((given) =>
+        fetch(url, { redirect: 'manual', credentials: 'omit', headers: { accept: 'application/json' }, signal: given }),
+      )
+      if (!REDIRECTS.has(response.status)) {
+        if (response.ok) return await readBody(response, stall, { label, maxBytes })
+        stall.stop()
+        throw failureOf(text, label, response.status)
+      }
+      stall.stop()
+      const next = URL.parse(response.headers.get('location') ?? '', url.href)
+      if (next === null) throw refuse('it redirects to nowhere')
+      if (next.protocol !== url.protocol) throw refuse(`it redirects from ${url.protocol} to ${next.protocol}`)
+      if (next.username !== '' || next.password !== '') throw refuse('it redirects to an address with a password')
+      url = next
+    } finally {
+      stall.stop()
+    }
+  }
+  throw refuse(`it redirects more than ${MAX_REDIRECTS} times`)
+}
+
+function plainUrl(text: string): URL {
+  const url = URL.parse(text)
+  if (url === null || !/^https?:$/.test(url.protocol)) {
+    throw new InvalidInputError('the address is no URL of http or https', { input: 'url' })
+  }
+  if (url.username !== '' || url.password !== '') {
+    throw new InvalidInputError(`${url.host}: a URL with a user or password is not taken`, { input: 'url' })
+  }
+  return url
+}
+
+function failureOf(text: string, label: string, status: number): Error {
+  if (status === 404 || status === 410) return new NotFoundError(text, { message: `${label}: HTTP ${status}: ${text}` })
+  return new BackendError(`${label}: HTTP ${status}`, { retryable: status === 429 || status >= 500 })
+}
+
+interface Stall {
+  /** @throws {BackendError} The work failed, or made no progress in time. @throws The signal's own reason. */
+  within<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T>
+  /** Ends the request. */
+  stop(): void
+}
+
+function createStall(label: string, stallTimeoutMs: number, signal: AbortSignal | undefined): Stall {
+  const controller = new AbortController()
+  return {
+    async within(work) {
+      signal?.throwIfAborted()
+      const timer = setTimeout(
+        () => controller.abort(new Error(`no progress for ${stallTimeoutMs} ms`)),
+        stallTimeoutMs,
+      )
+      try {
+        return await untilAborted(untilAborted(work(controller.signal), controller.signal), signal)
+      } catch (cause) {
+        signal?.throwIfAborted()
+        if (isStorageError(cause)) throw cause
+        throw new BackendError(`${label}: ${reasonOf(cause)}`, { retryable: true, cause })
+      } finally {
+        clearTimeout(timer)
+      }
+    },
+    stop: () => controller.abort(new Error('not wanted any more')),
+  }
+}
+
+async function readBody(
+  response: Response,
+  stall: Stall,
+  { label, maxBytes }: { label: string; maxBytes: number },
+): Promise<Uint8Array> {
+  if (response.body === null) return new Uint8Array()
+  const reader = response.body.getReader()
+  const pieces: Uint8Array[] = []
+  let length = 0
+  for (;;) {
+    const { value } = await stall.within(() => reader.read())
+    if (value === undefined) return concatBytes(pieces, length)
+    length += value.length
+    if (length > maxBytes) throw new BackendError(`${label}: an answer of over ${maxBytes} bytes`, { retryable: false })
+    pieces.push(value)
+  }
+}
+
+/** Node says why in the cause. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const { cause } = error
+  if (!(cause instanceof Error)) return error.message
+  const code = 'code' in cause && typeof cause.code === 'string' ? `${cause.code}: ` : ''
+  return `${code}${cause.message || error.message}`
+}
