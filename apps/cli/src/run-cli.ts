@@ -36,6 +36,7 @@ import { pinAdd, pinLs, pinRm } from './commands/pin.ts'
 import { pull } from './commands/pull.ts'
 import { push } from './commands/push.ts'
 import { rebuild } from './commands/rebuild.ts'
+import { registryFollow, registryLs, registryPublish, registryRm } from './commands/registry/registry.ts'
 import { rm } from './commands/rm.ts'
 import { run } from './commands/run.ts'
 import { serve } from './commands/serve.ts'
@@ -84,6 +85,10 @@ const COMMANDS: readonly Command[] = [
   modelVerify,
   modelSbom,
   modelPublish,
+  registryPublish,
+  registryFollow,
+  registryLs,
+  registryRm,
   cacheLs,
   cacheImport,
   cacheExport,

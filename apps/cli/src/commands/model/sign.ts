@@ -1,5 +1,3 @@
-import { readFile } from 'node:fs/promises'
-
 import { createSigner } from '@x/model-signing'
 import { checkSignatures, openModel, sbomOf, signStoredModel, writeWholeFile } from '@x/node'
 import { InvalidInputError, SignatureError } from '@x/storage-core'
@@ -7,13 +5,11 @@ import { InvalidInputError, SignatureError } from '@x/storage-core'
 import { BACKEND, textOption, textOptions, type Command } from '../../command.ts'
 import { printable } from '../../format.ts'
 import { onlyOperand } from '../../operands.ts'
+import { once, PASSWORD_VARIABLE, readBytes, readText } from '../../read-key.ts'
 import { signingValues, TRUST } from '../../signing-options.ts'
 import { UsageError } from '../../usage-error.ts'
 import { VERSION } from '../../version.ts'
 import { localReference } from './local-reference.ts'
-
-/** Not on the command line, where every user of the machine sees it. */
-const PASSWORD_VARIABLE = 'IPFS_ACCELERATE_KEY_PASSWORD'
 
 export const modelSign: Command = {
   name: 'model sign',
@@ -118,19 +114,4 @@ export const modelSbom: Command = {
 function toError({ code, message }: { code: string; message: string }): Error {
   if (code === 'pickle') return new InvalidInputError(`the model ${message}`, { input: 'pickle' })
   return new SignatureError(message, { reason: code === 'unsigned' ? 'unsigned' : 'bad-signature' })
-}
-
-async function readBytes(file: string): Promise<Uint8Array> {
-  try {
-    return await readFile(file)
-  } catch (cause) {
-    const why = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT' ? 'is not there' : 'cannot be read'
-    throw new InvalidInputError(`${file} ${why}`, { input: file, cause })
-  }
-}
-
-const readText = async (file: string): Promise<string> => new TextDecoder().decode(await readBytes(file))
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes
 }
