@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import type { KuboStore } from '@x/backend-kubo'
 import type { Environment, GateSettings } from '@x/gating'
 import { MAX_REGISTRY_BYTES } from '@x/model-loader'
-import { BackendError, InvalidInputError, NotFoundError, type AbortOptions } from '@x/storage-core'
+import { BackendError, InvalidInputError, isStorageError, NotFoundError, type AbortOptions } from '@x/storage-core'
 import { concatBytes } from '@x/storage-core/backend'
 
 import { codeOf } from '../destination.ts'
@@ -81,7 +81,7 @@ async function readLocal(source: string, path: string, { signal }: AbortOptions)
     return await collect(source, file.createReadStream({ signal, autoClose: false }))
   } catch (cause) {
     signal?.throwIfAborted()
-    if (codeOf(cause) === undefined) throw cause
+    if (isStorageError(cause) || codeOf(cause) === undefined) throw cause
     throw unreadable(source, cause)
   } finally {
     await file.close()

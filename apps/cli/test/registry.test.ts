@@ -1,0 +1,229 @@
+import { generateKeyPairSync } from 'node:crypto'
+import { mkdir, readFile, truncate, writeFile } from 'node:fs/promises'
+import { createServer, type RequestListener } from 'node:http'
+import path from 'node:path'
+
+import { writeFixtureModel } from '@x/fixtures'
+import { MAX_REGISTRY_BYTES } from '@x/model-loader'
+import { openStorage, serveGateway } from '@x/node'
+import { expect, it, onTestFinished } from 'vitest'
+
+import { kuboOrSkip } from '../../../tooling/kubo/kubo-or-skip.ts'
+import { startKubo } from '../../../tooling/kubo/start-kubo.ts'
+import { cli, temporaryDirectory, type Outcome } from './harness.ts'
+
+const NAME = 'models.example.org'
+
+interface Place {
+  folder: string
+  /** The publisher's. */
+  ours: (...args: string[]) => Promise<Outcome>
+  /** The follower's. */
+  theirs: (...args: string[]) => Promise<Outcome>
+  key: string
+  pub: string
+}
+
+async function writeKeys(folder: string, name: string): Promise<{ key: string; pub: string }> {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const [key, pub] = [path.join(folder, `${name}.pem`), path.join(folder, `${name}.pub`)]
+  await writeFile(key, privateKey.export({ type: 'pkcs8', format: 'pem' }))
+  await writeFile(pub, publicKey.export({ type: 'spki', format: 'pem' }))
+  return { key, pub }
+}
+
+async function place(): Promise<Place> {
+  const folder = await temporaryDirectory()
+  const run =
+    (store: string) =>
+    (...args: string[]): Promise<Outcome> =>
+      cli([...args, '--json', '--store', path.join(folder, store)])
+  return { folder, ours: run('ours'), theirs: run('theirs'), ...(await writeKeys(folder, 'us')) }
+}
+
+async function variant(folder: string, note: string): Promise<string> {
+  const directory = path.join(folder, note)
+  await mkdir(directory)
+  await writeFixtureModel('tiny-bert', directory)
+  await writeFile(path.join(directory, 'README.md'), `---\nlicense: mit\n---\n${note}\n`)
+  return directory
+}
+
+/** Adds a version, and publishes what there is then. */
+async function publish({ folder, ours, key }: Place, version: string, file = `${version}.json`): Promise<string> {
+  const added = await ours('model', 'add', await variant(folder, `v${version}`), '--name', `org/tiny@${version}`)
+  expect(added).toMatchObject({ code: 0 })
+  const target = path.join(folder, file)
+  const published = await ours('registry', 'publish', '--key', key, '--name', NAME, '--prefix', 'org/', '-o', target)
+  expect(published).toMatchObject({ code: 0, stderr: '' })
+  return target
+}
+
+async function serve(listener: RequestListener): Promise<string> {
+  const server = createServer(listener)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('no port')
+  return `http://127.0.0.1:${address.port}`
+}
+
+it('is published, followed over HTTP, and a model comes by its name from a gateway', async () => {
+  const here = await place()
+  const { folder, ours, theirs, pub } = here
+  const first = await publish(here, '1.0')
+  await ours('model', 'add', await variant(folder, 'secret'), '--name', 'secret/model')
+  let file = first
+  const url = `${await serve((request, response) => {
+    if (request.url === '/moved') response.writeHead(302, { location: '/registry.json' }).end()
+    else void readFile(file).then((bytes) => response.end(bytes))
+  })}/moved`
+  const followed = await theirs('registry', 'follow', url, '--trust', pub, '--name', NAME)
+  expect(followed).toMatchObject({ code: 0, stderr: '' })
+  expect(followed.lines).toMatchObject([{ name: NAME, source: url, models: 1, change: 'new' }])
+  const second = await publish(here, '2.0')
+  file = second
+  expect((await theirs('registry', 'follow', url)).lines).toMatchObject([{ models: 2, change: 'newer' }])
+  expect((await theirs('registry', 'follow', url)).lines).toMatchObject([{ models: 2, change: 'same' }])
+  expect((await theirs('registry', 'ls')).lines).toMatchObject([{ name: NAME, source: url, models: 2 }])
+  const { lines } = await theirs('registry', 'ls', NAME)
+  expect(lines).toMatchObject([
+    { name: 'org/tiny', version: '1.0', current: false, licence: 'mit', dtypes: ['fp32'] },
+    { name: 'org/tiny', version: '2.0', current: true },
+  ])
+  expect((await theirs('model', 'ls')).lines).toEqual([])
+  expect((await theirs('ls')).lines).toEqual([])
+  // It only says which CID it is.
+  const cid = String(lines[1]?.['cid'])
+  const shown = await theirs('model', 'show', 'org/tiny')
+  expect(shown).toMatchObject({ code: 3 })
+  expect(shown.stderr).toContain(`ipfs://${cid}, as registry ${NAME} says`)
+  const nowhere = await theirs('model', 'pull', 'org/tiny')
+  expect(nowhere).toMatchObject({ code: 2 })
+  expect(nowhere.stderr).toContain('hf://org/tiny')
+
+  const storage = await openStorage({ directory: path.join(folder, 'ours'), environment: {} })
+  onTestFinished(() => storage.close())
+  const gateway = await serveGateway(storage, { environment: {} })
+  onTestFinished(() => gateway.close())
+  const from = ['--from', `gateway=${gateway.url}`]
+  expect((await theirs('model', 'pull', 'org/tiny', ...from)).lines).toMatchObject([{ cid }])
+  expect((await theirs('model', 'pull', 'org/tiny@1.0', ...from)).lines).toMatchObject([{ cid: lines[0]?.['cid'] }])
+  expect((await theirs('model', 'manifest', 'org/tiny')).lines).toMatchObject([{ cid: lines[1]?.['manifest'] }])
+  const ran = await theirs('run', 'feature-extraction', '--model', 'org/tiny', 'the quick fox')
+  expect(ran).toMatchObject({ code: 0 })
+  expect((await theirs('gc')).code).toBe(0)
+  expect((await theirs('registry', 'rm', NAME)).code).toBe(0)
+  expect((await theirs('registry', 'rm', NAME)).code).toBe(3)
+  expect((await theirs('model', 'show', 'org/tiny')).code).toBe(3)
+  expect((await theirs('model', 'show', cid)).code).toBe(0)
+})
+
+it('is refused when it moves backwards, is signed by another, or was changed', async () => {
+  const here = await place()
+  const { folder, ours, theirs, pub } = here
+  const others = await writeKeys(folder, 'others')
+  const [first, second] = [await publish(here, '1.0'), await publish(here, '2.0')]
+  const refused = async (file: string, reason: RegExp, ...more: string[]): Promise<void> => {
+    const outcome = await theirs('registry', 'follow', file, ...more)
+    expect(outcome).toMatchObject({ code: 4, lines: [] })
+    expect(outcome.stderr).toMatch(reason)
+  }
+  await refused(second, /"unknown-key"/, '--trust', others.pub)
+  expect((await theirs('registry', 'ls')).lines).toEqual([])
+  expect((await theirs('registry', 'follow', second, '--trust', pub)).lines).toMatchObject([{ change: 'new' }])
+  await refused(first, /"backwards"/, '--trust', pub)
+  // By another key, under the same name.
+  const usurped = path.join(folder, 'usurped.json')
+  await ours('registry', 'publish', '--key', others.key, '--name', NAME, '-o', usurped)
+  await refused(usurped, /forget it first/, '--trust', pub, '--trust', others.pub)
+  // Another registry at the same place.
+  await ours('registry', 'publish', '--key', here.key, '--name', 'other', '-o', second, '--force')
+  await refused(second, /"mismatch"/)
+  const tampered = path.join(folder, 'tampered.json')
+  const bundle = JSON.parse(await readFile(first, 'utf8'))
+  const payload = JSON.parse(Buffer.from(bundle.dsseEnvelope.payload, 'base64').toString())
+  bundle.dsseEnvelope.payload = Buffer.from(JSON.stringify({ ...payload, sequence: 2 ** 50 })).toString('base64')
+  await writeFile(tampered, JSON.stringify(bundle))
+  await refused(tampered, /"bad-signature"/, '--trust', pub)
+  expect((await theirs('registry', 'ls')).lines).toMatchObject([{ models: 2 }])
+})
+
+it('is refused when the server has something else', async () => {
+  const { theirs, pub } = await place()
+  const url = await serve(({ url: target }, response) => {
+    if (target === '/page') response.end('<!doctype html><title>Sign in</title>')
+    else if (target === '/text') response.end('{"models":[]}')
+    else if (target === '/large') {
+      const piece = Buffer.alloc(2 ** 20, 'x')
+      const more = (): boolean => response.write(piece)
+      response.on('drain', more)
+      more()
+    } else if (target === '/elsewhere') response.writeHead(302, { location: 'https://127.0.0.1:1/x' }).end()
+    else if (target === '/loop') response.writeHead(302, { location: '/loop' }).end()
+    else response.writeHead(target === '/broken' ? 503 : 404).end()
+  })
+  for (const [target, code, reason] of [
+    ['/page', 1, 'web page'],
+    ['/text', 4, 'bundle'],
+    ['/large', 1, `over ${MAX_REGISTRY_BYTES} bytes`],
+    ['/elsewhere', 1, 'redirects from http: to https:'],
+    ['/loop', 1, 'more than 5 times'],
+    ['/broken', 1, 'HTTP 503'],
+    ['/none', 3, 'HTTP 404'],
+  ] as const) {
+    const outcome = await theirs('registry', 'follow', `${url}${target}`, '--trust', pub)
+    expect([target, outcome.code, outcome.stderr]).toEqual([target, code, expect.stringContaining(reason)])
+  }
+})
+
+it.each([
+  ['nobody to trust', ['follow', 'FILE'], 2],
+  ['no file', ['follow', './none.json', '--trust', 'PUB'], 3],
+  ['a key that is not there', ['follow', 'FILE', '--trust', './none.pub'], 2],
+  ['another scheme', ['follow', 'ftp://127.0.0.1/x', '--trust', 'PUB'], 2],
+  ['a password in the address', ['follow', 'http://me:secret@127.0.0.1:1/x', '--trust', 'PUB'], 2],
+  ['a name of IPNS and no daemon', ['follow', 'ipns://models.example.org', '--trust', 'PUB'], 2],
+  ['a daemon for a file', ['follow', 'FILE', '--trust', 'PUB', '--backend', 'kubo=http://127.0.0.1:1'], 2],
+  ['a file that is too large', ['follow', 'LARGE', '--trust', 'PUB'], 1],
+  ['a directory', ['follow', '.', '--trust', 'PUB'], 2],
+  ['no key', ['publish', '-o', './x'], 2],
+  ['no output', ['publish', '--key', 'KEY'], 2],
+  ['a name that is none', ['publish', '--key', 'KEY', '-o', './x', '--name', '../x'], 2],
+  ['a registry that is not followed', ['ls', 'none'], 3],
+])('%s', async (_what, args, code) => {
+  const here = await place()
+  const values: Readonly<Record<string, string>> = {
+    FILE: await publish(here, '1.0'),
+    PUB: here.pub,
+    KEY: here.key,
+    LARGE: path.join(here.folder, 'large'),
+  }
+  await writeFile(path.join(here.folder, 'large'), '')
+  await truncate(path.join(here.folder, 'large'), MAX_REGISTRY_BYTES + 1)
+  const outcome = await here.ours('registry', ...args.map((arg) => values[arg] ?? arg))
+  expect(outcome).toMatchObject({ code })
+  expect(outcome.stderr).not.toContain('secret')
+})
+
+it('a switch that is off is not asked over', async () => {
+  const { folder, pub } = await place()
+  const args = ['registry', 'follow', 'http://127.0.0.1:1/x', '--trust', pub, '--store', path.join(folder, 'store')]
+  expect(await cli(args, { environment: { IPFS_ACCELERATE_NETWORK: 'off' } })).toMatchObject({ code: 5 })
+})
+
+it('is followed by a name of IPNS', async (context) => {
+  const kubo = await startKubo(kuboOrSkip(context))
+  onTestFinished(() => kubo.stop())
+  const here = await place()
+  const file = await publish(here, '1.0')
+  const cid = (await kubo.ipfs(['add', '--quieter', file])).stdout.toString().trim()
+  const name = (await kubo.ipfs(['name', 'publish', '--allow-offline', '--quieter', cid])).stdout.toString().trim()
+  const source = `ipns://${name}`
+  const followed = await here.theirs('registry', 'follow', source, '--trust', here.pub, '--backend', `kubo=${kubo.api}`)
+  expect(followed).toMatchObject({ code: 0 })
+  expect(followed.lines).toMatchObject([{ name: NAME, source, change: 'new' }])
+})
