@@ -221,9 +221,9 @@ it('is followed by a name of IPNS', async (context) => {
   const here = await place()
   const file = await publish(here, '1.0')
   const cid = (await kubo.ipfs(['add', '--quieter', file])).stdout.toString().trim()
-  const name = (await kubo.ipfs(['name', 'publish', '--allow-offline', '--quieter', cid])).stdout.toString().trim()
+  const name = (await kubo.ipfs(['--offline', 'name', 'publish', '--quieter', cid])).stdout.toString().trim()
   const source = `ipns://${name}`
   const followed = await here.theirs('registry', 'follow', source, '--trust', here.pub, '--backend', `kubo=${kubo.api}`)
-  expect(followed).toMatchObject({ code: 0 })
+  expect(followed).toMatchObject({ code: 0, stderr: '' })
   expect(followed.lines).toMatchObject([{ name: NAME, source, change: 'new' }])
 })
