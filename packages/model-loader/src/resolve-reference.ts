@@ -15,7 +15,7 @@ export interface ResolvedReference {
 
 /**
  * What a reference to something in a store points to. Nothing is fetched. A name is one of the store, else of a registry that it
- * follows, else a repository of the hub that was fetched before.
+ * follows if that model is held, else a repository of the hub that was fetched before.
  *
  * @throws {NotFoundError} No such name, path, or revision of the hub that was fetched before; or a registry knows the name, and
  *   the model is not held: the error has its CID.
@@ -33,11 +33,17 @@ export async function resolveReference(
   if (!('names' in store)) {
     throw new InvalidInputError(`${reference}: ${store.name} has no names; give a CID`, { input: reference })
   }
-  const found =
-    (await fromNames(store.names, parsed, options)) ??
-    (await fromRegistries(store, reference, parsed, options)) ??
-    (await fromHub(store, parsed, options))
-  if (found !== undefined) return found
+  const own = await fromNames(store.names, parsed, options)
+  if (own) return own
+  const known = parsed.kind === 'name' ? await findInRegistries(store, parsed, options) : undefined
+  if (known && (await store.has(known.cid, options))) return { cid: known.cid, name: reference }
+  // To follow a registry changes nothing that works until its model is here.
+  const fetched = await fromHub(store, parsed, options)
+  if (fetched) return fetched
+  if (known) {
+    const message = `${reference} is ipfs://${known.cid}, as registry ${known.registry} says, and is not held; pull it`
+    throw new NotFoundError(reference, { cid: known.cid, message })
+  }
   const hint = parsed.kind === 'name' && parsed.version === undefined ? `; a directory is written ./${reference}` : ''
   throw new NotFoundError(reference, { message: `no model is named ${reference}${hint}` })
 }
@@ -51,21 +57,6 @@ async function fromNames(
   const name = parsed.version === undefined ? parsed.name : versionName(parsed.name, parsed.version)
   const record = await names.get(name, options)
   return record && { cid: record.cid, name }
-}
-
-async function fromRegistries(
-  store: ContentStore,
-  reference: string,
-  parsed: ModelReference,
-  options: AbortOptions,
-): Promise<ResolvedReference | undefined> {
-  if (parsed.kind !== 'name') return undefined
-  const found = await findInRegistries(store, parsed, options)
-  if (!found) return undefined
-  const { cid, registry } = found
-  if (await store.has(cid, options)) return { cid, name: reference }
-  const message = `${reference} is ipfs://${cid}, as registry ${registry} says, and is not held; pull it`
-  throw new NotFoundError(reference, { cid, message })
 }
 
 async function fromHub(

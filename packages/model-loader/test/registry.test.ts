@@ -9,6 +9,7 @@ import {
   buildRegistry,
   findInRegistries,
   forgetRegistry,
+  keepHubRevision,
   listModels,
   listRegistries,
   promoteVersion,
@@ -97,6 +98,22 @@ describe.each(stores)('in the %s store', (_kind, open) => {
     await acceptRegistry(theirs, bytes, { source: SOURCE, trusted })
     expect((await resolveReference(theirs, 'org/tiny')).cid).toEqual(mine.cid)
     expect(await resolveReference(theirs, 'org/held')).toEqual({ cid: held.cid, name: 'org/held' })
+  })
+
+  it('what was fetched from the hub before is there until the model of the registry is', async () => {
+    const [ours, theirs] = [await open(), await open()]
+    const fetched = await addModel(theirs, variant('of the hub'))
+    const commit = '0123456789'.repeat(4)
+    const revision = { manifest: fetched.manifest, root: fetched.cid, commit }
+    await keepHubRevision(theirs, { repo: 'org/tiny' }, revision)
+    const { cid } = await addModel(ours, variant('of the registry'), { name: 'org/tiny' })
+    const { signer, trusted } = await keyPair()
+    const { bytes } = await signRegistry(ours, signer, { name: 'r' })
+    await acceptRegistry(theirs, bytes, { source: SOURCE, trusted })
+    expect(await resolveReference(theirs, 'org/tiny')).toEqual({ cid: fetched.cid })
+    await addModel(theirs, variant('of the registry'))
+    expect(await resolveReference(theirs, 'org/tiny')).toEqual({ cid, name: 'org/tiny' })
+    expect(await resolveReference(theirs, 'hf://org/tiny')).toEqual({ cid: fetched.cid })
   })
 
   it('only moves forward, by one signer, under one name', async () => {
