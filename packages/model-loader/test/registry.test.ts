@@ -39,6 +39,11 @@ const row = (cid: unknown, more: object = {}): Record<string, unknown> => ({
 })
 const CID_TEXT = 'bafybeidskjjd4zmr7oh6ku6wp72vvbxyibcli2r6if3ocdcy7jjjusvl2u'
 
+const named = (name: string, versions: number) =>
+  Array.from({ length: versions }, (_, index) =>
+    row(CID_TEXT, { name, version: `${100_000 + index}`, current: index === versions - 1 || undefined }),
+  )
+
 async function published(store: ContentStore, signer: Signer, models: unknown[], sequence: number, name = 'them') {
   const bytes = await signDocument({ schema: 1, models }, signer, { kind: 'registry', name, sequence })
   return bytes
@@ -172,13 +177,22 @@ describe.each(stores)('in the %s store', (_kind, open) => {
     await expect(signRegistry(store, signer, { name: '../r' })).rejects.toMatchObject({ code: 'INVALID_INPUT' })
   })
 
-  it('a large one is kept in pieces', async () => {
+  it('a large one is kept in parts, of which a name is found in one or two', async () => {
     const store = await open()
     const { signer, trusted } = await keyPair()
-    const models = Array.from({ length: 20_000 }, (_, index) => row(CID_TEXT, { name: `org/m${100_000 + index}` }))
+    const models = ['a/first', 'org/m1', 'org/m2', 'z/last'].flatMap((name) => named(name, 3000))
     await acceptRegistry(store, await published(store, signer, models, 1), { source: SOURCE, trusted })
     await store.gc()
-    expect(await findInRegistries(store, { name: 'org/m119999' })).toMatchObject({ name: 'org/m119999' })
+    expect((await readRegistry(store, 'them')).models).toHaveLength(models.length)
+    for (const name of ['a/first', 'org/m1', 'org/m2', 'z/last']) {
+      expect((await readRegistry(store, 'them', { name })).models).toHaveLength(3000)
+      expect(await findInRegistries(store, { name })).toMatchObject({ name, version: '102999' })
+      expect(await findInRegistries(store, { name, version: '100000' })).toMatchObject({ name, version: '100000' })
+    }
+    for (const name of ['a', 'b', 'org/m11', 'zz']) expect(await findInRegistries(store, { name })).toBeUndefined()
+    await acceptRegistry(store, await published(store, signer, [], 2), { source: SOURCE })
+    await store.gc()
+    expect(await collect(store.blocks.list())).toHaveLength(1)
   })
 })
 
@@ -201,6 +215,10 @@ it.each([
   ['a fact that is a list', { schema: 1, models: [row(CID_TEXT, { task: [] })] }],
   ['an empty list', { schema: 1, models: [row(CID_TEXT, { tags: [] })] }],
   ['a tag of a MiB', { schema: 1, models: [row(CID_TEXT, { tags: ['x'.repeat(2 ** 20)] })] }],
+  [
+    'lists that fill a block',
+    { schema: 1, models: [row(CID_TEXT, { tags: Array.from({ length: 300 }, () => 'x'.repeat(900)) })] },
+  ],
   ['an origin that is none', { schema: 1, models: [row(CID_TEXT, { origin: { repo: 'a/b', revision: 'main' } })] }],
   ['a name twice', { schema: 1, models: [row(CID_TEXT), row(CID_TEXT)] }],
   ['two that are current', { schema: 1, models: [row(CID_TEXT), row(CID_TEXT, { version: '1' })] }],

@@ -23,10 +23,8 @@ export async function findInRegistries(
 ): Promise<FoundInRegistry | undefined> {
   let found: FoundInRegistry | undefined
   for await (const { name: registry } of listRegistries(store, { signal })) {
-    const { models } = await readRegistry(store, registry, { signal })
-    const model = models.find(
-      (each) => each.name === name && (version === undefined ? each.current : each.version === version),
-    )
+    const { models } = await readRegistry(store, registry, { name, signal })
+    const model = models.find((each) => (version === undefined ? each.current : each.version === version))
     if (!model) continue
     if (found && !found.cid.toV1().equals(model.cid.toV1())) {
       const reference = version === undefined ? name : `${name}@${version}`

@@ -2,16 +2,18 @@ import { CID, decodeDagCbor, encodeDagCbor, IntegrityError } from '@x/cid'
 import type { TrustedSigner } from '@x/model-signing'
 import { NotFoundError, type AbortOptions, type ContentStore } from '@x/storage-core'
 
+import { compareText } from '../compare.ts'
 import { registryFromJson, registryToJson } from './registry-encoding.ts'
-import type { Registry } from './registry.ts'
+import type { Registry, RegistryModel } from './registry.ts'
 
 /**
- * `.registries/<name>` points to a dag-cbor block with what is known of a registry; its models are JSON, in dag-cbor blocks of bytes to which it
- * links. A link of dag-cbor keeps nothing from garbage collection, so these have names too: `.registry-parts/<name>/<block>`.
+ * `.registries/<name>` points to a dag-cbor block with what is known of a registry; its models lie in blocks to which it
+ * links, each JSON for a run of them, as bytes in dag-cbor. A link of dag-cbor keeps nothing from garbage collection, so these have names too: `.registry-parts/<name>/<block>`.
  */
 const REGISTRIES = '.registries/'
 const PARTS = '.registry-parts/'
-const PIECE_BYTES = 1024 * 1024
+/** So much JSON, in characters, or one model. */
+const PART_LENGTH = 256 * 1024
 const SCHEMA = 1
 
 /** What can be remembered: a keyless one is code. */
@@ -35,10 +37,16 @@ export interface FollowedRegistry {
   acceptedAt: string
 }
 
+interface Part {
+  /** The name of its first model. */
+  first: string
+  block: CID
+}
+
 interface Kept extends FollowedRegistry {
   /** Of the block, for compare-and-set. */
   cid: CID
-  parts: readonly CID[]
+  parts: readonly Part[]
 }
 
 /**
@@ -67,7 +75,7 @@ export async function readKept(store: ContentStore, name: string, { signal }: Ab
   const fields: Record<string, unknown> =
     typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value)) : {}
   const { source, sequence, digest, signer, trusted, models } = fields
-  const parts = linksOf(fields.parts)
+  const parts = toParts(fields.parts)
   if (
     fields.schema !== SCHEMA ||
     fields.name !== name ||
@@ -85,10 +93,17 @@ export async function readKept(store: ContentStore, name: string, { signal }: Ab
   return { cid, name, source, sequence, digest, signer, trusted: trust, models, parts, acceptedAt: updatedAt }
 }
 
-function linksOf(value: unknown): CID[] | undefined {
+function toParts(value: unknown): Part[] | undefined {
   if (!Array.isArray(value)) return undefined
-  const links = value.map((item: unknown) => CID.asCID(item)).filter((cid) => cid !== null)
-  return links.length === value.length ? links : undefined
+  const parts: Part[] = []
+  for (const item of value) {
+    if (!Array.isArray(item)) return undefined
+    const [first, link]: unknown[] = item
+    const block = CID.asCID(link)
+    if (typeof first !== 'string' || block === null) return undefined
+    parts.push({ first, block })
+  }
+  return parts
 }
 
 function toTrust(value: unknown): KeptTrust | undefined {
@@ -100,22 +115,31 @@ function toTrust(value: unknown): KeptTrust | undefined {
   return typeof fingerprint === 'string' ? { fingerprint, ...called } : undefined
 }
 
-/** What a followed registry says, read again from the store's own verified blocks. */
+/**
+ * What a followed registry says, read again from the store's own verified blocks.
+ *
+ * @param options.name - Only of this model. Default: all.
+ * @throws {NotFoundError} It is not followed.
+ */
 export async function readRegistry(
   store: ContentStore,
-  name: string,
-  { signal }: AbortOptions = {},
+  registry: string,
+  { name, signal }: AbortOptions & { name?: string | undefined } = {},
 ): Promise<Registry> {
-  const kept = await readKept(store, name, { signal })
-  if (!kept) throw new NotFoundError(name, { message: `no registry ${name} is followed` })
-  const pieces: Uint8Array<ArrayBuffer>[] = []
-  for (const cid of kept.parts) {
-    const piece: unknown = decodeDagCbor(await store.blocks.get(cid, { signal }))
-    if (!(piece instanceof Uint8Array)) throw new IntegrityError(`registry ${name}: ${cid} is no part of one`, { cid })
-    pieces.push(Uint8Array.from(piece))
+  const kept = await readKept(store, registry, { signal })
+  if (!kept) throw new NotFoundError(registry, { message: `no registry ${registry} is followed` })
+  const models: RegistryModel[] = []
+  for (const [index, { first, block }] of kept.parts.entries()) {
+    const next = kept.parts[index + 1]?.first
+    if (name !== undefined && !mayHave({ first, next }, name)) continue
+    const bytes: unknown = decodeDagCbor(await store.blocks.get(block, { signal }))
+    if (!(bytes instanceof Uint8Array)) {
+      throw new IntegrityError(`registry ${registry}: ${block} is no part of one`, { cid: block })
+    }
+    const part = registryFromJson(JSON.parse(new TextDecoder().decode(bytes)))
+    for (const model of part.models) if (name === undefined || model.name === name) models.push(model)
   }
-  const value: unknown = JSON.parse(await new Blob(pieces).text())
-  return registryFromJson(value)
+  return { models }
 }
 
 /**
@@ -130,16 +154,19 @@ export async function keepRegistry(
   registry: Registry,
   { before, signal }: AbortOptions & { before: Pick<Kept, 'cid' | 'parts'> | undefined },
 ): Promise<void> {
-  const text = new TextEncoder().encode(JSON.stringify(registryToJson(registry)))
-  const parts: CID[] = []
-  for (let at = 0; at < text.length; at += PIECE_BYTES) {
+  const parts: Part[] = []
+  for (const { first, bytes } of partsOf(registry)) {
     // Not raw: a raw block with a name is a file, and a root.
-    const { cid, bytes } = await encodeDagCbor(text.slice(at, at + PIECE_BYTES))
-    await store.blocks.put(cid, bytes, { verified: true, signal })
-    await store.names.set(partName(followed.name, cid), cid, { signal })
-    parts.push(cid)
+    const block = await encodeDagCbor(bytes)
+    await store.blocks.put(block.cid, block.bytes, { verified: true, signal })
+    await store.names.set(partName(followed.name, block.cid), block.cid, { signal })
+    parts.push({ first, block: block.cid })
   }
-  const { cid, bytes } = await encodeDagCbor({ schema: SCHEMA, ...followed, parts })
+  const { cid, bytes } = await encodeDagCbor({
+    schema: SCHEMA,
+    ...followed,
+    parts: parts.map(({ first, block }) => [first, block]),
+  })
   await store.blocks.put(cid, bytes, { verified: true, signal })
   const metadata = { kind: 'registry' }
   await store.names.set(`${REGISTRIES}${followed.name}`, cid, {
@@ -148,9 +175,37 @@ export async function keepRegistry(
     signal,
   })
   // Last: until then it is the edition that counts.
-  for (const part of before?.parts ?? []) {
-    if (!parts.some((other) => other.equals(part))) await store.names.delete(partName(followed.name, part), { signal })
+  const now = new Set(parts.map(({ block }) => block.toString()))
+  for (const { block } of before?.parts ?? []) {
+    if (!now.has(block.toString())) await store.names.delete(partName(followed.name, block), { signal })
   }
+}
+
+/** Versions of a name may go on in the next part. */
+const mayHave = ({ first, next }: { first: string; next: string | undefined }, name: string): boolean =>
+  compareText(first, name) <= 0 && (next === undefined || compareText(next, name) >= 0)
+
+/** Runs of models, in their order. */
+function* partsOf({ models }: Registry): Generator<{ first: string; bytes: Uint8Array }> {
+  const { schema, models: rows } = registryToJson({ models })
+  let [run, first]: [string[], string] = [[], '']
+  let length = 0
+  const part = (): { first: string; bytes: Uint8Array } => ({
+    first,
+    bytes: new TextEncoder().encode(`{"schema":${schema},"models":[${run.join(',')}]}`),
+  })
+  for (const [index, row] of rows.entries()) {
+    const text = JSON.stringify(row)
+    if (run.length > 0 && length + text.length > PART_LENGTH) {
+      yield part()
+      run = []
+      length = 0
+    }
+    if (run.length === 0) first = models[index]?.name ?? ''
+    run.push(text)
+    length += text.length
+  }
+  if (run.length > 0) yield part()
 }
 
 const partName = (registry: string, part: CID): string => `${PARTS}${registry}/${part}`

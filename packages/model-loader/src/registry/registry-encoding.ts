@@ -11,6 +11,8 @@ const MAX_MODELS = 100_000
 /** As in a manifest. */
 const MAX_TEXT = 1000
 const MAX_ITEMS = 1000
+/** Of all lists of a model together, so that it goes into a block. */
+const MAX_LISTED = 200_000
 
 const FIELDS = ['schema', 'models']
 const MODEL_FIELDS = [
@@ -90,6 +92,15 @@ function toModel(value: unknown, at: string): RegistryModel {
   if (fields.current !== undefined && fields.current !== true) throw refusal(`${at}.current is not true`)
   const current = fields.current === true
   if (version === undefined && !current) throw refusal(`${at}: a name without a version is what it means: current`)
+  const lists = {
+    baseModels: toTexts(fields.baseModels, `${at}.baseModels`),
+    tags: toTexts(fields.tags, `${at}.tags`),
+    dtypes: toTexts(fields.dtypes, `${at}.dtypes`),
+  }
+  const listed = Object.values(lists).flat()
+  if (listed.reduce((sum, { length }) => sum + length, 0) > MAX_LISTED) {
+    throw refusal(`${at} has lists of over ${MAX_LISTED} characters`)
+  }
   const texts = { task: fields.task, architecture: fields.architecture, licence: fields.licence }
   return {
     name,
@@ -104,9 +115,7 @@ function toModel(value: unknown, at: string): RegistryModel {
         .filter(([, text]) => text !== undefined)
         .map(([field, text]) => [field, toText(text, `${at}.${field}`)]),
     ),
-    baseModels: toTexts(fields.baseModels, `${at}.baseModels`),
-    tags: toTexts(fields.tags, `${at}.tags`),
-    dtypes: toTexts(fields.dtypes, `${at}.dtypes`),
+    ...lists,
     ...(fields.origin !== undefined && { origin: toOrigin(fields.origin, `${at}.origin`) }),
   }
 }

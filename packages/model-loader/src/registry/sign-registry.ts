@@ -3,7 +3,7 @@ import { signDocument, type Signer } from '@x/model-signing'
 import type { AbortOptions, ContentStore } from '@x/storage-core'
 
 import { buildRegistry, type BuildRegistryOptions } from './build-registry.ts'
-import { registryToJson } from './registry-encoding.ts'
+import { registryFromJson, registryToJson } from './registry-encoding.ts'
 import { assertRegistryName } from './registry-name.ts'
 import { MAX_REGISTRY_BYTES, REGISTRY_KIND } from './registry.ts'
 
@@ -51,6 +51,8 @@ export async function signRegistry(
   }
   const { models, omitted } = await buildRegistry(store, { prefix, signal })
   const value = registryToJson({ models })
+  // What no follower would take is not published.
+  registryFromJson(value)
   const bytes = await signDocument(value, signer, { kind: REGISTRY_KIND, name, sequence })
   if (bytes.length > MAX_REGISTRY_BYTES) {
     throw new InvalidInputError(`registry ${name} is ${bytes.length} bytes long; ${MAX_REGISTRY_BYTES} are read`, {
