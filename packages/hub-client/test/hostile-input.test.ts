@@ -35,7 +35,8 @@ describe('names', () => {
         if (!isTaken(() => check(name))) return
         const way = relative('/base', join('/base', name))
         expect(way).toBe(name)
-        expect(isAbsolute(way) || way.startsWith('..')).toBe(false)
+        // `..a` is a name like any other.
+        expect(isAbsolute(way) || way === '..' || way.startsWith('../')).toBe(false)
       }),
     )
   })
