@@ -3,7 +3,7 @@ import { CID, decodeDagCbor, encodeDagCbor, InvalidInputError, MAX_BLOCK_BYTES, 
 import { compareText } from './compare.ts'
 import { fileRole, isFileRole } from './file-role.ts'
 import { assertHubRepo } from './hub-repo.ts'
-import { assertPaths } from './manifest-paths.ts'
+import { assertPaths, MAX_PATH } from './manifest-paths.ts'
 import type { ManifestFile, ModelManifest, ModelOrigin, OmittedFile } from './manifest.ts'
 import { rawCid, SHA256_BYTES } from './raw-cid.ts'
 
@@ -77,7 +77,7 @@ export function decodeManifest(bytes: Uint8Array): ModelManifest {
     throw refusal(`its schema is ${JSON.stringify(fields.schema) ?? 'missing'}, not ${SCHEMA}`)
   const files = listOf(fields.files, 'files', Infinity).map((file) => toFile(file))
   const omitted = optionalList(fields.omitted, 'omitted', Infinity).map((file) => toOmitted(file))
-  const absent = optionalList(fields.absent, 'absent', Infinity).map((path) => toText(path, 'an absent path'))
+  const absent = optionalList(fields.absent, 'absent', Infinity).map((path) => toText(path, 'an absent path', MAX_PATH))
   const tags = optionalTexts(fields.tags, 'tags')
   assertSorted(files.map(({ path }) => path))
   assertSorted(omitted.map(({ path }) => path))
@@ -113,7 +113,7 @@ function decoded(bytes: Uint8Array): unknown {
 
 function toFile(value: unknown): ManifestFile {
   const fields = fieldsOf(value, FILE_FIELDS, 'a file')
-  const path = toText(fields.path, 'a path')
+  const path = toText(fields.path, 'a path', MAX_PATH)
   const { size, sha256, gitOid } = sizeAndDigests(fields, path)
   if (!sha256) throw refusal(`${path} has no sha256`)
   const raw = toCid(fields.raw, `raw of ${path}`)
@@ -136,7 +136,7 @@ function toFile(value: unknown): ManifestFile {
 
 function toOmitted(value: unknown): OmittedFile {
   const fields = fieldsOf(value, OMITTED_FIELDS, 'an omitted file')
-  const path = toText(fields.path, 'a path')
+  const path = toText(fields.path, 'a path', MAX_PATH)
   const { size, sha256, gitOid } = sizeAndDigests(fields, path)
   return { path, size, ...(sha256 && { sha256 }), ...(gitOid !== undefined && { gitOid }) }
 }
@@ -189,9 +189,9 @@ const optionalTexts = (value: unknown, field: string): string[] =>
 const optionalText = (value: unknown, field: string): string | undefined =>
   value === undefined ? undefined : toText(value, field)
 
-function toText(value: unknown, what: string): string {
+function toText(value: unknown, what: string, most = MAX_TEXT): string {
   if (typeof value !== 'string') throw refusal(`${what} is no text`)
-  if (value.length > MAX_TEXT) throw refusal(`${what} is over ${MAX_TEXT} characters long`)
+  if (value.length > most) throw refusal(`${what} is over ${most} characters long`)
   return value
 }
 

@@ -1,5 +1,8 @@
 import { assertEntryName, InvalidInputError } from '@x/cid'
 
+/** What Linux takes, and more than any model has. In characters. */
+export const MAX_PATH = 4096
+
 interface Listed {
   path: string
 }
@@ -36,6 +39,8 @@ export function assertPaths(files: readonly Listed[], omitted: readonly Listed[]
 }
 
 function assertPath(path: string): void {
+  if (path.length > MAX_PATH)
+    throw refusal(path, `path ${quote(path.slice(0, 80))}... is over ${MAX_PATH} characters long`)
   for (const segment of path.split('/')) {
     try {
       assertEntryName(segment)

@@ -184,6 +184,13 @@ describe('paths that cannot lie in one directory everywhere', () => {
   })
 })
 
+it('a long path is read back, and one that is too long is not written', async () => {
+  const long = Array.from({ length: 20 }, () => 'a'.repeat(200)).join('/')
+  const given = await manifest(['config.json', long])
+  expect(decodeManifest((await encodeManifest(given)).bytes)).toEqual(given)
+  await expect(manifest([`${long}/${'b'.repeat(200)}`])).rejects.toThrowError('over 4096 characters')
+})
+
 it('more files than fit into a block are refused, also before their fields are read', async () => {
   const many = Array.from({ length: 20_000 }, (_, index) => `file-${index}`)
   await expect(manifest(many).then(encodeManifest)).rejects.toThrowError('has 20000 files')
