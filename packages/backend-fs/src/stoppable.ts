@@ -49,5 +49,6 @@ export async function* untilAborted<T>(
 async function leave(iterator: AsyncIterator<unknown> | Iterator<unknown>, signal: AbortSignal): Promise<void> {
   const left = Promise.resolve(iterator.return?.())
   if (!signal.aborted) await left
+  // The caller gets the reason of the abort; how the source ends is no news.
   else left.catch(() => undefined)
 }

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
@@ -24,7 +25,7 @@ it('what a stream gave is not kept while the signal lives', async () => {
   for await (const piece of untilAborted(pieces(), signal)) {
     if (seen.length < COUNT) continue
     // What is referenced weakly stays until the next turn.
-    await new Promise((resolve) => void setTimeout(resolve))
+    await setImmediate()
     collectGarbage()
     kept = seen.filter((reference) => reference.deref() !== undefined).length
     expect(piece.length).toBe(100_000)

@@ -47,6 +47,7 @@ export function noteFailure(health: Health, retryAfterMs: number | undefined, op
   if (now >= health.notBefore) {
     health.failures += 1
     const doubled = Math.min(maxWaitMs, backoffMs * 2 ** (health.failures - 1))
+    // Chance, as in AWS's "equal jitter": https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
     health.notBefore = now + doubled * (0.5 + Math.random() / 2)
   }
   health.notBefore = Math.max(health.notBefore, now + (retryAfterMs ?? 0))

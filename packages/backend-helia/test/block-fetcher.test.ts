@@ -20,7 +20,7 @@ const made = (id: string, getBlock: () => Promise<Uint8Array | undefined>): Prov
 })
 const honest = made('honest', async () => bytes)
 const lacking: Provider = { ...made('lacking', async () => undefined), hasBlock: async () => false }
-/** Of a clock that the test moves. */
+/** On the fake timers that the test moves: nothing is waited for. */
 const passed = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 const never = (): Promise<never> => new Promise(() => undefined)
 const lie = async (): Promise<never> => {

@@ -132,6 +132,7 @@ export async function openVault({ name, medium, data, readOnly }: VaultParts): P
     if (known) return known
     const opening = data.getFileHandle(id).then((handle) => handle.getFile())
     files.set(id, opening)
+    // Who asked hears of it; who asks next tries again.
     opening.catch(() => files.delete(id))
     return opening
   }

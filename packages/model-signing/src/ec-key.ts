@@ -269,6 +269,7 @@ function rawSignature(signature: Uint8Array, size: number): Uint8Array<ArrayBuff
     if (numbers.some(({ length }) => length > size)) return undefined
     return concatBytes(...numbers.flatMap((number) => [new Uint8Array(size - number.length), number]))
   } catch {
+    // Whoever verifies refuses it as a signature that does not match.
     return undefined
   }
 }

@@ -331,6 +331,7 @@ export async function createFileRun(wanted: WantedFile, options: FileRunOptions)
     },
     isAlone: (leaf) => bad.has(leaf),
     startAgain: async (again) => {
+      // It was the hash of bytes that are thrown away now.
       await advancing.catch(() => undefined)
       await partial.clear()
       whole = again

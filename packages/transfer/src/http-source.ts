@@ -176,7 +176,8 @@ export function httpSource({
       if (!response.body) return
       const reader = response.body.getReader()
       let isOver = false
-      // A generator that waits for its next piece hears of nothing else.
+      // A generator that waits for its next piece hears of nothing else. It fails where the body has failed, of which
+      // the reader was told.
       const stop = (): void => void reader.cancel().catch(() => undefined)
       options.signal?.addEventListener('abort', stop, { once: true })
       try {
@@ -205,6 +206,7 @@ export function httpSource({
 
 /** Does not wait: a server that hangs must not be waited for. */
 function discard({ body }: Response): void {
+  // It fails where the connection has failed, and nothing of this body is wanted.
   body?.cancel().catch(() => undefined)
 }
 

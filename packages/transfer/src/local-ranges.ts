@@ -192,6 +192,7 @@ function createLocalRanges(placed: Placed[]): LocalRanges {
         // It cannot be read, and so is fetched; an abort is noticed by who waits.
         options.signal?.throwIfAborted()
         distrust(offset + filled, 1)
+        // Nothing more is read from this piece.
         await leave().catch(() => undefined)
         return false
       }
@@ -205,6 +206,7 @@ function createLocalRanges(placed: Placed[]): LocalRanges {
     next: (offset) => (pieceAt(offset) ? offset : pieces[indexAt(offset) + 1]?.offset),
     read: (offset, into, options) => {
       const mine = turn.then(() => read(offset, into, options))
+      // The next one only waits for its end; who asked for it has `mine`, and its failure.
       turn = mine.catch(() => undefined)
       return mine
     },

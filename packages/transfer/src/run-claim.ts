@@ -138,7 +138,7 @@ async function fetchFrom(claim: Claim, at: number, options: RunClaimOptions): Pr
       signal.throwIfAborted()
     }
   } finally {
-    // Not awaited: one that hangs would never answer.
+    // Not awaited: one that hangs would never answer. Whatever it says now, its bytes are not wanted.
     if (!isEnded) Promise.resolve(iterator.return?.()).catch(() => undefined)
   }
   if (isEnded && position < end && claim.leaf < claim.end) {

@@ -8,7 +8,7 @@ export interface SourceState {
   readonly meter: SpeedMeter
   /** Requests that run. */
   active: number
-  /** Most requests at a time, for now. */
+  /** Most requests at a time at this moment: `adaptWindow` makes it larger and smaller. */
   window: number
   /** Its speed when the window was last changed. */
   speedBefore: number

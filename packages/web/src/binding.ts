@@ -82,6 +82,7 @@ export function createWebBinding({ models, runtime, offline = 'prefer' }: WebBin
     if (known) return known
     const making = makeGraph(model, path, key)
     graphs.set(key, making)
+    // Who asked hears of it; who asks next tries again.
     making.catch(() => graphs.delete(key))
     return making
   }

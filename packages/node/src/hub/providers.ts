@@ -135,6 +135,7 @@ function keeping(who: { name: string; fetchesFiles: boolean }, directory: string
       await last
       const closing = opening
       opening = undefined
+      // A store that did not open leaves nothing to close; who asked for it was told.
       await (await closing?.catch(() => undefined))?.close()
     },
   }

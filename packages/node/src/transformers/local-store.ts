@@ -66,6 +66,7 @@ export function createLocalStore(directory: string): LocalStore {
     },
     open: storeOf,
     async close() {
+      // A store that did not open leaves nothing to close; who asked for it was told.
       const store = await opening?.catch(() => undefined)
       opening = undefined
       provider = undefined
