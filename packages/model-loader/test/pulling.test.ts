@@ -124,6 +124,35 @@ describe('from a hub', () => {
     expect((await resolveReference(store, `hf://${REPO}@${commit}`)).cid).toEqual(more.cid)
   })
 
+  it('two variants of a commit become one model: what was fetched before stays, and nothing comes twice', async () => {
+    const files: Files = { ...model(), 'onnx/model_quantized.onnx': numbers(100_000, 7) }
+    const { hub, commit } = await hubWith(files)
+    const { store, partials } = await setup()
+    const options = { repo: REPO, hub: createHubClient({ endpoint: hub.url }), ...hashing }
+    const first = await pullHubModel(store, partials, { ...options, dtype: 'q8', include: ['pytorch_model.bin'] })
+    hub.requests.length = 0
+    const both = await pullHubModel(store, partials, { ...options, dtype: 'fp32', exclude: ['*.bin'] })
+    expect(both).toMatchObject({ commit, files: 7, omitted: 0 })
+    expect(both.reason).toMatch(/; and 2 files from before$/)
+    const asked = hub.requests.flatMap(({ url }) => /\/resolve\/[^/]+\/(.*)$/.exec(url)?.[1] ?? [])
+    expect(new Set(asked)).toEqual(new Set(['onnx/model.onnx']))
+    const opened = await openModel(store, `hf://${REPO}`)
+    expect(opened.cid).toEqual(both.cid)
+    expect(opened).not.toHaveProperty('manifestRebuilt')
+    for (const path of Object.keys(files)) expect(await opened.read(path)).toEqual(files[path])
+    // In whatever order they came, it is the same model.
+    const other = await setup()
+    const all = await pullHubModel(other.store, other.partials, { ...options, all: true })
+    expect(all.manifest).toEqual(both.manifest)
+    // Who has the CID of the first still has that.
+    expect((await openModel(store, `${first.cid}`)).files).toHaveLength(6)
+    hub.requests.length = 0
+    expect(await pullHubModel(store, partials, { ...options, revision: commit, dtype: 'q8' })).toMatchObject({
+      cid: both.cid,
+    })
+    expect(hub.requests).toEqual([])
+  })
+
   it('a flipped bit is found, also in a small file', async () => {
     for (const path of ['onnx/model_quantized.onnx', 'config.json']) {
       const { hub } = await hubWith(model(), {

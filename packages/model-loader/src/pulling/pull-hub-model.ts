@@ -14,14 +14,14 @@ import { anyLocalPieces, download, heldLeaves, type ByteSource, type WantedFile 
 import { describeFiles } from '../describe-files.ts'
 import { assertNaming, giveName } from '../give-name.ts'
 import { findHubRevision, keepHubRevision } from '../hub-revisions.ts'
-import { decodeManifest } from '../manifest-encoding.ts'
 import { keepManifest } from '../manifest-record.ts'
-import { createManifest, type ModelManifest } from '../manifest.ts'
+import { createManifest, type ManifestFile } from '../manifest.ts'
 import { listModelFiles } from '../model-files.ts'
 import { CONFIG, isModelListing, NO_MODEL } from '../model-listing.ts'
 import { collectBytes } from '../opened-model.ts'
-import { knownAbsent, selectFiles, type SelectFilesOptions } from '../select-files.ts'
+import { knownAbsent, selectFiles, type SelectedFiles, type SelectFilesOptions } from '../select-files.ts'
 import { directoryOfHeld } from './directory-of-held.ts'
+import { filesThatFit, findHeldCommit, type HeldCommit } from './held-commit.ts'
 import { localTensors } from './local-tensors.ts'
 import type { PullModelOptions, PullReceipt } from './pull-options.ts'
 
@@ -61,7 +61,8 @@ const MAX_CONFIG_BYTES = 16 * 2 ** 20
 /**
  * Brings a model of the Hugging Face hub into a store: resolves the revision, selects files, downloads what is missing, and checks each
  * file by what the hub's listing says of it: large ones by their SHA-256, small ones by their object in git, which is SHA-1. All or
- * nothing; what was downloaded when it was stopped is there the next time.
+ * nothing; what was downloaded when it was stopped is there the next time. What the store has of this commit from before, such as
+ * another variant, stays part of what `hf://` means; the model of before stays what it was under its own CID.
  *
  * @throws {NotFoundError} No such repository or revision, or no file of the variant that was asked for.
  * @throws {InvalidInputError} What is selected is no model (`isModelListing`). Nothing but config.json was downloaded.
@@ -77,17 +78,19 @@ export async function pullHubModel(
   assertNaming(options)
   const commit = await hub.resolve(repo, revision, { signal })
   const select = { dtype, include, exclude, all, weights, also }
-  const held = await findHeld(store, { repo, commit }, select, { signal })
+  const before = await findHeldCommit(store, { repo, commit }, { signal })
+  const held = await alreadyHeld(store, before, select, { signal })
   if (held) {
     await record(store, { ...options, commit }, held)
-    return held
+    return { ...held, commit }
   }
   const listing = await hub.tree(repo, commit, { signal })
   const sources: Sources = {
     hub: createHubFileSource(hub, { repo, commit }),
     local: await options.localSource?.(commit, { signal }),
   }
-  const config = await readConfig(store, partials, listing, sources, options)
+  const kept = filesThatFit(before, listing)
+  const config = await readConfig(store, partials, listing, { ...sources, kept }, options)
   const selected = selectFiles(listing, { ...select, config })
   if (!isModelListing(selected.files.map(({ path }) => path))) {
     const of = isModelListing(listing.map(({ path }) => path))
@@ -95,16 +98,18 @@ export async function pullHubModel(
       : 'it is no model'
     throw new InvalidInputError(`${repo}: ${of}: ${NO_MODEL}`, { input: repo })
   }
-  await takeLocal(partials, selected.files, sources, options)
-  const wanted = selected.files.map((file) => toWanted(file))
+  const missing = selected.files.filter(({ path }) => !kept.has(path))
+  await takeLocal(partials, missing, sources, options)
+  const wanted = missing.map((file) => toWanted(file))
   const result = await download(partials, wanted, [sources.hub], transferOptions(store, options))
-  const files = result.files.map(({ path, size, root }) => ({ path, size, root }))
+  const files = [...kept.values(), ...result.files].map(({ path, size, root }) => ({ path, size, root }))
   const { cid, size } = await store.add(directoryOfHeld(files), {
     metadata: { kind: 'model' },
     pin: options.pin,
     signal,
   })
   await partials.release()
+  const omitted = selected.omitted.filter(({ path }) => !kept.has(path))
   const gitOids = new Map(listing.map(({ path, gitOid }) => [path, gitOid]))
   const listed = await listModelFiles(store, cid, { signal })
   // It was checked a moment ago.
@@ -115,7 +120,7 @@ export async function pullHubModel(
     ...facts,
     files: Array.from(described, (file) => ({ ...file, gitOid: gitOids.get(file.path) })),
     origin: { repo, revision: commit },
-    omitted: selected.omitted.map(({ path, size: bytes, gitOid, sha256 }) => ({ path, size: bytes, gitOid, sha256 })),
+    omitted: omitted.map(({ path, size: bytes, gitOid, sha256 }) => ({ path, size: bytes, gitOid, sha256 })),
     absent: knownAbsent(listing),
   })
   const pulled: PulledHubModel = {
@@ -124,8 +129,8 @@ export async function pullHubModel(
     commit,
     files: files.length,
     size,
-    omitted: selected.omitted.length,
-    reason: selected.reason,
+    omitted: omitted.length,
+    reason: reasonWith(selected, kept),
     receipt: result.receipt,
   }
   await record(store, { ...options, commit }, pulled)
@@ -168,17 +173,20 @@ async function readConfig(
   store: ContentStore,
   partials: PartialStore,
   listing: readonly HubTreeFile[],
-  sources: Sources,
+  { kept, ...sources }: Sources & { kept: ReadonlyMap<string, ManifestFile> },
   options: PullHubModelOptions,
 ): Promise<unknown> {
   const { signal, createHasher, stallTimeoutMs } = options
+  const parse = async ({ root, size }: { root: CID; size: number }): Promise<unknown> =>
+    parseJson(await collectBytes(store.cat(root, { signal }), size))
   const file = listing.find(({ path }) => path === CONFIG)
   if (!file || file.size > MAX_CONFIG_BYTES) return undefined
+  const before = kept.get(CONFIG)
+  if (before) return parse(before)
   await takeLocal(partials, [file], sources, options)
   const { files } = await download(partials, [toWanted(file)], [sources.hub], { signal, createHasher, stallTimeoutMs })
   const [config] = files
-  if (!config) return undefined
-  return parseJson(await collectBytes(store.cat(config.root, { signal }), config.size))
+  return config && parse(config)
 }
 
 /** Of what is no JSON nothing is known; whoever opens the model hears of it. */
@@ -190,41 +198,41 @@ function parseJson(bytes: Uint8Array): unknown {
   }
 }
 
-/** The model, when this commit was fetched before with the files that are wanted, and is still held. */
-async function findHeld(
+/** The model, when this commit was fetched before with all files that are wanted. */
+async function alreadyHeld(
   store: ContentStore,
-  { repo, commit }: { repo: string; commit: string },
+  held: HeldCommit | undefined,
   select: SelectFilesOptions,
   { signal }: AbortOptions,
-): Promise<PulledHubModel | undefined> {
-  const known = await findHubRevision(store, { repo, revision: commit }, { signal })
-  if (!known || !(await store.has(known.root, { signal }))) return undefined
-  let manifest: ModelManifest
-  try {
-    manifest = decodeManifest(await store.blocks.get(known.manifest, { signal }))
-  } catch (error) {
-    // It is made again.
-    if (isStorageError(error) && ['NOT_FOUND', 'INTEGRITY', 'INVALID_INPUT'].includes(error.code)) return undefined
-    throw error
-  }
-  const { files, omitted } = manifest
+): Promise<Omit<PulledHubModel, 'commit'> | undefined> {
+  // Without an origin it is not known what the repository has besides.
+  if (!held?.content.origin) return undefined
+  const { files, omitted } = held.content
   const config = files.find(({ path }) => path === CONFIG)
   const parsed =
     config && config.size <= MAX_CONFIG_BYTES
-      ? parseJson(await collectBytes(store.cat(known.root, { path: CONFIG, signal }), config.size))
+      ? parseJson(await collectBytes(store.cat(held.root, { path: CONFIG, signal }), config.size))
       : undefined
   const selected = selectFiles([...files, ...omitted], { ...select, config: parsed })
-  const wanted = new Set(selected.files.map(({ path }) => path))
-  if (wanted.size !== files.length || !files.every(({ path }) => wanted.has(path))) return undefined
+  const paths = new Set(files.map(({ path }) => path))
+  if (!selected.files.every(({ path }) => paths.has(path))) return undefined
   return {
-    cid: known.root,
-    manifest: known.manifest,
-    commit,
+    cid: held.root,
+    manifest: held.manifest,
     files: files.length,
     size: files.reduce((sum, { size }) => sum + size, 0),
     omitted: omitted.length,
-    reason: selected.reason,
+    reason: reasonWith(selected, paths),
   }
+}
+
+/** Why these files, and how many are there besides from before. */
+function reasonWith(
+  { files, reason }: SelectedFiles<{ path: string }>,
+  held: { has(path: string): boolean; size: number },
+): string {
+  const more = held.size - files.filter(({ path }) => held.has(path)).length
+  return more === 0 ? reason : `${reason}; and ${more} ${more === 1 ? 'file' : 'files'} from before`
 }
 
 /** Last, so that who finds a name finds the model. */
