@@ -15,35 +15,43 @@ export async function snapshotNames({ snapshots }: RepoLayout): Promise<string[]
   return (entries ?? []).filter((entry) => entry.isDirectory() && isCommit(entry.name)).map(({ name }) => name)
 }
 
+/** A commit of which there is a snapshot. */
+export interface FoundCommit {
+  /** 40 hex. */
+  commit: string
+  /** When a client noted that the name stands for it; absent where it was asked for by the commit. ISO 8601, UTC. */
+  notedAt?: string
+}
+
 /**
  * The commit of a snapshot that is there.
  *
  * @throws {NotFoundError} None is, of that revision.
  */
-export async function commitOf(layout: RepoLayout, revision: string): Promise<string> {
+export async function commitOf(layout: RepoLayout, revision: string): Promise<FoundCommit> {
   const held = await snapshotNames(layout)
   const absent = (more: string): NotFoundError => {
     const what = `${layout.repo}@${revision}`
     return new NotFoundError(what, { message: `not in the cache: ${what}${more}` })
   }
   if (isCommit(revision)) {
-    if (held.includes(revision)) return revision
+    if (held.includes(revision)) return { commit: revision }
     throw absent('')
   }
   const named = await readRef(layout, revision)
   if (named !== undefined) {
-    if (held.includes(named)) return named
-    throw absent(`; it was ${named}, of which there is nothing`)
+    if (held.includes(named.commit)) return named
+    throw absent(`; it was ${named.commit}, of which there is nothing`)
   }
   const short = /^[0-9a-f]{7,39}$/.test(revision) ? held.filter((commit) => commit.startsWith(revision)) : []
   const [only, another] = short
-  if (only !== undefined && another === undefined) return only
+  if (only !== undefined && another === undefined) return { commit: only }
   if (another !== undefined) throw absent('; more than one commit begins with it')
   throw absent(held.length === 0 ? '' : `; there is ${held.toSorted().slice(0, 5).join(', ')}`)
 }
 
 /** The commit that a name stood for; `undefined` where nobody asked for it, or what is noted is no commit. */
-async function readRef({ refs }: RepoLayout, name: string): Promise<string | undefined> {
+async function readRef({ refs }: RepoLayout, name: string): Promise<Required<FoundCommit> | undefined> {
   const path = join(refs, ...name.split('/'))
   // A link on the way could lead to any file; its first 40 signs would be shown.
   let real: string | undefined
@@ -57,7 +65,7 @@ async function readRef({ refs }: RepoLayout, name: string): Promise<string | und
   const info = await ifThere(`look at ${path}`, stat(path))
   if (!info?.isFile() || info.size > 128) return undefined
   const text = (await ifThere(`read ${path}`, readFile(path, 'utf8')))?.trim() ?? ''
-  return isCommit(text) ? text : undefined
+  return isCommit(text) ? { commit: text, notedAt: info.mtime.toISOString() } : undefined
 }
 
 /** Every name and the commit it stood for, sorted. */
@@ -68,8 +76,8 @@ export async function readRefs(layout: RepoLayout): Promise<{ name: string; comm
     if (!entry.isFile()) continue
     const name = relative(layout.refs, join(entry.parentPath, entry.name)).split(sep).join('/')
     if (!isRevision(name)) continue
-    const commit = await readRef(layout, name)
-    if (commit !== undefined) found.push({ name, commit })
+    const noted = await readRef(layout, name)
+    if (noted) found.push({ name, commit: noted.commit })
   }
   return found.toSorted((a, b) => compareText(a.name, b.name))
 }

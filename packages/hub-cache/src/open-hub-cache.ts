@@ -6,7 +6,7 @@ import { assertRevision } from '@x/hub-client'
 import { BackendError, NotFoundError, type AbortOptions } from '@x/storage-core'
 
 import { isOwnDirectory, repoLayout, type RepoLayout } from './cache-layout.ts'
-import { commitOf, readRefs, snapshotNames } from './cached-revisions.ts'
+import { commitOf, readRefs, snapshotNames, type FoundCommit } from './cached-revisions.ts'
 import { compareText } from './compare.ts'
 import { ifThere, onDisk } from './disk.ts'
 import { readSnapshot, type SnapshotContent } from './read-snapshot.ts'
@@ -24,10 +24,8 @@ export interface CachedRevision {
   refs: string[]
 }
 
-export interface CachedSnapshot extends SnapshotContent {
+export interface CachedSnapshot extends SnapshotContent, FoundCommit {
   repo: string
-  /** 40 hex. */
-  commit: string
 }
 
 /** A Hugging Face cache, read where it is. Nothing in it has been checked until its bytes are. */
@@ -95,8 +93,8 @@ export async function openHubCache(options: HubCacheOptions): Promise<HubCache> 
       signal?.throwIfAborted()
       assertRevision(revision)
       const layout = await open(repo)
-      const commit = await commitOf(layout, revision)
-      return { repo, commit, ...(await readSnapshot(layout, commit, signal)) }
+      const found = await commitOf(layout, revision)
+      return { repo, ...found, ...(await readSnapshot(layout, found.commit, signal)) }
     },
   }
 }

@@ -1,9 +1,10 @@
+import { utimes } from 'node:fs/promises'
 import path from 'node:path'
 
 import { fixtureModel } from '@x/fixtures'
-import { fixtureCommit, startFixtureHub, type FixtureHub } from '@x/fixtures/hub'
+import { fixtureCommit, startFixtureHub, type FixtureHub, type FixtureHubOptions } from '@x/fixtures/hub'
 import { createTransformersBinding, resolveReference, type TransformersEnv } from '@x/model-loader'
-import { exportModelToHubCache, openHub, openStorage, pullModel } from '@x/node'
+import { exportModelToHubCache, findHubCache, importFromHubCache, openHub, openStorage, pullModel } from '@x/node'
 import { expect, it, onTestFinished } from 'vitest'
 
 import { createHubCacheProvider, createHubProvider, type KeepingProvider } from '../src/hub/providers.ts'
@@ -22,9 +23,16 @@ interface Setup {
   statusOf: () => unknown
 }
 
-async function setup({ strict = false }: { strict?: boolean } = {}): Promise<Setup> {
+interface SetupOptions {
+  strict?: boolean
+  /** Default: one commit with `files()`. */
+  repository?: FixtureHubOptions['repositories'][string]
+}
+
+async function setup({ strict = false, repository }: SetupOptions = {}): Promise<Setup> {
   const made = fixtureCommit(files(), { lfs: ['onnx/model.onnx', 'onnx/model_quantized.onnx'] })
-  const hub = await startFixtureHub({ repositories: { [REPO]: { commits: [made], refs: { main: made.commit } } } })
+  const repositories = { [REPO]: repository ?? { commits: [made], refs: { main: made.commit } } }
+  const hub = await startFixtureHub({ repositories })
   onTestFinished(() => hub.close())
   const folder = await temporaryDirectory()
   const directory = path.join(folder, 'store')
@@ -136,4 +144,32 @@ it('a cache with other files does not take from the store what that has of the s
   expect(await ask('onnx/model.onnx')).toBe(200)
   expect(await ask('onnx/model_fp16.onnx')).toBe(404)
   expect(await resolveReference(storage, `hf://${REPO}`)).toEqual(held)
+})
+
+it('a cache that knows an older commit does not take the branch back', async () => {
+  const lfs = ['onnx/model.onnx', 'onnx/model_quantized.onnx']
+  const older = fixtureCommit(files(), { lfs })
+  const newer = fixtureCommit({ ...files(), 'README.md': new TextEncoder().encode('# Newer\n') }, { lfs })
+  const repository = { commits: [older, newer], refs: { main: newer.commit } }
+  const { directory, environment } = await setup({ strict: true, repository })
+  const elsewhere = await openStorage({ directory: `${directory}-other`, environment: {} })
+  await pullModel(elsewhere, `hf://${REPO}@${older.commit}`, { environment, all: true })
+  await exportModelToHubCache(elsewhere, `hf://${REPO}@${older.commit}`, { environment, refs: ['main'] })
+  await elsewhere.close()
+  const storage = await openStorage({ directory, environment: {} })
+  onTestFinished(() => storage.close())
+  await pullModel(storage, `hf://${REPO}`, { environment, dtype: 'q8', hubCache: false })
+  const held = await resolveReference(storage, `hf://${REPO}`)
+  const cache = await findHubCache({ environment })
+  if (!cache) throw new Error('there is no cache')
+  const imported = await importFromHubCache(storage, cache, { repo: REPO })
+  expect(imported).toMatchObject({ commit: older.commit, newer: newer.commit })
+  expect(await resolveReference(storage, `hf://${REPO}`)).toEqual(held)
+  expect((await resolveReference(storage, `hf://${REPO}@${older.commit}`)).cid).toEqual(imported.cid)
+  // A client that asks the hub notes where the branch is now.
+  const note = path.join(environment['HF_HOME'] ?? '', 'hub', 'models--org--tiny', 'refs', 'main')
+  const later = new Date(Date.now() + 60_000)
+  await utimes(note, later, later)
+  expect(await importFromHubCache(storage, cache, { repo: REPO })).not.toHaveProperty('newer')
+  expect((await resolveReference(storage, `hf://${REPO}`)).cid).toEqual(imported.cid)
 })

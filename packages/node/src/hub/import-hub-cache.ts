@@ -32,6 +32,8 @@ export interface ImportedModel {
   files: number
   /** Bytes of all files. */
   size: number
+  /** The commit that the store knows the revision to be since a later time than the cache; it stays that. */
+  newer?: string | undefined
   /** Whether it is known what the repository has besides; else a file that is not there may be in it all the same. */
   isWhole: boolean
   /** What is in the snapshot and was not taken, with why: a download that has not ended, a link to nothing. */
@@ -76,12 +78,31 @@ export async function importFromHubCache(
     }),
   })
   const cid = await keepManifest(store, manifest, { tables, signal })
+  const newer = await newerCommit(store, snapshot, revision, { signal })
   if (!(await isHeldWithMore(store, { repo, commit }, snapshot, { signal }))) {
-    await keepHubRevision(store, { repo, revision }, { manifest: cid, root, commit }, { signal })
+    const remembered = newer === undefined ? revision : commit
+    await keepHubRevision(store, { repo, revision: remembered }, { manifest: cid, root, commit }, { signal })
   }
   await giveName(store, root, { name, version, signal })
   const isWhole = omitted !== undefined
-  return { cid: root, manifest: cid, repo, commit, files: files.length, size: added.size, isWhole, problems }
+  const found = { cid: root, manifest: cid, repo, commit, files: files.length, size: added.size, isWhole, problems }
+  return newer === undefined ? found : { ...found, newer }
+}
+
+/**
+ * The commit that a store knows a revision to be since a later time than the cache does; `undefined`: the cache is as good. A
+ * client of the hub notes a branch when it moves, so a store that asked after that, and heard of another commit, is later.
+ */
+async function newerCommit(
+  store: FsStore,
+  { repo, commit, notedAt }: Pick<CachedSnapshot, 'repo' | 'commit' | 'notedAt'>,
+  revision: string | undefined,
+  options: AbortOptions,
+): Promise<string | undefined> {
+  const known = await findHubRevision(store, { repo, revision }, options)
+  if (!known || notedAt === undefined || known.commit === commit || known.resolvedAt <= notedAt) return undefined
+  // What is not here any more has nothing to be kept for.
+  return (await store.has(known.root, options)) ? known.commit : undefined
 }
 
 /** Whether the store has this commit with files that the cache lacks: then it stays what the commit is remembered to be. */

@@ -51,7 +51,7 @@ export const cacheImport: Command = {
     if (!wanted) throw new UsageError(`cache import: ORG/NAME[@REVISION] is wanted, not ${text}`)
     const cache = await cacheOf(context, values)
     const bar = printer.progress(text)
-    const { cid, repo, commit, files, size, problems } = await importFromHubCache(
+    const { cid, repo, commit, files, size, newer, problems } = await importFromHubCache(
       await context.storage(),
       cache,
       wanted,
@@ -66,6 +66,10 @@ export const cacheImport: Command = {
     )
     bar.clear()
     for (const { path, why } of problems) void printer.warning(`${path}: left out: ${why}`, { of: repo })
+    if (newer !== undefined) {
+      const revision = printable(wanted.revision ?? 'main')
+      void printer.warning(`${revision} stays ${newer}, which was fetched later than the cache had it`, { of: repo })
+    }
     await printer.result(
       { cid: cid.toString(), repo, commit, files, size, problems },
       `ipfs://${cid}  ${formatCount(files, 'file')}  ${formatBytes(size)}  ${printable(repo)}@${commit}`,
