@@ -1,5 +1,5 @@
 import { parseCid, type CID } from '@x/cid'
-import type { AbortOptions, ContentStore, NameRecord } from '@x/storage-core'
+import { assertName, type AbortOptions, type ContentStore, type NameRecord } from '@x/storage-core'
 
 /**
  * `.hub/<repo>@<revision>` points to the manifest that a revision of a repository had when it was fetched: a commit for
@@ -30,6 +30,11 @@ export interface HubRevisionQuery {
 export const hubNamesOf = (repo: string): string => `${HUB_NAMES}${repo}@`
 
 const nameOf = ({ repo, revision = DEFAULT_REVISION }: HubRevisionQuery): string => `${hubNamesOf(repo)}${revision}`
+
+/** @throws {InvalidInputError} The revision is too long for what a store can remember. */
+export function assertHubRevision(query: HubRevisionQuery): void {
+  assertName(nameOf(query))
+}
 
 /** Remembers what a revision was, and its commit; branches and tags that are known to be at this commit go with it. */
 export async function keepHubRevision(

@@ -8,7 +8,8 @@ interface Listed {
 }
 
 /**
- * Checks that paths can lie beside one another in a directory, on every file system.
+ * Checks that paths can lie beside one another in a directory, also where case or Unicode forms do not count. Names that
+ * Windows keeps for itself, such as `aux`, pass: there, laying the model out says so.
  *
  * @throws {InvalidInputError} One leaves the directory, is there twice or but for case or Unicode form, is a file and a
  *   directory, or is said to be there and absent.

@@ -13,6 +13,8 @@ import { parseReference } from './parse-reference.ts'
 
 /** How many versions a name remembers to have had. */
 const MAX_HISTORY = 100
+/** How often a name is set anew when others set it at the same time. */
+const MAX_TRIES = 5
 
 /** A version of a named model. It never comes to mean another one. */
 export interface ModelVersion {
@@ -102,17 +104,30 @@ export async function rollBack(store: ContentStore, name: string, { signal }: Ab
   return move(store, before, { name, version, cid, previous }, history.slice(0, -1), signal)
 }
 
-/** Lets a name point to a model that has no version; that which it stood for can be gone back to. */
+/**
+ * Lets a name point to a model that has no version; that which it stood for can be gone back to.
+ *
+ * @throws {ConflictError} Others moved the name again and again at the same time.
+ */
 export async function pointName(
   store: ContentStore,
   name: string,
   cid: CID,
   { signal }: AbortOptions = {},
 ): Promise<void> {
-  const { history, version } = pointerOf(await store.names.get(name, { signal }))
-  const past = version === undefined ? history : [...history, version]
-  const metadata = { kind: 'model', ...(past.length > 0 && { history: past.slice(-MAX_HISTORY) }) }
-  await store.names.set(name, cid, { metadata, signal })
+  for (let left = MAX_TRIES; ; left--) {
+    const before = await store.names.get(name, { signal })
+    const { history, version } = pointerOf(before)
+    const past = version === undefined ? history : [...history, version]
+    const metadata = { kind: 'model', ...(past.length > 0 && { history: past.slice(-MAX_HISTORY) }) }
+    try {
+      await store.names.set(name, cid, { metadata, expected: before?.cid ?? null, signal })
+      return
+    } catch (error) {
+      // Somebody else moved it in between: what that was belongs to the history.
+      if (!(error instanceof ConflictError) || left === 1) throw error
+    }
+  }
 }
 
 /** The versions of a name, sorted by their own names. */

@@ -153,6 +153,17 @@ describe('from a hub', () => {
     expect(hub.requests).toEqual([])
   })
 
+  it('a revision that no store could remember is refused before anything is asked for', async () => {
+    const { hub } = await hubWith()
+    const { store, partials } = await setup()
+    const options = { repo: REPO, revision: 'r'.repeat(245), hub: createHubClient({ endpoint: hub.url }), ...hashing }
+    await expect(pullHubModel(store, partials, options)).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+      message: expect.stringContaining('over 255 bytes'),
+    })
+    expect(hub.requests).toEqual([])
+  })
+
   it('a flipped bit is found, also in a small file', async () => {
     for (const path of ['onnx/model_quantized.onnx', 'config.json']) {
       const { hub } = await hubWith(model(), {

@@ -1,7 +1,8 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 
 import {
   addModel,
+  giveName,
   listVersions,
   openModel,
   promoteVersion,
@@ -57,6 +58,25 @@ describe.each(stores)('in the %s store', (_kind, open) => {
     expect((await resolveReference(store, NAME)).cid).toEqual(two.cid)
     expect((await collect(listVersions(store, NAME))).map(({ current }) => current)).toEqual([false])
     expect(await rollBack(store, NAME)).toEqual({ name: NAME, version: '1', cid: one.cid })
+  })
+
+  it('a version that somebody promotes while the name is being moved can be gone back to', async () => {
+    const store = await open()
+    await addModel(store, variant('1'), { name: NAME, version: '1' })
+    const two = await addModel(store, variant('2'))
+    await registerVersion(store, NAME, '2', two.cid)
+    const three = await addModel(store, variant('3'))
+    const { get } = store.names
+    const asked = vi.spyOn(store.names, 'get').mockImplementationOnce(async (...input) => {
+      const seen = await get.call(store.names, ...input)
+      await promoteVersion(store, NAME, '2')
+      return seen
+    })
+    await giveName(store, three.cid, { name: NAME })
+    asked.mockRestore()
+    expect((await resolveReference(store, NAME)).cid).toEqual(three.cid)
+    expect(await rollBack(store, NAME)).toMatchObject({ version: '2' })
+    expect(await rollBack(store, NAME)).toMatchObject({ version: '1' })
   })
 
   it('a version keeps its model from gc', async () => {

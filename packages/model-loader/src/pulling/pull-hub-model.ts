@@ -13,7 +13,7 @@ import { anyLocalPieces, download, heldLeaves, type ByteSource, type WantedFile 
 
 import { describeFiles } from '../describe-files.ts'
 import { assertNaming, giveName } from '../give-name.ts'
-import { findHubRevision, keepHubRevision } from '../hub-revisions.ts'
+import { assertHubRevision, findHubRevision, keepHubRevision } from '../hub-revisions.ts'
 import { keepManifest } from '../manifest-record.ts'
 import { createManifest, type ManifestFile } from '../manifest.ts'
 import { listModelFiles } from '../model-files.ts'
@@ -76,6 +76,7 @@ export async function pullHubModel(
   const { repo, revision, hub, signal, dtype, include, exclude, all, weights, also } = options
   signal?.throwIfAborted()
   assertNaming(options)
+  assertHubRevision({ repo, revision })
   const commit = await hub.resolve(repo, revision, { signal })
   const select = { dtype, include, exclude, all, weights, also }
   const before = await findHeldCommit(store, { repo, commit }, { signal })
