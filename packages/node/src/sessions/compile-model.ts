@@ -67,9 +67,8 @@ const PROGRAM = `
  * @see https://onnxruntime.ai/docs/performance/model-optimizations/graph-optimizations.html
  */
 export async function compileModel(options: CompileOptions): Promise<string | undefined> {
-  // It needs no hook, and a debugger's port is taken.
-  const { NODE_OPTIONS: _, ...environment } = process.env
-  const env = { ...environment, ELECTRON_RUN_AS_NODE: '1' }
+  // Native code that parses a model of anybody's: no tokens, no hook, no debugger's port, which is taken.
+  const env = { ...environmentOf(process.env), ELECTRON_RUN_AS_NODE: '1' }
   return new Promise((resolve) => {
     const args = ['-e', PROGRAM, JSON.stringify(options)]
     execFile(process.execPath, args, { env, windowsHide: true }, (error, _stdout, stderr) => {
@@ -79,3 +78,10 @@ export async function compileModel(options: CompileOptions): Promise<string | un
     })
   })
 }
+
+/** What a program without a network needs of an environment: where its libraries and its temporary files lie. */
+const NEEDED =
+  /^(?:PATH|HOME|TMPDIR|TEMP|TMP|SYSTEMROOT|WINDIR|USERPROFILE|LANG|LC_\w+|LD_LIBRARY_PATH|DYLD_\w+|OMP_\w+)$/i
+
+const environmentOf = (all: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
+  Object.fromEntries(Object.entries(all).filter(([name]) => NEEDED.test(name)))
