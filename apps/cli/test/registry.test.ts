@@ -96,6 +96,11 @@ it('is published, followed over HTTP, and a model comes by its name from a gatew
   ])
   expect((await theirs('model', 'ls')).lines).toEqual([])
   expect((await theirs('ls')).lines).toEqual([])
+  expect((await theirs('model', 'search', 'TINY', '--licence', 'MIT')).lines).toMatchObject([
+    { name: 'org/tiny', version: '1.0', cid: lines[0]?.['cid'], registry: NAME },
+    { name: 'org/tiny', version: '2.0', registry: NAME },
+  ])
+  expect((await theirs('model', 'search', '--licence', 'apache-2.0')).lines).toEqual([])
   // It only says which CID it is.
   const cid = String(lines[1]?.['cid'])
   const shown = await theirs('model', 'show', 'org/tiny')
@@ -112,6 +117,8 @@ it('is published, followed over HTTP, and a model comes by its name from a gatew
   const from = ['--from', `gateway=${gateway.url}`]
   expect((await theirs('model', 'pull', 'org/tiny', ...from)).lines).toMatchObject([{ cid }])
   expect((await theirs('model', 'pull', 'org/tiny@1.0', ...from)).lines).toMatchObject([{ cid: lines[0]?.['cid'] }])
+  const found = (await theirs('model', 'search', '--licence', 'mit')).lines
+  expect(found.map(({ registry }) => registry)).toEqual([undefined, undefined])
   expect((await theirs('model', 'manifest', 'org/tiny')).lines).toMatchObject([{ cid: lines[1]?.['manifest'] }])
   const ran = await theirs('run', 'feature-extraction', '--model', 'org/tiny', 'the quick fox')
   expect(ran).toMatchObject({ code: 0 })

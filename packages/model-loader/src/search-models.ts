@@ -1,6 +1,8 @@
 import type { AbortOptions, ContentStore } from '@x/storage-core'
 
 import { listModels, type ModelSummary } from './list-models.ts'
+import type { FoundInRegistry } from './registry/find-in-registries.ts'
+import { listRegistries, readRegistry } from './registry/followed-registries.ts'
 
 /** What a model has to be: all of it. What a model's manifest does not say, it is not. */
 export interface ModelQuery {
@@ -31,7 +33,25 @@ export async function* searchModels(
   for await (const model of listModels(store, options)) if (answers(model, query)) yield model
 }
 
-function answers({ facts, names, size }: ModelSummary, query: ModelQuery): boolean {
+/** What the registries that a store follows say of models that answer a query, and that it does not hold. */
+export async function* searchRegistries(
+  store: ContentStore,
+  query: ModelQuery,
+  options: AbortOptions = {},
+): AsyncGenerator<FoundInRegistry> {
+  for await (const { name: registry } of listRegistries(store, options)) {
+    const { models } = await readRegistry(store, registry, options)
+    for (const model of models) {
+      const { name, version, size } = model
+      const names = [version === undefined ? name : `${name}@${version}`]
+      if (answers({ facts: model, names, size }, query) && !(await store.has(model.cid, options))) {
+        yield { ...model, registry }
+      }
+    }
+  }
+}
+
+function answers({ facts, names, size }: Pick<ModelSummary, 'facts' | 'names' | 'size'>, query: ModelQuery): boolean {
   const { task, architecture, dtype, licence, tags = [], minBytes = 0, maxBytes = Infinity, text } = query
   const told = [...names, facts?.origin?.repo ?? '', ...(facts?.baseModels ?? [])]
   return (

@@ -7,9 +7,11 @@ import { formatBytes, printable } from '../../format.ts'
 export interface ModelLine extends Partial<ManifestSummary> {
   cid: string
   name: string | null
-  version?: string
+  version?: string | undefined
   files: number
   size: number
+  /** It is not held; this registry has it. */
+  registry?: string
 }
 
 export const toLine = ({ cid, name, files, size, facts }: ModelSummary): ModelLine => ({
@@ -21,9 +23,10 @@ export const toLine = ({ cid, name, files, size, facts }: ModelSummary): ModelLi
 })
 
 export async function printModel({ printer }: Context, model: ModelLine): Promise<void> {
-  const { cid, name, version, files, size, task, dtypes } = model
+  const { cid, name, version, files, size, task, dtypes, registry } = model
   const called = name === null ? '' : printable(version === undefined ? name : `${name}@${version}`)
   const columns = [`ipfs://${cid}`, `${files} files`, formatBytes(size), called, task, dtypes?.join(',')]
+  if (registry !== undefined) columns.push(`not held; of registry ${printable(registry)}`)
   await printer.result(
     model,
     columns

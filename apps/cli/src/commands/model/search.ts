@@ -1,4 +1,4 @@
-import { searchModels } from '@x/model-loader'
+import { searchModels, searchRegistries } from '@x/model-loader'
 
 import { BACKEND, textOption, textOptions, type Command } from '../../command.ts'
 import { parseByteCount } from '../../operands.ts'
@@ -20,6 +20,8 @@ export const modelSearch: Command = {
     'max-size': { type: 'string', metavar: 'N', help: 'bytes of all files' },
     ...BACKEND,
   },
+  notes:
+    'Models of registries that are followed are listed after those that are held; `model pull` fetches one by its name.',
   async run(context, [text, ...more], values) {
     if (more.length > 0) throw new UsageError('model search: one text at most')
     const query = {
@@ -34,5 +36,12 @@ export const modelSearch: Command = {
     }
     const store = await context.store('list of roots')
     for await (const model of searchModels(store, query, context)) await printModel(context, toLine(model))
+    for await (const { cid, manifest: _manifest, current: _current, ...model } of searchRegistries(
+      store,
+      query,
+      context,
+    )) {
+      await printModel(context, { cid: cid.toString(), ...model })
+    }
   },
 }
