@@ -66,9 +66,9 @@ describe.each(stores)('in the %s store', (_kind, open) => {
     const two = await addModel(store, variant('2'))
     await registerVersion(store, NAME, '2', two.cid)
     const three = await addModel(store, variant('3'))
-    const { get } = store.names
+    const get = store.names.get.bind(store.names)
     const asked = vi.spyOn(store.names, 'get').mockImplementationOnce(async (...input) => {
-      const seen = await get.call(store.names, ...input)
+      const seen = await get(...input)
       await promoteVersion(store, NAME, '2')
       return seen
     })
