@@ -287,6 +287,32 @@ describe('by its CID', () => {
     for (const { path } of opened.files) expect(await opened.read(path)).toEqual(model()[path])
   })
 
+  it('a source that never answers holds up nothing, wherever it is named', async () => {
+    const { origin, root } = await holding(model())
+    const { store, partials } = await setup()
+    const asked: string[] = []
+    const never = (what: string, signal: AbortSignal | undefined): Promise<never> => {
+      asked.push(what)
+      return new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(signal.reason)))
+    }
+    const silent: ContentSource = {
+      ...origin,
+      name: 'silent',
+      blocks: { ...origin.blocks, name: 'silent', get: (cid, options) => never(`${cid}`, options?.signal) },
+      // eslint-disable-next-line require-yield
+      async *cat(cid, options) {
+        await never('bytes', options?.signal)
+      },
+    }
+    const sources = [
+      { label: 'silent', source: silent },
+      { label: 'good', source: origin },
+    ]
+    const pulled = await pullModelByCid(store, partials, root, { sources, ...hashing })
+    expect(pulled).toMatchObject({ cid: root, files: 7 })
+    expect(asked.filter((what) => what !== 'bytes')).toEqual([`${root}`])
+  })
+
   it('as another program made it, under another profile', async () => {
     const origin = await openMemoryStore()
     onTestFinished(() => origin.close())

@@ -24,6 +24,7 @@ import { resolveIpns } from './fetch-model.ts'
 import { findHubCache, findSnapshot } from './hub/hub-cache.ts'
 import { openHub } from './hub/open-hub.ts'
 import type { Storage } from './open-storage.ts'
+import { assertMayGoOn, watchRequired } from './required.ts'
 
 export interface PullModelOptions
   extends Omit<LoaderOptions, 'createHasher' | 'createSha256'>, Omit<SelectFilesOptions, 'config'> {
@@ -52,6 +53,7 @@ export type PulledFrom = ({ kind: 'cid' } & PulledModel) | ({ kind: 'hub' } & Pu
  * @param reference - `ipfs://<cid>[/path]`, `ipns://<name>` with a Kubo daemon, `hf://org/name[@revision]`, or `org/name[@version]`: a
  *   name of the store, which is there, else of a registry that it follows, else of the hub. A CID is answered by that CID, and
  *   never by the hub.
+ * @throws {GatedError} A gate requires a backend that failed, and no other one of its kind is left.
  * @throws {InvalidInputError} A registry knows the name, and neither `backends` nor anything else says where its CID may be.
  */
 export async function pullModel(
@@ -73,14 +75,27 @@ export async function pullModel(
     if (parsed.kind === 'cid' || parsed.kind === 'ipns' || named) {
       const root = named ?? (await rootOf(reference, backends, { signal }))
       const sources = backends.map(({ label, source, store }) => ({ label, source: store ?? source }))
+      const byName = new Map(backends.map((backend) => [backend.name, backend]))
+      const required = watchRequired(backends, options)
       const pulled = await pullModelByCid(storage, partials, root, {
         ...options,
+        signal: required.signal,
         manifest: options.manifest ?? (known && (await manifestThere(known, backends, { signal }))),
         sources,
         byteSources: (options.mirrors ?? []).map((url) => mirrorSource(url, options)),
         createHasher,
         createSha256,
-        onFailover: ({ source, error }) => options.onFailover?.(source, error),
+        onFailover: ({ source, error, left }) => {
+          const failed = byName.get(source)
+          const kinds = left.flatMap((name) => byName.get(name)?.kind ?? [])
+          if (failed) assertMayGoOn({ kind: failed.kind, error }, kinds, options)
+          options.onFailover?.(failed?.label ?? source, error)
+        },
+        onEvent: (event) => {
+          if (event.type === 'source-dropped' || event.type === 'source-refused')
+            required.lose(event.source, event.error)
+          options.onEvent?.(event)
+        },
       })
       return { kind: 'cid', ...pulled }
     }

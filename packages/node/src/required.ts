@@ -6,7 +6,7 @@ import {
   type Gates,
   type GateSettings,
 } from '@x/gating'
-import { GatedError } from '@x/storage-core'
+import { GatedError, type AbortOptions } from '@x/storage-core'
 
 import type { BackendKind } from './backends/backend-spec.ts'
 import { featureOf } from './backends/reach.ts'
@@ -65,4 +65,33 @@ export function assertMayGoOn(
   if (position !== 'require' || left.some((other) => featureOf(other) === feature)) return
   const why = error instanceof Error ? error.message : String(error)
   throw new GatedError(`${feature} is required, and failed: ${why}. ${reason}`, { feature, cause: error })
+}
+
+/** For work that asks several backends at once, and goes on without those that fail. */
+export interface RequiredWatch {
+  /** Aborts with the `GatedError` of `assertMayGoOn`, or as the one that was given. */
+  signal: AbortSignal
+  /** A backend does not give what it was asked for; what is none of them is no matter. */
+  lose: (label: string, error: unknown) => void
+}
+
+export function watchRequired(
+  backends: readonly { label: string; kind: BackendKind }[],
+  { signal, ...options }: RequiredOptions & AbortOptions = {},
+): RequiredWatch {
+  const stop = new AbortController()
+  const left = new Map(backends.map(({ label, kind }) => [label, kind]))
+  return {
+    signal: signal ? AbortSignal.any([signal, stop.signal]) : stop.signal,
+    lose(label, error) {
+      const kind = left.get(label)
+      if (kind === undefined) return
+      left.delete(label)
+      try {
+        assertMayGoOn({ kind, error }, [...left.values()], options)
+      } catch (refusal) {
+        stop.abort(refusal)
+      }
+    },
+  }
 }

@@ -26,6 +26,7 @@ import type { ModelManifest } from '../manifest.ts'
 import { listModelFiles, type ListedFile } from '../model-files.ts'
 import { listSidecars } from '../sidecars.ts'
 import { directoryOfHeld } from './directory-of-held.ts'
+import { firstToAnswer } from './first-to-answer.ts'
 import { localTensors, tensorsOf } from './local-tensors.ts'
 import type { PullModelOptions } from './pull-options.ts'
 
@@ -46,7 +47,7 @@ export interface PullModelByCidOptions extends PullModelOptions {
    * Default: what one of the sources has beside the model.
    */
   manifest?: CID | undefined
-  /** Directories come from one source after another; hears when one failed. */
+  /** Directories come from the source that has the root first, then from the others in turn; hears when one failed. */
   onFailover?: ((failover: Failover) => void) | undefined
 }
 
@@ -73,24 +74,27 @@ export async function pullModelByCid(
   root: CID,
   options: PullModelByCidOptions,
 ): Promise<PulledModel> {
-  const { sources, byteSources = [], signal, onFailover, pin } = options
+  const { byteSources = [], signal, onFailover, pin } = options
   signal?.throwIfAborted()
   assertNaming(options)
   let receipt: DownloadReceipt | undefined
   if (!(await store.has(root, { signal }))) {
-    if (sources.length === 0) throw new InvalidInputError(`no source was named for ${root}`, { input: root.toString() })
+    if (options.sources.length === 0) {
+      throw new InvalidInputError(`no source was named for ${root}`, { input: root.toString() })
+    }
+    const sources = await firstToAnswer(options.sources, root, { signal })
     const directories = createFailoverSource(
       sources.map(({ source }) => source),
       { ...(onFailover && { onFailover }) },
     )
     const files = await listModelFiles(directories, root, { signal })
-    const beside = await fetchManifest(root, files, options)
+    const beside = await fetchManifest(root, files, { ...options, sources })
     const pieces = beside ? await piecesByPath(beside) : new Map<string, KnownPiece[]>()
     try {
       const result = await download(
         partials,
         files.map((file) => ({ ...file, pieces: pieces.get(file.path) })),
-        [...sources.map(({ label, source }) => contentByteSource(source, { name: label })), ...byteSources],
+        [...options.sources.map(({ label, source }) => contentByteSource(source, { name: label })), ...byteSources],
         transferOptions(store, options),
       )
       receipt = result.receipt

@@ -1,0 +1,71 @@
+import { fixtureModel } from '@x/fixtures'
+import { addModel } from '@x/model-loader'
+import { pullModel, type Backend } from '@x/node'
+import { BackendError, openMemoryStore, type ContentSource } from '@x/storage-core'
+import { expect, it, onTestFinished } from 'vitest'
+
+import { filesSource } from '../../model-loader/test/support.ts'
+import { openTemporary } from './support.ts'
+
+const fail = (): never => {
+  throw new BackendError('the daemon is gone', { retryable: false })
+}
+
+const close = async (): Promise<void> => undefined
+
+/** Two of different kinds: the one fails in everything, and the other waits until that was asked for bytes. */
+async function backends(): Promise<{ root: Awaited<ReturnType<typeof addModel>>['cid']; backends: Backend[] }> {
+  const origin = await openMemoryStore()
+  onTestFinished(() => origin.close())
+  const { cid: root } = await addModel(origin, filesSource(fixtureModel('tiny-bert').files))
+  const asked = Promise.withResolvers<void>()
+  const dead: ContentSource = {
+    ...origin,
+    name: 'kubo',
+    blocks: { ...origin.blocks, name: 'kubo', get: fail, has: fail },
+    cat: () => {
+      asked.resolve()
+      return fail()
+    },
+    stat: fail,
+    ls: fail,
+  }
+  const slow: ContentSource = {
+    ...origin,
+    name: 'gateway',
+    async *cat(cid, options) {
+      await asked.promise
+      yield* origin.cat(cid, options)
+    },
+  }
+  return {
+    root,
+    backends: [
+      { kind: 'kubo', label: 'kubo=a', name: 'kubo', source: dead, close },
+      { kind: 'gateway', label: 'gateway=b', name: 'gateway', source: slow, close },
+    ],
+  }
+}
+
+it('a backend that fails is gone on without, and said; where a gate requires it, the pull fails', async () => {
+  const { root, ...given } = await backends()
+  const pulling = pullModel(await openTemporary(), `ipfs://${root}`, {
+    ...given,
+    environment: {},
+    gates: { kubo: 'require' },
+  })
+  await expect(pulling).rejects.toMatchObject({
+    code: 'GATED',
+    message: expect.stringContaining('kubo is required, and failed'),
+  })
+  const refused = new Set<string>()
+  const pulled = await pullModel(await openTemporary(), `ipfs://${root}`, {
+    ...given,
+    environment: {},
+    onEvent: (event) => {
+      if (event.type === 'source-refused') refused.add(event.source)
+    },
+  })
+  expect(pulled.cid).toEqual(root)
+  expect([...refused]).toEqual(['kubo=a'])
+})
