@@ -4,7 +4,9 @@ import {
   findHubRevision,
   isHiddenName,
   isHubRepo,
+  isModel,
   listHubRevisions,
+  listSidecars,
   listVersions,
   resolveReference,
   showManifest,
@@ -86,12 +88,15 @@ export function createModelRepositories(store: ContentStore, tools: HubTools): H
   }
 
   async function snapshotOf(repo: string, cid: CID, options: AbortOptions): Promise<HubSnapshot> {
-    const found = await showManifest(store, cid.toString(), { createSha256, ...options })
-    const key = `${repo} ${found.cid}`
+    // Manifests come and go beside a model; the model, and what one says of it, stay.
+    const beside = await listSidecars(store, 'manifests', cid, options)
+    const key = [repo, cid, ...beside.map((manifest) => manifest.cid)].join(' ')
     const known = snapshots.get(key)
     if (known) return known
+    const found = await showManifest(store, cid.toString(), { createSha256, ...options })
     const snapshot = await toSnapshot(store, repo, found, tools, options)
-    snapshots.set(key, snapshot)
+    // Without one, it has one now.
+    if (beside.length > 0) snapshots.set(key, snapshot)
     const [oldest] = snapshots.keys()
     if (snapshots.size > MOST_SNAPSHOTS && oldest !== undefined) snapshots.delete(oldest)
     return snapshot
@@ -127,9 +132,7 @@ export function createModelRepositories(store: ContentStore, tools: HubTools): H
 
   /** Other content has names too. */
   async function isModelName(repo: string, options: AbortOptions): Promise<boolean> {
-    for await (const { cid } of rootsOf(repo, options)) {
-      return (await store.stat(cid, options)).type === 'directory'
-    }
+    for await (const { cid } of rootsOf(repo, options)) return isModel(store, cid, options)
     return exists(repo, options)
   }
 }
