@@ -1,7 +1,7 @@
 /** `hub serve` as a process of its own, and the programs that people have as its clients. */
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
@@ -102,6 +102,17 @@ it('`hf download` takes a model from it', async (context) => {
     },
   })
   expect(await wrongFiles(target)).toEqual([])
+})
+
+it('what is no model is not listed, whatever its name', async () => {
+  const folder = await withModel()
+  const docs = path.join(folder, 'docs')
+  await mkdir(docs)
+  await writeFile(path.join(docs, 'README.md'), '# Notes\n')
+  const store = ['--store', path.join(folder, 'store')]
+  expect(await cli(['add', docs, '--name', 'org/notes', ...store])).toMatchObject({ code: 0 })
+  const { url } = await hubServe(folder)
+  expect(await (await fetch(`${url}/api/models`)).json()).toMatchObject([{ id: REPO }])
 })
 
 it('--token-file: who does not send the token is refused', async () => {
