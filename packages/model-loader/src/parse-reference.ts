@@ -20,6 +20,8 @@ export type ModelReference =
 
 /** What a person writes at the start of a path: `/`, `./`, `../`, `.`, `~/`, `C:\`, `file:`. */
 const PATH = /^(?:\/|\.{1,2}(?:\/|$)|~(?:\/|$)|[a-z]:[\\/]|file:)/i
+/** As Kubo and gateways write a path; one on the disk begins so where Kubo is mounted, and has the same content. */
+const BELOW_IPFS = '/ipfs/'
 /** Too long and too regular for a name: CIDv0, or CIDv1 in base32. */
 const LOOKS_LIKE_A_CID = /^(?:Qm[^/]{44}|baf[^/]{40,})$/
 
@@ -28,7 +30,7 @@ const LOOKS_LIKE_A_CID = /^(?:Qm[^/]{44}|baf[^/]{40,})$/
  *
  * | written                                          | is                                                    |
  * | ------------------------------------------------ | ----------------------------------------------------- |
- * | `ipfs://<cid>[/path]`, `<cid>`                   | that content, or nothing                              |
+ * | `ipfs://<cid>[/path]`, `[/ipfs/]<cid>[/path]`    | that content, or nothing                              |
  * | `ipns://<name>`                                  | what the name points to now                           |
  * | `hf://[org/]name[@revision]`                     | a repository of the Hugging Face hub                  |
  * | `org/name[@version]`                             | a name of the store or a registry, else of the hub    |
@@ -40,14 +42,19 @@ const LOOKS_LIKE_A_CID = /^(?:Qm[^/]{44}|baf[^/]{40,})$/
  * @throws {InvalidInputError} The message names the character at which it stops to make sense, counted from 1.
  */
 export function parseReference(text: string): ModelReference {
-  if (PATH.test(text) || text.includes('\\')) return { kind: 'path', path: text }
   const at = placer(text)
+  const below = text.startsWith(BELOW_IPFS) ? text.slice(BELOW_IPFS.length) : undefined
+  if (below !== undefined && beginsWithCid(below)) return fromScheme('ipfs', below, BELOW_IPFS.length, at)
+  if (PATH.test(text) || text.includes('\\')) return { kind: 'path', path: text }
   const [head = '', scheme, rest = ''] = /^([a-z][a-z0-9+.-]*):(?:\/\/)?(.*)$/is.exec(text) ?? []
   if (scheme !== undefined) return fromScheme(scheme.toLowerCase(), rest, head.length - rest.length, at)
-  if (LOOKS_LIKE_A_CID.test(text)) return { kind: 'cid', cid: at(0, () => parseCid(text)) }
-  const cid = cidOrUndefined(text)
-  if (cid !== undefined) return { kind: 'cid', cid }
-  return fromName(text, at)
+  return beginsWithCid(text) ? fromScheme('ipfs', text, 0, at) : fromName(text, at)
+}
+
+/** What is a CID, or was meant to be one, is never asked of a hub. */
+function beginsWithCid(text: string): boolean {
+  const [first = ''] = text.split('/')
+  return LOOKS_LIKE_A_CID.test(first) || cidOrUndefined(first) !== undefined
 }
 
 /** The repository of the hub that a reference may mean; `undefined`: none. */
