@@ -5,6 +5,7 @@ import {
   IntegrityError,
   MAX_BLOCK_BYTES,
   RAW,
+  SHA2_256,
   readOutboard,
   verifyLeaf,
   type CID,
@@ -101,7 +102,7 @@ export function createHeldFiles(context: StoreContext, { places, files, quaranti
 
   const placeOf = (cid: CID): Place | undefined => {
     // The key of a long file is a DAG of its own only where it was asked for.
-    const key = places.keyOfRoot(cid) ?? (cid.code === RAW ? cid : undefined)
+    const key = places.keyOfRoot(cid) ?? (isLeaf(cid) ? cid : undefined)
     if (!key) return undefined
     const file = places.file(key)
     if (file && file.path === undefined) {
@@ -253,6 +254,9 @@ export function createHeldFiles(context: StoreContext, { places, files, quaranti
     },
   }
 }
+
+/** An outboard has SHA-256 alone: under another hash it is a block. */
+const isLeaf = ({ code, multihash }: CID): boolean => code === RAW && multihash.code === SHA2_256
 
 const singleLeaf = (cid: CID, bytes: number): Promise<Outboard> =>
   createOutboard(

@@ -6,6 +6,7 @@ import {
   InvalidInputError,
   MAX_BLOCK_BYTES,
   RAW,
+  SHA2_256,
   readFile,
   UnsupportedError,
   verifyLeaf,
@@ -74,14 +75,16 @@ async function sizeOf(getBlock: GetBlock, cid: CID, signal: AbortSignal | undefi
   return node.type === 'file' ? node.fileBytes : 0
 }
 
-const outboardOf = (root: CID, nodes: ReadonlyMap<string, Uint8Array>, fileBytes: number): Promise<Outboard> =>
-  nodes.size > 0
-    ? createNodesOutboard(root, nodes, { fileBytes })
-    : createOutboard(
-        { cidVersion: root.version, rawLeaves: root.code === RAW, chunkBytes: MAX_BLOCK_BYTES, maxLinks: 2 },
-        fileBytes,
-        root.multihash.digest,
-      )
+async function outboardOf(root: CID, nodes: ReadonlyMap<string, Uint8Array>, fileBytes: number): Promise<Outboard> {
+  if (nodes.size > 0) return createNodesOutboard(root, nodes, { fileBytes })
+  if (root.multihash.code !== SHA2_256)
+    throw new UnsupportedError(`${root}: a file under another hash than SHA-256 has no path`)
+  return createOutboard(
+    { cidVersion: root.version, rawLeaves: root.code === RAW, chunkBytes: MAX_BLOCK_BYTES, maxLinks: 2 },
+    fileBytes,
+    root.multihash.digest,
+  )
+}
 
 /** Distinct ones, children before parents. */
 async function interiorNodes(getBlock: GetBlock, root: CID, signal: AbortSignal | undefined) {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 
 import { openFsStore, type FsStore } from '@x/backend-fs'
+import { buildDirectory, CID, IDENTITY, RAW } from '@x/cid'
 import type { Files } from '@x/fixtures'
 import { fixtureCommit, startFixtureHub, type FixtureHub, type FixtureHubOptions } from '@x/fixtures/hub'
 import { createHubClient } from '@x/hub-client'
@@ -33,6 +34,8 @@ import { collect, createSha256, filesSource, safetensors, tempDirectory, text, t
 const createHasher = (name: 'sha256' | 'sha1') => createHash(name)
 const hashing = { createSha256, createHasher }
 const REPO = 'org/tiny'
+/** Of the multicodec table. */
+const SHA2_512 = 0x13
 
 async function setup(): Promise<{ store: FsStore; partials: PartialStore }> {
   const store = await openFsStore({ directory: join(await tempDirectory(), 'store') })
@@ -326,6 +329,32 @@ describe('by its CID', () => {
       expect(pulled.cid).toEqual(root)
       expect((await openModel(store, `${root}`)).files).toHaveLength(7)
     }
+  })
+
+  it('with a file in its CID, as of `ipfs add --inline`, and one under SHA-512', async () => {
+    const origin = await openMemoryStore()
+    onTestFinished(() => origin.close())
+    const [config, note] = [text('{}'), text('a note')]
+    const raw = (hash: number, digest: Uint8Array) => CID.decode(Uint8Array.of(1, RAW, hash, digest.length, ...digest))
+    const inline = raw(IDENTITY, config)
+    const long = raw(SHA2_512, createHash('sha512').update(note).digest())
+    await origin.blocks.put(long, note)
+    const { cid: root } = await buildDirectory(
+      [
+        { name: 'config.json', cid: inline, dagBytes: config.length },
+        { name: 'note.txt', cid: long, dagBytes: note.length },
+      ],
+      { onBlock: ({ cid, bytes }) => origin.blocks.put(cid, bytes) },
+    )
+    const { store, partials } = await setup()
+    const sources = [{ label: 'good', source: origin }]
+    expect((await pullModelByCid(store, partials, root, { sources, ...hashing })).cid).toEqual(root)
+    await store.verify(root)
+    for (const [path, bytes] of Object.entries({ 'config.json': config, 'note.txt': note })) {
+      expect(Buffer.concat(await collect(store.cat(root, { path })))).toEqual(Buffer.from(bytes))
+    }
+    // A path is given for what an outboard can check.
+    await expect(openModel(store, `${root}`)).rejects.toMatchObject({ code: 'UNSUPPORTED' })
   })
 
   it('nobody has it: it is not found, and nothing is left', async () => {

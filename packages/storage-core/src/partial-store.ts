@@ -1,4 +1,4 @@
-import { InvalidInputError, RAW, type CID, type Outboard } from '@x/cid'
+import { InvalidInputError, RAW, SHA2_256, type CID, type Outboard } from '@x/cid'
 
 import { blockKey } from './block-key.ts'
 import type { AbortOptions } from './blockstore.ts'
@@ -118,11 +118,13 @@ export function partialKeyOf({
   gitOid?: string | undefined
 }): PartialKey {
   // The root of a file that is one raw leaf has the digest in it.
-  const digest = sha256 ?? (root?.code === RAW ? root.multihash.digest : undefined)
+  const digest = sha256 ?? (root && isSha256Of(root) ? root.multihash.digest : undefined)
   const id = digest ? `sha256-${toHex(digest)}` : root ? `root-${blockKey(root)}` : `git-${gitOid ?? ''}`
   const key: PartialKey = { id, size, root }
   assertPartialKey(key)
   return key
 }
+
+const isSha256Of = ({ code, multihash }: CID): boolean => code === RAW && multihash.code === SHA2_256
 
 const toHex = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')

@@ -1,4 +1,4 @@
-import { InvalidInputError, isStorageError, type CID } from '@x/cid'
+import { InvalidInputError, isStorageError, SHA2_256, type CID } from '@x/cid'
 import {
   createFailoverSource,
   pull,
@@ -90,20 +90,23 @@ export async function pullModelByCid(
     const files = await listModelFiles(directories, root, { signal })
     const beside = await fetchManifest(root, files, { ...options, sources })
     const pieces = beside ? await piecesByPath(beside) : new Map<string, KnownPiece[]>()
-    try {
-      const result = await download(
-        partials,
-        files.map((file) => ({ ...file, pieces: pieces.get(file.path) })),
-        [...options.sources.map(({ label, source }) => contentByteSource(source, { name: label })), ...byteSources],
-        transferOptions(store, options),
-      )
-      receipt = result.receipt
-      await store.add(directoryOfHeld(files), { expected: root, metadata: { kind: 'model' }, pin, signal })
-    } catch (error) {
-      if (!isOtherShape(error, root)) throw error
-      // A directory that another program made in its own way: its blocks are fetched as they are; the files are here.
-      await pull(store, directories, root, { pin, signal })
-    }
+    const blocks = (): Promise<unknown> => pull(store, directories, root, { pin, signal })
+    if (!files.every(({ root: file }) => file.multihash.code === SHA2_256)) await blocks()
+    else
+      try {
+        const result = await download(
+          partials,
+          files.map((file) => ({ ...file, pieces: pieces.get(file.path) })),
+          [...options.sources.map(({ label, source }) => contentByteSource(source, { name: label })), ...byteSources],
+          transferOptions(store, options),
+        )
+        receipt = result.receipt
+        await store.add(directoryOfHeld(files), { expected: root, metadata: { kind: 'model' }, pin, signal })
+      } catch (error) {
+        if (!isOtherShape(error, root)) throw error
+        // A directory that another program made in its own way: its blocks are fetched as they are; the files are here.
+        await blocks()
+      }
     await partials.release()
     if (beside) await keepFetched(store, root, beside, options)
   } else if (pin !== false) await store.pin(root, { signal })
