@@ -1,58 +1,24 @@
 import { IntegrityError, InvalidInputError, type CID } from '@x/cid'
-import {
-  BackendError,
-  isStorageError,
-  NotFoundError,
-  type AbortOptions,
-  type PartialFile,
-  type PartialStore,
-} from '@x/storage-core'
+import { isStorageError, type PartialFile, type PartialStore } from '@x/storage-core'
 import { codeOf } from '@x/storage-core/backend'
 
 import type { ByteSource } from './byte-source.ts'
 import { ClaimOverError, type Claim } from './claim.ts'
-import type { DownloadEvent, DownloadProgress } from './events.ts'
+import { isRetryable, messageOf, noSource, wrongFile } from './download-errors.ts'
+import { settingsOf, type DownloadOptions } from './download-options.ts'
 import { BadLeafError, createFileRun, OwnMediumError, type FileRun } from './file-run.ts'
-import { createHasherAnywhere, type CreateHasher } from './hasher.ts'
 import { planOfOutboard, planOfSize } from './leaf-plan.ts'
-import type { LocalPieces } from './local-pieces.ts'
 import { findLocalRanges } from './local-ranges.ts'
 import { findOutboard, outboardOfWhole } from './outboards.ts'
 import type { DownloadReceipt, DownloadedFile } from './receipt.ts'
 import { runClaim } from './run-claim.ts'
 import { mayAsk, nextClaim, type SchedulerLimits } from './scheduler.ts'
 import { createSlots } from './slots.ts'
-import { adaptWindow, createSourceState, noteFailure, type RetryOptions, type SourceState } from './source-state.ts'
+import { adaptWindow, createSourceState, noteFailure, type SourceState } from './source-state.ts'
 import { createSpeedMeter } from './speed-meter.ts'
 import { createTokenBucket } from './token-bucket.ts'
-import { assertWanted, cidOfWanted, keyOfWanted, wholeDigestOf, type WantedFile } from './wanted-file.ts'
+import { assertWanted, keyOfWanted, wholeDigestOf, type WantedFile } from './wanted-file.ts'
 import { createWholeCheck, type WholeCheck } from './whole-digest.ts'
-
-export interface DownloadOptions extends AbortOptions {
-  /** Bytes that are on this machine already. Default: none. */
-  local?: LocalPieces | undefined
-  /** Longest wait for the next bytes of a source. Milliseconds. Default 30_000. */
-  stallTimeoutMs?: number | undefined
-  /** Of all sources together. Default: no limit. */
-  maxBytesPerSecond?: number | undefined
-  /** Most requests at a time to one source; as many as bring more bytes are made. Default 4. */
-  requestsPerSource?: number | undefined
-  /** Files that are worked on at a time. Default 4. */
-  filesAtOnce?: number | undefined
-  /** Failures in a row, without bytes, after which a source is not asked again. Default 8. */
-  retries?: number | undefined
-  /** The wait after a failure without bytes; it doubles. Milliseconds. Default 250. */
-  backoffMs?: number | undefined
-  /** The longest; a source that asks for more is not asked again. Milliseconds. Default 60_000. */
-  maxWaitMs?: number | undefined
-  /** Fewer local bytes than this between bytes that are fetched are fetched too. Default 65_536. */
-  leastLocalBytes?: number | undefined
-  /** Default: one that runs anywhere, and is slow. In Node: `(name) => createHash(name)`. */
-  createHasher?: CreateHasher | undefined
-  /** Called now and then, and at the end, so keep it short. */
-  onProgress?: ((progress: DownloadProgress) => void) | undefined
-  onEvent?: ((event: DownloadEvent) => void) | undefined
-}
 
 export interface DownloadResult {
   /** In the order in which they were asked for. */
@@ -115,14 +81,9 @@ function createDownload(
   sources: readonly ByteSource[],
   options: DownloadOptions,
 ): { run: () => Promise<DownloadResult> } {
-  const { local, onProgress, onEvent, stallTimeoutMs = 30_000, leastLocalBytes = 64 * 1024 } = options
-  const createHasher = options.createHasher ?? createHasherAnywhere
-  const mostRequests = options.requestsPerSource ?? 4
-  const retry: RetryOptions = {
-    retries: options.retries ?? 8,
-    backoffMs: options.backoffMs ?? 250,
-    maxWaitMs: options.maxWaitMs ?? 60_000,
-  }
+  const settings = settingsOf(options)
+  const { local, onProgress, onEvent, stallTimeoutMs, leastLocalBytes, createHasher } = settings
+  const mostRequests = settings.requestsPerSource
   const started = performance.now()
   const startedAt = new Date().toISOString()
   const stopping = new AbortController()
@@ -134,10 +95,10 @@ function createDownload(
   const claims = new Set<Claim>()
   const running = new Set<Promise<void>>()
   const waiters = new Map<FileRun, PromiseWithResolvers<void>>()
-  const bucket = createTokenBucket(options.maxBytesPerSecond)
+  const bucket = createTokenBucket(settings.maxBytesPerSecond)
   const meter = createSpeedMeter()
   const totalSize = wanted.reduce((sum, { size }) => sum + size, 0)
-  const slots = createSlots(options.filesAtOnce ?? 4)
+  const slots = createSlots(settings.filesAtOnce)
   let finishedBytes = 0
   let duplicateBytes = 0
   let toldAt = 0
@@ -180,7 +141,7 @@ function createDownload(
       return
     }
     onEvent?.({ type: 'request-failed', source: state.name, path: file.wanted.path, error })
-    noteFailure(state, error, { ...retry, hadProgress })
+    noteFailure(state, error, { ...settings, hadProgress })
     if (state.out) onEvent?.({ type: 'source-dropped', source: state.name, error, isLiar: false })
   }
 
@@ -259,7 +220,7 @@ function createDownload(
     if (states.some((state) => mayAsk(state, file))) return
     const waiter = waiters.get(file)
     if (file.only !== undefined) waiter?.resolve()
-    else waiter?.reject(noSource(file))
+    else waiter?.reject(noSource(file, states))
   }
 
   /** Whole, and nobody works on it any more. */
@@ -268,14 +229,6 @@ function createDownload(
     const late = [...claims].filter((claim) => claim.file === file)
     for (const claim of late) claim.controller.abort(new ClaimOverError('the file is whole'))
     if (late.length === 0) waiters.get(file)?.resolve()
-  }
-
-  const noSource = (file: FileRun): Error => {
-    const failures = states.map((state) => ({
-      name: state.name,
-      error: file.refusals.get(state) ?? state.out?.error ?? state.lastError,
-    }))
-    return toOne(file.wanted, failures)
   }
 
   /** Brings all leaves that are missing; ends early when the only source that may be asked cannot. */
@@ -356,7 +309,7 @@ function createDownload(
     await file.startAgain(newWholeCheck(asked))
     file.local?.distrust(0, asked.size)
     const next = states.find((state) => !state.out && !file.refusals.has(state) && !tried.has(state))
-    if (!next) throw [...file.suspects].length > 0 ? wrongFile(asked, file.suspects) : noSource(file)
+    if (!next) throw [...file.suspects].length > 0 ? wrongFile(asked, file.suspects) : noSource(file, states)
     file.only = next
   }
 
@@ -539,37 +492,6 @@ async function bringEmpty(file: FileRun): Promise<void> {
   })
 }
 
-const isRetryable = (error: unknown): boolean => error instanceof BackendError && error.retryable
-
-function messageOf(error: unknown): string | undefined {
-  if (error === undefined || error instanceof Error) return error?.message
-  return typeof error === 'string' ? error : 'an error that is none'
-}
-
 /** A source that fails and tries again within itself is as silent as one that hangs. */
 const silenceOf = ({ requests, bytes }: SourceState): string | undefined =>
   requests > 0 && bytes === 0 ? 'it had given nothing when the rest was there' : undefined
-
-function wrongFile(file: WantedFile, suspects: ReadonlySet<SourceState> = new Set()): Error {
-  const cid = cidOfWanted(file)
-  const from = suspects.size > 0 ? ` (from ${Array.from(suspects, ({ name }) => name).join(', ')})` : ''
-  const message = `${file.path}: what came is not the file that was asked for${from}`
-  if (cid) return new IntegrityError(message, { cid, file: file.path })
-  return new BackendError(`${message}: its git object id is another one`, { retryable: false })
-}
-
-function toOne({ path, root }: WantedFile, failures: readonly { name: string; error: unknown }[]): Error {
-  const all = failures.map(({ error }) => error)
-  if (all.length > 0 && all.every((error) => codeOf(error) === 'NOT_FOUND')) {
-    const message = `not found: ${path}: no source has it`
-    return new NotFoundError(path, { message, ...(root && { cid: root }), cause: new AggregateError(all) })
-  }
-  const reasons = failures.map(({ name, error }) => `${name}: ${messageOf(error) ?? 'not asked'}`)
-  const message = `no source gives ${path}: ${reasons.length > 0 ? reasons.join('; ') : 'there is none'}`
-  const cause = new AggregateError(all)
-  const liar = all.find((error) => error instanceof IntegrityError)
-  if (liar && all.every((error) => codeOf(error) === 'INTEGRITY' || codeOf(error) === 'NOT_FOUND')) {
-    return new IntegrityError(message, { cid: liar.cid, file: path, cause })
-  }
-  return new BackendError(message, { retryable: all.some(isRetryable), cause })
-}

@@ -1,4 +1,5 @@
-export { download, type DownloadOptions, type DownloadResult } from './download.ts'
+export { download, type DownloadResult } from './download.ts'
+export { type DownloadOptions } from './download-options.ts'
 export { type ByteRange, type ByteSource } from './byte-source.ts'
 export { contentByteSource } from './content-source.ts'
 export { type DownloadEvent, type DownloadProgress, type FileProgress, type SourceProgress } from './events.ts'
