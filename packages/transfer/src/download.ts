@@ -1,33 +1,26 @@
 import { IntegrityError, InvalidInputError, type CID } from '@x/cid'
 import { isStorageError, type PartialFile, type PartialStore } from '@x/storage-core'
-import { codeOf } from '@x/storage-core/backend'
 
 import type { ByteSource } from './byte-source.ts'
 import { ClaimOverError, type Claim } from './claim.ts'
-import { isRetryable, messageOf, noSource, wrongFile } from './download-errors.ts'
+import { isRetryable, noSource, wrongFile } from './download-errors.ts'
 import { settingsOf, type DownloadOptions } from './download-options.ts'
 import { BadLeafError, createFileRun, OwnMediumError, type FileRun } from './file-run.ts'
 import { planOfOutboard, planOfSize } from './leaf-plan.ts'
 import { findLocalRanges } from './local-ranges.ts'
 import { findOutboard, outboardOfWhole } from './outboards.ts'
-import type { DownloadReceipt, DownloadedFile } from './receipt.ts'
+import { createProgress } from './progress.ts'
+import { broughtFileOf, heldFileOf, receiptOf, type DownloadedFile, type DownloadResult } from './receipt.ts'
 import { runClaim } from './run-claim.ts'
 import { mayAsk, nextClaim, type SchedulerLimits } from './scheduler.ts'
 import { createSlots } from './slots.ts'
 import { adaptWindow, createSourceState, noteFailure, type SourceState } from './source-state.ts'
-import { createSpeedMeter } from './speed-meter.ts'
 import { createTokenBucket } from './token-bucket.ts'
+import { createTraffic } from './traffic.ts'
 import { assertWanted, keyOfWanted, wholeDigestOf, type WantedFile } from './wanted-file.ts'
 import { createWholeCheck, type WholeCheck } from './whole-digest.ts'
 
-export interface DownloadResult {
-  /** In the order in which they were asked for. */
-  files: readonly DownloadedFile[]
-  receipt: DownloadReceipt
-}
-
 const TICK_MS = 100
-const PROGRESS_MS = 200
 const MIB = 1024 * 1024
 /** Less than this, and not all that was asked for, is no progress. Bytes. */
 const LEAST_PROGRESS_BYTES = 16 * 1024
@@ -35,9 +28,7 @@ const LIMITS: SchedulerLimits = {
   requestMs: 4000,
   firstRequestBytes: 4 * MIB,
   mostRequestBytes: 64 * MIB,
-  mostDuplicate: 0.05,
 }
-const LEAST_DUPLICATE_BYTES = 8 * MIB
 
 /**
  * Brings files from several sources at once, each leaf checked before it is recorded, and commits each file to `partials`
@@ -91,21 +82,15 @@ function createDownload(
   const states = sources.map(createSourceState)
   /** Those that bytes are asked for. */
   const files = new Set<FileRun>()
-  const shown = new Set<FileRun>()
   const claims = new Set<Claim>()
   const running = new Set<Promise<void>>()
   const waiters = new Map<FileRun, PromiseWithResolvers<void>>()
   const bucket = createTokenBucket(settings.maxBytesPerSecond)
-  const meter = createSpeedMeter()
   const totalSize = wanted.reduce((sum, { size }) => sum + size, 0)
   const slots = createSlots(settings.filesAtOnce)
-  let finishedBytes = 0
-  let duplicateBytes = 0
-  let toldAt = 0
-
-  const mayDuplicate = (bytes: number): boolean =>
-    duplicateBytes + bytes <= Math.max(LEAST_DUPLICATE_BYTES, totalSize * LIMITS.mostDuplicate)
-  const scheduler = { limits: LIMITS, states, files, claims, mayDuplicate }
+  const traffic = createTraffic(totalSize)
+  const progress = createProgress({ totalSize, states, traffic, onProgress })
+  const scheduler = { limits: LIMITS, states, files, claims, traffic }
 
   const drop = (state: SourceState, error: unknown, isLiar: boolean): void => {
     if (state.out && !isLiar) return
@@ -159,15 +144,11 @@ function createDownload(
           signal,
           bucket,
           stallTimeoutMs,
-          onBytes: ({ meter: claimMeter }, bytes) => {
+          onBytes: (_claim, bytes) => {
             bytesBefore.count += bytes
-            claim.lastByteAt = performance.now()
-            claimMeter.add(bytes)
-            state.meter.add(bytes)
-            meter.add(bytes)
-            state.bytes += bytes
+            traffic.note(claim, bytes)
           },
-          onDuplicate: (bytes) => (duplicateBytes += bytes),
+          onDuplicate: (bytes) => traffic.noteDuplicate(bytes),
           onLeaf: () => {
             state.inARow = 0
             settle(file)
@@ -269,7 +250,7 @@ function createDownload(
           })
       }
       file.releaseLocal(leaf)
-      tell()
+      progress.tell()
     }
   }
 
@@ -356,42 +337,21 @@ function createDownload(
         },
       })
       if ('held' in opened) {
-        finishedBytes += size
+        progress.held(size)
         onEvent?.({ type: 'file-finished', path, root: opened.held })
-        return {
-          path,
-          size,
-          root: opened.held,
-          heldBytes: size,
-          resumedBytes: 0,
-          localBytes: 0,
-          sources: [],
-          suspects: [],
-          check: 'held',
-        }
+        return heldFileOf(asked, opened.held)
       }
       try {
         const file = await openRun(asked, opened)
-        shown.add(file)
+        progress.started(file)
         const { resumedBytes } = file
         onEvent?.({ type: 'file-started', path, size, resumedBytes })
         await bringEmpty(file)
         await copyLocal(file)
         const root = await finish(file)
-        shown.delete(file)
-        finishedBytes += size
+        progress.finished(file)
         onEvent?.({ type: 'file-finished', path, root })
-        return {
-          path,
-          size,
-          root,
-          heldBytes: 0,
-          resumedBytes: file.resumedBytes,
-          localBytes: file.localBytes,
-          sources: Array.from(file.given, ([state, bytes]) => ({ name: state.name, bytes })),
-          suspects: Array.from(file.suspects, ({ name }) => name),
-          check: file.plan.outboard ? 'each-leaf' : asked.sha256 || asked.root ? 'whole-file' : 'git-oid',
-        }
+        return broughtFileOf(file, root)
       } catch (error) {
         // Nobody may write any more when it is closed.
         stopping.abort(error)
@@ -405,56 +365,15 @@ function createDownload(
     }
   }
 
-  const tell = (isLast = false): void => {
-    const now = performance.now()
-    if (!onProgress || (!isLast && now - toldAt < PROGRESS_MS)) return
-    toldAt = now
-    const loaded = [...shown].reduce((sum, file) => sum + file.doneBytes, finishedBytes)
-    const bytesPerSecond = meter.bytesPerSecond() ?? 0
-    onProgress({
-      total: {
-        size: totalSize,
-        loaded,
-        bytesPerSecond,
-        secondsLeft: loaded === totalSize ? 0 : bytesPerSecond > 0 ? (totalSize - loaded) / bytesPerSecond : undefined,
-      },
-      files: Array.from(shown, ({ wanted: { path, size }, doneBytes }) => ({ path, size, loaded: doneBytes })),
-      sources: states.map((state) => ({
-        name: state.name,
-        loaded: state.bytes,
-        bytesPerSecond: state.meter.bytesPerSecond() ?? 0,
-        requests: state.active,
-        failures: state.failures,
-        state: state.out ? 'out' : state.active > 0 ? 'active' : now < state.notBefore ? 'waiting' : 'idle',
-      })),
-    })
-  }
-
   const tick = (): void => {
     try {
       for (const state of states) adaptWindow(state, mostRequests)
       pump()
-      tell()
+      progress.tell()
     } catch (error) {
       stopping.abort(error)
     }
   }
-
-  const receipt = (): DownloadReceipt => ({
-    startedAt,
-    durationMs: performance.now() - started,
-    bytes: states.reduce((sum, { bytes }) => sum + bytes, 0),
-    duplicateBytes,
-    sources: states.map((state) => ({
-      name: state.name,
-      bytes: state.bytes,
-      requests: state.requests,
-      failures: state.failures,
-      outcome: state.out?.isBanned ? 'banned' : state.out ? 'dropped' : state.bytes > 0 ? 'answered' : 'unused',
-      reason: messageOf(state.out?.error ?? state.lastError) ?? silenceOf(state),
-      code: codeOf(state.out?.error ?? state.lastError),
-    })),
-  })
 
   return {
     run: async () => {
@@ -471,9 +390,13 @@ function createDownload(
           ),
         )
         signal.throwIfAborted()
-        tell(true)
+        progress.tellLast()
         const done = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
-        return { files: done, receipt: receipt() }
+        const durationMs = performance.now() - started
+        return {
+          files: done,
+          receipt: receiptOf(states, { startedAt, durationMs, duplicateBytes: traffic.duplicateBytes }),
+        }
       } finally {
         clearInterval(timer)
         options.signal?.removeEventListener('abort', onAbort)
@@ -491,7 +414,3 @@ async function bringEmpty(file: FileRun): Promise<void> {
     throw wrongFile(file.wanted)
   })
 }
-
-/** A source that fails and tries again within itself is as silent as one that hangs. */
-const silenceOf = ({ requests, bytes }: SourceState): string | undefined =>
-  requests > 0 && bytes === 0 ? 'it had given nothing when the rest was there' : undefined

@@ -1,4 +1,4 @@
-export { download, type DownloadResult } from './download.ts'
+export { download } from './download.ts'
 export { type DownloadOptions } from './download-options.ts'
 export { type ByteRange, type ByteSource } from './byte-source.ts'
 export { contentByteSource } from './content-source.ts'
@@ -14,5 +14,5 @@ export {
   type LocalPieces,
   type PlacedPiece,
 } from './local-pieces.ts'
-export { type DownloadedFile, type DownloadReceipt } from './receipt.ts'
+export { type DownloadedFile, type DownloadReceipt, type DownloadResult } from './receipt.ts'
 export { type WantedFile } from './wanted-file.ts'

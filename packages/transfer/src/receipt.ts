@@ -1,4 +1,16 @@
 import type { CID } from '@x/cid'
+import { codeOf } from '@x/storage-core/backend'
+
+import { messageOf } from './download-errors.ts'
+import type { FileRun } from './file-run.ts'
+import type { SourceState } from './source-state.ts'
+import type { WantedFile } from './wanted-file.ts'
+
+export interface DownloadResult {
+  /** In the order in which they were asked for. */
+  files: readonly DownloadedFile[]
+  receipt: DownloadReceipt
+}
 
 export interface DownloadedFile {
   path: string
@@ -39,3 +51,57 @@ export interface DownloadReceipt {
     code: string | undefined
   }[]
 }
+
+/** Of a file all of which the store had. */
+export const heldFileOf = ({ path, size }: WantedFile, root: CID): DownloadedFile => ({
+  path,
+  size,
+  root,
+  heldBytes: size,
+  resumedBytes: 0,
+  localBytes: 0,
+  sources: [],
+  suspects: [],
+  check: 'held',
+})
+
+/** Of a file that is whole and committed. */
+export function broughtFileOf(file: FileRun, root: CID): DownloadedFile {
+  const { path, size, sha256, root: askedRoot } = file.wanted
+  return {
+    path,
+    size,
+    root,
+    heldBytes: 0,
+    resumedBytes: file.resumedBytes,
+    localBytes: file.localBytes,
+    sources: Array.from(file.given, ([state, bytes]) => ({ name: state.name, bytes })),
+    suspects: Array.from(file.suspects, ({ name }) => name),
+    check: file.plan.outboard ? 'each-leaf' : sha256 || askedRoot ? 'whole-file' : 'git-oid',
+  }
+}
+
+export function receiptOf(
+  states: readonly SourceState[],
+  { startedAt, durationMs, duplicateBytes }: Pick<DownloadReceipt, 'startedAt' | 'durationMs' | 'duplicateBytes'>,
+): DownloadReceipt {
+  return {
+    startedAt,
+    durationMs,
+    bytes: states.reduce((sum, { bytes }) => sum + bytes, 0),
+    duplicateBytes,
+    sources: states.map((state) => ({
+      name: state.name,
+      bytes: state.bytes,
+      requests: state.requests,
+      failures: state.failures,
+      outcome: state.out?.isBanned ? 'banned' : state.out ? 'dropped' : state.bytes > 0 ? 'answered' : 'unused',
+      reason: messageOf(state.out?.error ?? state.lastError) ?? silenceOf(state),
+      code: codeOf(state.out?.error ?? state.lastError),
+    })),
+  }
+}
+
+/** A source that fails and tries again within itself is as silent as one that hangs. */
+const silenceOf = ({ requests, bytes }: SourceState): string | undefined =>
+  requests > 0 && bytes === 0 ? 'it had given nothing when the rest was there' : undefined

@@ -1,6 +1,7 @@
 import { bytesLeft, createClaim, leafBytesLeft, type Claim } from './claim.ts'
 import type { FileRun } from './file-run.ts'
 import type { SourceState } from './source-state.ts'
+import type { Traffic } from './traffic.ts'
 
 export interface SchedulerLimits {
   /** A request is for about as much as comes in this time. Milliseconds. */
@@ -9,8 +10,6 @@ export interface SchedulerLimits {
   firstRequestBytes: number
   /** The largest request. Bytes. */
   mostRequestBytes: number
-  /** What may be asked for twice. A part of what is wanted. */
-  mostDuplicate: number
 }
 
 export interface SchedulerParts {
@@ -19,8 +18,7 @@ export interface SchedulerParts {
   /** Files on their way, in order. */
   files: ReadonlySet<FileRun>
   claims: ReadonlySet<Claim>
-  /** Whether so many bytes more may come in vain. */
-  mayDuplicate: (bytes: number) => boolean
+  traffic: Pick<Traffic, 'mayDuplicate'>
 }
 
 /** What is as good as silent is raced after so long. */
@@ -115,7 +113,7 @@ function takeFromOther(state: SourceState, { claims, limits }: SchedulerParts): 
   return createClaim(claim.file, state, claim.end, end)
 }
 
-function race(state: SourceState, { claims, mayDuplicate }: SchedulerParts): Claim | undefined {
+function race(state: SourceState, { claims, traffic }: SchedulerParts): Claim | undefined {
   for (const claim of claims) {
     const { file } = claim
     if (claim.state === state || claim.rival || claim.end - claim.leaf !== 1 || file.isDone(claim.leaf)) continue
@@ -124,7 +122,7 @@ function race(state: SourceState, { claims, mayDuplicate }: SchedulerParts): Cla
     const ours = ownSpeed(state)
     const theirMs = timeLeft(claim, bytes)
     const ourMs = ours === undefined ? SILENT_MS : (bytes / ours) * 1000
-    if (theirMs < 2 * ourMs + SOON_MS || !mayDuplicate(bytes)) continue
+    if (theirMs < 2 * ourMs + SOON_MS || !traffic.mayDuplicate(bytes)) continue
     const rival = createClaim(file, state, claim.leaf, claim.end)
     const { fill } = claim
     // It goes on from where the other one is, but for a leaf that has to come from one source.
