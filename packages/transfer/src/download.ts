@@ -1,11 +1,12 @@
-import { IntegrityError, InvalidInputError, type CID } from '@x/cid'
+import { InvalidInputError, type CID, type IntegrityError } from '@x/cid'
 import { isStorageError, type PartialFile, type PartialStore } from '@x/storage-core'
 
 import type { ByteSource } from './byte-source.ts'
 import { ClaimOverError, type Claim } from './claim.ts'
-import { isRetryable, noSource, wrongFile } from './download-errors.ts'
+import { noSource, wrongFile } from './download-errors.ts'
 import { settingsOf, type DownloadOptions } from './download-options.ts'
 import { BadLeafError, createFileRun, OwnMediumError, type FileRun } from './file-run.ts'
+import { createJudge } from './judge.ts'
 import { planOfOutboard, planOfSize } from './leaf-plan.ts'
 import { findLocalRanges } from './local-ranges.ts'
 import { findOutboard, outboardOfWhole } from './outboards.ts'
@@ -14,7 +15,7 @@ import { broughtFileOf, heldFileOf, receiptOf, type DownloadedFile, type Downloa
 import { runClaim } from './run-claim.ts'
 import { mayAsk, nextClaim, type SchedulerLimits } from './scheduler.ts'
 import { createSlots } from './slots.ts'
-import { adaptWindow, createSourceState, noteFailure, type SourceState } from './source-state.ts'
+import { adaptWindow, createSourceState, type SourceState } from './source-state.ts'
 import { createTokenBucket } from './token-bucket.ts'
 import { createTraffic } from './traffic.ts'
 import { assertWanted, keyOfWanted, wholeDigestOf, type WantedFile } from './wanted-file.ts'
@@ -90,45 +91,8 @@ function createDownload(
   const slots = createSlots(settings.filesAtOnce)
   const traffic = createTraffic(totalSize)
   const progress = createProgress({ totalSize, states, traffic, onProgress })
+  const judge = createJudge(settings)
   const scheduler = { limits: LIMITS, states, files, claims, traffic }
-
-  const drop = (state: SourceState, error: unknown, isLiar: boolean): void => {
-    if (state.out && !isLiar) return
-    const isNews = !state.out?.isBanned
-    state.out = { error, isBanned: isLiar }
-    if (isNews) onEvent?.({ type: 'source-dropped', source: state.name, error, isLiar })
-    for (const claim of claims) {
-      if (claim.state === state) claim.controller.abort(new ClaimOverError('its source was dropped'))
-    }
-  }
-
-  const banned = (state: SourceState, error: IntegrityError): void => drop(state, error, true)
-
-  const refuse = (state: SourceState, file: FileRun, error: unknown): void => {
-    state.lastError = error
-    file.refusals.set(state, error)
-    onEvent?.({ type: 'source-refused', source: state.name, path: file.wanted.path, error })
-  }
-
-  /** What a request that failed says of its source. */
-  const judge = ({ state, file }: Claim, error: unknown, hadProgress: boolean): void => {
-    if (error instanceof BadLeafError) {
-      for (const liar of error.liars) drop(liar, error.cause, true)
-      return
-    }
-    // A source that checks what it passes on, such as a gateway, says so itself.
-    if (error instanceof IntegrityError) {
-      banned(state, error)
-      return
-    }
-    if (isStorageError(error) && !isRetryable(error)) {
-      refuse(state, file, error)
-      return
-    }
-    onEvent?.({ type: 'request-failed', source: state.name, path: file.wanted.path, error })
-    noteFailure(state, error, { ...settings, hadProgress })
-    if (state.out) onEvent?.({ type: 'source-dropped', source: state.name, error, isLiar: false })
-  }
 
   const start = (claim: Claim): void => {
     const { state, file } = claim
@@ -137,7 +101,9 @@ function createDownload(
     const first = claim.leaf
     const bytesBefore = { count: 0 }
     const onStop = (): void => claim.controller.abort(signal.reason)
+    const onBanned = (): void => claim.controller.abort(state.banned.signal.reason)
     signal.addEventListener('abort', onStop, { once: true })
+    state.banned.signal.addEventListener('abort', onBanned, { once: true })
     const work = async (): Promise<void> => {
       try {
         await runClaim(claim, {
@@ -159,9 +125,11 @@ function createDownload(
         if (signal.aborted || error instanceof ClaimOverError) return
         if (error instanceof OwnMediumError) throw error.cause
         if (!isStorageError(error) && !(error instanceof BadLeafError)) throw error
-        judge(claim, error, claim.leaf > first || bytesBefore.count >= LEAST_PROGRESS_BYTES)
+        const hadProgress = claim.leaf > first || bytesBefore.count >= LEAST_PROGRESS_BYTES
+        judge.failed({ state, file, error, hadProgress })
       } finally {
         signal.removeEventListener('abort', onStop)
+        state.banned.signal.removeEventListener('abort', onBanned)
         claims.delete(claim)
         state.active -= 1
         // Whatever still waits for bytes.
@@ -283,7 +251,7 @@ function createDownload(
     if (file.isWhole()) {
       const error = wrongFile(asked)
       for (const giver of givers) file.suspects.add(giver)
-      if (only && isClear) drop(only, error, true)
+      if (only && isClear) judge.ban(only, error)
       onEvent?.({ type: 'file-restarted', path: asked.path, suspects: givers.map(({ name }) => name) })
     }
     if (file.only) tried.add(file.only)
@@ -300,10 +268,11 @@ function createDownload(
   }
 
   const openRun = async (asked: WantedFile, partial: PartialFile): Promise<FileRun> => {
+    const onLiar = (state: SourceState, error: IntegrityError): void => judge.ban(state, error)
     const outboard = await findOutboard(asked, states, {
       signal,
       stallTimeoutMs,
-      onLiar: banned,
+      onLiar,
       onFailure: (state, error) => onEvent?.({ type: 'request-failed', source: state.name, path: asked.path, error }),
     })
     const plan = outboard ? planOfOutboard(outboard) : planOfSize(asked.size)
@@ -319,7 +288,7 @@ function createDownload(
         signal,
         isDone: (leaf) => isThere.has(plan.place(leaf).offset),
       }))
-    return createFileRun(asked, { plan, partial, whole, local: ranges, onLiar: banned })
+    return createFileRun(asked, { plan, partial, whole, local: ranges, onLiar })
   }
 
   const bring = async (asked: WantedFile): Promise<DownloadedFile> => {

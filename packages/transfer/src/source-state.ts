@@ -23,6 +23,8 @@ export interface SourceState {
   lastError: unknown
   /** Not asked again in this run, and why. */
   out: { error: unknown; isBanned: boolean } | undefined
+  /** Aborts when it is banned: what it still brings is not wanted. */
+  readonly banned: AbortController
 }
 
 export function createSourceState(source: ByteSource): SourceState {
@@ -42,6 +44,7 @@ export function createSourceState(source: ByteSource): SourceState {
     bytes: 0,
     lastError: undefined,
     out: undefined,
+    banned: new AbortController(),
   }
 }
 
