@@ -1,36 +1,25 @@
 import { InvalidInputError, type CID, type IntegrityError } from '@x/cid'
-import { isStorageError, type PartialFile, type PartialStore } from '@x/storage-core'
+import { type PartialFile, type PartialStore } from '@x/storage-core'
 
 import type { ByteSource } from './byte-source.ts'
-import { ClaimOverError, type Claim } from './claim.ts'
+import { ClaimOverError } from './claim.ts'
 import { noSource, wrongFile } from './download-errors.ts'
 import { settingsOf, type DownloadOptions } from './download-options.ts'
 import { BadLeafError, createFileRun, OwnMediumError, type FileRun } from './file-run.ts'
 import { createJudge } from './judge.ts'
 import { planOfOutboard, planOfSize } from './leaf-plan.ts'
+import { createLeafPump } from './leaf-pump.ts'
 import { findLocalRanges } from './local-ranges.ts'
 import { findOutboard, outboardOfWhole } from './outboards.ts'
 import { createProgress } from './progress.ts'
 import { broughtFileOf, heldFileOf, receiptOf, type DownloadedFile, type DownloadResult } from './receipt.ts'
-import { runClaim } from './run-claim.ts'
-import { mayAsk, nextClaim, type SchedulerLimits } from './scheduler.ts'
 import { createSlots } from './slots.ts'
-import { adaptWindow, createSourceState, type SourceState } from './source-state.ts'
-import { createTokenBucket } from './token-bucket.ts'
+import { createSourceState, type SourceState } from './source-state.ts'
 import { createTraffic } from './traffic.ts'
 import { assertWanted, keyOfWanted, wholeDigestOf, type WantedFile } from './wanted-file.ts'
 import { createWholeCheck, type WholeCheck } from './whole-digest.ts'
 
 const TICK_MS = 100
-const MIB = 1024 * 1024
-/** Less than this, and not all that was asked for, is no progress. Bytes. */
-const LEAST_PROGRESS_BYTES = 16 * 1024
-const LIMITS: SchedulerLimits = {
-  requestMs: 4000,
-  firstRequestBytes: 4 * MIB,
-  mostRequestBytes: 64 * MIB,
-}
-
 /**
  * Brings files from several sources at once, each leaf checked before it is recorded, and commits each file to `partials`
  * when it is whole. What an earlier run or another process has recorded is not fetched again. Nothing that is committed is
@@ -75,129 +64,19 @@ function createDownload(
 ): { run: () => Promise<DownloadResult> } {
   const settings = settingsOf(options)
   const { local, onProgress, onEvent, stallTimeoutMs, leastLocalBytes, createHasher } = settings
-  const mostRequests = settings.requestsPerSource
   const started = performance.now()
   const startedAt = new Date().toISOString()
   const stopping = new AbortController()
   const { signal } = stopping
   const states = sources.map(createSourceState)
-  /** Those that bytes are asked for. */
-  const files = new Set<FileRun>()
-  const claims = new Set<Claim>()
-  const running = new Set<Promise<void>>()
-  const waiters = new Map<FileRun, PromiseWithResolvers<void>>()
-  const bucket = createTokenBucket(settings.maxBytesPerSecond)
   const totalSize = wanted.reduce((sum, { size }) => sum + size, 0)
   const slots = createSlots(settings.filesAtOnce)
   const traffic = createTraffic(totalSize)
   const progress = createProgress({ totalSize, states, traffic, onProgress })
   const judge = createJudge(settings)
-  const scheduler = { limits: LIMITS, states, files, claims, traffic }
+  const pump = createLeafPump({ ...settings, states, judge, traffic, stopping })
 
-  const start = (claim: Claim): void => {
-    const { state, file } = claim
-    claims.add(claim)
-    state.active += 1
-    const first = claim.leaf
-    const bytesBefore = { count: 0 }
-    const onStop = (): void => claim.controller.abort(signal.reason)
-    const onBanned = (): void => claim.controller.abort(state.banned.signal.reason)
-    signal.addEventListener('abort', onStop, { once: true })
-    state.banned.signal.addEventListener('abort', onBanned, { once: true })
-    const work = async (): Promise<void> => {
-      try {
-        await runClaim(claim, {
-          signal,
-          bucket,
-          stallTimeoutMs,
-          onBytes: (_claim, bytes) => {
-            bytesBefore.count += bytes
-            traffic.note(claim, bytes)
-          },
-          onDuplicate: (bytes) => traffic.noteDuplicate(bytes),
-          onLeaf: () => {
-            state.inARow = 0
-            settle(file)
-            pump()
-          },
-        })
-      } catch (error) {
-        if (signal.aborted || error instanceof ClaimOverError) return
-        if (error instanceof OwnMediumError) throw error.cause
-        if (!isStorageError(error) && !(error instanceof BadLeafError)) throw error
-        const hadProgress = claim.leaf > first || bytesBefore.count >= LEAST_PROGRESS_BYTES
-        judge.failed({ state, file, error, hadProgress })
-      } finally {
-        signal.removeEventListener('abort', onStop)
-        state.banned.signal.removeEventListener('abort', onBanned)
-        claims.delete(claim)
-        state.active -= 1
-        // Whatever still waits for bytes.
-        claim.controller.abort(new ClaimOverError('it is over'))
-        const { rival } = claim
-        if (rival) rival.rival = undefined
-        file.release(rival && claims.has(rival) ? claim.leaf + 1 : claim.leaf, claim.end)
-      }
-    }
-    const run = work()
-      .then(() => {
-        settle(file)
-        return pump()
-      })
-      .catch((error: unknown) => stopping.abort(error))
-    running.add(run)
-    void run.finally(() => running.delete(run))
-  }
-
-  const pump = (): void => {
-    if (signal.aborted) return
-    const now = performance.now()
-    for (const state of states) {
-      while (!state.out && now >= state.notBefore && state.active < Math.min(state.window, mostRequests)) {
-        const claim = nextClaim(state, scheduler)
-        if (!claim) break
-        start(claim)
-      }
-    }
-    for (const file of files) assertHope(file)
-  }
-
-  /** Nobody is left who could bring what is missing. */
-  const assertHope = (file: FileRun): void => {
-    if (file.firstMissing() === undefined) return
-    if ([...claims].some((claim) => claim.file === file)) return
-    if (states.some((state) => mayAsk(state, file))) return
-    const waiter = waiters.get(file)
-    if (file.only !== undefined) waiter?.resolve()
-    else waiter?.reject(noSource(file, states))
-  }
-
-  /** Whole, and nobody works on it any more. */
-  const settle = (file: FileRun): void => {
-    if (!file.isWhole()) return
-    const late = [...claims].filter((claim) => claim.file === file)
-    for (const claim of late) claim.controller.abort(new ClaimOverError('the file is whole'))
-    if (late.length === 0) waiters.get(file)?.resolve()
-  }
-
-  /** Brings all leaves that are missing; ends early when the only source that may be asked cannot. */
-  const fetchAll = async (file: FileRun): Promise<void> => {
-    const waiter = Promise.withResolvers<void>()
-    const onStop = (): void => waiter.reject(signal.reason)
-    signal.addEventListener('abort', onStop, { once: true })
-    waiters.set(file, waiter)
-    files.add(file)
-    try {
-      signal.throwIfAborted()
-      settle(file)
-      pump()
-      await waiter.promise
-    } finally {
-      signal.removeEventListener('abort', onStop)
-      waiters.delete(file)
-      files.delete(file)
-    }
-  }
+  const onLiar = (state: SourceState, error: IntegrityError): void => judge.ban(state, error)
 
   /** What is here. */
   const copyLocal = async (file: FileRun): Promise<void> => {
@@ -227,7 +106,7 @@ function createDownload(
     const { plan, partial, wanted: asked } = file
     const tried = new Set<SourceState>()
     for (;;) {
-      await fetchAll(file)
+      await pump.fetchMissing(file)
       if (file.isWhole()) {
         const isRight = (await file.matchesWhole()) ?? true
         const digests = file.leafDigests()
@@ -268,7 +147,6 @@ function createDownload(
   }
 
   const openRun = async (asked: WantedFile, partial: PartialFile): Promise<FileRun> => {
-    const onLiar = (state: SourceState, error: IntegrityError): void => judge.ban(state, error)
     const outboard = await findOutboard(asked, states, {
       signal,
       stallTimeoutMs,
@@ -324,7 +202,7 @@ function createDownload(
       } catch (error) {
         // Nobody may write any more when it is closed.
         stopping.abort(error)
-        await Promise.allSettled(running)
+        await pump.idle()
         throw error
       } finally {
         await opened.close()
@@ -336,8 +214,7 @@ function createDownload(
 
   const tick = (): void => {
     try {
-      for (const state of states) adaptWindow(state, mostRequests)
-      pump()
+      pump.tick()
       progress.tell()
     } catch (error) {
       stopping.abort(error)
@@ -370,7 +247,7 @@ function createDownload(
         clearInterval(timer)
         options.signal?.removeEventListener('abort', onAbort)
         stopping.abort(new ClaimOverError('the download is over'))
-        await Promise.allSettled(running)
+        await pump.idle()
       }
     },
   }

@@ -12,11 +12,11 @@ export interface RunClaimOptions {
   bucket: TokenBucket
   stallTimeoutMs: number
   /** Bytes came from the claim's source. */
-  onBytes: (claim: Claim, bytes: number) => void
+  onBytes: (bytes: number) => void
   /** Bytes came for nothing: the leaf was there already. */
   onDuplicate: (bytes: number) => void
   /** A leaf was recorded. */
-  onLeaf: (claim: Claim) => void
+  onLeaf: () => void
 }
 
 /**
@@ -76,7 +76,7 @@ async function finishLeaf(claim: Claim, fill: Fill, { onLeaf, onDuplicate }: Run
   claim.leaf += 1
   claim.ownBytes = 0
   if (rival && isNew) rival.controller.abort(new ClaimOverError('another source was faster'))
-  if (isNew) onLeaf(claim)
+  if (isNew) onLeaf()
 }
 
 async function copyLocal(
@@ -121,7 +121,7 @@ async function fetchFrom(claim: Claim, at: number, options: RunClaimOptions): Pr
       const piece = toBytes(claim, next.value)
       // An empty one says that bytes come, which are not those that were asked for.
       patience.note(piece.length || SKIPPED_BYTES)
-      options.onBytes(claim, piece.length)
+      options.onBytes(piece.length)
       await options.bucket.take(piece.length, signal)
       for (let used = 0; used < piece.length && position < end && claim.leaf < claim.end;) {
         const fill = fillOf(claim)

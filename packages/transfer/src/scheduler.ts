@@ -16,7 +16,7 @@ export interface SchedulerParts {
   limits: SchedulerLimits
   states: readonly SourceState[]
   /** Files on their way, in order. */
-  files: ReadonlySet<FileRun>
+  files: Iterable<FileRun>
   claims: ReadonlySet<Claim>
   traffic: Pick<Traffic, 'mayDuplicate'>
 }
