@@ -24,7 +24,7 @@ interface FailedRequest {
 }
 
 export interface JudgeOptions extends RetryOptions {
-  onEvent?: ((event: DownloadEvent) => void) | undefined
+  onEvent: ((event: DownloadEvent) => void) | undefined
 }
 
 export function createJudge({ onEvent, ...retry }: JudgeOptions): Judge {

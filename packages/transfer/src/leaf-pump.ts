@@ -30,7 +30,7 @@ export interface LeafPumpOptions {
   stopping: AbortController
   requestsPerSource: number
   stallTimeoutMs: number
-  maxBytesPerSecond?: number | undefined
+  maxBytesPerSecond: number | undefined
 }
 
 const MIB = 1024 * 1024
@@ -41,9 +41,9 @@ const LIMITS: SchedulerLimits = {
 }
 
 export function createLeafPump(options: LeafPumpOptions): LeafPump {
-  const { states, judge, traffic, stopping, requestsPerSource, stallTimeoutMs } = options
+  const { states, judge, traffic, stopping, requestsPerSource, stallTimeoutMs, maxBytesPerSecond } = options
   const { signal } = stopping
-  const bucket = createTokenBucket(options.maxBytesPerSecond)
+  const bucket = createTokenBucket(maxBytesPerSecond)
   /** Those that bytes are asked for, and who waits for them. */
   const waiters = new Map<FileRun, PromiseWithResolvers<void>>()
   const claims = new Set<Claim>()

@@ -55,7 +55,7 @@ export function wholeDigestOf({ size, root, sha256, gitOid }: WantedFile): Whole
   return { type: 'git', oid: gitOid }
 }
 
-export type WholeDigest = { type: 'sha256'; digest: Uint8Array } | { type: 'git'; oid: string }
+type WholeDigest = { type: 'sha256'; digest: Uint8Array } | { type: 'git'; oid: string }
 
 // Codec and hash function that git's objects have in a CID.
 const GIT_RAW = 0x78

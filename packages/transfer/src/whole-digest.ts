@@ -1,5 +1,5 @@
 import type { CreateHasher } from './hasher.ts'
-import type { WholeDigest } from './wanted-file.ts'
+import { wholeDigestOf, type WantedFile } from './wanted-file.ts'
 
 /** Hashes a file in its own order while its leaves come in another one. */
 export interface WholeCheck {
@@ -15,9 +15,12 @@ export interface WholeCheck {
 
 const READ_BYTES = 1024 * 1024
 
-export function createWholeCheck(wanted: WholeDigest, size: number, createHasher: CreateHasher): WholeCheck {
+/** `undefined`: nothing is known of the whole file but its root. */
+export function createWholeCheck(file: WantedFile, createHasher: CreateHasher): WholeCheck | undefined {
+  const wanted = wholeDigestOf(file)
+  if (!wanted) return undefined
   const hasher = createHasher(wanted.type === 'git' ? 'sha1' : 'sha256')
-  if (wanted.type === 'git') hasher.update(new TextEncoder().encode(`blob ${size}\0`))
+  if (wanted.type === 'git') hasher.update(new TextEncoder().encode(`blob ${file.size}\0`))
   let front = 0
   let isReading = false
   return {
