@@ -1,5 +1,3 @@
-import { createHash } from 'node:crypto'
-
 import { expect, it } from 'vitest'
 
 import {
@@ -7,26 +5,23 @@ import {
   createLocalPieces,
   download,
   heldLeaves,
-  type DownloadOptions,
   type KnownPiece,
   type LocalBytes,
   type LocalPieces,
   type WantedFile,
 } from '../src/index.ts'
 import {
-  bytesOf,
-  isSame,
+  holds,
   memorySource,
   MIB,
   openTemp,
   outboardOf,
   outboardsOnly,
+  quick,
   rooted,
   sha256,
   someBytes,
 } from './support.ts'
-
-const quick: DownloadOptions = { backoffMs: 1, createHasher: (name) => createHash(name) }
 
 interface Model {
   bytes: Uint8Array
@@ -78,7 +73,7 @@ it.each(['root', 'sha256'] as const)(
     const source = memorySource('a', { model: next.bytes })
     const blocks = outboardsOnly([['model', await outboardOf(next.bytes)]])
     const { files, receipt } = await download(partials, [file], [blocks, source], { ...quick, local: localOf(old) })
-    expect(isSame(await bytesOf(store.cat(files[0]!.root)), next.bytes)).toBe(true)
+    expect(await holds(store, files[0]!.root, next.bytes)).toBe(true)
     const missing = 5100 + (tensors[7]?.length ?? 0) + (tensors[30]?.length ?? 0)
     expect(receipt.bytes).toBe(missing)
     expect(source.served).toBe(missing)
@@ -101,7 +96,7 @@ it('a piece that is not what it should be is fetched instead', async () => {
     const source = memorySource('a', { model: model.bytes })
     const local = localOf({ bytes: rotten, pieces: model.pieces })
     const { files, receipt } = await download(partials, [wanted], [blocks, source], { ...quick, local })
-    expect(isSame(await bytesOf(store.cat(files[0]!.root)), model.bytes)).toBe(true)
+    expect(await holds(store, files[0]!.root, model.bytes)).toBe(true)
     expect(receipt.bytes).toBeGreaterThanOrEqual(bad.length)
     // The leaves that it is part of, and no more.
     expect(receipt.bytes).toBeLessThanOrEqual(bad.length + 3 * MIB)
@@ -122,7 +117,7 @@ it.each<[string, LocalBytes]>([
   const source = memorySource('a', { model: model.bytes })
   const local = createLocalPieces(model.pieces.map((piece) => ({ ...piece, from })))
   const { files } = await download(partials, [{ ...file, pieces: model.pieces }], [blocks, source], { ...quick, local })
-  expect(isSame(await bytesOf(store.cat(files[0]!.root)), model.bytes)).toBe(true)
+  expect(await holds(store, files[0]!.root, model.bytes)).toBe(true)
   expect(source.served).toBe(model.bytes.length)
 })
 
@@ -134,7 +129,7 @@ it('a file all of which is here needs no source', async () => {
     ...quick,
     local: localOf(model),
   })
-  expect(isSame(await bytesOf(store.cat(files[0]!.root)), model.bytes)).toBe(true)
+  expect(await holds(store, files[0]!.root, model.bytes)).toBe(true)
   expect(receipt.bytes).toBe(0)
   expect(files[0]?.localBytes).toBe(model.bytes.length)
 })
@@ -148,7 +143,7 @@ it('leaves of files that the store holds are not fetched again', async () => {
   const source = memorySource('a', { model: longer })
   const local = anyLocalPieces([createLocalPieces([]), heldLeaves(store.blocks)])
   const { files, receipt } = await download(partials, [file], [blocks, source], { ...quick, local })
-  expect(isSame(await bytesOf(store.cat(files[0]!.root)), longer)).toBe(true)
+  expect(await holds(store, files[0]!.root, longer)).toBe(true)
   expect(receipt.bytes).toBe(MIB)
 })
 

@@ -1,12 +1,10 @@
-import { createHash } from 'node:crypto'
-
 import type { ProfileName } from '@x/cid'
 import { BackendError, NotFoundError, openMemoryPartials, openMemoryStore } from '@x/storage-core'
 import { expect, it } from 'vitest'
 
 import { createLocalPieces, download, type ByteSource, type KnownPiece, type WantedFile } from '../src/index.ts'
 import { soak } from './soak.ts'
-import { bytesOf, createDraw, isSame, MIB, rooted, sha256, someBytes } from './support.ts'
+import { createDraw, holds, MIB, quick, rooted, sha256, someBytes } from './support.ts'
 
 const ROUNDS = soak(12, 1000)
 const PROFILES: readonly ProfileName[] = ['unixfs-v1-2025', 'kubo-v1', 'unixfs-v0-2015']
@@ -101,14 +99,13 @@ it(
       )
       const store = await openMemoryStore()
       const { files, receipt } = await download(openMemoryPartials(store), [wanted], [...sources, blocks], {
-        createHasher: (name) => createHash(name),
-        backoffMs: 1,
+        ...quick,
         retries: 1000,
         local: withLocal ? local : undefined,
       })
       const [got] = files
       if (!got) throw new Error('there is no file')
-      expect(isSame(await bytesOf(store.cat(got.root)), bytes), `round ${round}`).toBe(true)
+      expect(await holds(store, got.root, bytes), `round ${round}`).toBe(true)
       const honest = new Set(sources.filter(({ lied }) => !lied).map(({ name }) => name))
       const banned = receipt.sources.filter(({ name, outcome }) => outcome === 'banned' && honest.has(name))
       expect(banned, `round ${round}`).toEqual([])

@@ -7,11 +7,20 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 
 import { openFsStore, type FsStore, type FsStoreOptions } from '@x/backend-fs'
-import { buildOutboard, encodeOutboard, type Outboard, type ProfileName } from '@x/cid'
-import { BackendError, type PartialStore } from '@x/storage-core'
+import { buildOutboard, encodeOutboard, type CID, type Outboard, type ProfileName } from '@x/cid'
+import { BackendError, type ContentStore, type PartialStore } from '@x/storage-core'
 import { onTestFinished } from 'vitest'
 
-import { httpSource, type ByteSource, type HttpSourceOptions, type WantedFile } from '../src/index.ts'
+import {
+  httpSource,
+  type ByteSource,
+  type DownloadOptions,
+  type HttpSourceOptions,
+  type WantedFile,
+} from '../src/index.ts'
+
+/** For sources that fail soon, and on purpose. */
+export const quick: DownloadOptions = { backoffMs: 1, createHasher: (name) => createHash(name) }
 
 export const MIB: number = 1024 * 1024
 
@@ -53,6 +62,10 @@ export async function bytesOf(pieces: AsyncIterable<Uint8Array>): Promise<Uint8A
   for await (const piece of pieces) all.push(piece)
   return new Uint8Array(Buffer.concat(all))
 }
+
+/** Whether a store gives these bytes, and no others. */
+export const holds = async (store: Pick<ContentStore, 'cat'>, root: CID, bytes: Uint8Array): Promise<boolean> =>
+  isSame(await bytesOf(store.cat(root)), bytes)
 
 export async function outboardOf(bytes: Uint8Array, profile: ProfileName = 'unixfs-v1-2025'): Promise<Outboard> {
   return (await buildOutboard([bytes], { profile })).outboard
