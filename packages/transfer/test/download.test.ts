@@ -143,6 +143,39 @@ it('bans a source that lies, and names it', async () => {
   expect(events.filter(({ type }) => type === 'source-dropped')).toMatchObject([{ source: 'liar', isLiar: true }])
 })
 
+it('what else a source is asked for is broken off when it lies', async () => {
+  const { store, partials } = await openTemp()
+  const bytes = someBytes(8 * MIB)
+  const { file, blocks } = await rooted('model', bytes)
+  const askedTwice = Promise.withResolvers<void>()
+  const brokenOff = Promise.withResolvers<void>()
+  let requests = 0
+  const liar: ByteSource = {
+    name: 'liar',
+    async *read(_file, { length }, { signal }) {
+      requests += 1
+      if (requests > 1) {
+        signal?.addEventListener('abort', () => brokenOff.resolve())
+        askedTwice.resolve()
+        await brokenOff.promise
+      }
+      await askedTwice.promise
+      yield new Uint8Array(length)
+    },
+  }
+  const honest = memorySource('honest', { model: bytes })
+  const waits: ByteSource = {
+    ...honest,
+    async *read(wanted, range, options) {
+      await brokenOff.promise
+      yield* honest.read(wanted, range, options)
+    },
+  }
+  const { files, receipt } = await download(partials, [file], [liar, waits, blocks], quick)
+  expect(await holds(store, files[0]!.root, bytes)).toBe(true)
+  expect(receipt.sources[0]).toMatchObject({ name: 'liar', outcome: 'banned', failures: 0 })
+})
+
 it('bans a source that found itself that its bytes do not match, as a gateway does', async () => {
   const { store, partials } = await openTemp()
   const bytes = someBytes(4 * MIB)
