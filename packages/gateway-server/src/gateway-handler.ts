@@ -1,7 +1,7 @@
 import { IDENTITY, type CID } from '@x/cid'
 import { InvalidInputError, type BlockSource } from '@x/storage-core'
+import { toBody } from '@x/storage-core/backend'
 
-import { toBody } from './body.ts'
 import { parseCarParameters, type CarFormat } from './car-parameters.ts'
 import { attachment } from './content-disposition.ts'
 import { corsHeaders } from './cors.ts'

@@ -1,7 +1,7 @@
 import { InvalidInputError, isStorageError } from '@x/storage-core'
+import { toBody } from '@x/storage-core/backend'
 
 import { jsonAnswer, listAnswer, type Answer } from './answer.ts'
-import { toBody } from './body.ts'
 import { corsHeaders } from './cors.ts'
 import { createCredentials, type Identify } from './credentials.ts'
 import { modelFacts, toSibling, toTreeEntry } from './entries.ts'

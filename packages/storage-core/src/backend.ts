@@ -1,4 +1,4 @@
-// For who writes a store over a medium of its own: parts that every store is made of.
+// For who writes a store over a medium of its own, or a handler over one: parts that all of them are made of.
 export { createGuardedBlockstore, type StoreParts } from './block-content-store.ts'
 export { blockKey } from './block-key.ts'
 export { isPromisedChecked, promiseAs, promiseChecked } from './checked-blocks.ts'
@@ -23,5 +23,6 @@ export {
 } from './static-layout.ts'
 export { otherStaticVersion, type OtherStaticVersion } from './static-version.ts'
 export { stoppable } from './stoppable.ts'
+export { toBody, type BodyOptions } from './to-body.ts'
 export { verifiedLeavesOf, withVerifiedLeaves, type OpenLeaves } from './verified-leaves.ts'
 export { reachableFrom } from './walk.ts'
