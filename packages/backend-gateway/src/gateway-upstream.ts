@@ -1,11 +1,10 @@
 import { IntegrityError, readCar, type Block, type Car, type CID } from '@x/cid'
 import { BackendError, isStorageError, type AbortOptions } from '@x/storage-core'
-import { codeOf, type Want } from '@x/storage-core/backend'
+import { codeOf, createSlots, type Want } from '@x/storage-core/backend'
 
 import type { GatewayEvent } from './events.ts'
 import { causeOf, HttpStatusError, isRetryable, StreamRefusedError } from './failure.ts'
 import { assertNotAPage, getBlock, request, type Connection } from './get-block.ts'
-import { createLimit } from './limit.ts'
 import { probeInTime } from './probe-in-time.ts'
 import { createPulse, readBody, readShortBody } from './read-body.ts'
 import { discard } from './request.ts'
@@ -37,7 +36,7 @@ const EMPTY = 'bafkqaaa'
 export function createGatewayUpstream(options: GatewayUpstreamOptions): Upstream {
   const { endpoint, health, send, stallTimeoutMs, maxRequests, maxStreams, onlyIfCached, onEvent } = options
   const { label } = endpoint
-  const limit = createLimit(maxRequests)
+  const requests = createSlots(maxRequests)
   let isGateway = false
   let openStreams = 0
   /** In a row. */
@@ -155,8 +154,8 @@ export function createGatewayUpstream(options: GatewayUpstreamOptions): Upstream
       if (openStreams >= maxStreams) return false
       return uselessStreams < MOST_USELESS_STREAMS || performance.now() > refusedUntil
     },
-    block: (cid, asked) => limit(() => block(cid, asked), asked.signal),
-    has: (cid, asked) => limit(() => has(cid, asked), asked.signal),
+    block: (cid, asked) => requests.run(() => block(cid, asked), asked.signal),
+    has: (cid, asked) => requests.run(() => has(cid, asked), asked.signal),
     stream,
     noteStream(outcome) {
       uselessStreams = outcome === 'useful' ? 0 : uselessStreams + 1

@@ -14,6 +14,7 @@ import { BackendError, BlockNotFoundError, type AbortOptions } from '@x/storage-
 import {
   blockKey,
   codeOf,
+  createSlots,
   otherStaticVersion,
   STATIC_VERSION_PATH,
   staticBlockPath,
@@ -25,7 +26,6 @@ import {
 import { causeOf, HttpStatusError, isRetryable, StreamRefusedError } from './failure.ts'
 import { assertNotAPage, getBlock, request, type Connection } from './get-block.ts'
 import { createKnownFiles, type KnownFile } from './known-files.ts'
-import { createLimit } from './limit.ts'
 import { openFileBytes, type FileBytes } from './open-file-bytes.ts'
 import { probeInTime } from './probe-in-time.ts'
 import { createPulse, readShortBody } from './read-body.ts'
@@ -48,7 +48,7 @@ const MOST_SKIPPED_FOR_A_LEAF = 16 * 1024 * 1024
 export function createStaticUpstream(options: StaticUpstreamOptions): Upstream {
   const { endpoint, health, send, stallTimeoutMs, maxRequests, maxStreams, maxOutboardBytes } = options
   const { label } = endpoint
-  const limit = createLimit(maxRequests)
+  const requests = createSlots(maxRequests)
   const known = createKnownFiles({ maxBytes: KEPT_OUTBOARD_BYTES })
   let isFolder = false
   let openStreams = 0
@@ -218,8 +218,8 @@ export function createStaticUpstream(options: StaticUpstreamOptions): Upstream {
     get streams() {
       return openStreams < maxStreams
     },
-    block: (cid, asked) => limit(() => block(cid, asked), asked.signal),
-    has: (cid, asked) => limit(() => has(cid, asked), asked.signal),
+    block: (cid, asked) => requests.run(() => block(cid, asked), asked.signal),
+    has: (cid, asked) => requests.run(() => has(cid, asked), asked.signal),
     stream,
     // Each file is asked for anew: another one may be whole.
     noteStream: () => undefined,

@@ -1,4 +1,5 @@
 import { BackendError, type AbortOptions } from '@x/storage-core'
+import { createSlots, untilAborted } from '@x/storage-core/backend'
 
 /** Works by key, each of which several callers wait for and that is done once. It goes on when they stop waiting. */
 export interface SharedWork<T> {
@@ -11,20 +12,13 @@ export interface SharedWork<T> {
 export function createSharedWork<T>(most: number): SharedWork<T> {
   const running = new Map<string, Promise<T>>()
   const stop = new AbortController()
-  const waiting: (() => void)[] = []
-  let free = most
+  const slots = createSlots(most)
 
   async function inTurn(key: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    if (free > 0) free -= 1
-    else await new Promise<void>((resolve) => waiting.push(resolve))
     try {
-      stop.signal.throwIfAborted()
-      return await work(stop.signal)
+      return await slots.run(() => work(stop.signal), stop.signal)
     } finally {
       running.delete(key)
-      const next = waiting.shift()
-      if (next) next()
-      else free += 1
     }
   }
 
@@ -33,28 +27,16 @@ export function createSharedWork<T>(most: number): SharedWork<T> {
       signal?.throwIfAborted()
       stop.signal.throwIfAborted()
       const known = running.get(key)
-      if (known) return within(known, signal)
+      if (known) return untilAborted(known, signal)
       const begun = inTurn(key, work)
       running.set(key, begun)
       // When nobody waits any more, nobody hears of its failure; who asks next tries again.
       begun.catch(() => undefined)
-      return within(begun, signal)
+      return untilAborted(begun, signal)
     },
     async close() {
       stop.abort(new BackendError('the pull-through is closed', { retryable: false }))
       await Promise.allSettled(running.values())
     },
-  }
-}
-
-async function within<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (!signal) return work
-  const stopped = Promise.withResolvers<never>()
-  const onAbort = (): void => stopped.reject(signal.reason)
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    return await Promise.race([work, stopped.promise])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
   }
 }

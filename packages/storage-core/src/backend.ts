@@ -14,6 +14,7 @@ export { profileOfOutboard } from './outboard-profile.ts'
 export { createRecordNames } from './record-names.ts'
 export { parseRetryAfter } from './retry-after.ts'
 export { createRootRecords, type RootRecords, type RootRecordsParts } from './root-records.ts'
+export { createSlots, type Slots } from './slots.ts'
 export {
   STATIC_VERSION_PATH,
   staticVersionText,

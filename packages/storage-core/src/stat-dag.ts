@@ -6,6 +6,7 @@ import type { AbortOptions } from './blockstore.ts'
 import type { ContentStat } from './content-store.ts'
 import { atPlace, joinPath } from './place.ts'
 import { openSession } from './planned-session.ts'
+import { createSlots } from './slots.ts'
 
 /** Finds out what is at a CID, and how many bytes are below it. */
 export interface DagStat {
@@ -37,14 +38,14 @@ const LONGEST_TARGET = 4096
 export function createDagStat(blocks: BlockSource, { signal: ofCall }: AbortOptions): DagStat {
   const closing = new AbortController()
   const signal = ofCall ? AbortSignal.any([ofCall, closing.signal]) : closing.signal
-  const inTurn = createTurns(ENTRIES_AHEAD)
+  const turns = createSlots(ENTRIES_AHEAD)
   const found = new Map<string, Promise<Found>>()
   const sizes = new Map<string, Promise<number>>()
   const kept = createKeptBlocks(MOST_KEPT_BYTES)
 
   async function look(cid: CID, file: string): Promise<Found> {
     const get: GetBlock = async (wanted, options) => {
-      const bytes = await inTurn(() => blocks.get(wanted, options))
+      const bytes = await turns.run(() => blocks.get(wanted, options))
       if (wanted.code === DAG_PB) kept.add(blockKey(wanted), bytes)
       return bytes
     }
@@ -74,7 +75,8 @@ export function createDagStat(blocks: BlockSource, { signal: ofCall }: AbortOpti
   const held = async (cid: CID): Promise<Uint8Array | undefined> => kept.take(blockKey(cid))
 
   async function* entriesOf(cid: CID, type: 'directory' | 'shard', file: string): AsyncGenerator<NodeLink> {
-    const get: GetBlock = async (wanted, options) => (await held(wanted)) ?? inTurn(() => blocks.get(wanted, options))
+    const get: GetBlock = async (wanted, options) =>
+      (await held(wanted)) ?? turns.run(() => blocks.get(wanted, options))
     // A session asks for the other shards before their turn.
     const session = type === 'shard' ? openSession(blocks, cid, { scope: 'entity', held, signal }) : undefined
     try {
@@ -129,23 +131,6 @@ export function createDagStat(blocks: BlockSource, { signal: ofCall }: AbortOpti
       return { cid, type: 'directory', size: await sizeOf(cid, entry.type, file, 0) }
     },
     close: () => closing.abort(new Error('nobody waits for it')),
-  }
-}
-
-/** Runs tasks, `most` of them at a time, in the order in which they came. */
-function createTurns(most: number): <T>(task: () => Promise<T>) => Promise<T> {
-  let running = 0
-  const waiting: (() => void)[] = []
-  return async (task) => {
-    if (running < most) running += 1
-    else await new Promise<void>((resolve) => waiting.push(resolve))
-    try {
-      return await task()
-    } finally {
-      const next = waiting.shift()
-      if (next) next()
-      else running -= 1
-    }
   }
 }
 

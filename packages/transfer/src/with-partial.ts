@@ -1,8 +1,8 @@
 import type { CID } from '@x/cid'
 import type { PartialFile, PartialStore } from '@x/storage-core'
+import type { Slots } from '@x/storage-core/backend'
 
 import type { DownloadEvent } from './events.ts'
-import type { Slots } from './slots.ts'
 import { keyOfWanted, type WantedFile } from './wanted-file.ts'
 
 export interface WithPartialOptions<T> {
