@@ -15,8 +15,7 @@ import { createContext } from '../src/context.ts'
 import { openFsStore, type FsStore } from '../src/index.ts'
 import { layoutOf, type Layout } from '../src/layout.ts'
 import { thisProcess } from '../src/process-identity.ts'
-import { startChild } from './child.ts'
-import { asNobody, bytesOf, collect, directoryOf, isSame, openTemp, someBytes } from './support.ts'
+import { asNobody, bytesOf, collect, directoryOf, isSame, openTemp, someBytes, startChild } from './support.ts'
 
 const MIB = 1024 * 1024
 

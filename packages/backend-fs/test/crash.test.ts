@@ -5,9 +5,8 @@ import { parseCid } from '@x/cid'
 import { expect, it } from 'vitest'
 
 import { openFsStore } from '../src/index.ts'
-import { startChild } from './child.ts'
 import { soak } from './soak.ts'
-import { bytesOf, collect, filesBelow, tempDirectory } from './support.ts'
+import { bytesOf, collect, filesBelow, startChild, tempDirectory } from './support.ts'
 
 const { rounds: ROUNDS, processes: PROCESSES } = soak({ rounds: 8, processes: 3 }, { rounds: 400, processes: 4 })
 

@@ -3,8 +3,7 @@ import { Worker } from 'node:worker_threads'
 import { beforeEach, expect, it, onTestFinished, vi } from 'vitest'
 
 import { isGivenUp, livenessOf, livenessOfName, thisProcess, uniqueName } from '../src/process-identity.ts'
-import { startChild } from './child.ts'
-import { tempDirectory } from './support.ts'
+import { startChild, tempDirectory } from './support.ts'
 
 const HOUR_MS = 60 * 60 * 1000
 const onLinux = process.platform === 'linux'

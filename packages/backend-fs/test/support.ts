@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { toSourceNode, type DirectorySource, type SourceNode } from '@x/storage-core'
 import { onTestFinished } from 'vitest'
 
+import { startChild as startFile, type Child } from '../../../tooling/start-child.ts'
 import { openFsStore, type FsStore, type FsStoreOptions } from '../src/index.ts'
 
 /** A directory that goes with the test. */
@@ -21,6 +22,10 @@ export async function openTemp(options: Partial<FsStoreOptions> = {}): Promise<{
   onTestFinished(() => store.close())
   return { store, directory }
 }
+
+/** Runs `children/<name>.ts` in a process of its own. */
+export const startChild = (name: string, ...args: string[]): Child =>
+  startFile(new URL(`children/${name}.ts`, import.meta.url), ...args)
 
 /** The same bytes for the same seed, different in every leaf. */
 export function someBytes(length: number, seed = 'bytes'): Uint8Array {

@@ -18,6 +18,7 @@ import { assertWanted, keyOfWanted, type WantedFile } from './wanted-file.ts'
 import { withPartial } from './with-partial.ts'
 
 const TICK_MS = 100
+
 /**
  * Brings files from several sources at once, each leaf checked before it is recorded, and commits each file to `partials`
  * when it is whole. What an earlier run or another process has recorded is not fetched again. Nothing that is committed is

@@ -5,8 +5,17 @@ import { openFsStore } from '@x/backend-fs'
 import { encodeOutboard, parseCid } from '@x/cid'
 import { expect } from 'vitest'
 
-import { startDownload } from './child.ts'
-import { bytesOf, fileServer, isSame, MIB, outboardOf, sha256, someBytes, tempDirectory } from './support.ts'
+import {
+  bytesOf,
+  fileServer,
+  isSame,
+  MIB,
+  outboardOf,
+  sha256,
+  someBytes,
+  startDownload,
+  tempDirectory,
+} from './support.ts'
 
 /** Leaves that two requests have in flight, and what the system holds of them. */
 const LOST_BYTES = 4 * MIB

@@ -4,9 +4,8 @@ import { join } from 'node:path'
 import { encodeOutboard } from '@x/cid'
 import { expect, it, vi } from 'vitest'
 
-import { startDownload } from './child.ts'
 import { killRounds } from './kill-rounds.ts'
-import { fileServer, MIB, outboardOf, sha256, someBytes, tempDirectory } from './support.ts'
+import { fileServer, MIB, outboardOf, sha256, someBytes, startDownload, tempDirectory } from './support.ts'
 
 // A busy machine starts a process in seconds.
 vi.setConfig({ testTimeout: 120_000 })

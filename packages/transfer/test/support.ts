@@ -11,6 +11,7 @@ import { buildOutboard, encodeOutboard, type CID, type Outboard, type ProfileNam
 import { BackendError, type ContentStore, type PartialStore } from '@x/storage-core'
 import { onTestFinished } from 'vitest'
 
+import { startChild, type Child } from '../../../tooling/start-child.ts'
 import {
   httpSource,
   type ByteSource,
@@ -43,6 +44,10 @@ export async function openTemp(
   })
   return { store, partials, directory }
 }
+
+/** Runs `children/download.ts` in a process of its own. */
+export const startDownload = (task: object): Child =>
+  startChild(new URL('children/download.ts', import.meta.url), JSON.stringify(task))
 
 /** The same bytes for the same seed, different in every leaf. */
 export function someBytes(length: number, seed = 'bytes'): Uint8Array {

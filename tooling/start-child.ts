@@ -13,10 +13,9 @@ export interface Child {
   ended: Promise<{ code: number | null; errors: string }>
 }
 
-/** Runs `test/children/<name>.ts` from the sources, in a process of its own. */
-export function startChild(name: string, ...args: string[]): Child {
-  const file = fileURLToPath(new URL(`children/${name}.ts`, import.meta.url))
-  const child = spawn(process.execPath, ['--conditions=@x/source', file, ...args], {
+/** Runs a file of TypeScript from the sources, in a process of its own, which is killed when the test ends. */
+export function startChild(file: URL, ...args: string[]): Child {
+  const child = spawn(process.execPath, ['--conditions=@x/source', fileURLToPath(file), ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   onTestFinished(() => void child.kill('SIGKILL'))
