@@ -9,10 +9,8 @@ import {
   type AddOptions,
   type AddResult,
   type AddSource,
-  type BuiltSource,
-  type RecordChange,
 } from '@x/storage-core'
-import { multihashKey } from '@x/storage-core/backend'
+import { changesOfAdd, multihashKey } from '@x/storage-core/backend'
 import type { StoreParts } from '@x/storage-core/backend'
 
 import { createHolds } from './holds.ts'
@@ -83,7 +81,10 @@ export async function addContent(parts: AddParts, source: AddSource, options: Ad
     await check.repair({ signal })
     await parts.alone(async () => {
       parts.enter({ signal })
-      await commit(parts, built, { ...options, metadata })
+      const root = await parts.records.root(cid, { signal })
+      // A pin that is there may be that of an add that fails yet: whoever relies on it records it.
+      const changes = changesOfAdd(built, { root, isPinned: false }, { ...options, metadata })
+      await parts.records.commit(changes, { signal })
     }, signal)
     onReceipt?.(finish({ cid, bytes: size, verified: 'each-leaf' }))
     return { cid, type, size }
@@ -94,27 +95,4 @@ export async function addContent(parts: AddParts, source: AddSource, options: Ad
   } finally {
     await holds.release({ signal })
   }
-}
-
-/** Makes an add visible, all of it at once. */
-async function commit(
-  { records }: AddParts,
-  { cid, type, size }: BuiltSource,
-  { name, metadata, pin = true, signal }: AddOptions,
-): Promise<void> {
-  const now = new Date().toISOString()
-  const held = await records.root(cid, { signal })
-  const record = {
-    cid: held?.cid ?? cid,
-    type,
-    size,
-    addedAt: held?.addedAt ?? now,
-    metadata: metadata ?? held?.metadata ?? copyMetadata(),
-  }
-  const changes: RecordChange[] = [{ type: 'put-root', record }]
-  if (pin) changes.push({ type: 'put-pin', record: { cid, pinnedAt: now } })
-  if (name !== undefined) {
-    changes.push({ type: 'put-name', record: { name, cid, metadata: metadata ?? copyMetadata(), updatedAt: now } })
-  }
-  await records.commit(changes, { signal })
 }

@@ -10,8 +10,8 @@ import {
   type AddResult,
   type AddSource,
   type FileSource,
-  type RecordChange,
 } from '@x/storage-core'
+import { changesOfAdd } from '@x/storage-core/backend'
 
 import type { Change } from './change.ts'
 import type { StoreContext } from './context.ts'
@@ -56,11 +56,14 @@ export async function addContent(
       enter({ signal })
       const entries = stillNew(vault, all, some)
       const drops = entries.replaced.map((id): Change => ({ type: 'drop', id }))
-      const records = await recordsOf(context, result, { ...options, metadata })
+      const { records } = vault.catalogue
+      const root = await records.root(cid)
+      const isPinned = (await records.pin(cid)) !== undefined
+      const changes = changesOfAdd(result, { root, isPinned }, { ...options, metadata })
       await vault.commit([
         ...entriesOf(entries),
         ...drops,
-        ...records.map((change): Change => ({ type: 'record', change })),
+        ...changes.map((change): Change => ({ type: 'record', change })),
       ])
       await vault.sweep(entries.replaced)
     }, signal)
@@ -101,27 +104,4 @@ async function stageFile(staging: Staging, source: FileSource, options: BuildFil
   if (file) await file.end(built.cid, built.outboard)
   else for (const block of blocks) await staging.addBlock(block)
   return built
-}
-
-async function recordsOf(
-  { vault: { catalogue } }: StoreContext,
-  { cid, type, size }: AddResult,
-  { name, metadata, pin = true }: AddOptions,
-): Promise<RecordChange[]> {
-  const { records } = catalogue
-  const now = new Date().toISOString()
-  const held = await records.root(cid)
-  const record = {
-    cid: held?.cid ?? cid,
-    type,
-    size,
-    addedAt: held?.addedAt ?? now,
-    metadata: metadata ?? held?.metadata ?? copyMetadata(),
-  }
-  const changes: RecordChange[] = [{ type: 'put-root', record }]
-  if (pin && !(await records.pin(cid))) changes.push({ type: 'put-pin', record: { cid, pinnedAt: now } })
-  if (name !== undefined) {
-    changes.push({ type: 'put-name', record: { name, cid, metadata: metadata ?? copyMetadata(), updatedAt: now } })
-  }
-  return changes
 }

@@ -3,6 +3,7 @@ import { buildFile, profileOf, type Block } from '@x/cid'
 import { createBlockKeeper, type BlockKeeper, type Keeping } from './block-keeper.ts'
 import type { AbortOptions, Blockstore } from './blockstore.ts'
 import { buildSource, type BuiltSource } from './build-source.ts'
+import { changesOfAdd } from './changes-of-add.ts'
 import { createCollector } from './collect.ts'
 import { createContentReader } from './content-reader.ts'
 import type { AddOptions, AddResult, ContentStore } from './content-store.ts'
@@ -15,7 +16,7 @@ import { copyMetadata } from './metadata.ts'
 import { assertName } from './names.ts'
 import { startReceipt } from './receipt.ts'
 import { createRecordNames } from './record-names.ts'
-import type { RecordChange, Records } from './records.ts'
+import type { Records } from './records.ts'
 import { createRootRecords } from './root-records.ts'
 import { toSourceNode, type AddSource } from './source.ts'
 import { probe } from './status.ts'
@@ -166,26 +167,15 @@ function heldReader({ keeper }: StoreParts, keeping: Keeping): HeldFileReader {
 async function commit(
   { records, enter, alone }: StoreParts,
   keeping: Keeping,
-  { cid, type, size }: BuiltSource,
-  { name, metadata, pin = true, signal }: AddOptions,
+  built: BuiltSource,
+  options: AddOptions,
 ): Promise<void> {
+  const { signal } = options
   await alone(async () => {
     enter({ signal })
-    const now = new Date().toISOString()
-    const held = await records.root(cid, { signal })
-    const record = {
-      cid: held?.cid ?? cid,
-      type,
-      size,
-      addedAt: held?.addedAt ?? now,
-      metadata: metadata ?? held?.metadata ?? copyMetadata(),
-    }
-    const changes: RecordChange[] = [{ type: 'put-root', record }]
-    if (pin && !(await records.pin(cid, { signal }))) changes.push({ type: 'put-pin', record: { cid, pinnedAt: now } })
-    if (name !== undefined) {
-      changes.push({ type: 'put-name', record: { name, cid, metadata: metadata ?? copyMetadata(), updatedAt: now } })
-    }
-    await records.commit(changes, { signal })
+    const root = await records.root(built.cid, { signal })
+    const isPinned = (await records.pin(built.cid, { signal })) !== undefined
+    await records.commit(changesOfAdd(built, { root, isPinned }, options), { signal })
     keeping.commit()
   }, signal)
 }
