@@ -1,7 +1,7 @@
 import { lstat, realpath } from 'node:fs/promises'
 import { dirname, join, relative, sep } from 'node:path'
 
-import { ifThere } from './disk.ts'
+import { ifThere } from './disk-error.ts'
 import { toRepoFolder } from './repo-folder.ts'
 
 /** Where things are in the folder of one repository. */

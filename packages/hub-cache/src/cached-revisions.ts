@@ -6,7 +6,7 @@ import { isStorageError, NotFoundError } from '@x/storage-core'
 
 import type { RepoLayout } from './cache-layout.ts'
 import { compareText } from './compare.ts'
-import { ifThere, onDisk, systemCode } from './disk.ts'
+import { ifThere, onDisk, systemCode } from './disk-error.ts'
 
 /** The commits of which there is a snapshot. */
 export async function snapshotNames({ snapshots }: RepoLayout): Promise<string[]> {

@@ -6,7 +6,7 @@ import { assertFilePath, assertRevision, isCommit } from '@x/hub-client'
 import type { AbortOptions } from '@x/storage-core'
 
 import { repoLayout, type RepoLayout } from './cache-layout.ts'
-import { ifThere, onDisk, systemCode } from './disk.ts'
+import { ifThere, onDisk, systemCode } from './disk-error.ts'
 import {
   assertPathsFit,
   listOmitted,

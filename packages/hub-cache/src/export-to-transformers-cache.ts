@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path'
 import { assertRepo, assertRevision } from '@x/hub-client'
 import type { AbortOptions } from '@x/storage-core'
 
-import { onDisk } from './disk.ts'
+import { onDisk } from './disk-error.ts'
 import { assertPathsFit, nameFile, type ExportFile } from './export-files.ts'
 import { makeDirectory } from './make-directory.ts'
 import { placeFile, type PlaceBy, type Placed } from './place-file.ts'

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 
 import { BackendError } from '@x/storage-core'
 
-import { diskError, onDisk, systemCode } from './disk.ts'
+import { diskError, onDisk, systemCode } from './disk-error.ts'
 
 /**
  * Makes the directories of a relative path below one that is there. A link among them is refused: what is written behind

@@ -8,7 +8,7 @@ import { BackendError, NotFoundError, type AbortOptions } from '@x/storage-core'
 import { isOwnDirectory, repoLayout, type RepoLayout } from './cache-layout.ts'
 import { commitOf, readRefs, snapshotNames, type FoundCommit } from './cached-revisions.ts'
 import { compareText } from './compare.ts'
-import { ifThere, onDisk } from './disk.ts'
+import { ifThere, onDisk } from './disk-error.ts'
 import { readSnapshot, type SnapshotContent } from './read-snapshot.ts'
 import { fromRepoFolder } from './repo-folder.ts'
 

@@ -6,7 +6,7 @@ import { basename, join } from 'node:path'
 import { InvalidInputError, IntegrityError } from '@x/cid'
 import { BackendError } from '@x/storage-core'
 
-import { ifThere, onDisk, systemCode } from './disk.ts'
+import { ifThere, onDisk, systemCode } from './disk-error.ts'
 import type { ExpectedDigests } from './file-digests.ts'
 import { checkLocal } from './read-local.ts'
 

@@ -3,7 +3,7 @@ import { open, type FileHandle } from 'node:fs/promises'
 
 import { BackendError } from '@x/storage-core'
 
-import { onDisk } from './disk.ts'
+import { onDisk } from './disk-error.ts'
 import { createDigestChecker, type ExpectedDigests } from './file-digests.ts'
 
 const PIECE_BYTES = 1024 * 1024

@@ -6,7 +6,7 @@ import { isStorageError } from '@x/storage-core'
 
 import { isBlobOf, isOwnDirectory, type RepoLayout } from './cache-layout.ts'
 import { compareText } from './compare.ts'
-import { diskError, ifThere, onDisk, systemCode } from './disk.ts'
+import { diskError, ifThere, onDisk, systemCode } from './disk-error.ts'
 import { pointerOid } from './lfs-pointer.ts'
 import { readTreeListing, type ListedFile } from './tree-listing.ts'
 

@@ -4,7 +4,7 @@ import { assertFilePath } from '@x/hub-client'
 import { isStorageError } from '@x/storage-core'
 
 import { compareText } from './compare.ts'
-import { ifThere } from './disk.ts'
+import { ifThere } from './disk-error.ts'
 
 /** A file as `trees/<commit>.json` has it. */
 export interface ListedFile {

@@ -6,6 +6,7 @@ export { isPromisedChecked, promiseAs, promiseChecked } from './checked-blocks.t
 export { concatBytes } from './concat-bytes.ts'
 export { createContentReader, type ContentReader, type ContentReaderParts } from './content-reader.ts'
 export { createDagPlan, type DagPlan, type InFile, type Want } from './dag-plan.ts'
+export { createDiskErrors, type DiskErrors } from './disk-errors.ts'
 export { codeOf } from './error-code.ts'
 export { createGate, type Gate } from './gate.ts'
 export { measureHeld, type HeldFileReader } from './held-file.ts'

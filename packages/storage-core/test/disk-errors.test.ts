@@ -2,7 +2,9 @@ import { constants } from 'node:os'
 
 import { expect, it } from 'vitest'
 
-import { diskError, ifThere } from '../src/disk-error.ts'
+import { createDiskErrors } from '../src/disk-errors.ts'
+
+const { diskError, ifThere } = createDiskErrors('mine', constants.errno)
 
 const failure = (code: string): Error => Object.assign(new Error(`${code}: it failed`), { code, syscall: 'open' })
 
@@ -18,7 +20,11 @@ it.each([
   ['ENOTDIR', { code: 'BACKEND', retryable: false }],
 ])('%s', async (code, expected) => {
   const cause = failure(code)
-  expect(diskError('open it', cause)).toMatchObject({ ...expected, cause, message: expect.stringContaining('open it') })
+  expect(diskError('open it', cause)).toMatchObject({
+    ...expected,
+    cause,
+    message: expect.stringContaining('mine: open it: '),
+  })
   await expect(ifThere('open it', Promise.reject(cause))).rejects.toMatchObject(expected)
 })
 
