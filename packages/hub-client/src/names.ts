@@ -1,22 +1,38 @@
 import { InvalidInputError, pathSegments } from '@x/cid'
 
-const SEGMENT = /^[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?$/
+const MOST_OF_PART = 96
+const PART = /^\w(?:[\w.-]*\w)?$/
+const MOST_OF_REVISION = 255
 
 /** 40 lower-case hexadecimal digits: a commit, which names the same files for ever. */
 export const isCommit = (text: string): boolean => /^[0-9a-f]{40}$/.test(text)
 
 /**
  * The rules of the hub, without which a name could become another path: `name` or `org/name`, of letters, digits, `-`,
- * `_` and `.`, 96 at most each, not `--` or `..`, no `.git` at the end.
+ * `_` and `.`, 96 at most each, neither `-` nor `.` at an end, not `--` or `..`, no `.git` at the end.
  *
  * @throws {InvalidInputError} It is none.
  * @see https://github.com/huggingface/huggingface_hub/blob/main/src/huggingface_hub/utils/_validators.py
  */
 export function assertRepo(repo: string): void {
+  const reason = reasonAgainst(repo)
+  if (reason === undefined) return
+  throw new InvalidInputError(`repository ${JSON.stringify(repo)}: ${reason}`, { input: repo })
+}
+
+/** Whether `assertRepo` lets it pass. */
+export const isRepo = (text: string): boolean => reasonAgainst(text) === undefined
+
+function reasonAgainst(repo: string): string | undefined {
+  if (repo === '') return 'it is empty'
   const parts = repo.split('/')
-  const isGood = parts.length <= 2 && parts.every((part) => SEGMENT.test(part)) && !/--|\.\./.test(repo)
-  if (isGood && !repo.endsWith('.git')) return
-  throw new InvalidInputError(`not the name of a repository: ${JSON.stringify(repo)}`, { input: repo })
+  if (parts.includes('')) return 'it has an empty segment'
+  if (parts.length > 2) return 'it is org/name and nothing more'
+  const bad = parts.find((part) => !PART.test(part) || /--|\.\./.test(part))
+  if (bad !== undefined) return `${JSON.stringify(bad)} cannot stand in one`
+  const long = parts.find((part) => part.length > MOST_OF_PART)
+  if (long !== undefined) return `${JSON.stringify(long)} is over ${MOST_OF_PART} characters long`
+  return repo.endsWith('.git') ? 'it ends with .git' : undefined
 }
 
 const hasControl = (text: string): boolean => Array.from(text).some((sign) => sign < ' ' || sign === '\u007F')
@@ -32,14 +48,16 @@ export function assertRevision(revision: string): void {
     throw new InvalidInputError(`revision ${JSON.stringify(revision)}: ${why}`, { input: revision })
   }
   if (revision === '') refuse('it is empty')
-  if (revision.length > 255) refuse('it has over 255 characters')
+  if (revision.length > MOST_OF_REVISION) refuse(`it is over ${MOST_OF_REVISION} characters long`)
   if (!revision.isWellFormed() || hasControl(revision)) refuse('it has a sign that no revision has')
-  if (/[\s~^:?*[\\]|@\{|\.\./.test(revision)) refuse('it has a sign that no revision has')
+  if (/[\s~^:?*[\\]|@\{/.test(revision)) refuse('it has a sign that no revision has')
   for (const segment of revision.split('/')) {
-    if (segment === '' || segment.startsWith('.') || segment.endsWith('.lock') || segment.endsWith('.')) {
-      refuse(`${JSON.stringify(segment)} cannot be a part of it`)
+    if (segment === '') refuse('it has an empty segment')
+    if (segment.startsWith('.') || segment.endsWith('.lock') || segment.endsWith('.')) {
+      refuse(`${JSON.stringify(segment)} cannot stand in one`)
     }
   }
+  if (revision.includes('..')) refuse('it has two dots in a row')
 }
 
 /**

@@ -4,7 +4,7 @@ import { isStorageError } from '@x/cid'
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
-import { assertFilePath, assertRepo, assertRevision, createHubClient, type HubClient } from '../src/index.ts'
+import { assertFilePath, assertRepo, assertRevision, createHubClient, isRepo, type HubClient } from '../src/index.ts'
 import { parseNextLink } from '../src/next-link.ts'
 import { bytesOf } from './support.ts'
 
@@ -39,6 +39,51 @@ describe('names', () => {
         expect(isAbsolute(way) || way === '..' || way.startsWith('../')).toBe(false)
       }),
     )
+  })
+})
+
+describe('a repository', () => {
+  it.each(['gpt2', '_a/b_', 'org/na.me_-x', `${'o'.repeat(96)}/${'n'.repeat(96)}`])('%s can be one', (repo) => {
+    assertRepo(repo)
+    expect(isRepo(repo)).toBe(true)
+  })
+
+  it.each([
+    ['', 'repository "": it is empty'],
+    ['a/b/c', 'it is org/name and nothing more'],
+    ['a/', 'it has an empty segment'],
+    ['org/-name', '"-name" cannot stand in one'],
+    ['org/name.', '"name." cannot stand in one'],
+    ['o--rg/name', '"o--rg" cannot stand in one'],
+    ['org/na..me', '"na..me" cannot stand in one'],
+    ['org/näme', '"näme" cannot stand in one'],
+    ['org/name\n', 'cannot stand in one'],
+    [`org/${'n'.repeat(97)}`, 'is over 96 characters long'],
+    [`${'o'.repeat(97)}/name`, 'is over 96 characters long'],
+    ['org/name.git', 'it ends with .git'],
+  ])('%j is none: %s', (repo, message) => {
+    expect(isRepo(repo)).toBe(false)
+    expect(() => assertRepo(repo)).toThrow(message)
+  })
+})
+
+describe('a revision', () => {
+  it.each(['main', 'refs/pr/1', 'v1.0+b', 'füß', 'a@b', 'a'.repeat(255)])('%s can be one', (revision) => {
+    expect(() => assertRevision(revision)).not.toThrow()
+  })
+
+  it.each([
+    ['', 'revision "": it is empty'],
+    ['a'.repeat(256), 'it is over 255 characters long'],
+    ['a b', 'it has a sign that no revision has'],
+    ['a\0', 'it has a sign that no revision has'],
+    ['a@{1}', 'it has a sign that no revision has'],
+    ['a//b', 'it has an empty segment'],
+    ['../x', '".." cannot stand in one'],
+    ['a/x.lock', '"x.lock" cannot stand in one'],
+    ['a..b', 'it has two dots in a row'],
+  ])('%j is none: %s', (revision, message) => {
+    expect(() => assertRevision(revision)).toThrow(message)
   })
 })
 

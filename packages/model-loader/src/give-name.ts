@@ -1,7 +1,7 @@
 import { InvalidInputError, type CID } from '@x/cid'
 import type { AbortOptions, ContentStore } from '@x/storage-core'
 
-import { assertRevision } from './hub-repo.ts'
+import { assertVersion } from './assert-version.ts'
 import { assertModelName, pointName, promoteVersion, registerVersion } from './versions.ts'
 
 export interface Naming {
@@ -16,7 +16,7 @@ export function assertNaming({ name, version }: Naming): void {
   if (name !== undefined) assertModelName(name)
   if (version === undefined) return
   if (name === undefined) throw new InvalidInputError(`version ${version} needs a name`, { input: version })
-  assertRevision(version)
+  assertVersion(version)
 }
 
 /** Gives a model that is held its name. */

@@ -11,7 +11,6 @@ export {
   type Dtype,
 } from './choose-dtype.ts'
 export { isFileRole, type FileRole } from './file-role.ts'
-export { assertHubRepo, assertRevision, isHubRepo } from './hub-repo.ts'
 export { decodeManifest, encodeManifest } from './manifest-encoding.ts'
 export {
   findHubRevision,

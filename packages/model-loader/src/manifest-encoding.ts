@@ -1,8 +1,8 @@
 import { CID, decodeDagCbor, encodeDagCbor, InvalidInputError, MAX_BLOCK_BYTES, type Block } from '@x/cid'
+import { assertRepo } from '@x/hub-client'
 
 import { compareText } from './compare.ts'
 import { fileRole, isFileRole } from './file-role.ts'
-import { assertHubRepo } from './hub-repo.ts'
 import { assertPaths, MAX_PATH } from './manifest-paths.ts'
 import type { ManifestFile, ModelManifest, ModelOrigin, OmittedFile } from './manifest.ts'
 import { rawCid, SHA256_BYTES } from './raw-cid.ts'
@@ -157,7 +157,7 @@ function toOrigin(value: unknown): ModelOrigin {
   const fields = fieldsOf(value, ORIGIN_FIELDS, 'the origin')
   const repo = toText(fields.repo, 'the repository')
   try {
-    assertHubRepo(repo)
+    assertRepo(repo)
   } catch (cause) {
     throw refusal(cause instanceof Error ? cause.message : String(cause), cause)
   }

@@ -1,8 +1,8 @@
 import { isStorageError } from '@x/cid'
+import { isRepo } from '@x/hub-client'
 import { NotFoundError, type AbortOptions, type ContentStore } from '@x/storage-core'
 
 import { cidOfRepo } from './cid-of-repo.ts'
-import { isHubRepo } from './hub-repo.ts'
 import { hubNamesOf } from './hub-revisions.ts'
 import { openModel, type OpenModelOptions } from './open-model.ts'
 import type { OpenedModel } from './opened-model.ts'
@@ -69,7 +69,7 @@ async function referenceTo(
 ): Promise<string | undefined> {
   const cid = cidOfRepo(repo)
   if (cid !== undefined) return (await store.has(cid, options)) ? cid.toString() : undefined
-  if (!isHubRepo(repo)) return undefined
+  if (!isRepo(repo)) return undefined
   if (revision !== undefined) return heldAs(store, revision === MAIN ? repo : `${repo}@${revision}`, options)
   const main = await heldAs(store, repo, options)
   if (main !== undefined) return main

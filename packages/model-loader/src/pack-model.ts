@@ -12,9 +12,9 @@ import {
 } from '@x/storage-core'
 
 import { adoptManifest, type AdoptedManifest } from './adopt-manifest.ts'
+import { assertVersion } from './assert-version.ts'
 import { describeFiles, type DescribedFiles } from './describe-files.ts'
 import { giveName } from './give-name.ts'
-import { assertRevision } from './hub-repo.ts'
 import { decodeManifest } from './manifest-encoding.ts'
 import { findManifest, keepManifest } from './manifest-record.ts'
 import { listModelFiles } from './model-files.ts'
@@ -241,7 +241,7 @@ function decodePack(bytes: Uint8Array): Pack {
   }
   if (version !== undefined) {
     if (typeof version !== 'string' || name === undefined) throw refusal('its version is no text, or has no name')
-    assertRevision(version)
+    assertVersion(version)
   }
   const lists = mapOf(fields.sidecars, SIDECAR_KINDS)
   const listOf = (kind: SidecarKind): CID[] => {

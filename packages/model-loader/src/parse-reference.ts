@@ -1,8 +1,9 @@
 import { InvalidInputError, isStorageError, parseCid, pathSegments, type CID } from '@x/cid'
+import { assertRepo, isRepo } from '@x/hub-client'
 import { assertName } from '@x/storage-core'
 
+import { assertVersion } from './assert-version.ts'
 import { cidOfRepo } from './cid-of-repo.ts'
-import { assertHubRepo, assertRevision, isHubRepo } from './hub-repo.ts'
 
 export type ModelReference =
   /** A directory by content; `path`: of a directory below it. */
@@ -63,7 +64,7 @@ export function hubReference(reference: ModelReference): { repo: string; revisio
     const { repo, revision } = reference
     return { repo, ...(revision !== undefined && { revision }) }
   }
-  if (reference.kind !== 'name' || !isHubRepo(reference.name) || cidOfRepo(reference.name)) return undefined
+  if (reference.kind !== 'name' || !isRepo(reference.name) || cidOfRepo(reference.name)) return undefined
   return { repo: reference.name, ...(reference.version !== undefined && { revision: reference.version }) }
 }
 
@@ -111,9 +112,9 @@ function fromScheme(scheme: string, rest: string, start: number, at: At): ModelR
 
 function fromHub(text: string, start: number, at: At): ModelReference {
   const { before: repo, after: revision } = splitAt(text)
-  at(start, () => assertHubRepo(repo))
+  at(start, () => assertRepo(repo))
   if (revision === undefined) return { kind: 'hub', repo }
-  at(start + repo.length + 1, () => assertRevision(revision))
+  at(start + repo.length + 1, () => assertVersion(revision))
   return { kind: 'hub', repo, revision }
 }
 
@@ -122,7 +123,7 @@ function fromName(text: string, at: At): ModelReference {
   at(0, () => assertName(name))
   if (name.startsWith('.')) at(0, () => refuse(name, 'a name that begins with a dot is not a model'))
   if (version === undefined) return { kind: 'name', name }
-  at(name.length + 1, () => assertRevision(version))
+  at(name.length + 1, () => assertVersion(version))
   return { kind: 'name', name, version }
 }
 

@@ -8,7 +8,7 @@ import {
   type NameRecord,
 } from '@x/storage-core'
 
-import { assertRevision } from './hub-repo.ts'
+import { assertVersion } from './assert-version.ts'
 import { parseReference } from './parse-reference.ts'
 
 /** How many versions a name remembers to have had. */
@@ -54,7 +54,7 @@ export async function registerVersion(
   { signal }: AbortOptions = {},
 ): Promise<void> {
   assertModelName(name)
-  assertRevision(version)
+  assertVersion(version)
   const key = versionName(name, version)
   try {
     await store.names.set(key, cid, { metadata: { kind: 'model-version' }, expected: null, signal })
@@ -151,7 +151,7 @@ async function recordOf(
   signal: AbortSignal | undefined,
 ): Promise<NameRecord> {
   assertModelName(name)
-  assertRevision(version)
+  assertVersion(version)
   const record = await store.names.get(versionName(name, version), { signal })
   if (record) return record
   throw new NotFoundError(versionName(name, version), { message: `${name} has no version ${version}` })

@@ -1,7 +1,8 @@
 import { InvalidInputError, isStorageError, parseCid, type CID } from '@x/cid'
+import { assertRepo } from '@x/hub-client'
 
+import { assertVersion } from '../assert-version.ts'
 import { compareText } from '../compare.ts'
-import { assertHubRepo, assertRevision } from '../hub-repo.ts'
 import type { ModelOrigin } from '../manifest.ts'
 import { assertModelName } from '../versions.ts'
 import type { Registry, RegistryModel } from './registry.ts'
@@ -85,7 +86,7 @@ function toModel(value: unknown, at: string): RegistryModel {
   const version = optional(fields.version, (given) =>
     checked(at, () => {
       const text = toText(given, `${at}.version`)
-      assertRevision(text)
+      assertVersion(text)
       return text
     }),
   )
@@ -144,7 +145,7 @@ export const compareModels = (
 function toOrigin(value: unknown, at: string): ModelOrigin {
   const fields = fieldsOf(value, ['repo', 'revision'], at)
   const repo = toText(fields.repo, `${at}.repo`)
-  checked(at, () => assertHubRepo(repo))
+  checked(at, () => assertRepo(repo))
   const { revision } = fields
   if (typeof revision !== 'string' || !/^[0-9a-f]{40}$/.test(revision)) throw refusal(`${at}.revision is no commit`)
   return { repo, revision }

@@ -1,9 +1,9 @@
 import type { CID } from '@x/cid'
+import { isRepo } from '@x/hub-client'
 import type { HubFile, HubRef, HubRepositories, HubSnapshot } from '@x/hub-server'
 import {
   findHubRevision,
   isHiddenName,
-  isHubRepo,
   isModel,
   listHubRevisions,
   listSidecars,
@@ -38,7 +38,7 @@ export function createModelRepositories(store: ContentStore, tools: HubTools): H
   const snapshots = new Map<string, HubSnapshot>()
 
   async function open(repo: string, revision: string, options: AbortOptions): Promise<HubSnapshot | undefined> {
-    if (!isHubRepo(repo)) return undefined
+    if (!isRepo(repo)) return undefined
     const found = COMMIT.test(revision)
       ? await byCommit(repo, revision, options)
       : await byName(repo, revision, options)
@@ -105,7 +105,7 @@ export function createModelRepositories(store: ContentStore, tools: HubTools): H
   return {
     open,
     async refs(repo, options) {
-      if (!isHubRepo(repo)) return undefined
+      if (!isRepo(repo)) return undefined
       const refs: HubRef[] = []
       for await (const { revision, cid } of rootsOf(repo, options)) {
         const { commit } = await snapshotOf(repo, cid, options)
@@ -123,7 +123,7 @@ export function createModelRepositories(store: ContentStore, tools: HubTools): H
       for await (const { name } of store.names.list(options)) {
         const hub = /^\.hub\/([^@]+)@/.exec(name)?.[1]
         const repo = hub ?? (isHiddenName(name) ? '' : (name.split('@')[0] ?? ''))
-        if (seen.has(repo) || !isHubRepo(repo)) continue
+        if (seen.has(repo) || !isRepo(repo)) continue
         seen.add(repo)
         if (await isModelName(repo, options)) yield repo
       }

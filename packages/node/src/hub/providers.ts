@@ -1,6 +1,7 @@
 import type { FsStore } from '@x/backend-fs'
 import type { Environment, GateSettings } from '@x/gating'
-import { cidOfRepo, findHubRevision, isHubRepo, openModel, type ModelProvider, type OpenedModel } from '@x/model-loader'
+import { isRepo } from '@x/hub-client'
+import { cidOfRepo, findHubRevision, openModel, type ModelProvider, type OpenedModel } from '@x/model-loader'
 import { BackendError, NotFoundError, type AbortOptions } from '@x/storage-core'
 
 export interface HubProviderOptions {
@@ -125,7 +126,7 @@ function keeping(who: { name: string; fetchesFiles: boolean }, directory: string
     ...who,
     async open(repo, revision, options) {
       // Of any revision that is held the store knows; a CID is never a hub's to answer.
-      if (revision === undefined || !isHubRepo(repo) || cidOfRepo(repo)) return undefined
+      if (revision === undefined || !isRepo(repo) || cidOfRepo(repo)) return undefined
       const turn = last.then(async () => open(await store(), repo, revision, options))
       // Who asked is told; the next one goes on.
       last = turn.catch(() => undefined)
