@@ -1,5 +1,4 @@
 import { mkdir, readdir, readFile, readlink, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
 import path from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 
@@ -10,6 +9,7 @@ import { describe, expect, it, onTestFinished, type TestContext } from 'vitest'
 
 import { kuboOrSkip } from '../../../tooling/kubo/kubo-or-skip.ts'
 import { startKubo, type KuboNode, type StartKuboOptions } from '../../../tooling/kubo/start-kubo.ts'
+import { serveOnLoopback } from '../../../tooling/serve-on-loopback.ts'
 import { createClosing, type Closable } from '../src/closing.ts'
 import { cli, temporaryDirectory, type Outcome } from './harness.ts'
 
@@ -217,12 +217,7 @@ describe('with a Kubo daemon', () => {
 
 /** A server that gives the same answer to everything. */
 async function answering(status: number, body = ''): Promise<string> {
-  const server = createServer((_, response) => response.writeHead(status).end(body))
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  onTestFinished(() => void server.close())
-  const address = server.address()
-  if (typeof address !== 'object' || address === null) throw new Error('it does not listen')
-  return `127.0.0.1:${address.port}`
+  return new URL(await serveOnLoopback((_, response) => response.writeHead(status).end(body))).host
 }
 
 describe('several sources', () => {

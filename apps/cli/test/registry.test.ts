@@ -1,6 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { mkdir, readFile, truncate, writeFile } from 'node:fs/promises'
-import { createServer, type RequestListener } from 'node:http'
 import path from 'node:path'
 
 import { writeFixtureModel } from '@x/fixtures'
@@ -10,6 +9,7 @@ import { expect, it, onTestFinished } from 'vitest'
 
 import { kuboOrSkip } from '../../../tooling/kubo/kubo-or-skip.ts'
 import { startKubo } from '../../../tooling/kubo/start-kubo.ts'
+import { serveOnLoopback } from '../../../tooling/serve-on-loopback.ts'
 import { cli, temporaryDirectory, type Outcome } from './harness.ts'
 
 const NAME = 'models.example.org'
@@ -59,25 +59,13 @@ async function publish({ folder, ours, key }: Place, version: string, file = `${
   return target
 }
 
-async function serve(listener: RequestListener): Promise<string> {
-  const server = createServer(listener)
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return `http://127.0.0.1:${address.port}`
-}
-
 it('is published, followed over HTTP, and a model comes by its name from a gateway', async () => {
   const here = await place()
   const { folder, ours, theirs, pub } = here
   const first = await publish(here, '1.0')
   await ours('model', 'add', await variant(folder, 'secret'), '--name', 'secret/model')
   let file = first
-  const url = `${await serve((request, response) => {
+  const url = `${await serveOnLoopback((request, response) => {
     if (request.url === '/moved') response.writeHead(302, { location: '/registry.json' }).end()
     else void readFile(file).then((bytes) => response.end(bytes))
   })}/moved`
@@ -161,7 +149,7 @@ it('is refused when it moves backwards, is signed by another, or was changed', a
 
 it('is refused when the server has something else', async () => {
   const { theirs, pub } = await place()
-  const url = await serve(({ url: target }, response) => {
+  const url = await serveOnLoopback(({ url: target }, response) => {
     if (target === '/page') response.end('<!doctype html><title>Sign in</title>')
     else if (target === '/text') response.end('{"models":[]}')
     else if (target === '/large') {

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest'
 
-import { clientOf, openServer } from './support.ts'
+import { serveOnLoopback } from '../../../tooling/serve-on-loopback.ts'
+import { clientOf } from './support.ts'
 
 const PIECE = Buffer.alloc(1024 * 1024, 7)
 const PIECES = 4096
@@ -8,7 +9,7 @@ const MIB = 1024 * 1024
 
 it('reads 4 GiB in the memory of some pieces, however slow the reader is', async () => {
   let sent = 0
-  const url = await openServer((_request, response) => {
+  const url = await serveOnLoopback((_request, response) => {
     response.writeHead(200, { 'content-length': PIECE.length * PIECES })
     let left = PIECES
     const more = (): void => {

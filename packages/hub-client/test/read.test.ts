@@ -2,8 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 
 import { describe, expect, it } from 'vitest'
 
+import { serveOnLoopback } from '../../../tooling/serve-on-loopback.ts'
 import { createHubFileSource } from '../src/index.ts'
-import { bytesOf, clientOf, openHub, openServer, second, TOKEN, wanted, weights } from './support.ts'
+import { bytesOf, clientOf, openHub, second, TOKEN, wanted, weights } from './support.ts'
 
 const { commit } = second
 const model = wanted('onnx/model.onnx')
@@ -122,7 +123,9 @@ describe('bytes of a file', () => {
     const hub = await openHub()
     const read = clientOf(hub.url).read('org/model', commit, 'config.json', { offset: 0, length: 100 })
     await expect(bytesOf(read)).rejects.toMatchObject({ code: 'BACKEND', retryable: false })
-    const whole = await openServer((_request, response) => response.writeHead(200, { 'content-length': 2 }).end('{}'))
+    const whole = await serveOnLoopback((_request, response) =>
+      response.writeHead(200, { 'content-length': 2 }).end('{}'),
+    )
     const other = clientOf(whole).read('org/model', commit, 'config.json', { offset: 0, length: 100 })
     await expect(bytesOf(other)).rejects.toMatchObject({ code: 'BACKEND', retryable: false })
   })
@@ -168,7 +171,7 @@ describe('bytes of a file', () => {
     const bytes = await bytesOf(clientOf(hub.url).read('org/model', commit, model, { offset: 100_000, length: 5 }))
     expect(bytes.equals(weights.subarray(100_000, 100_005))).toBe(true)
     const far = { path: 'far', size: 2 ** 30 }
-    const hugeHub = await openServer((_request, response) =>
+    const hugeHub = await serveOnLoopback((_request, response) =>
       response.writeHead(200, { 'content-length': 2 ** 30 }).flushHeaders(),
     )
     const read = clientOf(hugeHub).read('org/model', commit, far, { offset: 2 ** 29, length: 5 })
@@ -241,7 +244,7 @@ describe('bytes of a file', () => {
   })
 
   it('of a page that is the file itself', async () => {
-    const url = await openServer((_request, response) =>
+    const url = await serveOnLoopback((_request, response) =>
       response.writeHead(200, { 'content-type': 'text/html' }).end('<p>'),
     )
     expect(String(await bytesOf(clientOf(url).read('org/model', commit, 'docs/index.html')))).toBe('<p>')
@@ -269,7 +272,7 @@ const pageFetch =
 describe('redirects', () => {
   it('lead to a CDN, without the token', async () => {
     const asked: IncomingMessage['headers'][] = []
-    const cdn = await openServer((request, response) => {
+    const cdn = await serveOnLoopback((request, response) => {
       asked.push(request.headers)
       response.writeHead(206, { 'content-range': 'bytes 10-19/300000', etag: '"md5"' }).end(weights.subarray(10, 20))
     })
@@ -290,7 +293,7 @@ describe('redirects', () => {
 
   it('that tell of another file are not followed', async () => {
     const asked: string[] = []
-    const cdn = await openServer((request, response) => {
+    const cdn = await serveOnLoopback((request, response) => {
       asked.push(request.url ?? '')
       response.end()
     })
@@ -355,7 +358,7 @@ describe('redirects', () => {
 
   it('may be left to the caller', async () => {
     const asked: string[] = []
-    const other = await openServer((request, response) => {
+    const other = await serveOnLoopback((request, response) => {
       asked.push(request.url ?? '')
       response.end()
     })

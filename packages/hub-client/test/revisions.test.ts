@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 
-import { bytesOf, clientOf, first, openHub, openServer, second, TOKEN } from './support.ts'
+import { serveOnLoopback } from '../../../tooling/serve-on-loopback.ts'
+import { bytesOf, clientOf, first, openHub, second, TOKEN } from './support.ts'
 
 describe('revisions', () => {
   it('resolves a branch, a tag with a slash, a pull request and a short commit', async () => {
@@ -21,7 +22,7 @@ describe('revisions', () => {
 
   it('asks below the path of the endpoint', async () => {
     const asked: string[] = []
-    const url = await openServer((request, response) => {
+    const url = await serveOnLoopback((request, response) => {
       asked.push(request.url ?? '')
       response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ sha: first.commit }))
     })
@@ -121,7 +122,7 @@ describe('revisions', () => {
   })
 
   it('cannot tell from a 404 that is not the hub’s', async () => {
-    const url = await openServer((_request, response) => response.writeHead(404).end('nothing here'))
+    const url = await serveOnLoopback((_request, response) => response.writeHead(404).end('nothing here'))
     await expect(clientOf(url).resolve('org/model')).rejects.toMatchObject({ code: 'BACKEND', retryable: false })
   })
 
@@ -133,7 +134,9 @@ describe('revisions', () => {
     ['a list', 'application/json', '[]'],
     ['nothing', 'application/json', ''],
   ])('refuses %s with status 200', async (_what, type, body) => {
-    const url = await openServer((_request, response) => response.writeHead(200, { 'content-type': type }).end(body))
+    const url = await serveOnLoopback((_request, response) =>
+      response.writeHead(200, { 'content-type': type }).end(body),
+    )
     await expect(clientOf(url).resolve('org/model')).rejects.toMatchObject({ code: 'BACKEND', retryable: false })
   })
 

@@ -1,5 +1,3 @@
-import { createServer, type RequestListener } from 'node:http'
-
 import {
   fixtureCommit,
   startFixtureHub,
@@ -42,20 +40,6 @@ export async function openHub(options: Partial<FixtureHubOptions> = {}): Promise
 /** Waits for next to nothing between attempts. */
 export const clientOf = (endpoint: string, options: Partial<HubClientOptions> = {}): HubClient =>
   createHubClient({ endpoint, retry: { baseMs: 1 }, ...options })
-
-/** Another server, on another origin. */
-export async function openServer(listener: RequestListener): Promise<string> {
-  const server = createServer(listener)
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  onTestFinished(async () => {
-    const closed = new Promise((resolve) => server.close(resolve))
-    server.closeAllConnections()
-    await closed
-  })
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new Error('it does not listen')
-  return `http://127.0.0.1:${address.port}`
-}
 
 export async function bytesOf(pieces: AsyncIterable<Uint8Array>): Promise<Buffer> {
   const all: Uint8Array[] = []

@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest'
 
-import { clientOf, openHub, openServer, second, TOKEN, wanted } from './support.ts'
+import { serveOnLoopback } from '../../../tooling/serve-on-loopback.ts'
+import { clientOf, openHub, second, TOKEN, wanted } from './support.ts'
 
 const oid = 'a'.repeat(40)
 const file = (path: unknown, more: object = {}): object => ({ type: 'file', path, size: 1, oid, ...more })
 
 async function listing(entries: unknown): Promise<string> {
-  return openServer((_request, response) =>
+  return serveOnLoopback((_request, response) =>
     response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(entries)),
   )
 }
@@ -69,7 +70,7 @@ describe('a listing', () => {
 
   it('without an end is refused', async () => {
     let page = 0
-    const url = await openServer((request, response) => {
+    const url = await serveOnLoopback((request, response) => {
       page += 1
       const link = `<http://${request.headers.host}/next?page=${page}>; rel="next"`
       response.writeHead(200, { 'content-type': 'application/json', link })
@@ -79,7 +80,7 @@ describe('a listing', () => {
   })
 
   it('whose pages go in a circle is refused', async () => {
-    const url = await openServer((request, response) => {
+    const url = await serveOnLoopback((request, response) => {
       response.writeHead(200, { 'content-type': 'application/json', link: `<${request.url}>; rel="next"` })
       response.end(JSON.stringify([{ type: 'directory', path: 'd' }]))
     })
@@ -88,11 +89,11 @@ describe('a listing', () => {
 
   it('is not followed to another host, where the token would go', async () => {
     const asked: string[] = []
-    const other = await openServer((request, response) => {
+    const other = await serveOnLoopback((request, response) => {
       asked.push(request.headers.authorization ?? 'none')
       response.writeHead(200, { 'content-type': 'application/json' }).end('[]')
     })
-    const url = await openServer((_request, response) => {
+    const url = await serveOnLoopback((_request, response) => {
       response.writeHead(200, { 'content-type': 'application/json', link: `<${other}/x>; rel="next"` })
       response.end(JSON.stringify([file('a')]))
     })

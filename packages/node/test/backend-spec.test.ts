@@ -1,8 +1,8 @@
-import { createServer } from 'node:http'
-
 import { assertReference, canBeWritten, labelOf, openBackend, parseBackendSpec } from '@x/node'
 import { openMemoryStore } from '@x/storage-core'
-import { expect, it, onTestFinished } from 'vitest'
+import { expect, it } from 'vitest'
+
+import { serveOnLoopback } from '../../../tooling/serve-on-loopback.ts'
 
 const PEER = '12D3KooWGC6TvWhfapngX6wvJHMYvKpDMXPb3ZnCZ6dMoaMtimQ5'
 
@@ -38,11 +38,7 @@ it.each([
 })
 
 it('a daemon that wants credentials is told how to get them', async () => {
-  const server = createServer((_, response) => response.writeHead(401).end())
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  onTestFinished(() => void server.close())
-  const address = server.address()
-  const port = typeof address === 'object' ? address?.port : undefined
+  const { port } = new URL(await serveOnLoopback((_, response) => response.writeHead(401).end()))
   const open = (host: string, auth?: string) =>
     openBackend(parseBackendSpec(`kubo=http://${host}:${port}`), {
       local: () => openMemoryStore(),

@@ -2,12 +2,12 @@
  * Bugs of transformers.js that a program does not have with the hook: each is shown with the plain library first. Where that
  * fails, the library has mended it: the test, and what is done about it here, can go.
  */
-import { createServer, type Server } from 'node:http'
 import path from 'node:path'
 
 import { fixtureModel, flipStoredByte, wideBert } from '@x/fixtures'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it } from 'vitest'
 
+import { serveOnLoopback } from '../../../tooling/serve-on-loopback.ts'
 import { copyLibrary, libraryCacheOf, runApp, storeOf, type AppOptions, type Files } from './hook-support.ts'
 import { temporaryDirectory } from './support.ts'
 
@@ -31,14 +31,6 @@ function stillThere(bug: string, look: () => void): void {
 }
 
 const installAlone = async (modules: string): Promise<void> => void (await copyLibrary(modules))
-
-async function listening(server: Server): Promise<string> {
-  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve))
-  onTestFinished(() => new Promise<void>((resolve) => void server.close(() => resolve())))
-  const address = server.address()
-  if (typeof address !== 'object' || address === null) throw new Error('the server has no port')
-  return `http://127.0.0.1:${address.port}/`
-}
 
 describe('a graph that was loaded by path', () => {
   it('is read a second time as a whole; with us it is not', async () => {
@@ -104,13 +96,13 @@ describe('a file that was not there yet', () => {
   it('stays missing for as long as the process runs; with us the next attempt finds it', async () => {
     const files = bert()
     let isWhole = false
-    const server = createServer((request, response) => {
+    const url = await serveOnLoopback((request, response) => {
       const name = (request.url ?? '').replace(`/${REPO}/resolve/main/`, '')
       const bytes = isWhole || name !== 'tokenizer_config.json' ? files[name] : undefined
       if (request.url === '/next') isWhole = true
       response.writeHead(bytes || request.url === '/next' ? 200 : 404).end(bytes)
     })
-    const hub = await listening(server)
+    const hub = `${url}/`
     const library = await plain('twice.mjs', {
       LIBRARY_CACHE: await temporaryDirectory(),
       HUB: hub,
@@ -121,10 +113,10 @@ describe('a file that was not there yet', () => {
     })
 
     const store = path.join(await temporaryDirectory(), 'store')
-    const adding = createServer((_request, response) => {
+    const adding = await serveOnLoopback((_request, response) => {
       void storeOf({ [REPO]: bert() }, store).then(() => response.end())
     })
-    const { json } = await hooked('twice.mjs', store, { NEXT: await listening(adding) })
+    const { json } = await hooked('twice.mjs', store, { NEXT: `${adding}/` })
     expect(json).toEqual({ first: expect.stringContaining('was refused'), second: [1, 16] })
   })
 })

@@ -1,28 +1,16 @@
-import { createServer, type RequestListener } from 'node:http'
 import { gzipSync } from 'node:zlib'
 
 import { MAX_REGISTRY_BYTES } from '@x/model-loader'
-import { expect, it, onTestFinished } from 'vitest'
+import { expect, it } from 'vitest'
 
+import { serveOnLoopback } from '../../../tooling/serve-on-loopback.ts'
 import { readRegistrySource, type RegistrySourceOptions } from '../src/index.ts'
-
-async function serve(listener: RequestListener): Promise<string> {
-  const server = createServer(listener)
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return `http://127.0.0.1:${address.port}`
-}
 
 const read = (source: string, options: RegistrySourceOptions = {}): Promise<Uint8Array> =>
   readRegistrySource(source, { environment: {}, ...options })
 
 it('a server that does not answer, or stops in the middle, is given up', async () => {
-  const url = await serve((request, response) => {
+  const url = await serveOnLoopback((request, response) => {
     if (request.url === '/half') response.write('{"mediaType"')
   })
   for (const target of ['/never', '/half']) {
@@ -38,7 +26,7 @@ it('a stop is answered with its own reason, and ends the request', async () => {
   const ended = Promise.withResolvers<void>()
   const controller = new AbortController()
   const reason = new Error('enough')
-  const url = await serve((_request, response) => {
+  const url = await serveOnLoopback((_request, response) => {
     response.on('close', ended.resolve)
     response.write('{', () => controller.abort(reason))
   })
@@ -50,14 +38,14 @@ it('a stop is answered with its own reason, and ends the request', async () => {
 it('what unpacks to too much is not read to its end', async () => {
   const packed = gzipSync(Buffer.alloc(MAX_REGISTRY_BYTES + 1, 'x'))
   expect(packed.length).toBeLessThan(100_000)
-  const url = await serve((_request, response) => {
+  const url = await serveOnLoopback((_request, response) => {
     response.writeHead(200, { 'content-encoding': 'gzip' }).end(packed)
   })
   await expect(read(url)).rejects.toMatchObject({ code: 'BACKEND', retryable: false })
 })
 
 it('a redirect is asked for by the switch, and brings no password', async () => {
-  const url = await serve((request, response) => {
+  const url = await serveOnLoopback((request, response) => {
     const to = request.url === '/away' ? 'http://models.example.org/x' : 'http://me:secret@127.0.0.1:1/x'
     response.writeHead(302, { location: to }).end()
   })
