@@ -7,7 +7,7 @@ import { assertLocal } from '../local-options.ts'
 import { nameOption } from '../name-option.ts'
 import { onlyOperand, parseCids } from '../operands.ts'
 import { UsageError } from '../usage-error.ts'
-import { counted, openCar } from './car-source.ts'
+import { readCar } from './read-car.ts'
 
 export const carExport: Command = {
   name: 'car export',
@@ -56,23 +56,12 @@ export const carImport: Command = {
     ...BACKEND,
   },
   async run(context, operands, values) {
-    const { printer, signal } = context
+    const { printer } = context
     const file = onlyOperand(operands, 'CAR file')
     const name = nameOption('car import', values)
     assertLocal('car import', values, ['max-bytes'])
-    const source = await openCar(context, file)
-    const bar = printer.progress(file, { total: { bytes: source.size }, unit: 'block' })
-    let read = 0
-    const store = await context.store()
-    const { roots, blocks, size } = await importCar(
-      store,
-      counted(source.open({ signal }), (length) => (read += length)),
-      {
-        name,
-        pin: !values['no-pin'],
-        signal,
-        onProgress: ({ blocks: items }) => bar.update({ bytes: read, items }),
-      },
+    const { roots, blocks, size } = await readCar(context, file, (store, pieces, options) =>
+      importCar(store, pieces, { ...options, name, pin: !values['no-pin'] }),
     )
     const cids = roots.map((cid) => cid.toString())
     await printer.result(

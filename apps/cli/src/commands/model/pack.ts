@@ -6,7 +6,7 @@ import { formatBytes, printable } from '../../format.ts'
 import { assertLocal } from '../../local-options.ts'
 import { onlyOperand } from '../../operands.ts'
 import { UsageError } from '../../usage-error.ts'
-import { counted, openCar } from '../car-source.ts'
+import { readCar } from '../read-car.ts'
 import { localReference } from './local-reference.ts'
 import { nameAndVersion } from './name-and-version.ts'
 
@@ -54,23 +54,13 @@ export const modelUnpack: Command = {
     ...BACKEND,
   },
   async run(context, operands, values) {
-    const { printer, signal } = context
+    const { printer } = context
     const file = onlyOperand(operands, 'packed model')
     if (values['name'] !== undefined && values['no-name']) throw new UsageError('model unpack: --name or --no-name')
     assertLocal('model unpack', values, ['max-bytes'])
-    const source = await openCar(context, file)
-    const bar = printer.progress(file, { total: { bytes: source.size }, unit: 'block' })
-    let read = 0
-    const store = await context.store()
-    const { cid, name, version, size } = await unpackModel(
-      store,
-      counted(source.open({ signal }), (length) => (read += length)),
-      {
-        name: values['no-name'] ? null : textOption(values, 'name'),
-        pin: !values['no-pin'],
-        signal,
-        onProgress: ({ blocks: items }) => bar.update({ bytes: read, items }),
-      },
+    const wanted = values['no-name'] ? null : textOption(values, 'name')
+    const { cid, name, version, size } = await readCar(context, file, (store, pieces, options) =>
+      unpackModel(store, pieces, { ...options, name: wanted, pin: !values['no-pin'] }),
     )
     const called = name === undefined ? '' : version === undefined ? name : `${name}@${version}`
     await printer.result(
