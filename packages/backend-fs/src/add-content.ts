@@ -17,7 +17,7 @@ import type { StoreContext } from './context.ts'
 import { assertMetadata } from './json.ts'
 import { withLease } from './lease.ts'
 import type { Quota } from './quota.ts'
-import { stoppable } from './stoppable.ts'
+import { stoppableNode } from './stoppable-node.ts'
 import { sharedPool } from './workers/worker-pool.ts'
 
 export interface AddParts extends StagedAddParts {
@@ -68,14 +68,17 @@ export async function addContent(
     if (isOnDisk(source) && expected === undefined) sharedPool().start()
     const staged = createStagedAdd(context, parts, { mode, lease })
     try {
-      const { cid, type, size } = await buildSource(signal ? stoppable(toSourceNode(source)) : toSourceNode(source), {
-        profile,
-        signal,
-        onProgress,
-        filesAtOnce: FILES_AT_ONCE,
-        buildOneFile: (file, fileOptions) => staged.addFile(file, fileOptions),
-        onBlock: (block) => staged.addBlock(block),
-      })
+      const { cid, type, size } = await buildSource(
+        signal ? stoppableNode(toSourceNode(source)) : toSourceNode(source),
+        {
+          profile,
+          signal,
+          onProgress,
+          filesAtOnce: FILES_AT_ONCE,
+          buildOneFile: (file, fileOptions) => staged.addFile(file, fileOptions),
+          onBlock: (block) => staged.addBlock(block),
+        },
+      )
       signal?.throwIfAborted()
       assertExpected(cid, expected)
       await staged.seal()

@@ -5,17 +5,30 @@ export async function* stoppable<T>(
   source: AsyncIterable<T> | Iterable<T>,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<T> {
+  if (!signal) {
+    yield* source
+    return
+  }
   const iterator = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
-  let done = false
+  let ended = false
   try {
     for (;;) {
+      signal.throwIfAborted()
+      // Not a race with one promise for all steps: that would keep what each step gave for as long as it lives.
       const next = await untilAborted(Promise.resolve(iterator.next()), signal)
-      if (next.done) break
+      ended = next.done === true
+      if (next.done) return
       yield next.value
     }
-    done = true
   } finally {
-    // Not awaited: a generator that waits for its own next piece would never get to it.
-    if (!done) Promise.resolve(iterator.return?.()).catch(() => {})
+    if (!ended) await leave(iterator, signal)
   }
+}
+
+/** Lets the source clean up. One that says nothing would not answer to this either, so an abort does not wait for it. */
+async function leave(iterator: AsyncIterator<unknown> | Iterator<unknown>, signal: AbortSignal): Promise<void> {
+  const left = Promise.resolve(iterator.return?.())
+  if (!signal.aborted) await left
+  // The caller gets the reason of the abort; how the source ends is no news.
+  else left.catch(() => undefined)
 }

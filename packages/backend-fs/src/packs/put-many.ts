@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises'
 
 import { DAG_PB, IDENTITY, parseCid, verify, type Block, type CID } from '@x/cid'
 import type { PutManyOptions } from '@x/storage-core'
+import { stoppable } from '@x/storage-core/backend'
 
 import type { Turn } from '../catalogue/catalogue.ts'
 import type { StoreContext } from '../context.ts'
@@ -11,7 +12,6 @@ import { keyOf } from '../layout.ts'
 import { withLease } from '../lease.ts'
 import type { Quarantine } from '../quarantine.ts'
 import type { Quota } from '../quota.ts'
-import { untilAborted } from '../stoppable.ts'
 import { createHeldBlocks, type HeldBlocksParts } from './held-blocks.ts'
 import { MOST_BLOCK_BYTES } from './pack-format.ts'
 import { createPackWriter, type PackWriter } from './pack-writer.ts'
@@ -46,7 +46,7 @@ export function putMany(
     const packs = createPackLine(context, parts, { lease, signal, published })
     let count = 0
     try {
-      for await (const group of groupsOf(untilAborted(blocks, signal))) {
+      for await (const group of groupsOf(stoppable(blocks, signal))) {
         count += group.length
         if (verified !== true) await Promise.all(group.map(({ cid, bytes }) => verify(cid, bytes)))
         // Else it could not be read back.
