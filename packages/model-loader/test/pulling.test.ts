@@ -36,6 +36,7 @@ const hashing = { createSha256, createHasher }
 const REPO = 'org/tiny'
 /** Of the multicodec table. */
 const SHA2_512 = 0x13
+const raw = (hash: number, digest: Uint8Array): CID => CID.decode(Uint8Array.of(1, RAW, hash, digest.length, ...digest))
 
 async function setup(): Promise<{ store: FsStore; partials: PartialStore }> {
   const store = await openFsStore({ directory: join(await tempDirectory(), 'store') })
@@ -335,7 +336,6 @@ describe('by its CID', () => {
     const origin = await openMemoryStore()
     onTestFinished(() => origin.close())
     const [config, note] = [text('{}'), text('a note')]
-    const raw = (hash: number, digest: Uint8Array) => CID.decode(Uint8Array.of(1, RAW, hash, digest.length, ...digest))
     const inline = raw(IDENTITY, config)
     const long = raw(SHA2_512, createHash('sha512').update(note).digest())
     await origin.blocks.put(long, note)
