@@ -12,10 +12,18 @@ import type { BackendKind } from './backends/backend-spec.ts'
 import { featureOf } from './backends/reach.ts'
 
 /** What has something behind its gate so far. */
-export const IMPLEMENTED: ReadonlySet<FeatureName> = new Set(['network', 'kubo', 'helia', 'gateway', 'lan'])
+export const IMPLEMENTED: ReadonlySet<FeatureName> = new Set([
+  'network',
+  'kubo',
+  'helia',
+  'gateway',
+  'lan',
+  'hub',
+  'patch',
+])
 
-/** Gates that say nothing about where bytes come from. */
-const NOT_STORAGE: ReadonlySet<FeatureName> = new Set(['network', 'patch', 'remote-inference'])
+/** Gates of what is no backend of a storage: what they require is required where it is used. */
+const NOT_STORAGE: ReadonlySet<FeatureName> = new Set(['network', 'hub', 'patch', 'remote-inference'])
 
 /** @throws {GatedError} A gate requires a backend that is none of these. */
 export function refuseMissing({ features }: Gates, kinds: readonly BackendKind[]): void {

@@ -111,6 +111,12 @@ it('a repository that is nowhere is not answered, and a hub that may not be aske
   await hub.close()
   expect(await ask('config.json')).toContain('ECONNREFUSED')
   await expect(openHub({ environment: { HF_HUB_OFFLINE: '1' } })).rejects.toMatchObject({ code: 'GATED' })
+  await expect(openHub({ environment: { IPFS_ACCELERATE_HUB: 'off' } })).rejects.toMatchObject({
+    code: 'GATED',
+    message: expect.stringContaining('IPFS_ACCELERATE_HUB=off'),
+  })
+  // What CI turns off by default was asked for by its name.
+  await expect(openHub({ environment: { CI: 'true' } })).resolves.toBeDefined()
   await expect(openHub({ environment: { IPFS_ACCELERATE_NETWORK: 'off' } })).rejects.toMatchObject({ code: 'GATED' })
   await expect(openHub({ environment: { IPFS_ACCELERATE_NETWORK: 'local' } })).rejects.toMatchObject({ code: 'GATED' })
 })

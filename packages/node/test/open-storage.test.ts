@@ -20,7 +20,7 @@ describe('openStorage', () => {
     })
   })
 
-  it.each(['kubo', 'helia', 'gateway', 's3', 'pinning', 'lan', 'hub'] as const)(
+  it.each(['kubo', 'helia', 'gateway', 's3', 'pinning', 'lan'] as const)(
     'refuses a required %s, which this version has not got, whoever requires it',
     async (feature) => {
       const variable = `IPFS_ACCELERATE_${feature.toUpperCase()}`
@@ -32,6 +32,14 @@ describe('openStorage', () => {
       await expect(openTemporary({ gates: { [feature]: 'require' } })).rejects.toMatchObject({ code: 'GATED', feature })
     },
   )
+
+  it('a hub that is required is required where it is asked, not to open a storage', async () => {
+    const storage = await openTemporary({ environment: { IPFS_ACCELERATE_HUB: 'require' } })
+    const { gates } = await storage.describe()
+    for (const feature of ['hub', 'patch']) {
+      expect(gates.find((gate) => gate.feature === feature)).toMatchObject({ implemented: true })
+    }
+  })
 
   it('has who goes on without a required backend refused, unless another one of its gate is left', () => {
     const environment = { IPFS_ACCELERATE_GATEWAY: 'require' }

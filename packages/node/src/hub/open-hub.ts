@@ -22,8 +22,8 @@ export interface OpenHubOptions extends AbortOptions {
 
 /**
  * A client of the Hugging Face hub, or of what `HF_ENDPOINT` names, with the token of `HF_TOKEN` or of its file. To name a
- * model of the hub is to ask for it, so it wins over what CI turns off; `HF_HUB_OFFLINE` and the network's own switch stay
- * its limit. Nobody is asked yet.
+ * model of the hub is to ask for it, so it wins over what CI turns off by default; what a variable says stands, for references
+ * come out of programs and files too. Nobody is asked yet.
  *
  * @throws {GatedError} A switch does not let it connect there.
  * @throws {InvalidInputError} `HF_ENDPOINT` is no address.
@@ -36,7 +36,11 @@ export async function openHub({
   retry,
   signal,
 }: OpenHubOptions = {}): Promise<HubClient> {
-  const gates = decideGates({ environment, options: { ...given, hub: given.hub ?? 'prefer' } })
+  const gates = decideGates({
+    environment,
+    options: given,
+    config: { gates: { hub: 'prefer' }, file: 'asked for by name' },
+  })
   const { hub, network } = gates.features
   const settings = hubSettings(environment, { homeDirectory: homedir(), separator: sep })
   if (settings.offline) {
