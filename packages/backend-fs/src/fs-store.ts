@@ -25,7 +25,7 @@ import { namingFile } from './naming.ts'
 import { createOpenFiles } from './open-files.ts'
 import { pendingRoots } from './partials/done-note.ts'
 import { openFsPartials } from './partials/fs-partials.ts'
-import { sweepPartials } from './partials/sweep-partials.ts'
+import { sweepNotes, sweepPartials } from './partials/sweep-partials.ts'
 import { createPins } from './pins.ts'
 import { probe } from './probe.ts'
 import { thisProcess } from './process-identity.ts'
@@ -237,6 +237,7 @@ async function createFsStore(
       return reserve.spend(async () => {
         const swept = await sweepPartials(context, catalogue)
         const result = await collector.gc(options)
+        await sweepNotes(context, catalogue)
         return { ...result, freedBytes: result.freedBytes + swept }
       })
     },

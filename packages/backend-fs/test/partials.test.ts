@@ -235,7 +235,6 @@ it('what was committed stays until it is released, in spite of gc and of a proce
   await again.close()
   await store.gc()
   for (const root of roots) expect(await store.has(root)).toBe(false)
-  await store.gc()
   expect(await filesBelow(join(directory, 'partials'))).toEqual([])
 })
 

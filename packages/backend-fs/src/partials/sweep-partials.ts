@@ -12,7 +12,7 @@ import { listPartials } from './fs-partials.ts'
 import { parsePartialName, partialPaths } from './partial-paths.ts'
 
 /**
- * Removes downloads that nobody went on with for a week, and notes on files that are not held any more.
+ * Removes downloads that nobody went on with for a week. What was fetched and is held costs nothing here, however much it is.
  *
  * @returns Bytes that came free.
  */
@@ -33,6 +33,11 @@ export async function sweepPartials(context: StoreContext, catalogue: Catalogue)
     context.warn(`removed a download of ${size} bytes, ${id}, that nobody went on with`)
   }
   await sweepOrphans(context, catalogue)
+  return freed
+}
+
+/** Removes notes on files that are not held any more. Reads each note. */
+export async function sweepNotes(context: StoreContext, catalogue: Catalogue): Promise<void> {
   for await (const { key, note, ageMs } of listNotes(context)) {
     if (note.isPending && ageMs <= PARTIAL_KEPT_MS) continue
     const bytes = catalogue.keyOfRoot(note.root) ?? (note.root.code === RAW ? note.root : undefined)
@@ -40,7 +45,6 @@ export async function sweepPartials(context: StoreContext, catalogue: Catalogue)
     const { note: path } = partialPaths(context.layout, key)
     await onDisk(`remove ${path}`, rm(path, { force: true }))
   }
-  return freed
 }
 
 /** What a process left that died just before or after there was a file. */
