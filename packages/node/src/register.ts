@@ -6,8 +6,11 @@ import { createTransformersHook, type HookStatus, type TransformersHook } from '
 
 const hook: TransformersHook = createTransformersHook()
 hook.apply()
-// A store that is open does not keep a program alive; one that ends by itself closes it.
-process.once('beforeExit', () => void hook.restore())
+// A store that is open does not keep a program alive; one that ends by itself closes it. What it loads on its way out comes from where
+// the rest came from.
+process.on('beforeExit', () => {
+  hook.rest().catch((error: unknown) => process.emitWarning(error instanceof Error ? error : String(error)))
+})
 
 /** As `TransformersHook.apply`. */
 export const apply = (): void => hook.apply()

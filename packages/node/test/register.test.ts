@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import path from 'node:path'
 
 import { fixtureModel, type FixtureName } from '@x/fixtures'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it, type TestContext } from 'vitest'
 
 import {
   copyLibrary,
@@ -25,8 +25,11 @@ const repos = (): Record<string, Files> => ({
 })
 
 /** A network namespace without any device but a loopback that is down. */
-const canCut = spawnSync('unshare', ['-rn', 'true']).status === 0
-const wrap = canCut ? ['unshare', '-rn'] : []
+const wrap = ['unshare', '-rn']
+function cutOrSkip(context: TestContext): void {
+  const { status } = spawnSync('unshare', ['-rn', 'true'])
+  if (status !== 0) context.skip('the network cannot be cut here: `unshare -rn` does not run')
+}
 
 async function installTwice(modules: string): Promise<void> {
   await linkPackage(modules, '@huggingface/transformers', transformersOf() ?? '')
@@ -35,7 +38,7 @@ async function installTwice(modules: string): Promise<void> {
 }
 
 describe('an unmodified program', () => {
-  it.each([
+  it.for<[string, object]>([
     ['embed.mjs', { dims: [1, 16], progress: 100 }],
     ['classify.cjs', { label: 'POSITIVE' }],
     ['generate-dynamic.mjs', { text: 'the quick brown fox' }],
@@ -46,7 +49,8 @@ describe('an unmodified program', () => {
         [1, 16],
       ],
     ],
-  ])('%s gets its model from the store, with the network cut', async (app, expected) => {
+  ])('%s gets its model from the store, with the network cut', async ([app, expected], context) => {
+    cutOrSkip(context)
     const { json, stderr } = await runApp(app, { store: await storeOf(repos()), environment: OFF, wrap })
     expect(stderr).toBe('')
     expect(json).toMatchObject(expected)
@@ -56,6 +60,13 @@ describe('an unmodified program', () => {
     const environment = { ...OFF, REPO: 'fix/tiny-bert-external' }
     const { json } = await runApp('embed.mjs', { hook: 'options', store: await storeOf(repos()), environment })
     expect(json).toMatchObject({ dims: [1, 16] })
+  })
+
+  it('loads on its way out what it may, and nothing else', async () => {
+    const environment = { IPFS_ACCELERATE_PATCH: 'require' }
+    const { json, stderr } = await runApp('before-exit.mjs', { store: await storeOf(repos()), environment })
+    expect(stderr).toBe('')
+    expect(json).toEqual({ before: [1, 16], after: [[1, 16], expect.stringContaining('fix/absent')] })
   })
 
   it('may have several copies of the library, each with its own env', async () => {
@@ -99,7 +110,8 @@ describe('a request that no provider answers', () => {
     })
   })
 
-  it('goes on to the library otherwise: its cache on disk answers', async () => {
+  it('goes on to the library otherwise: its cache on disk answers', async (context) => {
+    cutOrSkip(context)
     const cache = await libraryCacheOf('fix/other', files('tiny-bert'))
     const environment = { REPO: 'fix/other', LIBRARY_CACHE: cache, IPFS_ACCELERATE_HUB: 'prefer' }
     const { json } = await runApp('answer-or-error.mjs', { store: await storeOf({}), environment, wrap })

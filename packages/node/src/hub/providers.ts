@@ -133,9 +133,9 @@ function keeping(who: { name: string; fetchesFiles: boolean }, directory: string
       return turn
     },
     async close() {
-      await last
       const closing = opening
       opening = undefined
+      await last
       // A store that did not open leaves nothing to close; who asked for it was told.
       await (await closing?.catch(() => undefined))?.close()
     },

@@ -66,11 +66,11 @@ export function createLocalStore(directory: string): LocalStore {
     },
     open: storeOf,
     async close() {
-      // A store that did not open leaves nothing to close; who asked for it was told.
-      const store = await opening?.catch(() => undefined)
+      const closing = opening
       opening = undefined
       provider = undefined
-      await store?.close()
+      // A store that did not open leaves nothing to close; who asked for it was told.
+      await (await closing?.catch(() => undefined))?.close()
     },
   }
 }

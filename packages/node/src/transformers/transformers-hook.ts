@@ -95,6 +95,8 @@ export interface TransformersHook {
   apply(): void
   /** Puts back everything that was touched. Copies are still noted, so that `apply` can take them up again. */
   disable(): void
+  /** Closes the stores that are open, for a program that comes to its end; what it asks for all the same opens them again. */
+  rest(): Promise<void>
   /** As `disable`, and takes the hooks away. Resolves when the store is closed, which models that are loaded do not need. */
   restore(): Promise<void>
   status(): HookStatus
@@ -229,6 +231,11 @@ export function createTransformersHook(options: TransformersHookOptions = {}): T
     }
   }
 
+  /** All of them let go at once: who asks in the meantime gets none that is about to close. */
+  async function rest(): Promise<void> {
+    await Promise.all([binding.close(), store.close(), ...further.map((provider) => provider.close())])
+  }
+
   return {
     apply() {
       if (isApplied) return
@@ -247,10 +254,9 @@ export function createTransformersHook(options: TransformersHookOptions = {}): T
       unhook = undefined
       copies.length = 0
       given.clear()
-      await binding.close()
-      await store.close()
-      for (const provider of further) await provider.close()
+      await rest()
     },
+    rest,
     status: () => ({
       applied: isApplied,
       why: settings.gates.features.patch.reason,
