@@ -14,11 +14,6 @@ export class HttpStatusError extends Error {
   }
 }
 
-/** Nothing, or next to nothing, came for the stall time. The cause of a `BackendError`. */
-export class StallError extends Error {
-  override readonly name = 'StallError'
-}
-
 /** This upstream gives no stream for that; a single block may be had. */
 export class StreamRefusedError extends Error {
   override readonly name = 'StreamRefusedError'

@@ -7,10 +7,10 @@ import {
   NotFoundError,
   type StorageError,
 } from '@x/storage-core'
-import { untilAborted } from '@x/storage-core/backend'
+import { StallError, untilAborted } from '@x/storage-core/backend'
 
 import type { GatewayEvent } from './events.ts'
-import { causeOf, HttpStatusError, StallError } from './failure.ts'
+import { causeOf, HttpStatusError } from './failure.ts'
 import {
   byHealth,
   hedgeAfter,

@@ -1,6 +1,6 @@
 import { BackendError, type AbortOptions } from '@x/storage-core'
+import { StallError } from '@x/storage-core/backend'
 
-import { StallError } from './failure.ts'
 import type { Connection } from './get-block.ts'
 import { linkedController } from './wait.ts'
 

@@ -1,10 +1,7 @@
 import type { Block } from '@x/cid'
-import { BackendError } from '@x/storage-core'
-import { concatBytes, untilAborted } from '@x/storage-core/backend'
+import { joinAtMost, readBody as readPieces } from '@x/storage-core/backend'
 
-import { StallError } from './failure.ts'
 import { LEAST_MEASURED_MS, noteSpeed, type Health } from './health.ts'
-import { reasonOf } from './request.ts'
 
 /** What has arrived so far, for those who wait for it. */
 export interface Pulse {
@@ -53,31 +50,20 @@ export interface ReadBodyOptions {
  */
 export async function* readBody(response: Response, options: ReadBodyOptions): AsyncGenerator<Uint8Array> {
   const { label, pulse, signal, stallTimeoutMs, health } = options
-  if (response.body === null) return
-  const reader = response.body.getReader()
   let waitedMs = 0
   let [measuredBytes, measuredMs] = [0, 0]
   let [bytesBefore, blocksBefore] = [pulse.bytes, pulse.blocks]
-  let ended = false
 
-  async function read(): Promise<Uint8Array | undefined> {
-    const stalled = Promise.withResolvers<never>()
-    const stall = new StallError(`no progress for ${stallTimeoutMs} ms`)
-    const timer = setTimeout(() => stalled.reject(stall), stallTimeoutMs - waitedMs)
-    const started = performance.now()
-    try {
-      const { value } = await untilAborted(Promise.race([reader.read(), stalled.promise]), signal)
-      return value
-    } catch (cause) {
-      signal?.throwIfAborted()
-      throw new BackendError(`${label}: ${reasonOf(cause)}`, { cause, retryable: true })
-    } finally {
-      clearTimeout(timer)
-      const tookMs = performance.now() - started
+  const pieces = readPieces(response, {
+    label,
+    signal,
+    stallTimeoutMs,
+    waitMs: () => stallTimeoutMs - waitedMs,
+    onWaited: (tookMs) => {
       waitedMs += tookMs
       measuredMs += tookMs
-    }
-  }
+    },
+  })
 
   function noteMeasured(): void {
     if (health) noteSpeed(health, measuredBytes, measuredMs)
@@ -86,9 +72,7 @@ export async function* readBody(response: Response, options: ReadBodyOptions): A
   }
 
   try {
-    for (;;) {
-      const piece = await read()
-      if (piece === undefined) break
+    for await (const piece of pieces) {
       pulse.bytes += piece.length
       measuredBytes += piece.length
       if (measuredMs >= LEAST_MEASURED_MS) noteMeasured()
@@ -99,11 +83,8 @@ export async function* readBody(response: Response, options: ReadBodyOptions): A
       }
       yield piece
     }
-    ended = true
   } finally {
     noteMeasured()
-    // Not awaited: the other side may hang. It fails where the body has failed, of which the reader was told.
-    if (!ended) reader.cancel().catch(() => undefined)
   }
 }
 
@@ -112,17 +93,8 @@ export async function* readBody(response: Response, options: ReadBodyOptions): A
  *
  * @returns `undefined` when it is longer than allowed; the rest is not read.
  */
-export async function readShortBody(
+export const readShortBody = (
   response: Response,
   maxBytes: number,
   options: ReadBodyOptions,
-): Promise<Uint8Array | undefined> {
-  const pieces: Uint8Array[] = []
-  let byteLength = 0
-  for await (const piece of readBody(response, options)) {
-    byteLength += piece.length
-    if (byteLength > maxBytes) return undefined
-    pieces.push(piece)
-  }
-  return concatBytes(pieces, byteLength)
-}
+): Promise<Uint8Array | undefined> => joinAtMost(readBody(response, options), maxBytes)

@@ -1,7 +1,8 @@
 import { BackendError, isStorageError } from '@x/storage-core'
+import { reasonOf, StallError } from '@x/storage-core/backend'
 
 import type { Endpoint } from './endpoint.ts'
-import { causeOf, StallError } from './failure.ts'
+import { causeOf } from './failure.ts'
 import { atHost, isLocalhost, leadsBelowLocalhost, LOOPBACK_HOSTS } from './localhost.ts'
 import { linkedController } from './wait.ts'
 
@@ -134,13 +135,4 @@ export function allowOnly(endpoints: readonly Endpoint[]): (url: URL) => boolean
       if (url.protocol !== base.protocol || url.port !== base.port) return false
       return url.hostname === base.hostname || url.hostname.endsWith(`.${base.hostname}`)
     })
-}
-
-/** Node says why in the cause, a browser not at all. */
-export function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  const { cause } = error
-  if (!(cause instanceof Error)) return error.message
-  const code = 'code' in cause && typeof cause.code === 'string' ? `${cause.code}: ` : ''
-  return `${code}${cause.message || error.message}`
 }

@@ -19,11 +19,6 @@ export class HubStatusError extends Error {
   }
 }
 
-/** Nothing came for the stall time. The cause of a `BackendError`. */
-export class StallError extends Error {
-  override readonly name = 'StallError'
-}
-
 /** What was asked for, for messages and `NotFoundError.what`. */
 export interface Asked {
   repo: string

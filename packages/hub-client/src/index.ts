@@ -1,5 +1,7 @@
 export { createHubClient, type HubClient, type HubClientOptions, type TreeOptions } from './hub-client.ts'
-export { HubStatusError, StallError, type HubErrorCode } from './hub-error.ts'
+export { StallError } from '@x/storage-core/backend'
+
+export { HubStatusError, type HubErrorCode } from './hub-error.ts'
 export { cleanToken, hubSettings, type HubSettings, type HubSettingsOptions } from './hub-settings.ts'
 export { createHubFileSource, type HubFileSource } from './hub-source.ts'
 export { type ModelInfo } from './model-info.ts'

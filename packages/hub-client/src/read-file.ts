@@ -1,9 +1,9 @@
 import { InvalidInputError } from '@x/cid'
 import { BackendError, type AbortOptions } from '@x/storage-core'
+import { readBody } from '@x/storage-core/backend'
 
 import { failureOf, type HubContext } from './context.ts'
 import { etagText, isStrong } from './etag.ts'
-import { readBody } from './read-body.ts'
 import { createRetry, LEAST_PROGRESS_BYTES } from './retry.ts'
 import { discard, type Answer } from './send.ts'
 

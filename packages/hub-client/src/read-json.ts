@@ -1,8 +1,8 @@
 import { BackendError } from '@x/storage-core'
+import { readWholeBody } from '@x/storage-core/backend'
 
 import { failureOf, type HubContext } from './context.ts'
 import type { Asked } from './hub-error.ts'
-import { readWholeBody } from './read-body.ts'
 import { createRetry } from './retry.ts'
 import { discard } from './send.ts'
 

@@ -1,7 +1,7 @@
 import { BackendError, GatedError, isStorageError } from '@x/storage-core'
+import { reasonOf, StallError } from '@x/storage-core/backend'
 
 import type { Endpoint } from './endpoint.ts'
-import { StallError } from './hub-error.ts'
 
 export interface SendOptions {
   endpoint: Endpoint
@@ -115,13 +115,4 @@ export function createSend({ endpoint, token, userAgent, offline, fetch, allow }
 export function discard({ body }: Response): void {
   // It fails where the connection has failed, and nothing of this body is wanted.
   body?.cancel().catch(() => undefined)
-}
-
-/** Node says why in the cause, a browser not at all. */
-export function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  const { cause } = error
-  if (!(cause instanceof Error)) return error.message
-  const code = 'code' in cause && typeof cause.code === 'string' ? `${cause.code}: ` : ''
-  return `${code}${cause.message || error.message}`
 }

@@ -13,10 +13,13 @@ export { measureHeld, type HeldFileReader } from './held-file.ts'
 export { createKeyedLock, untilAborted, type KeyedLock } from './lock.ts'
 export { multihashKey } from './multihash-key.ts'
 export { profileOfOutboard } from './outboard-profile.ts'
+export { joinAtMost, readBody, readWholeBody, type ReadBodyOptions } from './read-body.ts'
+export { reasonOf } from './reason-of.ts'
 export { createRecordNames } from './record-names.ts'
 export { parseRetryAfter } from './retry-after.ts'
 export { createRootRecords, type RootRecords, type RootRecordsParts } from './root-records.ts'
 export { createSlots, type Slots } from './slots.ts'
+export { StallError } from './stall-error.ts'
 export {
   STATIC_VERSION_PATH,
   staticVersionText,

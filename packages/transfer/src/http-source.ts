@@ -1,5 +1,6 @@
 import { InvalidInputError } from '@x/cid'
 import { BackendError, NotFoundError, type AbortOptions } from '@x/storage-core'
+import { reasonOf } from '@x/storage-core/backend'
 
 import type { ByteRange, ByteSource } from './byte-source.ts'
 import { parseRetryAfter } from './retry-after.ts'
@@ -208,13 +209,4 @@ export function httpSource({
 function discard({ body }: Response): void {
   // It fails where the connection has failed, and nothing of this body is wanted.
   body?.cancel().catch(() => undefined)
-}
-
-/** Node says why in the cause, a browser not at all. */
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  const { cause } = error
-  if (!(cause instanceof Error)) return error.message
-  const code = 'code' in cause && typeof cause.code === 'string' ? `${cause.code}: ` : ''
-  return `${code}${cause.message || error.message}`
 }

@@ -1,6 +1,6 @@
 import { decideGates, mayReach, type Environment, type GateSettings } from '@x/gating'
 import { BackendError, GatedError, InvalidInputError, isStorageError, NotFoundError } from '@x/storage-core'
-import { concatBytes, untilAborted } from '@x/storage-core/backend'
+import { readWholeBody, reasonOf, untilAborted } from '@x/storage-core/backend'
 
 export interface ReadUrlOptions {
   /** A longer answer is refused, and its rest not read. Bytes. */
@@ -43,7 +43,7 @@ export async function readUrl(text: string, options: ReadUrlOptions): Promise<Ui
         fetch(url, { redirect: 'manual', credentials: 'omit', headers: { accept: 'application/json' }, signal: given }),
       )
       if (!REDIRECTS.has(response.status)) {
-        if (response.ok) return await readBody(response, stall, { label, maxBytes })
+        if (response.ok) return await readWholeBody(response, maxBytes, { label, stallTimeoutMs, signal })
         stall.stop()
         throw failureOf(text, label, response.status)
       }
@@ -104,31 +104,4 @@ function createStall(label: string, stallTimeoutMs: number, signal: AbortSignal 
     },
     stop: () => controller.abort(new Error('not wanted any more')),
   }
-}
-
-async function readBody(
-  response: Response,
-  stall: Stall,
-  { label, maxBytes }: { label: string; maxBytes: number },
-): Promise<Uint8Array> {
-  if (response.body === null) return new Uint8Array()
-  const reader = response.body.getReader()
-  const pieces: Uint8Array[] = []
-  let length = 0
-  for (;;) {
-    const { value } = await stall.within(() => reader.read())
-    if (value === undefined) return concatBytes(pieces, length)
-    length += value.length
-    if (length > maxBytes) throw new BackendError(`${label}: an answer of over ${maxBytes} bytes`, { retryable: false })
-    pieces.push(value)
-  }
-}
-
-/** Node says why in the cause. */
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  const { cause } = error
-  if (!(cause instanceof Error)) return error.message
-  const code = 'code' in cause && typeof cause.code === 'string' ? `${cause.code}: ` : ''
-  return `${code}${cause.message || error.message}`
 }

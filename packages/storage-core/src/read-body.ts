@@ -1,0 +1,81 @@
+import type { AbortOptions } from './blockstore.ts'
+import { concatBytes } from './concat-bytes.ts'
+import { BackendError } from './errors.ts'
+import { untilAborted } from './lock.ts'
+import { reasonOf } from './reason-of.ts'
+import { StallError } from './stall-error.ts'
+
+export interface ReadBodyOptions extends AbortOptions {
+  /** Who is read from, for errors. */
+  label: string
+  /** Longest wait for the next piece; the time in which nobody asks for it does not count. Milliseconds. */
+  stallTimeoutMs: number
+  /** How long the next piece is waited for, where it is not the whole stall time: where pieces alone are no progress. */
+  waitMs?: (() => number) | undefined
+  /** Called when a piece was waited for, with the time it took. */
+  onWaited?: ((tookMs: number) => void) | undefined
+}
+
+/**
+ * The pieces of an answer as they are asked for. Leaving it early ends the request.
+ *
+ * @throws {BackendError} The connection broke, or stalled.
+ */
+export async function* readBody(response: Response, options: ReadBodyOptions): AsyncGenerator<Uint8Array> {
+  const { label, signal, stallTimeoutMs, waitMs, onWaited } = options
+  if (response.body === null) return
+  const reader = response.body.getReader()
+  let ended = false
+
+  async function read(): Promise<Uint8Array | undefined> {
+    const stalled = Promise.withResolvers<never>()
+    const stall = new StallError(`no progress for ${stallTimeoutMs} ms`)
+    const timer = setTimeout(() => stalled.reject(stall), waitMs?.() ?? stallTimeoutMs)
+    const started = performance.now()
+    try {
+      const { value } = await untilAborted(Promise.race([reader.read(), stalled.promise]), signal)
+      return value
+    } catch (cause) {
+      signal?.throwIfAborted()
+      throw new BackendError(`${label}: ${reasonOf(cause)}`, { cause, retryable: true })
+    } finally {
+      clearTimeout(timer)
+      onWaited?.(performance.now() - started)
+    }
+  }
+
+  try {
+    for (let piece = await read(); piece !== undefined; piece = await read()) yield piece
+    ended = true
+  } finally {
+    // Not awaited: the other side may hang. It fails where the body has failed, of which the reader was told.
+    if (!ended) reader.cancel().catch(() => undefined)
+  }
+}
+
+/**
+ * All of an answer.
+ *
+ * @throws {BackendError} It is longer than allowed; the rest is not read. Or as of `readBody`.
+ */
+export async function readWholeBody(
+  response: Response,
+  maxBytes: number,
+  options: ReadBodyOptions,
+): Promise<Uint8Array> {
+  const bytes = await joinAtMost(readBody(response, options), maxBytes)
+  if (bytes) return bytes
+  throw new BackendError(`${options.label}: an answer of over ${maxBytes} bytes`, { retryable: false })
+}
+
+/** @returns `undefined` when there is more than allowed; the rest is not read. */
+export async function joinAtMost(pieces: AsyncIterable<Uint8Array>, maxBytes: number): Promise<Uint8Array | undefined> {
+  const taken: Uint8Array[] = []
+  let byteLength = 0
+  for await (const piece of pieces) {
+    byteLength += piece.length
+    if (byteLength > maxBytes) return undefined
+    taken.push(piece)
+  }
+  return concatBytes(taken, byteLength)
+}
