@@ -1,8 +1,10 @@
+import { parseRetryAfter } from '@x/storage-core/backend'
+
 import type { Endpoint } from './endpoint.ts'
 import { HubStatusError, toHubError, type Asked } from './hub-error.ts'
 import type { RetryOptions } from './retry.ts'
 import { discard, type Send } from './send.ts'
-import { parseRateLimit, parseRetryAfter } from './wait.ts'
+import { parseRateLimit } from './wait.ts'
 
 /** What every request needs. */
 export interface HubContext {

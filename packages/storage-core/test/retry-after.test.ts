@@ -17,5 +17,10 @@ it.each([
   ['', undefined],
   [null, undefined],
 ])('Retry-After: %j', (value, expected) => {
-  expect(parseRetryAfter(value, Date.parse('1994-11-06T08:49:30Z'))).toBe(expected)
+  expect(parseRetryAfter(value, { now: Date.parse('1994-11-06T08:49:30Z') })).toBe(expected)
+})
+
+it('Retry-After: no more than the caller believes', () => {
+  expect(parseRetryAfter('120', { mostMs: 1000 })).toBe(1000)
+  expect(parseRetryAfter('7200', { mostMs: 24 * 3_600_000 })).toBe(7_200_000)
 })

@@ -1,9 +1,8 @@
 import { InvalidInputError } from '@x/cid'
 import { BackendError, NotFoundError, type AbortOptions } from '@x/storage-core'
-import { reasonOf } from '@x/storage-core/backend'
+import { parseRetryAfter, reasonOf } from '@x/storage-core/backend'
 
 import type { ByteRange, ByteSource } from './byte-source.ts'
-import { parseRetryAfter } from './retry-after.ts'
 import type { WantedFile } from './wanted-file.ts'
 
 export interface HttpSourceOptions {
@@ -40,6 +39,8 @@ interface Known {
 
 const MAX_REDIRECTS = 5
 const REDIRECTS = new Set([301, 302, 303, 307, 308])
+// A source that asks for more than the caller waits is given up, and the caller may wait for hours.
+const MOST_WAIT_MS = 24 * 3_600_000
 const RETRYABLE = new Set([408, 425, 429])
 
 /** Files of a web server, by ranges where it has them. */
@@ -129,7 +130,7 @@ export function httpSource({
     }
     if (status !== 200 && status !== 206) {
       discard(response)
-      const retryAfterMs = parseRetryAfter(response.headers.get('retry-after'))
+      const retryAfterMs = parseRetryAfter(response.headers.get('retry-after'), { mostMs: MOST_WAIT_MS })
       const retryable = RETRYABLE.has(status) || (status >= 500 && status !== 501 && status !== 505)
       return fail(`${file.path}: HTTP status ${status}`, retryable, new HttpAnswerError(status, retryAfterMs))
     }
