@@ -27,12 +27,13 @@ interface SetupOptions {
   strict?: boolean
   /** Default: one commit with `files()`. */
   repository?: FixtureHubOptions['repositories'][string]
+  intercept?: FixtureHubOptions['intercept']
 }
 
-async function setup({ strict = false, repository }: SetupOptions = {}): Promise<Setup> {
+async function setup({ strict = false, repository, intercept }: SetupOptions = {}): Promise<Setup> {
   const made = fixtureCommit(files(), { lfs: ['onnx/model.onnx', 'onnx/model_quantized.onnx'] })
   const repositories = { [REPO]: repository ?? { commits: [made], refs: { main: made.commit } } }
-  const hub = await startFixtureHub({ repositories })
+  const hub = await startFixtureHub({ repositories, intercept })
   onTestFinished(() => hub.close())
   const folder = await temporaryDirectory()
   const directory = path.join(folder, 'store')
@@ -119,6 +120,27 @@ it('a repository that is nowhere is not answered, and a hub that may not be aske
   await expect(openHub({ environment: { CI: 'true' } })).resolves.toBeDefined()
   await expect(openHub({ environment: { IPFS_ACCELERATE_NETWORK: 'off' } })).rejects.toMatchObject({ code: 'GATED' })
   await expect(openHub({ environment: { IPFS_ACCELERATE_NETWORK: 'local' } })).rejects.toMatchObject({ code: 'GATED' })
+})
+
+it('a repository that the hub keeps from us says nothing of another one; a hub that is away is away for all', async () => {
+  const { hub, directory, environment } = await setup({
+    intercept: (request, response) => {
+      if (request.url?.includes('/org/gated/') !== true) return false
+      response.writeHead(403, { 'x-error-code': 'GatedRepo' }).end()
+      return true
+    },
+  })
+  const provider = createHubProvider({ directory, environment })
+  onTestFinished(() => provider.close())
+  const ask = (repo: string) => provider.open(repo, 'main', { path: 'config.json' })
+  await expect(ask('org/gated')).rejects.toThrow(/gated/)
+  const asked = hub.requests.length
+  await expect(ask('org/gated')).rejects.toThrow(/gated/)
+  expect(hub.requests).toHaveLength(asked)
+  expect((await ask(REPO))?.files.length).toBeGreaterThan(0)
+  await hub.close()
+  await expect(ask('org/other')).rejects.toThrow(/ECONNREFUSED/)
+  await expect(ask('org/another')).rejects.toThrow(/ECONNREFUSED.*|org\/other/)
 })
 
 it('a CID that is not here is not looked for at the hub', async () => {

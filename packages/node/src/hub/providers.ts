@@ -1,6 +1,6 @@
 import type { FsStore } from '@x/backend-fs'
 import type { Environment, GateSettings } from '@x/gating'
-import { isRepo } from '@x/hub-client'
+import { HubStatusError, isRepo } from '@x/hub-client'
 import { cidOfRepo, findHubRevision, openModel, type ModelProvider, type OpenedModel } from '@x/model-loader'
 import { BackendError, NotFoundError, type AbortOptions } from '@x/storage-core'
 
@@ -13,8 +13,10 @@ export interface HubProviderOptions {
 
 /** Somebody waits for the program to start. */
 const RETRY = { attempts: 2, baseMs: 200 }
-/** How long a hub that is not there is not asked again. */
+/** How long a hub that is not there, or a repository that it does not give, is not asked for again. */
 const OUTAGE_MS = 30_000
+/** Of a hub that has no time for anybody, whatever is asked for. */
+const OVERLOADED = new Set([429, 502, 503, 504])
 
 /** A provider that keeps what it finds in the local store. */
 export interface KeepingProvider extends ModelProvider {
@@ -53,7 +55,7 @@ export function createHubCacheProvider({ directory, environment }: HubProviderOp
  * kept in the store, unpinned.
  */
 export function createHubProvider({ directory, environment, gates }: HubProviderOptions): KeepingProvider {
-  let outage: { error: unknown; until: number } | undefined
+  const outages = new Map<string, { error: unknown; until: number }>()
   return keeping({ name: 'hub', fetchesFiles: true }, directory, async (store, repo, revision, { path, signal }) => {
     const [{ openHub }, { pullHubModel }, { createHasher, createSha256 }] = await Promise.all([
       import('./open-hub.ts'),
@@ -61,7 +63,10 @@ export function createHubProvider({ directory, environment, gates }: HubProvider
       import('../create-hash.ts'),
     ])
     // A program asks for a dozen files; it does not wait for each that nobody is there.
-    if (outage && performance.now() < outage.until) throw outage.error
+    for (const [what, { error, until }] of outages) {
+      if (performance.now() >= until) outages.delete(what)
+      else if (what === repo || what === EVERYTHING) throw error
+    }
     const hub = await openHub({ environment, gates, retry: RETRY, signal })
     const before = await filesBefore(store, { repo, revision }, { signal })
     const partials = await store.openPartials({ signal })
@@ -81,12 +86,22 @@ export function createHubProvider({ directory, environment, gates }: HubProvider
       return await opened(store, cid.toString(), { signal })
     } catch (error) {
       if (error instanceof NotFoundError && error.cid === undefined) return undefined
-      if (error instanceof BackendError) outage = { error, until: performance.now() + OUTAGE_MS }
+      if (error instanceof BackendError) {
+        const until = performance.now() + OUTAGE_MS
+        outages.set(isOfEverything(error) ? EVERYTHING : repo, { error, until })
+      }
       throw error
     } finally {
       await partials.close()
     }
   })
+}
+
+const EVERYTHING = ''
+
+/** Whether nobody answered; what was answered is about what was asked for. */
+function isOfEverything({ cause, retryable }: BackendError): boolean {
+  return cause instanceof HubStatusError ? OVERLOADED.has(cause.status) : retryable
 }
 
 /** What was fetched of it for an earlier question stays part of the model. */
