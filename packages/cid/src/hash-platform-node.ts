@@ -12,8 +12,12 @@ export const platform: HashPlatform = {
   },
   cores: availableParallelism,
   startWorker: ({ onMessage, onDeath }: HashWorkerEvents) => {
-    // Without the flags of the main thread: a loader or a test runner's hook has no business in it.
-    const worker = new Worker(new URL('./hash-worker-node.ts', import.meta.url), { name: 'sha256', execArgv: [] })
+    // Without the flags of the main thread, and without its NODE_OPTIONS: what they load first has no business in it.
+    const worker = new Worker(new URL('./hash-worker-node.ts', import.meta.url), {
+      name: 'sha256',
+      execArgv: [],
+      env: {},
+    })
     let isOver = false
     const die = (cause: unknown): void => {
       if (isOver) return

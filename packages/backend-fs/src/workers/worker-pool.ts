@@ -22,6 +22,8 @@ interface Member {
 }
 
 const MOST_WORKERS = 16
+/** What is loaded by `--import` or NODE_OPTIONS before the program has no business in these threads, and takes long. */
+const ALONE = { execArgv: [], env: {} }
 /** Idle threads hold a few megabytes each. */
 const IDLE_MS = 30_000
 
@@ -34,8 +36,8 @@ function createWorkerPool(size: number): WorkerPool {
   const start = (slot: number): Member => {
     // The source when it runs from there, as in tests; the built file in the published package.
     const worker = import.meta.url.endsWith('.ts')
-      ? new Worker(new URL('./file-worker.ts', import.meta.url))
-      : new Worker(new URL('./file-worker.js', import.meta.url))
+      ? new Worker(new URL('./file-worker.ts', import.meta.url), ALONE)
+      : new Worker(new URL('./file-worker.js', import.meta.url), ALONE)
     const member: Member = { worker, waiting: new Map() }
     const fail = (cause: unknown): void => {
       if (members[slot] === member) members[slot] = undefined
