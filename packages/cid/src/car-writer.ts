@@ -1,4 +1,3 @@
-import { varint } from 'multiformats'
 import type { CID } from 'multiformats/cid'
 
 import { MAX_DIGEST_BYTES } from './car-cid.ts'
@@ -8,6 +7,7 @@ import { InvalidInputError } from './errors.ts'
 import { IDENTITY } from './hash.ts'
 import { createLinkStack, isInlineRaw } from './link-stack.ts'
 import type { GetBlock } from './read-dag.ts'
+import { varint } from './varint.ts'
 
 export interface WriteCarOptions {
   /** Passed to `get`; rejects with `signal.reason` at the next block. */
@@ -83,8 +83,10 @@ export function carBlockKey({ code, multihash }: CID): string {
 /** A part of a CAR: its length, then its bytes. */
 export function lengthPrefixed(...parts: Uint8Array[]): Uint8Array {
   const length = parts.reduce((sum, part) => sum + part.length, 0)
-  let position = varint.encodingLength(length)
-  const piece = varint.encodeTo(length, new Uint8Array(position + length))
+  const prefix = varint(length)
+  let position = prefix.length
+  const piece = new Uint8Array(position + length)
+  piece.set(prefix)
   for (const part of parts) {
     piece.set(part, position)
     position += part.length

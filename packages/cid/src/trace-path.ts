@@ -1,4 +1,3 @@
-import { UnixFS } from 'ipfs-unixfs'
 import type { CID } from 'multiformats/cid'
 
 import { followCborPath } from './dag-cbor-path.ts'
@@ -8,6 +7,7 @@ import { findData, findLinks, type FoundLinks } from './find-links.ts'
 import { DAG_CBOR, DAG_PB, IDENTITY, RAW } from './hash.ts'
 import { murmur3x64 } from './murmur3.ts'
 import type { GetBlock, ReadOptions } from './read-dag.ts'
+import { readUnixfsData, type UnixfsMessage } from './read-unixfs-data.ts'
 import { decodeNode, malformed, shardShape, type Block } from './unixfs-node.ts'
 
 /** How a path leads from a root to a block. */
@@ -142,7 +142,7 @@ function openNode(cid: CID, bytes: Uint8Array): OpenNode | undefined {
   const unixfs = cid.code === DAG_PB ? attempt(() => unixfsOf(bytes)) : undefined
   if (unixfs?.type === 'directory')
     return { type: 'directory', find: (names) => attempt(() => findLinks(bytes, names)) }
-  if (unixfs?.type !== 'hamt-sharded-directory') {
+  if (unixfs?.type !== 'shard') {
     // Says what is wrong with it.
     decodeNode(cid, bytes)
     return undefined
@@ -156,10 +156,10 @@ function openNode(cid: CID, bytes: Uint8Array): OpenNode | undefined {
   return { type: 'shard', fanout, prefixLength, find }
 }
 
-function unixfsOf(bytes: Uint8Array): UnixFS {
+function unixfsOf(bytes: Uint8Array): UnixfsMessage {
   const data = findData(bytes)
   if (data === undefined) throw new Error('it has no data')
-  return UnixFS.unmarshal(data)
+  return readUnixfsData(data)
 }
 
 /** Bits of a digest, most significant first: the slot of a name in one level of a HAMT. */

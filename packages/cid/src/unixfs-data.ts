@@ -1,7 +1,6 @@
 /**
  * Encodes the `Data` message of UnixFS. Our own, because `ipfs-unixfs` 13.1.1 (protons-runtime 7.1.2) writes a size from
  * 2^31 to 2^32 as one byte of it and four of uninitialised memory, so that files of 2 to 4 GiB got a CID by chance.
- * Decoding is theirs.
  *
  * @see https://specs.ipfs.tech/unixfs/#data
  */

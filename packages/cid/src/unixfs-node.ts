@@ -1,9 +1,9 @@
 import * as dagPb from '@ipld/dag-pb'
-import { UnixFS } from 'ipfs-unixfs'
 import { CID } from 'multiformats/cid'
 
 import { InvalidInputError, UnsupportedError } from './errors.ts'
 import { DAG_PB, RAW, sha256 } from './hash.ts'
+import { readUnixfsData, type UnixfsMessage } from './read-unixfs-data.ts'
 import { encodeUnixfsData, type UnixfsData } from './unixfs-data.ts'
 
 /** A child of a file node. */
@@ -51,11 +51,11 @@ export function decodeNode(cid: CID, bytes: Uint8Array): UnixfsNode {
     throw new UnsupportedError(`${cid} has codec 0x${cid.code.toString(16)}; UnixFS is raw or dag-pb`)
   }
   let node: dagPb.PBNode
-  let unixfs: UnixFS
+  let unixfs: UnixfsMessage
   try {
     node = dagPb.decode(bytes)
     if (node.Data === undefined) throw new Error('it has no data')
-    unixfs = UnixFS.unmarshal(node.Data)
+    unixfs = readUnixfsData(node.Data)
   } catch (cause) {
     throw malformed(cid, cause instanceof Error ? cause.message : String(cause), cause)
   }
@@ -65,7 +65,7 @@ export function decodeNode(cid: CID, bytes: Uint8Array): UnixfsNode {
   }
   const links = node.Links.map((link) => ({ name: link.Name ?? '', cid: link.Hash, dagBytes: link.Tsize ?? 0 }))
   if (unixfs.type === 'directory') return { type: 'directory', links }
-  if (unixfs.type === 'hamt-sharded-directory') {
+  if (unixfs.type === 'shard') {
     const { fanout, prefixLength } = shardShape(cid, unixfs)
     const short = links.find((link) => link.name.length < prefixLength)
     if (short) throw malformed(cid, `the shard's link ${JSON.stringify(short.name)} has no slot`)
@@ -75,8 +75,7 @@ export function decodeNode(cid: CID, bytes: Uint8Array): UnixfsNode {
 }
 
 /** @throws {InvalidInputError} A fanout that is not read. */
-export function shardShape(cid: CID, unixfs: UnixFS): { fanout: number; prefixLength: number } {
-  const fanout = Number(unixfs.fanout ?? 256n)
+export function shardShape(cid: CID, { fanout = 256 }: UnixfsMessage): { fanout: number; prefixLength: number } {
   // The largest that Kubo reads; the prefix of a link's name is the slot in hexadecimal.
   if (fanout < 2 || fanout > 1024 || (fanout & (fanout - 1)) !== 0) throw malformed(cid, `fanout ${fanout}`)
   return { fanout, prefixLength: (fanout - 1).toString(16).length }
@@ -91,14 +90,14 @@ function symlinkTarget(cid: CID, data: Uint8Array): string {
   }
 }
 
-function fileNode(cid: CID, node: dagPb.PBNode, unixfs: UnixFS): UnixfsNode {
+function fileNode(cid: CID, node: dagPb.PBNode, unixfs: UnixfsMessage): UnixfsNode {
   const data = unixfs.data ?? EMPTY
   if (unixfs.blockSizes.length !== node.Links.length) {
     throw malformed(cid, `${node.Links.length} links and ${unixfs.blockSizes.length} block sizes`)
   }
   const children = node.Links.map((link, index) => ({
     cid: link.Hash,
-    fileBytes: Number(unixfs.blockSizes[index] ?? 0n),
+    fileBytes: unixfs.blockSizes[index] ?? 0,
   }))
   const fileBytes = children.reduce((sum, child) => sum + child.fileBytes, data.length)
   if (!Number.isSafeInteger(fileBytes)) throw malformed(cid, 'its size is over 2^53 bytes')
