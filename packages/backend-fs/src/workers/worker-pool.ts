@@ -124,3 +124,6 @@ export function sharedPool(): WorkerPool {
   shared ??= createWorkerPool(Math.min(MOST_WORKERS, availableParallelism()))
   return shared
 }
+
+/** Starts the threads that read and hash, for work that is about to come: they take some 50 ms. Ended when nothing comes. */
+export const startThreads = (): void => sharedPool().start()

@@ -9,16 +9,22 @@ export interface LocalStore {
   close(): Promise<void>
 }
 
-/** The models of the store in a directory, which is opened when it is first needed. One that is not there has none. */
-export function createLocalStore(directory: string): LocalStore {
+/**
+ * The models of the store in a directory, which is opened when it is first needed. One that is not there has none.
+ *
+ * @param verify - With `each-open` whoever opens the store is about to hash much. Default `stored`.
+ */
+export function createLocalStore(directory: string, verify: 'stored' | 'each-open' = 'stored'): LocalStore {
   let opening: Promise<FsStore | undefined> | undefined
   let provider: Promise<ModelProvider | undefined> | undefined
 
   async function open(): Promise<FsStore | undefined> {
     // Loaded with the first model: a program may load transformers.js and no model.
-    const { openFsStore } = await import('@x/backend-fs')
+    const { openFsStore, startThreads } = await import('@x/backend-fs')
     try {
-      return await openFsStore({ directory, create: false })
+      const store = openFsStore({ directory, create: false })
+      if (verify === 'each-open') startThreads()
+      return await store
     } catch (error) {
       if (isStorageError(error) && error.code === 'NOT_FOUND') return undefined
       throw error

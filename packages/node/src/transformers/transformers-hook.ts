@@ -116,7 +116,7 @@ export function createTransformersHook(options: TransformersHookOptions = {}): T
   const { directory, verify, memory, batch, derivedBytes, offline, policy } = settings
   const warn = options.onWarning ?? ((message) => void process.stderr.write(`ipfs-accelerate: ${message}\n`))
   const further = options.furtherProviders === undefined ? defaultProviders(settings, options) : []
-  const store = createLocalStore(directory)
+  const store = createLocalStore(directory, verify)
   const verdicts = policy && createModelVerdicts(policy, store.open, warn)
   const calls = new AsyncLocalStorage<{ repo: unknown; revision: string | undefined }>()
   const given = new Map<string, GivenGraph>()
