@@ -1,5 +1,5 @@
 import { InvalidInputError } from '@x/cid'
-import { assertRevision } from '@x/hub-client'
+import { assertRevision } from '@x/hub-client/names'
 
 /**
  * Checks a version, or a revision where it follows `@` in a reference: what can be a revision of the hub, of letters,

@@ -1,5 +1,5 @@
 import { CID, decodeDagCbor, encodeDagCbor, InvalidInputError, MAX_BLOCK_BYTES, type Block } from '@x/cid'
-import { assertRepo } from '@x/hub-client'
+import { assertRepo } from '@x/hub-client/names'
 
 import { compareText } from './compare.ts'
 import { fileRole, isFileRole } from './file-role.ts'

@@ -2,7 +2,6 @@ import { InvalidInputError, isStorageError, type Block, type CID } from '@x/cid'
 import type { AbortOptions, ContentStore, Metadata } from '@x/storage-core'
 
 import { compareText } from './compare.ts'
-import { describeFiles } from './describe-files.ts'
 import { decodeManifest, encodeManifest } from './manifest-encoding.ts'
 import { summaryFromJson, summaryOf, summaryToJson, type ManifestSummary } from './manifest-summary.ts'
 import { createManifest, type ManifestInput, type ModelManifest } from './manifest.ts'
@@ -58,6 +57,8 @@ export async function findManifest(
   if (typeof found !== 'string') return found
   const { signal, createSha256 } = options
   const read = (path: string): AsyncIterable<Uint8Array> => store.cat(root, { path, signal })
+  // Rarely needed, and with it come hashes and the readers of all formats.
+  const { describeFiles } = await import('./describe-files.ts')
   const { tables, ...described } = await describeFiles(files, read, { createSha256 })
   const manifest = createManifest({ root, ...described })
   const { cid } = await encodeManifest(manifest)

@@ -1,5 +1,5 @@
 import { isStorageError } from '@x/cid'
-import { isRepo } from '@x/hub-client'
+import { isRepo } from '@x/hub-client/names'
 import { NotFoundError, type AbortOptions, type ContentStore } from '@x/storage-core'
 
 import { cidOfRepo } from './cid-of-repo.ts'

@@ -1,5 +1,5 @@
 import { InvalidInputError, isStorageError, parseCid, pathSegments, type CID } from '@x/cid'
-import { assertRepo, isRepo } from '@x/hub-client'
+import { assertRepo, isRepo } from '@x/hub-client/names'
 import { assertName } from '@x/storage-core'
 
 import { assertVersion } from './assert-version.ts'

@@ -1,5 +1,5 @@
 import { InvalidInputError, isStorageError, parseCid, type CID } from '@x/cid'
-import { assertRepo } from '@x/hub-client'
+import { assertRepo } from '@x/hub-client/names'
 
 import { assertVersion } from '../assert-version.ts'
 import { compareText } from '../compare.ts'

@@ -1,5 +1,5 @@
 import type { CID } from '@x/cid'
-import { isRepo } from '@x/hub-client'
+import { isRepo } from '@x/hub-client/names'
 import type { HubFile, HubRef, HubRepositories, HubSnapshot } from '@x/hub-server'
 import {
   findHubRevision,

@@ -1,7 +1,7 @@
 import type { FsStore } from '@x/backend-fs'
 import type { Environment, GateSettings } from '@x/gating'
-import { HubStatusError, isRepo } from '@x/hub-client'
-import { cidOfRepo, findHubRevision, openModel, type ModelProvider, type OpenedModel } from '@x/model-loader'
+import { isRepo } from '@x/hub-client/names'
+import { cidOfRepo, findHubRevision, openModel, type ModelProvider, type OpenedModel } from '@x/model-loader/binding'
 import { BackendError, NotFoundError, type AbortOptions } from '@x/storage-core'
 
 export interface HubProviderOptions {
@@ -88,7 +88,11 @@ export function createHubProvider({ directory, environment, gates }: HubProvider
       if (error instanceof NotFoundError && error.cid === undefined) return undefined
       if (error instanceof BackendError) {
         const until = performance.now() + OUTAGE_MS
-        outages.set(isOfEverything(error) ? EVERYTHING : repo, { error, until })
+        const { HubStatusError } = await import('@x/hub-client')
+        const status = error.cause instanceof HubStatusError ? error.cause.status : undefined
+        // Nobody answered; what was answered is about what was asked for.
+        const isOfAll = status === undefined ? error.retryable : OVERLOADED.has(status)
+        outages.set(isOfAll ? EVERYTHING : repo, { error, until })
       }
       throw error
     } finally {
@@ -98,11 +102,6 @@ export function createHubProvider({ directory, environment, gates }: HubProvider
 }
 
 const EVERYTHING = ''
-
-/** Whether nobody answered; what was answered is about what was asked for. */
-function isOfEverything({ cause, retryable }: BackendError): boolean {
-  return cause instanceof HubStatusError ? OVERLOADED.has(cause.status) : retryable
-}
 
 /** What was fetched of it for an earlier question stays part of the model. */
 async function filesBefore(

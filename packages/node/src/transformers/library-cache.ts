@@ -4,7 +4,7 @@ import { mkdir, rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { Writable } from 'node:stream'
 
-import { isMapped, parseResource, type TransformersCache, type TransformersEnv } from '@x/model-loader'
+import { isMapped, parseResource, type TransformersCache, type TransformersEnv } from '@x/model-loader/binding'
 
 /** Besides what the binding needs: where the library keeps files by itself. */
 export interface LibraryEnv extends TransformersEnv {

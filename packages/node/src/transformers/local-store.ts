@@ -1,6 +1,6 @@
 import type { FsStore } from '@x/backend-fs'
 import { isStorageError } from '@x/cid'
-import { createStoreProvider, type ModelProvider } from '@x/model-loader'
+import { createStoreProvider, type ModelProvider } from '@x/model-loader/binding'
 
 export interface LocalStore {
   readonly provider: ModelProvider

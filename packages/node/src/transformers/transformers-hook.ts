@@ -9,7 +9,7 @@ import {
   type ModelProvider,
   type OpenedModel,
   type TransformersBinding,
-} from '@x/model-loader'
+} from '@x/model-loader/binding'
 import { UnsupportedError } from '@x/storage-core'
 
 import { createHubCacheProvider, createHubProvider, type KeepingProvider } from '../hub/providers.ts'
