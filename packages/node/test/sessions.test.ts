@@ -230,6 +230,15 @@ describe('what is mapped is checked first', () => {
     const seen = await runApp('answer-or-error.mjs', { store, environment: strict })
     expect(seen.json).toMatchObject({ error: expect.stringContaining('onnx/model.onnx') })
   })
+
+  it.each(['first', 'last'] as const)('and no session is made where the %s leaf is damaged', async (which) => {
+    const store = await storeOf({ 'fix/wide': wide })
+    await damageUnseen(await storedFile(store), which)
+    const REGISTER = new URL('../src/register.ts', import.meta.url).href
+    const environment = { IPFS_ACCELERATE_VERIFY: 'each-open', REGISTER, REPO: 'fix/wide' }
+    const { json } = await runApp('refused.mjs', { store, environment })
+    expect(json).toEqual({ code: 'INTEGRITY', file: 'onnx/model.onnx', sessions: [] })
+  })
 })
 
 describe('from', () => {
@@ -259,26 +268,27 @@ async function storedFile(store: string): Promise<string> {
   return path.join(store, 'files', files.find((name) => name.endsWith('.bin')) ?? '')
 }
 
-/** A flipped bit in the last weights. */
-async function damage(file: string): Promise<void> {
+/** A flipped bit in the first leaf, or in the last weights. */
+async function damage(file: string, where: 'first' | 'last' = 'last'): Promise<void> {
   await chmod(file, 0o644)
   const { size } = await stat(file)
   const handle = await open(file, 'r+')
+  const position = where === 'first' ? 500_000 : size - 2000
   try {
-    const { buffer } = await handle.read(Buffer.alloc(1), 0, 1, size - 2000)
-    await handle.write(Uint8Array.of((buffer[0] ?? 0) ^ 1), 0, 1, size - 2000)
+    const { buffer } = await handle.read(Buffer.alloc(1), 0, 1, position)
+    await handle.write(Uint8Array.of((buffer[0] ?? 0) ^ 1), 0, 1, position)
   } finally {
     await handle.close()
   }
 }
 
 /** The same, with the time of the last write set back, as a failing disk would leave it. */
-async function damageUnseen(file: string): Promise<void> {
+async function damageUnseen(file: string, where: 'first' | 'last' = 'last'): Promise<void> {
   const copy = path.join(await temporaryDirectory(), 'reference')
   await mkdir(path.dirname(copy), { recursive: true })
   await copyFile(file, copy)
   execFileSync('touch', ['-r', file, copy])
-  await damage(file)
+  await damage(file, where)
   execFileSync('touch', ['-r', copy, file])
 }
 
