@@ -1,4 +1,4 @@
-const WORDS = ['kubo', 'kubo-oldest', 'chromium', 'gateway-conformance', 'python'] as const
+const WORDS = ['kubo', 'kubo-oldest', 'chromium', 'gateway-conformance', 'python', 'versitygw'] as const
 
 export type Requirement = (typeof WORDS)[number]
 
