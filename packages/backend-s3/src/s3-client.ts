@@ -1,0 +1,65 @@
+import { InvalidInputError } from '@x/cid'
+import type { AbortOptions } from '@x/storage-core'
+
+import { createAddress, type Addressing } from './address.ts'
+import { listObjects, type ListOptions, type S3Object } from './list-objects.ts'
+import { headObject, readObject, type ReadObjectOptions, type S3ObjectInfo } from './read-object.ts'
+import type { RetryOptions, S3Context } from './send.ts'
+import { createSign, type S3Credentials } from './sign.ts'
+
+export interface S3ClientOptions {
+  /** `http:` or `https:`, without the bucket. There is no default. */
+  endpoint: string
+  /** Part of what is signed. Default `us-east-1`. */
+  region?: string | undefined
+  /** Default: none; requests are not signed, as for public buckets. */
+  credentials?: S3Credentials | undefined
+  /** Where the bucket is said. Default `auto`: in the host name at AWS, in the path elsewhere. */
+  addressing?: Addressing | undefined
+  /** Default: the platform's own. */
+  fetch?: typeof globalThis.fetch | undefined
+  /** Longest time without anything from the other side. Milliseconds; default 30_000. */
+  stallTimeoutMs?: number | undefined
+  /** Of listings and `head`; what reads bytes is asked once. */
+  retry?: RetryOptions | undefined
+}
+
+/** Reads buckets of S3, or of what speaks like it. Nothing it gives has been checked. */
+export interface S3Client {
+  /** The endpoint, for messages. */
+  readonly label: string
+  /** Errors as `read`. */
+  head(bucket: string, key: string, options?: AbortOptions & { etag?: string | undefined }): Promise<S3ObjectInfo>
+  /** Objects below a prefix, as pages come. See `listObjects`. */
+  list(bucket: string, options?: ListOptions): AsyncIterable<S3Object>
+  /** Bytes of an object as they arrive. See `readObject`. */
+  read(bucket: string, key: string, options?: ReadObjectOptions): AsyncIterable<Uint8Array>
+}
+
+/**
+ * Opens nothing and asks nobody until it is used.
+ *
+ * @throws {InvalidInputError} The endpoint is no address, or a key or region cannot be sent.
+ */
+export function createS3Client(options: S3ClientOptions): S3Client {
+  const { region = 'us-east-1', credentials, addressing = 'auto', stallTimeoutMs = 30_000, retry = {} } = options
+  const address = createAddress(options.endpoint, addressing)
+  if (!/^[a-z0-9-]{1,40}$/i.test(region)) {
+    throw new InvalidInputError(`${JSON.stringify(region)} is no region`, { input: region })
+  }
+  const context: S3Context = {
+    address,
+    sign: createSign(credentials, region),
+    hasCredentials: credentials !== undefined,
+    // A bound one: the platform's does not work as a method of something else.
+    fetch: options.fetch ?? ((input, init) => globalThis.fetch(input, init)),
+    stallTimeoutMs,
+    retry: { attempts: retry.attempts ?? 5, baseMs: retry.baseMs ?? 500, maxWaitMs: retry.maxWaitMs ?? 60_000 },
+  }
+  return {
+    label: address.label,
+    head: async (bucket, key, headOptions = {}) => headObject(context, bucket, key, headOptions),
+    list: (bucket, listOptions = {}) => listObjects(context, bucket, listOptions),
+    read: (bucket, key, readOptions = {}) => readObject(context, bucket, key, readOptions),
+  }
+}
