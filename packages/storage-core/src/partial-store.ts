@@ -5,7 +5,7 @@ import type { AbortOptions } from './blockstore.ts'
 
 /** Which file is being downloaded: by this it is found again, in another process and after a reboot. */
 export interface PartialKey {
-  /** `sha256-<64 hex>`, `root-<CIDv1 in base32>` or `git-<40 hex>`: also part of a file name. */
+  /** `sha256-<64 hex>`, `root-<CIDv1 in base32>`, `git-<40 hex>` or `version-<64 hex>`: also part of a file name. */
   id: string
   /** Of the whole file. Bytes. */
   size: number
@@ -92,7 +92,7 @@ export interface PartialStore {
   close(): Promise<void>
 }
 
-const IDS = /^(sha256-[0-9a-f]{64}|git-[0-9a-f]{40}|root-b[a-z2-7]{20,120})$/
+const IDS = /^(sha256-[0-9a-f]{64}|git-[0-9a-f]{40}|version-[0-9a-f]{64}|root-b[a-z2-7]{20,120})$/
 
 /** @throws {InvalidInputError} It is no key; it would become a file name. */
 export function assertPartialKey({ id, size }: PartialKey): void {
@@ -102,7 +102,8 @@ export function assertPartialKey({ id, size }: PartialKey): void {
 }
 
 /**
- * The key of a file: its SHA-256 where that is known, else its root, else the object id of git.
+ * The key of a file: its SHA-256 where that is known, else its root, else the object id of git, else what tells this state of it
+ * from others.
  *
  * @throws {InvalidInputError} None of them is known, or one has not its length.
  */
@@ -111,15 +112,24 @@ export function partialKeyOf({
   root,
   sha256,
   gitOid,
+  version,
 }: {
   size: number
   root?: CID | undefined
   sha256?: Uint8Array | undefined
   gitOid?: string | undefined
+  /** 32 bytes. */
+  version?: Uint8Array | undefined
 }): PartialKey {
   // The root of a file that is one raw leaf has the digest in it.
   const digest = sha256 ?? (root && isSha256Of(root) ? root.multihash.digest : undefined)
-  const id = digest ? `sha256-${toHex(digest)}` : root ? `root-${blockKey(root)}` : `git-${gitOid ?? ''}`
+  const id = digest
+    ? `sha256-${toHex(digest)}`
+    : root
+      ? `root-${blockKey(root)}`
+      : gitOid === undefined && version
+        ? `version-${toHex(version)}`
+        : `git-${gitOid ?? ''}`
   const key: PartialKey = { id, size, root }
   assertPartialKey(key)
   return key

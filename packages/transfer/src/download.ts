@@ -14,7 +14,7 @@ import { createProgress } from './progress.ts'
 import { broughtFileOf, heldFileOf, receiptOf, type DownloadedFile, type DownloadResult } from './receipt.ts'
 import { createSourceState } from './source-state.ts'
 import { createTraffic } from './traffic.ts'
-import { assertWanted, keyOfWanted, type WantedFile } from './wanted-file.ts'
+import { assertWanted, canBeChecked, keyOfWanted, type WantedFile } from './wanted-file.ts'
 import { withPartial } from './with-partial.ts'
 
 const TICK_MS = 100
@@ -41,6 +41,7 @@ export async function download(
   options.signal?.throwIfAborted()
   for (const file of wanted) assertWanted(file)
   assertDistinct(sources)
+  assertAlone(wanted, sources)
   // The same file twice comes once.
   const keys = new Map(wanted.map(keyOfWanted).map((key) => [key.id, key]))
   await partials.assertRoom([...keys.values()], { signal: options.signal })
@@ -53,6 +54,14 @@ function assertDistinct(sources: readonly ByteSource[]): void {
     if (names.has(name)) throw new InvalidInputError(`two sources are called ${name}`, { input: name })
     names.add(name)
   }
+}
+
+/** Bytes of several sources could be of several files, and nobody would know. */
+function assertAlone(wanted: readonly WantedFile[], sources: readonly ByteSource[]): void {
+  const unchecked = wanted.find((file) => !canBeChecked(file))
+  if (!unchecked || sources.length <= 1) return
+  const { path } = unchecked
+  throw new InvalidInputError(`${path}: no digest is known, and ${sources.length} sources are named`, { input: path })
 }
 
 async function run(

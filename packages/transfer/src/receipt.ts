@@ -26,8 +26,8 @@ export interface DownloadedFile {
   sources: readonly { name: string; bytes: number }[]
   /** Those whose bytes were part of a file that did not match as a whole; which of them lied is not known. */
   suspects: readonly string[]
-  /** How it was checked. `git-oid` is weak, for it is SHA-1. */
-  check: 'each-leaf' | 'whole-file' | 'git-oid' | 'held'
+  /** How it was checked. `git-oid` is weak, for it is SHA-1. `none`: no digest was known, and it is what the one source gave. */
+  check: 'each-leaf' | 'whole-file' | 'git-oid' | 'none' | 'held'
 }
 
 /** What a download took, and who did what. */
@@ -67,7 +67,7 @@ export const heldFileOf = ({ path, size }: WantedFile, root: CID): DownloadedFil
 
 /** Of a file that is whole and committed. */
 export function broughtFileOf(file: FileRun, root: CID): DownloadedFile {
-  const { path, size, sha256, root: askedRoot } = file.wanted
+  const { path, size } = file.wanted
   return {
     path,
     size,
@@ -77,8 +77,14 @@ export function broughtFileOf(file: FileRun, root: CID): DownloadedFile {
     localBytes: file.localBytes,
     sources: Array.from(file.given, ([state, bytes]) => ({ name: state.name, bytes })),
     suspects: Array.from(file.suspects, ({ name }) => name),
-    check: file.plan.outboard ? 'each-leaf' : sha256 || askedRoot ? 'whole-file' : 'git-oid',
+    check: checkOf(file),
   }
+}
+
+function checkOf({ plan, wanted: { root, sha256, gitOid } }: FileRun): DownloadedFile['check'] {
+  if (plan.outboard) return 'each-leaf'
+  if (sha256 || root) return 'whole-file'
+  return gitOid === undefined ? 'none' : 'git-oid'
 }
 
 export function receiptOf(

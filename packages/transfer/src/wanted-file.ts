@@ -3,7 +3,7 @@ import { partialKeyOf, type PartialKey } from '@x/storage-core'
 
 import type { KnownPiece } from './local-pieces.ts'
 
-/** A file, and what it must hash to: at least one of the three. */
+/** A file, and what it must hash to: at least one of the three, or which state of it is wanted. */
 export interface WantedFile {
   /** For sources, progress and errors; nothing is written under it. */
   path: string
@@ -18,6 +18,11 @@ export interface WantedFile {
    * make two files of one SHA-1 can exchange them.
    */
   gitOid?: string | undefined
+  /**
+   * Tells this state of the file from others where no digest is known, such as a hash of its address and ETag: 32 bytes. Where it
+   * is all that is known, what comes cannot be checked, and one source alone may be asked, which gives that state or fails.
+   */
+  version?: Uint8Array | undefined
   /** Parts of it that other files may have, such as tensors. Default: none. */
   pieces?: readonly KnownPiece[] | undefined
 }
@@ -25,14 +30,15 @@ export interface WantedFile {
 const SHA256_BYTES = 32
 
 /** @throws {InvalidInputError} It cannot be asked for, or nothing is known to check it by. */
-export function assertWanted({ path, size, root, sha256, gitOid, pieces = [] }: WantedFile): void {
+export function assertWanted({ path, size, root, sha256, gitOid, version, pieces = [] }: WantedFile): void {
   const refuse = (why: string): never => {
     throw new InvalidInputError(`${path}: ${why}`, { input: path })
   }
   if (!Number.isSafeInteger(size) || size < 0) refuse(`a file of ${size} bytes`)
   if (sha256 && sha256.length !== SHA256_BYTES) refuse(`a SHA-256 of ${sha256.length} bytes`)
   if (gitOid !== undefined && !/^[0-9a-f]{40}$/.test(gitOid)) refuse('a git object id that is not 40 hex')
-  if (!root && !sha256 && gitOid === undefined) refuse('there is no digest to check it by')
+  if (version && version.length !== SHA256_BYTES) refuse(`a version of ${version.length} bytes`)
+  if (!root && !sha256 && gitOid === undefined && !version) refuse('there is no digest to check it by')
   for (const { offset, length, sha256: digest } of pieces) {
     const isIn = Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0
     if (!isIn || offset + length > size) refuse(`a piece of ${length} bytes at ${offset} of ${size}`)
@@ -41,8 +47,12 @@ export function assertWanted({ path, size, root, sha256, gitOid, pieces = [] }: 
 }
 
 /** By which a download of it is found again. */
-export const keyOfWanted = ({ size, root, sha256, gitOid }: WantedFile): PartialKey =>
-  partialKeyOf({ size, root, sha256, gitOid })
+export const keyOfWanted = ({ size, root, sha256, gitOid, version }: WantedFile): PartialKey =>
+  partialKeyOf({ size, root, sha256, gitOid, version })
+
+/** Whether it can be told that what came is the file. */
+export const canBeChecked = ({ root, sha256, gitOid }: WantedFile): boolean =>
+  root !== undefined || sha256 !== undefined || gitOid !== undefined
 
 /** What the whole file must hash to, where that is known without its leaves. */
 export function wholeDigestOf({ size, root, sha256, gitOid }: WantedFile): WholeDigest | undefined {

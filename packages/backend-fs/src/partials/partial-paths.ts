@@ -16,7 +16,7 @@ export interface PartialPaths {
   note: string
 }
 
-const NAMED = /^((?:sha256|git|root)-[0-9a-z]+)-(\d+)\.(part|log|log\.new|owner|json)$/
+const NAMED = /^((?:sha256|git|root|version)-[0-9a-z]+)-(\d+)\.(part|log|log\.new|owner|json)$/
 
 export function partialPaths({ partials }: Layout, { id, size }: Pick<PartialKey, 'id' | 'size'>): PartialPaths {
   const at = (suffix: string): string => join(partials, `${id}-${size}.${suffix}`)
