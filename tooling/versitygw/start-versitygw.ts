@@ -107,7 +107,8 @@ export async function startVersitygw(program: string): Promise<S3Server> {
     if (!response.ok) throw failed(`: ${method} ${path}: ${response.status} ${text}`)
     return text
   }
-  const pathOf = (bucket: string, key: string): string => `${bucket}/${key.split('/').map(encodeURIComponent).join('/')}`
+  const pathOf = (bucket: string, key: string): string =>
+    `${bucket}/${key.split('/').map(encodeURIComponent).join('/')}`
   const checksumOf = (bytes: Uint8Array | string): Record<string, string> => ({
     'x-amz-checksum-sha256': createHash('sha256').update(bytes).digest('base64'),
   })
@@ -146,7 +147,12 @@ export async function startVersitygw(program: string): Promise<S3Server> {
     },
     async publish(bucket) {
       const resource = [`arn:aws:s3:::${bucket}`, `arn:aws:s3:::${bucket}/*`]
-      const statement = { Effect: 'Allow', Principal: '*', Action: ['s3:GetObject', 's3:ListBucket'], Resource: resource }
+      const statement = {
+        Effect: 'Allow',
+        Principal: '*',
+        Action: ['s3:GetObject', 's3:ListBucket'],
+        Resource: resource,
+      }
       await ask('PUT', `${bucket}?policy`, JSON.stringify({ Version: '2012-10-17', Statement: [statement] }))
     },
     close: () => guard.close(),

@@ -116,7 +116,8 @@ function objectOf(entry: XmlElement, isEscaped: boolean, refuse: Refuse): S3Obje
   const etag = (childText(entry, 'ETag') ?? '').trim()
   const key = isEscaped ? unescape(text) : text
   if (key === undefined || key === '') return refuse('a key that is none')
-  if (!/^\d{1,16}$/.test(size) || !Number.isSafeInteger(Number(size))) return refuse(`the size of ${JSON.stringify(key)}`)
+  if (!/^\d{1,16}$/.test(size) || !Number.isSafeInteger(Number(size)))
+    return refuse(`the size of ${JSON.stringify(key)}`)
   // Some servers leave the quotes out.
   const bare = etag.replace(/^"(.*)"$/s, '$1')
   if (!/^[\x21\x23-\x7E]{1,256}$/.test(bare)) return refuse(`the ETag of ${JSON.stringify(key)}`)

@@ -124,9 +124,14 @@ export async function* readObject(
     throw error
   }
   let came = 0
-  for await (const piece of readBody(response, { label: `${address.label}: ${nameOf(asked)}`, signal, stallTimeoutMs })) {
+  for await (const piece of readBody(response, {
+    label: `${address.label}: ${nameOf(asked)}`,
+    signal,
+    stallTimeoutMs,
+  })) {
     came += piece.length
-    if (expected !== undefined && came > expected) throw broken(context, asked, 'it sends more than it announced', false)
+    if (expected !== undefined && came > expected)
+      throw broken(context, asked, 'it sends more than it announced', false)
     yield piece
   }
   if (expected !== undefined && came < expected) throw broken(context, asked, `it ends after ${came} bytes`, true)
@@ -142,9 +147,11 @@ function expectedBytes(
     const announced = headers.get('content-length')
     return announced === null ? undefined : Number(announced)
   }
-  const [, first, last] = /^bytes (\d+)-(\d+)\/(?:\d+|\*)$/.exec(headers.get('content-range') ?? '') ?? []
+  const [, first, last, total] = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(headers.get('content-range') ?? '') ?? []
   const count = Number(last) - Number(first) + 1
   if (Number(first) === offset && (length === undefined ? count > 0 : count === length)) return count
+  const end = offset + (length ?? 0)
+  if (Number(total) < end) throw broken(context, asked, `it has ${total} bytes, and byte ${end} was asked for`, false)
   throw broken(context, asked, 'it answers with another part than was asked for', false)
 }
 

@@ -34,7 +34,8 @@ export interface Asked {
   key?: string | undefined
 }
 
-export const nameOf = ({ bucket, key }: Asked): string => (key === undefined ? `s3://${bucket}` : `s3://${bucket}/${key}`)
+export const nameOf = ({ bucket, key }: Asked): string =>
+  key === undefined ? `s3://${bucket}` : `s3://${bucket}/${key}`
 
 const BAD_CREDENTIALS: Readonly<Record<string, string>> = {
   InvalidAccessKeyId: 'it does not know the access key',
@@ -86,6 +87,7 @@ export function toS3Error(
     return refused(`it forbids ${name} to ${who}${code}; whether it is there cannot be told`)
   }
   if (status === 412) return refused(`${name} changed while it was read`)
+  if (status === 416) return refused(`${name} ends before the bytes that were asked for`)
   if (status === 404) return refused(`HTTP status 404 for ${name} without the code of S3; is it S3?`)
   const isRetryable = isPassing(status) || (errorCode !== undefined && PASSING_CODES.has(errorCode))
   return refused(`HTTP status ${status}${code} for ${name}`, isRetryable)
