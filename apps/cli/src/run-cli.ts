@@ -129,6 +129,8 @@ export async function runCli(argv: readonly string[], io: Io): Promise<number> {
       const { environment } = io
       const options = { signal: io.signal, onWarning }
       const kinds = namedBackends(command, values).map((text) => parseBackendSpec(text, environment).kind)
+      // A bucket is named by the reference itself.
+      if (operands.some((operand) => operand.startsWith('s3://'))) kinds.push('s3')
       if (kinds.length > 0) assertRequired(kinds, { environment })
       const text = textOption(values, 'backend')
       const named = text === undefined ? undefined : parseBackendSpec(text, environment)

@@ -5,6 +5,7 @@ export {
   type BucketFile,
   type BucketFileSource,
 } from './bucket-directory.ts'
+export { createBucketFolder, type BucketFolder } from './bucket-folder.ts'
 export { type ListOptions, type S3Object } from './list-objects.ts'
 export { type ReadObjectOptions, type S3ObjectInfo } from './read-object.ts'
 export { createS3Client, type S3Client, type S3ClientOptions } from './s3-client.ts'

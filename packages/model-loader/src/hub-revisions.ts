@@ -1,6 +1,8 @@
 import { parseCid, type CID } from '@x/cid'
 import { assertName, type AbortOptions, type ContentStore, type NameRecord } from '@x/storage-core'
 
+import { forgetLostOrigins } from './remote-origins.ts'
+
 /**
  * `.hub/<repo>@<revision>` points to the manifest that a revision of a repository had when it was fetched: a commit for
  * good, a branch or tag until it is fetched again. The model itself is kept by its own pin or name.
@@ -76,12 +78,13 @@ export async function* listHubRevisions(
   }
 }
 
-/** Forgets revisions whose model is not here any more, after a collection: their names would keep manifests for ever. */
+/** Forgets revisions, and other places that models came from, whose model is not here any more, after a collection: their names would keep manifests for ever. */
 export async function forgetLostRevisions(store: ContentStore, options: AbortOptions = {}): Promise<void> {
   for await (const record of store.names.list({ prefix: HUB_NAMES, ...options })) {
     const found = toRevision(record)
     if (found && !(await store.blocks.has(found.root, options))) await store.names.delete(record.name, options)
   }
+  await forgetLostOrigins(store, options)
 }
 
 function toRevision({ cid, metadata, updatedAt }: NameRecord): HubRevision | undefined {

@@ -105,6 +105,13 @@ export { describeFiles, type DescribedFiles, type DescribeFilesOptions } from '.
 export { giveName, type Naming } from './give-name.ts'
 export { listModelFiles, type ListedFile } from './model-files.ts'
 export { findHubModel, pullHubModel, type PulledHubModel, type PullHubModelOptions } from './pulling/pull-hub-model.ts'
+export type { RemoteDirectory, RemoteFile } from './pulling/remote-directory.ts'
+export {
+  findRemoteModel,
+  pullRemoteModel,
+  type PulledRemoteModel,
+  type PullRemoteModelOptions,
+} from './pulling/pull-remote-model.ts'
 export {
   pullModelByCid,
   type LabelledSource,

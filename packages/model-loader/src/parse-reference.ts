@@ -68,6 +68,10 @@ export function hubReference(reference: ModelReference): { repo: string; revisio
   return { repo: reference.name, ...(reference.version !== undefined && { revision: reference.version }) }
 }
 
+/** What is remembered of a directory in a bucket is found by it. */
+export const remoteLabel = ({ bucket, prefix }: { bucket: string; prefix: string }): string =>
+  prefix === '' ? `s3://${bucket}` : `s3://${bucket}/${prefix}`
+
 /** Runs a check of the part that begins at `offset`; what it refuses is told with its place. */
 type At = <T>(offset: number, check: () => T) => T
 

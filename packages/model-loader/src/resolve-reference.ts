@@ -2,7 +2,8 @@ import { InvalidInputError, type CID } from '@x/cid'
 import { NotFoundError, type AbortOptions, type ContentSource, type ContentStore, type Names } from '@x/storage-core'
 
 import { findHubRevision } from './hub-revisions.ts'
-import { hubReference, parseReference, type ModelReference } from './parse-reference.ts'
+import { hubReference, parseReference, remoteLabel, type ModelReference } from './parse-reference.ts'
+import { findRemoteModel } from './pulling/pull-remote-model.ts'
 import { findInRegistries } from './registry/find-in-registries.ts'
 import { versionName } from './versions.ts'
 
@@ -15,11 +16,12 @@ export interface ResolvedReference {
 
 /**
  * What a reference to something in a store points to. Nothing is fetched. A name is one of the store, else of a registry that it
- * follows if that model is held, else a repository of the hub that was fetched before.
+ * follows if that model is held, else a repository of the hub that was fetched before. A prefix of a bucket is what was pulled from it
+ * last.
  *
- * @throws {NotFoundError} No such name, path, or revision of the hub that was fetched before; or a registry knows the name, and
+ * @throws {NotFoundError} No such name, path, or revision of the hub or bucket that was fetched before; or a registry knows the name, and
  *   the model is not held: the error has its CID.
- * @throws {InvalidInputError} Not a reference; one to a local directory, to a bucket or to a name of IPNS, which somebody
+ * @throws {InvalidInputError} Not a reference; one to a local directory or to a name of IPNS, which somebody
  *   else has to resolve; or a name, and a source has none.
  */
 export async function resolveReference(
@@ -29,6 +31,9 @@ export async function resolveReference(
 ): Promise<ResolvedReference> {
   const parsed = parseReference(reference)
   if (parsed.kind === 'cid') return { cid: await directoryAt(store, parsed.cid, parsed.path, options) }
+  if (parsed.kind === 's3' && 'names' in store) {
+    return { cid: await findRemoteModel(store, remoteLabel(parsed), options) }
+  }
   if (parsed.kind !== 'name' && parsed.kind !== 'hub') throw refusal(reference, parsed)
   if (!('names' in store)) {
     throw new InvalidInputError(`${reference}: ${store.name} has no names; give a CID`, { input: reference })

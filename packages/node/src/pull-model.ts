@@ -7,9 +7,11 @@ import {
   parseReference,
   pullHubModel,
   pullModelByCid,
+  pullRemoteModel,
   resolveReference,
   type PulledHubModel,
   type PulledModel,
+  type PulledRemoteModel,
   type FoundInRegistry,
   type ModelReference,
   type PullModelOptions as LoaderOptions,
@@ -25,6 +27,7 @@ import { findHubCache, findSnapshot } from './hub/hub-cache.ts'
 import { openHub } from './hub/open-hub.ts'
 import type { Storage } from './open-storage.ts'
 import { assertMayGoOn, watchRequired } from './required.ts'
+import { openBucket } from './s3/open-bucket.ts'
 
 export interface PullModelOptions
   extends Omit<LoaderOptions, 'createHasher' | 'createSha256'>, Omit<SelectFilesOptions, 'config'> {
@@ -44,13 +47,16 @@ export interface PullModelOptions
   onFailover?: ((label: string, error: unknown) => void) | undefined
 }
 
-export type PulledFrom = ({ kind: 'cid' } & PulledModel) | ({ kind: 'hub' } & PulledHubModel)
+export type PulledFrom =
+  | ({ kind: 'cid' } & PulledModel)
+  | ({ kind: 'hub' } & PulledHubModel)
+  | ({ kind: 'bucket' } & PulledRemoteModel)
 
 /**
- * Brings a model into the local store: by CID from the backends that are named, or from the Hugging Face hub. What was
+ * Brings a model into the local store: by CID from the backends that are named, from the Hugging Face hub, or from a bucket. What was
  * downloaded when it was stopped is there the next time, also after a crash.
  *
- * @param reference - `ipfs://<cid>[/path]`, `ipns://<name>` with a Kubo daemon, `hf://org/name[@revision]`, or `org/name[@version]`: a
+ * @param reference - `ipfs://<cid>[/path]`, `ipns://<name>` with a Kubo daemon, `hf://org/name[@revision]`, `s3://bucket/prefix`, or `org/name[@version]`: a
  *   name of the store, which is there, else of a registry that it follows, else of the hub. A CID is answered by that CID, and
  *   never by the hub.
  * @throws {GatedError} A gate requires a backend that failed, and no other one of its kind is left.
@@ -63,11 +69,18 @@ export async function pullModel(
 ): Promise<PulledFrom> {
   const { backends = [], signal } = options
   const parsed = parseReference(reference)
-  if (parsed.kind === 'path' || parsed.kind === 's3') {
-    throw new InvalidInputError(`${reference}: a model is pulled by CID, from IPNS or from a hub`, { input: reference })
+  if (parsed.kind === 'path') {
+    const message = `${reference}: a model is pulled by CID, from IPNS, from a hub or from a bucket`
+    throw new InvalidInputError(message, { input: reference })
   }
   const partials = await storage.openPartials({ signal })
   try {
+    if (parsed.kind === 's3') {
+      const { environment, gates, stallTimeoutMs } = options
+      const directory = await openBucket(parsed, { environment, gates, stallTimeoutMs, signal })
+      const pulled = await pullRemoteModel(storage, partials, { ...options, directory, createHasher, createSha256 })
+      return { kind: 'bucket', ...pulled }
+    }
     const own = parsed.kind === 'name' ? await rootOfName(storage, reference, { signal }) : undefined
     const known = own ? undefined : await knownToRegistry(storage, reference, parsed, options)
     // A name of its own whose model is gone is fetched again by its CID, where somebody may have that.

@@ -17,6 +17,7 @@ export const IMPLEMENTED: ReadonlySet<FeatureName> = new Set([
   'kubo',
   'helia',
   'gateway',
+  's3',
   'lan',
   'hub',
   'patch',

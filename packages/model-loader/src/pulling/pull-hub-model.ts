@@ -1,28 +1,16 @@
 import type { CID } from '@x/cid'
 import type { HubClient, HubTreeFile } from '@x/hub-client'
 import { createHubFileSource } from '@x/hub-client'
-import {
-  InvalidInputError,
-  isStorageError,
-  NotFoundError,
-  type AbortOptions,
-  type ContentStore,
-  type PartialStore,
-} from '@x/storage-core'
+import { isStorageError, NotFoundError, type AbortOptions, type ContentStore, type PartialStore } from '@x/storage-core'
 import { anyLocalPieces, download, heldLeaves, type ByteSource, type WantedFile } from '@x/transfer'
 
-import { describeFiles } from '../describe-files.ts'
 import { assertNaming, giveName } from '../give-name.ts'
 import { assertHubRevision, findHubRevision, keepHubRevision } from '../hub-revisions.ts'
-import { keepManifest } from '../manifest-record.ts'
-import { createManifest, type ManifestFile } from '../manifest.ts'
-import { listModelFiles } from '../model-files.ts'
-import { CONFIG, isModelListing, NO_MODEL } from '../model-listing.ts'
-import { collectBytes } from '../opened-model.ts'
-import { knownAbsent, selectFiles, type SelectedFiles, type SelectFilesOptions } from '../select-files.ts'
-import { directoryOfHeld } from './directory-of-held.ts'
+import type { ManifestFile } from '../manifest.ts'
+import { selectFiles, type SelectedFiles, type SelectFilesOptions } from '../select-files.ts'
 import { filesThatFit, findHeldCommit, type HeldCommit } from './held-commit.ts'
 import { localTensors } from './local-tensors.ts'
+import { assertModelSelected, configOf, makeModel, readConfigOf } from './make-model.ts'
 import type { PullModelOptions, PullReceipt } from './pull-options.ts'
 
 export interface PullHubModelOptions extends PullModelOptions, Omit<SelectFilesOptions, 'config'> {
@@ -54,9 +42,6 @@ export interface PulledHubModel {
   reason: string
   receipt?: PullReceipt | undefined
 }
-
-/** Configurations are a few kilobytes. */
-const MAX_CONFIG_BYTES = 16 * 2 ** 20
 
 /**
  * Brings a model of the Hugging Face hub into a store: resolves the revision, selects files, downloads what is missing, and checks each
@@ -93,43 +78,19 @@ export async function pullHubModel(
   const kept = filesThatFit(before, listing)
   const config = await readConfig(store, partials, listing, { ...sources, kept }, options)
   const selected = selectFiles(listing, { ...select, config })
-  if (!isModelListing(selected.files.map(({ path }) => path))) {
-    const of = isModelListing(listing.map(({ path }) => path))
-      ? 'what was selected of it is no model'
-      : 'it is no model'
-    throw new InvalidInputError(`${repo}: ${of}: ${NO_MODEL}`, { input: repo })
-  }
+  assertModelSelected(repo, listing, selected)
   const missing = selected.files.filter(({ path }) => !kept.has(path))
   await takeLocal(partials, missing, sources, options)
   const wanted = missing.map((file) => toWanted(file))
   const result = await download(partials, wanted, [sources.hub], transferOptions(store, options))
-  const files = [...kept.values(), ...result.files].map(({ path, size, root }) => ({ path, size, root }))
-  const { cid, size } = await store.add(directoryOfHeld(files), {
-    metadata: { kind: 'model' },
-    pin: options.pin,
-    signal,
-  })
-  await partials.release()
+  const files = [...kept.values(), ...result.files]
   const omitted = selected.omitted.filter(({ path }) => !kept.has(path))
-  const gitOids = new Map(listing.map(({ path, gitOid }) => [path, gitOid]))
-  const listed = await listModelFiles(store, cid, { signal })
-  // It was checked a moment ago.
-  const read = (path: string): AsyncIterable<Uint8Array> => store.cat(cid, { path, verify: 'stored', signal })
-  const { tables, files: described, ...facts } = await describeFiles(listed, read, options)
-  const manifest = createManifest({
-    root: cid,
-    ...facts,
-    files: Array.from(described, (file) => ({ ...file, gitOid: gitOids.get(file.path) })),
-    origin: { repo, revision: commit },
-    omitted: omitted.map(({ path, size: bytes, gitOid, sha256 }) => ({ path, size: bytes, gitOid, sha256 })),
-    absent: knownAbsent(listing),
-  })
+  const origin = { repo, revision: commit }
+  const made = await makeModel(store, partials, files, { listing, omitted, origin }, options)
   const pulled: PulledHubModel = {
-    cid,
-    manifest: await keepManifest(store, manifest, { tables, signal }),
+    ...made,
     commit,
     files: files.length,
-    size,
     omitted: omitted.length,
     reason: reasonWith(selected, kept),
     receipt: result.receipt,
@@ -178,25 +139,16 @@ async function readConfig(
   options: PullHubModelOptions,
 ): Promise<unknown> {
   const { signal, createHasher, stallTimeoutMs } = options
-  const parse = async ({ root, size }: { root: CID; size: number }): Promise<unknown> =>
-    parseJson(await collectBytes(store.cat(root, { signal }), size))
-  const file = listing.find(({ path }) => path === CONFIG)
-  if (!file || file.size > MAX_CONFIG_BYTES) return undefined
-  const before = kept.get(CONFIG)
+  const file = configOf(listing)
+  if (!file) return undefined
+  const parse = ({ root, size }: { root: CID; size: number }): Promise<unknown> =>
+    readConfigOf(store, root, { size, signal })
+  const before = kept.get(file.path)
   if (before) return parse(before)
   await takeLocal(partials, [file], sources, options)
   const { files } = await download(partials, [toWanted(file)], [sources.hub], { signal, createHasher, stallTimeoutMs })
   const [config] = files
   return config && parse(config)
-}
-
-/** Of what is no JSON nothing is known; whoever opens the model hears of it. */
-function parseJson(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder().decode(bytes))
-  } catch {
-    return undefined
-  }
 }
 
 /** The model, when this commit was fetched before with all files that are wanted. */
@@ -209,11 +161,8 @@ async function alreadyHeld(
   // Without an origin it is not known what the repository has besides.
   if (!held?.content.origin) return undefined
   const { files, omitted } = held.content
-  const config = files.find(({ path }) => path === CONFIG)
-  const parsed =
-    config && config.size <= MAX_CONFIG_BYTES
-      ? parseJson(await collectBytes(store.cat(held.root, { path: CONFIG, signal }), config.size))
-      : undefined
+  const config = configOf(files)
+  const parsed = config && (await readConfigOf(store, held.root, { path: config.path, size: config.size, signal }))
   const selected = selectFiles([...files, ...omitted], { ...select, config: parsed })
   const paths = new Set(files.map(({ path }) => path))
   if (!selected.files.every(({ path }) => paths.has(path))) return undefined

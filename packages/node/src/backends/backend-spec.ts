@@ -1,12 +1,12 @@
 import type { Environment } from '@x/gating'
 import { InvalidInputError } from '@x/storage-core'
 
-export type BackendKind = 'kubo' | 'gateway' | 'static' | 'helia' | 'lan'
+export type BackendKind = 'kubo' | 'gateway' | 'static' | 's3' | 'helia' | 'lan'
 
 /** One backend as a person names it. */
 export interface BackendSpec {
   kind: BackendKind
-  /** URLs or multiaddrs, as they were written. They may hold a password. */
+  /** URLs, multiaddrs or places in buckets, as they were written. They may hold a password. */
   addresses: readonly string[]
   /** The environment's variable that they are from. */
   variable?: string | undefined
@@ -26,6 +26,7 @@ const RULES: Readonly<Record<BackendKind, KindRule>> = {
   kubo: { form: 'kubo=URL', variable: 'IPFS_ACCELERATE_KUBO_URL', fewest: 1, most: 1, canBeWritten: true },
   gateway: { form: 'gateway=URL[,URL...]', variable: 'IPFS_ACCELERATE_GATEWAY_URLS', fewest: 1, most: Infinity },
   static: { form: 'static=URL', variable: 'IPFS_ACCELERATE_STATIC_URL', fewest: 1, most: 1 },
+  s3: { form: 's3=BUCKET[/PREFIX]', variable: 'IPFS_ACCELERATE_S3_PLACE', fewest: 1, most: 1 },
   helia: { form: 'helia=MULTIADDR[,...]', variable: 'IPFS_ACCELERATE_HELIA_PEERS', fewest: 1, most: Infinity },
   lan: { form: 'lan', fewest: 0, most: 0 },
 }
@@ -44,8 +45,11 @@ export const ADDRESS_VARIABLES: readonly string[] = Object.values(RULES).flatMap
  * and ports alone, and so no password.
  */
 export function labelOf({ kind, addresses }: BackendSpec): string {
-  return addresses.length === 0 ? kind : `${kind}=${addresses.map(hostOf).join(',')}`
+  if (addresses.length === 0) return kind
+  return `${kind}=${addresses.map(kind === 's3' ? bucketOf : hostOf).join(',')}`
 }
+
+const bucketOf = (place: string): string => /^(?:s3:\/\/)?([a-z0-9.-]{3,63})(?:\/|$)/.exec(place)?.[1] ?? '?'
 
 function hostOf(address: string): string {
   const [, socketPath] = /^(?:unix:(?:\/\/(?=\/))?|\/unix(?=\/))(.*)$/.exec(address) ?? []
@@ -59,8 +63,8 @@ const isKind = (text: string): text is BackendKind => Object.hasOwn(RULES, text)
 
 /**
  * Reads `kubo=http://127.0.0.1:5001`, `gateway=https://a.example,https://b.example`, `static=https://example.org/models`,
- * `helia=/ip4/192.0.2.7/tcp/4001/p2p/12D3...`, which may name gateways too, and `lan`. A kind alone, such as `helia`, has the
- * addresses of its variable: `IPFS_ACCELERATE_KUBO_URL`, `_GATEWAY_URLS`, `_STATIC_URL`, `_HELIA_PEERS`.
+ * `s3=models/export`, whose server the variables of AWS programs name, `helia=/ip4/192.0.2.7/tcp/4001/p2p/12D3...`, which may name gateways too, and `lan`. A kind alone, such as `helia`, has the
+ * addresses of its variable: `IPFS_ACCELERATE_KUBO_URL`, `_GATEWAY_URLS`, `_STATIC_URL`, `_S3_PLACE`, `_HELIA_PEERS`.
  *
  * @param environment - Default `process.env`.
  * @throws {InvalidInputError} No such kind, or too few or too many addresses. Its message has no address.

@@ -2,6 +2,7 @@ import type { OnGatewayEvent } from '@x/backend-gateway'
 import type { HeliaPeer } from '@x/backend-helia'
 import type { KuboStore } from '@x/backend-kubo'
 import type { Environment, GateSettings } from '@x/gating'
+import { parseReference } from '@x/model-loader'
 import {
   BackendError,
   InvalidInputError,
@@ -11,6 +12,7 @@ import {
   type ContentStore,
 } from '@x/storage-core'
 
+import { openBucketFolder } from '../s3/open-bucket.ts'
 import { labelOf, type BackendKind, type BackendSpec } from './backend-spec.ts'
 import { KUBO_AUTH_VARIABLE, kuboAuthOf } from './kubo-auth.ts'
 import { loadPackage } from './load-package.ts'
@@ -59,7 +61,8 @@ export async function openBackend(spec: BackendSpec, options: OpenBackendOptions
   const { gates, environment = process.env } = options
   const reach = reachOf(spec.kind, { environment, gates })
   const what = spec.variable === undefined ? spec.kind : `${spec.kind} (${spec.variable})`
-  for (const address of spec.addresses) reach.assertAddress(address, what)
+  // A bucket is no host; the server that it is at is asked for when that is known.
+  if (spec.kind !== 's3') for (const address of spec.addresses) reach.assertAddress(address, what)
   const opened = await OPENERS[spec.kind](spec, { ...options, environment }, reach)
   return { kind: spec.kind, label: labelOf(spec), ...opened }
 }
@@ -71,6 +74,7 @@ const OPENERS: Readonly<Record<BackendKind, Opener>> = {
   kubo: openKubo,
   gateway: openGateway,
   static: openStatic,
+  s3: openS3,
   helia: openPeer,
   lan: openPeer,
 }
@@ -149,6 +153,24 @@ async function openStatic(
     url,
     stallTimeoutMs,
     fetch: guardedFetch(reach),
+    onEvent: warningOf(onWarning),
+  })
+  return { name: source.name, source, close: () => source.close() }
+}
+
+async function openS3(
+  { addresses: [place = ''] }: BackendSpec,
+  { stallTimeoutMs, onWarning, environment, gates, signal }: OpenBackendOptions,
+): Promise<Opened> {
+  const parsed = parseReference(place.startsWith('s3://') ? place : `s3://${place}`)
+  if (parsed.kind !== 's3') throw new Error(`${place} is no place in a bucket`)
+  const { openStaticSource } = await loadPackage('@x/backend-gateway', () => import('@x/backend-gateway'))
+  const { url, fetch: signedFetch } = await openBucketFolder(parsed, { environment, gates, signal })
+  const source = await openStaticSource({
+    name: 's3',
+    url: url.href,
+    stallTimeoutMs,
+    fetch: signedFetch,
     onEvent: warningOf(onWarning),
   })
   return { name: source.name, source, close: () => source.close() }

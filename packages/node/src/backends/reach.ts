@@ -16,6 +16,7 @@ const FEATURE_OF: Readonly<Record<BackendKind, FeatureName>> = {
   kubo: 'kubo',
   gateway: 'gateway',
   static: 'gateway',
+  s3: 's3',
   helia: 'helia',
   lan: 'lan',
 }

@@ -13,7 +13,8 @@ import { nameAndVersion } from './name-and-version.ts'
 export const modelPull: Command = {
   name: 'model pull',
   operands: 'REF [--from B...]',
-  summary: 'bring a model here, verified: hf://org/name[@revision], org/name, or a CID from the places that are named',
+  summary:
+    'bring a model here, verified: hf://org/name[@revision], org/name, s3://bucket/prefix, or a CID from places that are named',
   options: {
     from: {
       type: 'string',
@@ -22,10 +23,14 @@ export const modelPull: Command = {
       help: `where a CID may be; all are asked at once: ${BACKEND_FORMS.join(', ')}, or mirror=URL of a folder with its files`,
     },
     manifest: { type: 'string', metavar: 'CID', help: 'its manifest: what another model here shares is not fetched' },
-    dtype: { type: 'string', metavar: 'D', help: `of a hub: this variant of its graphs: ${DTYPES.join(', ')}` },
-    include: { type: 'string', multiple: true, metavar: 'GLOB', help: 'of a hub: these files as well' },
-    exclude: { type: 'string', multiple: true, metavar: 'GLOB', help: 'of a hub: not these files' },
-    all: { type: 'boolean', help: 'of a hub: every file' },
+    dtype: {
+      type: 'string',
+      metavar: 'D',
+      help: `of a hub or bucket: this variant of its graphs: ${DTYPES.join(', ')}`,
+    },
+    include: { type: 'string', multiple: true, metavar: 'GLOB', help: 'of a hub or bucket: these files as well' },
+    exclude: { type: 'string', multiple: true, metavar: 'GLOB', help: 'of a hub or bucket: not these files' },
+    all: { type: 'boolean', help: 'of a hub or bucket: every file' },
     name: { type: 'string', metavar: 'ORG/NAME[@V]', help: 'a name that shall point to it, or a version of one' },
     'no-pin': { type: 'boolean', help: 'let garbage collection take it' },
     'limit-rate': { type: 'string', metavar: 'N', help: 'most bytes a second, of all sources together' },
@@ -33,7 +38,8 @@ export const modelPull: Command = {
   },
   notes: `Of a hub come configuration, tokenizer and one variant of the weights, unless --include or --all say more; code and
 pickles stay there. A file that the Hugging Face cache of this machine has is read there. HF_ENDPOINT, HF_TOKEN and
-HF_HUB_OFFLINE mean what they mean elsewhere. A pull that was stopped goes on where it was.`,
+HF_HUB_OFFLINE mean what they mean elsewhere. A bucket is asked with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
+AWS_SESSION_TOKEN, AWS_REGION, AWS_ENDPOINT_URL_S3 and AWS_PROFILE, or without keys; each pull compares sizes and ETags. A pull that was stopped goes on where it was.`,
   async run(context, operands, values) {
     const { io, printer, signal } = context
     const reference = onlyOperand(operands, 'model reference')
@@ -93,11 +99,23 @@ const messageOf = (error: unknown): string => (error instanceof Error ? error.me
 
 function toJson(pulled: PulledFrom): object {
   const { cid, files, size, receipt } = pulled
-  const hub =
-    pulled.kind === 'hub'
-      ? { commit: pulled.commit, manifest: pulled.manifest.toString(), omitted: pulled.omitted, reason: pulled.reason }
-      : {}
-  return { cid: cid.toString(), files, size, ...hub, receipt: receipt ?? null }
+  return { cid: cid.toString(), files, size, ...selectionToJson(pulled), receipt: receipt ?? null }
+}
+
+function selectionToJson(pulled: PulledFrom): object {
+  if (pulled.kind === 'cid') return {}
+  const { manifest, omitted, reason } = pulled
+  const of = pulled.kind === 'hub' ? { commit: pulled.commit } : { unchecked: pulled.unchecked }
+  return { ...of, manifest: manifest.toString(), omitted, reason }
+}
+
+function selectionToText(pulled: PulledFrom): string {
+  if (pulled.kind === 'cid') return ''
+  const left = `  ${printable(pulled.reason)}; ${formatCount(pulled.omitted, 'file')} left there\n`
+  if (pulled.kind === 'hub') return `  commit ${pulled.commit}\n${left}`
+  const { length } = pulled.unchecked
+  const unchecked = length === 0 ? '' : `  of ${formatCount(length, 'file')} the bucket keeps no SHA-256: unchecked\n`
+  return `${left}${unchecked}`
 }
 
 function toText(pulled: PulledFrom): string {
@@ -113,9 +131,5 @@ function toText(pulled: PulledFrom): string {
       .join('  ')
       .trimEnd(),
   )
-  const rest =
-    pulled.kind === 'hub'
-      ? `  commit ${pulled.commit}\n  ${printable(pulled.reason)}; ${formatCount(pulled.omitted, 'file')} left there\n`
-      : ''
-  return `ipfs://${cid}  ${formatCount(files, 'file')}  ${formatBytes(size)}  ${came}\n${rest}${lines.join('\n')}`.trimEnd()
+  return `ipfs://${cid}  ${formatCount(files, 'file')}  ${formatBytes(size)}  ${came}\n${selectionToText(pulled)}${lines.join('\n')}`.trimEnd()
 }
