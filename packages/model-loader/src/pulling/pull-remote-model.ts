@@ -29,7 +29,7 @@ export interface PulledRemoteModel {
   omitted: number
   /** Which weights were chosen, and why; for a person. */
   reason: string
-  /** Files that came just now, and of which no digest was known: they are what the place gave. Paths. */
+  /** Files that are new, and of which no digest was known: they are what the place gave. Paths. */
   unchecked: readonly string[]
   receipt?: PullReceipt | undefined
 }
@@ -61,7 +61,8 @@ export async function pullRemoteModel(
   const source = directory.sourceOf(listing)
   const bring = async (files: readonly RemoteFile[], more: DownloadOptions) => {
     const wanted = await eachAtOnce(files, (file) => toWanted(directory, file, known, { signal }))
-    return download(partials, wanted, [source], { ...transferOptions(options), ...more })
+    const result = await download(partials, wanted, [source], { ...transferOptions(options), ...more })
+    return { ...result, unchecked: wanted.filter(({ version }) => version !== undefined).map(({ path }) => path) }
   }
   const config = configOf(listing)
   const [held] = config ? (await bring([config], {})).files : []
@@ -78,14 +79,14 @@ export async function pullRemoteModel(
   }
   const local = anyLocalPieces([heldLeaves(store.blocks), localTensors(store, { signal })])
   const { onProgress, onEvent } = options
-  const { files, receipt } = await bring(selected.files, { local, onProgress, onEvent })
+  const { files, receipt, unchecked } = await bring(selected.files, { local, onProgress, onEvent })
   const made = await makeModel(store, partials, files, { listing, omitted }, options)
   const pulled: PulledRemoteModel = {
     ...made,
     files: files.length,
     omitted: omitted.length,
     reason,
-    unchecked: files.filter(({ check }) => check === 'none').map(({ path }) => path),
+    unchecked,
     receipt,
   }
   await record(store, options, selected.files, pulled)
