@@ -107,12 +107,6 @@ export async function startVersitygw(program: string): Promise<S3Server> {
     if (!response.ok) throw failed(`: ${method} ${path}: ${response.status} ${text}`)
     return text
   }
-  const pathOf = (bucket: string, key: string): string =>
-    `${bucket}/${key.split('/').map(encodeURIComponent).join('/')}`
-  const checksumOf = (bytes: Uint8Array | string): Record<string, string> => ({
-    'x-amz-checksum-sha256': createHash('sha256').update(bytes).digest('base64'),
-  })
-
   return {
     url,
     hostUrl: `http://localhost:${port}`,
@@ -158,3 +152,8 @@ export async function startVersitygw(program: string): Promise<S3Server> {
     close: () => guard.close(),
   }
 }
+
+const pathOf = (bucket: string, key: string): string => `${bucket}/${key.split('/').map(encodeURIComponent).join('/')}`
+const checksumOf = (bytes: Uint8Array | string): Record<string, string> => ({
+  'x-amz-checksum-sha256': createHash('sha256').update(bytes).digest('base64'),
+})

@@ -55,7 +55,7 @@ export async function* listObjects(
     }
     const page = await withRetries(context, signal, () => readPage(context, bucket, { query, bytesLeft, signal }))
     bytesLeft -= page.byteLength
-    if (page.root.name !== 'ListBucketResult') return refuse('it is no list')
+    if (page.root.name !== 'ListBucketResult') refuse('it is no list')
     for (const entry of page.root.children) {
       if (entry.name !== 'Contents') continue
       const object = objectOf(entry, page.isEscaped, refuse)
@@ -91,15 +91,15 @@ async function readPage(
     signal,
   }: { query: Readonly<Record<string, string>>; bytesLeft: number; signal: AbortSignal | undefined },
 ): Promise<Page> {
-  const { label, urlOf } = context.address
-  const url = urlOf(bucket)
+  const { address, stallTimeoutMs } = context
+  const { label } = address
+  const url = address.urlOf(bucket)
   url.search = Object.entries(query)
     .map(([name, value]) => `${name}=${escapeText(value)}`)
     .join('&')
   const request: S3Request = { method: 'GET', asked: { bucket }, signal }
   const response = await send(context, url, request)
   if (response.status !== 200) throw await failureOf(context, request, response)
-  const { stallTimeoutMs } = context
   const bytes = await readWholeBody(response, bytesLeft, { label, signal, stallTimeoutMs })
   try {
     const root = parseXml(decoder.decode(bytes))

@@ -1,8 +1,8 @@
 import { BackendError } from '@x/storage-core'
 import { concatBytes, untilAborted } from '@x/storage-core/backend'
 
+import { reasonOf } from './reason-of.ts'
 import { StallError } from './s3-error.ts'
-import { reasonOf } from './send.ts'
 
 export interface ReadBodyOptions {
   label: string

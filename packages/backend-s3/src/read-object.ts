@@ -24,6 +24,8 @@ export interface ReadObjectOptions extends AbortOptions {
   etag?: string | undefined
 }
 
+const isCount = (count: number): boolean => Number.isSafeInteger(count) && count >= 0
+
 /** @throws {NotFoundError} No such object or bucket. */
 export async function headObject(
   context: S3Context,
@@ -93,7 +95,6 @@ export async function* readObject(
 ): AsyncGenerator<Uint8Array> {
   const asked: Asked = { bucket, key }
   const { address, stallTimeoutMs } = context
-  const isCount = (count: number): boolean => Number.isSafeInteger(count) && count >= 0
   if (!isCount(offset) || (length !== undefined && (!isCount(length) || !isCount(offset + length)))) {
     throw new InvalidInputError('offset and length must be whole numbers of bytes', { input: `${offset}` })
   }

@@ -3,6 +3,7 @@ import { parseRetryAfter } from '@x/storage-core/backend'
 
 import type { Address } from './address.ts'
 import { readWholeBody } from './read-body.ts'
+import { reasonOf } from './reason-of.ts'
 import { nameOf, S3StatusError, StallError, toS3Error, type Asked } from './s3-error.ts'
 import type { Sign } from './sign.ts'
 import { childText, parseXml } from './xml.ts'
@@ -107,13 +108,4 @@ export async function failureOf(context: S3Context, request: S3Request, response
 export function discard({ body }: Response): void {
   // It fails where the connection has failed, and nothing of this body is wanted.
   body?.cancel().catch(() => undefined)
-}
-
-/** Node says why in the cause, a browser not at all. */
-export function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  const { cause } = error
-  if (!(cause instanceof Error)) return error.message
-  const code = 'code' in cause && typeof cause.code === 'string' ? `${cause.code}: ` : ''
-  return `${code}${cause.message || error.message}`
 }

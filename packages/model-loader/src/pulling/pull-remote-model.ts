@@ -132,15 +132,17 @@ async function findKnown(
   }
 }
 
+/** By path and size. */
+function areListed(wanted: readonly RemoteFile[], had: readonly { path: string; size: number }[]): boolean {
+  const sizes = new Map(had.map(({ path, size }) => [path, size]))
+  return wanted.length === sizes.size && wanted.every(({ path, size }) => sizes.get(path) === size)
+}
+
 /** The same files are wanted, each has the ETag that it had, and what is left there is the same too. */
 function isSame({ origin, manifest }: KnownRemote, selected: SelectedFiles<RemoteFile>): boolean {
-  const isListed = (wanted: readonly RemoteFile[], had: readonly { path: string; size: number }[]): boolean => {
-    const sizes = new Map(had.map(({ path, size }) => [path, size]))
-    return wanted.length === sizes.size && wanted.every(({ path, size }) => sizes.get(path) === size)
-  }
   return (
-    isListed(selected.files, manifest.files) &&
-    isListed(selected.omitted, manifest.omitted) &&
+    areListed(selected.files, manifest.files) &&
+    areListed(selected.omitted, manifest.omitted) &&
     selected.files.every(({ path, etag }) => origin.etags.get(path) === etag)
   )
 }

@@ -53,12 +53,12 @@ async function s3ClientOptions({
   stallTimeoutMs,
   signal,
 }: OpenBucketOptions): Promise<S3ClientOptions> {
-  const { assertHost } = reachOf('s3', { environment, gates })
+  const reach = reachOf('s3', { environment, gates })
   const { endpoint: named, region = 'us-east-1', credentials, addressing } = await readSettings(environment, signal)
   // The scheme names AWS, as hf:// names its hub.
   const endpoint = named ?? awsEndpoint(region)
   const url = URL.parse(endpoint)
-  if (url) assertHost(url.hostname)
+  if (url) reach.assertHost(url.hostname)
   return {
     endpoint,
     region,
@@ -67,7 +67,7 @@ async function s3ClientOptions({
     stallTimeoutMs,
     // Also where the bucket is part of the host name.
     fetch: async (input, init) => {
-      assertHost(new URL(input instanceof Request ? input.url : input).hostname)
+      reach.assertHost(new URL(input instanceof Request ? input.url : input).hostname)
       return fetch(input, init)
     },
   }
