@@ -1,0 +1,44 @@
+import * as fc from 'fast-check'
+import { expect, it } from 'vitest'
+
+import { childText, parseXml } from '../src/xml.ts'
+
+it('reads elements, text, entities and CDATA', () => {
+  const root = parseXml(
+    '<?xml version="1.0"?><!-- a --><s3:R a="b"><K>a&lt;&#65;&#x42;&amp;amp;</K><E/><D><![CDATA[<x>]]></D></s3:R>\n',
+  )
+  expect(root.name).toBe('R')
+  expect(childText(root, 'K')).toBe('a<AB&amp;')
+  expect(childText(root, 'E')).toBe('')
+  expect(childText(root, 'D')).toBe('<x>')
+  expect(childText(root, 'N')).toBeUndefined()
+})
+
+it.each([
+  '',
+  'a',
+  '<a>',
+  '</a>',
+  '<a></b>',
+  '<a/><b/>',
+  '<a>&b;</a>',
+  '<a>&#x110000;</a>',
+  '<a>&',
+  '<!DOCTYPE a><a/>',
+  '<a',
+  '<a>&#;</a>',
+])('%j is none', (text) => expect(() => parseXml(text)).toThrow(SyntaxError))
+
+it('whatever comes is an element or a SyntaxError', () => {
+  const piece = fc.constantFrom('<', '>', '/', 'a', '&', ';', '#', 'x', '!', '[', 'CDATA', ']', '-', '?', ' ', '1', '"')
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 60 }), (pieces) => {
+      try {
+        expect(parseXml(pieces.join('')).children).toBeInstanceOf(Array)
+      } catch (error) {
+        if (!(error instanceof SyntaxError)) throw error
+      }
+    }),
+    { numRuns: 2000 },
+  )
+})
