@@ -9,7 +9,7 @@ import { AwsV4Signer } from 'aws4fetch'
 import { closedUrl } from '../faults/faulty-proxy.ts'
 import { openGuard, type GuardEvent } from '../kubo/guarded.ts'
 
-export interface PutOptions {
+interface PutOptions {
   /** S3 keeps a SHA-256 of the object, which this is made of. Default false. */
   checksum?: boolean | undefined
   headers?: Readonly<Record<string, string>> | undefined
