@@ -65,7 +65,6 @@ it.each([
   ['a variant that is not there', [REPO, '--dtype', 'q4'], 3],
   ['no variant', [REPO, '--dtype', 'q5'], 2],
   ['a pattern that matches nothing', [REPO, '--include', '*.gguf'], 2],
-  ['a bucket', ['s3://bucket/x'], 2],
   ['a path', ['./x'], 2],
   ['no reference', ['hf://org//x'], 2],
 ])('%s', async (_what, args, code) => {

@@ -18,13 +18,16 @@ it.each([
   [`helia=/ip6/2001:db8::1/udp/4001/quic-v1/p2p/${PEER}`, 'helia=2001:db8::1:4001'],
   [`helia=/dnsaddr/peer.example/p2p/${PEER}`, 'helia=peer.example'],
   ['helia=/dns4/me:s3cret@peer.example/tcp/1', 'helia=?'],
+  ['s3=models', 's3=models'],
+  ['s3=s3://models/a/b', 's3=models'],
+  ['s3=https://key:s3cret@models', 's3=?'],
   ['lan', 'lan'],
 ])('%s is %s in few words', (text, label) => {
   expect(labelOf(parseBackendSpec(text, {}))).toBe(label)
 })
 
 it('only a Kubo daemon can be written', () => {
-  const kinds = ['kubo', 'gateway', 'static', 'helia', 'lan'] as const
+  const kinds = ['kubo', 'gateway', 'static', 's3', 'helia', 'lan'] as const
   expect(kinds.filter(canBeWritten)).toEqual(['kubo'])
 })
 
