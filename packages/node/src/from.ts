@@ -51,7 +51,7 @@ export interface Model {
 /**
  * Opens a model for a program that does without transformers.js.
  *
- * @param reference - `ipfs://<cid>`, a CID, a registered name, or the path of a directory.
+ * @param reference - `ipfs://<cid>`, a CID, a registered name, `hf://` or `s3://` as it was pulled last, or the path of a directory.
  * @throws {SignatureError | GatedError} The policy refuses it.
  */
 export async function from(reference: string, options: FromOptions = {}): Promise<Model> {

@@ -19,7 +19,11 @@ export const run: Command = {
   operands: 'TASK [INPUT... or -]',
   summary: 'run a model on texts, or on paths of images or WAV files; - reads one input a line',
   options: {
-    model: { type: 'string', metavar: 'REF', help: 'ipfs://<cid>, CID, name, or a directory such as ./model' },
+    model: {
+      type: 'string',
+      metavar: 'REF',
+      help: 'ipfs://<cid>, CID, name, hf:// or s3:// that was pulled, or a directory such as ./model',
+    },
     option: { type: 'string', multiple: true, metavar: 'K=V', help: 'an option of the task; may be repeated' },
     trust: TRUST,
     unsigned: { type: 'string', metavar: 'P', help: 'allow (default), warn or refuse; with --trust default refuse' },
