@@ -1,10 +1,13 @@
 /** A model in a bucket of a real server of S3. */
-import { createHash } from 'node:crypto'
-import { readdir, readFile } from 'node:fs/promises'
+import { spawn } from 'node:child_process'
+import { createHash, randomFillSync } from 'node:crypto'
+import { once } from 'node:events'
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import { fileURLToPath } from 'node:url'
 
 import { fixtureModel, writeFixtureModel, type Files } from '@x/fixtures'
-import { afterAll, beforeEach, expect, it, onTestFinished, type TestContext } from 'vitest'
+import { afterAll, beforeEach, expect, it, onTestFinished, vi, type TestContext } from 'vitest'
 
 import { firstFew, startFaultyProxy, type SeenRequest } from '../../../tooling/faults/faulty-proxy.ts'
 import { versitygwOrSkip } from '../../../tooling/versitygw/find-versitygw.ts'
@@ -54,6 +57,7 @@ async function proxyTo({ server }: Bucket) {
 }
 
 const isRead = ({ method, url }: SeenRequest): boolean => method === 'GET' && url.includes('/m/')
+const isWeights = (seen: SeenRequest): boolean => isRead(seen) && seen.url.endsWith('.dat')
 const isGraph = (seen: SeenRequest): boolean => isRead(seen) && seen.url.endsWith('.onnx')
 
 it('is pulled, run without a network, and not fetched again while sizes and ETags stand', async (context) => {
@@ -212,4 +216,61 @@ it('a static export in a bucket gives a model by its CID', async (context) => {
   expect(await cli(['pull', absent, ...from, ...ours], off)).toMatchObject({ code: 5 })
   const required = { environment: { ...options.environment, IPFS_ACCELERATE_S3: 'require' } }
   expect(await cli(['pull', cid, ...from, ...ours], required)).toMatchObject({ code: 0 })
+})
+
+it('a pull that was killed goes on in the next one', { timeout: 120_000 }, async (context) => {
+  const weights = randomFillSync(Buffer.alloc(8 * 2 ** 20))
+  const files = { 'config.json': new TextEncoder().encode('{}'), 'weights.dat': Uint8Array.from(weights) }
+  const made = await bucketWith(files, context)
+  const proxy = await proxyTo(made)
+  proxy.fault = (seen) => (isWeights(seen) ? { type: 'stall', atByte: 2.5 * 2 ** 20 } : { type: 'none' })
+  const store = path.join(await temporaryDirectory(), 'store')
+  const args = ['model', 'pull', `s3://${made.bucket}/m`, '--json', '--store', store]
+  const flags = ['--conditions=@x/source', '--disable-warning=ExperimentalWarning']
+  const program = fileURLToPath(new URL('./cli-process.ts', import.meta.url))
+  const env = { PATH: process.env['PATH'], ...keysOf(made, proxy.url) }
+  const child = spawn(process.execPath, [...flags, program, ...args], { stdio: 'ignore', env })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  // A leaf is recorded when its bytes are.
+  const partials = path.join(store, 'partials')
+  await vi.waitFor(
+    async () => {
+      const names = (await readdir(partials)).filter((name) => /^version-.*-8388608\.log$/.test(name))
+      const [log = 'none'] = names
+      expect((await stat(path.join(partials, log))).size).toBeGreaterThan(100)
+    },
+    { timeout: 60_000 },
+  )
+  const ended = once(child, 'close')
+  child.kill('SIGKILL')
+  await ended
+  proxy.fault = { type: 'none' }
+  const at = proxy.requests.length
+  const again = await cli(args, { environment: keysOf(made, proxy.url) })
+  expect(again).toMatchObject({ code: 0, lines: [{ files: 2 }] })
+  const came = proxy.requests.slice(at).filter(isWeights)
+  expect(came.reduce((sum, { bytesSent }) => sum + bytesSent, 0)).toBeLessThanOrEqual(7 * 2 ** 20)
+})
+
+it('keys come from the files of AWS programs too', async (context) => {
+  const made = await bucketWith({ 'config.json': new TextEncoder().encode('{}') }, context)
+  const folder = await temporaryDirectory()
+  const { accessKeyId, secretAccessKey } = made.server.credentials
+  const config = path.join(folder, 'config')
+  const credentials = path.join(folder, 'credentials')
+  await writeFile(config, `[profile test]\nregion = ${made.server.region}\ns3 =\n  endpoint_url = ${made.server.url}\n`)
+  await writeFile(
+    credentials,
+    `[test]\naws_access_key_id = ${accessKeyId}\naws_secret_access_key = ${secretAccessKey}\n`,
+  )
+  const given = { AWS_PROFILE: 'test', AWS_CONFIG_FILE: config, AWS_SHARED_CREDENTIALS_FILE: credentials }
+  const args = ['model', 'pull', `s3://${made.bucket}/m`, '--json', '--store', path.join(folder, 'store')]
+  expect(await cli(args, { environment: given })).toMatchObject({ code: 0, lines: [{ files: 1 }] })
+  // What is there and cannot be read is not taken for nothing.
+  const unreadable = { ...given, AWS_SHARED_CREDENTIALS_FILE: folder }
+  expect(await cli(args, { environment: unreadable })).toMatchObject({ code: 1, error: { code: 'BACKEND' } })
+  const elsewhere = { ...given, AWS_ENDPOINT_URL: 'https://s3.example.org', IPFS_ACCELERATE_NETWORK: 'local' }
+  expect(await cli(args, { environment: elsewhere })).toMatchObject({ code: 5, error: { code: 'GATED' } })
+  const required = { ...given, IPFS_ACCELERATE_S3: 'require' }
+  expect(await cli(args, { environment: required })).toMatchObject({ code: 0 })
 })
