@@ -27,6 +27,8 @@ export function createAddress(endpoint: string, addressing: Addressing): Address
   if (base.protocol !== 'http:' && base.protocol !== 'https:') refuse('only http: and https: are asked')
   if (base.username !== '' || base.password !== '') refuse('S3 takes keys, no user and password')
   if (base.search !== '' || base.hash !== '') refuse('it has a query or a fragment')
+  const isIp = base.hostname.startsWith('[') || /^[\d.]+$/.test(base.hostname)
+  if (addressing === 'virtual-host' && isIp) refuse('a bucket cannot stand before the number of a host')
   const isAws = /\.amazonaws\.com(?:\.cn)?$/.test(base.hostname)
   return {
     label,

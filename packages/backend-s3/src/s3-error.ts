@@ -82,6 +82,7 @@ export function toS3Error(
     return refused(`the bucket ${asked.bucket} is in region ${region}, and another one was asked`)
   }
   if (isElsewhere) return refused(`${name}: it sends to another address${code}, which is not followed`)
+  if (errorCode === 'InvalidObjectState') return refused(`${name} is archived, and has to be restored first${code}`)
   if (status === 401 || status === 403) {
     const who = hasCredentials ? 'these credentials' : 'who has no credentials'
     return refused(`it forbids ${name} to ${who}${code}; whether it is there cannot be told`)

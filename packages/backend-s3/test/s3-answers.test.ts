@@ -77,6 +77,7 @@ describe('an error', () => {
     [() => new Response('not here', { status: 404 }), /without the code of S3/, false],
     [() => errorAnswer(403, 'AccessDenied'), /cannot be told/, false],
     [() => errorAnswer(403, 'RequestTimeTooSkewed'), /clock/, false],
+    [() => errorAnswer(403, 'InvalidObjectState'), /is archived/, false],
     [() => errorAnswer(400, 'ExpiredToken'), /expired/, false],
     [() => errorAnswer(503, 'SlowDown'), /503/, true],
     [() => errorAnswer(400, 'RequestTimeout'), /RequestTimeout/, true],
@@ -178,6 +179,7 @@ describe('what is asked', () => {
   it.each([
     [{ endpoint: `https://user:${SECRET}@s3.example.org` }],
     [{ endpoint: SECRET }],
+    [{ endpoint: 'http://127.0.0.1:7070', addressing: 'virtual-host' as const }],
     [{ endpoint: 'ftp://s3.example.org' }],
     [{ endpoint: `https://s3.example.org/?key=${SECRET}` }],
     [{ region: 'a b' }],

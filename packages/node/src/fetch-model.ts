@@ -24,7 +24,8 @@ export function assertReference(kind: BackendKind, reference: string): void {
   }
   const parsed = parseReference(reference)
   if (parsed.kind === 'path') refuse(`that is a path, and ${kind} is asked for`)
-  if (parsed.kind === 's3') refuse(`that lies in a bucket, and ${kind} is asked for`)
+  if (parsed.kind === 's3')
+    refuse(`that lies in a bucket as plain files, which \`model pull\` brings; ${kind} is asked for`)
   if (parsed.kind === 'ipns' && kind !== 'kubo') refuse(`${kind} resolves no names of IPNS`)
   if ((parsed.kind === 'name' || parsed.kind === 'hub') && !canBeWritten(kind)) {
     refuse(`${kind} has no names; give a CID`)

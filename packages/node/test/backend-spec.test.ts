@@ -19,7 +19,7 @@ it.each([
   [`helia=/dnsaddr/peer.example/p2p/${PEER}`, 'helia=peer.example'],
   ['helia=/dns4/me:s3cret@peer.example/tcp/1', 'helia=?'],
   ['s3=models', 's3=models'],
-  ['s3=s3://models/a/b', 's3=models'],
+  ['s3=s3://models/a/b', 's3=models/a/b'],
   ['s3=https://key:s3cret@models', 's3=?'],
   ['lan', 'lan'],
 ])('%s is %s in few words', (text, label) => {

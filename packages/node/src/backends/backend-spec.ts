@@ -41,15 +41,15 @@ export const canBeWritten = (kind: BackendKind): boolean => RULES[kind].canBeWri
 export const ADDRESS_VARIABLES: readonly string[] = Object.values(RULES).flatMap(({ variable }) => variable ?? [])
 
 /**
- * A backend in few words, which tell it from another one of its kind: `gateway=a.example,b.example:8080`, `lan`. Has hosts
- * and ports alone, and so no password.
+ * A backend in few words, which tell it from another one of its kind: `gateway=a.example,b.example:8080`, `s3=models/export`,
+ * `lan`. Has hosts and ports alone, or a bucket and a prefix, and so no password.
  */
 export function labelOf({ kind, addresses }: BackendSpec): string {
   if (addresses.length === 0) return kind
   return `${kind}=${addresses.map(kind === 's3' ? bucketOf : hostOf).join(',')}`
 }
 
-const bucketOf = (place: string): string => /^(?:s3:\/\/)?([a-z0-9.-]{3,63})(?:\/|$)/.exec(place)?.[1] ?? '?'
+const bucketOf = (place: string): string => /^(?:s3:\/\/)?([a-z0-9.-]{3,63}(?:\/[\w./-]*)?)$/.exec(place)?.[1] ?? '?'
 
 function hostOf(address: string): string {
   const [, socketPath] = /^(?:unix:(?:\/\/(?=\/))?|\/unix(?=\/))(.*)$/.exec(address) ?? []
