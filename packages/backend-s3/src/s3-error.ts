@@ -79,7 +79,7 @@ export function toS3Error(
   if (bad !== undefined) return refused(`${name}: ${bad}${code}`)
   const isElsewhere = (status >= 300 && status < 400) || errorCode === 'AuthorizationHeaderMalformed'
   if (isElsewhere && region !== undefined) {
-    return refused(`the bucket ${asked.bucket} is in region ${region}, and another one was asked`)
+    return refused(`the bucket ${asked.bucket} is in region ${region}, which has to be named (AWS_REGION)`)
   }
   if (isElsewhere) return refused(`${name}: it sends to another address${code}, which is not followed`)
   if (errorCode === 'InvalidObjectState') return refused(`${name} is archived, and has to be restored first${code}`)
