@@ -34,7 +34,7 @@ export async function keepRemoteOrigin(
   { from, endpoint, manifest, root, etags }: Omit<RemoteOrigin, 'listedAt'>,
   options: AbortOptions = {},
 ): Promise<void> {
-  const metadata = { kind: 'remote-model', from, endpoint, root: root.toString(), etags: Object.fromEntries(etags) }
+  const metadata = { kind: 'remote-model', from, endpoint, root: root.toString(), etags: [...etags] }
   await store.names.set(nameOf(from), manifest, { metadata, ...options })
 }
 
@@ -59,8 +59,12 @@ export async function forgetLostOrigins(store: ContentStore, options: AbortOptio
 function toOrigin({ cid, metadata, updatedAt }: NameRecord): RemoteOrigin | undefined {
   const { from, endpoint, root, etags } = metadata
   if (typeof from !== 'string' || typeof endpoint !== 'string' || typeof root !== 'string') return undefined
-  if (typeof etags !== 'object' || etags === null) return undefined
+  if (!Array.isArray(etags)) return undefined
   const known = new Map<string, string>()
-  for (const [path, etag] of Object.entries(etags)) if (typeof etag === 'string') known.set(path, etag)
+  for (const pair of etags) {
+    if (!Array.isArray(pair)) return undefined
+    const [path, etag] = pair
+    if (typeof path === 'string' && typeof etag === 'string') known.set(path, etag)
+  }
   return { from, endpoint, manifest: cid, root: parseCid(root), etags: known, listedAt: updatedAt }
 }

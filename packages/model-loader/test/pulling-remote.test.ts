@@ -33,7 +33,7 @@ async function setup(): Promise<{ store: FsStore; partials: PartialStore }> {
 interface Place extends RemoteDirectory {
   files: Files
   /** By path; else of the bytes. */
-  etags: Record<string, string>
+  etags: ReadonlyMap<string, string>
   /** By path. */
   served: Map<string, number>
   keepsDigests: boolean
@@ -54,7 +54,7 @@ function placeWith(files: Files, endpoint = 'https://s3.example.org'): Place {
     label: LABEL,
     endpoint,
     files,
-    etags: {},
+    etags: new Map(),
     served: new Map(),
     keepsDigests: false,
     failsAfter: Infinity,
@@ -62,7 +62,7 @@ function placeWith(files: Files, endpoint = 'https://s3.example.org'): Place {
       Object.entries(place.files).map(([path, bytes]) => ({
         path,
         size: bytes.length,
-        etag: place.etags[path] ?? Buffer.from(sha256(bytes)).toString('hex'),
+        etag: place.etags.get(path) ?? Buffer.from(sha256(bytes)).toString('hex'),
       })),
     digestOf: async ({ path }) => (place.keepsDigests ? sha256(bytesAt(path)) : undefined),
     sourceOf: () => ({
@@ -79,6 +79,19 @@ function placeWith(files: Files, endpoint = 'https://s3.example.org'): Place {
 }
 
 const model = (): Files => ({ ...tinyBert(), 'train.py': text('print(1)') })
+
+it('a file may be called anything that a path may', async () => {
+  const { store, partials } = await setup()
+  const files: Files = Object.fromEntries([
+    ...Object.entries(model()),
+    ['__proto__', text('a')],
+    ['constructor', text('b')],
+  ])
+  const options = { directory: placeWith(files), all: true, ...hashing }
+  const { cid } = await pullRemoteModel(store, partials, options)
+  expect(await pullRemoteModel(store, partials, options)).toMatchObject({ cid })
+  expect(options.directory.served.get('__proto__')).toBe(1)
+})
 
 /** Weights that are no GGUF, in leaves that differ. */
 const large = (): Files => ({
@@ -135,7 +148,7 @@ it('the same ETag with other bytes is found, after what was here is gone', async
   const place = placeWith(large())
   const options = { directory: place, pin: false, ...hashing }
   const { cid } = await pullRemoteModel(store, partials, options)
-  place.etags = Object.fromEntries((await place.list()).map(({ path, etag }) => [path, etag]))
+  place.etags = new Map((await place.list()).map(({ path, etag }) => [path, etag]))
   await partials.close()
   await store.gc()
   await expect(findRemoteModel(store, LABEL)).rejects.toThrow(/not held any more; pull it/)
