@@ -214,6 +214,10 @@ it('a static export in a bucket gives a model by its CID', async (context) => {
   expect(await cli(['pull', absent, ...from, ...ours], options)).toMatchObject({ code: 3 })
   const off = { environment: { ...options.environment, IPFS_ACCELERATE_NETWORK: 'off' } }
   expect(await cli(['pull', absent, ...from, ...ours], off)).toMatchObject({ code: 5 })
+  // An option wins over a variable; what only a reference names does not.
+  const shut = { environment: { ...options.environment, IPFS_ACCELERATE_S3: 'off' } }
+  expect(await cli(['pull', absent, ...from, ...ours], shut)).toMatchObject({ code: 3 })
+  expect(await cli(['model', 'pull', `s3://${made.bucket}/export`, ...ours], shut)).toMatchObject({ code: 5 })
   const required = { environment: { ...options.environment, IPFS_ACCELERATE_S3: 'require' } }
   expect(await cli(['pull', cid, ...from, ...ours], required)).toMatchObject({ code: 0 })
 })

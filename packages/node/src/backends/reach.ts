@@ -40,19 +40,27 @@ export interface BackendReach {
   assertAny(): void
 }
 
+export interface ReachOptions {
+  environment: Environment
+  gates?: GateSettings | undefined
+  /** What named it. Default `option`. */
+  by?: 'option' | 'reference' | undefined
+}
+
 /**
  * How far a backend that was named may go. To name it is to ask for it, so it wins over the environment and over what CI
  * turns off; the network's own switch stays its limit. Only for peers on a LAN the environment wins, where it says
- * anything, for there others see who takes part.
+ * anything, for there others see who takes part; and for what a reference alone names, for references come out of programs
+ * and files.
  *
  * @throws {InvalidSettingError} A variable or option has a value that means nothing.
  */
 export function reachOf(
   kind: BackendKind,
-  { environment, gates: given = {} }: { environment: Environment; gates?: GateSettings | undefined },
+  { environment, gates: given = {}, by = 'option' }: ReachOptions,
 ): BackendReach {
   const feature = featureOf(kind)
-  const gates = decideGates({ environment, ...askedFor(feature, given) })
+  const gates = decideGates({ environment, ...askedFor(feature, given, by) })
   const assertHost: BackendReach['assertHost'] = (hostname) => {
     if (!mayReach(gates, feature, hostname)) throw refusal(gates, feature, hostname)
   }
@@ -72,8 +80,14 @@ export function reachOf(
 }
 
 /** A configuration counts for less than the environment, and an option for more. */
-function askedFor(feature: FeatureName, given: GateSettings): Pick<GateInputs, 'options' | 'config'> {
-  if (feature === 'lan') return { options: given, config: { gates: { lan: 'prefer' }, file: 'asked for by name' } }
+function askedFor(
+  feature: FeatureName,
+  given: GateSettings,
+  by: 'option' | 'reference',
+): Pick<GateInputs, 'options' | 'config'> {
+  if (feature === 'lan' || by === 'reference') {
+    return { options: given, config: { gates: { [feature]: 'prefer' }, file: 'asked for by name' } }
+  }
   return { options: { ...given, [feature]: given[feature] ?? 'prefer' } }
 }
 

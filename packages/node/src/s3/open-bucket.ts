@@ -22,7 +22,7 @@ const load = () => loadPackage('@x/backend-s3', () => import('@x/backend-s3'))
 
 /**
  * A prefix of a bucket, with the endpoint, region and keys that the environment and the files of AWS programs name. To name a
- * bucket is to ask for it, so it wins over what CI turns off; the network's own switch stays its limit. Nobody is asked yet.
+ * bucket is to ask for it, so it wins over what CI turns off by default; what a variable says stands. Nobody is asked yet.
  *
  * @throws {GatedError} A switch does not let it connect there.
  * @throws {UnsupportedError} `@x/backend-s3` is not installed, or the credentials come from a login, a role or a program.
@@ -34,7 +34,7 @@ export async function openBucket(
   options: OpenBucketOptions = {},
 ): Promise<BucketDirectory> {
   const { createBucketDirectory, createS3Client } = await load()
-  return createBucketDirectory(createS3Client(await s3ClientOptions(options)), where)
+  return createBucketDirectory(createS3Client(await s3ClientOptions(options, 'reference')), where)
 }
 
 /** The same place for who reads a static folder. Errors as `openBucket`. */
@@ -43,17 +43,15 @@ export async function openBucketFolder(
   options: OpenBucketOptions = {},
 ): Promise<BucketFolder> {
   const { createBucketFolder } = await load()
-  return createBucketFolder(await s3ClientOptions(options), where)
+  return createBucketFolder(await s3ClientOptions(options, 'option'), where)
 }
 
 /** How to ask for a bucket. */
-async function s3ClientOptions({
-  environment = process.env,
-  gates,
-  stallTimeoutMs,
-  signal,
-}: OpenBucketOptions): Promise<S3ClientOptions> {
-  const reach = reachOf('s3', { environment, gates })
+async function s3ClientOptions(
+  { environment = process.env, gates, stallTimeoutMs, signal }: OpenBucketOptions,
+  by: 'option' | 'reference',
+): Promise<S3ClientOptions> {
+  const reach = reachOf('s3', { environment, gates, by })
   const { endpoint: named, region = 'us-east-1', credentials, addressing } = await readSettings(environment, signal)
   // The scheme names AWS, as hf:// names its hub.
   const endpoint = named ?? awsEndpoint(region)
