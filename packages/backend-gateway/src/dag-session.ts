@@ -7,9 +7,9 @@ import { causeOf, HttpStatusError, StreamRefusedError } from './failure.ts'
 import { createFeed, heldBytesOf, type Feed } from './feed.ts'
 import { hedged, type Liars, type Pool } from './hedge.ts'
 import { isMany } from './is-many.ts'
+import { linkedController } from './linked-controller.ts'
 import { noteUnwanted, type Pulse } from './read-body.ts'
 import type { Upstream } from './upstream.ts'
-import { linkedController } from './wait.ts'
 
 // Of what a stream sends and nobody asked for, in a row: enough for the nodes on the way to a place, and for some leaves
 // that are held already.

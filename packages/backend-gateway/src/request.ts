@@ -3,8 +3,8 @@ import { reasonOf, StallError } from '@x/storage-core/backend'
 
 import type { Endpoint } from './endpoint.ts'
 import { causeOf } from './failure.ts'
+import { linkedController } from './linked-controller.ts'
 import { atHost, isLocalhost, leadsBelowLocalhost, LOOPBACK_HOSTS } from './localhost.ts'
-import { linkedController } from './wait.ts'
 
 export interface RequestOptions {
   method?: 'GET' | 'HEAD' | undefined

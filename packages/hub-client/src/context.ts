@@ -2,9 +2,9 @@ import { parseRetryAfter } from '@x/storage-core/backend'
 
 import type { Endpoint } from './endpoint.ts'
 import { HubStatusError, toHubError, type Asked } from './hub-error.ts'
+import { parseRateLimit } from './rate-limit.ts'
 import type { RetryOptions } from './retry.ts'
 import { discard, type Send } from './send.ts'
-import { parseRateLimit } from './wait.ts'
 
 /** What every request needs. */
 export interface HubContext {

@@ -1,7 +1,7 @@
 import { BackendError } from '@x/storage-core'
+import { sleep } from '@x/storage-core/backend'
 
 import { HubStatusError } from './hub-error.ts'
-import { sleep } from './wait.ts'
 
 export interface RetryOptions {
   /** How often the same thing is asked, the first time included, while less than 64 KiB come. Default 5. */

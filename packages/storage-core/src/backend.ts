@@ -18,6 +18,7 @@ export { reasonOf } from './reason-of.ts'
 export { createRecordNames } from './record-names.ts'
 export { parseRetryAfter, type RetryAfterOptions } from './retry-after.ts'
 export { createRootRecords, type RootRecords, type RootRecordsParts } from './root-records.ts'
+export { sleep } from './sleep.ts'
 export { createSlots, type Slots } from './slots.ts'
 export { StallError } from './stall-error.ts'
 export {

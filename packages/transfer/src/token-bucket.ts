@@ -1,4 +1,4 @@
-import { sleep } from './sleep.ts'
+import { sleep } from '@x/storage-core/backend'
 
 /** Lets so many bytes through in each second, whoever asks. */
 export interface TokenBucket {

@@ -1,4 +1,4 @@
-import { untilAborted } from '@x/storage-core/backend'
+import { untilAborted } from './lock.ts'
 
 /** Resolves after a time, or rejects with `signal.reason`. */
 export async function sleep(waitMs: number, signal: AbortSignal | undefined): Promise<void> {

@@ -1,16 +1,3 @@
-import { untilAborted } from '@x/storage-core/backend'
-
-/** Resolves after a time, or rejects with `signal.reason`. */
-export async function sleep(waitMs: number, signal: AbortSignal | undefined): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>()
-  const timer = setTimeout(resolve, waitMs)
-  try {
-    await untilAborted(promise, signal)
-  } finally {
-    clearTimeout(timer)
-  }
-}
-
 /** A controller that aborts with each signal too, until it is released. `AbortSignal.any` would be kept as long as these. */
 export function linkedController(...signals: (AbortSignal | undefined)[]): {
   controller: AbortController
