@@ -49,7 +49,8 @@ describe('one gateway that always fails', () => {
 
   it('listens no more', async () => {
     const { root } = await addModel(useKubo(), 1)
-    const { source, events } = await openTestSource([await closedUrl()])
+    // A busy machine may take long to refuse.
+    const { source, events } = await openTestSource([await closedUrl()], { stallTimeoutMs: 30_000 })
     await expect(pullIntoNew(source, root)).rejects.toMatchObject({
       code: 'BACKEND',
       retryable: true,
