@@ -13,6 +13,7 @@ import { isTrue, parsePathsQuery, readText } from './request-body.ts'
 import { serveFile } from './serve-file.ts'
 import { indexSnapshot, type HubEntry, type SnapshotIndex } from './snapshot-index.ts'
 import { assertPath, parseTarget, type Target } from './target.ts'
+import { withNext } from './with-next.ts'
 
 const METHODS = 'GET, HEAD, OPTIONS'
 const POST_METHODS = 'POST, OPTIONS'
@@ -441,12 +442,12 @@ function startLog({ method, url }: Request, onRequest: HubHandlerOptions['onRequ
   const about: RequestLog['about'] = {}
   return {
     about,
-    async *count(pieces) {
-      for await (const piece of pieces) {
-        bytes += piece.length
-        yield piece
-      }
-    },
+    count: (pieces) =>
+      withNext(pieces, async () => {
+        const next = await pieces.next()
+        if (!next.done) bytes += next.value.length
+        return next
+      }),
     end(status, outcome, error) {
       if (!onRequest) return
       const { pathname, search } = new URL(url)

@@ -7,6 +7,7 @@ import { pointerText, toHex } from './git-object.ts'
 import { HubError } from './hub-error.ts'
 import type { HubFile, HubSnapshot } from './hub-repositories.ts'
 import type { SnapshotIndex } from './snapshot-index.ts'
+import { withNext } from './with-next.ts'
 
 export interface FileRequest {
   route: 'resolve' | 'raw'
@@ -168,13 +169,10 @@ async function* exactly(pieces: AsyncIterable<Uint8Array>, length: number, what:
 
 /** Reads the first piece, so that what cannot be read at all is an error with a status. */
 async function begun(pieces: AsyncGenerator<Uint8Array>): Promise<AsyncGenerator<Uint8Array>> {
-  const first = await pieces.next()
-  return (async function* rest(): AsyncGenerator<Uint8Array> {
-    try {
-      if (!first.done) yield first.value
-      yield* pieces
-    } finally {
-      await pieces.return(undefined)
-    }
-  })()
+  let first: IteratorResult<Uint8Array, unknown> | undefined = await pieces.next()
+  return withNext(pieces, async () => {
+    const result = first
+    first = undefined
+    return result ?? pieces.next()
+  })
 }

@@ -257,7 +257,7 @@ describe('a repository that fails', () => {
 
 describe('a reader', () => {
   const pieces = 50
-  async function openLong(): Promise<{
+  async function openLong({ onRead }: { onRead?: () => void } = {}): Promise<{
     handle: (request: Request) => Promise<Response>
     read: { count: number; isLeft: boolean; signal: AbortSignal | undefined }
     events: HubRequestEvent[]
@@ -281,6 +281,7 @@ describe('a reader', () => {
             try {
               for (; read.count < pieces;) {
                 read.count += 1
+                onRead?.()
                 yield piece
               }
             } finally {
@@ -321,6 +322,27 @@ describe('a reader', () => {
     await vi.waitFor(() => expect(read.isLeft).toBe(true))
     expect(events).toMatchObject([{ outcome: 'cancelled' }])
     await expect(asker(handle)(file, {}, { signal: gone.signal })).rejects.toThrow('gone')
+  })
+
+  it.each([
+    ['cancels', async (response: Response) => response.body?.cancel()],
+    ['aborts', async (_response: Response, gone: AbortController) => gone.abort(new Error('gone'))],
+  ])('that %s before it has read leaves nothing open', async (_what, leave) => {
+    const { handle, read, events } = await openLong()
+    const gone = new AbortController()
+    const response = await asker(handle)(file, {}, { signal: gone.signal })
+    expect([read.count, read.isLeft]).toEqual([1, false])
+    await leave(response, gone)
+    await vi.waitFor(() => expect(read.isLeft).toBe(true))
+    expect([read.count, read.signal?.aborted]).toEqual([1, true])
+    expect(events).toMatchObject([{ outcome: 'cancelled', bytes: 0 }])
+  })
+
+  it('that is gone before there is an answer leaves nothing open', async () => {
+    const gone = new AbortController()
+    const { handle, read } = await openLong({ onRead: () => gone.abort(new Error('gone')) })
+    await expect(asker(handle)(file, {}, { signal: gone.signal })).rejects.toThrow('gone')
+    expect([read.count, read.isLeft]).toEqual([1, true])
   })
 
   it('of a HEAD reads nothing', async () => {
