@@ -91,6 +91,22 @@ export function assertPathsFit(paths: readonly string[], isCaseSensitive: boolea
   }
 }
 
+/**
+ * One blob stands for all files that are named by it.
+ *
+ * @throws {InvalidInputError} Two files have one name for a blob, and another size or SHA-256.
+ */
+export function assertBlobsAgree(files: readonly NamedFile[]): void {
+  const seen = new Map<string, NamedFile>()
+  for (const file of files) {
+    const other = seen.get(file.blob) ?? file
+    seen.set(file.blob, other)
+    if (other.size === file.size && Buffer.compare(other.sha256, file.sha256) === 0) continue
+    const message = `${other.path} and ${file.path} have one digest, ${file.blob}, and are said to be of different bytes`
+    throw new InvalidInputError(message, { input: file.path })
+  }
+}
+
 function assertOid(path: string, gitOid: string): void {
   if (/^[0-9a-f]{40}$/.test(gitOid)) return
   throw new InvalidInputError(`${path}: ${JSON.stringify(gitOid)} is no Git object`, { input: gitOid })

@@ -8,6 +8,7 @@ import type { AbortOptions } from '@x/storage-core'
 import { repoLayout, type RepoLayout } from './cache-layout.ts'
 import { ifThere, onDisk, systemCode } from './disk-error.ts'
 import {
+  assertBlobsAgree,
   assertPathsFit,
   listOmitted,
   nameFile,
@@ -72,7 +73,8 @@ const TAG = `Signature: 8a477f597d28d172789f06886806bc55
  * is all or nothing, names come last, and what is there and good stays; other revisions are not touched. Locks of Python's
  * (`.locks`) cannot be taken from Node; like its own, this does not depend on them.
  *
- * @throws {InvalidInputError} A name, path or digest that is none; paths that do not fit together; a file that is not there.
+ * @throws {InvalidInputError} A name, path or digest that is none; paths or digests that do not fit together; a file that is not
+ *   there.
  * @throws {IntegrityError} A file's bytes are others than its digests say.
  * @throws {NoSpaceError} The disk is full.
  */
@@ -83,6 +85,7 @@ export async function exportToHubCache(files: readonly ExportFile[], options: Ex
   assertCommit(commit)
   assertRefs(refs)
   const named = files.map((file) => nameFile(file))
+  assertBlobsAgree(named)
   const others = omitted?.map((file) => listOmitted(file))
   assertPathsFit(
     [...files, ...(omitted ?? [])].map(({ path }) => path),
@@ -95,7 +98,7 @@ export async function exportToHubCache(files: readonly ExportFile[], options: Ex
   const layout = await makeCache(options.directory, repo)
   const placed: Record<Placed, number> = { kept: 0, reflink: 0, 'hard-link': 0, copy: 0 }
   const place = { by, check: check === 'hash', temp: layout.blobs, signal }
-  // Two paths may have one blob.
+  // Two paths may have one blob: of the same bytes, as was looked at above.
   const blobs = new Map<string, Placed>()
   for (const file of named) {
     const how = blobs.get(file.blob) ?? (await placeFile(file, join(layout.blobs, file.blob), file.expected, place))

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { chmod, lstat, mkdir, readdir, readFile, readlink, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
@@ -237,6 +238,25 @@ describe('what is refused', () => {
       file.path === 'config.json' ? { ...file, gitOid: 'a'.repeat(40) } : file,
     )
     await expect(exportToHubCache(files, optionsFor(directory))).rejects.toMatchObject({ code: 'INTEGRITY' })
+  })
+
+  it.each<[string, Partial<ExportFile>]>([
+    ['a SHA-256', { sha256: createHash('sha256').update('another').digest() }],
+    ['a size', { size: 7 }],
+  ])('two files with one Git object, of which one has %s of its own', async (_what, change) => {
+    for (const check of ['hash', 'none'] as const) {
+      const directory = await tempDirectory()
+      const [source] = (await filesToExport()).filter(({ path }) => path === 'config.json')
+      if (!source) throw new Error('no source')
+      const other = join(await tempDirectory(), 'other')
+      await writeFile(other, 'another')
+      const files = [source, { ...source, path: 'other.json', localPath: other, ...change }]
+      await expect(exportToHubCache(files, optionsFor(directory, { check }))).rejects.toMatchObject({
+        code: 'INVALID_INPUT',
+        message: expect.stringContaining('config.json and other.json'),
+      })
+      expect(await readdir(directory)).toEqual([])
+    }
   })
 
   it.each([FOLDER, `${FOLDER}/blobs`, `${FOLDER}/snapshots/${commit}`, `${FOLDER}/refs`])(
