@@ -45,8 +45,6 @@ export async function readTree(
     asked.add(url.href)
     const { value, headers } = await readJson(context, url, { repo, revision: commit }, signal)
     if (!Array.isArray(value)) return refuse('it is no list')
-    // A page without entries that leads to another one could go on for ever.
-    if (value.length === 0 && asked.size > 1) break
     for (const entry of value) {
       const file = fileOf(entry, refuse)
       if (file === undefined) continue
@@ -54,7 +52,7 @@ export async function readTree(
       if (files.size === maxFiles) refuse(`it has over ${maxFiles} files`)
       files.set(file.path, file)
     }
-    // Directories count too, or a listing of nothing else would have no end.
+    // Also of those without a file, or a listing of nothing else would have no end.
     if (asked.size > maxFiles) refuse('it has too many pages')
     url = nextPage(headers.get('link'), url, base, refuse)
   }

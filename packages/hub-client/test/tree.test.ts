@@ -25,6 +25,17 @@ describe('a listing', () => {
     }
   })
 
+  it('has what is behind a page without entries', async () => {
+    const pages = [[], [file('a')], [], [], [file('b')], []]
+    const url = await openServer((request, response) => {
+      const page = Number(new URL(request.url ?? '', 'http://hub').searchParams.get('page'))
+      const link = page + 1 < pages.length ? { link: `<?page=${page + 1}>; rel="next"` } : {}
+      response.writeHead(200, { 'content-type': 'application/json', ...link }).end(JSON.stringify(pages[page]))
+    })
+    const files = await clientOf(url).tree('org/model', second.commit)
+    expect(files.map(({ path }) => path)).toEqual(['a', 'b'])
+  })
+
   it.each([
     ['..', file('../x')],
     ['an absolute path', file('/etc/passwd')],
@@ -68,15 +79,19 @@ describe('a listing', () => {
     expect(await clientOf(hub.url).tree('org/model', second.commit, { maxFiles: 4 })).toHaveLength(4)
   })
 
-  it('without an end is refused', async () => {
+  it.each([
+    ['of directories', [{ type: 'directory', path: 'd' }]],
+    ['of nothing', []],
+  ])('%s without an end is refused', async (_what, entries) => {
     let page = 0
     const url = await serveOnLoopback((request, response) => {
       page += 1
       const link = `<http://${request.headers.host}/next?page=${page}>; rel="next"`
       response.writeHead(200, { 'content-type': 'application/json', link })
-      response.end(JSON.stringify([{ type: 'directory', path: `d${page}` }]))
+      response.end(JSON.stringify(entries))
     })
     await expect(clientOf(url).tree('org/model', second.commit, { maxFiles: 5 })).rejects.toThrow('too many pages')
+    expect(page).toBe(6)
   })
 
   it('whose pages go in a circle is refused', async () => {
