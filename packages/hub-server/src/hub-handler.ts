@@ -8,6 +8,7 @@ import { modelFacts, toSibling, toTreeEntry } from './entries.ts'
 import { headerText, HubError, toHubError } from './hub-error.ts'
 import type { HubHandlerOptions, HubRequestEvent, HubToken } from './hub-options.ts'
 import type { HubRef, HubRepositories, HubSnapshot } from './hub-repositories.ts'
+import { notKept } from './not-kept.ts'
 import { cursorOf, firstAfter, limitOf, nextLink, pageOf } from './page.ts'
 import { isTrue, parsePathsQuery, readText } from './request-body.ts'
 import { serveFile } from './serve-file.ts'
@@ -164,7 +165,7 @@ async function answerSnapshot(target: SnapshotTarget, context: Context): Promise
   const snapshot = await openSnapshot(target, context)
   const common = {
     'x-repo-commit': snapshot.commit,
-    ...cacheControl(target, context),
+    ...cacheControl(target, snapshot, context),
     ...staleHeader(target, snapshot),
   }
   switch (target.route) {
@@ -208,9 +209,16 @@ async function orRevisionNotFound<T>(open: () => Promise<T>, revision: string): 
 const repoNotFound = ({ request }: Context): HubError =>
   new HubError(request.headers.has('authorization') ? 404 : 401, 'Repository not found', { code: 'RepoNotFound' })
 
-function cacheControl({ revision }: SnapshotTarget, { settings }: Context): Record<string, string> {
+function cacheControl(
+  { route, revision }: SnapshotTarget,
+  { omitted = [] }: HubSnapshot,
+  { settings }: Context,
+): Record<string, string> {
   const who = settings.identify ? 'private' : 'public'
-  return { 'cache-control': /^[0-9a-f]{40}$/.test(revision) ? `${who}, ${IMMUTABLE}` : `${who}, no-cache` }
+  // A listing of a part grows when more of the commit is fetched; what a file has does not change.
+  const isWhole = route === 'resolve' || route === 'raw' || omitted.length === 0
+  const isLasting = isWhole && /^[0-9a-f]{40}$/.test(revision)
+  return { 'cache-control': isLasting ? `${who}, ${IMMUTABLE}` : `${who}, no-cache` }
 }
 
 /** huggingface_hub shows it to its user. */
@@ -258,9 +266,10 @@ async function answerTree(
   const { searchParams: query } = url
   const limit = limitOf(query, settings.pageSize)
   const after = cursorOf(query)
-  const { children, all, oids } = indexOf(snapshot).folders()
+  const { children, all, omitted, oids } = indexOf(snapshot).folders()
   const inside = children.get(path)
   if (!inside) {
+    if (omitted.has(path)) throw notKept('folder', common)
     throw new HubError(404, 'there is no such folder', { code: 'EntryNotFound', headers: common })
   }
   const { items, next } = isTrue(query.get('recursive'))
@@ -290,7 +299,11 @@ function baseOf(request: Request, url: URL, { publicUrl }: Settings): string {
   return host !== null && HOST.test(host) ? `${url.protocol}//${host}` : url.origin
 }
 
-/** Paths that are not there are left out, as the hub does. */
+/**
+ * Paths that are not there are left out, as the hub does.
+ *
+ * @throws {HubError} 404: one is there, and not kept here; without it the answer would say that it is not there.
+ */
 async function answerPathsInfo(
   snapshot: HubSnapshot,
   common: Record<string, string>,
@@ -303,12 +316,15 @@ async function answerPathsInfo(
   })
   const { paths, expand } = parsePathsQuery(request.headers.get('content-type'), text)
   const index = indexOf(snapshot)
-  const { children, oids } = index.folders()
+  const { children, omitted, oids } = index.folders()
   const found = [...new Set(paths)].flatMap((path): HubEntry[] => {
     assertPath(path)
     const file = index.files.get(path)
     if (file) return [{ type: 'file', path, file }]
-    return path !== '' && children.has(path) ? [{ type: 'directory', path }] : []
+    if (path !== '' && children.has(path)) return [{ type: 'directory', path }]
+    if (index.omitted.has(path)) throw notKept('file', common)
+    if (omitted.has(path)) throw notKept('folder', common)
+    return []
   })
   const options = { expand, oids: await oids() }
   const entries = found.map((entry) => toTreeEntry(entry, snapshot, options))

@@ -43,7 +43,10 @@ export interface HubSnapshot {
   readonly library?: string | undefined
   /** Best the same array whenever the commit is opened: it is checked and indexed once. */
   readonly files: readonly HubFile[]
-  /** Paths that the commit has and this snapshot has not. They are not listed, and no client is told that they do not exist. */
+  /**
+   * Paths that the commit has and this snapshot has not. They are not listed, and who asks for one is not told that it does not exist;
+   * no listing of such a snapshot may be kept by a cache.
+   */
   readonly omitted?: readonly string[] | undefined
   readonly stale?: HubStale | undefined
   /**

@@ -6,6 +6,7 @@ import { contentType, inline } from './content-type.ts'
 import { pointerText, toHex } from './git-object.ts'
 import { HubError } from './hub-error.ts'
 import type { HubFile, HubSnapshot } from './hub-repositories.ts'
+import { notKept } from './not-kept.ts'
 import type { SnapshotIndex } from './snapshot-index.ts'
 import { withNext } from './with-next.ts'
 
@@ -27,7 +28,10 @@ export interface FileRequest {
 export async function serveFile(snapshot: HubSnapshot, index: SnapshotIndex, request: FileRequest): Promise<Answer> {
   const { route, path, method, common, signal } = request
   const file = index.files.get(path)
-  if (!file) throw entryNotFound(path, index, common)
+  if (!file) {
+    if (index.omitted.has(path)) throw notKept('file', common)
+    throw new HubError(404, 'Entry not found', { code: 'EntryNotFound', headers: common })
+  }
   const { etag, size, linked, read } = contentOf(snapshot, file, route)
   const headers = {
     ...common,
@@ -88,16 +92,6 @@ function contentOf(snapshot: HubSnapshot, file: HubFile, route: 'resolve' | 'raw
   const etag = `"${lfs && sha256 ? toHex(sha256) : gitOid}"`
   const linked = lfs ? { 'x-linked-etag': etag, 'x-linked-size': String(size) } : {}
   return { etag, size, linked, read: (options) => snapshot.read(path, options) }
-}
-
-function entryNotFound(path: string, index: SnapshotIndex, common: Record<string, string>): HubError {
-  // With the commit, clients remember for good that the commit has no such file.
-  const { 'x-repo-commit': _commit, ...rest } = common
-  if (index.omitted.has(path)) {
-    const message = 'That file is in the repository, but is not kept here'
-    return new HubError(404, message, { code: 'EntryNotFound', headers: { ...rest, 'cache-control': 'no-store' } })
-  }
-  return new HubError(404, 'Entry not found', { code: 'EntryNotFound', headers: common })
 }
 
 const tagsOf = (header: string): readonly string[] =>

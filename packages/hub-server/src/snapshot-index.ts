@@ -10,6 +10,7 @@ export type HubEntry = { type: 'file'; path: string; file: HubFile } | { type: '
 /** Where a snapshot's files are found by path. */
 export interface SnapshotIndex {
   files: ReadonlyMap<string, HubFile>
+  /** Files that the commit has and this snapshot has not. */
   omitted: ReadonlySet<string>
   /** Made when it is first asked for. */
   folders(): Folders
@@ -20,6 +21,8 @@ interface Folders {
   children: ReadonlyMap<string, readonly HubEntry[]>
   /** All of them, sorted by path. */
   all: readonly HubEntry[]
+  /** Folders that something omitted is in. */
+  omitted: ReadonlySet<string>
   /** Of every folder, what git calls it. */
   oids: () => Promise<ReadonlyMap<string, string>>
 }
@@ -62,7 +65,7 @@ export function indexSnapshot({
     }
   }
   let folders: Folders | undefined
-  return { files, omitted: new Set(omitted), folders: () => (folders ??= toFolders(files)) }
+  return { files, omitted: new Set(omitted), folders: () => (folders ??= toFolders(files, omitted)) }
 
   function joined(path: string): string {
     try {
@@ -75,7 +78,7 @@ export function indexSnapshot({
 
 const parentOf = (path: string): string => path.slice(0, Math.max(path.lastIndexOf('/'), 0))
 
-function toFolders(files: ReadonlyMap<string, HubFile>): Folders {
+function toFolders(files: ReadonlyMap<string, HubFile>, omitted: readonly string[]): Folders {
   const children = new Map<string, HubEntry[]>([['', []]])
   const all: HubEntry[] = []
   const put = (entry: HubEntry): void => {
@@ -93,7 +96,16 @@ function toFolders(files: ReadonlyMap<string, HubFile>): Folders {
   for (const list of children.values()) list.sort(byPath)
   all.sort(byPath)
   let oids: Promise<ReadonlyMap<string, string>> | undefined
-  return { children, all, oids: () => (oids ??= oidsOf(children)) }
+  return { children, all, omitted: foldersAbove(omitted), oids: () => (oids ??= oidsOf(children)) }
+}
+
+function foldersAbove(paths: readonly string[]): Set<string> {
+  const folders = new Set<string>()
+  for (const path of paths) {
+    for (let folder = parentOf(path); folder !== '' && !folders.has(folder); folder = parentOf(folder))
+      folders.add(folder)
+  }
+  return folders
 }
 
 async function oidsOf(children: ReadonlyMap<string, readonly HubEntry[]>): Promise<ReadonlyMap<string, string>> {

@@ -186,6 +186,59 @@ describe('paths-info', () => {
   })
 })
 
+const answerOf = async (response: Response): Promise<unknown> => {
+  const [status, code, commit] = await errorOf(response)
+  return { status, code, commit, caching: response.headers.get('cache-control') }
+}
+
+describe('a snapshot of which some files are not kept here', () => {
+  const omitted = ['onnx/fp16/model.onnx', 'full/model.onnx', 'full/deep/model.onnx', 'model.safetensors']
+  const open = async (): Promise<{ ask: Ask; commit: string }> => {
+    const { ask, commitOf } = await openHub({ 'org/part': { ...small, omitted } })
+    return { ask, commit: commitOf('org/part') }
+  }
+  const notKept = { status: 404, code: 'EntryNotFound', commit: null, caching: 'no-store' }
+
+  it.each(['full', 'full/deep', 'onnx/fp16'])('is not told to have no folder %s', async (folder) => {
+    const { ask, commit } = await open()
+    expect(await answerOf(await ask(`/api/models/org/part/tree/${commit}/${folder}`))).toEqual(notKept)
+    expect(await answerOf(await ask(`/api/models/org/part/tree/main/${folder}?recursive=true`))).toEqual(notKept)
+  })
+
+  it.each(['model.safetensors', 'full', 'full/deep/model.onnx'])('is not told to have no %s', async (path) => {
+    const { ask } = await open()
+    const body = JSON.stringify({ paths: ['config.json', path] })
+    const headers = { 'content-type': 'application/json' }
+    const response = await ask('/api/models/org/part/paths-info/main', headers, { method: 'POST', body })
+    expect(await answerOf(response)).toEqual(notKept)
+  })
+
+  it('has listings that no cache keeps, and files that are as they are', async () => {
+    const { ask, commit } = await open()
+    const cachingOf = async (path: string): Promise<string | null> => {
+      const response = await ask(path)
+      await response.arrayBuffer()
+      return response.headers.get('cache-control')
+    }
+    for (const path of [
+      `tree/${commit}`,
+      `tree/${commit}/onnx`,
+      `tree/${commit}?recursive=true`,
+      `revision/${commit}`,
+    ]) {
+      expect([path, await cachingOf(`/api/models/org/part/${path}`)]).toEqual([path, 'public, no-cache'])
+    }
+    const lasting = 'public, max-age=31536000, immutable'
+    expect(await cachingOf(`/org/part/resolve/${commit}/config.json`)).toBe(lasting)
+    // What neither is here nor was left out is absent for good.
+    const absent = await ask(`/org/part/resolve/${commit}/none.json`)
+    expect(await answerOf(absent)).toEqual({ status: 404, code: 'EntryNotFound', commit, caching: lasting })
+    const whole = await openHub({ 'org/small': small })
+    const tree = await whole.ask(`/api/models/org/small/tree/${whole.commitOf('org/small')}`)
+    expect(tree.headers.get('cache-control')).toBe(lasting)
+  })
+})
+
 it('refs are of the kinds that git has', async () => {
   const { ask, commitOf } = await openHub({ 'org/small': small })
   const targetCommit = commitOf('org/small')
