@@ -9,7 +9,7 @@ import { headerText, HubError, toHubError } from './hub-error.ts'
 import type { HubHandlerOptions, HubRequestEvent, HubToken } from './hub-options.ts'
 import type { HubRef, HubRepositories, HubSnapshot } from './hub-repositories.ts'
 import { notKept } from './not-kept.ts'
-import { cursorOf, firstAfter, limitOf, nextLink, pageOf } from './page.ts'
+import { cursorOf, firstFrom, limitOf, nextLink, pageOf } from './page.ts'
 import { isTrue, parsePathsQuery, readText } from './request-body.ts'
 import { serveFile } from './serve-file.ts'
 import { indexSnapshot, type HubEntry, type SnapshotIndex } from './snapshot-index.ts'
@@ -277,7 +277,7 @@ async function answerTree(
       pageOf(all, pathOf, {
         after,
         limit,
-        ...(path !== '' && { from: firstAfter(all, pathOf, `${path}/`), to: firstAfter(all, pathOf, `${path}0`) }),
+        ...(path !== '' && { from: firstFrom(all, pathOf, `${path}/`), to: firstFrom(all, pathOf, `${path}0`) }),
       })
     : pageOf(inside, pathOf, { after, limit })
   const options = { expand: isTrue(query.get('expand')), oids: await oids() }

@@ -29,14 +29,22 @@ export function pageOf<T>(
 }
 
 /** The index of the first that is behind `text`. */
-export function firstAfter<T>(sorted: readonly T[], key: (item: T) => string, text: string): number {
+const firstAfter = <T>(sorted: readonly T[], key: (item: T) => string, text: string): number =>
+  firstWhere(sorted, (item) => key(item) > text)
+
+/** The index of the first that is `text`, or behind it. */
+export const firstFrom = <T>(sorted: readonly T[], key: (item: T) => string, text: string): number =>
+  firstWhere(sorted, (item) => key(item) >= text)
+
+/** @param isFound - True of all behind the first of which it is. */
+function firstWhere<T>(sorted: readonly T[], isFound: (item: T) => boolean): number {
   let low = 0
   let high = sorted.length
   while (low < high) {
     const middle = Math.floor((low + high) / 2)
     const item = sorted[middle]
-    if (item !== undefined && key(item) <= text) low = middle + 1
-    else high = middle
+    if (item === undefined || isFound(item)) high = middle
+    else low = middle + 1
   }
   return low
 }

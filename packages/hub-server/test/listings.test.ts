@@ -117,6 +117,20 @@ describe('a tree', () => {
     }
   })
 
+  it.each(['', '&limit=1'])('of a folder has nothing of neighbours whose names begin like it%s', async (query) => {
+    const paths = ['v1/a.json', 'v1/b/c.json', 'v1-2/x', 'v1.txt', 'v10/b.json', 'v100', 'v1a/x', 'v2', 'w', 'w0/x/y']
+    const files = Object.fromEntries(paths.map((path) => [path, utf8(path)]))
+    const { ask } = await openHub({ gpt2: { files } })
+    for (const [folder, expected] of [
+      ['v1', ['v1/a.json', 'v1/b', 'v1/b/c.json']],
+      ['v10', ['v10/b.json']],
+      ['w0', ['w0/x', 'w0/x/y']],
+    ] as const) {
+      const listed = await allPages(ask, `/api/models/gpt2/tree/main/${folder}?recursive=true${query}`)
+      expect(listed.paths).toEqual(expected)
+    }
+  })
+
   it('says by which address it was asked', async () => {
     const byHost = await openHub({ gpt2: small }, { pageSize: 1 })
     expect(await linkOf(byHost, 'models.example:8080')).toBe('<http://models.example:8080')
