@@ -59,10 +59,10 @@ export interface FileOrigin {
 
 /** Where a pull-through keeps what it fetched. */
 export interface HubKeep {
-  /** `undefined`: it was never looked up. */
+  /** `undefined`: it was never looked up, or what was kept of it is lost. */
   revision(repo: string, revision: string, options: AbortOptions): Promise<KnownRevision | undefined>
   setRevision(repo: string, revision: string, known: KnownRevision, options: AbortOptions): Promise<void>
-  /** `undefined`: not kept. */
+  /** `undefined`: not kept, or lost. */
   listing(repo: string, commit: string, options: AbortOptions): Promise<HubListing | undefined>
   setListing(repo: string, commit: string, listing: HubListing, options: AbortOptions): Promise<void>
   /** `undefined`: not kept. */

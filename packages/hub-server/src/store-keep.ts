@@ -45,13 +45,20 @@ export function createStoreKeep(store: ContentStore, options: StoreKeepOptions =
   const fileName = ({ lfs, sha256: digest, gitOid }: HubFile): string =>
     lfs && digest ? `${prefix}/files/sha256/${toHex(digest)}` : `${prefix}/files/git/${gitOid}`
 
+  /** What cannot be read is as good as not kept: it is asked for again. That it cannot be told is an error. */
   async function readRecord(name: string, { signal }: AbortOptions): Promise<Fields | undefined> {
-    const record = await store.names.get(name, { signal })
-    if (!record) return undefined
-    const pieces: Uint8Array<ArrayBuffer>[] = []
-    for await (const piece of store.cat(record.cid, { signal })) pieces.push(new Uint8Array(piece))
-    const value: unknown = JSON.parse(await new Blob(pieces).text())
-    return isFields(value) ? value : undefined
+    try {
+      const record = await store.names.get(name, { signal })
+      if (!record) return undefined
+      const pieces: Uint8Array<ArrayBuffer>[] = []
+      for await (const piece of store.cat(record.cid, { signal })) pieces.push(new Uint8Array(piece))
+      const value: unknown = JSON.parse(await new Blob(pieces).text())
+      return isFields(value) ? value : undefined
+    } catch (error) {
+      signal?.throwIfAborted()
+      if (error instanceof SyntaxError || isLost(error)) return undefined
+      throw error
+    }
   }
   async function writeRecord(name: string, value: JsonValue, { signal }: AbortOptions): Promise<void> {
     await store.add(new TextEncoder().encode(JSON.stringify(value)), { name, pin: false, signal })
@@ -64,8 +71,9 @@ export function createStoreKeep(store: ContentStore, options: StoreKeepOptions =
     async revision(repo, revision, given) {
       const record = await readRecord(revisionName(repo, revision), given)
       const { commit, checkedAt } = record ?? {}
-      if (typeof commit !== 'string' || typeof checkedAt !== 'string') return undefined
-      return { commit, checkedAt: new Date(checkedAt) }
+      const at = toDate(checkedAt)
+      if (typeof commit !== 'string' || !/^[0-9a-f]{40}$/.test(commit) || !at) return undefined
+      return { commit, checkedAt: at }
     },
     async setRevision(repo, revision, { commit, checkedAt }, given) {
       const record = { repo, revision, commit, checkedAt: checkedAt.toISOString() }
@@ -152,6 +160,9 @@ async function* checked(
 
 const toCid = (prefix: readonly number[], digest: Uint8Array): CID => CID.decode(Uint8Array.of(...prefix, ...digest))
 
+const isLost = (error: unknown): boolean =>
+  isStorageError(error) && (error.code === 'NOT_FOUND' || error.code === 'INTEGRITY')
+
 const isRetryable = (error: unknown): boolean =>
   isStorageError(error) && error.code === 'BACKEND' && 'retryable' in error && error.retryable === true
 
@@ -174,15 +185,20 @@ function fromListing({ files, lastModified, task, library }: HubListing): JsonVa
   }
 }
 
-/** What cannot be read is as good as not kept: it is asked for again. */
+function toDate(value: unknown): Date | undefined {
+  const date = new Date(typeof value === 'string' ? value : Number.NaN)
+  return Number.isNaN(date.getTime()) ? undefined : date
+}
+
 function toListing({ files, lastModified, task, library }: Fields): HubListing | undefined {
-  if (!Array.isArray(files)) return undefined
+  const date = toDate(lastModified)
+  if (!Array.isArray(files) || (lastModified !== undefined && !date)) return undefined
   const read = files.map((file: unknown) => (isFields(file) ? toFile(file) : undefined))
   const known = read.filter((file) => file !== undefined)
   if (known.length !== read.length) return undefined
   return {
     files: known,
-    lastModified: typeof lastModified === 'string' ? new Date(lastModified) : undefined,
+    lastModified: date,
     task: typeof task === 'string' ? task : undefined,
     library: typeof library === 'string' ? library : undefined,
   }

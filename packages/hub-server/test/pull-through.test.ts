@@ -4,7 +4,15 @@ import { join } from 'node:path'
 
 import * as hub from '@huggingface/hub'
 import { openFsStore } from '@x/backend-fs'
-import { BackendError, NotFoundError, openMemoryStore, type ContentStore } from '@x/storage-core'
+import type { CID } from '@x/cid'
+import {
+  BackendError,
+  IntegrityError,
+  NotFoundError,
+  openMemoryStore,
+  type ContentStore,
+  type NameRecord,
+} from '@x/storage-core'
 import { expect, it, onTestFinished } from 'vitest'
 
 import { createHubHandler } from '../src/hub-handler.ts'
@@ -284,6 +292,64 @@ it('passes on what the upstream says is not there', async () => {
   expect(await errorOf(await ask('/org/small/resolve/v9/a'))).toEqual([404, 'RevisionNotFound', null])
   expect((await errorOf(await ask('/org/small/resolve/main/none')))[1]).toBe('EntryNotFound')
   expect((await errorOf(await ask(`/org/small/resolve/${'0'.repeat(40)}/a`)))[1]).toBe('RevisionNotFound')
+})
+
+async function recordsOf(store: ContentStore, kind: 'revisions' | 'listings'): Promise<NameRecord[]> {
+  const records: NameRecord[] = []
+  for await (const record of store.names.list({ prefix: `hub/${kind}/` })) records.push(record)
+  expect(records).toHaveLength(1)
+  return records
+}
+
+/** What another process would answer. */
+function openAgain({ origin }: Setup, store: ContentStore): Ask {
+  const upstream = fetchUpstream(origin.url)
+  const pullThrough = createPullThrough({ upstream, keep: createStoreKeep(store), now: () => 1_000_000 })
+  onTestFinished(() => pullThrough.close())
+  return asker(createHubHandler(pullThrough))
+}
+
+it.each<[string, (store: ContentStore, record: NameRecord) => Promise<unknown>]>([
+  ['has lost its bytes', (store, { cid }) => store.blocks.delete(cid)],
+  ['is no JSON', (store, { name }) => store.add(utf8('{'), { name })],
+  ['is no object', (store, { name }) => store.add(utf8('null'), { name })],
+  ['says nothing', (store, { name }) => store.add(utf8('{}'), { name })],
+  [
+    'says what cannot be',
+    (store, { name }) =>
+      store.add(utf8('{"commit":"main","checkedAt":"soon","lastModified":"soon","files":[]}'), { name }),
+  ],
+])('asks the upstream again for a record that %s', async (_what, damage) => {
+  for (const kind of ['revisions', 'listings'] as const) {
+    const setup = await setUp()
+    const { ask, origin, store } = setup
+    await bytesOf(await ask(MODEL_URL))
+    for (const record of await recordsOf(store, kind)) await damage(store, record)
+    expect(Buffer.compare(await bytesOf(await openAgain(setup, store)(MODEL_URL)), MODEL)).toBe(0)
+    // It is kept again.
+    await origin.close()
+    expect(Buffer.compare(await bytesOf(await openAgain(setup, store)(MODEL_URL)), MODEL)).toBe(0)
+  }
+})
+
+it.each([
+  ['has other bytes', (cid: CID) => new IntegrityError('x', { cid }), 200],
+  ['cannot be read', () => new BackendError('x', { retryable: false }), 500],
+])('tells a record that %s from one that is not there', async (_what, failure, status) => {
+  for (const kind of ['revisions', 'listings'] as const) {
+    const setup = await setUp()
+    const { ask, store } = setup
+    await bytesOf(await ask(MODEL_URL))
+    const [record] = await recordsOf(store, kind)
+    const broken: ContentStore = {
+      ...store,
+      cat(root, options) {
+        if (record?.cid.equals(root)) throw failure(root)
+        return store.cat(root, options)
+      },
+    }
+    expect((await openAgain(setup, broken)(MODEL_URL)).status).toBe(status)
+  }
 })
 
 it.each([
