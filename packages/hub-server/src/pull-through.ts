@@ -115,24 +115,25 @@ export function createPullThrough(options: PullThroughOptions): PullThrough {
         if (remembered && started < remembered.validUntil) return remembered
         const before = remembered ?? (await keep.revision(repo, revision, { signal }))
         if (before && started - before.checkedAt.getTime() < revalidateMs) return remember(key, before)
+        let commit: string | undefined
         try {
           const canWait = before === undefined || freshness === 'require'
-          const commit = await resolveWithin(canWait ? undefined : lookUpTimeoutMs, repo, revision, signal)
-          if (commit === undefined) return undefined
-          const checked = { commit, checkedAt: new Date(started) }
-          await keep.setRevision(repo, revision, checked, { signal })
-          onEvent?.({ type: 'revision-resolved', repo, revision, commit, durationMs: now() - started })
-          return remember(key, checked)
+          commit = await resolveWithin(canWait ? undefined : lookUpTimeoutMs, repo, revision, signal)
         } catch (reason) {
           signal.throwIfAborted()
           if (!before || freshness === 'require' || !isOutage(reason)) throw reason
-          const { commit, checkedAt } = before
+          const { commit: last, checkedAt } = before
           const durationMs = now() - started
-          onEvent?.({ type: 'revision-stale', repo, revision, commit, checkedAt, reason, durationMs })
+          onEvent?.({ type: 'revision-stale', repo, revision, commit: last, checkedAt, reason, durationMs })
           // Not every request is to wait for an upstream that is down.
           const validUntil = now() + Math.min(revalidateMs, OUTAGE_MS)
-          return remember(key, { commit, checkedAt, stale: { checkedAt, reason } }, validUntil)
+          return remember(key, { commit: last, checkedAt, stale: { checkedAt, reason } }, validUntil)
         }
+        if (commit === undefined) return undefined
+        const checked = { commit, checkedAt: new Date(started) }
+        await keep.setRevision(repo, revision, checked, { signal })
+        onEvent?.({ type: 'revision-resolved', repo, revision, commit, durationMs: now() - started })
+        return remember(key, checked)
       },
       given,
     )

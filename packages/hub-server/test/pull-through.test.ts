@@ -181,6 +181,31 @@ it('looks a branch up again after a time, takes what it was when it cannot, and 
   expect([...(await errorOf(refused)), refused.headers.get('retry-after')]).toEqual([504, null, null, '5'])
 })
 
+it('does not take a store that cannot be written for an upstream that cannot tell', async () => {
+  const failure = new BackendError('the disk is read-only', { retryable: false })
+  let isReadOnly = false
+  const keep = createStoreKeep(await openMemory())
+  let head: string | undefined
+  const { ask, clock, events } = await setUp({
+    revalidateMs: 1000,
+    keep: {
+      ...keep,
+      async setRevision(...given) {
+        if (isReadOnly) throw failure
+        await keep.setRevision(...given)
+      },
+    },
+    around: (upstream) => ({ ...upstream, resolve: async (...given) => head ?? upstream.resolve(...given) }),
+  })
+  await bytesOf(await ask(MODEL_URL))
+  isReadOnly = true
+  head = 'b'.repeat(40)
+  clock.now += 1000
+  const refused = await ask(MODEL_URL)
+  expect([...(await errorOf(refused)), refused.headers.has('x-hf-warning')]).toEqual([500, null, null, false])
+  expect(events.map(({ type }) => type)).not.toContain('revision-stale')
+})
+
 it('does not wait for an upstream that says nothing where it knows what was, nor asks it each time', async () => {
   let asked = 0
   let isSilent = false
