@@ -8,6 +8,7 @@ import { onDisk } from './disk-error.ts'
 import { assertPathsFit, nameFile, type ExportFile } from './export-files.ts'
 import { makeDirectory } from './make-directory.ts'
 import { placeFile, type PlaceBy, type Placed } from './place-file.ts'
+import { assertOutsideRevisions, claimFolder } from './revision-folder.ts'
 
 export interface TransformersExportOptions extends AbortOptions {
   /** `env.cacheDir` of transformers.js, or its `env.localModelPath`. Made where it is missing. */
@@ -26,6 +27,7 @@ export interface TransformersExportOptions extends AbortOptions {
  * Lays a model out as transformers.js 4 keeps it on disk, which knows no Hugging Face cache: `org/name/<file>`, and
  * `org/name/<revision>/<file>` for another revision than `main`. Errors as `exportToHubCache`.
  *
+ * @throws {InvalidInputError} Files of two revisions would have one place: `main` has a folder that is called like the other.
  * @returns The model's directory, and how many files came to their place in which way.
  */
 export async function exportToTransformersCache(
@@ -45,6 +47,11 @@ export async function exportToTransformersCache(
   await onDisk(`make ${given}`, mkdir(given, { recursive: true }))
   const root = await onDisk(`look at ${given}`, realpath(given))
   const folder = await makeDirectory(root, [...repo.split('/'), ...(revision === 'main' ? [] : revision.split('/'))])
+  await assertOutsideRevisions(
+    folder,
+    files.map(({ path }) => path),
+  )
+  if (revision !== 'main') await claimFolder(folder, revision, root)
   const placed: Record<Placed, number> = { kept: 0, reflink: 0, 'hard-link': 0, copy: 0 }
   for (const file of named) {
     const segments = file.path.split('/')

@@ -297,6 +297,16 @@ describe('what is refused', () => {
   })
 })
 
+async function layOut(directory: string, revision: string, files: Record<string, string>): Promise<void> {
+  const sources = await tempDirectory()
+  await writeFiles(sources, files)
+  const given = Object.entries(files).map(([path, text]): ExportFile => {
+    const sha256 = createHash('sha256').update(text).digest()
+    return { path, localPath: join(sources, path), size: text.length, sha256 }
+  })
+  await exportToTransformersCache(given, { directory, repo: REPO, revision })
+}
+
 describe('a cache of transformers.js', () => {
   it('is files by their names', async () => {
     const directory = await tempDirectory()
@@ -309,6 +319,51 @@ describe('a cache of transformers.js', () => {
     await exportToTransformersCache(files, { directory, repo: REPO, revision: older.commit })
     expect(await readFile(join(folder, older.commit, 'onnx', 'model.onnx'))).toHaveLength(weights.length)
     expect((await exportToTransformersCache(files, { directory, repo: REPO })).placed).toMatchObject({ kept: 5 })
+  })
+
+  describe('with a revision that is called like a folder', () => {
+    const refused = { code: 'INVALID_INPUT' }
+
+    it.each<[string, [string, Record<string, string>], [string, Record<string, string>]]>([
+      ['of main', ['main', { 'onnx/model.onnx': 'main!' }], ['onnx', { 'model.onnx': 'other' }]],
+      ['of main, with other files', ['main', { 'onnx/model.onnx': 'main!' }], ['onnx', { 'more.onnx': 'other' }]],
+      ['of main, and is there first', ['onnx', { 'model.onnx': 'other' }], ['main', { 'onnx/model.onnx': 'main!' }]],
+      ['below one', ['main', { 'a/b/c/x': 'main!' }], ['a/b', { 'c/x': 'other' }]],
+      ['below one, and is there first', ['a/b', { 'c/x': 'other' }], ['main', { 'a/b/c/x': 'main!' }]],
+      ['of another', ['v1', { 'onnx/x': 'v1' }], ['v1/onnx', { x: 'other' }]],
+      ['of another, and is there first', ['v1/onnx', { x: 'other' }], ['v1', { 'onnx/x': 'v1' }]],
+    ])('%s, it is refused, and what is there stays', async (_what, [first, files], second) => {
+      const directory = await tempDirectory()
+      await layOut(directory, first, files)
+      const before = await allPaths(directory)
+      await expect(layOut(directory, ...second)).rejects.toMatchObject(refused)
+      expect(await allPaths(directory)).toEqual(before)
+      await layOut(directory, first, Object.fromEntries(Object.keys(files).map((path) => [path, 'newer'])))
+      const base = join(directory, 'org', 'model', ...(first === 'main' ? [] : first.split('/')))
+      for (const path of Object.keys(files)) expect(await readFile(join(base, path), 'utf8')).toBe('newer')
+    })
+
+    it('of nobody, it is beside the others', async () => {
+      const directory = await tempDirectory()
+      for (const revision of ['main', 'refs/pr/1', 'v1', 'refs/pr/2', 'v1', 'main']) {
+        await layOut(directory, revision, { 'onnx/model.onnx': revision })
+      }
+      const read = (...path: string[]): Promise<string> =>
+        readFile(join(directory, 'org', 'model', ...path, 'onnx', 'model.onnx'), 'utf8')
+      expect([await read(), await read('v1'), await read('refs', 'pr', '2')]).toEqual(['main', 'v1', 'refs/pr/2'])
+    })
+
+    it('and files that transformers.js put there, it is refused', async () => {
+      const directory = await tempDirectory()
+      await writeFiles(join(directory, 'org', 'model', 'v1'), { 'config.json': '{}' })
+      await expect(layOut(directory, 'v1', { 'config.json': '{"a":1}' })).rejects.toMatchObject(refused)
+    })
+
+    it('a file that looks as if it said so is refused', async () => {
+      const directory = await tempDirectory()
+      const files = { 'onnx/.ipfs-accelerate-revision': 'onnx' }
+      await expect(layOut(directory, 'main', files)).rejects.toMatchObject(refused)
+    })
   })
 
   it('is found by transformers.js, which asks nobody', async () => {
