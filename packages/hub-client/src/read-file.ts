@@ -53,7 +53,7 @@ export async function* readHubFile(
   assertRange(file, offset, length)
   const end = length !== undefined ? offset + length : file.size
   if (end === offset && !(offset === 0 && file.size === undefined && length === undefined)) return
-  const request: FileRequest = { context, repo, commit, file, end, validators: new Map(), signal }
+  const request: FileRequest = { context, repo, commit, file, size: file.size, end, validators: new Map(), signal }
   const retry = createRetry(context.retry)
   let at = offset
   for (;;) {
@@ -76,6 +76,8 @@ interface FileRequest {
   repo: string
   commit: string
   file: WantedHubFile
+  /** The file's, as it is listed, or as the first answer said that has it. Bytes. */
+  size: number | undefined
   /** Bytes; `undefined`: the file's end, which is not known. */
   end: number | undefined
   /** What an origin called the file, so that what is read later is of the same one. */
@@ -149,22 +151,24 @@ function spanOf(request: FileRequest, { response }: Answer, isRange: boolean, at
   if (status === 206) {
     if (!isRange) return refuse(request, 'it answers with a part, and all was asked for')
     if (isEncoded) return refuse(request, `it answers with a part that is encoded as ${encoding}`)
-    const [, first, last, whole] = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(headers.get('content-range') ?? '') ?? []
-    const [start, until] = [Number(first ?? Number.NaN), Number(last ?? Number.NaN) + 1]
-    const total = whole === undefined || whole === '*' ? undefined : Number(whole)
-    if (start !== at || !(until > at) || (end !== undefined && until > end)) {
+    const [, first, final, whole] = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(headers.get('content-range') ?? '') ?? []
+    const [start, until] = [Number(first ?? Number.NaN), Number(final ?? Number.NaN) + 1]
+    assertSize(request, whole === undefined || whole === '*' ? undefined : Number(whole))
+    const total = request.size
+    const last = end ?? total
+    if (start !== at || !(until > at) || (last !== undefined && until > last)) {
       return refuse(request, 'it answers with another part than was asked for')
     }
+    if (last === undefined) return refuse(request, 'it answers with a part, and not with the size of the whole')
     // Or a file could take a request for each byte.
-    if (end !== undefined && until < Math.min(end, at + LEAST_PROGRESS_BYTES, total ?? end)) {
-      return refuse(request, `it answers with ${until - start} bytes, and ${end - at} were asked for`)
+    if (until < Math.min(last, at + LEAST_PROGRESS_BYTES, total ?? last)) {
+      return refuse(request, `it answers with ${until - start} bytes, and ${last - at} were asked for`)
     }
-    assertSize(request, total)
     return { start, until, total }
   }
   const length = headers.get('content-length')
-  const total = length === null || isEncoded ? undefined : Number(length)
-  assertSize(request, total)
+  assertSize(request, length === null || isEncoded ? undefined : Number(length))
+  const total = request.size
   if (total !== undefined && end !== undefined && total < end) {
     return refuse(request, `it has ${total} bytes, and byte ${end} was asked for`)
   }
@@ -193,9 +197,10 @@ async function* within(
 }
 
 function assertSize(request: FileRequest, total: number | undefined): void {
-  const { size } = request.file
-  if (total === undefined || size === undefined || total === size) return
-  refuse(request, `it has ${total} bytes, and ${size} are listed`)
+  if (total === undefined) return
+  request.size ??= total
+  if (total === request.size) return
+  refuse(request, `it has ${total} bytes, and ${request.size} are listed or were said before`)
 }
 
 /** Compares what the hub itself says of the file, which a CDN that it sends to may call otherwise. */

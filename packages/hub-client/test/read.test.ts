@@ -10,6 +10,26 @@ const { commit } = second
 const model = wanted('onnx/model.onnx')
 const isFile = (request: IncomingMessage): boolean => request.url?.includes('/resolve/') === true
 
+/** Reads all of a file, of which the first answer breaks off; the second ends at `until`, and is the whole one without a `total`. */
+async function readBroken({ until, total }: { until: number; total?: string }): Promise<Buffer> {
+  const hub = await openHub({
+    intercept: (request, response) => {
+      const from = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0)
+      if (from === 0) {
+        response.writeHead(200, { 'content-length': 300_000 })
+        response.write(weights.subarray(0, 100_000), () => response.destroy())
+        return true
+      }
+      if (total === undefined) response.writeHead(200)
+      else response.writeHead(206, { 'content-range': `bytes ${from}-${until - 1}/${total}` })
+      response.end(weights.subarray(total === undefined ? 0 : from, until))
+      return true
+    },
+  })
+  const client = clientOf(hub.url, { retry: { attempts: 2, baseMs: 1 } })
+  return bytesOf(client.read('org/model', commit, 'onnx/model.onnx'))
+}
+
 describe('bytes of a file', () => {
   it.each([
     [0, undefined],
@@ -241,6 +261,30 @@ describe('bytes of a file', () => {
     })
     const read = clientOf(hub.url).read('org/model', commit, model, { offset: 10, length: 10 })
     await expect(bytesOf(read)).rejects.toMatchObject({ code: 'BACKEND', retryable: false })
+  })
+
+  it.each([
+    ['without a size', { 'content-range': 'bytes 5-99/*' }],
+    ['a byte at a time', { 'content-range': 'bytes 5-5/300000' }],
+  ])('to an end that is not known, in a part %s, are refused', async (_what, headers) => {
+    const hub = await openHub({
+      intercept: (_request, response) => {
+        response.writeHead(206, headers).end(weights.subarray(5, 100))
+        return true
+      },
+    })
+    const read = clientOf(hub.url).read('org/model', commit, 'onnx/model.onnx', { offset: 5 })
+    await expect(bytesOf(read)).rejects.toMatchObject({ code: 'BACKEND', retryable: false })
+    expect(hub.requests).toHaveLength(1)
+  })
+
+  it('to an end that is not known are as many as were said first', async () => {
+    expect((await readBroken({ until: 300_000, total: '*' })).equals(weights)).toBe(true)
+    await expect(readBroken({ until: 200_000, total: '200000' })).rejects.toMatchObject({
+      code: 'BACKEND',
+      retryable: false,
+    })
+    await expect(readBroken({ until: 200_000 })).rejects.toMatchObject({ code: 'BACKEND' })
   })
 
   it('of a page that is the file itself', async () => {
