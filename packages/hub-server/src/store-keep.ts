@@ -103,11 +103,14 @@ export function createStoreKeep(store: ContentStore, options: StoreKeepOptions =
     async *list({ signal }) {
       const start = `${prefix}/listings/`
       let last: string | undefined
+      let lastBare: string | undefined
       for await (const { name } of store.names.list({ prefix: start, signal })) {
         const repo = name.slice(start.length, name.lastIndexOf('/'))
-        // Names are sorted, so that the commits of a repository follow each other.
-        if (repo !== last) yield repo
+        // Names are sorted, so that the commits of a repository follow each other. Only between those of one without a namespace may be
+        // others: `gpt2/b` between `gpt2/0…` and `gpt2/c…`.
+        if (repo !== last && repo !== lastBare) yield repo
         last = repo
+        if (!repo.includes('/')) lastBare = repo
       }
     },
   }

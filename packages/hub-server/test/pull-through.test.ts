@@ -436,6 +436,26 @@ it.each([
   expect(events.map(({ type }) => type)).toEqual(['revision-resolved'])
 })
 
+it('lists each repository once, also one that is called like a namespace', async () => {
+  const keep = createStoreKeep(await openMemory())
+  // As names go, the commits of `gpt2` are around `gpt2/b`.
+  const kept = [
+    ['gpt2', '0'],
+    ['gpt2/b', '1'],
+    ['gpt2/b', '2'],
+    ['gpt2', 'c'],
+    ['gpt2-large', '3'],
+    ['org/a', '4'],
+    ['org/a', 'f'],
+    ['org', '0'],
+    ['org', 'b'],
+  ] as const
+  for (const [repo, digit] of kept) await keep.setListing(repo, digit.repeat(40), { files: [] }, {})
+  const repos: string[] = []
+  for await (const repo of keep.list?.({}) ?? []) repos.push(repo)
+  expect(repos.toSorted()).toEqual(['gpt2', 'gpt2-large', 'gpt2/b', 'org', 'org/a'])
+})
+
 it('serves clients over HTTP', async () => {
   const { pullThrough } = await setUp()
   const { url: hubUrl } = await serveOnLoopback(createHubHandler(pullThrough))
