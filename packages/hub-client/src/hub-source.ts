@@ -8,9 +8,11 @@ export interface HubFileSource {
   /** For receipts. */
   readonly name: string
   /**
-   * Bytes from `offset`, `length` of them, as they arrive.
+   * Bytes from `offset`, `length` of them, as they arrive. What fails is not asked for again here: a download does that, and knows what
+   * else there is. The cause of a `BackendError` has `retryAfterMs`, where the hub said it.
    *
    * @throws {NotFoundError} The hub says that it has no such file.
+   * @throws {BackendError} As `read` of the client.
    */
   read(
     file: WantedHubFile & { size: number },
@@ -26,6 +28,7 @@ export function createHubFileSource(
 ): HubFileSource {
   return {
     name,
-    read: (file, { offset, length }, { signal }) => client.read(repo, commit, file, { offset, length, signal }),
+    read: (file, { offset, length }, { signal }) =>
+      client.read(repo, commit, file, { offset, length, attempts: 1, signal }),
   }
 }

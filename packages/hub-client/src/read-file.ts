@@ -23,6 +23,8 @@ export interface ReadFileOptions extends AbortOptions {
   offset?: number | undefined
   /** How many bytes. Default: to the end. */
   length?: number | undefined
+  /** As `RetryOptions.attempts`, for this read; 1: what breaks off is an error. Default: the client's. */
+  attempts?: number | undefined
 }
 
 /** What a whole answer to a request for a part may have before that part. */
@@ -48,13 +50,13 @@ export async function* readHubFile(
   repo: string,
   commit: string,
   file: WantedHubFile,
-  { offset = 0, length, signal }: ReadFileOptions,
+  { offset = 0, length, attempts = context.retry.attempts, signal }: ReadFileOptions,
 ): AsyncGenerator<Uint8Array> {
   assertRange(file, offset, length)
   const end = length !== undefined ? offset + length : file.size
   if (end === offset && !(offset === 0 && file.size === undefined && length === undefined)) return
   const request: FileRequest = { context, repo, commit, file, size: file.size, end, validators: new Map(), signal }
-  const retry = createRetry(context.retry)
+  const retry = createRetry({ ...context.retry, attempts })
   let at = offset
   for (;;) {
     try {

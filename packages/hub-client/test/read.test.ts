@@ -67,6 +67,43 @@ describe('bytes of a file', () => {
     expect((await bytesOf(pieces)).equals(weights.subarray(10, 30))).toBe(true)
   })
 
+  it.each([
+    ['asks to be left alone', { 'retry-after': '7' }, 7000],
+    ['fails', {}, undefined],
+  ])('through the source for downloads are asked for once, where the hub %s', async (_what, headers, retryAfterMs) => {
+    const hub = await openHub({
+      intercept: (request, response) => {
+        if (isFile(request)) response.writeHead(503, headers).end()
+        return isFile(request)
+      },
+    })
+    const source = createHubFileSource(clientOf(hub.url), { repo: 'org/model', commit })
+    await expect(bytesOf(source.read(model, { offset: 0, length: 300_000 }, {}))).rejects.toMatchObject({
+      code: 'BACKEND',
+      retryable: true,
+      cause: { name: 'HubStatusError', status: 503, retryAfterMs },
+    })
+    expect(hub.requests).toHaveLength(1)
+  })
+
+  it('through the source for downloads that break off are the download’s to ask for again', async () => {
+    const hub = await openHub({
+      intercept: (_request, response) => {
+        response.writeHead(200, { 'content-length': 300_000 })
+        response.write(weights.subarray(0, 100_000), () => response.destroy())
+        return true
+      },
+    })
+    const source = createHubFileSource(clientOf(hub.url), { repo: 'org/model', commit })
+    const pieces: Uint8Array[] = []
+    const reading = (async () => {
+      for await (const piece of source.read(model, { offset: 0, length: 300_000 }, {})) pieces.push(piece)
+    })()
+    await expect(reading).rejects.toMatchObject({ code: 'BACKEND', retryable: true })
+    expect(Buffer.concat(pieces).equals(weights.subarray(0, 100_000))).toBe(true)
+    expect(hub.requests).toHaveLength(1)
+  })
+
   it('of a file that is not there', async () => {
     const hub = await openHub()
     await expect(bytesOf(clientOf(hub.url).read('org/model', commit, 'none.txt'))).rejects.toMatchObject({
