@@ -33,19 +33,39 @@ describe('a file', () => {
     expect(byCommit.headers.get('cache-control')).toBe('public, max-age=31536000, immutable')
   })
 
-  it('is not read for a HEAD, a 304 or a 416', async () => {
-    const { ask } = await openHub({ 'org/small': small })
+  it('is not read for a HEAD, a 304, a 412 or a 416', async () => {
+    const { ask, reads } = await openHub({ 'org/small': small })
     const head = await ask(url, { range: 'bytes=0-9' }, { method: 'HEAD' })
     expect([head.status, head.headers.get('content-length'), head.body]).toEqual([200, '300000', null])
     for (const tag of [`"${digest}"`, `W/"${digest}"`, `"x", "${digest}"`, '*']) {
-      const unchanged = await ask(url, { 'if-none-match': tag, range: 'bytes=0-9' })
-      expect([unchanged.status, unchanged.headers.get('etag'), unchanged.body]).toEqual([304, `"${digest}"`, null])
+      for (const range of [{}, { range: 'bytes=0-9' }, { range: 'bytes=0-9,20-29' }]) {
+        const unchanged = await ask(url, { 'if-none-match': tag, ...range })
+        expect([unchanged.status, unchanged.headers.get('etag'), unchanged.body]).toEqual([304, `"${digest}"`, null])
+      }
     }
-    expect((await ask(url, { 'if-none-match': '"x"' })).status).toBe(200)
     expect((await ask(url, { 'if-match': '"x"' })).status).toBe(412)
-    expect((await ask(url, { 'if-match': `"${digest}"` })).status).toBe(200)
     const outside = await ask(url, { range: 'bytes=300000-' })
     expect([outside.status, outside.headers.get('content-range')]).toEqual([416, 'bytes */300000'])
+    expect((await ask('/org/small/resolve/main/empty.txt')).status).toBe(200)
+    expect((await ask('/org/small/raw/main/onnx/model.onnx')).status).toBe(200)
+    expect(reads).toEqual([])
+    for (const headers of [{ 'if-none-match': '"x"' }, { 'if-match': `"${digest}"` }]) {
+      const changed = await ask(url, headers)
+      expect([changed.status, (await bytesOf(changed)).length]).toEqual([200, 300_000])
+    }
+    expect(reads).toEqual([1, 2].map(() => ({ path: 'onnx/model.onnx', offset: 0, length: 300_000 })))
+  })
+
+  it('is read where the ranges are, and nowhere else', async () => {
+    const { ask, reads } = await openHub({ 'org/small': small })
+    await bytesOf(await ask(url, { range: 'bytes=10-19' }))
+    expect(reads.splice(0)).toEqual([{ path: 'onnx/model.onnx', offset: 10, length: 10 }])
+    await bytesOf(await ask(url, { range: 'bytes=0-3,100-102,-2' }))
+    expect(reads.map(({ offset, length }) => [offset, length])).toEqual([
+      [0, 4],
+      [100, 3],
+      [299_998, 2],
+    ])
   })
 
   it.each([

@@ -33,19 +33,27 @@ export interface TestRepository {
   task?: string
 }
 
-/** Repositories whose files are in a content store; each read is checked by it. */
+/** A read that has begun. */
+export interface TestRead {
+  path: string
+  offset: number | undefined
+  length: number | undefined
+}
+
+/** Repositories whose files are in a content store; each read is checked by it, and noted in `reads`. */
 export async function storedRepositories(
   store: ContentStore,
   repositories: Readonly<Record<string, TestRepository>>,
-): Promise<HubRepositories & { commitOf(repo: string): string }> {
+): Promise<HubRepositories & { commitOf(repo: string): string; reads: TestRead[] }> {
+  const reads: TestRead[] = []
   const held = new Map<string, { snapshots: Map<string, HubSnapshot>; refs: HubRef[] }>()
   for (const [repo, { files, refs = {}, ...facts }] of Object.entries(repositories)) {
-    const main = await storeSnapshot(store, repo, files, facts)
+    const main = await storeSnapshot(store, repo, { files, ...facts }, reads)
     const snapshots = new Map([['main', main]])
     snapshots.set(main.commit, main)
     const known: HubRef[] = [{ name: 'refs/heads/main', commit: main.commit }]
     for (const [name, content] of Object.entries(refs)) {
-      const snapshot = content === 'main' ? main : await storeSnapshot(store, repo, content, facts)
+      const snapshot = content === 'main' ? main : await storeSnapshot(store, repo, { files: content, ...facts }, reads)
       known.push({ name, commit: snapshot.commit })
       snapshots.set(snapshot.commit, snapshot)
       snapshots.set(name.replace(/^refs\/(?:heads|tags)\//, ''), snapshot)
@@ -53,6 +61,7 @@ export async function storedRepositories(
     held.set(repo, { snapshots, refs: known })
   }
   return {
+    reads,
     commitOf: (repo) => held.get(repo)?.snapshots.get('main')?.commit ?? '',
     async open(repo, revision) {
       const found = held.get(repo)
@@ -71,8 +80,8 @@ export async function storedRepositories(
 async function storeSnapshot(
   store: ContentStore,
   repo: string,
-  contents: Readonly<Record<string, Uint8Array>>,
-  facts: Pick<HubSnapshot, 'omitted' | 'lastModified' | 'task'>,
+  { files: contents, ...facts }: Omit<TestRepository, 'refs'>,
+  reads: TestRead[],
 ): Promise<HubSnapshot> {
   const files: HubFile[] = []
   const roots = new Map<string, Awaited<ReturnType<ContentStore['add']>>['cid']>()
@@ -84,6 +93,7 @@ async function storeSnapshot(
     .update(JSON.stringify(files.map(({ path, gitOid }) => [path, gitOid])))
     .digest('hex')
   async function* read(path: string, options: HubReadOptions = {}): AsyncGenerator<Uint8Array> {
+    reads.push({ path, offset: options.offset, length: options.length })
     const root = roots.get(path)
     if (!root) throw new NotFoundError(path)
     yield* store.cat(root, options)
@@ -115,11 +125,12 @@ export const asker =
 export async function openHub(
   repositories: Readonly<Record<string, TestRepository>>,
   options: HubHandlerOptions = {},
-): Promise<{ ask: Ask; commitOf: (repo: string) => string }> {
+): Promise<{ ask: Ask; commitOf: (repo: string) => string; reads: TestRead[] }> {
   const store = await openMemoryStore()
   onTestFinished(() => store.close())
   const stored = await storedRepositories(store, repositories)
-  return { ask: asker(createHubHandler(stored, options)), commitOf: (repo) => stored.commitOf(repo) }
+  const { reads } = stored
+  return { ask: asker(createHubHandler(stored, options)), commitOf: (repo) => stored.commitOf(repo), reads }
 }
 
 export const bytesOf = async (response: Response): Promise<Uint8Array> => new Uint8Array(await response.arrayBuffer())
