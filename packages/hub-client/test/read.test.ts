@@ -194,7 +194,8 @@ describe('bytes of a file', () => {
         return isFile(request)
       },
     })
-    const client = clientOf(hub.url, { stallTimeoutMs: 50, retry: { attempts: 2, baseMs: 1 } })
+    // Long enough for a busy machine to take the request.
+    const client = clientOf(hub.url, { stallTimeoutMs: 400, retry: { attempts: 2, baseMs: 1 } })
     await expect(bytesOf(client.read('org/model', commit, model))).rejects.toMatchObject({
       code: 'BACKEND',
       cause: { name: 'StallError' },
