@@ -1,5 +1,5 @@
-import { emptyIndex, isIndex } from './index-file.ts'
-import { DATA, ifThere, indexGenerations, indexName, openDirectory } from './layout.ts'
+import { emptyIndex, isUnfinished } from './index-file.ts'
+import { assertNoData, DATA, ifThere, indexGenerations, indexName, openDirectory } from './layout.ts'
 import type { Medium } from './medium.ts'
 import type { SyncAccessHandle } from './sync-access-handle.ts'
 
@@ -12,7 +12,7 @@ export async function openDisk(path: string): Promise<Medium> {
   const directory = await openDirectory(path, true)
   const data = await directory.getDirectoryHandle(DATA, { create: true })
   const writing = new Map<string, SyncAccessHandle>()
-  let [index, generation] = await openIndex(directory)
+  let [index, generation] = await openIndex(directory, data)
 
   return {
     async readIndex() {
@@ -43,11 +43,13 @@ export async function openDisk(path: string): Promise<Medium> {
         await ifThere(directory.removeEntry(name))
         throw error
       }
-      const [old, oldGeneration] = [index, generation]
+      index.close()
       index = next
       generation += 1
-      old.close()
-      await ifThere(directory.removeEntry(indexName(oldGeneration)))
+      // Also what a page left that was killed here.
+      for (const old of await indexGenerations(directory)) {
+        if (old < generation) await ifThere(directory.removeEntry(indexName(old)))
+      }
     },
     async create(id) {
       writing.set(id, await openHandle(await data.getFileHandle(id, { create: true })))
@@ -88,28 +90,23 @@ export async function openDisk(path: string): Promise<Medium> {
   }
 }
 
-/** The newest one that was begun well; older ones, and one that was not, go. */
+/** The newest one whose writing was ended, sound or not. It is checked before anything goes. */
 async function openIndex(
   directory: FileSystemDirectoryHandle,
+  data: FileSystemDirectoryHandle,
 ): Promise<[handle: SyncAccessHandle, generation: number]> {
-  let found: [SyncAccessHandle, number] | undefined
+  const empty = emptyIndex()
   for (const generation of await indexGenerations(directory)) {
-    const name = indexName(generation)
-    if (!found) {
-      const handle = await openHandle(await directory.getFileHandle(name))
-      const head = new Uint8Array(emptyIndex().length)
-      handle.read(head, { at: 0 })
-      if (isIndex(head)) {
-        found = [handle, generation]
-        continue
-      }
-      handle.close()
-    }
-    await ifThere(directory.removeEntry(name))
+    const handle = await openHandle(await directory.getFileHandle(indexName(generation)))
+    const head = new Uint8Array(empty.length)
+    const length = handle.read(head, { at: 0 })
+    if (!isUnfinished(head.subarray(0, length))) return [handle, generation]
+    handle.close()
   }
-  if (found) return found
+  await assertNoData(data)
   const handle = await openHandle(await directory.getFileHandle(indexName(1), { create: true }))
-  writeAll(handle, emptyIndex(), 0)
+  handle.truncate(0)
+  writeAll(handle, empty, 0)
   handle.flush()
   return [handle, 1]
 }

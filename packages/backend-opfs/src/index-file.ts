@@ -1,4 +1,4 @@
-import { encodeDagCbor, type CID } from '@x/cid'
+import { encodeDagCbor, UnsupportedError, type CID } from '@x/cid'
 import { BackendError } from '@x/storage-core'
 
 /*
@@ -26,8 +26,17 @@ export async function encodeFrame(changes: readonly unknown[]): Promise<Uint8Arr
 
 const checkOf = (cid: CID): Uint8Array => cid.multihash.digest.subarray(0, CHECK_BYTES)
 
-/** Whether an index was begun well. One that was not is of a page that was killed while it wrote it. */
-export const isIndex = (bytes: Uint8Array): boolean => MAGIC.every((byte, at) => bytes[at] === byte)
+/** Whether a page was killed while it began an index: what makes it one is written last. Any other one counts, sound or not. */
+export const isUnfinished = (bytes: Uint8Array): boolean => bytes.length < MAGIC.length || bytes[0] === 0
+
+function assertIndex(bytes: Uint8Array): void {
+  const differs = MAGIC.findIndex((byte, at) => bytes[at] !== byte)
+  if (differs === -1) return
+  if (differs === MAGIC.length - 1) {
+    throw new UnsupportedError('the index is of another version of @x/backend-opfs, and is left as it is')
+  }
+  throw new BackendError('the index is damaged at its head, and is left as it is', { retryable: false })
+}
 
 export interface ReadFrames {
   payloads: Uint8Array[]
@@ -36,9 +45,11 @@ export interface ReadFrames {
 }
 
 /**
- * @throws {BackendError} A frame is damaged that others follow: that is no write cut short.
+ * @throws {BackendError} It does not begin as an index, or a frame is damaged that others follow: that is no write cut short.
+ * @throws {UnsupportedError} It is of another version.
  */
 export async function readFrames(bytes: Uint8Array, hash: (payload: Uint8Array) => Promise<CID>): Promise<ReadFrames> {
+  assertIndex(bytes)
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const payloads: Uint8Array[] = []
   let end = MAGIC.length

@@ -1,5 +1,5 @@
 /*
- * <directory>/index.<generation>   the records, appended to; the highest generation that begins well is the one
+ * <directory>/index.<generation>   the records, appended to; the highest generation whose writing was ended is the one
  * <directory>/data/<id>            a whole file, or blocks end to end; which and where is in the index
  */
 const INDEX = /^index\.(\d{1,15})$/
@@ -16,6 +16,16 @@ export async function indexGenerations(directory: FileSystemDirectoryHandle): Pr
     if (generation !== undefined) found.push(Number(generation))
   }
   return found.toSorted((a, b) => b - a)
+}
+
+/**
+ * Where there is no index: data files come after one is on the disk, so it was lost, and a new one would lose them.
+ *
+ * @throws There are data files.
+ */
+export async function assertNoData(data: FileSystemDirectoryHandle): Promise<void> {
+  for await (const name of data.keys())
+    throw new Error(`the index is gone, and data is there (${name}): it is left as it is`)
 }
 
 /** `path` below the root of the origin's file system. Names are those of the caller's program. */

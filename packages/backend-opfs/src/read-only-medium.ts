@@ -1,10 +1,10 @@
 import { UnsupportedError } from '@x/cid'
 
-import { emptyIndex, isIndex } from './index-file.ts'
-import { ifThere, indexGenerations, indexName, openDirectory } from './layout.ts'
+import { emptyIndex, isUnfinished } from './index-file.ts'
+import { assertNoData, DATA, ifThere, indexGenerations, indexName, openDirectory } from './layout.ts'
 import type { Medium } from './medium.ts'
 
-// The index is appended to while it is read, which makes what was opened stale.
+// The index is appended to, or another one takes its place, while it is read.
 const READ_TRIES = 20
 
 const refuse = async (): Promise<never> => {
@@ -42,12 +42,12 @@ async function readIndex(
         const read = part === 'all' ? file : file.slice(0, emptyIndex().length)
         const bytes = new Uint8Array(await read.arrayBuffer())
         // It is only appended to, and another one has another number.
-        if (isIndex(bytes)) return { bytes, revision: `${generation}.${file.size}` }
+        if (!isUnfinished(bytes)) return { bytes, revision: `${generation}.${file.size}` }
       }
+      await assertNoData(await directory.getDirectoryHandle(DATA))
       return { bytes: emptyIndex(), revision: '' }
     } catch (error) {
-      const name = error instanceof DOMException ? error.name : undefined
-      if ((name !== 'NotReadableError' && name !== 'NotFoundError') || tries >= READ_TRIES) throw error
+      if (tries >= READ_TRIES) throw error
     }
   }
 }

@@ -93,6 +93,37 @@ it('forgets a frame of the index that was cut short, and refuses one that was da
   await expect(openOpfsStore({ directory })).rejects.toMatchObject({ code: 'BACKEND', message: /damaged at byte 8/ })
 })
 
+it('refuses an index that does not begin as one, and deletes nothing', async () => {
+  const directory = fresh()
+  const first = await openOpfsStore({ directory })
+  for (const name of ['one', 'two', 'three']) await first.add(new Uint8Array(100_000).fill(name.length), { name })
+  await first.close()
+  const whole = await indexBytes(directory)
+  const files = await dataFiles(directory)
+  const begun = (at: number, byte: number): Uint8Array<ArrayBuffer> => whole.with(at, byte)
+  const heads: [Uint8Array<ArrayBuffer>, string][] = [
+    [begun(0, (whole[0] ?? 0) ^ 1), 'BACKEND'],
+    [begun(3, (whole[3] ?? 0) ^ 0x80), 'BACKEND'],
+    // Of a version to come.
+    [begun(7, 0x39), 'UNSUPPORTED'],
+    // As if it had never been begun.
+    [begun(0, 0), 'BACKEND'],
+    [whole.slice(0, 5), 'BACKEND'],
+  ]
+  for (const [bytes, code] of heads) {
+    await writeIndex(directory, bytes)
+    for (const readOnly of [true, false]) {
+      await expect(openOpfsStore({ directory, readOnly })).rejects.toMatchObject({ code })
+    }
+    expect(await dataFiles(directory)).toEqual(files)
+    expect(await indexBytes(directory)).toEqual(bytes)
+  }
+  await writeIndex(directory, whole)
+  const again = await open(directory)
+  expect((await collect(again.names.list())).map(({ name }) => name).toSorted()).toEqual(['one', 'three', 'two'])
+  for (const { cid } of await collect(again.roots())) await again.verify(cid)
+})
+
 async function indexBytes(directory: string): Promise<Uint8Array<ArrayBuffer>> {
   const handle = await openDirectory(directory, false)
   const [generation = 0] = await indexGenerations(handle)
