@@ -33,6 +33,8 @@ export interface Catalogue {
   /** By block key; of several places the newest is the last. */
   readonly blocks: ReadonlyMap<string, { cid: CID; locations: readonly Location[] }>
   readonly records: Records
+  /** Data files of which nothing is known, by id. They stay until `gc`. */
+  readonly strays: ReadonlySet<string>
   /** Takes in what the index lists. */
   apply(changes: readonly Change[]): Promise<void>
   /** All of it in as few changes as can be: a new index. */
@@ -42,6 +44,7 @@ export interface Catalogue {
 export function createCatalogue(): Catalogue {
   const containers = new Map<string, Container>()
   const blocks = new Map<string, { cid: CID; locations: Location[] }>()
+  const strays = new Set<string>()
   const records = createMemoryRecords()
 
   function addLocation(cid: CID, location: Location): void {
@@ -83,6 +86,7 @@ export function createCatalogue(): Catalogue {
   }
 
   function drop(id: string): void {
+    strays.delete(id)
     const container = containers.get(id)
     if (!container) return
     containers.delete(id)
@@ -93,6 +97,7 @@ export function createCatalogue(): Catalogue {
     if (change.type === 'file') await addFile(change)
     else if (change.type === 'pack') addPack(change)
     else if (change.type === 'drop') drop(change.id)
+    else if (change.type === 'stray') strays.add(change.id)
     else if (change.type === 'record') await records.commit([change.change])
     else {
       const container = containers.get(change.id)
@@ -106,6 +111,7 @@ export function createCatalogue(): Catalogue {
     containers,
     blocks,
     records,
+    strays,
     async apply(changes) {
       for (const change of changes) await applyOne(change)
     },
@@ -121,6 +127,7 @@ export function createCatalogue(): Catalogue {
           yield { ...container.entry, blocks: listed }
         }
       }
+      for (const id of strays) yield { type: 'stray', id }
       for await (const record of records.roots()) yield { type: 'record', change: { type: 'put-root', record } }
       for await (const { cid, pinnedAt = '' } of records.pins()) {
         yield { type: 'record', change: { type: 'put-pin', record: { cid, pinnedAt } } }

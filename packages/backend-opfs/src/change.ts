@@ -26,6 +26,8 @@ export type Change =
   | PackEntry
   /** A data file is not needed any more. */
   | { type: 'drop'; id: string }
+  /** Nothing is known of a data file: what the index said of it may have been cut off. */
+  | { type: 'stray'; id: string }
   /** A block of a pack is not. */
   | { type: 'drop-block'; id: string; cid: CID }
   | { type: 'record'; change: RecordChange }
@@ -69,6 +71,7 @@ function fromPlain(plain: unknown): Change {
     case 'pack':
       return { type, ...sealed(), blocks: expectList(at.get('blocks'), 'blocks').map(expectPlace) }
     case 'drop':
+    case 'stray':
       return { type, id: text('id') }
     case 'drop-block':
       return { type, id: text('id'), cid: cid() }

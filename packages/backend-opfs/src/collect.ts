@@ -41,12 +41,14 @@ export function createCollector(
       const roots = [...loose.values()]
       const isWaste = (key: string): boolean => !wanted.has(key) && !busy.has(key)
       const freed = countWaste(isWaste)
-      if (!dryRun)
+      if (!dryRun) {
         await free(
           isWaste,
           roots.map((cid) => ({ type: 'delete-root', cid })),
           { signal },
         )
+        await freeStrays()
+      }
       return { roots, ...freed }
     }, signal)
   }
@@ -67,6 +69,12 @@ export function createCollector(
       for (const [name, cid] of names) if (blockKey(cid) === key) changes.push({ type: 'delete-name', name })
       await free((of) => below.has(of) && !wanted.has(of) && !busy.has(of), changes, { signal })
     }, signal)
+  }
+
+  async function freeStrays(): Promise<void> {
+    const strays = [...catalogue.strays]
+    await vault.commit(strays.map((id) => ({ type: 'drop', id })))
+    await vault.sweep(strays)
   }
 
   function countWaste(isWaste: (key: string) => boolean): Pick<GcResult, 'blocks' | 'freedBytes'> {

@@ -1,30 +1,40 @@
-import { encodeDagCbor, UnsupportedError, type CID } from '@x/cid'
+import { cidOf, encodeDagCbor, RAW, UnsupportedError } from '@x/cid'
 import { BackendError } from '@x/storage-core'
 
 /*
  * An index file: eight bytes that say what it is, then frames.
  *
- *   0  u32 little-endian   bytes of the payload
- *   4  8 bytes             the first of the payload's SHA-256
- *  12  payload             dag-cbor: a list of changes, all of which hold or none
+ *    0  u32 little-endian   bytes of the payload
+ *    4  8 bytes             the first of the payload's SHA-256
+ *   12  4 bytes             the first of the SHA-256 of the twelve bytes before: a length that is damaged is not believed
+ *   16  payload             dag-cbor: a list of changes, all of which hold or none
+ * 16+n  0xff                the end: a file system that lost its power may keep a length, with zeros for what never came
  */
-const MAGIC = new TextEncoder().encode('X-OPFS-1')
-const HEAD_BYTES = 12
-const CHECK_BYTES = 8
+const MAGIC = new TextEncoder().encode('X-OPFS-2')
+const CHECKED_BYTES = 12
+const HEAD_BYTES = 16
+const END = 0xff
 
 export const emptyIndex = (): Uint8Array => MAGIC.slice()
 
 /** One frame: what is appended at a time. */
 export async function encodeFrame(changes: readonly unknown[]): Promise<Uint8Array> {
-  const { cid, bytes } = await encodeDagCbor(changes)
-  const frame = new Uint8Array(HEAD_BYTES + bytes.length)
+  const { bytes } = await encodeDagCbor(changes)
+  const frame = new Uint8Array(HEAD_BYTES + bytes.length + 1)
   new DataView(frame.buffer).setUint32(0, bytes.length, true)
-  frame.set(checkOf(cid), 4)
+  frame.set((await digestOf(bytes)).subarray(0, 8), 4)
+  frame.set((await digestOf(frame.subarray(0, CHECKED_BYTES))).subarray(0, 4), CHECKED_BYTES)
   frame.set(bytes, HEAD_BYTES)
+  frame[frame.length - 1] = END
   return frame
 }
 
-const checkOf = (cid: CID): Uint8Array => cid.multihash.digest.subarray(0, CHECK_BYTES)
+const digestOf = async (bytes: Uint8Array): Promise<Uint8Array> => (await cidOf(RAW, bytes)).multihash.digest
+
+async function matches(check: Uint8Array, bytes: Uint8Array): Promise<boolean> {
+  const digest = await digestOf(bytes)
+  return check.every((byte, at) => byte === digest[at])
+}
 
 /** Whether a page was killed while it began an index: what makes it one is written last. Any other one counts, sound or not. */
 export const isUnfinished = (bytes: Uint8Array): boolean => bytes.length < MAGIC.length || bytes[0] === 0
@@ -45,25 +55,29 @@ export interface ReadFrames {
 }
 
 /**
- * @throws {BackendError} It does not begin as an index, or a frame is damaged that others follow: that is no write cut short.
+ * @throws {BackendError} It does not begin as an index, or has a frame that is damaged: that is no write cut short.
  * @throws {UnsupportedError} It is of another version.
  */
-export async function readFrames(bytes: Uint8Array, hash: (payload: Uint8Array) => Promise<CID>): Promise<ReadFrames> {
+export async function readFrames(bytes: Uint8Array): Promise<ReadFrames> {
   assertIndex(bytes)
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const payloads: Uint8Array[] = []
   let end = MAGIC.length
-  while (end + HEAD_BYTES <= bytes.length) {
-    const next = end + HEAD_BYTES + view.getUint32(end, true)
-    if (next > bytes.length) break
-    const payload = bytes.slice(end + HEAD_BYTES, next)
-    const check = checkOf(await hash(payload))
-    if (!check.every((byte, at) => bytes[end + 4 + at] === byte)) {
-      if (next === bytes.length) break
-      throw new BackendError(`the index is damaged at byte ${end}`, { retryable: false })
-    }
+  for (;;) {
+    const rest = bytes.subarray(end)
+    const isBegun = rest.length >= HEAD_BYTES && rest.some((byte) => byte !== 0)
+    if (!isBegun) break
+    const head = rest.subarray(0, CHECKED_BYTES)
+    if (!(await matches(rest.subarray(CHECKED_BYTES, HEAD_BYTES), head))) throw damaged(end)
+    const last = HEAD_BYTES + new DataView(head.buffer, head.byteOffset).getUint32(0, true)
+    const isEnded = last < rest.length && (rest[last] !== 0 || last + 1 < rest.length)
+    if (!isEnded) break
+    const payload = rest.slice(HEAD_BYTES, last)
+    if (!(await matches(head.subarray(4), payload))) throw damaged(end)
     payloads.push(payload)
-    end = next
+    end += last + 1
   }
   return { payloads, end }
 }
+
+const damaged = (at: number): BackendError =>
+  new BackendError(`the index is damaged at byte ${at}, and is left as it is`, { retryable: false })

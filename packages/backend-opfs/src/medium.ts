@@ -13,7 +13,7 @@ export interface Sealed {
 export interface Medium {
   /** What the index holds; a tail that was cut short is in it. */
   readIndex(): Promise<Uint8Array>
-  /** Cuts the index down to a length; once, before anything is appended. */
+  /** Cuts the index down to a length: takes back what was appended in part. */
   truncateIndex(byteLength: number): Promise<void>
   /** All of it is on the disk when it resolves; killed before that, all or a part of it. */
   appendIndex(bytes: Uint8Array): Promise<void>

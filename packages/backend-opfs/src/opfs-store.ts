@@ -136,10 +136,18 @@ export function createOpfsStore(
       // One that is written asks its writer, which may be gone.
       if (!readOnly) await ported(`${name}: status`, () => vault.medium.list())
       options.signal?.throwIfAborted()
-      const { containers, blocks: held } = vault.catalogue
+      const { containers, blocks: held, strays } = vault.catalogue
       let bytes = 0
       for (const { entry } of containers.values()) bytes += entry.size
-      const details = { dataFiles: containers.size, blocks: held.size, bytes, usage, quota, readOnly }
+      const details = {
+        dataFiles: containers.size,
+        strays: strays.size,
+        blocks: held.size,
+        bytes,
+        usage,
+        quota,
+        readOnly,
+      }
       return { ...probed, available: true, probeMs: performance.now() - started, details }
     } catch (error) {
       options.signal?.throwIfAborted()

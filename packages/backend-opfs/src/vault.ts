@@ -1,4 +1,4 @@
-import { cidOf, DAG_CBOR, IntegrityError, verify, verifyLeaf, type CID } from '@x/cid'
+import { IntegrityError, verify, verifyLeaf, type CID } from '@x/cid'
 import { BackendError, BlockNotFoundError } from '@x/storage-core'
 import { blockKey, codeOf } from '@x/storage-core/backend'
 
@@ -62,16 +62,23 @@ export async function openVault({ name, medium, data, readOnly }: VaultParts): P
     // Before: what is written meanwhile must not be taken for read.
     revision = await medium.revision?.()
     const bytes = await medium.readIndex()
-    const { payloads, end } = await readFrames(bytes, (payload) => cidOf(DAG_CBOR, payload))
+    const { payloads, end } = await readFrames(bytes)
     for (const payload of payloads) await catalogue.apply(fromPayload(payload))
-    if (!readOnly && end < bytes.length) await medium.truncateIndex(end)
     indexBytes = end
     compactedBytes = end
+    if (!readOnly) await takeStock(end < bytes.length)
   })
-  if (!readOnly) {
-    const left = (await ported(`${name}: its data`, () => medium.list())).filter((id) => !catalogue.containers.has(id))
+
+  /** Of data files that are not in the index. */
+  async function takeStock(isCut: boolean): Promise<void> {
+    const { containers, strays } = catalogue
+    const left = (await medium.list()).filter((id) => !containers.has(id) && !strays.has(id))
     // Of pages that were closed or killed before they had ended what they wrote.
-    await sweep(left)
+    if (!isCut) return sweep(left)
+    if (left.length === 0) return medium.truncateIndex(indexBytes)
+    // Which of them are in what was cut off cannot be told. In one step: a page killed in it must not make them look left.
+    await catalogue.apply(left.map((id) => ({ type: 'stray', id })))
+    await rewrite()
   }
 
   function assertUsable(): void {
@@ -110,19 +117,22 @@ export async function openVault({ name, medium, data, readOnly }: VaultParts): P
   }
 
   async function compact(): Promise<void> {
+    try {
+      await rewrite()
+    } catch (error) {
+      // The changes themselves are kept. Which of the two indexes is there cannot be told.
+      failure = error
+    }
+  }
+
+  async function rewrite(): Promise<void> {
     const all: Change[] = []
     for await (const change of catalogue.snapshot()) all.push(change)
     const [head, frame] = [emptyIndex(), await encodeFrame(all.map(toPlain))]
     const bytes = new Uint8Array(head.length + frame.length)
     bytes.set(head)
     bytes.set(frame, head.length)
-    try {
-      await medium.replaceIndex(bytes)
-    } catch (error) {
-      // The changes themselves are kept. Which of the two indexes is there cannot be told.
-      failure = error
-      return
-    }
+    await medium.replaceIndex(bytes)
     indexBytes = bytes.length
     compactedBytes = bytes.length
   }

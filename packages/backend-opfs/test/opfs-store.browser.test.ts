@@ -96,7 +96,8 @@ it('forgets a frame of the index that was cut short, and refuses one that was da
 it('refuses an index that does not begin as one, and deletes nothing', async () => {
   const directory = fresh()
   const first = await openOpfsStore({ directory })
-  for (const name of ['one', 'two', 'three']) await first.add(new Uint8Array(100_000).fill(name.length), { name })
+  let fill = 0
+  for (const name of ['one', 'two', 'three']) await first.add(new Uint8Array(100_000).fill((fill += 1)), { name })
   await first.close()
   const whole = await indexBytes(directory)
   const files = await dataFiles(directory)
@@ -122,6 +123,37 @@ it('refuses an index that does not begin as one, and deletes nothing', async () 
   const again = await open(directory)
   expect((await collect(again.names.list())).map(({ name }) => name).toSorted()).toEqual(['one', 'three', 'two'])
   for (const { cid } of await collect(again.roots())) await again.verify(cid)
+})
+
+it('keeps every data file of an index that is damaged or cut short, until gc', async () => {
+  const directory = fresh()
+  const first = await openOpfsStore({ directory })
+  let fill = 0
+  for (const name of ['one', 'two', 'three']) await first.add(new Uint8Array(100_000).fill((fill += 1)), { name })
+  await first.close()
+  const whole = await indexBytes(directory)
+  const files = (await dataFiles(directory)).toSorted()
+
+  // The length of the first frame.
+  await writeIndex(directory, whole.with(10, (whole[10] ?? 0) ^ 1))
+  await expect(openOpfsStore({ directory })).rejects.toMatchObject({ code: 'BACKEND', message: /damaged at byte 8/ })
+  expect((await dataFiles(directory)).toSorted()).toEqual(files)
+
+  await writeIndex(directory, whole.slice(0, -9))
+  for (const time of ['cut', 'next']) {
+    const store = await openOpfsStore({ directory })
+    expect([time, (await collect(store.names.list())).map(({ name }) => name).toSorted()]).toEqual([
+      time,
+      ['one', 'two'],
+    ])
+    expect((await dataFiles(directory)).toSorted()).toEqual(files)
+    expect((await store.status()).details).toMatchObject({ dataFiles: 2, strays: 1 })
+    await store.close()
+  }
+  const last = await open(directory)
+  await last.gc()
+  expect(await dataFiles(directory)).toHaveLength(2)
+  expect((await last.status()).details).toMatchObject({ strays: 0 })
 })
 
 async function indexBytes(directory: string): Promise<Uint8Array<ArrayBuffer>> {
