@@ -22,7 +22,7 @@ export async function wholeFile({ vault }: StoreContext, root: CID): Promise<Who
   let best: WholeFile | undefined
   for (const { container } of vault.catalogue.blocks.get(blockKey(root))?.locations ?? []) {
     if (container.type !== 'file' || blockKey(container.entry.root) !== blockKey(root)) continue
-    const file = await vault.freshFile(container)
+    const file = await vault.freshFile(root, container)
     const stands = vault.stands(container, file)
     if (!best || stands) best = { container, file, stands }
     if (stands) break
@@ -65,7 +65,7 @@ export async function getFile(
   const whole = await wholeFile(context, cid)
   if (whole) {
     if (verify === 'each-leaf' || !whole.stands) await hashWhole(context, whole, options)
-    return context.vault.dataFile(whole.container)
+    return context.vault.dataFile(cid, whole.container)
   }
   return new File(await partsOf(context, reader, cid, signal), path.split('/').at(-1) || cid.toString())
 }
@@ -84,7 +84,7 @@ async function partsOf(
     // Bytes that are wrapped in a node are not on the disk as they are.
     const isBare = place !== undefined && 'offset' in place && place.length === bytes.length
     if (!isBare) parts.push(bytes.slice())
-    else parts.push((await vault.dataFile(place.container)).slice(place.offset, place.offset + place.length))
+    else parts.push((await vault.dataFile(leaf, place.container)).slice(place.offset, place.offset + place.length))
   }
   return parts
 }

@@ -20,14 +20,19 @@ export interface Vault {
    *
    * @throws {BlockNotFoundError} It is held nowhere.
    * @throws {IntegrityError} It is damaged wherever it is held.
+   * @throws {BackendError} `retryable`: the store was written since it was opened to be read.
    */
   block(cid: CID): Promise<Uint8Array>
   /** The same, from one place. */
   blockAt(cid: CID, location: Location): Promise<Uint8Array>
-  /** The data file of a container, from which blocks are read: of one moment, and read again when it was changed since. */
-  dataFile(container: Container): Promise<File>
+  /**
+   * The data file of a container, from which blocks are read: of one moment, and read again when it was changed since.
+   *
+   * @param cid - What is wanted of it, for errors, which are those of `block`.
+   */
+  dataFile(cid: CID, container: Container): Promise<File>
   /** The data file as it is now. Blocks are read from this one afterwards. */
-  freshFile(container: Container): Promise<File>
+  freshFile(cid: CID, container: Container): Promise<File>
   /** Whether a data file is what it was when it was written. */
   stands(container: Container, file: File): boolean
   /** @throws {BackendError} What is in the index cannot be told any more. */
@@ -49,6 +54,8 @@ export interface VaultParts {
 
 // An index of mostly changes that others have overtaken is written anew.
 const COMPACT_BYTES = 1024 * 1024
+
+const isGone = (error: unknown): boolean => error instanceof DOMException && error.name === 'NotFoundError'
 
 export async function openVault({ name, medium, data, readOnly }: VaultParts): Promise<Vault> {
   const catalogue = createCatalogue()
@@ -137,6 +144,15 @@ export async function openVault({ name, medium, data, readOnly }: VaultParts): P
     compactedBytes = bytes.length
   }
 
+  const isCurrent = async (): Promise<boolean> => (await medium.revision?.()) === revision
+
+  /** What it means that a data file is not there. */
+  async function gone(cid: CID, { id }: Container, cause: unknown): Promise<Error> {
+    if (await isCurrent()) return new IntegrityError(`${cid}: its data file ${id} is gone`, { cid, cause })
+    const message = `${cid}: the store was written since it was opened to be read, and has to be opened again`
+    return new BackendError(message, { cause, retryable: true })
+  }
+
   function dataFile({ id }: Container): Promise<File> {
     const known = files.get(id)
     if (known) return known
@@ -147,6 +163,15 @@ export async function openVault({ name, medium, data, readOnly }: VaultParts): P
     return opening
   }
 
+  const openFile = (cid: CID, container: Container): Promise<File> =>
+    ported(`${name}: open a data file`, async () => {
+      try {
+        return await dataFile(container)
+      } catch (cause) {
+        throw isGone(cause) ? await gone(cid, container, cause) : cause
+      }
+    })
+
   async function read(cid: CID, container: Container, offset: number, length: number): Promise<Uint8Array> {
     for (let tries = 1; ; tries++) {
       try {
@@ -154,13 +179,11 @@ export async function openVault({ name, medium, data, readOnly }: VaultParts): P
         if (bytes.length === length) return bytes
         throw new IntegrityError(`${cid}: its data file ${container.id} is cut short`, { cid })
       } catch (cause) {
-        const failed = cause instanceof DOMException ? cause.name : undefined
         // A `File` is of one moment: somebody has written to it since.
-        const isStale = failed === 'NotReadableError' || failed === 'NotFoundError'
+        const isStale = isGone(cause) || (cause instanceof DOMException && cause.name === 'NotReadableError')
         if (isStale) files.delete(container.id)
         if (isStale && tries === 1) continue
-        if (failed !== 'NotFoundError') throw cause
-        throw new IntegrityError(`${cid}: its data file ${container.id} is gone`, { cid, cause })
+        throw isGone(cause) ? await gone(cid, container, cause) : cause
       }
     }
   }
@@ -210,14 +233,14 @@ export async function openVault({ name, medium, data, readOnly }: VaultParts): P
     commit,
     block,
     blockAt,
-    dataFile: (container) => ported(`${name}: open a data file`, () => dataFile(container)),
-    freshFile: (container) => {
+    dataFile: openFile,
+    freshFile: (cid, container) => {
       files.delete(container.id)
-      return ported(`${name}: open a data file`, () => dataFile(container))
+      return openFile(cid, container)
     },
     stands: ({ entry }, file) => entry.size === file.size && entry.modified === file.lastModified,
     assertUsable,
-    isCurrent: () => ported(`${name}: the index`, async () => (await medium.revision?.()) === revision),
+    isCurrent: () => ported(`${name}: the index`, isCurrent),
     sweep,
     close: () => ported(`${name}: close`, () => medium.close()),
   }

@@ -266,6 +266,20 @@ it('is read beside who writes it, as it was when it was opened', async () => {
   await expect(reader.gc()).rejects.toMatchObject({ code: 'UNSUPPORTED' })
 })
 
+it('does not take what was removed since for damage', async () => {
+  const directory = fresh()
+  const writer = await open(directory)
+  const long = await writer.add(longFile)
+  const short = await writer.add(Uint8Array.of(1, 2, 3))
+  const reader = await open(directory, { readOnly: true })
+  for (const { cid } of [long, short]) {
+    await writer.remove(cid)
+    const stale = { code: 'BACKEND', retryable: true, message: /has to be opened again/ }
+    await expect(collect(reader.cat(cid))).rejects.toMatchObject(stale)
+    await expect(reader.getFile(cid, { verify: 'stored' })).rejects.toMatchObject(stale)
+  }
+})
+
 it('refuses a directory that is no path of names', async () => {
   for (const directory of ['', '..', 'a//b', '/a']) {
     await expect(openOpfsStore({ directory })).rejects.toMatchObject({ code: 'INVALID_INPUT' })
