@@ -1,9 +1,10 @@
-import { openOpfsStore, type OpfsStore } from '@x/backend-opfs'
-import { isStorageError } from '@x/cid'
+import type { OpfsStore } from '@x/backend-opfs'
+import { isStorageError, type CID } from '@x/cid'
 import { parseReference } from '@x/model-loader'
-import type { AbortOptions } from '@x/storage-core'
+import { NotFoundError, type AbortOptions } from '@x/storage-core'
 
 import { openModel, type WebModel } from './open-model.ts'
+import { createSharedReader, type SharedReader } from './shared-reader.ts'
 
 /** Models in the page's storage by the name of their repository: a provider for a binding. */
 export interface StoredModels {
@@ -20,50 +21,61 @@ export interface StoredModelsOptions {
   /** As of `openStorage`. */
   directory?: string | undefined
   /**
-   * Looks a name up again when the storage was written since. Else a model stays what it was when it was first asked for, so
-   * that all its files are of one version. Default false.
+   * A name is what it is in the storage now. Else a model stays what it was when it was first asked for, so that all its files
+   * are of one version, until that is removed. Default false.
    */
   follow?: boolean | undefined
 }
 
 /** Reads beside whoever writes the storage, and finds models that are stored later. */
 export function createStoredModels({ directory, follow = false }: StoredModelsOptions = {}): StoredModels {
-  const models = new Map<string, Promise<Found | undefined>>()
+  const read = createSharedReader(directory)
+  /** What each name was first. */
+  const first = new Map<string, CID>()
+  /** Of the store that was read last. */
+  const models = new Map<string, Promise<WebModel | undefined>>()
+  let current: OpfsStore | undefined
 
-  async function find(repo: string): Promise<Found | undefined> {
-    if (!isName(repo)) return undefined
-    const store = await openToRead(directory)
-    if (!store || !(await store.names.get(repo))) return undefined
-    return { store, model: await openModel(store, repo) }
-  }
-
-  function look(repo: string): Promise<Found | undefined> {
-    const finding = find(repo)
-    models.set(repo, finding)
-    const forget = (): void => {
-      if (models.get(repo) === finding) models.delete(repo)
-    }
-    // What is not there now may be there later.
-    finding.then((found) => found ?? forget(), forget)
-    return finding
+  async function find(store: OpfsStore, repo: string): Promise<WebModel | undefined> {
+    const named = (await store.names.get(repo))?.cid
+    const known = follow ? undefined : first.get(repo)
+    const stays = known !== undefined && !(named && known.equals(named)) && (await store.has(known))
+    if (!stays && !named) return undefined
+    const model = await openModel(store, stays ? `ipfs://${known}` : repo)
+    first.set(repo, model.cid)
+    return { ...model, file: filesOf(read, model.cid) }
   }
 
   return {
     name: 'opfs',
     async open(repo, _revision, { signal } = {}) {
       signal?.throwIfAborted()
+      if (!isName(repo)) return undefined
+      const store = await read()
+      if (!store) return undefined
+      if (store !== current) models.clear()
+      current = store
       const known = models.get(repo)
-      const found = await (known ?? look(repo))
-      if (!found || !known || !follow || (await found.store.isCurrent())) return found?.model
-      // Somebody else may have looked meanwhile.
-      return (await (models.get(repo) === known ? look(repo) : (models.get(repo) ?? look(repo))))?.model
+      if (known) return known
+      const finding = find(store, repo)
+      models.set(repo, finding)
+      const forget = (): void => {
+        if (models.get(repo) === finding) models.delete(repo)
+      }
+      // Who asked hears of it; who asks next tries again.
+      finding.then((model) => model ?? forget(), forget)
+      return finding
     },
   }
 }
 
-interface Found {
-  store: OpfsStore
-  model: WebModel
+/** Files of one model, also after its data was moved. */
+function filesOf(read: SharedReader, cid: CID): WebModel['file'] {
+  return async (path, { signal } = {}) => {
+    const store = await read()
+    if (!store) throw new NotFoundError(`${cid}/${path}`, { cid })
+    return store.getFile(cid, { path, verify: 'stored', signal })
+  }
 }
 
 function isName(repo: string): boolean {
@@ -71,15 +83,6 @@ function isName(repo: string): boolean {
     return parseReference(repo).kind === 'name'
   } catch (error) {
     if (isStorageError(error) && error.code === 'INVALID_INPUT') return false
-    throw error
-  }
-}
-
-async function openToRead(directory: string | undefined): Promise<OpfsStore | undefined> {
-  try {
-    return await openOpfsStore({ directory, readOnly: true })
-  } catch (error) {
-    if (isStorageError(error) && error.code === 'NOT_FOUND') return undefined
     throw error
   }
 }
