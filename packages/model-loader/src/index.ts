@@ -1,5 +1,6 @@
 export type { BindingStatus, OpenedFor, ProviderStatus, Unmet } from './binding-report.ts'
 export { addModel, type AddedModel, type AddModelOptions } from './add-model.ts'
+export { askedRequest, isReading, type AskedRequest } from './asked-request.ts'
 export { cidOfRepo } from './cid-of-repo.ts'
 export {
   chooseDtype,
@@ -10,6 +11,7 @@ export {
   type ChosenDtype,
   type Dtype,
 } from './choose-dtype.ts'
+export { fileResponse, type FileToGive } from './file-response.ts'
 export { isFileRole, type FileRole } from './file-role.ts'
 export { decodeManifest, encodeManifest } from './manifest-encoding.ts'
 export {

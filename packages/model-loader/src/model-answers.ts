@@ -110,9 +110,12 @@ async function promisedBy(source: Source, graph: string): Promise<string[]> {
 
 async function wholeFile(source: Source, path: string): Promise<Response> {
   const bytes = await readOnce(source, path)
-  const type = path.endsWith('.json') ? 'application/json' : 'application/octet-stream'
-  return new Response(bytes, { headers: { 'content-length': String(bytes.length), 'content-type': type } })
+  return new Response(bytes, { headers: { 'content-length': String(bytes.length), ...typeOf(path) } })
 }
+
+export const typeOf = (path: string): { 'content-type': string } => ({
+  'content-type': path.endsWith('.json') ? 'application/json' : 'application/octet-stream',
+})
 
 /** A tokenizer of a large vocabulary; weights are larger. Bytes. */
 const SMALL = 32 * 1024 * 1024

@@ -1,8 +1,10 @@
 import { GatedError } from '@x/storage-core'
 
+import { askedRequest, isReading, type AskedRequest } from './asked-request.ts'
 import { createBindingReport, type BindingStatus } from './binding-report.ts'
 import { cidOfRepo } from './cid-of-repo.ts'
-import { contentsOf, isMapped, standsInFor, type FileRequest, type Source } from './model-answers.ts'
+import { fileResponse } from './file-response.ts'
+import { contentsOf, isMapped, standsInFor, typeOf, type FileRequest, type Source } from './model-answers.ts'
 import { MAIN, type ModelProvider } from './model-provider.ts'
 import type { OpenedModel } from './opened-model.ts'
 import { createPathChecks } from './path-checks.ts'
@@ -296,9 +298,10 @@ export function createTransformersBinding(options: TransformersBindingOptions = 
   function createFetch(env: TransformersEnv, original: Fetch): Fetch {
     const others = isLibraryDefault(original) ? undefined : original
     return async (input, init) => {
-      const url = String(input)
-      const request = await find(env, url)
-      if ('source' in request) return respond(request, init)
+      const asked = askedRequest(input, init)
+      const { url } = asked
+      const request = isReading(asked) ? await find(env, url) : unread(asked)
+      if ('source' in request) return respond(request, asked)
       if (request.refusal) {
         report.refused(url, request.why)
         throw request.refusal.cause
@@ -322,17 +325,21 @@ export function createTransformersBinding(options: TransformersBindingOptions = 
     return new GatedError(message, { feature: 'network', cause })
   }
 
-  async function respond(request: FileRequest, init: RequestInit | undefined): Promise<Response> {
+  async function respond(request: FileRequest, asked: AskedRequest): Promise<Response> {
     const { source, path, size } = request
     if (size === undefined) {
       report.lacked(source.provider)
       return new Response(null, { status: 404, statusText: 'Not Found' })
     }
-    if (new Headers(init?.headers).has('range')) return probe(request, size)
-    try {
+    const bytesOf = async (): Promise<Uint8Array<ArrayBuffer>> => {
       const given = await contentsOf(request, { checks, report, onPath: options.onPath, asBytes: true })
-      if (given instanceof Response) return given
+      if (given instanceof Response) return new Uint8Array(await given.arrayBuffer())
       throw new Error(`${path} was given by path`)
+    }
+    if (asked.method === 'HEAD' || asked.range === PROBE) return probe(request, { asked, size, bytesOf })
+    try {
+      const bytes = await bytesOf()
+      return fileResponse(asked, { size, headers: typeOf(path), bytes: (start, end) => bytes.subarray(start, end) })
     } catch (error) {
       // The library waits for the data of a graph first, whose answer was ready just now: were the graph refused before it
       // has arrived, nobody would be listening.
@@ -410,6 +417,12 @@ function isAnswerFor(repo: string, { cid }: OpenedModel): boolean {
 
 const isByCid = ({ resource }: Unanswered): boolean => resource !== undefined && cidOfRepo(resource.repo) !== undefined
 
+const unread = ({ method }: AskedRequest): Unanswered => ({
+  resource: undefined,
+  why: `${method} asks for no file`,
+  cause: undefined,
+})
+
 /** What fails its reader, with why. */
 function unreadable(cause: unknown): Response {
   const body = new ReadableStream({ pull: (controller) => controller.error(cause) }, { highWaterMark: 0 })
@@ -426,14 +439,27 @@ function fileIn(source: Source, path: string): FileRequest {
 /** transformers.js binds the global fetch at import; whatever else is there was put there by the user. */
 const isLibraryDefault = (fetch: Fetch): boolean => fetch === globalThis.fetch || fetch.name === 'bound fetch'
 
-/**
- * What transformers.js learns a file's size from. A file given by path reports no progress, so with a size the total would
- * never be reached.
- */
-function probe({ source, path }: FileRequest, size: number): Response {
+/** What transformers.js learns a file's size from. It looks at the headers alone. */
+const PROBE = 'bytes=0-0'
+
+/** Reads nothing until somebody wants the byte. */
+function probe(
+  { source, path }: FileRequest,
+  { asked, size, bytesOf }: { asked: AskedRequest; size: number; bytesOf: () => Promise<Uint8Array<ArrayBuffer>> },
+): Response {
+  const bytes = (start: number, end: number): ReadableStream<Uint8Array> => {
+    const pull = async (controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> => {
+      controller.enqueue((await bytesOf()).subarray(start, end))
+      controller.close()
+    }
+    return new ReadableStream({ pull }, { highWaterMark: 0 })
+  }
+  const response = fileResponse(asked, { size, headers: typeOf(path), bytes })
+  // A file given by path reports no progress, so with a size the total would never be reached.
   const isPath = isMapped(path) && source.model.path(path) !== undefined
-  const headers = { ...(!isPath && { 'content-range': `bytes 0-0/${size}` }) }
-  return new Response(new Uint8Array(Math.min(1, size)), { status: 206, headers })
+  if (isPath && asked.range === PROBE)
+    for (const name of ['content-range', 'content-length']) response.headers.delete(name)
+  return response
 }
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

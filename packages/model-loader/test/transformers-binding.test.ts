@@ -113,6 +113,44 @@ describe('a registered model', () => {
     ])
   })
 
+  it('answers a Request, a Range and HEAD as a hub would', async () => {
+    const { env, url, used } = await installed(await inMemory())
+    const config = tinyBert()['config.json'] ?? new Uint8Array()
+    const { length } = config
+    const ask = async (input: string | Request, init?: RequestInit): Promise<unknown[]> => {
+      const response: Response = await Reflect.apply(env.fetch, undefined, [input, init])
+      const bytes = new Uint8Array(await response.arrayBuffer())
+      return [response.status, response.headers.get('content-range'), bytes]
+    }
+    const at = url('config.json')
+    expect(await ask(at, { method: 'HEAD' })).toEqual([200, null, new Uint8Array()])
+    expect(used()).toEqual([])
+    // The very byte, and not one that was made up.
+    expect(await ask(at, probe)).toEqual([206, `bytes 0-0/${length}`, config.slice(0, 1)])
+    expect(await ask(new Request(at))).toEqual([200, null, config])
+    expect(await ask(new Request(at, { headers: { range: 'bytes=2-4' } }))).toEqual([
+      206,
+      `bytes 2-4/${length}`,
+      config.slice(2, 5),
+    ])
+    expect(await ask(at, { headers: { range: 'bytes=3-' } })).toEqual([
+      206,
+      `bytes 3-${length - 1}/${length}`,
+      config.slice(3),
+    ])
+    expect(await ask(at, { headers: { range: `bytes=${length}-` } })).toEqual([
+      416,
+      `bytes */${length}`,
+      new Uint8Array(),
+    ])
+    for (const input of [at, new Request(at)]) {
+      await expect(ask(input, { method: 'DELETE' })).rejects.toMatchObject({
+        code: 'GATED',
+        message: expect.stringContaining(at),
+      })
+    }
+  })
+
   it('says which files were given; a probe is not one', async () => {
     const { env, url, used } = await installed(await inPlace())
     await env.fetch(url('tokenizer.json'), probe)

@@ -1,3 +1,5 @@
+import { fileResponse } from '@x/model-loader'
+
 import { parseHubUrl, HUB_TEMPLATE } from './hub-url.ts'
 import type { StoredModels } from './stored-models.ts'
 
@@ -39,37 +41,8 @@ export async function answerHubRequest(
   }
   const file = await model.file(wanted.path)
   const type = wanted.path.endsWith('.json') ? 'application/json' : 'application/octet-stream'
-  const headers = { ...HEADERS, 'content-type': type }
-  const isHead = request.method === 'HEAD'
-  const range = rangeOf(request.headers.get('range'), file.size)
-  if (range === 'none') {
-    const unsatisfied = { ...headers, 'content-range': `bytes */${file.size}` }
-    return new Response(null, { status: 416, headers: unsatisfied })
-  }
-  if (range === undefined) {
-    return new Response(isHead ? null : file, { headers: { ...headers, 'content-length': String(file.size) } })
-  }
-  const { first, last } = range
-  return new Response(isHead ? null : file.slice(first, last + 1), {
-    status: 206,
-    headers: {
-      ...headers,
-      'content-range': `bytes ${first}-${last}/${file.size}`,
-      'content-length': String(last - first + 1),
-    },
-  })
-}
-
-/** `undefined`: the whole file, also for a range of a kind that is not known, as RFC 9110 has it. `none`: beyond its end. */
-function rangeOf(header: string | null, size: number): { first: number; last: number } | 'none' | undefined {
-  const [, from, to] = /^bytes=(\d*)-(\d*)$/.exec(header ?? '') ?? []
-  if (from === undefined || to === undefined || (from === '' && to === '')) return undefined
-  if (from === '') {
-    const length = Math.min(Number(to), size)
-    return length === 0 ? 'none' : { first: size - length, last: size - 1 }
-  }
-  const first = Number(from)
-  const last = to === '' ? size - 1 : Math.min(Number(to), size - 1)
-  if (to !== '' && Number(to) < first) return undefined
-  return first >= size ? 'none' : { first, last }
+  return fileResponse(
+    { method: request.method, range: request.headers.get('range') },
+    { size: file.size, headers: { ...HEADERS, 'content-type': type }, bytes: (start, end) => file.slice(start, end) },
+  )
 }

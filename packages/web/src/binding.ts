@@ -1,6 +1,13 @@
 import { isStorageError } from '@x/cid'
 import { createSkeleton } from '@x/model-formats'
-import type { TransformersCache, TransformersEnv } from '@x/model-loader'
+import {
+  askedRequest,
+  fileResponse,
+  isReading,
+  type AskedRequest,
+  type TransformersCache,
+  type TransformersEnv,
+} from '@x/model-loader'
 import { GatedError } from '@x/storage-core'
 
 import { parseHubUrl, type HubFile } from './hub-url.ts'
@@ -31,11 +38,11 @@ export interface BindingStatus {
   patched: { version: string; fields: readonly string[] }[]
   /** Of ONNX Runtime; `undefined` where it is not ours, and weights are copied. */
   runtime: ChosenRuntime | undefined
-  /** Files that were given. */
+  /** Files that were given whole. */
   hits: number
-  /** Files that were known to be absent, or left to the library. */
+  /** Files that were fetched, and known to be absent or left to the library. */
   misses: number
-  /** Bytes that were given to transformers.js. Weights that the runtime reads itself are not among them. */
+  /** Bytes of these files. Weights that the runtime reads itself are not among them. */
   bytes: number
   /** Files given, by where they came from. */
   sources: Record<string, number>
@@ -57,14 +64,18 @@ export interface WebBinding {
 
 type Fetch = TransformersEnv['fetch']
 
-const FIELDS = ['useCustomCache', 'customCache', 'fetch', 'useWasmCache'] as const
 const MOST_FAILURES = 20
+
+type Asked = Omit<AskedRequest, 'url'>
+const WHOLE: Asked = { method: 'GET', range: null }
+/** The library asks for sizes too, which gives it no file. */
+const isWhole = ({ method, range }: Asked): boolean => method === 'GET' && range === null
 
 /** What is given for a path: bytes, or a file of the storage. */
 type Given = Uint8Array<ArrayBuffer> | File
 
 export function createWebBinding({ models, runtime, offline = 'prefer' }: WebBindingOptions): WebBinding {
-  const undos = new Map<WebEnv, () => void>()
+  const applied = new Map<WebEnv, { fields: readonly string[]; undo: () => void }>()
   const graphs = new Map<string, Promise<Given>>()
   const counts = { hits: 0, misses: 0, bytes: 0 }
   const failures: string[] = []
@@ -119,23 +130,22 @@ export function createWebBinding({ models, runtime, offline = 'prefer' }: WebBin
   }
 
   /** The answer to a request for a file; `undefined` where the storage has no such model. */
-  async function answer({ repo, revision, path }: HubFile, isProbe: boolean): Promise<Response | undefined> {
+  async function answer({ repo, revision, path }: HubFile, asked: Asked): Promise<Response | undefined> {
     const model = await models.open(repo, revision)
     if (!model) return undefined
     const given = await give(model, path)
-    if (given === undefined) {
-      counts.misses += 1
-      return new Response(null, { status: 404, statusText: 'Not Found' })
-    }
+    if (given === undefined) return new Response(null, { status: 404, statusText: 'Not Found' })
     const size = given instanceof Blob ? given.size : given.length
-    if (isProbe) {
-      const headers = { 'content-range': `bytes 0-0/${size}` }
-      return new Response(new Uint8Array(Math.min(1, size)), { status: 206, headers })
+    if (isWhole(asked)) {
+      counts.hits += 1
+      counts.bytes += size
     }
-    counts.hits += 1
-    counts.bytes += size
     const type = path.endsWith('.json') ? 'application/json' : 'application/octet-stream'
-    return new Response(given, { headers: { 'content-length': String(size), 'content-type': type } })
+    return fileResponse(asked, {
+      size,
+      headers: { 'content-type': type },
+      bytes: (start, end) => (given instanceof Blob ? given.slice(start, end) : given.subarray(start, end)),
+    })
   }
 
   async function watched<T>(url: string, task: () => Promise<T>): Promise<T> {
@@ -151,7 +161,7 @@ export function createWebBinding({ models, runtime, offline = 'prefer' }: WebBin
     return {
       async match(key) {
         const file = enabled ? parseHubUrl(env, key) : undefined
-        const found = file && (await watched(key, () => answer(file, false)))
+        const found = file && (await watched(key, () => answer(file, WHOLE)))
         if (found) return found.ok ? found : undefined
         return others?.match(key)
       },
@@ -171,10 +181,11 @@ export function createWebBinding({ models, runtime, offline = 'prefer' }: WebBin
   function createFetch(env: WebEnv, others: Fetch): Fetch {
     return async (input, init) => {
       if (!enabled) return others(input, init)
-      const url = new URL(String(input), globalThis.location.href).href
-      const file = parseHubUrl(env, url)
-      const isProbe = new Headers(init?.headers).has('range')
-      const found = file && (await watched(url, () => answer(file, isProbe)))
+      const asked = askedRequest(input, init)
+      const url = new URL(asked.url, globalThis.location.href).href
+      const file = isReading(asked) ? parseHubUrl(env, url) : undefined
+      const found = file && (await watched(url, () => answer(file, asked)))
+      if (file && isWhole(asked) && found?.ok !== true) counts.misses += 1
       if (found) return found
       if (offline === 'strict' && !isOwn(url)) {
         const error = new GatedError(`no network while models come from a store: ${url} was refused`, {
@@ -183,14 +194,13 @@ export function createWebBinding({ models, runtime, offline = 'prefer' }: WebBin
         fail(url, error)
         throw error
       }
-      if (file) counts.misses += 1
       return others(input, init)
     }
   }
 
   return {
     apply(env) {
-      if (undos.has(env)) return
+      if (applied.has(env)) return
       const { useCustomCache, customCache, fetch, useWasmCache } = env
       const ours = {
         customCache: createCache(env, useCustomCache ? customCache : browserCache(env)),
@@ -200,19 +210,22 @@ export function createWebBinding({ models, runtime, offline = 'prefer' }: WebBin
       env.customCache = ours.customCache
       env.fetch = ours.fetch
       // The runtime's own files are of the page's origin, whose HTTP cache has them.
-      if (runtime.chosen) env.useWasmCache = false
-      undos.set(env, () => {
+      const isRuntimeOurs = runtime.chosen !== undefined
+      if (isRuntimeOurs) env.useWasmCache = false
+      const fields = ['useCustomCache', 'customCache', 'fetch', ...(isRuntimeOurs ? ['useWasmCache'] : [])]
+      const undo = (): void => {
         if (env.customCache === ours.customCache) {
           env.useCustomCache = useCustomCache
           env.customCache = customCache
         }
         if (env.fetch === ours.fetch) env.fetch = fetch
-        if (runtime.chosen) env.useWasmCache = useWasmCache
-      })
+        if (isRuntimeOurs) env.useWasmCache = useWasmCache
+      }
+      applied.set(env, { fields, undo })
     },
     restore(env) {
-      undos.get(env)?.()
-      undos.delete(env)
+      applied.get(env)?.undo()
+      applied.delete(env)
     },
     disable() {
       enabled = false
@@ -223,7 +236,7 @@ export function createWebBinding({ models, runtime, offline = 'prefer' }: WebBin
     status: () => ({
       enabled,
       offline,
-      patched: [...undos.keys()].map(({ version }) => ({ version, fields: FIELDS })),
+      patched: [...applied].map(([{ version }, { fields }]) => ({ version, fields })),
       runtime: runtime.chosen,
       ...counts,
       sources: counts.hits > 0 ? { [models.name]: counts.hits } : {},

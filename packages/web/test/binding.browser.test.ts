@@ -90,6 +90,9 @@ const asked = async (env: WebEnv, key: string): Promise<Response | undefined> =>
   const found = await env.customCache?.match(key)
   return found instanceof Response ? found : undefined
 }
+/** The type of transformers.js has no Request; a program may have one all the same. */
+const fetchAny = (env: WebEnv, input: string | URL | Request): Promise<Response> =>
+  Reflect.apply(env.fetch, undefined, [input])
 const bytesOf = async (response: Response | undefined): Promise<Uint8Array> =>
   new Uint8Array((await response?.arrayBuffer()) ?? [])
 
@@ -110,14 +113,49 @@ it('gives what the storage has, says what a model lacks, and leaves the rest', a
   expect(binding.status()).toMatchObject({ hits: 2, misses: 2, sources: { opfs: 2 }, failures: [], runtime: undefined })
 })
 
-it('strict: refuses what would leave the origin, and names it', async () => {
+it('strict: refuses what would leave the origin, however it is said, and names it', async () => {
   const { env, left, binding } = await setup({ offline: 'strict' })
   const refused = url('config.json', 'org/other')
-  await expect(env.fetch(refused)).rejects.toMatchObject({ code: 'GATED', message: expect.stringContaining(refused) })
+  for (const input of [refused, new URL(refused), new Request(refused), new Request(refused, { method: 'POST' })]) {
+    await expect(fetchAny(env, input)).rejects.toMatchObject({
+      code: 'GATED',
+      message: expect.stringContaining(refused),
+    })
+  }
   await env.fetch(`${location.origin}/own.wasm`)
   expect(left).toEqual([`${location.origin}/own.wasm`])
-  expect(binding.status().failures).toHaveLength(1)
+  expect(binding.status().failures).toHaveLength(4)
 })
+
+it('answers a Request, a Range and HEAD as the hub would', async () => {
+  const { store, env, binding, left } = await setup()
+  await addModel(store, plain, { name: 'org/model' })
+  expect(await (await fetchAny(env, new Request(url('config.json')))).json()).toEqual({ a: 1 })
+  const ask = async (range: string, method = 'GET'): Promise<unknown[]> => {
+    const { status, headers, body } = await answerOf(env.fetch(url('config.json'), { method, headers: { range } }))
+    return [status, headers.get('content-range'), headers.get('content-length'), body]
+  }
+  expect(await ask('bytes=0-0')).toEqual([206, 'bytes 0-0/7', '1', '{'])
+  expect(await ask('bytes=2-4')).toEqual([206, 'bytes 2-4/7', '3', 'a":'])
+  expect(await ask('bytes=0-')).toEqual([206, 'bytes 0-6/7', '7', '{"a":1}'])
+  expect(await ask('bytes=7-')).toEqual([416, 'bytes */7', null, ''])
+  expect(await ask('bytes=2-4', 'HEAD')).toEqual([200, null, '7', ''])
+  const ranged = new Request(url('config.json'), { headers: { range: 'bytes=5-5' } })
+  expect((await answerOf(fetchAny(env, ranged))).body).toBe('1')
+  // Sizes and parts are no files.
+  expect(binding.status()).toMatchObject({ hits: 1, misses: 0, bytes: 7 })
+  await asked(env, url('tokenizer.json'))
+  await env.fetch(url('tokenizer.json'), { headers: { range: 'bytes=0-0' } })
+  await env.fetch(url('tokenizer.json'))
+  expect(binding.status()).toMatchObject({ hits: 1, misses: 1 })
+  await env.fetch(url('config.json'), { method: 'PUT' })
+  expect(left).toEqual([url('config.json')])
+})
+
+async function answerOf(answering: Promise<Response>): Promise<{ status: number; headers: Headers; body: string }> {
+  const answer = await answering
+  return { status: answer.status, headers: answer.headers, body: await answer.text() }
+}
 
 it('puts back every field it touched', async () => {
   const others: TransformersCache = { match: async () => undefined, put: async () => undefined }
@@ -129,10 +167,17 @@ it('puts back every field it touched', async () => {
   binding.apply(env)
   binding.apply(env)
   expect(env.customCache).not.toBe(others)
-  expect(binding.status().patched).toMatchObject([{ version: '4.3.1' }])
+  const fields = ['useCustomCache', 'customCache', 'fetch', 'useWasmCache']
+  expect(binding.status().patched).toEqual([{ version: '4.3.1', fields }])
   binding.restore(env)
   expect(Object.entries(env).filter(([key, value]) => value !== Reflect.get(before, key))).toEqual([])
   expect(binding.status().patched).toEqual([])
+})
+
+it('says which fields it touched', async () => {
+  const { env, binding } = await setup()
+  expect(binding.status().patched).toEqual([{ version: '4.3.1', fields: ['useCustomCache', 'customCache', 'fetch'] }])
+  expect(env.useWasmCache).toBe(true)
 })
 
 it('leaves everything alone while it is disabled', async () => {
