@@ -1,7 +1,47 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import type { Page } from 'playwright'
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 
 import { buildApp, infer, MODEL, startApp, storeModel } from './built-app.ts'
 import { CHROMIUM, chromiumOrSkip, foreign, hasChromium, openPage } from './chromium.ts'
+
+const CLAIMS = `addEventListener('install', (event) => event.waitUntil(skipWaiting()))
+addEventListener('activate', (event) => event.waitUntil(clients.claim()))`
+/** Workers of other makes. */
+const WORKERS = {
+  'claims.js': CLAIMS,
+  'deep/claims.js': CLAIMS,
+  'fails.js': `addEventListener('install', (event) => event.waitUntil(Promise.reject(new Error('it fails'))))`,
+  // Its installation ends when the page says so.
+  'slow.js': `${CLAIMS}
+addEventListener('install', (event) => {
+  const channel = new BroadcastChannel('slow')
+  event.waitUntil(new Promise((resolve) => channel.addEventListener('message', resolve)))
+  channel.postMessage('is installing')
+})`,
+}
+
+/** Registers one, and says who controls the page then; or why not. */
+const register = (page: Page, url: string, options: object = {}): Promise<unknown> =>
+  page.evaluate(
+    async ([of, given]) => {
+      const channel = new BroadcastChannel('slow')
+      // It has no origin to name.
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin
+      channel.addEventListener('message', () => channel.postMessage('go on'), { once: true })
+      try {
+        await Reflect.get(window, 'register')(of, given)
+        return navigator.serviceWorker.controller?.scriptURL.replace(location.origin, '')
+      } catch (error) {
+        return Reflect.get(Object(error), 'code')
+      } finally {
+        channel.close()
+      }
+    },
+    [url, options] as const,
+  )
 
 describe(`a page behind the service worker, in ${CHROMIUM}`, () => {
   let folder = ''
@@ -10,6 +50,8 @@ describe(`a page behind the service worker, in ${CHROMIUM}`, () => {
     if (!hasChromium()) return undefined
     const built = await buildApp('without-plugin')
     folder = built.folder
+    await mkdir(join(folder, 'deep'))
+    for (const [name, script] of Object.entries(WORKERS)) await writeFile(join(folder, name), script)
     return () => built.remove()
   }, 120_000)
 
@@ -51,5 +93,20 @@ describe(`a page behind the service worker, in ${CHROMIUM}`, () => {
     expect(await ask(`${MODEL}/resolve/main/config.json`)).toEqual([200, '665'])
     expect(await ask(`${MODEL}/resolve/main/none.json`)).toEqual([404, null])
     expect(await ask('org/other/resolve/main/config.json')).toEqual([503, null])
+  })
+
+  it('waits for the worker that was registered, and for no other', { timeout: 60_000 }, async () => {
+    const app = await startApp(folder)
+    const page = await openPage(app, `${app.origin}/app/store.html`)
+    expect(await register(page, '/app/fails.js')).toBe('BACKEND')
+    expect(await register(page, '/app/none.js')).toBe('BACKEND')
+    expect(await register(page, '/app/deep/claims.js')).toBe('INVALID_INPUT')
+    expect(await register(page, '/app/claims.js')).toBe('/app/claims.js')
+    expect(await register(page, 'slow.js#x')).toBe('/app/slow.js')
+    expect(await register(page, '/app/slow.js')).toBe('/app/slow.js')
+    // The page stays with the one that was there.
+    expect(await register(page, '/app/fails.js')).toBe('BACKEND')
+    expect(await register(page, '/app/claims.js', { scope: '/app/store.html' })).toBe('/app/claims.js')
+    expect(await register(page, '/app/slow.js', { scope: '/app/' })).toBe('INVALID_INPUT')
   })
 })
