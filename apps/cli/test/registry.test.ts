@@ -222,3 +222,32 @@ it('is followed by a name of IPNS', async (context) => {
   expect(followed).toMatchObject({ code: 0, stderr: '' })
   expect(followed.lines).toMatchObject([{ name: NAME, source, change: 'new' }])
 })
+
+it('an edition that cannot be written, or has no model, is not counted as published', async () => {
+  const here = await place()
+  const { folder, ours, key } = here
+  const target = await publish(here, '1.0')
+  const storage = await openStorage({ directory: path.join(folder, 'ours'), environment: {} })
+  onTestFinished(() => storage.close())
+  const editions = async (): Promise<string[]> => {
+    const names: string[] = []
+    for await (const { name, cid } of storage.names.list({ prefix: '.published/' })) names.push(`${name} ${cid}`)
+    return names
+  }
+  const before = await editions()
+  expect(before).toHaveLength(1)
+  const args = ['registry', 'publish', '--key', key]
+  for (const name of [NAME, 'other.example.org']) {
+    const again = await ours(...args, '--name', name, '-o', target)
+    expect(again).toMatchObject({ code: 2, error: { message: expect.stringContaining('--force') } })
+    expect(await ours(...args, '--name', name, '-o', path.join(folder, 'none', 'x.json'))).toMatchObject({ code: 3 })
+    const nothing = path.join(folder, 'nothing.json')
+    const empty = await ours(...args, '--name', name, '--prefix', 'none/', '-o', nothing)
+    expect(empty).toMatchObject({ code: 2, error: { message: expect.stringContaining('none/') } })
+    await expect(readFile(nothing)).rejects.toMatchObject({ code: 'ENOENT' })
+  }
+  expect(await editions()).toEqual(before)
+  const meant = ['--name', NAME, '--prefix', 'none/', '--allow-empty', '-o', target, '--force']
+  expect((await ours(...args, ...meant)).lines).toMatchObject([{ models: 0 }])
+  expect(await editions()).not.toEqual(before)
+})

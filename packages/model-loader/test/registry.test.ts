@@ -168,13 +168,24 @@ describe.each(stores)('in the %s store', (_kind, open) => {
   it('the numbers of a publisher only grow', async () => {
     const store = await open()
     const { signer } = await keyPair()
-    const sign = (sequence?: number) => signRegistry(store, signer, { name: 'r', sequence })
+    const sign = (sequence?: number) => signRegistry(store, signer, { name: 'r', sequence, empty: 'allow' })
     const far = Date.now() + 1e9
     expect((await sign()).sequence).toBeLessThanOrEqual(Date.now())
     expect((await sign(far)).sequence).toBe(far)
     expect((await sign()).sequence).toBe(far + 1)
     await expect(sign(far)).rejects.toMatchObject({ code: 'INVALID_INPUT' })
     await expect(signRegistry(store, signer, { name: '../r' })).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+  })
+
+  it('one without a model is signed only when that is meant, and else uses up no number', async () => {
+    const store = await open()
+    const { signer } = await keyPair()
+    const unnamed = signRegistry(store, signer, { name: 'r' })
+    await expect(unnamed).rejects.toMatchObject({ code: 'INVALID_INPUT', message: expect.stringContaining('no model') })
+    const elsewhere = signRegistry(store, signer, { name: 'r', prefix: 'acme/' })
+    await expect(elsewhere).rejects.toMatchObject({ message: expect.stringContaining('begins with "acme/"') })
+    expect(await collect(store.names.list())).toEqual([])
+    expect(await signRegistry(store, signer, { name: 'r', empty: 'allow' })).toMatchObject({ models: 0 })
   })
 
   it('a large one is kept in parts, of which a name is found in one or two', async () => {

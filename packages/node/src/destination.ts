@@ -3,15 +3,15 @@ import path from 'node:path'
 
 import { BackendError, InvalidInputError, isStorageError, NoSpaceError, NotFoundError } from '@x/storage-core'
 
-/** @throws {InvalidInputError} Something is there. */
-export async function assertFree(destination: string): Promise<void> {
+/** @param hint - What the message ends with. @throws {InvalidInputError} Something is there. */
+export async function assertFree(destination: string, hint = ''): Promise<void> {
   try {
     await lstat(destination)
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return
     throw writeError(error, destination)
   }
-  throw new InvalidInputError(`${destination} is there already; nothing was written`, { input: destination })
+  throw new InvalidInputError(`${destination} is there already; nothing was written${hint}`, { input: destination })
 }
 
 export function codeOf(error: unknown): unknown {
@@ -42,15 +42,15 @@ export function writeError(error: unknown, destination: string): unknown {
   }
 }
 
-/** Gives a file its name, over nothing, also where someone else wrote it meanwhile. */
-export async function place(partial: string, destination: string): Promise<void> {
+/** Gives a file its name, over nothing, also where someone else wrote it meanwhile. @param hint - As of `assertFree`. */
+export async function place(partial: string, destination: string, hint = ''): Promise<void> {
   try {
     await link(partial, destination)
   } catch (error) {
-    if (codeOf(error) === 'EEXIST') await assertFree(destination)
+    if (codeOf(error) === 'EEXIST') await assertFree(destination, hint)
     // A file system without hard links.
     if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'].includes(String(codeOf(error)))) throw error
-    await assertFree(destination)
+    await assertFree(destination, hint)
     await rename(partial, destination)
     return
   }

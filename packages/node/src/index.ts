@@ -60,7 +60,9 @@ export { readRegistrySource, type RegistrySourceOptions } from './registry/read-
 export {
   followRegistry,
   publishRegistry,
+  publishRegistryFile,
   type FollowRegistryOptions,
+  type PublishRegistryFileOptions,
   type PublishRegistryOptions,
 } from './registry/registries.ts'
 export {

@@ -11,6 +11,8 @@ export interface WriteWholeFileOptions extends AbortOptions {
   force?: boolean | undefined
 }
 
+const HINT = '; --force replaces it'
+
 /**
  * Writes a file. All or nothing: it is written and synced beside `target` under a name of its own, and renamed when
  * complete.
@@ -25,7 +27,7 @@ export async function writeWholeFile(
   { force = false, signal }: WriteWholeFileOptions = {},
 ): Promise<number> {
   const destination = path.resolve(target)
-  await (force ? assertReplaceable(destination) : assertFree(destination))
+  await (force ? assertReplaceable(destination) : assertFree(destination, HINT))
   const partial = path.join(path.dirname(destination), `.${randomUUID()}.partial`)
   let size = 0
   try {
@@ -40,7 +42,7 @@ export async function writeWholeFile(
       await handle.close()
     }
     signal?.throwIfAborted()
-    await (force ? rename(partial, destination) : place(partial, destination))
+    await (force ? rename(partial, destination) : place(partial, destination, HINT))
   } catch (error) {
     // What stopped the work is the answer, even where cleaning up fails as well.
     await rm(partial, { force: true }).catch(() => undefined)

@@ -15,6 +15,8 @@ export interface SignRegistryOptions extends BuildRegistryOptions {
   name: string
   /** Default: milliseconds since 1970, or one more than the last edition of this store, whichever is larger. */
   sequence?: number | undefined
+  /** An edition without a model, from which followers know no name any more. Default `refuse`. */
+  empty?: 'refuse' | 'allow' | undefined
 }
 
 export interface SignedRegistry {
@@ -32,12 +34,12 @@ export interface SignedRegistry {
  * Writes down what the names of a store mean, and signs it. Every edition has a larger number than the one before, also where
  * two machines sign in turn and their clocks agree.
  *
- * @throws {InvalidInputError} No name for a registry; a sequence that this store has used up; more than 16 MiB.
+ * @throws {InvalidInputError} No name for a registry; a sequence that this store has used up; no model; more than 16 MiB.
  */
 export async function signRegistry(
   store: ContentStore,
   signer: Signer,
-  { name, sequence: wanted, prefix, signal }: SignRegistryOptions,
+  { name, sequence: wanted, prefix, empty = 'refuse', signal }: SignRegistryOptions,
 ): Promise<SignedRegistry> {
   assertRegistryName(name)
   const last = await store.names.get(`${PUBLISHED}${name}`, { signal })
@@ -50,6 +52,7 @@ export async function signRegistry(
     })
   }
   const { models, omitted } = await buildRegistry(store, { prefix, signal })
+  if (models.length === 0 && empty === 'refuse') throw nothingIn(name, prefix)
   const value = registryToJson({ models })
   // What no follower would take is not published.
   registryFromJson(value)
@@ -61,6 +64,13 @@ export async function signRegistry(
   }
   await rememberEdition(store, name, sequence, last?.cid, { signal })
   return { bytes, name, sequence, models: models.length, omitted }
+}
+
+function nothingIn(name: string, prefix = ''): InvalidInputError {
+  const which = prefix === '' ? 'has a name' : `has a name that begins with ${JSON.stringify(prefix)}`
+  return new InvalidInputError(`registry ${name}: no model ${which}; who follows it would lose every name`, {
+    input: prefix,
+  })
 }
 
 /** Before it is handed out, so that no second one gets its number. @throws {ConflictError} Another one was signed meanwhile. */

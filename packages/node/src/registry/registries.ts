@@ -2,6 +2,7 @@ import { acceptRegistry, signRegistry, type AcceptedRegistry, type SignedRegistr
 import { createSigner, type Signer, type TrustedSigner } from '@x/model-signing'
 import type { AbortOptions, ContentStore } from '@x/storage-core'
 
+import { writeWholeFile } from '../write-whole-file.ts'
 import { readRegistrySource, type RegistrySourceOptions } from './read-registry-source.ts'
 
 export interface PublishRegistryOptions extends AbortOptions {
@@ -13,6 +14,8 @@ export interface PublishRegistryOptions extends AbortOptions {
   prefix?: string | undefined
   /** Default: as `signRegistry`. */
   sequence?: number | undefined
+  /** As of `signRegistry`. Default `refuse`. */
+  empty?: 'refuse' | 'allow' | undefined
 }
 
 const FINGERPRINT_DIGITS = 16
@@ -29,6 +32,31 @@ export async function publishRegistry(
 ): Promise<SignedRegistry> {
   const signer = typeof given === 'string' ? await createSigner(given) : given
   return signRegistry(store, signer, { name: name ?? nameOf(signer), ...options })
+}
+
+export interface PublishRegistryFileOptions extends PublishRegistryOptions {
+  /** Replace a file that is there. Default false. */
+  force?: boolean | undefined
+}
+
+/**
+ * As `publishRegistry`, into a file; all or nothing. An edition gets its number once the file can be written.
+ *
+ * @throws As `publishRegistry` and `writeWholeFile`.
+ */
+export async function publishRegistryFile(
+  store: ContentStore,
+  file: string,
+  { force, ...options }: PublishRegistryFileOptions,
+): Promise<SignedRegistry> {
+  const signed = Promise.withResolvers<SignedRegistry>()
+  async function* content(): AsyncGenerator<Uint8Array> {
+    const published = await publishRegistry(store, options)
+    signed.resolve(published)
+    yield published.bytes
+  }
+  await writeWholeFile(file, content(), { force, signal: options.signal })
+  return signed.promise
 }
 
 function nameOf({ publicKey }: Signer): string {

@@ -1,12 +1,12 @@
 import { forgetRegistry, listRegistries, readRegistry, type RegistryModel } from '@x/model-loader'
 import { createSigner } from '@x/model-signing'
-import { followRegistry, publishRegistry, writeWholeFile, type Backend } from '@x/node'
+import { followRegistry, publishRegistryFile, type Backend } from '@x/node'
 
 import { textOption, textOptions, type Command, type Context } from '../../command.ts'
 import { formatBytes, formatCount, printable } from '../../format.ts'
 import { openBackends } from '../../open-backends.ts'
 import { noOperands, onlyOperand } from '../../operands.ts'
-import { once, PASSWORD_VARIABLE, readText, toTrusted } from '../../read-key.ts'
+import { PASSWORD_VARIABLE, readText, toTrusted } from '../../read-key.ts'
 import { UsageError } from '../../usage-error.ts'
 
 export const registryPublish: Command = {
@@ -19,11 +19,12 @@ export const registryPublish: Command = {
     certificate: { type: 'string', metavar: 'FILE', help: 'certificates in PEM: that of the key, then those above it' },
     name: { type: 'string', metavar: 'N', help: 'what it is called, such as models.example.org; default by its key' },
     prefix: { type: 'string', metavar: 'P', help: 'only names that begin so, such as acme/' },
+    'allow-empty': { type: 'boolean', help: 'also without a model: followers then know no name any more' },
     output: { type: 'string', short: 'o', metavar: 'FILE', help: 'where to write it' },
     force: { type: 'boolean', help: 'replace FILE when it is there' },
   },
   notes: `FILE is put on any web server, or in a Kubo daemon under a name of IPNS. Each edition has a larger number than the one
-before. The password of an encrypted key is read from ${PASSWORD_VARIABLE}.`,
+before; --force writes it over the one before. The password of an encrypted key is read from ${PASSWORD_VARIABLE}.`,
   async run(context, operands, values) {
     noOperands(operands)
     const { io, printer, signal } = context
@@ -34,13 +35,14 @@ before. The password of an encrypted key is read from ${PASSWORD_VARIABLE}.`,
       password: io.environment[PASSWORD_VARIABLE],
       certificates: certificate === undefined ? undefined : await readText(certificate),
     })
-    const { bytes, name, sequence, models, omitted } = await publishRegistry(await context.storage(), {
+    const { bytes, name, sequence, models, omitted } = await publishRegistryFile(await context.storage(), output, {
       signer,
       name: textOption(values, 'name'),
       prefix: textOption(values, 'prefix'),
+      empty: values['allow-empty'] ? 'allow' : 'refuse',
+      force: values['force'] === true,
       signal,
     })
-    await writeWholeFile(output, once(bytes), { force: values['force'] === true, signal })
     for (const each of omitted) void printer.warning('left out: no model, or not held', { of: each })
     await printer.result(
       { name, sequence, models, omitted, size: bytes.length, path: output },
