@@ -11,6 +11,7 @@ import { pythonOrSkip } from '../../../tooling/python/python-or-skip.ts'
 import { cli, temporaryDirectory } from './harness.ts'
 
 const REPO = 'org/tiny'
+const SOME_CID = 'bafybeidskjjd4zmr7oh6ku6wp72vvbxyibcli2r6if3ocdcy7jjjusvl2u'
 const files = (): Record<string, Uint8Array<ArrayBuffer>> => ({
   ...fixtureModel('tiny-bert').files,
   'README.md': new TextEncoder().encode('---\nlicense: mit\npipeline_tag: feature-extraction\n---\n'),
@@ -67,6 +68,14 @@ it.each([
   ['a pattern that matches nothing', [REPO, '--include', '*.gguf'], 2],
   ['a path', ['./x'], 2],
   ['no reference', ['hf://org//x'], 2],
+  ['places for a hub', [`hf://${REPO}`, '--from', 'gateway=http://127.0.0.1:1'], 2],
+  ['a mirror for a hub', [`hf://${REPO}`, '--from', 'mirror=http://127.0.0.1:1'], 2],
+  ['a manifest for a hub', [`hf://${REPO}`, '--manifest', SOME_CID], 2],
+  ['a mirror for a name that only the hub knows', [REPO, '--from', 'mirror=http://127.0.0.1:1'], 2],
+  ['a variant of a CID', [SOME_CID, '--from', 'gateway=http://127.0.0.1:1', '--dtype', 'fp32'], 2],
+  ['all of a CID', [SOME_CID, '--from', 'gateway=http://127.0.0.1:1', '--all'], 2],
+  ['some of a CID', [SOME_CID, '--from', 'gateway=http://127.0.0.1:1', '--include', '*.json'], 2],
+  ['not some of a CID', [SOME_CID, '--from', 'gateway=http://127.0.0.1:1', '--exclude', '*.json'], 2],
 ])('%s', async (_what, args, code) => {
   const { run } = await setup()
   expect(await run(['model', 'pull', ...args])).toMatchObject({ code })

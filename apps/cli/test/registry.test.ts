@@ -103,6 +103,8 @@ it('is published, followed over HTTP, and a model comes by its name from a gatew
   const gateway = await serveGateway(storage, { environment: {} })
   onTestFinished(() => gateway.close())
   const from = ['--from', `gateway=${gateway.url}`]
+  const some = await theirs('model', 'pull', 'org/tiny', ...from, '--dtype', 'fp32')
+  expect(some).toMatchObject({ code: 2, error: { message: expect.stringContaining('hf://org/tiny') } })
   expect((await theirs('model', 'pull', 'org/tiny', ...from)).lines).toMatchObject([{ cid }])
   expect((await theirs('model', 'pull', 'org/tiny@1.0', ...from)).lines).toMatchObject([{ cid: lines[0]?.['cid'] }])
   const found = (await theirs('model', 'search', '--licence', 'mit')).lines

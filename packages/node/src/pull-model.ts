@@ -26,6 +26,7 @@ import { resolveIpns } from './fetch-model.ts'
 import { findHubCache, findSnapshot } from './hub/hub-cache.ts'
 import { openHub } from './hub/open-hub.ts'
 import type { Storage } from './open-storage.ts'
+import { assertFits } from './pull-options.ts'
 import { assertMayGoOn, watchRequired } from './required.ts'
 import { openBucket } from './s3/open-bucket.ts'
 
@@ -60,7 +61,8 @@ export type PulledFrom =
  *   name of the store, which is there, else of a registry that it follows, else of the hub. A CID is answered by that CID, and
  *   never by the hub.
  * @throws {GatedError} A gate requires a backend that failed, and no other one of its kind is left.
- * @throws {InvalidInputError} A registry knows the name, and neither `backends` nor anything else says where its CID may be.
+ * @throws {InvalidInputError} A registry knows the name, and neither `backends` nor anything else says where its CID may be; an option that is
+ *   for a hub was given for a CID, or the other way about.
  */
 export async function pullModel(
   storage: Storage,
@@ -73,6 +75,8 @@ export async function pullModel(
     const message = `${reference}: a model is pulled by CID, from IPNS, from a hub or from a bucket`
     throw new InvalidInputError(message, { input: reference })
   }
+  if (parsed.kind === 'cid' || parsed.kind === 'ipns') assertFits(reference, 'cid', options)
+  if (parsed.kind === 'hub') assertFits(reference, 'hub', options)
   const partials = await storage.openPartials({ signal })
   try {
     if (parsed.kind === 's3') {
@@ -86,6 +90,7 @@ export async function pullModel(
     // A name of its own whose model is gone is fetched again by its CID, where somebody may have that.
     const named = own && (backends.length > 0 || (await storage.has(own, { signal }))) ? own : known?.cid
     if (parsed.kind === 'cid' || parsed.kind === 'ipns' || named) {
+      if (named) assertFits(reference, 'cid', options, `. It is ipfs://${named}${orAskHub(reference, parsed)}`)
       const root = named ?? (await rootOf(reference, backends, { signal }))
       const sources = backends.map(({ label, source, store }) => ({ label, source: store ?? source }))
       const byName = new Map(backends.map((backend) => [backend.name, backend]))
@@ -114,6 +119,7 @@ export async function pullModel(
     }
     const wanted = hubReference(parsed)
     if (!wanted) throw new NotFoundError(reference, { message: `no model is named ${reference}` })
+    assertFits(reference, 'hub', options)
     const { environment = process.env, gates, stallTimeoutMs } = options
     const hub = await openHub({ environment, gates, stallTimeoutMs, signal })
     const pulled = await pullHubModel(storage, partials, {
@@ -152,12 +158,15 @@ async function knownToRegistry(
   const known = await findInRegistries(storage, parsed, { signal })
   if (!known || backends.length > 0 || (await storage.has(known.cid, { signal }))) return known
   // The hub may have another model of this name.
-  const instead = hubReference(parsed) ? `, or ask the hub for hf://${reference}` : ''
+  const instead = orAskHub(reference, parsed)
   throw new InvalidInputError(
     `${reference} is ipfs://${known.cid}, as registry ${known.registry} says; name a place where it may be${instead}`,
     { input: reference },
   )
 }
+
+const orAskHub = (reference: string, parsed: ModelReference): string =>
+  hubReference(parsed) ? `, or ask the hub for hf://${reference}` : ''
 
 /** The manifest that a registry names, where a backend has it: it saves bytes, and is made anew without. */
 async function manifestThere(

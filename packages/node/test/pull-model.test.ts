@@ -69,3 +69,18 @@ it('a backend that fails is gone on without, and said; where a gate requires it,
   expect(pulled.cid).toEqual(root)
   expect([...refused]).toEqual(['kubo=a'])
 })
+
+it('an option that would do nothing is a mistake', async () => {
+  const { root, ...given } = await backends()
+  const storage = await openTemporary()
+  for (const option of [{ dtype: 'q8' as const }, { all: true }, { include: ['*'] }, { exclude: ['*'] }]) {
+    const pulling = pullModel(storage, `ipfs://${root}`, { ...given, ...option, environment: {} })
+    await expect(pulling).rejects.toMatchObject({ code: 'INVALID_INPUT', input: Object.keys(option)[0] })
+  }
+  for (const option of [given, { mirrors: ['http://127.0.0.1:1'] }, { manifest: root }]) {
+    for (const reference of ['hf://org/name', 'org/name']) {
+      const pulling = pullModel(storage, reference, { ...option, environment: {} })
+      await expect(pulling).rejects.toMatchObject({ code: 'INVALID_INPUT', input: Object.keys(option)[0] })
+    }
+  }
+})

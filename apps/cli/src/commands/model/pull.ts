@@ -8,6 +8,7 @@ import { formatBytes, formatCount, printable } from '../../format.ts'
 import { openBackends } from '../../open-backends.ts'
 import { onlyOperand, parseByteCount } from '../../operands.ts'
 import { UsageError } from '../../usage-error.ts'
+import { assertPullOptions } from './assert-pull-options.ts'
 import { nameAndVersion } from './name-and-version.ts'
 
 export const modelPull: Command = {
@@ -50,6 +51,7 @@ AWS_SESSION_TOKEN, AWS_REGION, AWS_ENDPOINT_URL_S3 and AWS_PROFILE, or without k
       .filter((place) => !place.startsWith('mirror='))
       .map((place) => parseBackendSpec(place, io.environment))
     const { kind } = parseReference(reference)
+    assertPullOptions(kind, values)
     if ((kind === 'cid' || kind === 'ipns') && specs.length === 0) {
       throw new UsageError('model pull: --from B is wanted for a CID; its directories have to come from somewhere')
     }
