@@ -1,6 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { mkdir, readFile, truncate, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import { pathToFileURL } from 'node:url'
 
 import { writeFixtureModel } from '@x/fixtures'
 import { MAX_REGISTRY_BYTES } from '@x/model-loader'
@@ -140,6 +141,7 @@ it('is refused when it moves backwards, is signed by another, or was changed', a
   // Another registry at the same place.
   await ours('registry', 'publish', '--key', here.key, '--name', 'other', '-o', second, '--force')
   await refused(second, /"mismatch"/)
+  await refused(second, /has registry other, and had models\.example\.org; .*registry rm models\.example\.org/)
   const tampered = path.join(folder, 'tampered.json')
   const bundle = JSON.parse(await readFile(first, 'utf8'))
   const payload = JSON.parse(Buffer.from(bundle.dsseEnvelope.payload, 'base64').toString())
@@ -252,4 +254,22 @@ it('an edition that cannot be written, or has no model, is not counted as publis
   const meant = ['--name', NAME, '--prefix', 'none/', '--allow-empty', '-o', target, '--force']
   expect((await ours(...args, ...meant)).lines).toMatchObject([{ models: 0 }])
   expect(await editions()).not.toEqual(before)
+})
+
+it('a file is remembered by its absolute path, so another of that name elsewhere is another place', async () => {
+  const here = await place()
+  const { folder, theirs, pub } = here
+  const relative = async (file: string, ...more: string[]): Promise<Outcome> =>
+    theirs('registry', 'follow', path.relative(process.cwd(), file), ...more)
+  const first = await publish(here, '1.0', 'registry.json')
+  expect((await relative(first, '--trust', pub)).lines).toMatchObject([{ source: first, change: 'new' }])
+  // Whom to trust is known of that place alone.
+  expect((await theirs('registry', 'follow', first)).lines).toMatchObject([{ change: 'same' }])
+  expect((await theirs('registry', 'follow', pathToFileURL(first).href)).lines).toMatchObject([{ source: first }])
+  await mkdir(path.join(folder, 'elsewhere'))
+  const other = path.join(folder, 'elsewhere', 'registry.json')
+  await here.ours('registry', 'publish', '--key', here.key, '--name', 'other.example.org', '-o', other)
+  expect((await relative(other, '--trust', pub)).lines).toMatchObject([{ name: 'other.example.org', source: other }])
+  expect((await theirs('registry', 'ls')).lines).toMatchObject([{ source: first }, { source: other }])
+  expect(await theirs('registry', 'follow', 'file://other.example.org/x')).toMatchObject({ code: 2 })
 })

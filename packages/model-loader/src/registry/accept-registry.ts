@@ -8,7 +8,7 @@ import { assertRegistryName } from './registry-name.ts'
 import { MAX_REGISTRY_BYTES, REGISTRY_KIND } from './registry.ts'
 
 export interface AcceptRegistryOptions extends AbortOptions {
-  /** Where the bytes came from, as it was written: a place stands for one registry. */
+  /** Where the bytes came from: a place stands for one registry. */
   source: string
   /** Who may sign. Default: who was trusted when the source was followed first. Keyless signers cannot be remembered. */
   trusted?: readonly TrustedSigner[] | undefined
@@ -44,16 +44,22 @@ export async function acceptRegistry(
   }
   const document = await verifyDocument(bytes, trusted, {
     kind: REGISTRY_KIND,
-    name: wanted ?? known?.name,
+    name: wanted,
     maxBundleBytes: MAX_REGISTRY_BYTES,
   })
   const { name, sequence, digest } = document
   assertRegistryName(name)
+  if (known && wanted === undefined && name !== known.name) {
+    throw new SignatureError(
+      `${source} has registry ${name}, and had ${known.name}; to follow it nevertheless, forget that: \`registry rm ${known.name}\``,
+      { reason: 'mismatch' },
+    )
+  }
   const signer = signerOf(document)
   const before = await readKept(store, name, { signal })
   if (before && before.signer !== signer) {
     throw new SignatureError(
-      `registry ${name} is signed by ${signer}, and was by ${before.signer}; to follow it nevertheless, forget it first`,
+      `registry ${name} is signed by ${signer}, and was by ${before.signer}; to follow it nevertheless, forget it first: \`registry rm ${name}\``,
       { reason: 'unknown-key' },
     )
   }

@@ -22,7 +22,7 @@ export type KeptTrust = Exclude<TrustedSigner, { keyless: unknown }>
 /** The last edition of a registry that was taken. */
 export interface FollowedRegistry {
   name: string
-  /** Where it came from, as it was written. */
+  /** Where it came from: an address as it was written, or the path of a file. */
   source: string
   sequence: number
   /** SHA-256 of what was signed, in hexadecimal. */

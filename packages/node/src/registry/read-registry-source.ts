@@ -1,4 +1,5 @@
 import { open } from 'node:fs/promises'
+import { resolve as resolvePath } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import type { KuboStore } from '@x/backend-kubo'
@@ -38,22 +39,39 @@ export async function readRegistrySource(source: string, options: RegistrySource
   return bytes
 }
 
+/** Of two letters at least: a drive of Windows has one. */
+const schemeOf = (source: string): string | undefined => /^([a-z][a-z0-9+.-]+):/i.exec(source)?.[1]?.toLowerCase()
+
+/** What to remember a source by: an address as it is written, of a file its absolute path. */
+export function placeOfRegistry(source: string): string {
+  const scheme = schemeOf(source)
+  if (scheme === undefined) return resolvePath(source)
+  return scheme === 'file' ? toPath(source) : source
+}
+
 async function read(source: string, options: RegistrySourceOptions): Promise<Uint8Array> {
-  const [, scheme] = /^([a-z][a-z0-9+.-]+):/i.exec(source) ?? []
-  switch (scheme?.toLowerCase()) {
+  switch (schemeOf(source)) {
     case 'http':
     case 'https':
       return readUrl(source, { ...options, maxBytes: MAX_REGISTRY_BYTES })
     case 'ipns':
       return readIpns(source, options)
     case 'file':
-      return readLocal(source, fileURLToPath(source), options)
+      return readLocal(source, toPath(source), options)
     case undefined:
       return readLocal(source, source, options)
     default:
       throw new InvalidInputError(`${source}: a registry is at an http(s):// or ipns:// address, or in a file`, {
         input: source,
       })
+  }
+}
+
+function toPath(url: string): string {
+  try {
+    return fileURLToPath(url)
+  } catch (cause) {
+    throw new InvalidInputError(`${url} is no URL of a file`, { input: url, cause })
   }
 }
 

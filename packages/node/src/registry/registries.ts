@@ -3,7 +3,7 @@ import { createSigner, type Signer, type TrustedSigner } from '@x/model-signing'
 import type { AbortOptions, ContentStore } from '@x/storage-core'
 
 import { writeWholeFile } from '../write-whole-file.ts'
-import { readRegistrySource, type RegistrySourceOptions } from './read-registry-source.ts'
+import { placeOfRegistry, readRegistrySource, type RegistrySourceOptions } from './read-registry-source.ts'
 
 export interface PublishRegistryOptions extends AbortOptions {
   /** Who signs, or a private key in PEM. */
@@ -73,7 +73,7 @@ export interface FollowRegistryOptions extends RegistrySourceOptions {
 /**
  * Takes the edition of a registry that is published now. Called again, it takes the next one.
  *
- * @param source - As for `readRegistrySource`; it is remembered as it is written.
+ * @param source - As for `readRegistrySource`. A file is remembered by its absolute path, an address as it is written.
  * @throws As `readRegistrySource` and `acceptRegistry`.
  */
 export async function followRegistry(
@@ -82,5 +82,5 @@ export async function followRegistry(
   { trusted, name, ...options }: FollowRegistryOptions = {},
 ): Promise<AcceptedRegistry> {
   const bytes = await readRegistrySource(source, options)
-  return acceptRegistry(store, bytes, { source, trusted, name, signal: options.signal })
+  return acceptRegistry(store, bytes, { source: placeOfRegistry(source), trusted, name, signal: options.signal })
 }

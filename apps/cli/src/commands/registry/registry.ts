@@ -69,16 +69,16 @@ export const registryFollow: Command = {
 Another signer, or another registry at the same place, is refused until \`registry rm\` forgets the one that was followed.`,
   async run(context, operands, values) {
     const { io, printer, signal } = context
-    const source = onlyOperand(operands, 'address or file')
-    const isIpns = /^ipns:/i.test(source)
+    const given = onlyOperand(operands, 'address or file')
+    const isIpns = /^ipns:/i.test(given)
     if (context.named && (!isIpns || context.named.kind !== 'kubo')) {
       throw new UsageError('registry follow: --backend is kubo=URL, for ipns://NAME')
     }
     if (isIpns && !context.named)
-      throw new UsageError(`${source} is a name that a Kubo daemon resolves: --backend kubo=URL`)
+      throw new UsageError(`${given} is a name that a Kubo daemon resolves: --backend kubo=URL`)
     const trusted = await Promise.all(textOptions(values, 'trust').map(toTrusted))
     const kubo = await kuboOf(context)
-    const { name, sequence, models, signer, change } = await followRegistry(await context.storage(), source, {
+    const { name, source, sequence, models, signer, change } = await followRegistry(await context.storage(), given, {
       trusted: trusted.length === 0 ? undefined : trusted,
       name: textOption(values, 'name'),
       kubo,
