@@ -48,6 +48,10 @@ export function formatTable(rows: readonly (readonly string[])[]): string {
 export const printable = (text: string): string =>
   text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`)
 
+/** A key by both of its names: in registries and policies, and as bundles have it, the SHA-256 of its PEM text. */
+export const formatKey = (fingerprint: string, hint: string | undefined): string =>
+  hint === undefined ? printable(fingerprint) : `${printable(fingerprint)} (PEM text ${printable(hint)})`
+
 /** Numbers of a long vector that are shown to people. */
 const SHOWN_NUMBERS = 6
 

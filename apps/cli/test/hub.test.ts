@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { generateKeyPairSync } from 'node:crypto'
+import { createHash, generateKeyPairSync } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 
@@ -113,7 +113,16 @@ it('is signed, verified, and refused when somebody else signed it or a byte was 
   const signature = path.join(folder, 'model.sig')
   expect((await run(['model', 'sign', REPO, '--key', ours.key, '-o', signature])).lines).toMatchObject([{ cid }])
   expect((await run(['model', 'verify', REPO, '--trust', ours.pub])).lines).toMatchObject([{ cid, verdict: 'trusted' }])
-  expect((await run(['model', 'verify', REPO, '--trust', theirs.pub])).code).toBe(4)
+  // Again is in place of the first, and one that is not trusted is refused once.
+  const again = (await run(['model', 'sign', REPO, '--key', ours.key])).lines[0]
+  const refused = await run(['model', 'verify', REPO, '--trust', theirs.pub])
+  expect(refused).toMatchObject({ code: 4, lines: [{ reasons: [{ code: 'unknown-key' }] }] })
+  // By the name that the refusal has for the key, which the signer was told.
+  expect(refused.stderr).toContain(`signed by the key ${String(again?.['hint'])}`)
+  const theirHint = createHash('sha256').update(theirs.publicText).digest('hex')
+  expect(refused.stderr).toContain(`${theirs.pub} is ${theirHint}`)
+  const text = await cli(['model', 'verify', REPO, '--trust', theirs.pub, '--store', path.join(folder, 'store')])
+  expect(`${text.stdout}${text.stderr}`.split('signed by the key')).toHaveLength(2)
   expect((await run(['model', 'verify', REPO, '--trust', path.join(folder, 'none')])).code).toBe(2)
   // Before it is run, by options or by the environment.
   const asked = ['run', 'feature-extraction', 'the quick fox', '--model', REPO]

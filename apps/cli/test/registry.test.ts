@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from 'node:crypto'
+import { createHash, generateKeyPairSync } from 'node:crypto'
 import { mkdir, readFile, truncate, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -72,12 +72,15 @@ it('is published, followed over HTTP, and a model comes by its name from a gatew
   })}/moved`
   const followed = await theirs('registry', 'follow', url, '--trust', pub, '--name', NAME)
   expect(followed).toMatchObject({ code: 0, stderr: '' })
-  expect(followed.lines).toMatchObject([{ name: NAME, source: url, models: 1, change: 'new' }])
+  const hint = createHash('sha256')
+    .update(await readFile(pub))
+    .digest('hex')
+  expect(followed.lines).toMatchObject([{ name: NAME, source: url, models: 1, change: 'new', hint }])
   const second = await publish(here, '2.0')
   file = second
   expect((await theirs('registry', 'follow', url)).lines).toMatchObject([{ models: 2, change: 'newer' }])
   expect((await theirs('registry', 'follow', url)).lines).toMatchObject([{ models: 2, change: 'same' }])
-  expect((await theirs('registry', 'ls')).lines).toMatchObject([{ name: NAME, source: url, models: 2 }])
+  expect((await theirs('registry', 'ls')).lines).toMatchObject([{ name: NAME, source: url, models: 2, hint }])
   const { lines } = await theirs('registry', 'ls', NAME)
   expect(lines).toMatchObject([
     { name: 'org/tiny', version: '1.0', current: false, licence: 'mit', dtypes: ['fp32'] },

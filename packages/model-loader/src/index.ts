@@ -52,6 +52,7 @@ export { keepManifest, type FoundManifest, type KeepManifestOptions } from './ma
 export { manifestToJson, type JsonView } from './manifest-json.ts'
 export {
   forgetLostSignatures,
+  forgetSidecar,
   forgetSidecars,
   forgetUnkeptSidecars,
   isHiddenName,

@@ -58,6 +58,17 @@ export async function* listAllSidecars(
   }
 }
 
+/** Forgets one block that is kept beside a model. Resolves whether or not it was there. */
+export async function forgetSidecar(
+  store: ContentStore,
+  kind: SidecarKind,
+  root: CID,
+  cid: CID,
+  { signal }: AbortOptions = {},
+): Promise<void> {
+  await store.names.delete(`${prefixOf(kind, root)}${cid}`, { signal })
+}
+
 /** Forgets what is kept beside a model. Manifests and tensor tables can be made again from it; signatures cannot. */
 export async function forgetSidecars(
   store: ContentStore,

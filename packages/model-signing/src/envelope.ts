@@ -18,6 +18,8 @@ export interface SignerIdentity {
   curve?: Curve | undefined
   /** Of the key that signed: `sha256:` and the SHA-256 of its SubjectPublicKeyInfo in hexadecimal. */
   fingerprint?: string | undefined
+  /** Of a bare key: what bundles name it by, the SHA-256 of its PEM text in hexadecimal. */
+  hint?: string | undefined
   /** Of the certificate: `O=Example,CN=signer`; keyless: the address. */
   subject?: string | undefined
   /** The subject of the trusted certificate that the chain led to; keyless: who vouched for the address. */
@@ -89,17 +91,27 @@ async function verifyByKey(
   const candidates = trust.keys.filter(({ key }) => hint === undefined || key.hint === hint)
   if (candidates.length === 0) {
     const by = hint === undefined ? 'a key that it does not name' : `the key ${hint} (SHA-256 of its PEM text)`
-    throw new SignatureError(`signed by ${by}, and there is no such trusted key${trust.note}`, {
+    const others = hint === undefined ? '' : trustedHints(trust)
+    throw new SignatureError(`signed by ${by}, and there is no such trusted key${others}${trust.note}`, {
       reason: 'unknown-key',
     })
   }
   for (const { key, name } of candidates) {
     if (!(await key.verify(signature, message))) continue
-    return { name, method: 'key', curve: key.curve, fingerprint: key.fingerprint }
+    return { name, method: 'key', curve: key.curve, fingerprint: key.fingerprint, hint: key.hint }
   }
   throw new SignatureError('the signature is not by the trusted key, or not over this payload', {
     reason: 'bad-signature',
   })
+}
+
+const NAMED_KEYS = 3
+
+/** In the terms of the bundle, so that whoever reads it can compare. */
+function trustedHints({ keys }: Trust): string {
+  const named = keys.slice(0, NAMED_KEYS).map(({ key, name = 'one' }) => `${name} is ${key.hint}`)
+  const more = keys.length > NAMED_KEYS ? `, and ${keys.length - NAMED_KEYS} more` : ''
+  return named.length === 0 ? '' : `: ${named.join(', ')}${more}`
 }
 
 async function verifyKeyless(bundle: Uint8Array, { keyless, note }: Trust): Promise<SignerIdentity> {

@@ -38,7 +38,7 @@ export interface AssessmentReason {
 
 export interface Assessment {
   verdict: 'trusted' | 'unsigned' | 'refused'
-  /** Why; the ones that refuse come first. */
+  /** Why, each once; the ones that refuse come first. */
   reasons: AssessmentReason[]
   /** Who signed, when someone trusted did. */
   signer?: SignerIdentity | undefined
@@ -74,7 +74,9 @@ export async function assessModel(
       assessment.reasons.push({ level: 'info', code: 'signed', message: `signed by ${nameOf(signer)}` })
       break
     } catch (error) {
-      failures.push(toReason(error))
+      const failure = toReason(error)
+      // Several signatures by one signer fail alike.
+      if (!failures.some(({ message }) => message === failure.message)) failures.push(failure)
     }
   }
   if (assessment.verdict === 'trusted') {

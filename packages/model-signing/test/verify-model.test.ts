@@ -8,7 +8,13 @@ const paths = files.map(({ path }) => path).filter((path) => path !== '.gitattri
 it.each(['P-256', 'P-384', 'P-521'] as const)("takes the Python tool's bundle by a key on %s", async (curve) => {
   const verified = await verifyModel(bundleOf(curve), files, [byKey('P-256'), byKey('P-384'), byKey('P-521')])
   expect(verified).toEqual({
-    signer: { name: curve, method: 'key', curve, fingerprint: expect.stringMatching(/^sha256:[0-9a-f]{64}$/) },
+    signer: {
+      name: curve,
+      method: 'key',
+      curve,
+      fingerprint: expect.stringMatching(/^sha256:[0-9a-f]{64}$/),
+      hint: (await readPublicKey(keys[curve].public)).hint,
+    },
     name: 'model',
     signed: expect.arrayContaining(paths),
     ignored: ['.gitattributes'],

@@ -71,6 +71,7 @@ export async function acceptRegistry(
     sequence,
     digest,
     signer,
+    ...(document.signer.hint !== undefined && { hint: document.signer.hint }),
     trusted: trusted.filter((each) => isKept(each)).map((each) => plain(each)),
     models: registry.models.length,
     acceptedAt: new Date().toISOString(),

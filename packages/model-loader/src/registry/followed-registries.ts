@@ -29,6 +29,8 @@ export interface FollowedRegistry {
   digest: string
   /** Who signed it: no other may sign the next. */
   signer: string
+  /** Of a bare key: what bundles name it by, the SHA-256 of its PEM text in hexadecimal. */
+  hint?: string | undefined
   /** Who may sign. */
   trusted: readonly KeptTrust[]
   /** How many names and versions it has. */
@@ -74,7 +76,7 @@ export async function readKept(store: ContentStore, name: string, { signal }: Ab
   const value: unknown = decodeDagCbor(await store.blocks.get(cid, { signal }))
   const fields: Record<string, unknown> =
     typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value)) : {}
-  const { source, sequence, digest, signer, trusted, models } = fields
+  const { source, sequence, digest, signer, hint, trusted, models } = fields
   const parts = toParts(fields.parts)
   if (
     fields.schema !== SCHEMA ||
@@ -90,7 +92,8 @@ export async function readKept(store: ContentStore, name: string, { signal }: Ab
     throw new IntegrityError(`what was kept of registry ${name} cannot be read; \`registry rm\` forgets it`, { cid })
   }
   const trust = trusted.map((item: unknown) => toTrust(item)).filter((item) => item !== undefined)
-  return { cid, name, source, sequence, digest, signer, trusted: trust, models, parts, acceptedAt: updatedAt }
+  const key = typeof hint === 'string' ? { hint } : {}
+  return { cid, name, source, sequence, digest, signer, ...key, trusted: trust, models, parts, acceptedAt: updatedAt }
 }
 
 function toParts(value: unknown): Part[] | undefined {

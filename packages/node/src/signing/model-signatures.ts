@@ -1,5 +1,6 @@
 import { decodeDagCbor, encodeDagCbor, type CID } from '@x/cid'
 import {
+  forgetSidecar,
   forgetSidecars,
   keepSidecar,
   listSidecars,
@@ -8,8 +9,23 @@ import {
   SIGNATURE_FILE,
   type OpenedModel,
 } from '@x/model-loader'
-import { assessModel, createSbom, signModel, type Assessment, type Signer, type SigningPolicy } from '@x/model-signing'
-import { InvalidInputError, SignatureError, type AbortOptions, type ContentStore } from '@x/storage-core'
+import {
+  assessModel,
+  createSbom,
+  signModel,
+  verifyModel,
+  type Assessment,
+  type Signer,
+  type SigningPolicy,
+  type TrustedSigner,
+} from '@x/model-signing'
+import {
+  InvalidInputError,
+  isStorageError,
+  SignatureError,
+  type AbortOptions,
+  type ContentStore,
+} from '@x/storage-core'
 
 import { createSha256 } from '../create-hash.ts'
 
@@ -40,19 +56,23 @@ export async function keepSignature(
 }
 
 /** The signatures that are kept beside a model. What is no signature is left out. */
-export async function signaturesOf(
+export async function signaturesOf(store: ContentStore, root: CID, options: AbortOptions = {}): Promise<Uint8Array[]> {
+  return (await keptSignatures(store, root, options)).map(({ bundle }) => bundle)
+}
+
+async function keptSignatures(
   store: ContentStore,
   root: CID,
-  { signal }: AbortOptions = {},
-): Promise<Uint8Array[]> {
-  const bundles: Uint8Array[] = []
+  { signal }: AbortOptions,
+): Promise<{ cid: CID; bundle: Uint8Array }[]> {
+  const kept: { cid: CID; bundle: Uint8Array }[] = []
   for (const { cid } of await listSidecars(store, 'signatures', root, { signal })) {
     const value = decoded(await store.blocks.get(cid, { signal }))
     if (typeof value === 'object' && value !== null && 'bundle' in value && value.bundle instanceof Uint8Array) {
-      bundles.push(value.bundle)
+      kept.push({ cid, bundle: value.bundle })
     }
   }
-  return bundles
+  return kept
 }
 
 /** `undefined`: it is not dag-cbor. */
@@ -71,7 +91,8 @@ export interface SignedStoredModel {
 }
 
 /**
- * Signs a model in a store, every byte of it verified first, and keeps the signature beside it.
+ * Signs a model in a store, every byte of it verified first, and keeps the signature beside it, in place of earlier ones by the
+ * same key or certificate.
  *
  * @param reference - As for `openModel`.
  */
@@ -83,10 +104,30 @@ export async function signStoredModel(
 ): Promise<SignedStoredModel> {
   const model = await openModel(store, reference, { createSha256, signal })
   const bundle = await signModel(digestsOf(model), signer, { name: model.name ?? model.manifest.origin?.repo })
+  const earlier = await keptSignatures(store, model.cid, { signal })
   await keepSignature(store, model.cid, bundle, { signal })
+  for (const { cid, bundle: other } of earlier) {
+    if (await isBy(signer, other, model)) await forgetSidecar(store, 'signatures', model.cid, cid, { signal })
+  }
   await model.close()
   return { cid: model.cid, bundle }
 }
+
+/** Whether a signature over all of a model holds, and is by that very key or certificate. */
+async function isBy(signer: Signer, bundle: Uint8Array, model: CheckedModel): Promise<boolean> {
+  const [own] = signer.certificates ?? []
+  const trusted: TrustedSigner = own ? { certificate: toPem(own) } : { key: signer.publicKey.pem }
+  try {
+    await verifyModel(bundle, digestsOf(model), [trusted])
+    return true
+  } catch (error) {
+    if (isStorageError(error) && (error.code === 'SIGNATURE' || error.code === 'UNSUPPORTED')) return false
+    throw error
+  }
+}
+
+const toPem = (certificate: Uint8Array): string =>
+  `-----BEGIN CERTIFICATE-----\n${Buffer.from(certificate).toString('base64')}\n-----END CERTIFICATE-----\n`
 
 /** Forgets all signatures beside a model. */
 export async function forgetSignatures(

@@ -3,7 +3,7 @@ import { checkSignatures, openModel, sbomOf, signStoredModel, writeWholeFile } f
 import { InvalidInputError, SignatureError } from '@x/storage-core'
 
 import { BACKEND, textOption, textOptions, type Command } from '../../command.ts'
-import { printable } from '../../format.ts'
+import { formatKey, printable } from '../../format.ts'
 import { onlyOperand } from '../../operands.ts'
 import { once, PASSWORD_VARIABLE, readBytes, readText } from '../../read-key.ts'
 import { signingValues, TRUST } from '../../signing-options.ts'
@@ -36,9 +36,10 @@ export const modelSign: Command = {
     const { cid, bundle } = await signStoredModel(await context.storage(), reference, signer, { signal })
     const output = textOption(values, 'output')
     if (output !== undefined) await writeWholeFile(output, once(bundle), { force: values['force'] === true, signal })
+    const { fingerprint, hint } = signer.publicKey
     await printer.result(
-      { cid: cid.toString(), size: bundle.length, path: output ?? null },
-      `ipfs://${cid}  signed${output === undefined ? '' : `  ${printable(output)}`}`,
+      { cid: cid.toString(), size: bundle.length, path: output ?? null, fingerprint, hint },
+      `ipfs://${cid}  signed by ${formatKey(fingerprint, hint)}${output === undefined ? '' : `  ${printable(output)}`}`,
     )
   },
 }
@@ -74,13 +75,16 @@ export const modelVerify: Command = {
         files: files.length,
         verdict,
         signer: signer?.name ?? signer?.subject ?? signer?.fingerprint ?? null,
+        fingerprint: signer?.fingerprint ?? null,
+        hint: signer?.hint ?? null,
         reasons,
         pickles,
         ignored,
       },
       [
         `ipfs://${cid}  ${files.length} files are whole  ${verdict}`,
-        ...reasons.map(({ message }) => `  ${printable(message)}`),
+        // The first that refuses is the error.
+        ...reasons.filter((reason) => reason !== refused).map(({ message }) => `  ${printable(message)}`),
       ].join('\n'),
     )
     await model.close()

@@ -3,7 +3,7 @@ import { createSigner } from '@x/model-signing'
 import { followRegistry, publishRegistryFile, type Backend } from '@x/node'
 
 import { textOption, textOptions, type Command, type Context } from '../../command.ts'
-import { formatBytes, formatCount, printable } from '../../format.ts'
+import { formatBytes, formatCount, formatKey, printable } from '../../format.ts'
 import { openBackends } from '../../open-backends.ts'
 import { noOperands, onlyOperand } from '../../operands.ts'
 import { PASSWORD_VARIABLE, readText, toTrusted } from '../../read-key.ts'
@@ -44,9 +44,10 @@ before; --force writes it over the one before. The password of an encrypted key 
       signal,
     })
     for (const each of omitted) void printer.warning('left out: no model, or not held', { of: each })
+    const { fingerprint, hint } = signer.publicKey
     await printer.result(
-      { name, sequence, models, omitted, size: bytes.length, path: output },
-      `${printable(name)}  number ${sequence}  ${formatCount(models, 'model')}  ${formatBytes(bytes.length)}  ${printable(output)}`,
+      { name, sequence, models, omitted, size: bytes.length, path: output, fingerprint, hint },
+      `${printable(name)}  number ${sequence}  ${formatCount(models, 'model')}  ${formatBytes(bytes.length)}  ${printable(output)}  signed by ${formatKey(fingerprint, hint)}`,
     )
   },
 }
@@ -78,16 +79,20 @@ Another signer, or another registry at the same place, is refused until \`regist
       throw new UsageError(`${given} is a name that a Kubo daemon resolves: --backend kubo=URL`)
     const trusted = await Promise.all(textOptions(values, 'trust').map(toTrusted))
     const kubo = await kuboOf(context)
-    const { name, source, sequence, models, signer, change } = await followRegistry(await context.storage(), given, {
-      trusted: trusted.length === 0 ? undefined : trusted,
-      name: textOption(values, 'name'),
-      kubo,
-      environment: io.environment,
-      signal,
-    })
+    const { name, source, sequence, models, signer, hint, change } = await followRegistry(
+      await context.storage(),
+      given,
+      {
+        trusted: trusted.length === 0 ? undefined : trusted,
+        name: textOption(values, 'name'),
+        kubo,
+        environment: io.environment,
+        signal,
+      },
+    )
     await printer.result(
-      { name, source, sequence, models, signer, change },
-      `${printable(name)}  number ${sequence}  ${formatCount(models, 'model')}  ${change}  signed by ${printable(signer)}`,
+      { name, source, sequence, models, signer, hint: hint ?? null, change },
+      `${printable(name)}  number ${sequence}  ${formatCount(models, 'model')}  ${change}  signed by ${formatKey(signer, hint)}`,
     )
   },
 }
@@ -115,10 +120,10 @@ export const registryLs: Command = {
       return
     }
     for await (const followed of listRegistries(store, { signal })) {
-      const { name: registry, source, sequence, models, signer, acceptedAt } = followed
+      const { name: registry, source, sequence, models, signer, hint, acceptedAt } = followed
       await printer.result(
-        { name: registry, source, sequence, models, signer, acceptedAt },
-        `${printable(registry)}  number ${sequence}  ${formatCount(models, 'model')}  ${printable(source)}  ${acceptedAt}`,
+        { name: registry, source, sequence, models, signer, hint: hint ?? null, acceptedAt },
+        `${printable(registry)}  number ${sequence}  ${formatCount(models, 'model')}  ${printable(source)}  ${acceptedAt}  signed by ${formatKey(signer, hint)}`,
       )
     }
   },
