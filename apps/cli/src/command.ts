@@ -13,6 +13,8 @@ export type Values = Readonly<Record<string, string | boolean | (string | boolea
 export interface OptionSpec extends ParseArgsOptionDescriptor {
   /** For the help text: `P`, `DIR`; absent for a switch. */
   metavar?: string
+  /** Of one with the metavar `B`: what it takes that is no backend, such as `mirror=URL`. */
+  otherForms?: readonly string[]
   help: string
 }
 

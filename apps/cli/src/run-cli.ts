@@ -128,7 +128,7 @@ export async function runCli(argv: readonly string[], io: Io): Promise<number> {
     } else {
       const { environment } = io
       const options = { signal: io.signal, onWarning }
-      const kinds = namedBackends(command, values).map((text) => parseBackendSpec(text, environment).kind)
+      const kinds = namedBackends(command, values, environment).map(({ kind }) => kind)
       // A bucket is named by the reference itself.
       if (operands.some((operand) => operand.startsWith('s3://'))) kinds.push('s3')
       if (kinds.length > 0) assertRequired(kinds, { environment })
@@ -176,13 +176,15 @@ const needsStore = ({ needsStore: needs = false }: Command, values: Values): boo
   typeof needs === 'boolean' ? needs : needs(values)
 
 /** Every backend on the command line, whatever for: what options with the metavar `B` were given. */
-const namedBackends = ({ options }: Command, values: Values): string[] =>
+const namedBackends = ({ options }: Command, values: Values, environment: Io['environment']): BackendSpec[] =>
   Object.entries(options)
     .filter(([, { metavar }]) => metavar === 'B')
-    .flatMap(([name, { multiple }]) => (multiple ? textOptions(values, name) : [textOption(values, name)]))
-    .filter((text) => text !== undefined)
-    // A mirror is a plain web server, and no backend.
-    .filter((text) => !text.startsWith('mirror='))
+    .flatMap(([name, { multiple, otherForms = [] }]) =>
+      (multiple ? textOptions(values, name) : [textOption(values, name)])
+        .filter((text) => text !== undefined)
+        .filter((text) => !otherForms.some((form) => text.startsWith(form.slice(0, form.indexOf('=') + 1))))
+        .map((text) => parseBackendSpec(text, environment, otherForms)),
+    )
 
 function placesOf(
   { name }: Command,

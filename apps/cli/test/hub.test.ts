@@ -181,6 +181,30 @@ it('a Hugging Face cache is laid out, listed, and taken in without copying', asy
   expect((await cli(['cache', 'ls', '--cache', path.join(folder, 'nowhere'), ...other])).code).toBe(3)
 })
 
+it('a model of its own goes into a Hugging Face cache under its own name', async () => {
+  const { run, folder } = await setup()
+  const directory = path.join(folder, 'my-model')
+  await writeFixtureModel('tiny-bert', directory)
+  const added = await run(['model', 'add', directory, '--name', 'me/my-model@1.0'])
+  const home = ['--to', path.join(folder, 'laid-out')]
+  for (const name of ['me/my-model', 'me/my-model@1.0']) {
+    expect((await run(['cache', 'export', name, ...home])).lines).toMatchObject([{ repo: 'me/my-model' }])
+  }
+  const byCid = ['cache', 'export', String(added.lines[0]?.['cid']), ...home]
+  expect(await run(byCid)).toMatchObject({ code: 2, error: { message: expect.stringContaining('--repo') } })
+  expect((await run([...byCid, '--repo', 'me/other'])).lines).toMatchObject([{ repo: 'me/other' }])
+})
+
+it('a mirror alone is not enough for a CID, and is known where it is no backend', async () => {
+  const { run } = await setup()
+  const alone = await run(['model', 'pull', SOME_CID, '--from', 'mirror=http://127.0.0.1:1'])
+  expect(alone).toMatchObject({ code: 2, error: { message: expect.stringContaining('a mirror has files alone') } })
+  const misspelt = await run(['model', 'pull', SOME_CID, '--from', 'miror=http://127.0.0.1:1'])
+  expect(misspelt).toMatchObject({ code: 2, error: { message: expect.stringMatching(/"miror" is no.*mirror=URL/) } })
+  const elsewhere = await run(['pull', SOME_CID, '--from', 'mirror=http://127.0.0.1:1'])
+  expect(elsewhere).toMatchObject({ code: 2, error: { message: expect.not.stringContaining('mirror=URL') } })
+})
+
 it('Python finds it there, offline', async (context) => {
   const python = pythonOrSkip(context, 'hub-2')
   const { run, folder } = await setup()

@@ -67,14 +67,20 @@ const isKind = (text: string): text is BackendKind => Object.hasOwn(RULES, text)
  * addresses of its variable: `IPFS_ACCELERATE_KUBO_URL`, `_GATEWAY_URLS`, `_STATIC_URL`, `_S3_PLACE`, `_HELIA_PEERS`.
  *
  * @param environment - Default `process.env`.
+ * @param otherForms - What may stand there beside backends, for the message: `mirror=URL`.
  * @throws {InvalidInputError} No such kind, or too few or too many addresses. Its message has no address.
  */
-export function parseBackendSpec(text: string, environment: Environment = process.env): BackendSpec {
+export function parseBackendSpec(
+  text: string,
+  environment: Environment = process.env,
+  otherForms: readonly string[] = [],
+): BackendSpec {
   const equals = text.indexOf('=')
   const kind = equals === -1 ? text : text.slice(0, equals)
   if (!isKind(kind)) {
     const shown = /^[a-z0-9-]{1,20}$/.test(kind) ? JSON.stringify(kind) : 'what was given'
-    throw new InvalidInputError(`${shown} is no backend; there is ${BACKEND_FORMS.join(', ')}`, { input: 'backend' })
+    const forms = [...BACKEND_FORMS, ...otherForms].join(', ')
+    throw new InvalidInputError(`${shown} is no backend; there is ${forms}`, { input: 'backend' })
   }
   const { form, variable, fewest, most } = RULES[kind]
   const isAlone = equals === -1 && variable !== undefined

@@ -1,5 +1,5 @@
 import { exportToHubCache, hubCacheDirectory, type ExportProgress, type ExportResult } from '@x/hub-cache'
-import { openModel } from '@x/model-loader'
+import { isHubRepo, openModel } from '@x/model-loader'
 import { BackendError, InvalidInputError, type AbortOptions, type ContentStore } from '@x/storage-core'
 
 import { createSha256 } from '../create-hash.ts'
@@ -9,7 +9,7 @@ export interface ExportHubCacheOptions extends AbortOptions {
   /** The cache, with `models--…` in it. Default: as `HF_HUB_CACHE`, `HF_HOME` and the rest say. */
   directory?: string | undefined
   environment: Readonly<Record<string, string | undefined>>
-  /** `org/name`. Default: of the model's origin. */
+  /** `org/name`. Default: of the model's origin, else the name that it was asked for by. */
   repo?: string | undefined
   /** Names that stand for the commit. Default `main`. */
   refs?: readonly string[] | undefined
@@ -27,7 +27,7 @@ export interface ExportedModel extends ExportResult {
  * its origin, else one that is made of its manifest's CID.
  *
  * @param reference - As for `openModel`; every file is verified first.
- * @throws {InvalidInputError} No repository was named, and the model has no origin.
+ * @throws {InvalidInputError} No repository was named, and the model has neither an origin nor was asked for by a name of that form.
  */
 export async function exportModelToHubCache(
   store: ContentStore,
@@ -36,11 +36,14 @@ export async function exportModelToHubCache(
 ): Promise<ExportedModel> {
   const model = await openModel(store, reference, { createSha256, signal })
   const { manifest, manifestCid, files } = model
-  const repo = named ?? manifest.origin?.repo
+  const repo = named ?? manifest.origin?.repo ?? repoOfName(model.name)
   if (repo === undefined) {
-    throw new InvalidInputError(`${reference} was published nowhere that is known: name a repository for it`, {
-      input: reference,
-    })
+    throw new InvalidInputError(
+      `${reference} was published nowhere that is known: name a repository, --repo ORG/NAME`,
+      {
+        input: reference,
+      },
+    )
   }
   const isOwn = manifest.origin?.repo === repo
   const commit = commitOfModel(repo, { manifest, cid: manifestCid })
@@ -64,4 +67,10 @@ export async function exportModelToHubCache(
   })
   await model.close()
   return { ...result, directory, repo, commit }
+}
+
+/** @param name - `org/name` or `org/name@version`; a store takes others too. */
+function repoOfName(name: string | undefined): string | undefined {
+  const [repo = ''] = name?.split('@') ?? []
+  return isHubRepo(repo) ? repo : undefined
 }

@@ -84,7 +84,11 @@ export const cacheExport: Command = {
   summary: 'lay a model out in a Hugging Face cache, where Python and JavaScript programs find it offline',
   options: {
     to: { type: 'string', metavar: 'HF_HOME', help: 'the home of that cache, which has hub/ in it' },
-    repo: { type: 'string', metavar: 'ORG/NAME', help: 'as which repository; default: where it was published' },
+    repo: {
+      type: 'string',
+      metavar: 'ORG/NAME',
+      help: 'as which repository; default: where it was published, else its name',
+    },
     ref: { type: 'string', multiple: true, metavar: 'R', help: 'a branch or tag that shall point to it; default main' },
   },
   notes: CACHE_NOTES,

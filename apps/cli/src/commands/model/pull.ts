@@ -21,6 +21,8 @@ export const modelPull: Command = {
       type: 'string',
       multiple: true,
       metavar: 'B',
+      // Plain web servers: they have files, and no directories.
+      otherForms: ['mirror=URL'],
       help: `where a CID may be; all are asked at once: ${BACKEND_FORMS.join(', ')}, or mirror=URL of a folder with its files`,
     },
     manifest: { type: 'string', metavar: 'CID', help: 'its manifest: what another model here shares is not fetched' },
@@ -53,7 +55,9 @@ AWS_SESSION_TOKEN, AWS_REGION, AWS_ENDPOINT_URL_S3 and AWS_PROFILE, or without k
     const { kind } = parseReference(reference)
     assertPullOptions(kind, values)
     if ((kind === 'cid' || kind === 'ipns') && specs.length === 0) {
-      throw new UsageError('model pull: --from B is wanted for a CID; its directories have to come from somewhere')
+      const given = mirrors.length > 0 ? 'a mirror has files alone: ' : ''
+      const others = BACKEND_FORMS.join(', ')
+      throw new UsageError(`model pull: ${given}the directories of a CID have to come from somewhere, --from ${others}`)
     }
     const manifest = textOption(values, 'manifest')
     const backends: Backend[] = specs.length === 0 ? [] : (await openBackends(context, specs)).backends
