@@ -181,6 +181,58 @@ it('a Hugging Face cache is laid out, listed, and taken in without copying', asy
   expect((await cli(['cache', 'ls', '--cache', path.join(folder, 'nowhere'), ...other])).code).toBe(3)
 })
 
+it.each([
+  ['no key', 'nothing', /--key: .*key\.pem: .*no PEM block/],
+  ['a public key', 'public', /--key: .*key\.pem: .*no PRIVATE KEY/],
+  ['a key of another kind', 'rsa', /--key: .*key\.pem: .*RSA/],
+  ['a key without its password', 'encrypted', /--key: .*key\.pem: .*password/],
+  ['no certificate', 'certificate', /--certificate: .*certificate\.pem: .*no PEM block/],
+] as const)('what signs with %s names the file', async (_what, kind, message) => {
+  const { run, folder } = await setup()
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const good = privateKey.export({ type: 'pkcs8', format: 'pem' })
+  const texts = {
+    nothing: 'nothing',
+    public: publicKey.export({ type: 'spki', format: 'pem' }),
+    rsa: generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ type: 'pkcs8', format: 'pem' }),
+    encrypted: privateKey.export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'x' }),
+    certificate: good,
+  }
+  const [key, certificate] = [path.join(folder, 'key.pem'), path.join(folder, 'certificate.pem')]
+  await writeFile(key, texts[kind])
+  await writeFile(certificate, 'nothing')
+  await run(['model', 'pull', REPO])
+  const signed = ['--key', key, ...(kind === 'certificate' ? ['--certificate', certificate] : [])]
+  for (const command of [
+    ['model', 'sign', REPO],
+    ['registry', 'publish', '-o', path.join(folder, 'out')],
+  ]) {
+    const outcome = await run([...command, ...signed])
+    expect(outcome).toMatchObject({ code: 2, error: { message: expect.stringMatching(message) } })
+  }
+})
+
+it('who is trusted is read alike everywhere', async () => {
+  const { run, folder } = await setup()
+  await run(['model', 'pull', REPO])
+  const file = path.join(folder, 'trusted.pem')
+  await writeFile(file, 'nothing')
+  for (const command of [
+    ['model', 'verify', REPO],
+    ['registry', 'follow', file],
+  ]) {
+    const outcome = await run([...command, '--trust', file])
+    const message = `--trust: ${file} holds no public key or certificate in PEM`
+    expect(outcome).toMatchObject({ code: 2, error: { message } })
+  }
+  expect(await run(['registry', 'follow', file, '--trust', `org/*=${file}`])).toMatchObject({ code: 2 })
+  for (const token of ['', path.join(folder, 'none'), file]) {
+    if (token === file) await writeFile(file, ' ')
+    const outcome = await run(['hub', 'serve', '--token-file', token])
+    expect(outcome).toMatchObject({ code: 2, error: { message: expect.stringContaining('--token-file') } })
+  }
+})
+
 it('a model of its own goes into a Hugging Face cache under its own name', async () => {
   const { run, folder } = await setup()
   const directory = path.join(folder, 'my-model')

@@ -1,12 +1,10 @@
-import { readFile } from 'node:fs/promises'
-
 import { openHub, serveHub } from '@x/node'
 import { InvalidInputError } from '@x/storage-core'
 
 import { textOption, textOptions, type Command } from '../../command.ts'
 import { noOperands, parsePort } from '../../operands.ts'
+import { readText } from '../../read-file.ts'
 import { untilAborted } from '../../until-aborted.ts'
-import { UsageError } from '../../usage-error.ts'
 
 export const hubServe: Command = {
   name: 'hub serve',
@@ -57,13 +55,7 @@ export const hubServe: Command = {
 }
 
 async function readToken(file: string): Promise<string> {
-  if (file === '') throw new UsageError('hub serve: --token-file is empty')
-  let text
-  try {
-    text = (await readFile(file, 'utf8')).trim()
-  } catch (cause) {
-    throw new InvalidInputError(`the token cannot be read from ${file}`, { input: file, cause })
-  }
-  if (text === '') throw new InvalidInputError(`there is no token in ${file}`, { input: file })
-  return text
+  const token = (await readText('--token-file', file)).trim()
+  if (token === '') throw new InvalidInputError(`--token-file: there is no token in ${file}`, { input: file })
+  return token
 }

@@ -1,13 +1,12 @@
-import { createSigner } from '@x/model-signing'
 import { checkSignatures, openModel, sbomOf, signStoredModel, writeWholeFile } from '@x/node'
 import { InvalidInputError, SignatureError } from '@x/storage-core'
 
 import { BACKEND, textOption, textOptions, type Command } from '../../command.ts'
 import { formatKey, printable } from '../../format.ts'
 import { onlyOperand } from '../../operands.ts'
-import { once, PASSWORD_VARIABLE, readBytes, readText } from '../../read-key.ts'
+import { readBytes } from '../../read-file.ts'
+import { PASSWORD_VARIABLE, SIGNER, signerOption } from '../../signer-options.ts'
 import { signingValues, TRUST } from '../../signing-options.ts'
-import { UsageError } from '../../usage-error.ts'
 import { VERSION } from '../../version.ts'
 import { localReference } from './local-reference.ts'
 
@@ -17,8 +16,7 @@ export const modelSign: Command = {
   operands: 'REF --key FILE',
   summary: 'sign every file of a model (OpenSSF Model Signing v1.0); the signature is kept beside it',
   options: {
-    key: { type: 'string', metavar: 'FILE', help: 'private key in PEM: ECDSA on P-256, P-384 or P-521' },
-    certificate: { type: 'string', metavar: 'FILE', help: 'certificates in PEM: that of the key, then those above it' },
+    ...SIGNER,
     output: { type: 'string', short: 'o', metavar: 'FILE', help: 'write it there too, as model.sig for other tools' },
     force: { type: 'boolean', help: 'replace FILE when it is there' },
   },
@@ -26,13 +24,7 @@ export const modelSign: Command = {
   async run(context, operands, values) {
     const { io, printer, signal } = context
     const reference = await localReference(context, onlyOperand(operands, 'model reference'))
-    const key = textOption(values, 'key')
-    if (key === undefined || key === '') throw new UsageError('model sign: --key FILE is wanted')
-    const certificate = textOption(values, 'certificate')
-    const signer = await createSigner(await readText(key), {
-      password: io.environment[PASSWORD_VARIABLE],
-      certificates: certificate === undefined ? undefined : await readText(certificate),
-    })
+    const signer = await signerOption('model sign', values, io.environment)
     const { cid, bundle } = await signStoredModel(await context.storage(), reference, signer, { signal })
     const output = textOption(values, 'output')
     if (output !== undefined) await writeWholeFile(output, once(bundle), { force: values['force'] === true, signal })
@@ -60,7 +52,7 @@ export const modelVerify: Command = {
     const { printer, signal } = context
     const reference = await localReference(context, onlyOperand(operands, 'model reference'))
     const policy = { unsigned: 'warn', pickle: 'list', trusted: [], ...signingValues(values) } as const
-    const bundles = await Promise.all(textOptions(values, 'signature').map((file) => readBytes(file)))
+    const bundles = await Promise.all(textOptions(values, 'signature').map((file) => readBytes('--signature', file)))
     const store = await context.store('manifests')
     const model = await openModel(async () => store, reference, { signal })
     const { verdict, reasons, signer, pickles, ignored } = await checkSignatures(store, model, policy, {
@@ -118,4 +110,8 @@ export const modelSbom: Command = {
 function toError({ code, message }: { code: string; message: string }): Error {
   if (code === 'pickle') return new InvalidInputError(`the model ${message}`, { input: 'pickle' })
   return new SignatureError(message, { reason: code === 'unsigned' ? 'unsigned' : 'bad-signature' })
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes
 }

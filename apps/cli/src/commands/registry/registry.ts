@@ -1,12 +1,11 @@
 import { forgetRegistry, listRegistries, readRegistry, type RegistryModel } from '@x/model-loader'
-import { createSigner } from '@x/model-signing'
-import { followRegistry, publishRegistryFile, type Backend } from '@x/node'
+import { followRegistry, publishRegistryFile, readTrustedKey, type Backend } from '@x/node'
 
 import { textOption, textOptions, type Command, type Context } from '../../command.ts'
 import { formatBytes, formatCount, formatKey, printable } from '../../format.ts'
 import { openBackends } from '../../open-backends.ts'
 import { noOperands, onlyOperand } from '../../operands.ts'
-import { PASSWORD_VARIABLE, readText, toTrusted } from '../../read-key.ts'
+import { PASSWORD_VARIABLE, SIGNER, signerOption } from '../../signer-options.ts'
 import { UsageError } from '../../usage-error.ts'
 
 export const registryPublish: Command = {
@@ -15,8 +14,7 @@ export const registryPublish: Command = {
   operands: '--key FILE -o FILE',
   summary: 'write down what the names of models mean, signed, for others to follow',
   options: {
-    key: { type: 'string', metavar: 'FILE', help: 'private key in PEM: ECDSA on P-256, P-384 or P-521' },
-    certificate: { type: 'string', metavar: 'FILE', help: 'certificates in PEM: that of the key, then those above it' },
+    ...SIGNER,
     name: { type: 'string', metavar: 'N', help: 'what it is called, such as models.example.org; default by its key' },
     prefix: { type: 'string', metavar: 'P', help: 'only names that begin so, such as acme/' },
     'allow-empty': { type: 'boolean', help: 'also without a model: followers then know no name any more' },
@@ -28,13 +26,9 @@ before; --force writes it over the one before. The password of an encrypted key 
   async run(context, operands, values) {
     noOperands(operands)
     const { io, printer, signal } = context
-    const key = wanted(textOption(values, 'key'), 'registry publish: --key FILE')
-    const output = wanted(textOption(values, 'output'), 'registry publish: -o FILE')
-    const certificate = textOption(values, 'certificate')
-    const signer = await createSigner(await readText(key), {
-      password: io.environment[PASSWORD_VARIABLE],
-      certificates: certificate === undefined ? undefined : await readText(certificate),
-    })
+    const output = textOption(values, 'output')
+    if (output === undefined || output === '') throw new UsageError('registry publish: -o FILE is wanted')
+    const signer = await signerOption('registry publish', values, io.environment)
     const { bytes, name, sequence, models, omitted } = await publishRegistryFile(await context.storage(), output, {
       signer,
       name: textOption(values, 'name'),
@@ -77,7 +71,11 @@ Another signer, or another registry at the same place, is refused until \`regist
     }
     if (isIpns && !context.named)
       throw new UsageError(`${given} is a name that a Kubo daemon resolves: --backend kubo=URL`)
-    const trusted = await Promise.all(textOptions(values, 'trust').map(toTrusted))
+    const trusted = textOptions(values, 'trust').map((file) => readTrustedKey('--trust', file))
+    if (trusted.some(({ repos }) => repos !== undefined))
+      throw new UsageError(
+        'registry follow: --trust FILE; who is trusted for some repositories alone signs no registry',
+      )
     const kubo = await kuboOf(context)
     const { name, source, sequence, models, signer, hint, change } = await followRegistry(
       await context.storage(),
@@ -158,9 +156,4 @@ function toLine({ name, version, current, cid, size, task, dtypes, licence }: Re
     formatBytes(size),
     ...facts.map(printable),
   ].join('  ')
-}
-
-function wanted(value: string | undefined, what: string): string {
-  if (value === undefined || value === '') throw new UsageError(`${what} is wanted`)
-  return value
 }
