@@ -179,6 +179,24 @@ it('a Hugging Face cache is laid out, listed, and taken in without copying', asy
   expect(hub.requests.filter(({ url }) => url.includes('/resolve/'))).toEqual([])
   expect((await cli(['cache', 'import', 'org/none', ...other], { environment })).code).toBe(3)
   expect((await cli(['cache', 'ls', '--cache', path.join(folder, 'nowhere'), ...other])).code).toBe(3)
+  // A home is no cache, and a cache no home.
+  const hubDirectory = path.join(home, 'hub')
+  expect(await cli(['cache', 'ls', '--cache', hubDirectory, ...other])).toMatchObject({ code: 0, lines: [{}] })
+  for (const args of [
+    ['cache', 'ls'],
+    ['cache', 'import', REPO],
+  ]) {
+    for (const [named, where] of [
+      [['--cache', home], {}],
+      [[], { HF_HUB_CACHE: home }],
+    ] as const) {
+      const outcome = await cli([...args, ...named, ...other], { environment: where })
+      expect(outcome).toMatchObject({ code: 3, error: { message: expect.stringContaining(hubDirectory) } })
+    }
+  }
+  expect((await cli(['cache', 'ls', '--cache', folder, ...other])).code).toBe(3)
+  expect((await cli(['cache', 'ls', ...other], { environment: { HF_HUB_CACHE: folder } })).code).toBe(0)
+  expect(await run(['cache', 'export', REPO, '--to', hubDirectory])).toMatchObject({ code: 2, lines: [] })
 })
 
 it.each([

@@ -41,6 +41,9 @@ it('versions are added, listed, promoted and rolled back, and models are searche
   expect((await cli(['model', 'promote', 'org/tiny@2.0', ...store])).lines).toMatchObject([
     { cid: two, previous: '1.0' },
   ])
+  expect((await cli(['model', 'versions', 'no/such', ...store])).code).toBe(3)
+  await cli(['model', 'add', path.join(folder, 'v1.0'), '--name', 'org/plain', ...store])
+  expect(await cli(['model', 'versions', 'org/plain', ...store])).toMatchObject({ code: 0, lines: [] })
   expect((await cli(['model', 'promote', 'org/tiny@3', ...store])).code).toBe(3)
   expect((await cli(['model', 'promote', 'org/tiny', ...store])).code).toBe(2)
   expect((await cli(['model', 'add', path.join(folder, 'v1.0'), '--name', 'org/tiny@2.0', ...store])).code).toBe(1)

@@ -51,6 +51,7 @@ export {
 export { createModelRepositories, type HubTools } from './hub/model-repositories.ts'
 export { exportModelToHubCache, type ExportedModel, type ExportHubCacheOptions } from './hub/export-hub-cache.ts'
 export { findHubCache, findSnapshot, type FindCacheOptions } from './hub/hub-cache.ts'
+export type { HubCache } from '@x/hub-cache'
 export { importFromHubCache, type ImportedModel, type ImportHubCacheOptions } from './hub/import-hub-cache.ts'
 export { openHub, type OpenHubOptions } from './hub/open-hub.ts'
 export { serveHub, type ServeHubOptions } from './hub/serve-hub.ts'

@@ -1,5 +1,7 @@
+import path from 'node:path'
+
 import { hubReference, parseReference } from '@x/model-loader'
-import { exportModelToHubCache, findHubCache, importFromHubCache } from '@x/node'
+import { exportModelToHubCache, findHubCache, importFromHubCache, type HubCache } from '@x/node'
 import { NotFoundError } from '@x/storage-core'
 
 import { textOption, textOptions, type Command, type Context, type Values } from '../../command.ts'
@@ -65,7 +67,7 @@ export const cacheImport: Command = {
       },
     )
     bar.clear()
-    for (const { path, why } of problems) void printer.warning(`${path}: left out: ${why}`, { of: repo })
+    for (const { path: file, why } of problems) void printer.warning(`${file}: left out: ${why}`, { of: repo })
     if (newer !== undefined) {
       const revision = printable(wanted.revision ?? 'main')
       void printer.warning(`${revision} stays ${newer}, which was fetched later than the cache had it`, { of: repo })
@@ -96,7 +98,7 @@ export const cacheExport: Command = {
     const { io, printer, signal } = context
     const reference = await localReference(context, onlyOperand(operands, 'model reference'))
     const home = textOption(values, 'to')
-    if (home === '') throw new UsageError('cache export: --to is empty')
+    if (home !== undefined) await assertHome(home, context)
     const refs = textOptions(values, 'ref')
     const { repo, commit, snapshot, placed } = await exportModelToHubCache(await context.storage(), reference, {
       environment: home === undefined ? io.environment : { HF_HOME: home },
@@ -112,12 +114,31 @@ export const cacheExport: Command = {
   },
 }
 
-async function cacheOf({ io }: Context, values: Values) {
+/** @throws {NotFoundError} There is none, or it was named and has no model, or it is the home of one. */
+async function cacheOf({ io, signal }: Context, values: Values): Promise<HubCache> {
   const directory = textOption(values, 'cache')
   if (directory === '') throw new UsageError('--cache is empty')
-  const cache = await findHubCache({ environment: io.environment, ...(directory !== undefined && { directory }) })
-  if (cache) return cache
-  throw new NotFoundError(directory ?? 'the Hugging Face cache', {
-    message: directory === undefined ? 'there is no Hugging Face cache on this machine' : `no such cache: ${directory}`,
-  })
+  const { environment } = io
+  const cache = await findHubCache({ environment, directory })
+  if (!cache) {
+    const message =
+      directory === undefined ? 'there is no Hugging Face cache on this machine' : `no such cache: ${directory}`
+    throw new NotFoundError(directory ?? 'the Hugging Face cache', { message })
+  }
+  if ((await cache.repos({ signal })).length > 0) return cache
+  const below = path.join(cache.directory, 'hub')
+  const isHome = (await findHubCache({ environment, directory: below })) !== undefined
+  if (directory === undefined && !isHome) return cache
+  const instead = isHome ? `, which is a home; the cache is ${below}` : ''
+  throw new NotFoundError(cache.directory, { message: `no models--... in ${cache.directory}${instead}` })
+}
+
+/** @throws {UsageError} It is a cache, and a second one below it would be found by nobody. */
+async function assertHome(home: string, { io, signal }: Context): Promise<void> {
+  if (home === '') throw new UsageError('cache export: --to is empty')
+  const cache = await findHubCache({ environment: io.environment, directory: home })
+  if (!cache || (await cache.repos({ signal })).length === 0) return
+  throw new UsageError(
+    `cache export: --to ${home} is a cache; its home is wanted, the directory with that cache as hub/`,
+  )
 }

@@ -1,4 +1,5 @@
 import { listVersions, promoteVersion, rollBack, type Promotion } from '@x/model-loader'
+import { NotFoundError } from '@x/storage-core'
 
 import { BACKEND, type Command, type Context } from '../../command.ts'
 import { printable } from '../../format.ts'
@@ -15,12 +16,18 @@ export const modelVersions: Command = {
   async run(context, operands) {
     const name = onlyOperand(operands, 'name')
     const store = await context.store('names')
-    for await (const { version, cid, registeredAt, current } of listVersions(store, name, { signal: context.signal })) {
+    const { signal } = context
+    let isKnown = false
+    for await (const { version, cid, registeredAt, current } of listVersions(store, name, { signal })) {
+      isKnown = true
       await context.printer.result(
         { name, version, cid: cid.toString(), registeredAt, current },
         `${current ? '*' : ' '} ${printable(`${name}@${version}`)}  ipfs://${cid}`,
       )
     }
+    // A name may be without versions.
+    if (isKnown || (await store.names.get(name, { signal }))) return
+    throw new NotFoundError(name, { message: `no model is named ${name}` })
   },
 }
 
