@@ -40,6 +40,23 @@ export function parsePort(option: string, text: string | undefined): number | un
   return parseWhole(option, text, { most: 65_535, what: 'a port, from 0 to 65535' })
 }
 
+/**
+ * Pages that may read answers: origins as browsers send them, or `*` for any.
+ *
+ * @throws {UsageError} One that no page has, such as one with a path.
+ */
+export function parseOrigins(option: string, texts: readonly string[]): '*' | readonly string[] {
+  for (const text of texts) {
+    const url = URL.parse(text)
+    const origin = url === null || url.host === '' ? undefined : `${url.protocol}//${url.host}`
+    if (text === '*' || text === origin) continue
+    const meant =
+      origin === undefined ? 'is no origin, such as https://page.example' : `matches no page; ${origin} does`
+    throw new UsageError(`--${option} ${text} ${meant}`)
+  }
+  return texts.includes('*') ? '*' : texts
+}
+
 function parseWhole(
   option: string,
   text: string | undefined,

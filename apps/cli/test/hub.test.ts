@@ -230,6 +230,44 @@ it.each([
   }
 })
 
+it.each(['https://page.example', 'http://127.0.0.1:8080', 'chrome-extension://abcdefgh', '*'])(
+  'hub serve --cors %s answers that page',
+  async (origin) => {
+    const { run, folder } = await setup()
+    await run(['model', 'pull', REPO])
+    const ended = new AbortController()
+    const asked = Promise.withResolvers<string | null>()
+    await cli(['hub', 'serve', '--json', '--store', path.join(folder, 'store'), '--cors', origin], {
+      signal: ended.signal,
+      onStdout: (text) => {
+        const { url } = JSON.parse(text)
+        void fetch(`${url}/api/models/${REPO}`, { headers: origin === '*' ? {} : { origin } })
+          .then((response) => asked.resolve(response.headers.get('access-control-allow-origin')), asked.reject)
+          .finally(() => ended.abort())
+      },
+    })
+    expect(await asked.promise).toBe(origin)
+  },
+)
+
+it.each([
+  ['https://page.example/', 'https://page.example does'],
+  ['https://Page.example', 'https://page.example does'],
+  ['https://page.example/app', 'https://page.example does'],
+  ['https://page.example:443', 'https://page.example does'],
+  ['notaurl', 'no origin'],
+  ['null', 'no origin'],
+])('hub serve --cors %s is refused, for no page is of that', async (origin, message) => {
+  const { run, folder } = await setup()
+  await run(['model', 'pull', REPO])
+  const ended = new AbortController()
+  const outcome = await cli(['hub', 'serve', '--json', '--store', path.join(folder, 'store'), '--cors', origin], {
+    signal: ended.signal,
+    onStdout: () => ended.abort(),
+  })
+  expect(outcome).toMatchObject({ code: 2, error: { code: 'USAGE', message: expect.stringContaining(message) } })
+})
+
 it('who is trusted is read alike everywhere', async () => {
   const { run, folder } = await setup()
   await run(['model', 'pull', REPO])

@@ -2,7 +2,7 @@ import { openHub, serveHub } from '@x/node'
 import { InvalidInputError } from '@x/storage-core'
 
 import { textOption, textOptions, type Command } from '../../command.ts'
-import { noOperands, parsePort } from '../../operands.ts'
+import { noOperands, parseOrigins, parsePort } from '../../operands.ts'
 import { readText } from '../../read-file.ts'
 import { untilAborted } from '../../until-aborted.ts'
 
@@ -33,7 +33,7 @@ export const hubServe: Command = {
     noOperands(operands)
     const { environment } = io
     const tokenFile = textOption(values, 'token-file')
-    const origins = textOptions(values, 'cors')
+    const origins = parseOrigins('cors', textOptions(values, 'cors'))
     const tokens = tokenFile === undefined ? undefined : [{ name: 'token', token: await readToken(tokenFile) }]
     const hub = values['pull-through'] ? await openHub({ environment, signal }) : undefined
     const store = await storage()
@@ -43,7 +43,7 @@ export const hubServe: Command = {
         port: parsePort('port', textOption(values, 'port')),
         names: textOptions(values, 'allow-host'),
         tokens,
-        ...(origins.length > 0 && { cors: { origins: origins.includes('*') ? '*' : origins } }),
+        ...(origins.length > 0 && { cors: { origins } }),
         ...(hub && { upstream: { hub } }),
         onWarning: (message: string) => void printer.warning(message),
       }),
