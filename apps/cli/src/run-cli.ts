@@ -51,7 +51,7 @@ import { exitCodeOf, reportError } from './report-error.ts'
 import { UsageError } from './usage-error.ts'
 import { VERSION } from './version.ts'
 
-const COMMANDS: readonly Command[] = [
+export const COMMANDS: readonly Command[] = [
   add,
   cat,
   get,

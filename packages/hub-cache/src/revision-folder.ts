@@ -3,7 +3,7 @@ import { join } from 'node:path'
 
 import { InvalidInputError } from '@x/cid'
 
-import { ifThere, onDisk } from './disk.ts'
+import { ifThere, onDisk } from './disk-error.ts'
 import { placeText } from './place-file.ts'
 
 /** Says whose a folder is; there is none in that of `main`. */

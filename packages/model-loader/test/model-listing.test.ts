@@ -85,6 +85,8 @@ it('is pulled from a hub; what is no model is refused before it is downloaded', 
     await store.close()
   })
   const client = createHubClient({ endpoint: hub.url })
+  const partly = { repo: 'org/tiny-gguf', hub: client, weights: 'none' } as const
+  await expect(pullHubModel(store, partials, partly)).rejects.toThrow('what was selected of it is no model')
   const { cid } = await pullHubModel(store, partials, { repo: 'org/tiny-gguf', hub: client, createSha256 })
   expect((await openModel(store, cid.toString())).files.map(({ path }) => path)).toContain('tiny.gguf')
   hub.requests.length = 0
@@ -93,8 +95,6 @@ it('is pulled from a hub; what is no model is refused before it is downloaded', 
     message: expect.stringContaining('org/rows: it is no model'),
   })
   expect(hub.requests.filter(({ url }) => url.includes('/resolve/'))).toEqual([])
-  const partly = { repo: 'org/tiny-gguf', hub: client, weights: 'none' } as const
-  await expect(pullHubModel(store, partials, partly)).rejects.toThrow('what was selected of it is no model')
 })
 
 it('a signature is always selected', () => {

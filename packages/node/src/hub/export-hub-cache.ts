@@ -1,5 +1,6 @@
 import { exportToHubCache, hubCacheDirectory, type ExportProgress, type ExportResult } from '@x/hub-cache'
-import { isHubRepo, openModel } from '@x/model-loader'
+import { isRepo } from '@x/hub-client/names'
+import { openModel } from '@x/model-loader'
 import { BackendError, InvalidInputError, type AbortOptions, type ContentStore } from '@x/storage-core'
 
 import { createSha256 } from '../create-hash.ts'
@@ -72,5 +73,5 @@ export async function exportModelToHubCache(
 /** @param name - `org/name` or `org/name@version`; a store takes others too. */
 function repoOfName(name: string | undefined): string | undefined {
   const [repo = ''] = name?.split('@') ?? []
-  return isHubRepo(repo) ? repo : undefined
+  return isRepo(repo) ? repo : undefined
 }
