@@ -27,7 +27,7 @@ describe('a listing', () => {
 
   it('has what is behind a page without entries', async () => {
     const pages = [[], [file('a')], [], [], [file('b')], []]
-    const url = await openServer((request, response) => {
+    const url = await serveOnLoopback((request, response) => {
       const page = Number(new URL(request.url ?? '', 'http://hub').searchParams.get('page'))
       const link = page + 1 < pages.length ? { link: `<?page=${page + 1}>; rel="next"` } : {}
       response.writeHead(200, { 'content-type': 'application/json', ...link }).end(JSON.stringify(pages[page]))
