@@ -11,7 +11,8 @@ import { modelDirectory } from '@x/embedded-model'
 import { addModel, openStorage, serveHub } from '@x/node'
 
 const repo = 'Xenova/all-MiniLM-L6-v2'
-const storage = await openStorage()
+const folder = await mkdtemp(path.join(tmpdir(), 'own-hub-'))
+const storage = await openStorage({ directory: path.join(folder, 'store') }) // without it, the user's own store
 await addModel(storage, fileURLToPath(modelDirectory), { name: repo })
 const hub = await serveHub(storage)
 
@@ -22,11 +23,11 @@ const config = await downloadFile({ repo, path: 'config.json', hubUrl })
 console.log(`${Math.round(size / 1e6)} MB in all;`, JSON.parse((await config?.text()) ?? '{}').model_type)
 
 env.remoteHost = hubUrl
-env.cacheDir = await mkdtemp(path.join(tmpdir(), 'own-hub-'))
+env.cacheDir = path.join(folder, 'cache')
 const embed = await pipeline('feature-extraction', repo, { dtype: 'q8' })
 console.log((await embed('A CID is a promise about bytes.', { pooling: 'mean', normalize: true })).dims)
 
 await embed.dispose()
 await hub.close()
 await storage.close()
-await rm(env.cacheDir, { recursive: true })
+await rm(folder, { recursive: true })

@@ -30,6 +30,8 @@ describe('examples', () => {
       ['--conditions=@x/source', '--disable-warning=ExperimentalWarning', path.join(folder, name)],
       { env: { ...process.env, IPFS_ACCELERATE_CACHE_DIR: store } },
     )
+    // The user's own, were it not for the test.
+    expect(await readdir(store)).toEqual([])
     expect(stdout).toBe(await readFile(path.join(folder, name.replace(/\.ts$/, '.txt')), 'utf8'))
   })
 })
