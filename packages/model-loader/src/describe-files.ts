@@ -42,7 +42,7 @@ export async function describeFiles(
   }
   const start = async (path: string): Promise<Uint8Array | undefined> =>
     scans.has(path) ? readStart(read(path)) : undefined
-  const facts = await readFacts({ config: await start('config.json'), card: await start('README.md') })
+  const facts = readFacts({ config: await start('config.json'), card: await start('README.md') })
   return {
     ...facts,
     tables: [...blocks.values()],

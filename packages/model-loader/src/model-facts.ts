@@ -1,3 +1,4 @@
+import { readFrontMatter, type FrontMatterValue } from './front-matter.ts'
 import type { ModelFacts } from './manifest.ts'
 
 /** Longer cards are cut; what is wanted stands at their beginning. */
@@ -20,9 +21,9 @@ export interface FactFiles {
  *
  * @see https://huggingface.co/docs/hub/model-cards#model-card-metadata
  */
-export async function readFacts({ config, card }: FactFiles): Promise<ModelFacts> {
+export function readFacts({ config, card }: FactFiles): ModelFacts {
   const { architectures, model_type: modelType } = fieldsOf(config && parseJson(config))
-  const meta = fieldsOf(card && (await parseCard(card)))
+  const meta = card ? readCard(card) : {}
   const task = textOf(meta.pipeline_tag)
   const architecture = textsOf(architectures)[0] ?? textOf(modelType)
   const licence = licenceOf(meta)
@@ -49,18 +50,12 @@ function parseJson(bytes: Uint8Array): unknown {
   }
 }
 
-async function parseCard(bytes: Uint8Array): Promise<unknown> {
+const CARD_FIELDS = ['pipeline_tag', 'license', 'license_name', 'base_model', 'tags']
+
+function readCard(bytes: Uint8Array): Record<string, FrontMatterValue> {
   const text = new TextDecoder().decode(bytes.subarray(0, MAX_CARD_BYTES))
   const [, yaml] = /^\uFEFF?---[ \t]*\r?\n([\s\S]*?)\r?\n---[ \t]*(?:\r?\n|$)/.exec(text) ?? []
-  if (yaml === undefined || yaml.length > MAX_FRONT_MATTER) return undefined
-  const { parse } = await import('yaml')
-  try {
-    // The library refuses aliases that grow without bound. A mapping as a key would be warned about.
-    return parse(yaml, { logLevel: 'silent', uniqueKeys: false })
-  } catch {
-    // As for config.json.
-    return undefined
-  }
+  return yaml === undefined || yaml.length > MAX_FRONT_MATTER ? {} : readFrontMatter(yaml, CARD_FIELDS)
 }
 
 const fieldsOf = (value: unknown): Record<string, unknown> =>

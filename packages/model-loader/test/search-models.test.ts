@@ -98,6 +98,8 @@ describe.each(stores)('in the %s store', (_kind, open) => {
       ),
     ],
     ['nesting without end', card('['.repeat(50_000))],
+    ['maps that nest', card('{'.repeat(1000))],
+    ['keys that nest', card('? '.repeat(1000))],
     ['other types', card('license: 7\npipeline_tag: [a]\ntags: {a: b}\nbase_model: null')],
     ['no UTF-8', Uint8Array.of(0x2d, 0x2d, 0x2d, 0x0a, 0xff, 0x0a, 0x2d, 0x2d, 0x2d, 0x0a)],
   ])('a card with %s says nothing, and the model can be added', async (_what, readme) => {
