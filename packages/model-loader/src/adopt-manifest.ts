@@ -10,6 +10,8 @@ export interface AdoptedManifest {
   manifest: ModelManifest
   /** The blocks of its tensor tables. */
   tables: Block[]
+  /** It says what cannot be seen in the files; else it is what anybody makes of them. */
+  claimed: boolean
 }
 
 /**
@@ -38,5 +40,7 @@ export async function adoptManifest(
     return { ...file, ...(claim?.gitOid !== undefined && { gitOid: claim.gitOid }) }
   })
   const { root, origin, omitted, absent, parents } = given
-  return { manifest: createManifest({ root, ...facts, files: own, origin, omitted, absent, parents }), tables }
+  const claimed =
+    own.some(({ gitOid }) => gitOid !== undefined) || [origin ?? [], omitted, absent, parents].flat().length > 0
+  return { manifest: createManifest({ root, ...facts, files: own, origin, omitted, absent, parents }), tables, claimed }
 }

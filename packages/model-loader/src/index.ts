@@ -85,6 +85,7 @@ export { createOnnxChecker, type OnnxChecker } from '@x/model-formats'
 export { openModelDirectory, type OpenDirectoryOptions } from './open-directory.ts'
 export { openModel, showManifest, type OpenModelOptions } from './open-model.ts'
 export type { OpenedModel } from './opened-model.ts'
+export { knownOrigin } from './known-origin.ts'
 export { hubReference, parseReference, type ModelReference } from './parse-reference.ts'
 export { parseResource, type Resource, type UrlTemplate } from './resource-url.ts'
 export {

@@ -47,7 +47,7 @@ export async function* listModels(store: ContentStore, options: AbortOptions = {
     let found: ModelSummary | undefined
     try {
       if (await isModel(store, cid, options)) {
-        found = await summary(store, cid, record, { facts: facts.get(cid.toV1().toString()) }, options)
+        found = await summary(store, cid, record, { facts: facts.get(cid.toV1().toString())?.summary }, options)
       }
     } catch (error) {
       if (!isStorageError(error) || !['NOT_FOUND', 'INTEGRITY'].includes(error.code)) throw error

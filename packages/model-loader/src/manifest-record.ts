@@ -7,13 +7,15 @@ import { summaryFromJson, summaryOf, summaryToJson, type ManifestSummary } from 
 import { createManifest, type ManifestInput, type ModelManifest } from './manifest.ts'
 import type { ListedFile } from './model-files.ts'
 import type { CreateSha256 } from './sha256.ts'
-import { forgetSidecars, keepSidecar, listAllSidecars, listSidecars } from './sidecars.ts'
+import { forgetSidecars, keepSidecar, listAllSidecars, listSidecars, type Sidecar } from './sidecars.ts'
 
 export interface FoundManifest {
   cid: CID
   manifest: ModelManifest
   /** Why it had to be made anew; absent when it was found and fits. */
   rebuilt?: string | undefined
+  /** See `OpenedModel`. */
+  claimed?: true | undefined
 }
 
 export interface FindManifestOptions extends AbortOptions {
@@ -23,7 +25,10 @@ export interface FindManifestOptions extends AbortOptions {
 export interface KeepManifestOptions extends AbortOptions {
   /** The blocks of the tensor tables that it links to. Default: none. */
   tables?: readonly Block[] | undefined
-  /** Its origin is the word of whoever gave it: one whose origin is known goes before it. Default false. */
+  /**
+   * What it says beyond the files is the word of whoever gave it: any other goes before it, and where the same one is known
+   * to be true it stays known. Default false.
+   */
   claimed?: boolean | undefined
 }
 
@@ -37,7 +42,7 @@ export async function keepManifest(
   for (const table of tables) await keepSidecar(store, 'tensors', manifest.root, table, { signal })
   const block = await encodeManifest(manifest)
   const metadata = { ...summaryToJson(summaryOf(manifest)), ...(claimed && { claimed }) }
-  await keepSidecar(store, 'manifests', manifest.root, block, { metadata, signal })
+  await keepSidecar(store, 'manifests', manifest.root, block, { metadata, onlyNew: claimed, signal })
   return block.cid
 }
 
@@ -90,46 +95,59 @@ async function readManifests(
   files: readonly ListedFile[],
   { signal }: AbortOptions,
 ): Promise<FoundManifest | string> {
-  const sound: (FoundManifest & { rank: number })[] = []
+  const sound: Ranked<FoundManifest>[] = []
   let reason: string | undefined
   for (const { cid, metadata } of await listSidecars(store, 'manifests', root, { signal })) {
     try {
       const manifest = decodeManifest(await store.blocks.get(cid, { signal }))
       assertFits(manifest, root, files)
-      sound.push({ cid, manifest, rank: rankOf(manifest, metadata) })
+      sound.push({ cid, manifest, ...ranked(manifest, metadata) })
     } catch (error) {
       // Derived data that is gone, damaged or wrong is made anew. Anything else is not about the manifest.
       if (!isStorageError(error) || !['NOT_FOUND', 'INTEGRITY', 'INVALID_INPUT'].includes(error.code)) throw error
       reason ??= error.message
     }
   }
-  const [best] = sound.toSorted((a, b) => a.rank - b.rank || compareText(a.cid.toString(), b.cid.toString()))
-  return best ? { cid: best.cid, manifest: best.manifest } : (reason ?? 'none is recorded')
+  const best = firstOf(sound)
+  if (!best) return reason ?? 'none is recorded'
+  const { cid, manifest, claimed } = best
+  return { cid, manifest, ...(claimed && { claimed }) }
 }
 
-/** One whose origin is known goes first, and one with an origin that somebody claims last. */
-function rankOf({ origin }: Pick<ModelManifest, 'origin'>, { claimed }: Metadata): number {
-  if (origin === undefined) return 1
-  return claimed === true ? 2 : 0
+type Ranked<T> = T & { cid: CID; rank: number; claimed?: true }
+
+/** One whose origin is known goes first, and one that says what somebody claims last. */
+function ranked({ origin }: Pick<ModelManifest, 'origin'>, { claimed }: Metadata): { rank: number; claimed?: true } {
+  if (claimed === true) return { rank: 2, claimed }
+  return { rank: origin === undefined ? 1 : 0 }
+}
+
+/** Of several that are as good the first by CID. */
+function firstOf<T>(manifests: readonly Ranked<T>[]): Ranked<T> | undefined {
+  const [first] = manifests.toSorted((a, b) => a.rank - b.rank || compareText(a.cid.toString(), b.cid.toString()))
+  return first
+}
+
+export interface SummarisedManifest {
+  summary: ManifestSummary
+  /** The manifest's block; absent where it says what somebody claims, which the summary then leaves out. */
+  cid?: CID | undefined
 }
 
 /** By the text of the model's CIDv1. */
-export type ManifestSummaries = ReadonlyMap<string, ManifestSummary>
+export type ManifestSummaries = ReadonlyMap<string, SummarisedManifest>
 
-/** What the manifests in a store say of their models; of several the one that knows its origin. */
+/** What the manifests in a store say of their models; of several the one that `findManifest` takes, if it is whole. */
 export async function manifestSummaries(
   store: ContentStore,
   { signal }: AbortOptions = {},
 ): Promise<ManifestSummaries> {
-  const best = new Map<string, { summary: ManifestSummary; rank: number }>()
-  for await (const { root, metadata } of listAllSidecars(store, 'manifests', { signal })) {
-    const summary = summaryFromJson(metadata)
-    if (!summary) continue
-    const rank = rankOf(summary, metadata)
-    // As `findManifest` takes them: the first by CID of the lowest rank.
-    if (rank < (best.get(root)?.rank ?? Infinity)) best.set(root, { summary, rank })
+  const found = new Map<string, RankedSummary[]>()
+  for await (const { root, ...sidecar } of listAllSidecars(store, 'manifests', { signal })) {
+    found.set(root, [...(found.get(root) ?? []), ...rankedSummary(sidecar)])
   }
-  return new Map(Array.from(best, ([root, { summary }]) => [root, summary]))
+  const best = Array.from(found, ([root, summaries]) => [root, bestSummary(summaries)] as const)
+  return new Map(best.flatMap(([root, summary]) => (summary ? [[root, summary] as const] : [])))
 }
 
 /** What the manifests of one model say of it, as `manifestSummaries`; no other model's are looked at. */
@@ -138,14 +156,24 @@ export async function manifestSummary(
   root: CID,
   { signal }: AbortOptions = {},
 ): Promise<ManifestSummary | undefined> {
-  let best: { summary: ManifestSummary; rank: number } | undefined
-  for (const { metadata } of await listSidecars(store, 'manifests', root, { signal })) {
-    const summary = summaryFromJson(metadata)
-    if (!summary) continue
-    const rank = rankOf(summary, metadata)
-    if (rank < (best?.rank ?? Infinity)) best = { summary, rank }
-  }
-  return best?.summary
+  const found = await listSidecars(store, 'manifests', root, { signal })
+  return bestSummary(found.flatMap((sidecar) => rankedSummary(sidecar)))?.summary
+}
+
+type RankedSummary = Ranked<{ summary: ManifestSummary }>
+
+/** Nothing: something else was kept there. */
+function rankedSummary({ cid, metadata }: Pick<Sidecar, 'cid' | 'metadata'>): RankedSummary[] {
+  const summary = summaryFromJson(metadata)
+  return summary ? [{ cid, summary, ...ranked(summary, metadata) }] : []
+}
+
+function bestSummary(found: readonly RankedSummary[]): SummarisedManifest | undefined {
+  const best = firstOf(found)
+  if (!best) return undefined
+  const { origin, ...facts } = best.summary
+  // Facts were read in the files, whoever gave the manifest.
+  return best.claimed ? { summary: facts } : { summary: { ...facts, ...(origin && { origin }) }, cid: best.cid }
 }
 
 /** @throws {InvalidInputError} The manifest is not of this root, or does not list exactly its files. */

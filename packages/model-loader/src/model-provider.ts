@@ -4,6 +4,7 @@ import { NotFoundError, type AbortOptions, type ContentStore } from '@x/storage-
 
 import { cidOfRepo } from './cid-of-repo.ts'
 import { hubNamesOf } from './hub-revisions.ts'
+import { knownOrigin } from './known-origin.ts'
 import { openModel, type OpenModelOptions } from './open-model.ts'
 import type { OpenedModel } from './opened-model.ts'
 import { resolveReference } from './resolve-reference.ts'
@@ -54,7 +55,7 @@ export function createStoreProvider(store: ContentStore, options: StoreProviderO
       if (reference === undefined) return undefined
       const model = await openModel(store, reference, { createSha256, verify, signal })
       // Remembered to be a revision of a hub, without the listing of that: what was in a cache, for instance.
-      const isListed = model.manifest.origin?.repo === repo
+      const isListed = knownOrigin(model)?.repo === repo
       const isRemembered = model.name === undefined && cidOfRepo(repo) === undefined
       return isRemembered && !isListed ? { ...model, isPartial: true } : model
     },

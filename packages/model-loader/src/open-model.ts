@@ -51,6 +51,7 @@ export async function openModel(
       manifest,
       manifestCid: found.cid,
       ...(found.rebuilt !== undefined && { manifestRebuilt: found.rebuilt }),
+      ...(found.claimed && { manifestClaimed: found.claimed }),
       files: manifest.files,
       path(file) {
         const { path } = fileOf(manifest, file)

@@ -13,6 +13,11 @@ export interface OpenedModel {
   readonly manifestCid: CID
   /** Why the manifest was made anew; absent when the store had it. */
   readonly manifestRebuilt?: string | undefined
+  /**
+   * What the manifest says beyond the files (origin, objects in git, what was left out or is absent, parents) is only the word
+   * of who packed or gave it. Absent when it is known.
+   */
+  readonly manifestClaimed?: true | undefined
   readonly files: readonly ManifestFile[]
   /** What it lacks may be part of the model all the same: nobody knows the whole list. Default false. */
   readonly isPartial?: boolean | undefined

@@ -147,7 +147,7 @@ export async function unpackModel(
   const { blocks, size } = await importCar(store, source, { pin, signal, onProgress, rootsToRecord })
   if (!unpacked) throw new Error('a CAR was imported without its roots being recorded')
   const { model, manifests, signatures } = unpacked
-  for (const { manifest, tables } of manifests) await keepManifest(store, manifest, { tables, claimed: true, signal })
+  for (const { manifest, ...adopted } of manifests) await keepManifest(store, manifest, { ...adopted, signal })
   for (const block of signatures) await keepSidecar(store, 'signatures', model, block, { signal })
   const naming = namingOf(unpacked)
   await giveName(store, model, { ...naming, signal })

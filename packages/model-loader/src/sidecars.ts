@@ -1,5 +1,5 @@
 import { parseCid, type Block, type CID } from '@x/cid'
-import type { AbortOptions, ContentStore, Metadata } from '@x/storage-core'
+import { ConflictError, type AbortOptions, type ContentStore, type Metadata } from '@x/storage-core'
 
 /** What is kept beside a model, each in dag-cbor blocks. */
 export const SIDECAR_KINDS = ['manifests', 'tensors', 'signatures'] as const
@@ -19,16 +19,24 @@ const prefixOf = (kind: SidecarKind, root: CID): string => `.${kind}/${root.toV1
 /**
  * Keeps a block beside a model: `.<kind>/<model's CID>/<block's CID>` names it, which keeps it from garbage collection. The
  * block is no root, and the name none that a user gave: lists leave both out.
+ *
+ * @param options.onlyNew - Leave what is said of it as it is where it is kept already. Default false.
  */
 export async function keepSidecar(
   store: ContentStore,
   kind: SidecarKind,
   root: CID,
   { cid, bytes }: Block,
-  { metadata, signal }: AbortOptions & { metadata?: Metadata } = {},
+  { metadata, onlyNew = false, signal }: AbortOptions & { metadata?: Metadata; onlyNew?: boolean } = {},
 ): Promise<void> {
   await store.blocks.put(cid, bytes, { verified: true, signal })
-  await store.names.set(`${prefixOf(kind, root)}${cid}`, cid, { metadata, signal })
+  try {
+    const expected = onlyNew ? { expected: null } : {}
+    await store.names.set(`${prefixOf(kind, root)}${cid}`, cid, { metadata, signal, ...expected })
+  } catch (error) {
+    // It is there, and stays what it is.
+    if (!onlyNew || !(error instanceof ConflictError)) throw error
+  }
 }
 
 /** What is kept beside a model, sorted by CID. */

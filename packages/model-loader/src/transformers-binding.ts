@@ -4,6 +4,7 @@ import { askedRequest, isReading, type AskedRequest } from './asked-request.ts'
 import { createBindingReport, type BindingStatus } from './binding-report.ts'
 import { cidOfRepo } from './cid-of-repo.ts'
 import { fileResponse } from './file-response.ts'
+import { knownOrigin } from './known-origin.ts'
 import { contentsOf, isMapped, standsInFor, typeOf, type FileRequest, type Source } from './model-answers.ts'
 import { MAIN, type ModelProvider } from './model-provider.ts'
 import type { OpenedModel } from './opened-model.ts'
@@ -215,7 +216,7 @@ export function createTransformersBinding(options: TransformersBindingOptions = 
     const own = providers.findIndex(({ name }) => name === source.provider)
     const from = providers[own]?.fetchesFiles ? own : own + 1
     // Of the same commit, where it is known: a branch may have moved since.
-    const { origin } = source.model.manifest
+    const origin = knownOrigin(source.model)
     const same = origin?.repo === repo ? origin.revision : revision
     const further = await open(repo, same, { path, from, must: true })
     if (further) {

@@ -6,13 +6,16 @@ import {
   addModel,
   createManifest,
   encodeManifest,
+  forgetSidecars,
   keepManifest,
   keepSidecar,
   listSidecars,
   openModel,
   packModel,
   resolveReference,
+  showModel,
   unpackModel,
+  type ManifestInput,
 } from '../src/index.ts'
 import { collect, createSha256, filesSource, stores, text, tinyBert, visible } from './support.ts'
 
@@ -87,6 +90,47 @@ describe.each(stores)('into the %s store', (_kind, open) => {
     }
     expect(once).toBeGreaterThan(0)
     expect(await hashesWith()).toBe(once)
+  })
+
+  it('what is known of a model that is here stays known', async () => {
+    const [from, store] = [await openMemoryStore(), await open()]
+    for (const each of [from, store]) {
+      const { cid } = await addModel(each, filesSource(tinyBert()))
+      const { manifest } = await openModel(each, `${cid}`)
+      await keepManifest(each, createManifest({ ...manifest, origin: { repo: 'org/tiny', revision: COMMIT } }))
+    }
+    const [root] = await collect(store.roots())
+    const before = await openModel(store, `${root?.cid}`)
+    await unpackModel(store, await collect(packModel(from, `${root?.cid}`)))
+    const after = await openModel(store, `${root?.cid}`)
+    expect(after.manifestCid).toEqual(before.manifestCid)
+    expect(after.manifest.origin).toEqual({ repo: 'org/tiny', revision: COMMIT })
+    expect(after).not.toHaveProperty('manifestClaimed')
+    expect((await showModel(store, `${root?.cid}`)).facts?.origin).toEqual(after.manifest.origin)
+  })
+
+  it('what a pack says beyond its files is its word, with an origin or without', async () => {
+    const from = await openMemoryStore()
+    const { cid } = await addModel(from, filesSource(tinyBert()))
+    const { manifest } = await openModel(from, `${cid}`)
+    const claims: Partial<ManifestInput>[] = [
+      { origin: { repo: 'org/tiny', revision: COMMIT } },
+      { omitted: [{ path: 'model.safetensors', size: 1 }] },
+      { absent: ['vocab.txt'] },
+      { parents: [cid] },
+      { files: manifest.files.map((file) => ({ ...file, gitOid: COMMIT })) },
+    ]
+    for (const claim of claims) {
+      await forgetSidecars(from, cid, { kinds: ['manifests'] })
+      await keepManifest(from, createManifest({ ...manifest, ...claim }))
+      const store = await open()
+      await unpackModel(store, await collect(packModel(from, `${cid}`)))
+      expect(await openModel(store, `${cid}`)).toMatchObject({ manifestClaimed: true, manifest: claim })
+      expect((await showModel(store, `${cid}`)).facts).not.toHaveProperty('origin')
+      // What anybody makes of the files goes before it.
+      await keepManifest(store, manifest)
+      expect(await openModel(store, `${cid}`)).not.toHaveProperty('manifestClaimed')
+    }
   })
 
   it('takes no name from another model unless it is told to', async () => {

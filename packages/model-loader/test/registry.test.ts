@@ -7,11 +7,15 @@ import {
   acceptRegistry,
   addModel,
   buildRegistry,
+  createManifest,
   findInRegistries,
   forgetRegistry,
+  forgetSidecars,
   keepHubRevision,
+  keepManifest,
   listModels,
   listRegistries,
+  openModel,
   promoteVersion,
   readRegistry,
   registryFromJson,
@@ -90,6 +94,26 @@ describe.each(stores)('in the %s store', (_kind, open) => {
     expect(await findInRegistries(theirs, { name: 'org/tiny' })).toBeUndefined()
     await theirs.gc()
     expect(await collect(theirs.blocks.list())).toEqual([])
+  })
+
+  it('what somebody claims of a model is not said', async () => {
+    const store = await open()
+    const { cid, manifest } = await addModel(store, variant('1'), { name: 'me/mine' })
+    const own = (await openModel(store, 'me/mine')).manifest
+    const origin = { repo: 'org/famous', revision: 'c0ffee'.padEnd(40, '0') }
+    await keepManifest(store, createManifest({ ...own, origin }), { claimed: true })
+    const [model] = (await buildRegistry(store)).models
+    expect(model).toMatchObject({ name: 'me/mine', cid, manifest, licence: 'mit' })
+    expect(model).not.toHaveProperty('origin')
+    // Nor where nothing else is known.
+    await forgetSidecars(store, cid, { kinds: ['manifests'] })
+    const claimed = await keepManifest(store, createManifest({ ...own, origin }), { claimed: true })
+    const [alone] = (await buildRegistry(store)).models
+    expect(alone).toMatchObject({ name: 'me/mine', cid, licence: 'mit' })
+    expect(alone).not.toHaveProperty('origin')
+    expect(alone).not.toHaveProperty('manifest')
+    await keepManifest(store, createManifest({ ...own, origin }))
+    expect((await buildRegistry(store)).models).toMatchObject([{ origin, manifest: claimed }])
   })
 
   it("the store's own names win, and what is held is opened by the registry's name", async () => {

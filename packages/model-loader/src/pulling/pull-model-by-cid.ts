@@ -196,8 +196,10 @@ async function keepFetched(
   // Every leaf was checked a moment ago.
   const read = (path: string): AsyncIterable<Uint8Array> => store.cat(root, { path, verify: 'stored', signal })
   try {
-    const { manifest, tables } = await adoptManifest(given, files, () => describeFiles(files, read, { createSha256 }))
-    await keepManifest(store, manifest, { tables, claimed: true, signal })
+    const { manifest, ...adopted } = await adoptManifest(given, files, () =>
+      describeFiles(files, read, { createSha256 }),
+    )
+    await keepManifest(store, manifest, { ...adopted, signal })
   } catch (error) {
     // The model is here, and gets a manifest of its own when it is opened: a source that lies about it spoils nothing.
     if (wanted || !(error instanceof InvalidInputError)) throw error

@@ -1,11 +1,11 @@
-import { isStorageError, parseCid, type CID } from '@x/cid'
+import { isStorageError, type CID } from '@x/cid'
 import type { AbortOptions, ContentStore, NameRecord } from '@x/storage-core'
 
 import { isModel } from '../list-models.ts'
-import { summaryFromJson, type ManifestSummary } from '../manifest-summary.ts'
+import { manifestSummaries } from '../manifest-record.ts'
 import { listModelFiles } from '../model-files.ts'
 import { parseReference } from '../parse-reference.ts'
-import { isHiddenName, listAllSidecars } from '../sidecars.ts'
+import { isHiddenName } from '../sidecars.ts'
 import { currentVersion } from '../versions.ts'
 import { compareModels } from './registry-encoding.ts'
 import type { Registry, RegistryModel } from './registry.ts'
@@ -30,7 +30,7 @@ export async function buildRegistry(
     if (!isHiddenName(record.name)) records.push(record)
   }
   const names = new Set(records.map(({ name }) => name))
-  const manifests = await manifestsOf(store, { signal })
+  const manifests = await manifestSummaries(store, { signal })
   const measured = new Map<string, Promise<{ files: number; size: number } | undefined>>()
   const models: RegistryModel[] = []
   const omitted: string[] = []
@@ -60,7 +60,7 @@ export async function buildRegistry(
       ...(version !== undefined && { version }),
       current: version === undefined || (pointer !== undefined && currentVersion(pointer) === version),
       cid: record.cid,
-      ...(known && { manifest: known.cid }),
+      ...(known?.cid && { manifest: known.cid }),
       ...size,
     })
   }
@@ -87,18 +87,4 @@ async function measure(
   if (!(await store.has(cid, options)) || !(await isModel(store, cid, options))) return undefined
   const files = await listModelFiles(store, cid, options)
   return { files: files.length, size: files.reduce((sum, file) => sum + file.size, 0) }
-}
-
-/** By the text of the model's CIDv1: the one that knows its origin, where there are several. */
-async function manifestsOf(
-  store: ContentStore,
-  options: AbortOptions,
-): Promise<ReadonlyMap<string, { cid: CID; summary: ManifestSummary }>> {
-  const found = new Map<string, { cid: CID; summary: ManifestSummary }>()
-  for await (const { root, cid, metadata } of listAllSidecars(store, 'manifests', options)) {
-    const summary = summaryFromJson(metadata)
-    const model = parseCid(root).toString()
-    if (summary && (summary.origin || !found.has(model))) found.set(model, { cid, summary })
-  }
-  return found
 }
