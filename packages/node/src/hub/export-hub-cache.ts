@@ -1,6 +1,6 @@
 import { exportToHubCache, hubCacheDirectory, type ExportProgress, type ExportResult } from '@x/hub-cache'
 import { isRepo } from '@x/hub-client/names'
-import { openModel } from '@x/model-loader'
+import { knownOrigin, openModel } from '@x/model-loader'
 import { BackendError, InvalidInputError, type AbortOptions, type ContentStore } from '@x/storage-core'
 
 import { createSha256 } from '../create-hash.ts'
@@ -37,7 +37,8 @@ export async function exportModelToHubCache(
 ): Promise<ExportedModel> {
   const model = await openModel(store, reference, { createSha256, signal })
   const { manifest, manifestCid, files } = model
-  const repo = named ?? manifest.origin?.repo ?? repoOfName(model.name)
+  const origin = knownOrigin(model)
+  const repo = named ?? origin?.repo ?? repoOfName(model.name)
   if (repo === undefined) {
     throw new InvalidInputError(
       `${reference} was published nowhere that is known: name a repository, --repo ORG/NAME`,
@@ -46,8 +47,8 @@ export async function exportModelToHubCache(
       },
     )
   }
-  const isOwn = manifest.origin?.repo === repo
-  const commit = commitOfModel(repo, { manifest, cid: manifestCid })
+  const isOwn = origin?.repo === repo
+  const commit = commitOfModel(repo, { origin, cid: manifestCid })
   const directory = given ?? hubCacheDirectory(environment)
   const exported = files.map(({ path, size, sha256, gitOid }) => {
     const localPath = model.path(path)

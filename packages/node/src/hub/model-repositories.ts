@@ -5,6 +5,7 @@ import {
   findHubRevision,
   isHiddenName,
   isModel,
+  knownOrigin,
   listHubRevisions,
   listSidecars,
   listVersions,
@@ -90,7 +91,12 @@ export function createModelRepositories(store: ContentStore, tools: HubTools): H
   async function snapshotOf(repo: string, cid: CID, options: AbortOptions): Promise<HubSnapshot> {
     // Manifests come and go beside a model; the model, and what one says of it, stay.
     const beside = await listSidecars(store, 'manifests', cid, options)
-    const key = [repo, cid, ...beside.map((manifest) => manifest.cid)].join(' ')
+    // What is claimed may come to be known.
+    const key = [
+      repo,
+      cid,
+      ...beside.map((manifest) => `${manifest.cid}${manifest.metadata.claimed === true ? '?' : ''}`),
+    ].join(' ')
     const known = snapshots.get(key)
     if (known) return known
     const found = await showManifest(store, cid.toString(), { createSha256, ...options })
@@ -140,16 +146,17 @@ export function createModelRepositories(store: ContentStore, tools: HubTools): H
 async function toSnapshot(
   store: ContentStore,
   repo: string,
-  { cid, manifest }: FoundManifest,
+  { cid, manifest, claimed }: FoundManifest,
   tools: HubTools,
   options: AbortOptions,
 ): Promise<HubSnapshot> {
-  const isOwn = manifest.origin?.repo === repo
+  const origin = knownOrigin({ manifest, manifestClaimed: claimed })
+  const isOwn = origin?.repo === repo
   const files: HubFile[] = []
   for (const file of manifest.files) files.push(await toHubFile(store, manifest, file, isOwn, tools, options))
   return {
     repo,
-    commit: commitOfModel(repo, { manifest, cid }),
+    commit: commitOfModel(repo, { origin, cid }),
     ...(manifest.task !== undefined && { task: manifest.task }),
     files,
     ...(isOwn && { omitted: manifest.omitted.map(({ path }) => path) }),

@@ -3,6 +3,7 @@ import {
   forgetSidecar,
   forgetSidecars,
   keepSidecar,
+  knownOrigin,
   listSidecars,
   openModel,
   resolveReference,
@@ -103,7 +104,7 @@ export async function signStoredModel(
   { signal }: AbortOptions = {},
 ): Promise<SignedStoredModel> {
   const model = await openModel(store, reference, { createSha256, signal })
-  const bundle = await signModel(digestsOf(model), signer, { name: model.name ?? model.manifest.origin?.repo })
+  const bundle = await signModel(digestsOf(model), signer, { name: model.name ?? knownOrigin(model)?.repo })
   const earlier = await keptSignatures(store, model.cid, { signal })
   await keepSignature(store, model.cid, bundle, { signal })
   for (const { cid, bundle: other } of earlier) {
@@ -148,7 +149,7 @@ export interface CheckSignaturesOptions extends AbortOptions {
   repo?: string | undefined
 }
 
-type CheckedModel = Pick<OpenedModel, 'cid' | 'files' | 'manifest' | 'isPartial' | 'read'>
+type CheckedModel = Pick<OpenedModel, 'cid' | 'files' | 'manifest' | 'manifestClaimed' | 'isPartial' | 'read'>
 
 /**
  * What a policy says of an opened model. Its files were verified, so their digests are those of the manifest. Its signatures are
@@ -162,7 +163,7 @@ export async function checkSignatures(
   store: ContentStore | undefined,
   model: CheckedModel,
   policy: SigningPolicy,
-  { bundles = [], publicKeys, repo = model.manifest.origin?.repo, signal }: CheckSignaturesOptions = {},
+  { bundles = [], publicKeys, repo = knownOrigin(model)?.repo, signal }: CheckSignaturesOptions = {},
 ): Promise<Assessment> {
   const files = digestsOf(model)
   if (policy.trusted.length === 0 && policy.unsigned === 'allow') {
@@ -178,7 +179,8 @@ export async function checkSignatures(
   const assess = (missing: 'allow' | 'refuse'): Promise<Assessment> =>
     assessModel(policy, { bundles: all, files, repo }, { ignorePaths, missing, publicKeys, signal })
 
-  const leftOut = new Set(model.manifest.omitted.map(({ path }) => path))
+  // Whoever gave a manifest has not left out what was signed by saying so.
+  const leftOut = new Set(model.manifestClaimed ? [] : model.manifest.omitted.map(({ path }) => path))
   if (leftOut.size === 0 && model.isPartial !== true) return assess('refuse')
   const partly = await assess('allow')
   return model.isPartial === true || partly.missing.every((path) => leftOut.has(path)) ? partly : assess('refuse')
@@ -205,8 +207,10 @@ export async function sbomOf(
   reference: string,
   { version, signal }: AbortOptions & { version?: string | undefined } = {},
 ): Promise<string> {
-  const { manifest, manifestCid, cid, name } = await openModel(store, reference, { createSha256, signal })
-  const { origin, task, architecture, licence, baseModels, parents, files } = manifest
+  const model = await openModel(store, reference, { createSha256, signal })
+  const { manifest, manifestCid, manifestClaimed, cid, name } = model
+  const { task, architecture, licence, baseModels, parents, files } = manifest
+  const origin = knownOrigin(model)
   return createSbom({
     name: name?.split('@')[0] ?? origin?.repo ?? cid.toString(),
     version: name?.split('@')[1] ?? origin?.revision,
@@ -214,10 +218,10 @@ export async function sbomOf(
     task,
     architecture,
     root: cid.toString(),
-    manifest: manifestCid.toString(),
+    // A bill says what is known.
+    ...(!manifestClaimed && { manifest: manifestCid.toString(), parents: parents.map(String) }),
     origin,
     baseModels,
-    parents: parents.map(String),
     files: files.map(({ path, sha256, size, role, dtype, root }) => ({
       path,
       sha256,
