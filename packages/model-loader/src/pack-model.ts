@@ -35,6 +35,9 @@ interface Pack {
   sidecars: Record<SidecarKind, readonly CID[]>
 }
 
+/** Manifests, and signatures, of one model. A model has a few: one for each place that it was published at, one for each signer. */
+const MAX_BESIDE = 64
+
 type ByteSource = Parameters<typeof importCar>[1]
 
 export interface PackModelOptions extends ExportCarOptions {
@@ -50,6 +53,7 @@ export interface PackModelOptions extends ExportCarOptions {
  * signatures, and its name. Each block is checked. The same model gives the same bytes while nothing is added beside it.
  *
  * @param reference - As for `openModel`.
+ * @throws {InvalidInputError} It has over 64 manifests or signatures.
  * @throws As `exportCar` and `resolveReference`.
  */
 export async function* packModel(
@@ -71,6 +75,14 @@ export async function* packModel(
       const raw = CID.createV1(RAW, cid.multihash)
       sidecars[kind].push(raw)
       beside.set(raw.toString(), cid)
+    }
+  }
+  for (const kind of ['manifests', 'signatures'] as const) {
+    const { length } = sidecars[kind]
+    if (length > MAX_BESIDE) {
+      throw new InvalidInputError(`${root} has ${length} ${kind}; a pack has ${MAX_BESIDE} at most`, {
+        input: reference,
+      })
     }
   }
   const given = { name: name ?? knownName, version: version ?? (name === undefined ? knownVersion : undefined) }
@@ -146,9 +158,11 @@ export async function unpackModel(
   }
   const { blocks, size } = await importCar(store, source, { pin, signal, onProgress, rootsToRecord })
   if (!unpacked) throw new Error('a CAR was imported without its roots being recorded')
-  const { model, manifests, signatures } = unpacked
-  for (const { manifest, ...adopted } of manifests) await keepManifest(store, manifest, { ...adopted, signal })
-  for (const block of signatures) await keepSidecar(store, 'signatures', model, block, { signal })
+  const { model } = unpacked
+  for await (const { manifest, ...adopted } of unpacked.manifests()) {
+    await keepManifest(store, manifest, { ...adopted, signal })
+  }
+  for await (const block of unpacked.signatures()) await keepSidecar(store, 'signatures', model, block, { signal })
   const naming = namingOf(unpacked)
   await giveName(store, model, { ...naming, signal })
   return { cid: model, ...naming, blocks, size }
@@ -186,9 +200,10 @@ async function explained<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
+/** What is beside the model is read anew, one at a time: a stranger says how much there is. */
 interface CheckedPack extends Pack {
-  manifests: readonly AdoptedManifest[]
-  signatures: readonly Block[]
+  manifests: () => AsyncIterable<AdoptedManifest>
+  signatures: () => AsyncIterable<Block>
 }
 
 /** Before anything of it is recorded. */
@@ -204,19 +219,24 @@ async function checkPack(
   // Once, however many manifests a stranger packed.
   let described: Promise<DescribedFiles> | undefined
   const describe = (): Promise<DescribedFiles> => (described ??= describeFiles(files, read, { createSha256 }))
-  const manifests: AdoptedManifest[] = []
-  for (const raw of sidecars.manifests) {
-    const { bytes } = await dagCborOf(store, raw, signal)
-    const given = decodeManifest(bytes)
-    if (!given.root.toV1().equals(model.toV1())) throw refusal('a manifest in it is of another model')
-    manifests.push(await adoptManifest(given, files, describe))
+  async function* manifests(): AsyncGenerator<AdoptedManifest> {
+    for (const raw of sidecars.manifests) {
+      const { bytes } = await dagCborOf(store, raw, signal)
+      const given = decodeManifest(bytes)
+      if (!given.root.toV1().equals(model.toV1())) throw refusal('a manifest in it is of another model')
+      yield adoptManifest(given, files, describe)
+    }
   }
-  const signatures: Block[] = []
-  for (const raw of sidecars.signatures) {
-    const block = await dagCborOf(store, raw, signal)
-    const { bundle } = mapOf(decoded(block.bytes, 'a signature in it'), ['schema', 'bundle'], 'a signature in it')
-    if (!(bundle instanceof Uint8Array)) throw refusal('a signature in it has no bundle')
-    signatures.push(block)
+  async function* signatures(): AsyncGenerator<Block> {
+    for (const raw of sidecars.signatures) {
+      const block = await dagCborOf(store, raw, signal)
+      const { bundle } = mapOf(decoded(block.bytes, 'a signature in it'), ['schema', 'bundle'], 'a signature in it')
+      if (!(bundle instanceof Uint8Array)) throw refusal('a signature in it has no bundle')
+      yield block
+    }
+  }
+  for (const each of [manifests(), signatures()]) {
+    while ((await each.next()).done !== true) signal?.throwIfAborted()
   }
   return { ...pack, manifests, signatures }
 }
@@ -247,9 +267,14 @@ function decodePack(bytes: Uint8Array): Pack {
   const listOf = (kind: SidecarKind): CID[] => {
     const items: unknown = lists[kind]
     if (!Array.isArray(items)) throw refusal(`its ${kind} are no list`)
+    // Of tensor tables a model has thousands; these are made anew, not read.
+    if (kind !== 'tensors' && items.length > MAX_BESIDE) throw refusal(`it has over ${MAX_BESIDE} ${kind}`)
+    const seen = new Set<string>()
     return items.map((item: unknown) => {
       const cid = CID.asCID(item)
       if (cid?.code !== RAW) throw refusal(`one of its ${kind} is no raw block`)
+      if (seen.has(cid.toString())) throw refusal(`one of its ${kind} is there twice`)
+      seen.add(cid.toString())
       return cid
     })
   }

@@ -157,6 +157,18 @@ describe.each(stores)('into the %s store', (_kind, open) => {
     }
   })
 
+  it('more than can be unpacked is not packed', async () => {
+    const from = await open()
+    const { cid } = await addModel(from, filesSource(tinyBert()))
+    for (let index = 0; index < 65; index++) {
+      await keepSidecar(from, 'signatures', cid, await encodeDagCbor({ schema: 1, bundle: text(`${index}`) }))
+    }
+    await expect(collect(packModel(from, `${cid}`))).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+      message: expect.stringContaining('65 signatures; a pack has 64 at most'),
+    })
+  })
+
   it.each([
     ['not dag-cbor', Uint8Array.of(0xff, 1, 2), 'is not dag-cbor'],
     ['no map', Uint8Array.of(0x80), 'is no map'],
@@ -179,6 +191,14 @@ describe.each(stores)('into the %s store', (_kind, open) => {
     const wrong = await cidOf(RAW, bytes)
     await from.blocks.put(wrong, bytes)
     const whole = await collect(packModel(from, `${cid}`))
+    const many = await Promise.all(
+      Array.from({ length: 65 }, async (_, index) => {
+        const block = await encodeDagCbor({ schema: 1, bundle: text(`${index}`) })
+        const raw = await cidOf(RAW, block.bytes)
+        await from.blocks.put(raw, block.bytes)
+        return raw
+      }),
+    )
     const lacking = await packOf(
       from,
       { model: cid, sidecars: empty() },
@@ -204,6 +224,16 @@ describe.each(stores)('into the %s store', (_kind, open) => {
       [await packOf(from, { model: cid, version: '1', sidecars: empty() }), 'INVALID_INPUT', 'has no name'],
       [await packOf(from, { model: cid, sidecars: { ...empty(), manifests: [cid] } }), 'INVALID_INPUT', 'no raw block'],
       [await packOf(from, { model: cid, sidecars: { ...empty(), manifests: 1 } }), 'INVALID_INPUT', 'are no list'],
+      [
+        await packOf(from, { model: cid, sidecars: { ...empty(), manifests: [wrong, wrong] } }),
+        'INVALID_INPUT',
+        'manifests is there twice',
+      ],
+      [
+        await packOf(from, { model: cid, sidecars: { ...empty(), signatures: many } }),
+        'INVALID_INPUT',
+        'it has over 64 signatures',
+      ],
       [await packOf(from, { model: 'x', sidecars: empty() }), 'INVALID_INPUT', 'names no model'],
     ]
     for (const [car, code, message] of cases) {
