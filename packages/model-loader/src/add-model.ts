@@ -1,12 +1,7 @@
 import type { CID } from '@x/cid'
-import {
-  BackendError,
-  type AbortOptions,
-  type AddProgress,
-  type ContentStore,
-  type DirectorySource,
-} from '@x/storage-core'
+import type { AbortOptions, AddProgress, AddResult, ContentStore, DirectorySource } from '@x/storage-core'
 
+import { addWhole } from './add-whole.ts'
 import { checkSource } from './checked-source.ts'
 import { describeFiles } from './describe-files.ts'
 import { assertNaming, giveName, type Naming } from './give-name.ts'
@@ -51,11 +46,9 @@ export async function addModel(
   { name, version, pin, label = 'the directory', parents, onProgress, createSha256, signal }: AddModelOptions = {},
 ): Promise<AddedModel> {
   assertNaming({ name, version })
-  const before = await rootKeys(store, signal)
   const { directory, scanned } = await checkSource(source, { label, createSha256, signal })
-  const metadata = { kind: 'model' }
-  const { cid, size } = await store.add(directory, { metadata, pin, onProgress, signal })
-  try {
+  const add = () => store.add(directory, { metadata: { kind: 'model' }, pin, onProgress, signal })
+  const complete = async ({ cid, size }: AddResult): Promise<AddedModel> => {
     const files = await listModelFiles(store, cid, { signal })
     // A store that knew the content and did not read the source has it to be read.
     const read = (path: string): AsyncIterable<Uint8Array> => store.cat(cid, { path, signal })
@@ -71,25 +64,6 @@ export async function addModel(
       files: files.length,
       size,
     }
-  } catch (error) {
-    if (!before.has(cid.toString())) await takeBack(store, cid, error)
-    throw error
   }
-}
-
-async function takeBack(store: ContentStore, cid: CID, error: unknown): Promise<void> {
-  try {
-    await store.remove(cid)
-  } catch (cause) {
-    throw new BackendError(`${cid} was added without its manifest, and could not be removed again`, {
-      cause: new AggregateError([error, cause]),
-      retryable: false,
-    })
-  }
-}
-
-async function rootKeys(store: ContentStore, signal: AbortSignal | undefined): Promise<Set<string>> {
-  const keys = new Set<string>()
-  for await (const { cid } of store.roots({ signal })) keys.add(cid.toString())
-  return keys
+  return addWhole(store, add, complete, { signal })
 }

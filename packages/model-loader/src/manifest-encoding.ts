@@ -8,6 +8,7 @@ import type { ManifestFile, ModelManifest, ModelOrigin, OmittedFile } from './ma
 import { rawCid, SHA256_BYTES } from './raw-cid.ts'
 
 const SCHEMA = 2
+const NO_MANIFEST = 'not a model manifest'
 /** Longest text of a fact, longest list of them. Far beyond what models have. */
 const MAX_TEXT = 1000
 const MAX_ITEMS = 1000
@@ -36,8 +37,31 @@ const ORIGIN_FIELDS = ['repo', 'revision']
  * @throws {InvalidInputError} It lists more files than go into a block of 2 MiB, some 8,000.
  */
 export async function encodeManifest(manifest: ModelManifest): Promise<Block> {
-  const { files, omitted, origin, absent, parents, baseModels, tags, ...facts } = manifest
-  const block = await encodeDagCbor(
+  const block = await blockOf(manifest)
+  if (block.bytes.length <= MAX_BLOCK_BYTES) return block
+  const count = manifest.files.length + manifest.omitted.length
+  throw new InvalidInputError(`${manifest.root} has ${count} files, more than a manifest of 2 MiB can list`, {
+    input: manifest.root.toString(),
+  })
+}
+
+/** Whether its block would be over 2 MiB, with what is still to come. */
+export const isTooLong = async (
+  manifest: ModelManifest,
+  { spareBytes = 0 }: { spareBytes?: number } = {},
+): Promise<boolean> => (await blockOf(manifest)).bytes.length + spareBytes > MAX_BLOCK_BYTES
+
+function blockOf({
+  files,
+  omitted,
+  origin,
+  absent,
+  parents,
+  baseModels,
+  tags,
+  ...facts
+}: ModelManifest): Promise<Block> {
+  return encodeDagCbor(
     present({
       ...facts,
       origin: origin && present({ ...origin }),
@@ -49,13 +73,6 @@ export async function encodeManifest(manifest: ModelManifest): Promise<Block> {
       absent: filled(absent),
     }),
   )
-  if (block.bytes.length > MAX_BLOCK_BYTES) {
-    const count = files.length + omitted.length
-    throw new InvalidInputError(`${manifest.root} has ${count} files, more than a manifest of 2 MiB can list`, {
-      input: manifest.root.toString(),
-    })
-  }
-  return block
 }
 
 const present = (fields: Record<string, unknown>): Record<string, unknown> =>
@@ -83,7 +100,7 @@ export function decodeManifest(bytes: Uint8Array): ModelManifest {
   assertSorted(omitted.map(({ path }) => path))
   assertSorted(absent)
   assertSorted(tags)
-  assertPaths(files, omitted, absent)
+  assertPaths(NO_MANIFEST, files, omitted, absent)
   const task = optionalText(fields.task, 'task')
   const architecture = optionalText(fields.architecture, 'architecture')
   const licence = optionalText(fields.licence, 'licence')
@@ -228,5 +245,5 @@ function fieldsOf(value: unknown, names: readonly string[], what: string): Recor
 }
 
 function refusal(why: string, cause?: unknown): InvalidInputError {
-  return new InvalidInputError(`not a model manifest: ${why}`, { input: 'manifest', cause })
+  return new InvalidInputError(`${NO_MANIFEST}: ${why}`, { input: 'manifest', cause })
 }

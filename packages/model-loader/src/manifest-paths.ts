@@ -11,52 +11,92 @@ interface Listed {
  * Checks that paths can lie beside one another in a directory, also where case or Unicode forms do not count. Names that
  * Windows keeps for itself, such as `aux`, pass: there, laying the model out says so.
  *
+ * @param what - What messages begin with.
  * @throws {InvalidInputError} One leaves the directory, is there twice or but for case or Unicode form, is a file and a
  *   directory, or is said to be there and absent.
  */
-export function assertPaths(files: readonly Listed[], omitted: readonly Listed[], absent: readonly string[]): void {
-  const seen = new Map<string, string>()
-  const directories = new Map<string, string>()
-  for (const { path } of [...files, ...omitted]) {
-    assertPath(path)
-    const key = foldedPath(path)
-    const twin = seen.get(key)
-    if (twin === path) throw refusal(path, `${quote(path)} is there twice`)
-    if (twin !== undefined)
-      throw refusal(path, `${quote(twin)} and ${quote(path)} differ in case or Unicode form alone`)
-    seen.set(key, path)
-    for (let end = key.indexOf('/'); end !== -1; end = key.indexOf('/', end + 1))
-      directories.set(key.slice(0, end), path)
+export function assertPaths(
+  what: string,
+  files: readonly Listed[],
+  omitted: readonly Listed[],
+  absent: readonly string[],
+): void {
+  const refuse = (input: string, { why, cause }: Problem): never => {
+    throw new InvalidInputError(`${what}: ${why}`, { input, cause })
   }
-  for (const [key, path] of seen) {
-    const below = directories.get(key)
-    if (below !== undefined) throw refusal(path, `${quote(path)} is a file, and ${quote(below)} lies below it`)
+  const taken = createTakenPaths()
+  for (const { path } of [...files, ...omitted]) {
+    const problem = taken.take(path)
+    if (problem) refuse(path, problem)
   }
   const present = new Set([...files, ...omitted].map(({ path }) => path))
   for (const path of absent) {
-    assertPath(path)
-    if (present.has(path)) throw refusal(path, `${quote(path)} is there and absent`)
+    const problem = problemOf(path)
+    if (problem) refuse(path, problem)
+    if (present.has(path)) refuse(path, { why: `${quote(path)} is there and absent` })
   }
 }
 
-function assertPath(path: string): void {
-  if (path.length > MAX_PATH)
-    throw refusal(path, `path ${quote(path.slice(0, 80))}... is over ${MAX_PATH} characters long`)
+/** Those of `more` that can lie beside `files` and beside one another: of two that cannot, the first. */
+export function pathsBeside<T extends Listed>(files: readonly Listed[], more: readonly T[]): T[] {
+  const taken = createTakenPaths()
+  for (const { path } of files) taken.take(path)
+  return more.filter(({ path }) => !taken.take(path))
+}
+
+interface Problem {
+  why: string
+  cause?: unknown
+}
+
+function createTakenPaths(): { take: (path: string) => Problem | undefined } {
+  const seen = new Map<string, string>()
+  const directories = new Map<string, string>()
+  return {
+    /** What is wrong with it, alone or beside those that were taken; else it is taken. */
+    take(path) {
+      const problem = problemOf(path)
+      if (problem) return problem
+      const key = foldedPath(path)
+      const twin = seen.get(key)
+      if (twin === path) return { why: `${quote(path)} is there twice` }
+      if (twin !== undefined) return { why: `${quote(twin)} and ${quote(path)} differ in case or Unicode form alone` }
+      const below = directories.get(key)
+      if (below !== undefined) return { why: `${quote(path)} is a file, and ${quote(below)} lies below it` }
+      const parents = parentsOf(key)
+      for (const parent of parents) {
+        const file = seen.get(parent)
+        if (file !== undefined) return { why: `${quote(file)} is a file, and ${quote(path)} lies below it` }
+      }
+      seen.set(key, path)
+      for (const parent of parents) directories.set(parent, path)
+      return undefined
+    },
+  }
+}
+
+function parentsOf(path: string): string[] {
+  const parents: string[] = []
+  for (let end = path.indexOf('/'); end !== -1; end = path.indexOf('/', end + 1)) parents.push(path.slice(0, end))
+  return parents
+}
+
+/** What keeps a path from being one inside a directory, on any platform. */
+function problemOf(path: string): Problem | undefined {
+  if (path.length > MAX_PATH) return { why: `path ${quote(path.slice(0, 80))}... is over ${MAX_PATH} characters long` }
   for (const segment of path.split('/')) {
     try {
       assertEntryName(segment)
     } catch (cause) {
-      throw refusal(path, `path ${quote(path)} is not one inside a directory`, cause)
+      return { why: `path ${quote(path)} is not one inside a directory`, cause }
     }
     // What Windows takes for a separator, a drive or a stream.
-    if (/[\\:]/.test(segment)) throw refusal(path, `path ${quote(path)} has a backslash or a colon`)
+    if (/[\\:]/.test(segment)) return { why: `path ${quote(path)} has a backslash or a colon` }
   }
+  return undefined
 }
 
 /** What a file system without case, and one that normalises, make of it. */
 const foldedPath = (path: string): string => path.normalize('NFC').toLowerCase().normalize('NFC')
 
 const quote = (path: string): string => JSON.stringify(path)
-
-const refusal = (input: string, why: string, cause?: unknown): InvalidInputError =>
-  new InvalidInputError(`not a model manifest: ${why}`, { input, cause })

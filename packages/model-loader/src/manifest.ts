@@ -114,7 +114,7 @@ export function createManifest(input: ManifestInput): ModelManifest {
     ...(file.sha256 && { sha256: Uint8Array.from(file.sha256) }),
   }))
   const absent = sortedTexts(input.absent ?? [])
-  assertPaths(files, omitted, absent)
+  assertPaths('no model has these files', files, omitted, absent)
   return {
     schema: 2,
     root: input.root,

@@ -168,6 +168,67 @@ describe('from a hub', () => {
     expect(hub.requests).toEqual([])
   })
 
+  it.each<[string, Files, string]>([
+    ['differ in case', { 'readme.md': text('a') }, '"README.md" and "readme.md" differ in case or Unicode form alone'],
+    ['no other platform takes', { 'a:b.json': text('{}') }, 'path "a:b.json" has a backslash or a colon'],
+    ['are a file and a directory', { 'CONFIG.json/a.json': text('{}') }, 'lies below it'],
+  ])('paths that %s are refused before they are downloaded', async (_what, more, message) => {
+    const { hub } = await hubWith({ ...model(), ...more })
+    const { store, partials } = await setup()
+    const options = { repo: REPO, hub: createHubClient({ endpoint: hub.url }), dtype: 'q8', ...hashing } as const
+    const before = await visible(store)
+    hub.requests.length = 0
+    await expect(pullHubModel(store, partials, { ...options, all: true })).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+      message: expect.stringMatching(new RegExp(`^${REPO}: (?!.*manifest).*${message}`)),
+    })
+    expect(hub.requests.filter(({ url }) => url.includes('/resolve/')).map(({ url }) => url.split('/').at(-1))).toEqual(
+      ['config.json'],
+    )
+    expect(await visible(store)).toEqual(before)
+    // Left out, they are in nobody's way.
+    const [path = ''] = Object.keys(more)
+    const pulled = await pullHubModel(store, partials, { ...options, exclude: [path] })
+    const { manifest } = await openModel(store, `${pulled.cid}`)
+    expect(manifest.origin).toMatchObject({ repo: REPO })
+    expect(manifest.omitted.map((file) => file.path)).toEqual(['onnx/model.onnx', 'pytorch_model.bin'])
+  })
+
+  it('a repository of more files than a manifest can list is pulled, and nothing is said of the rest', async () => {
+    const deep = Array.from({ length: 5 }, () => 'd'.repeat(200)).join('/')
+    const many = Object.fromEntries(Array.from({ length: 2000 }, (_, index) => [`${deep}/${index}.bin`, text('a')]))
+    const { hub } = await hubWith({ ...model(), ...many })
+    const { store, partials } = await setup()
+    const options = { repo: REPO, hub: createHubClient({ endpoint: hub.url }), dtype: 'q8', ...hashing } as const
+    const pulled = await pullHubModel(store, partials, options)
+    expect(pulled).toMatchObject({ files: 5, omitted: 2002 })
+    const { manifest, cid } = await openModel(store, `hf://${REPO}`)
+    expect(cid).toEqual(pulled.cid)
+    expect(manifest).not.toHaveProperty('origin')
+    expect(manifest.omitted).toEqual([])
+    const before = await visible(store)
+    await expect(pullHubModel(store, partials, { ...options, all: true })).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+      message: expect.stringContaining(`${REPO}: 2007 files are more than a manifest`),
+    })
+    expect(await visible(store)).toEqual(before)
+  })
+
+  it('what cannot be described is not there, and is not downloaded again', async () => {
+    const { hub } = await hubWith()
+    const { store, partials } = await setup()
+    const options = { repo: REPO, hub: createHubClient({ endpoint: hub.url }), dtype: 'q8', ...hashing } as const
+    const before = await visible(store)
+    const failure = new Error('no hash')
+    const failing = () => {
+      throw failure
+    }
+    await expect(pullHubModel(store, partials, { ...options, createSha256: failing })).rejects.toBe(failure)
+    expect(await visible(store)).toEqual(before)
+    const { receipt } = await pullHubModel(store, partials, options)
+    expect(receipt?.bytes).toBe(0)
+  })
+
   it('a flipped bit is found, also in a small file', async () => {
     for (const path of ['onnx/model_quantized.onnx', 'config.json']) {
       const { hub } = await hubWith(model(), {

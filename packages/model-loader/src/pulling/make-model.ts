@@ -1,23 +1,23 @@
 import type { CID } from '@x/cid'
-import { InvalidInputError, type AbortOptions, type ContentStore, type PartialStore } from '@x/storage-core'
+import {
+  InvalidInputError,
+  type AbortOptions,
+  type AddResult,
+  type ContentStore,
+  type PartialStore,
+} from '@x/storage-core'
 
+import { addWhole } from '../add-whole.ts'
 import { describeFiles } from '../describe-files.ts'
 import { keepManifest } from '../manifest-record.ts'
-import { createManifest, type ModelOrigin } from '../manifest.ts'
+import { createManifest } from '../manifest.ts'
 import { listModelFiles } from '../model-files.ts'
 import { CONFIG, isModelListing, NO_MODEL } from '../model-listing.ts'
 import { collectBytes } from '../opened-model.ts'
-import { knownAbsent, type SelectedFiles } from '../select-files.ts'
+import type { SelectedFiles } from '../select-files.ts'
 import { directoryOfHeld, type HeldModelFile } from './directory-of-held.ts'
+import type { ListedFile, PlannedListing } from './plan-listing.ts'
 import type { PullModelOptions } from './pull-options.ts'
-
-/** A file of a listing. */
-interface ListedFile {
-  path: string
-  size: number
-  gitOid?: string | undefined
-  sha256?: Uint8Array | undefined
-}
 
 /** @throws {InvalidInputError} What was selected is no model. */
 export function assertModelSelected(
@@ -30,33 +30,48 @@ export function assertModelSelected(
   throw new InvalidInputError(`${label}: ${of}: ${NO_MODEL}`, { input: label })
 }
 
-/** Makes one model of files that were downloaded, and keeps its manifest beside it. */
-export async function makeModel(
+export interface MadeModel {
+  /** The UnixFS root of its directory. */
+  cid: CID
+  manifest: CID
+  /** Bytes of all files. */
+  size: number
+}
+
+/**
+ * Makes one model of files that were downloaded, with its manifest beside it. All or nothing: where what belongs to it fails, it
+ * is taken back, and what was downloaded is there the next time.
+ *
+ * @param what.keep - Does what else belongs to it.
+ */
+export async function makeModel<T>(
   store: ContentStore,
   partials: PartialStore,
   downloaded: readonly HeldModelFile[],
-  what: { listing: readonly ListedFile[]; omitted: readonly ListedFile[]; origin?: ModelOrigin | undefined },
+  what: { listing: readonly ListedFile[]; listed: PlannedListing; keep: (made: MadeModel) => Promise<T> },
   options: PullModelOptions,
-): Promise<{ cid: CID; manifest: CID; size: number }> {
+): Promise<T> {
   const { signal, pin } = options
-  const { listing, omitted, origin } = what
+  const { listing, listed, keep } = what
   const files = downloaded.map(({ path, size, root }) => ({ path, size, root }))
-  const { cid, size } = await store.add(directoryOfHeld(files), { metadata: { kind: 'model' }, pin, signal })
-  await partials.release()
   const gitOids = new Map(listing.map(({ path, gitOid }) => [path, gitOid]))
-  const listed = await listModelFiles(store, cid, { signal })
-  // It was checked a moment ago.
-  const read = (path: string): AsyncIterable<Uint8Array> => store.cat(cid, { path, verify: 'stored', signal })
-  const { tables, files: described, ...facts } = await describeFiles(listed, read, options)
-  const manifest = createManifest({
-    root: cid,
-    ...facts,
-    files: Array.from(described, (file) => ({ ...file, gitOid: gitOids.get(file.path) })),
-    origin,
-    omitted: omitted.map(({ path, size: bytes, gitOid, sha256 }) => ({ path, size: bytes, gitOid, sha256 })),
-    absent: knownAbsent(listing),
-  })
-  return { cid, size, manifest: await keepManifest(store, manifest, { tables, signal }) }
+  const add = () => store.add(directoryOfHeld(files), { metadata: { kind: 'model' }, pin, signal })
+  const complete = async ({ cid, size }: AddResult): Promise<T> => {
+    const inRoot = await listModelFiles(store, cid, { signal })
+    // It was checked a moment ago.
+    const read = (path: string): AsyncIterable<Uint8Array> => store.cat(cid, { path, verify: 'stored', signal })
+    const { tables, files: described, ...facts } = await describeFiles(inRoot, read, options)
+    const manifest = createManifest({
+      root: cid,
+      ...facts,
+      ...listed,
+      files: Array.from(described, (file) => ({ ...file, gitOid: gitOids.get(file.path) })),
+    })
+    return keep({ cid, size, manifest: await keepManifest(store, manifest, { tables, signal }) })
+  }
+  const made = await addWhole(store, add, complete, { signal })
+  await partials.release()
+  return made
 }
 
 /** Configurations are a few kilobytes. */

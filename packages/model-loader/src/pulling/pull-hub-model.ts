@@ -10,7 +10,8 @@ import type { ManifestFile } from '../manifest.ts'
 import { selectFiles, type SelectedFiles, type SelectFilesOptions } from '../select-files.ts'
 import { filesThatFit, findHeldCommit, type HeldCommit } from './held-commit.ts'
 import { localTensors } from './local-tensors.ts'
-import { assertModelSelected, configOf, makeModel, readConfigOf } from './make-model.ts'
+import { assertModelSelected, configOf, makeModel, readConfigOf, type MadeModel } from './make-model.ts'
+import { planListing } from './plan-listing.ts'
 import type { PullModelOptions, PullReceipt } from './pull-options.ts'
 
 export interface PullHubModelOptions extends PullModelOptions, Omit<SelectFilesOptions, 'config'> {
@@ -50,7 +51,8 @@ export interface PulledHubModel {
  * another variant, stays part of what `hf://` means; the model of before stays what it was under its own CID.
  *
  * @throws {NotFoundError} No such repository or revision, or no file of the variant that was asked for.
- * @throws {InvalidInputError} What is selected is no model (`isModelListing`). Nothing but config.json was downloaded.
+ * @throws {InvalidInputError} What is selected is no model (`isModelListing`), or has paths that cannot lie in one directory on every disk.
+ *   Nothing but config.json was downloaded.
  * @throws As `download`.
  */
 export async function pullHubModel(
@@ -80,23 +82,28 @@ export async function pullHubModel(
   const selected = selectFiles(listing, { ...select, config })
   assertModelSelected(repo, listing, selected)
   const missing = selected.files.filter(({ path }) => !kept.has(path))
+  const listed = await planListing(repo, {
+    listing,
+    files: [...kept.values(), ...missing],
+    origin: { repo, revision: commit },
+  })
   await takeLocal(partials, missing, sources, options)
   const wanted = missing.map((file) => toWanted(file))
   const result = await download(partials, wanted, [sources.hub], transferOptions(store, options))
   const files = [...kept.values(), ...result.files]
-  const omitted = selected.omitted.filter(({ path }) => !kept.has(path))
-  const origin = { repo, revision: commit }
-  const made = await makeModel(store, partials, files, { listing, omitted, origin }, options)
-  const pulled: PulledHubModel = {
-    ...made,
-    commit,
-    files: files.length,
-    omitted: omitted.length,
-    reason: reasonWith(selected, kept),
-    receipt: result.receipt,
+  const keep = async (made: MadeModel): Promise<PulledHubModel> => {
+    const pulled = {
+      ...made,
+      commit,
+      files: files.length,
+      omitted: listing.length - files.length,
+      reason: reasonWith(selected, kept),
+      receipt: result.receipt,
+    }
+    await record(store, { ...options, commit }, pulled)
+    return pulled
   }
-  await record(store, { ...options, commit }, pulled)
-  return pulled
+  return makeModel(store, partials, files, { listing, listed, keep }, options)
 }
 
 const toWanted = ({ path, size, sha256, gitOid }: HubTreeFile): WantedFile => ({ path, size, sha256, gitOid })

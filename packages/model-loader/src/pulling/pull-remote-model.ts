@@ -1,4 +1,4 @@
-import { cidOf, InvalidInputError, RAW, type CID } from '@x/cid'
+import { cidOf, RAW, type CID } from '@x/cid'
 import { isStorageError, NotFoundError, type AbortOptions, type ContentStore, type PartialStore } from '@x/storage-core'
 import { anyLocalPieces, download, heldLeaves, type DownloadOptions, type WantedFile } from '@x/transfer'
 
@@ -9,7 +9,8 @@ import type { ModelManifest } from '../manifest.ts'
 import { findRemoteOrigin, keepRemoteOrigin, type RemoteOrigin } from '../remote-origins.ts'
 import { selectFiles, type SelectedFiles, type SelectFilesOptions } from '../select-files.ts'
 import { localTensors } from './local-tensors.ts'
-import { assertModelSelected, configOf, makeModel, readConfigOf } from './make-model.ts'
+import { assertModelSelected, configOf, makeModel, readConfigOf, type MadeModel } from './make-model.ts'
+import { planListing } from './plan-listing.ts'
 import type { PullModelOptions, PullReceipt } from './pull-options.ts'
 import type { RemoteDirectory, RemoteFile } from './remote-directory.ts'
 
@@ -56,7 +57,7 @@ export async function pullRemoteModel(
   signal?.throwIfAborted()
   assertNaming(options)
   const listing = await directory.list({ signal })
-  assertListing(directory, listing)
+  assertPaths(directory.label, listing, [], [])
   const known = await findKnown(store, directory, { signal })
   const source = directory.sourceOf(listing)
   const bring = async (files: readonly RemoteFile[], more: DownloadOptions) => {
@@ -79,18 +80,14 @@ export async function pullRemoteModel(
   }
   const local = anyLocalPieces([heldLeaves(store.blocks), localTensors(store, { signal })])
   const { onProgress, onEvent } = options
+  const listed = await planListing(directory.label, { listing, files: selected.files })
   const { files, receipt, unchecked } = await bring(selected.files, { local, onProgress, onEvent })
-  const made = await makeModel(store, partials, files, { listing, omitted }, options)
-  const pulled: PulledRemoteModel = {
-    ...made,
-    files: files.length,
-    omitted: omitted.length,
-    reason,
-    unchecked,
-    receipt,
+  const keep = async (made: MadeModel): Promise<PulledRemoteModel> => {
+    const pulled = { ...made, files: files.length, omitted: omitted.length, reason, unchecked, receipt }
+    await record(store, options, selected.files, pulled)
+    return pulled
   }
-  await record(store, options, selected.files, pulled)
-  return pulled
+  return makeModel(store, partials, files, { listing, listed, keep }, options)
 }
 
 const transferOptions = ({ signal, maxBytesPerSecond, stallTimeoutMs, createHasher }: PullModelOptions) => ({
@@ -99,15 +96,6 @@ const transferOptions = ({ signal, maxBytesPerSecond, stallTimeoutMs, createHash
   stallTimeoutMs,
   createHasher,
 })
-
-function assertListing({ label }: RemoteDirectory, listing: readonly RemoteFile[]): void {
-  try {
-    assertPaths(listing, [], [])
-  } catch (cause) {
-    if (!(cause instanceof InvalidInputError)) throw cause
-    throw new InvalidInputError(`${label}: ${cause.message}`, { input: label, cause })
-  }
-}
 
 interface KnownRemote {
   origin: RemoteOrigin

@@ -1,0 +1,41 @@
+import type { CID } from '@x/cid'
+import { BackendError, type AbortOptions, type ContentStore } from '@x/storage-core'
+
+/**
+ * Adds a root, and does what belongs to it. Where that fails, a root that was not there before is removed again, and what
+ * kept it from being whole is thrown.
+ *
+ * @throws {BackendError} It cannot be removed either.
+ */
+export async function addWhole<A extends { cid: CID }, T>(
+  store: ContentStore,
+  add: () => Promise<A>,
+  complete: (added: A) => Promise<T>,
+  { signal }: AbortOptions = {},
+): Promise<T> {
+  const before = await rootKeys(store, signal)
+  const added = await add()
+  try {
+    return await complete(added)
+  } catch (error) {
+    if (!before.has(added.cid.toString())) await takeBack(store, added.cid, error)
+    throw error
+  }
+}
+
+async function takeBack(store: ContentStore, cid: CID, error: unknown): Promise<void> {
+  try {
+    await store.remove(cid)
+  } catch (cause) {
+    throw new BackendError(`${cid} was added without its manifest, and could not be removed again`, {
+      cause: new AggregateError([error, cause]),
+      retryable: false,
+    })
+  }
+}
+
+async function rootKeys(store: ContentStore, signal: AbortSignal | undefined): Promise<Set<string>> {
+  const keys = new Set<string>()
+  for await (const { cid } of store.roots({ signal })) keys.add(cid.toString())
+  return keys
+}
