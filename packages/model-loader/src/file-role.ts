@@ -1,3 +1,5 @@
+import { isPickleName } from '@x/model-signing'
+
 /** What a file of a model is for. `pickle`: weights in a format whose reading runs code; it is listed, and never loaded. */
 export type FileRole =
   | 'weights'
@@ -27,8 +29,6 @@ const RULES: readonly (readonly [RegExp, FileRole])[] = [
   [/\.onnx[._]data(?:_\d+)?$/i, 'external-data'],
   [/\.(?:onnx|ort|safetensors|gguf|ggml|tflite|msgpack|h5|keras)$/i, 'weights'],
   [/(?:^|\/)(?:ggml|openvino)[^/]*\.bin$/i, 'weights'],
-  // What `torch.load` and joblib read by unpickling.
-  [/\.(?:bin|pt|pth|ckpt|pkl|pickle|joblib|dill)$/i, 'pickle'],
   [/\.(?:py|js|mjs|cjs|ts|ipynb|sh)$/i, 'code'],
   [
     /(?:^|\/)(?:tokenizer[^/]*|vocab[^/]*|merges\.txt|added_tokens\.json|special_tokens_map\.json|chat_template[^/]*|[^/]+\.(?:model|spm|tiktoken))$/i,
@@ -42,4 +42,5 @@ const RULES: readonly (readonly [RegExp, FileRole])[] = [
 ]
 
 /** Told by the path alone, so that it is the same wherever the model lies. */
-export const fileRole = (path: string): FileRole => RULES.find(([pattern]) => pattern.test(path))?.[1] ?? 'other'
+export const fileRole = (path: string): FileRole =>
+  isPickleName(path) ? 'pickle' : (RULES.find(([pattern]) => pattern.test(path))?.[1] ?? 'other')

@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto'
 
 import { cidOf, CID, encodeDagCbor, isStorageError, RAW, verify } from '@x/cid'
+import { isPickleName } from '@x/model-signing'
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
+import { fileRole } from '../src/file-role.ts'
 import { createManifest, decodeManifest, encodeManifest, manifestToJson, type ModelManifest } from '../src/index.ts'
 import { text } from './support.ts'
 
@@ -25,6 +27,14 @@ it('is read back as it was written, and is the same for files in any order', asy
   await verify(block.cid, block.bytes)
   expect(decodeManifest(block.bytes)).toEqual(given)
   expect((await encodeManifest(await manifest(['onnx/model.onnx', 'config.json']))).cid).toEqual(block.cid)
+})
+
+it('the role of a file that Python would unpickle is the one list that a policy has', () => {
+  const names = ['a.cloudpickle', 'a.dill', 'a.PT', 'any.bin', 'openvino/a.bin', 'a.onnx_data.bin']
+  for (const name of [...names, 'a.onnx', 'ggml-a.bin', 'a/openvino_model.bin', 'a.json', 'pt']) {
+    expect([name, fileRole(name) === 'pickle']).toEqual([name, isPickleName(name)])
+    expect([name, isPickleName(name)]).toEqual([name, names.includes(name)])
+  }
 })
 
 it('gives each file the raw CID of its bytes', async () => {

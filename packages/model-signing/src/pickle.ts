@@ -1,7 +1,6 @@
 const EXTENSIONS = /\.(?:pkl|pickle|pt|pth|ckpt|joblib|dill|cloudpickle)$/i
-/** What PyTorch, Transformers, Diffusers, PEFT and Accelerate save with `torch.save` under a name that does not say so. */
-const TORCH_BIN =
-  /(?:^|\/)(?:(?:diffusion_)?pytorch_model|pytorch_lora_weights|adapter_model|training_args|optimizer|scheduler|scaler|random_states)[^/]*\.bin$/i
+/** What `torch.save` writes, whatever it is called; GGML and OpenVINO have formats of their own under that ending. */
+const TORCH_BIN = /(?:^|\/)(?!(?:ggml|openvino)[^/]*$)[^/]*\.bin$/i
 
 /** Whether a file of this name is one that Python opens with `pickle`, which runs what is in it. */
 export function isPickleName(path: string): boolean {

@@ -3,9 +3,14 @@ import { expect, it } from 'vitest'
 import { assertAllowed, assessModel, createSigner, isPickleName, signModel, type SigningPolicy } from '../src/index.ts'
 import { codeOf } from './code-of.ts'
 import { editBundle, signAnything } from './edit-bundle.ts'
-import { bundleOf, byKey, byRoot, files, keys, read, tampered } from './python-tool.ts'
+import { bundleOf, byKey, byRoot, files as signedFiles, keys, read, tampered } from './python-tool.ts'
 
 const policy: SigningPolicy = { unsigned: 'refuse', pickle: 'list', trusted: [byKey('P-256')] }
+
+/** By its name one of them would be a pickle. */
+const withRole = (all: typeof signedFiles) =>
+  all.map((file) => (file.path.endsWith('.bin') ? { ...file, role: 'weights' } : file))
+const files = withRole(signedFiles)
 
 it('trusts a model with one good signature, whatever else came with it', async () => {
   const bundles = [new Uint8Array([1]), bundleOf('P-384'), bundleOf('files-blake3'), bundleOf('P-256')]
@@ -48,7 +53,7 @@ it('never takes a signature that does not hold for none', async () => {
     ['unknown-key', bundleOf('P-384'), files],
     ['unknown-key', bundleOf('certificate-signer'), files],
     ['bad-signature', editBundle(good, ({ dsseEnvelope }) => (dsseEnvelope.payload = 'e30=')), files],
-    ['mismatch', good, tampered('d.txt')],
+    ['mismatch', good, withRole(tampered('d.txt'))],
     ['mismatch', good, files.slice(1)],
     ['unsupported', bundleOf('shards-blake2'), files],
     ['unsupported', editBundle(good, (json) => (json.mediaType += '.9')), files],
@@ -95,9 +100,9 @@ it('lists pickles, or refuses the model', async () => {
 
 it('knows the names of pickles', () => {
   const names =
-    'model.pkl a/model.pt x.pth x.ckpt x.joblib pytorch_model.bin diffusion_pytorch_model.fp16.bin adapter_model.bin training_args.bin'
+    'model.pkl a/model.pt x.pth x.ckpt x.joblib pytorch_model.bin diffusion_pytorch_model.fp16.bin adapter_model.bin training_args.bin x.cloudpickle a/openvino/model.bin tokenizer.bin'
   expect(names.split(' ').filter((name) => !isPickleName(name))).toEqual([])
-  const others = 'model.onnx model.safetensors ggml-model.bin tokenizer.bin pt a.pt/x config.json model.ptx'
+  const others = 'model.onnx model.safetensors ggml-model.bin a/openvino_model.bin pt a.pt/x config.json model.ptx'
   expect(others.split(' ').filter(isPickleName)).toEqual([])
 })
 
