@@ -7,6 +7,7 @@ import { createKeyedLock } from './lock.ts'
 import { profileOfOutboard } from './outboard-profile.ts'
 import {
   assertPartialKey,
+  rootsOfHeld,
   type PartialFile,
   type PartialInfo,
   type PartialKey,
@@ -37,8 +38,8 @@ export function openMemoryPartials(store: ContentStore): PartialStore {
     if (isClosed) throw new BackendError('memory: the partial files were closed', { retryable: false })
   }
   async function heldRoot(key: PartialKey, options: AbortOptions): Promise<CID | undefined> {
-    for (const root of [done.get(nameOf(key)), key.root]) {
-      if (root && (await store.has(root, options))) return root
+    for (const root of rootsOfHeld(key, done.get(nameOf(key)))) {
+      if (await store.has(root, options)) return root
     }
     return undefined
   }

@@ -9,7 +9,7 @@ export interface PartialKey {
   id: string
   /** Of the whole file. Bytes. */
   size: number
-  /** Where it is known too, a store that holds the file is found out by it. */
+  /** Where it is known too: what a store holds counts as the file where both are known to be right. */
   root?: CID | undefined
 }
 
@@ -133,6 +133,18 @@ export function partialKeyOf({
   const key: PartialKey = { id, size, root }
   assertPartialKey(key)
   return key
+}
+
+/**
+ * Under which roots a store has the file of a key, in the order to look. Bytes under the root that a key has are not known to
+ * have the SHA-256 of its `id` before a download has checked both.
+ *
+ * @param noted - Under which a download of that `id` has ended.
+ */
+export function rootsOfHeld({ id, size, root }: PartialKey, noted: CID | undefined): CID[] {
+  if (!root) return noted ? [noted] : []
+  if (partialKeyOf({ size, root }).id === id) return noted ? [noted, root] : [root]
+  return noted?.toV1().equals(root.toV1()) === true ? [noted] : []
 }
 
 const isSha256Of = ({ code, multihash }: CID): boolean => code === RAW && multihash.code === SHA2_256

@@ -1,11 +1,12 @@
 import { IntegrityError } from '@x/cid'
 import { BackendError, type PartialFile } from '@x/storage-core'
 
+import { isEqual } from './is-equal.ts'
 import type { LeafPlan } from './leaf-plan.ts'
 import type { LocalRanges } from './local-ranges.ts'
 import type { SourceState } from './source-state.ts'
 import { cidOfWanted, type WantedFile } from './wanted-file.ts'
-import { isEqual, type WholeCheck } from './whole-digest.ts'
+import type { WholeCheck } from './whole-digest.ts'
 
 /** Who gave bytes: a source, or pieces that were here. */
 export type Giver = SourceState | 'local'

@@ -1,4 +1,4 @@
-import type { CID } from '@x/cid'
+import { IntegrityError, type CID, type Outboard } from '@x/cid'
 
 import { noSource, wrongFile } from './download-errors.ts'
 import type { DownloadEvent } from './events.ts'
@@ -8,6 +8,7 @@ import type { Judge } from './judge.ts'
 import type { LeafPump } from './leaf-pump.ts'
 import { outboardOfWhole } from './outboards.ts'
 import type { SourceState } from './source-state.ts'
+import { TWO_FILES } from './wanted-file.ts'
 import { createWholeCheck } from './whole-digest.ts'
 
 export interface FinishFileOptions {
@@ -36,11 +37,19 @@ export async function finishFile(file: FileRun, options: FinishFileOptions): Pro
 async function commitIfRight(file: FileRun, signal: AbortSignal): Promise<CID | undefined> {
   const { plan, partial, wanted } = file
   const isRight = (await file.matchesWhole()) ?? true
+  // Each leaf was that of the root.
+  if (!isRight && plan.outboard) return refuseTwoFiles(file, plan.outboard)
   if (!isRight) return undefined
   const outboard = plan.outboard ?? (await outboardOfWhole(wanted, { partial, digests: file.leafDigests(), signal }))
   if (!outboard) return undefined
   await partial.commit(outboard, { signal })
   return outboard.root
+}
+
+/** Nobody lied, and no file has both. What came must not be taken for the file that has that SHA-256. */
+async function refuseTwoFiles({ partial, wanted }: FileRun, { root }: Outboard): Promise<never> {
+  await partial.discard()
+  throw new IntegrityError(`${wanted.path}: ${TWO_FILES}`, { cid: root, file: wanted.path })
 }
 
 /** Of several who gave a file that is wrong, it is not known who lied. */

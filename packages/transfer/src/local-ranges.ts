@@ -1,10 +1,10 @@
 import type { AbortOptions } from '@x/storage-core'
 
 import type { CreateHasher } from './hasher.ts'
+import { isEqual } from './is-equal.ts'
 import type { LeafPlan } from './leaf-plan.ts'
 import type { KnownPiece, LocalBytes, LocalPieces } from './local-pieces.ts'
 import type { WantedFile } from './wanted-file.ts'
-import { isEqual } from './whole-digest.ts'
 
 /** Parts of a file that are here, in pieces of other files. */
 export interface LocalRanges {

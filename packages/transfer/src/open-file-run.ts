@@ -38,7 +38,9 @@ export async function openFileRun(
     onFailure: (state, error) => onEvent?.({ type: 'request-failed', source: state.name, path: asked.path, error }),
   })
   const plan = outboard ? planOfOutboard(outboard) : planOfSize(asked.size)
-  const whole = outboard ? undefined : createWholeCheck(asked, createHasher)
+  // A root says nothing of the SHA-256 that may stand beside it.
+  const isToldByLeaves = outboard !== undefined && !(asked.root && asked.sha256)
+  const whole = isToldByLeaves ? undefined : createWholeCheck(asked, createHasher)
   const isThere = new Set(partial.spans.map(({ offset }) => offset))
   const isDone = (leaf: number): boolean => isThere.has(plan.place(leaf).offset)
   const ranges = local && (await findLocalRanges(asked, { local, plan, leastLocalBytes, createHasher, signal, isDone }))

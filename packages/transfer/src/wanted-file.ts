@@ -1,9 +1,13 @@
-import { CID, createOutboard, InvalidInputError, leafCid, PROFILES, RAW } from '@x/cid'
+import { CID, createOutboard, InvalidInputError, leafCid, PROFILES, RAW, SHA2_256 } from '@x/cid'
 import { partialKeyOf, type PartialKey } from '@x/storage-core'
 
+import { isEqual } from './is-equal.ts'
 import type { KnownPiece } from './local-pieces.ts'
 
-/** A file, and what it must hash to: at least one of the three, or which state of it is wanted. */
+/**
+ * A file, and what it must hash to: at least one of the three, or which state of it is wanted. Where both are known, root and
+ * SHA-256 are checked.
+ */
 export interface WantedFile {
   /** For sources, progress and errors; nothing is written under it. */
   path: string
@@ -28,6 +32,8 @@ export interface WantedFile {
 }
 
 const SHA256_BYTES = 32
+/** Why such a file cannot be had. */
+export const TWO_FILES = 'its root and its SHA-256 are those of two files'
 
 /** @throws {InvalidInputError} It cannot be asked for, or nothing is known to check it by. */
 export function assertWanted({ path, size, root, sha256, gitOid, version, pieces = [] }: WantedFile): void {
@@ -38,6 +44,8 @@ export function assertWanted({ path, size, root, sha256, gitOid, version, pieces
   if (sha256 && sha256.length !== SHA256_BYTES) refuse(`a SHA-256 of ${sha256.length} bytes`)
   if (gitOid !== undefined && !/^[0-9a-f]{40}$/.test(gitOid)) refuse('a git object id that is not 40 hex')
   if (version && version.length !== SHA256_BYTES) refuse(`a version of ${version.length} bytes`)
+  if (root && root.multihash.code !== SHA2_256) refuse('its root is not under SHA-256, and has no leaves to check')
+  if (root?.code === RAW && sha256 && !isEqual(root.multihash.digest, sha256)) refuse(TWO_FILES)
   if (!root && !sha256 && gitOid === undefined && !version) refuse('there is no digest to check it by')
   for (const { offset, length, sha256: digest } of pieces) {
     const isIn = Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0

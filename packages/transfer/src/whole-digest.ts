@@ -1,4 +1,5 @@
 import type { CreateHasher } from './hasher.ts'
+import { isEqual } from './is-equal.ts'
 import { wholeDigestOf, type WantedFile } from './wanted-file.ts'
 
 /** Hashes a file in its own order while its leaves come in another one. */
@@ -54,6 +55,3 @@ export function createWholeCheck(file: WantedFile, createHasher: CreateHasher): 
 }
 
 const toHex = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
-
-export const isEqual = (a: Uint8Array, b: Uint8Array): boolean =>
-  a.length === b.length && a.every((byte, index) => byte === b[index])

@@ -10,6 +10,7 @@ import {
   type PartialKey,
   type PartialStore,
 } from '@x/storage-core'
+import { rootsOfHeld } from '@x/storage-core/backend'
 
 import { createStagedAdd, MOST_PACKED_BYTES, type StagedAdd, type StagedAddParts } from '../adding/staged-add.ts'
 import type { StoreContext } from '../context.ts'
@@ -70,12 +71,13 @@ export async function openFsPartials(context: StoreContext, parts: PartialParts)
 
   const heldRoot = async (key: PartialKey, signal: AbortSignal | undefined): Promise<CID | undefined> => {
     const note = await readNote(context, key)
-    if (note && (await isHeld(note.root, signal))) {
+    for (const root of rootsOfHeld(key, note?.root)) {
+      if (!(await isHeld(root, signal))) continue
       // Of a run that ended before it could say that it was done.
-      if (note.isPending) committed.set(`${key.id}-${key.size}`, { key, root: note.root })
-      return note.root
+      if (note?.isPending && root === note.root) committed.set(`${key.id}-${key.size}`, { key, root })
+      return root
     }
-    return key.root && (await isHeld(key.root, signal)) ? key.root : undefined
+    return undefined
   }
 
   const publish = async (file: OpenedPartial, outboard: Outboard, { signal }: AbortOptions): Promise<void> => {
@@ -155,8 +157,8 @@ export async function openFsPartials(context: StoreContext, parts: PartialParts)
       for (const key of keys) {
         assertPartialKey(key)
         const note = await readNote(context, key)
-        const isThere = [note?.root, key.root].some((root) => {
-          const bytes = root && keyOfBytes(root)
+        const isThere = rootsOfHeld(key, note?.root).some((root) => {
+          const bytes = keyOfBytes(root)
           return bytes !== undefined && catalogue.knownAmong([bytes])[0] === true
         })
         if (!isThere) missing += key.size - (await recordedIn(context, key))
