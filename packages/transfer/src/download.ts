@@ -111,20 +111,26 @@ async function run(
         return heldFileOf(asked, root)
       },
       onOpen: (partial) => bringMissing(asked, partial),
-      stop,
     })
 
   const bringMissing = async (asked: WantedFile, partial: PartialFile): Promise<DownloadedFile> => {
     const { path, size } = asked
     const parts = { states, judge, createHasher, signal, onEvent }
     const file = await openFileRun(asked, partial, { ...parts, local, leastLocalBytes, stallTimeoutMs })
-    progress.started(file)
-    onEvent?.({ type: 'file-started', path, size, resumedBytes: file.resumedBytes })
-    await completeHere(file, { signal, onLeaf: () => progress.tell() })
-    const root = await finishFile(file, { ...parts, pump })
-    progress.finished(file)
-    onEvent?.({ type: 'file-finished', path, root })
-    return broughtFileOf(file, root)
+    try {
+      progress.started(file)
+      onEvent?.({ type: 'file-started', path, size, resumedBytes: file.resumedBytes })
+      await completeHere(file, { signal, onLeaf: () => progress.tell() })
+      const root = await finishFile(file, { ...parts, pump })
+      progress.finished(file)
+      onEvent?.({ type: 'file-finished', path, root })
+      return broughtFileOf(file, root)
+    } catch (error) {
+      await stop(error)
+      throw error
+    } finally {
+      await file.local?.close()
+    }
   }
 
   const tick = (): void => {

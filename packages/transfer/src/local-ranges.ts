@@ -21,6 +21,8 @@ export interface LocalRanges {
   read(offset: number, into: Uint8Array, options: AbortOptions): Promise<boolean>
   /** Bytes there are wrong: pieces that have some of them are not used again. */
   distrust(offset: number, length: number): void
+  /** Ends what reads; nothing is here any more. */
+  close(): Promise<void>
 }
 
 interface Placed extends KnownPiece {
@@ -152,7 +154,8 @@ function createLocalRanges(placed: Placed[]): LocalRanges {
   const leave = async (): Promise<void> => {
     const left = open
     open = undefined
-    await left?.iterator.return?.()
+    // Its bytes are checked, or were not taken: how it ends says nothing of them.
+    await left?.iterator.return?.().catch(() => undefined)
   }
 
   const readSome = async (at: number, into: Uint8Array, options: AbortOptions): Promise<number> => {
@@ -173,6 +176,7 @@ function createLocalRanges(placed: Placed[]): LocalRanges {
     into.set(open.rest.subarray(0, most))
     open.rest = open.rest.subarray(most)
     open.at += most
+    if (open.at === piece.offset + piece.length) await leave()
     return most
   }
 
@@ -181,7 +185,7 @@ function createLocalRanges(placed: Placed[]): LocalRanges {
   }
 
   // One reader at a time.
-  let turn: Promise<unknown> = Promise.resolve()
+  let turn: Promise<void> = Promise.resolve()
   const read: LocalRanges['read'] = async (offset, into, options) => {
     for (let filled = 0; filled < into.length;) {
       try {
@@ -193,7 +197,7 @@ function createLocalRanges(placed: Placed[]): LocalRanges {
         options.signal?.throwIfAborted()
         distrust(offset + filled, 1)
         // Nothing more is read from this piece.
-        await leave().catch(() => undefined)
+        await leave()
         return false
       }
     }
@@ -207,9 +211,17 @@ function createLocalRanges(placed: Placed[]): LocalRanges {
     read: (offset, into, options) => {
       const mine = turn.then(() => read(offset, into, options))
       // The next one only waits for its end; who asked for it has `mine`, and its failure.
-      turn = mine.catch(() => undefined)
+      turn = mine.then(
+        () => undefined,
+        () => undefined,
+      )
       return mine
     },
     distrust,
+    close: () => {
+      pieces = []
+      turn = turn.then(leave)
+      return turn
+    },
   }
 }

@@ -12,15 +12,13 @@ export interface WithPartialOptions<T> {
   onEvent: ((event: DownloadEvent) => void) | undefined
   /** The store has all of it. */
   onHeld: (root: CID) => T
-  /** It is closed when this has settled. */
+  /** The file is closed when this has settled: by then nobody writes to it any more. */
   onOpen: (partial: PartialFile) => Promise<T>
-  /** `onOpen` failed: resolves when nobody writes to the file any more. */
-  stop: (error: unknown) => Promise<void>
 }
 
 /** Opens the partial file of a file in its turn, has it worked on, and closes it. */
 export async function withPartial<T>(asked: WantedFile, options: WithPartialOptions<T>): Promise<T> {
-  const { partials, slots, signal, onEvent, onHeld, onOpen, stop } = options
+  const { partials, slots, signal, onEvent, onHeld, onOpen } = options
   await slots.enter(signal)
   let hasSlot = true
   const leave = (): void => {
@@ -39,9 +37,6 @@ export async function withPartial<T>(asked: WantedFile, options: WithPartialOpti
     if ('held' in opened) return onHeld(opened.held)
     try {
       return await onOpen(opened)
-    } catch (error) {
-      await stop(error)
-      throw error
     } finally {
       await opened.close()
     }

@@ -165,3 +165,63 @@ it('a few bytes that are here, between others, are fetched with them', async () 
   expect(source.requests).toBeLessThan(10)
   expect(source.served).toBe(all.bytes.length)
 })
+
+it.each(['root', 'sha256'] as const)('no reader of what is here stays open, known by its %s', async (by) => {
+  const { store, partials } = await openTemp()
+  const old = someBytes(6 * MIB)
+  let [opened, closed] = [0, 0]
+  const from: LocalBytes = {
+    async *read(offset, length) {
+      opened += 1
+      try {
+        yield* inMemory(old).read(offset, length, {})
+      } finally {
+        closed += 1
+      }
+    },
+  }
+  // One that ends in the middle of what is read, and one that is left for the other.
+  const pieces = [0, 3].map((at) => ({
+    offset: at * MIB,
+    length: 2 * MIB,
+    sha256: sha256(old.subarray(at * MIB, (at + 2) * MIB)),
+  }))
+  const bytes = old.slice()
+  bytes.fill(1, 2 * MIB, 3 * MIB)
+  const { file, blocks } = await rooted('model', bytes)
+  const wanted: WantedFile = by === 'root' ? file : { path: 'model', size: bytes.length, sha256: sha256(bytes) }
+  const local = createLocalPieces(pieces.map((piece) => ({ ...piece, from })))
+  const { files } = await download(partials, [{ ...wanted, pieces }], [blocks, memorySource('a', { model: bytes })], {
+    ...quick,
+    local,
+  })
+  expect(await holds(store, files[0]!.root, bytes)).toBe(true)
+  expect(files[0]?.localBytes).toBe(4 * MIB)
+  expect(opened).toBeGreaterThan(1)
+  expect(closed).toBe(opened)
+})
+
+it('a reader of what is here is closed when the download fails', async () => {
+  const { partials } = await openTemp()
+  const bytes = someBytes(3 * MIB)
+  let [opened, closed] = [0, 0]
+  const from: LocalBytes = {
+    async *read(offset, length) {
+      opened += 1
+      try {
+        yield* inMemory(bytes).read(offset, length, {})
+      } finally {
+        closed += 1
+      }
+    },
+  }
+  // A leaf and a half.
+  const piece = { offset: 0, length: 1.5 * MIB, sha256: sha256(bytes.subarray(0, 1.5 * MIB)) }
+  const { file, blocks } = await rooted('model', bytes)
+  const local = createLocalPieces([{ ...piece, from }])
+  await expect(download(partials, [{ ...file, pieces: [piece] }], [blocks], { ...quick, local })).rejects.toMatchObject(
+    { code: 'BACKEND' },
+  )
+  expect(opened).toBeGreaterThan(0)
+  expect(closed).toBe(opened)
+})
