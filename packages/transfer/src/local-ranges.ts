@@ -51,8 +51,13 @@ export async function findLocalRanges(
   const found: Placed[] = []
   const take = async (piece: KnownPiece): Promise<void> => {
     if (piece.length === 0) return
-    const bytes = await local.find(piece, { signal })
-    if (bytes && (plan.outboard || (await hasDigest(piece, bytes, options)))) found.push({ ...piece, bytes })
+    try {
+      const bytes = await local.find(piece, { signal })
+      if (bytes && (plan.outboard || (await hasDigest(piece, bytes, options)))) found.push({ ...piece, bytes })
+    } catch {
+      // It cannot be read, and so is fetched.
+      signal?.throwIfAborted()
+    }
   }
   for (const piece of pieces) {
     signal?.throwIfAborted()

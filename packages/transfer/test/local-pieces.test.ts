@@ -104,19 +104,34 @@ it('a piece that is not what it should be is fetched instead', async () => {
   }
 })
 
-it.each<[string, LocalBytes]>([
-  [
-    'fails',
-    { read: () => ({ [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(new Error('it is gone')) }) }) },
-  ],
-  ['ends early', inMemory(new Uint8Array(10))],
-])('a piece that %s when it is read is fetched', async (_name, from) => {
+const broken = {
+  read: () => ({ [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(new Error('it is gone')) }) }),
+}
+const endsEarly = inMemory(new Uint8Array(10))
+const cannotTell: LocalPieces = { find: () => Promise.reject(new Error('the disk is gone')) }
+
+const unreadable: Readonly<Record<string, (pieces: readonly KnownPiece[]) => LocalPieces>> = {
+  'fails when it is read': (pieces) => createLocalPieces(pieces.map((piece) => ({ ...piece, from: broken }))),
+  'ends early': (pieces) => createLocalPieces(pieces.map((piece) => ({ ...piece, from: endsEarly }))),
+  'cannot be looked for': () => cannotTell,
+}
+
+it.each(
+  Object.entries(unreadable).flatMap(([name, open]) => [
+    [name, 'root', open] as const,
+    [name, 'sha256', open] as const,
+  ]),
+)('a piece that %s is fetched, known by its %s', async (_name, by, open) => {
   const { store, partials } = await openTemp()
   const model = modelOf(new Uint8Array(), tensorsOf(5, 'x'))
   const { file, blocks } = await rooted('model', model.bytes)
+  const known: WantedFile = by === 'root' ? file : { path: 'model', size: file.size, sha256: sha256(model.bytes) }
   const source = memorySource('a', { model: model.bytes })
-  const local = createLocalPieces(model.pieces.map((piece) => ({ ...piece, from })))
-  const { files } = await download(partials, [{ ...file, pieces: model.pieces }], [blocks, source], { ...quick, local })
+  const local = open(model.pieces)
+  const { files } = await download(partials, [{ ...known, pieces: model.pieces }], [blocks, source], {
+    ...quick,
+    local,
+  })
   expect(await holds(store, files[0]!.root, model.bytes)).toBe(true)
   expect(source.served).toBe(model.bytes.length)
 })
