@@ -1,4 +1,4 @@
-import { IntegrityError } from '@x/cid'
+import { IntegrityError, UnsupportedError } from '@x/cid'
 import { BackendError, NotFoundError } from '@x/storage-core'
 import { codeOf } from '@x/storage-core/backend'
 
@@ -13,11 +13,24 @@ import { cidOfWanted, type WantedFile } from './wanted-file.ts'
  */
 export function wrongFile(file: WantedFile, suspects: ReadonlySet<SourceState> = new Set()): Error {
   const cid = cidOfWanted(file)
-  const from = suspects.size > 0 ? ` (from ${Array.from(suspects, ({ name }) => name).join(', ')})` : ''
-  const message = `${file.path}: what came is not the file that was asked for${from}`
+  const message = `${file.path}: what came is not the file that was asked for${fromThese(suspects)}`
   if (cid) return new IntegrityError(message, { cid, file: file.path })
   return new BackendError(`${message}: its git object id is another one`, { retryable: false })
 }
+
+/**
+ * What came has not the root that was asked for under a profile, and no source has the outboard: it cannot be checked.
+ *
+ * @param suspects - Those who gave it. None: its SHA-256 is right.
+ */
+export function otherShape({ path }: WantedFile, suspects: ReadonlySet<SourceState> = new Set()): Error {
+  const what = suspects.size > 0 ? 'it is another file, or its root has another shape' : 'its root has another shape'
+  const why = `${what} than the profiles give, and no source has its outboard`
+  return new UnsupportedError(`${path}: ${why}${fromThese(suspects)}`)
+}
+
+const fromThese = (givers: ReadonlySet<SourceState>): string =>
+  givers.size > 0 ? ` (from ${Array.from(givers, ({ name }) => name).join(', ')})` : ''
 
 /** Nobody is left who could give it: says why each does not. */
 export function noSource({ wanted: { path, root }, refusals }: FileRun, states: readonly SourceState[]): Error {

@@ -29,6 +29,8 @@ const TICK_MS = 100
  *
  * @throws {NotFoundError} No source has one of the files.
  * @throws {IntegrityError} Every source that gave one of the files gave another one.
+ * @throws {UnsupportedError} The root of one of the files is none that a profile gives, and no source has its outboard: what
+ *   came cannot be checked.
  * @throws {BackendError} No source gives one of the files; it says why each does not.
  * @throws {NoSpaceError} They do not fit in; nothing was fetched, or what was fetched stays for later.
  */

@@ -1,6 +1,6 @@
 import { IntegrityError, type CID, type Outboard } from '@x/cid'
 
-import { noSource, wrongFile } from './download-errors.ts'
+import { noSource, otherShape, wrongFile } from './download-errors.ts'
 import type { DownloadEvent } from './events.ts'
 import type { FileRun } from './file-run.ts'
 import type { CreateHasher } from './hasher.ts'
@@ -8,7 +8,7 @@ import type { Judge } from './judge.ts'
 import type { LeafPump } from './leaf-pump.ts'
 import { outboardOfWhole } from './outboards.ts'
 import type { SourceState } from './source-state.ts'
-import { TWO_FILES } from './wanted-file.ts'
+import { TWO_FILES, wholeDigestOf } from './wanted-file.ts'
 import { createWholeCheck } from './whole-digest.ts'
 
 export interface FinishFileOptions {
@@ -26,22 +26,26 @@ export async function finishFile(file: FileRun, options: FinishFileOptions): Pro
   const tried = new Set<SourceState>()
   for (;;) {
     await pump.fetchMissing(file)
-    const root = file.isWhole() ? await commitIfRight(file, signal) : undefined
-    if (root) return root
-    if (file.isWhole()) blame(file, options)
+    const found = file.isWhole() ? await commitIfRight(file, signal) : undefined
+    if (found && found !== 'wrong' && found !== 'untold') return found
+    if (found) blame(file, found, tried, options)
     await startAgain(file, tried, options)
   }
 }
 
-/** @returns Its root; `undefined`: it is another file. */
-async function commitIfRight(file: FileRun, signal: AbortSignal): Promise<CID | undefined> {
+/**
+ * @returns Its root. `wrong`: it is another file. `untold`: only a root is known, and it is not that of these bytes under a
+ *   profile: it may be theirs in another shape.
+ */
+async function commitIfRight(file: FileRun, signal: AbortSignal): Promise<CID | 'wrong' | 'untold'> {
   const { plan, partial, wanted } = file
-  const isRight = (await file.matchesWhole()) ?? true
+  const isRight = await file.matchesWhole()
   // Each leaf was that of the root.
-  if (!isRight && plan.outboard) return refuseTwoFiles(file, plan.outboard)
-  if (!isRight) return undefined
+  if (isRight === false && plan.outboard) return refuseTwoFiles(file, plan.outboard)
+  if (isRight === false) return 'wrong'
   const outboard = plan.outboard ?? (await outboardOfWhole(wanted, { partial, digests: file.leafDigests(), signal }))
-  if (!outboard) return undefined
+  if (!outboard && isRight) throw otherShape(wanted)
+  if (!outboard) return 'untold'
   await partial.commit(outboard, { signal })
   return outboard.root
 }
@@ -52,13 +56,20 @@ async function refuseTwoFiles({ partial, wanted }: FileRun, { root }: Outboard):
   throw new IntegrityError(`${wanted.path}: ${TWO_FILES}`, { cid: root, file: wanted.path })
 }
 
-/** Of several who gave a file that is wrong, it is not known who lied. */
-function blame(file: FileRun, { judge, onEvent }: FinishFileOptions): void {
+/** Of several who gave a file that is wrong, it is not known who lied; of bytes of which it cannot be told, not that anybody did. */
+function blame(
+  file: FileRun,
+  found: 'wrong' | 'untold',
+  tried: Set<SourceState>,
+  { judge, onEvent }: FinishFileOptions,
+): void {
   const givers = [...file.given.keys()]
   const [only] = givers
   const isClear = givers.length === 1 && file.resumedBytes === 0 && file.localBytes === 0
   for (const giver of givers) file.suspects.add(giver)
-  if (only && isClear) judge.ban(only, wrongFile(file.wanted))
+  if (only && isClear && found === 'wrong') judge.ban(only, wrongFile(file.wanted))
+  // It would give the same once more.
+  if (only && isClear) tried.add(only)
   onEvent?.({ type: 'file-restarted', path: file.wanted.path, suspects: givers.map(({ name }) => name) })
 }
 
@@ -76,6 +87,12 @@ async function startAgain(
   await file.startAgain(createWholeCheck(file.wanted, createHasher))
   file.local?.distrust(0, file.wanted.size)
   const next = states.find((state) => !state.out && !file.refusals.has(state) && !tried.has(state))
-  if (!next) throw file.suspects.size > 0 ? wrongFile(file.wanted, file.suspects) : noSource(file, states)
+  if (!next) throw whyNone(file, states)
   file.only = next
+}
+
+function whyNone(file: FileRun, states: readonly SourceState[]): Error {
+  const { wanted, suspects } = file
+  if (suspects.size === 0) return noSource(file, states)
+  return wholeDigestOf(wanted) ? wrongFile(wanted, suspects) : otherShape(wanted, suspects)
 }
