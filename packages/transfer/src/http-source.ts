@@ -8,7 +8,7 @@ import type { WantedFile } from './wanted-file.ts'
 export interface HttpSourceOptions {
   /** For receipts. */
   name: string
-  /** Where a file is. `undefined`: not here. `http:` or `https:`. */
+  /** Where a file is. `undefined`: not here. `http:` or `https:`, with no user name and no password. */
   url: (file: WantedFile) => URL | string | undefined
   /** Sent to the origin of the file's URL alone, and with no redirect to another one. Default: none. */
   headers?: Readonly<Record<string, string>> | undefined
@@ -67,8 +67,13 @@ export function httpSource({
     if (text === undefined) throw new NotFoundError(file.path, { message: `${name}: not found: ${file.path}` })
     const url = URL.parse(String(text))
     if (!url) throw new InvalidInputError(`${name}: not a URL for ${file.path}`, { input: file.path })
-    if (url.protocol === 'http:' || url.protocol === 'https:') return url
-    throw new InvalidInputError(`${name}: only http: and https: are asked`, { input: url.protocol })
+    if (url.protocol !== 'http:' && url.protocol !== 'https:') {
+      throw new InvalidInputError(`${name}: only http: and https: are asked`, { input: url.protocol })
+    }
+    if (url.username === '' && url.password === '') return url
+    // `fetch` would refuse it with a message that has all of it.
+    const why = 'there is a user name or a password in its URL, which would be printed: send them in headers'
+    throw new InvalidInputError(`${name}: ${file.path}: ${why}`, { input: url.host })
   }
 
   async function ask(url: URL, headersOf: Headers, { signal }: AbortOptions): Promise<Response> {

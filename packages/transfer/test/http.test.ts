@@ -1,7 +1,9 @@
+import { inspect } from 'node:util'
+
 import { expect, it, onTestFinished } from 'vitest'
 
 import { startFaultyProxy, type Fault, type SeenRequest } from '../../../tooling/faults/faulty-proxy.ts'
-import { download, type WantedFile } from '../src/index.ts'
+import { download, httpSource, type DownloadEvent, type WantedFile } from '../src/index.ts'
 import {
   createDraw,
   fileServer,
@@ -198,6 +200,19 @@ it('sends no secret to another origin, and follows no redirect to another scheme
   await expect(download(partials, [other], [httpAt('leading', leading.url)], quick)).rejects.toThrow(
     'it redirects from http: to https:',
   )
+})
+
+it('a password in a URL is refused at once, and never shown', async () => {
+  const { partials } = await openTemp()
+  const file: WantedFile = { path: 'model', size: 3, sha256: sha256(someBytes(3)) }
+  const source = httpSource({ name: 'mirror', url: () => 'http://user:s3cret@127.0.0.1:9/model' })
+  const events: DownloadEvent[] = []
+  const options = { ...quick, retries: 1, onEvent: (event: DownloadEvent) => events.push(event) }
+  const error: unknown = await download(partials, [file], [source], options).catch((cause: unknown) => cause)
+  expect(error).toMatchObject({ code: 'BACKEND', retryable: false })
+  expect(inspect(error)).toContain('a password in its URL')
+  expect(events.map(({ type }) => type)).toEqual(['file-started', 'source-refused'])
+  for (const shown of [error, events]) expect(inspect(shown, { depth: 9 })).not.toMatch(/s3cret|user:/)
 })
 
 it('the fast one brings most, and takes over from the slow one in the end', async () => {
