@@ -35,6 +35,12 @@ export function parseByteCount(option: string, text: string | undefined): number
   return parseWhole(option, text, { most: Number.MAX_SAFE_INTEGER, what: 'a whole number of bytes' })
 }
 
+/** @throws {UsageError} Not a number of bytes that may come each second. */
+export function parseRate(option: string, text: string | undefined): number | undefined {
+  const what = 'a whole number of bytes a second, 1 at the least'
+  return parseWhole(option, text, { least: 1, most: Number.MAX_SAFE_INTEGER, what })
+}
+
 /** @throws {UsageError} Not a port. */
 export function parsePort(option: string, text: string | undefined): number | undefined {
   return parseWhole(option, text, { most: 65_535, what: 'a port, from 0 to 65535' })
@@ -60,11 +66,11 @@ export function parseOrigins(option: string, texts: readonly string[]): '*' | re
 function parseWhole(
   option: string,
   text: string | undefined,
-  { most, what }: { most: number; what: string },
+  { least = 0, most, what }: { least?: number; most: number; what: string },
 ): number | undefined {
   if (text === undefined) return undefined
   const value = Number(text)
-  if (!/^\d+$/.test(text) || value > most) throw new UsageError(`--${option} ${text} is not ${what}`)
+  if (!/^\d+$/.test(text) || value < least || value > most) throw new UsageError(`--${option} ${text} is not ${what}`)
   return value
 }
 

@@ -60,3 +60,11 @@ it('nothing is here when all that is left lies or is dead', async () => {
   expect(await pull([dead, lying], '--json')).toMatchObject({ code: 1, stdout: '', error: { code: 'BACKEND' } })
   expect((await list()).lines).toEqual([])
 })
+
+it.each(['0', '-1', '1.5', 'x'])('a limit of %s bytes a second is a mistake in the arguments', async (limit) => {
+  const folder = await temporaryDirectory()
+  const from = ['--from', 'gateway=http://127.0.0.1:9', `--limit-rate=${limit}`, '--store', path.join(folder, 'store')]
+  const { code, stderr } = await cli(['model', 'pull', 'ipfs://bafkqaaa', ...from])
+  expect(code).toBe(2)
+  expect(stderr).toContain('--limit-rate')
+})

@@ -1,16 +1,27 @@
-import { expect, it } from 'vitest'
+import { expect, it, onTestFinished, vi } from 'vitest'
 
-import { sleep } from '../src/sleep.ts'
+import { sleep } from '../src/backend.ts'
 
-it('an abort ends the wait, with its own reason', async () => {
-  const controller = new AbortController()
-  const reason = new Error('enough')
-  const waiting = sleep(3_600_000, controller.signal)
-  controller.abort(reason)
-  await expect(waiting).rejects.toBe(reason)
-  await expect(sleep(0, AbortSignal.abort(reason))).rejects.toBe(reason)
+it('sleeps for longer than one timer can', async () => {
+  vi.useFakeTimers()
+  onTestFinished(() => void vi.useRealTimers())
+  const days = 60 * 24 * 3_600_000
+  let isOver = false
+  const slept = sleep(days).then(() => (isOver = true))
+  await vi.advanceTimersByTimeAsync(days - 1)
+  expect(isOver).toBe(false)
+  await vi.advanceTimersByTimeAsync(1)
+  expect(isOver).toBe(true)
+  await slept
 })
 
-it('a wait ends', async () => {
-  await expect(sleep(1, new AbortController().signal)).resolves.toBeUndefined()
+it('rejects with the reason itself, and leaves no timer', async () => {
+  vi.useFakeTimers()
+  onTestFinished(() => void vi.useRealTimers())
+  const stop = new AbortController()
+  const reason = new Error('enough')
+  const slept = sleep(1e12, stop.signal)
+  stop.abort(reason)
+  await expect(slept).rejects.toBe(reason)
+  expect(vi.getTimerCount()).toBe(0)
 })

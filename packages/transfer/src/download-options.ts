@@ -1,3 +1,4 @@
+import { InvalidInputError } from '@x/cid'
 import type { AbortOptions } from '@x/storage-core'
 
 import type { DownloadEvent, DownloadProgress } from './events.ts'
@@ -9,7 +10,7 @@ export interface DownloadOptions extends AbortOptions {
   local?: LocalPieces | undefined
   /** Longest wait for the next bytes of a source. Milliseconds. Default 30_000. */
   stallTimeoutMs?: number | undefined
-  /** Of all sources together. Default: no limit. */
+  /** Of all sources together; more than 0. Default: no limit. */
   maxBytesPerSecond?: number | undefined
   /** Most requests at a time to one source; as many as bring more bytes are made. Default 4. */
   requestsPerSource?: number | undefined
@@ -45,7 +46,13 @@ export type DownloadSettings = DownloadOptions & {
   ]: NonNullable<DownloadOptions[Name]>
 }
 
+/** @throws {InvalidInputError} One of them is no number that it can be. */
 export function settingsOf(options: DownloadOptions): DownloadSettings {
+  const { maxBytesPerSecond } = options
+  if (maxBytesPerSecond !== undefined && !(maxBytesPerSecond > 0 && Number.isFinite(maxBytesPerSecond))) {
+    const message = `maxBytesPerSecond is ${maxBytesPerSecond}: it has to be more than 0, or left out for no limit`
+    throw new InvalidInputError(message, { input: 'maxBytesPerSecond' })
+  }
   return {
     ...options,
     stallTimeoutMs: options.stallTimeoutMs ?? 30_000,

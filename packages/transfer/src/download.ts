@@ -41,13 +41,14 @@ export async function download(
   options: DownloadOptions = {},
 ): Promise<DownloadResult> {
   options.signal?.throwIfAborted()
+  const settings = settingsOf(options)
   for (const file of wanted) assertWanted(file)
   assertDistinct(sources)
   assertAlone(wanted, sources)
   // The same file twice comes once.
   const keys = new Map(wanted.map(keyOfWanted).map((key) => [key.id, key]))
   await partials.assertRoom([...keys.values()], { signal: options.signal })
-  return run(partials, wanted, sources, settingsOf(options))
+  return run(partials, wanted, sources, settings)
 }
 
 function assertDistinct(sources: readonly ByteSource[]): void {

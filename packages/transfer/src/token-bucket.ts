@@ -9,7 +9,7 @@ export interface TokenBucket {
 /** What may come at once after a pause: a part of a second. */
 const BURST_SECONDS = 0.1
 
-/** @param bytesPerSecond - `undefined`: no limit. */
+/** @param bytesPerSecond - More than 0. `undefined`: no limit. */
 export function createTokenBucket(bytesPerSecond: number | undefined): TokenBucket {
   let tokens = (bytesPerSecond ?? 0) * BURST_SECONDS
   let countedAt = performance.now()

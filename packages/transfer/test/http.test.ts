@@ -247,6 +247,16 @@ it('brings no more in a second than it may', async () => {
   expect(receipt.durationMs).toBeGreaterThan(850)
 })
 
+it.each([0, -1, Number.NaN, Infinity])('a limit of %d bytes a second is none', async (maxBytesPerSecond) => {
+  const { partials } = await openTemp()
+  const bytes = someBytes(10)
+  const source = memorySource('a', { model: bytes })
+  const file: WantedFile = { path: 'model', size: 10, sha256: sha256(bytes) }
+  const refused = { code: 'INVALID_INPUT', input: 'maxBytesPerSecond' }
+  await expect(download(partials, [file], [source], { ...quick, maxBytesPerSecond })).rejects.toMatchObject(refused)
+  expect(source.requests).toBe(0)
+})
+
 it('waits as long as it is asked to', async () => {
   const { partials } = await openTemp()
   const bytes = someBytes(1000)

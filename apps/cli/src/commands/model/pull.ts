@@ -6,7 +6,7 @@ import { InvalidInputError } from '@x/storage-core'
 import { MAX_BYTES, textOption, textOptions, type Command, type Values } from '../../command.ts'
 import { formatBytes, formatCount, printable } from '../../format.ts'
 import { openBackends } from '../../open-backends.ts'
-import { onlyOperand, parseByteCount } from '../../operands.ts'
+import { onlyOperand, parseRate } from '../../operands.ts'
 import { UsageError } from '../../usage-error.ts'
 import { assertPullOptions } from './assert-pull-options.ts'
 import { nameAndVersion } from './name-and-version.ts'
@@ -70,7 +70,7 @@ AWS_SESSION_TOKEN, AWS_REGION, AWS_ENDPOINT_URL_S3 and AWS_PROFILE, or without k
       mirrors,
       manifest: manifest === undefined ? undefined : parseCid(manifest),
       pin: !values['no-pin'],
-      maxBytesPerSecond: parseByteCount('limit-rate', textOption(values, 'limit-rate')),
+      maxBytesPerSecond: parseRate('limit-rate', textOption(values, 'limit-rate')),
       environment: io.environment,
       signal,
       onProgress: ({ total }) => {
