@@ -147,6 +147,8 @@ async function run(
 
   const onAbort = (): void => stopping.abort(settings.signal?.reason)
   settings.signal?.addEventListener('abort', onAbort, { once: true })
+  // While it was found out whether there is room.
+  if (settings.signal?.aborted) onAbort()
   const timer = setInterval(tick, TICK_MS)
   try {
     const results = await Promise.allSettled(

@@ -1,5 +1,5 @@
 import { IntegrityError, RAW } from '@x/cid'
-import { BackendError, NotFoundError, openMemoryPartials, openMemoryStore } from '@x/storage-core'
+import { BackendError, NotFoundError, openMemoryPartials, openMemoryStore, type PartialStore } from '@x/storage-core'
 import { expect, it } from 'vitest'
 
 import { download, type ByteSource, type DownloadEvent, type WantedFile } from '../src/index.ts'
@@ -314,6 +314,24 @@ it('rejects with the reason itself when it is stopped, and goes on from there', 
   const { files } = await download(partials, [file], [source, blocks], quick)
   expect(files[0]?.resumedBytes).toBeGreaterThanOrEqual(before - 2 * MIB)
   expect(source.served).toBeLessThanOrEqual(bytes.length + 2 * MIB)
+})
+
+it('a stop while it is found out whether there is room is one', async () => {
+  const { partials } = await openTemp()
+  const bytes = someBytes(MIB)
+  const source = memorySource('a', { model: bytes })
+  const stop = new AbortController()
+  const reason = new Error('enough')
+  const slow: PartialStore = {
+    ...partials,
+    assertRoom: async (keys, options) => {
+      await partials.assertRoom(keys, options)
+      stop.abort(reason)
+    },
+  }
+  const file: WantedFile = { path: 'model', size: MIB, sha256: sha256(bytes) }
+  await expect(download(slow, [file], [source], { ...quick, signal: stop.signal })).rejects.toBe(reason)
+  expect(source.requests).toBe(0)
 })
 
 it('the same file twice comes once', async () => {
