@@ -80,7 +80,8 @@ export function createLeafPump(options: LeafPumpOptions): LeafPump {
     const now = performance.now()
     for (const state of states) {
       while (!state.out && now >= state.notBefore && state.active < Math.min(state.window, requestsPerSource)) {
-        const claim = nextClaim(state, { limits: LIMITS, states, files: waiters.keys(), claims, traffic })
+        const isHeldBack = bucket.isHoldingBack()
+        const claim = nextClaim(state, { limits: LIMITS, states, files: waiters.keys(), claims, traffic, isHeldBack })
         if (!claim) break
         start(claim)
       }

@@ -19,6 +19,8 @@ export interface SchedulerParts {
   files: Iterable<FileRun>
   claims: ReadonlySet<Claim>
   traffic: Pick<Traffic, 'mayDuplicate'>
+  /** The limit of all together is what keeps them: nobody is faster than another. */
+  isHeldBack: boolean
 }
 
 /** What is as good as silent is raced after so long. */
@@ -35,7 +37,9 @@ export const mayAsk = (state: SourceState, file: FileRun): boolean =>
  * in proportion to their speeds; else the last leaf of one that is much slower.
  */
 export function nextClaim(state: SourceState, parts: SchedulerParts): Claim | undefined {
-  return takeMissing(state, parts) ?? takeFromOther(state, parts) ?? race(state, parts)
+  const missing = takeMissing(state, parts)
+  if (missing || parts.isHeldBack) return missing
+  return takeFromOther(state, parts) ?? race(state, parts)
 }
 
 function takeMissing(state: SourceState, parts: SchedulerParts): Claim | undefined {

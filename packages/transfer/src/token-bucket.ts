@@ -4,7 +4,11 @@ import { sleep } from '@x/storage-core/backend'
 export interface TokenBucket {
   /** Resolves when so many bytes, which have come, may be paid for. */
   take(bytes: number, signal: AbortSignal | undefined): Promise<void>
+  /** Somebody waits, or did a moment ago: who brings nothing meanwhile may be as fast as anybody. */
+  isHoldingBack(): boolean
 }
+
+const MOMENT_MS = 1000
 
 /** What may come at once after a pause: a part of a second. */
 const BURST_SECONDS = 0.1
@@ -13,7 +17,10 @@ const BURST_SECONDS = 0.1
 export function createTokenBucket(bytesPerSecond: number | undefined): TokenBucket {
   let tokens = (bytesPerSecond ?? 0) * BURST_SECONDS
   let countedAt = performance.now()
+  let waiting = 0
+  let waitedAt = -Infinity
   return {
+    isHoldingBack: () => waiting > 0 || performance.now() - waitedAt < MOMENT_MS,
     take: async (bytes, signal) => {
       if (bytesPerSecond === undefined) return
       const now = performance.now()
@@ -21,7 +28,14 @@ export function createTokenBucket(bytesPerSecond: number | undefined): TokenBuck
       countedAt = now
       // Who comes after waits for the debt of those before.
       tokens -= bytes
-      if (tokens < 0) await sleep((-tokens / bytesPerSecond) * 1000, signal)
+      if (tokens >= 0) return
+      waiting += 1
+      try {
+        await sleep((-tokens / bytesPerSecond) * 1000, signal)
+      } finally {
+        waiting -= 1
+        waitedAt = performance.now()
+      }
     },
   }
 }

@@ -247,6 +247,15 @@ it('brings no more in a second than it may', async () => {
   expect(receipt.durationMs).toBeGreaterThan(850)
 })
 
+it('a limit makes nobody silent, and nothing comes twice', async () => {
+  const { partials } = await openTemp()
+  const bytes = someBytes(MIB)
+  const { file, blocks } = await rooted('model', bytes, 'kubo-v1')
+  const sources = ['a', 'b'].map((name) => memorySource(name, { model: bytes }, { pieceBytes: MIB / 4 }))
+  const { receipt } = await download(partials, [file], [blocks, ...sources], { ...quick, maxBytesPerSecond: 250_000 })
+  expect(receipt).toMatchObject({ bytes: bytes.length, duplicateBytes: 0 })
+})
+
 it.each([0, -1, Number.NaN, Infinity])('a limit of %d bytes a second is none', async (maxBytesPerSecond) => {
   const { partials } = await openTemp()
   const bytes = someBytes(10)
