@@ -8,6 +8,14 @@ export interface ByteRange {
   length: number
 }
 
+export interface ReadOptions extends AbortOptions {
+  /**
+   * Bytes came that were not asked for, as those before a range from a server that knows none. They count for the limit; a
+   * piece, if need be an empty one, gives the time to wait for that.
+   */
+  onSkipped?: ((bytes: number) => void) | undefined
+}
+
 /**
  * Where bytes of files can be read. It is not trusted: what it gives is checked, and one that lies is not asked again.
  *
@@ -22,7 +30,7 @@ export interface ByteSource {
    *
    * @throws {NotFoundError} It is known not to have the file.
    */
-  read(file: WantedFile, range: ByteRange, options: AbortOptions): AsyncIterable<Uint8Array>
+  read(file: WantedFile, range: ByteRange, options: ReadOptions): AsyncIterable<Uint8Array>
   /**
    * The outboard of a file whose root is known, as `encodeOutboard` writes it; it is checked against the root. Left out by a
    * source that has no blocks. `undefined`: it has none of this file.

@@ -200,6 +200,7 @@ export function httpSource({
           skip -= value.length - piece.length
           const wanted = piece.subarray(0, left)
           left -= wanted.length
+          if (wanted.length < value.length) options.onSkipped?.(value.length - wanted.length)
           // An empty piece tells that bytes come, though they are not those that were asked for.
           yield wanted
         }

@@ -35,7 +35,7 @@ export interface DownloadReceipt {
   /** ISO 8601, UTC. */
   startedAt: string
   durationMs: number
-  /** That came from all sources together. */
+  /** That came from all sources together, those before a range from a server without ranges among them. */
   bytes: number
   /** Of these, those that had come already, from a source that was faster. */
   duplicateBytes: number

@@ -13,6 +13,8 @@ export interface RunClaimOptions {
   stallTimeoutMs: number
   /** Bytes came from the claim's source. */
   onBytes: (bytes: number) => void
+  /** Bytes came that were not asked for. */
+  onSkipped: (bytes: number) => void
   /** Bytes came for nothing: the leaf was there already. */
   onDuplicate: (bytes: number) => void
   /** A leaf was recorded. */
@@ -108,7 +110,12 @@ async function fetchFrom(claim: Claim, at: number, options: RunClaimOptions): Pr
   const end = Math.min(claimEnd, localFrom ?? Infinity)
   let position = at
   state.requests += 1
-  const iterator = openPieces(claim, { offset: at, length: end - at })
+  let skipped = 0
+  const onSkipped = (bytes: number): void => {
+    skipped += bytes
+    options.onSkipped(bytes)
+  }
+  const iterator = openPieces(claim, { offset: at, length: end - at }, onSkipped)
   const patience = createPatience(options.stallTimeoutMs)
   let isEnded = false
   try {
@@ -119,10 +126,12 @@ async function fetchFrom(claim: Claim, at: number, options: RunClaimOptions): Pr
         break
       }
       const piece = toBytes(claim, next.value)
+      const came = piece.length + skipped
+      skipped = 0
       // An empty one says that bytes come, which are not those that were asked for.
-      patience.note(piece.length || SKIPPED_BYTES)
+      patience.note(came || SKIPPED_BYTES)
       options.onBytes(piece.length)
-      await options.bucket.take(piece.length, signal)
+      await options.bucket.take(came, signal)
       for (let used = 0; used < piece.length && position < end && claim.leaf < claim.end;) {
         const fill = fillOf(claim)
         fitTo(fill, position - file.plan.place(claim.leaf).offset)
@@ -148,9 +157,13 @@ async function fetchFrom(claim: Claim, at: number, options: RunClaimOptions): Pr
   }
 }
 
-function openPieces({ state, file, controller }: Claim, range: ByteRange): AsyncIterator<Uint8Array> {
+function openPieces(
+  { state, file, controller }: Claim,
+  range: ByteRange,
+  onSkipped: (bytes: number) => void,
+): AsyncIterator<Uint8Array> {
   try {
-    return state.source.read(file.wanted, range, { signal: controller.signal })[Symbol.asyncIterator]()
+    return state.source.read(file.wanted, range, { signal: controller.signal, onSkipped })[Symbol.asyncIterator]()
   } catch (cause) {
     throw toFailure(cause, `${state.name}: ${file.wanted.path}`)
   }
@@ -170,7 +183,7 @@ interface Patience {
 }
 
 const LEAST_BYTES_PER_MS = 1024 / 1000
-/** That an empty piece stands for. */
+/** That an empty piece stands for, of a source that does not say how many were skipped. */
 const SKIPPED_BYTES = 4096
 
 function createPatience(stallTimeoutMs: number): Patience {

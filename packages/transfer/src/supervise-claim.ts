@@ -38,6 +38,8 @@ export async function superviseClaim(claim: Claim, options: SuperviseClaimOption
         bytesBefore += bytes
         traffic.note(claim, bytes)
       },
+      // No progress: it may send them again and again.
+      onSkipped: (bytes) => traffic.noteSkipped(claim, bytes),
       onDuplicate: (bytes) => traffic.noteDuplicate(bytes),
       onLeaf: () => {
         state.inARow = 0

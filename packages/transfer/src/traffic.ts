@@ -9,6 +9,8 @@ export interface Traffic {
   readonly duplicateBytes: number
   /** They came for a claim: counts for its source too. */
   note(claim: Claim, bytes: number): void
+  /** They came too, and are none that were asked for. */
+  noteSkipped(claim: Claim, bytes: number): void
   noteDuplicate(bytes: number): void
   /** Whether so many bytes more may come in vain. */
   mayDuplicate(bytes: number): boolean
@@ -37,6 +39,10 @@ export function createTraffic(totalSize: number): Traffic {
       state.meter.add(bytes)
       state.bytes += bytes
       meter.add(bytes)
+    },
+    noteSkipped: (claim, bytes) => {
+      claim.lastByteAt = performance.now()
+      claim.state.bytes += bytes
     },
     noteDuplicate: (bytes) => (duplicateBytes += bytes),
     mayDuplicate: (bytes) => duplicateBytes + bytes <= Math.max(LEAST_DUPLICATE_BYTES, totalSize * MOST_DUPLICATE),

@@ -1,5 +1,6 @@
 import { inspect } from 'node:util'
 
+import { partialKeyOf } from '@x/storage-core'
 import { expect, it, onTestFinished } from 'vitest'
 
 import { startFaultyProxy, type Fault, type SeenRequest } from '../../../tooling/faults/faulty-proxy.ts'
@@ -24,6 +25,14 @@ async function proxyOf(target: string, fault: Fault | ((seen: SeenRequest) => Fa
   onTestFinished(() => proxy.close())
   return proxy
 }
+
+const withoutRanges = (files: Readonly<Record<string, Uint8Array>>) =>
+  fileServer(files, {
+    answer: (request, response) => {
+      delete request.headers.range
+      return response.destroyed
+    },
+  })
 
 it('a third of all requests break off at any byte, and it costs next to nothing', async () => {
   const { store, partials } = await openTemp()
@@ -105,32 +114,25 @@ it('a server that dies is taken over from, in the middle of a leaf', async () =>
 it('a server without ranges gives the whole file, and is asked only where no other can be', async () => {
   const bytes = someBytes(4 * MIB)
   const { file, blocks } = await rooted('model', bytes)
-  const whole = await fileServer(
-    { model: bytes },
-    {
-      answer: (request, response) => {
-        delete request.headers.range
-        return response.destroyed
-      },
-    },
-  )
+  const whole = await withoutRanges({ model: bytes })
+  const source = httpAt('whole', whole.url)
   {
     const { store, partials } = await openTemp()
-    const { files, receipt } = await download(partials, [file], [blocks, httpAt('whole', whole.url)], quick)
+    const { files, receipt } = await download(partials, [file], [blocks, source], quick)
     expect(await holds(store, files[0]!.root, bytes)).toBe(true)
-    expect(receipt.bytes).toBe(bytes.length)
+    expect(files[0]?.sources).toEqual([{ name: 'whole', bytes: bytes.length }])
+    // What came before a range too.
+    expect(receipt.bytes).toBeGreaterThanOrEqual(bytes.length)
   }
   {
+    // By now it is known to have no ranges.
     const { store, partials } = await openTemp()
     const ranged = await fileServer({ model: bytes })
-    const { files } = await download(
-      partials,
-      [file],
-      [blocks, httpAt('whole', whole.url), httpAt('ranged', ranged.url)],
-      quick,
-    )
+    const asked = whole.requests.length
+    const { files } = await download(partials, [file], [blocks, source, httpAt('ranged', ranged.url)], quick)
     expect(await holds(store, files[0]!.root, bytes)).toBe(true)
-    expect(ranged.served).toBeGreaterThan(0)
+    expect(ranged.served).toBe(bytes.length)
+    expect(whole.requests.length).toBe(asked)
   }
 })
 
@@ -254,6 +256,26 @@ it('a limit makes nobody silent, and nothing comes twice', async () => {
   const sources = ['a', 'b'].map((name) => memorySource(name, { model: bytes }, { pieceBytes: MIB / 4 }))
   const { receipt } = await download(partials, [file], [blocks, ...sources], { ...quick, maxBytesPerSecond: 250_000 })
   expect(receipt).toMatchObject({ bytes: bytes.length, duplicateBytes: 0 })
+})
+
+it('bytes before a range, from a server without ranges, count for the limit', async () => {
+  const { store, partials } = await openTemp()
+  const bytes = someBytes(4 * MIB)
+  const server = await withoutRanges({ model: bytes })
+  const file: WantedFile = { path: 'model', size: bytes.length, sha256: sha256(bytes) }
+  const before = await partials.open(partialKeyOf(file))
+  if ('held' in before) throw new Error('it is held')
+  for (let offset = 0; offset < 3 * MIB; offset += MIB) {
+    const part = bytes.slice(offset, offset + MIB)
+    await before.write({ offset, length: MIB, sha256: sha256(part) }, part)
+  }
+  await before.close()
+  const options = { ...quick, maxBytesPerSecond: 4 * MIB }
+  const { files, receipt } = await download(partials, [file], [httpAt('whole', server.url)], options)
+  expect(await holds(store, files[0]!.root, bytes)).toBe(true)
+  expect(files[0]?.resumedBytes).toBe(3 * MIB)
+  expect(receipt.bytes).toBe(bytes.length)
+  expect(receipt.durationMs).toBeGreaterThan(850)
 })
 
 it.each([0, -1, Number.NaN, Infinity])('a limit of %d bytes a second is none', async (maxBytesPerSecond) => {
