@@ -16,6 +16,11 @@ export interface ReadOptions extends AbortOptions {
   onSkipped?: ((bytes: number) => void) | undefined
 }
 
+export interface OutboardOptions extends AbortOptions {
+  /** A part of it came: who waits goes on waiting. */
+  onPart?: (() => void) | undefined
+}
+
 /**
  * Where bytes of files can be read. It is not trusted: what it gives is checked, and one that lies is not asked again.
  *
@@ -35,7 +40,7 @@ export interface ByteSource {
    * The outboard of a file whose root is known, as `encodeOutboard` writes it; it is checked against the root. Left out by a
    * source that has no blocks. `undefined`: it has none of this file.
    */
-  outboard?(file: WantedFile, options: AbortOptions): Promise<Uint8Array | undefined>
+  outboard?(file: WantedFile, options: OutboardOptions): Promise<Uint8Array | undefined>
   /**
    * `false`: a range costs it as much as all bytes before it, so it is asked where no other source can be, and for as much
    * as possible at once. Default true.

@@ -10,15 +10,16 @@ import {
   type FileShape,
   type UnixfsNode,
 } from '@x/cid'
-import { BackendError, NotFoundError, type AbortOptions, type ContentSource } from '@x/storage-core'
-import { blockKey } from '@x/storage-core/backend'
+import { BackendError, NotFoundError, type ContentSource } from '@x/storage-core'
+import { blockKey, createSlots } from '@x/storage-core/backend'
 
-import type { ByteSource } from './byte-source.ts'
+import type { ByteSource, OutboardOptions } from './byte-source.ts'
 
 /** Nodes of a file are a small part of it; those of a hostile DAG may be anything. */
 const LEAST_NODE_BYTES = 4 * 1024 * 1024
 const NODE_PART = 1 / 16
 const MAX_DEPTH = 64
+const NODES_AT_ONCE = 8
 
 /**
  * A store, a gateway or a daemon as a source of bytes: of files whose root is known. Its blocks give their outboards.
@@ -32,9 +33,9 @@ export function contentByteSource(source: ContentSource, { name = source.name }:
       if (!root) throw new NotFoundError(path, { message: `${name}: ${path}: its root is not known` })
       yield* source.cat(root, { offset, length, signal })
     },
-    async outboard({ root, size }, { signal }) {
+    async outboard({ root, size }, { signal, onPart }) {
       if (!root || root.code === RAW) return undefined
-      const nodes = await nodesOf(source, root, { size, signal })
+      const nodes = await nodesOf(source, root, { size, signal, onPart })
       // One wrapped leaf.
       if (nodes.size === 0) return encodeOutboard(await createOutboard(leafShape(root), size, root.multihash.digest))
       return encodeOutboard(await createNodesOutboard(root, nodes, { fileBytes: size }))
@@ -57,14 +58,16 @@ const leafShape = (root: CID): FileShape => ({
 async function nodesOf(
   source: ContentSource,
   root: CID,
-  { size, signal }: { size: number } & AbortOptions,
+  { size, signal, onPart }: { size: number } & OutboardOptions,
 ): Promise<Map<string, Uint8Array>> {
   const found = new Map<string, Uint8Array>()
-  const seen = new Map<string, UnixfsNode>()
+  const visits = new Map<string, Promise<void>>()
+  const slots = createSlots(NODES_AT_ONCE)
   let left = Math.max(LEAST_NODE_BYTES, size * NODE_PART)
 
   async function read(cid: CID): Promise<{ node: UnixfsNode; bytes: Uint8Array }> {
-    const bytes = await source.blocks.get(cid, { signal })
+    const bytes = await slots.run(() => source.blocks.get(cid, { signal }), signal)
+    onPart?.()
     left -= bytes.length
     if (left < 0) throw new BackendError(`${source.name}: ${root} has too many nodes`, { retryable: false })
     return { node: decodeNode(cid, bytes), bytes }
@@ -86,18 +89,23 @@ async function nodesOf(
 
   const first = await firstLeaf()
 
-  async function visit(cid: CID, depth: number): Promise<void> {
+  const visit = (cid: CID, depth: number): Promise<void> => {
     const key = blockKey(cid)
-    if (seen.has(key) || depth > MAX_DEPTH) return
+    const visiting = visits.get(key) ?? look(key, cid, depth)
+    visits.set(key, visiting)
+    return visiting
+  }
+
+  async function look(key: string, cid: CID, depth: number): Promise<void> {
+    if (depth > MAX_DEPTH) return
     const { node, bytes } = await read(cid)
-    seen.set(key, node)
     if (node.type !== 'file' || node.children.length === 0) return
-    for (const [index, child] of node.children.entries()) {
-      if (child.cid.code !== DAG_PB) continue
+    const interior = node.children.filter((child, index) => {
       const isLast = index === node.children.length - 1
       const isLikeFirst = depth + 1 === first.depth && child.fileBytes === first.length
-      if (first.isRaw || !isLikeFirst || isLast) await visit(child.cid, depth + 1)
-    }
+      return child.cid.code === DAG_PB && (first.isRaw || !isLikeFirst || isLast)
+    })
+    await Promise.all(interior.map((child) => visit(child.cid, depth + 1)))
     found.set(key, bytes)
   }
 

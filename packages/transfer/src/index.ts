@@ -1,6 +1,6 @@
 export { download } from './download.ts'
 export { type DownloadOptions } from './download-options.ts'
-export { type ByteRange, type ByteSource, type ReadOptions } from './byte-source.ts'
+export { type ByteRange, type ByteSource, type OutboardOptions, type ReadOptions } from './byte-source.ts'
 export { contentByteSource } from './content-source.ts'
 export { type DownloadEvent, type DownloadProgress, type FileProgress, type SourceProgress } from './events.ts'
 export { createHasherAnywhere, type CreateHasher, type Hasher } from './hasher.ts'

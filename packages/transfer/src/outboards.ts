@@ -40,7 +40,8 @@ export async function findOutboard(
     throw new NotFoundError(root.toString(), { cid: root })
   }
   const ask = async (state: SourceState): Promise<Outboard> => {
-    const asking = Promise.resolve(state.source.outboard?.(file, { signal: asked.signal }))
+    const asking = async (onPart: () => void): Promise<Uint8Array | undefined> =>
+      state.source.outboard?.(file, { signal: asked.signal, onPart })
     const bytes = await untilStalled(asking, asked.signal, stallTimeoutMs).catch((error: unknown) => {
       signal.throwIfAborted()
       if (!asked.signal.aborted) onFailure(state, error)
@@ -68,12 +69,27 @@ export async function findOutboard(
   }
 }
 
-async function untilStalled<T>(promise: Promise<T>, signal: AbortSignal, stallTimeoutMs: number): Promise<T> {
+/** Rejects when nothing came for so long. */
+async function untilStalled<T>(
+  work: (onPart: () => void) => Promise<T>,
+  signal: AbortSignal,
+  stallTimeoutMs: number,
+): Promise<T> {
   const stalled = Promise.withResolvers<never>()
-  const timer = setTimeout(() => stalled.reject(new Error(`no outboard for ${stallTimeoutMs} ms`)), stallTimeoutMs)
+  const stall = (): void => stalled.reject(new Error(`nothing of an outboard for ${stallTimeoutMs} ms`))
+  let isOver = false
+  let timer = setTimeout(stall, stallTimeoutMs)
+  const onPart = (): void => {
+    clearTimeout(timer)
+    if (!isOver) timer = setTimeout(stall, stallTimeoutMs)
+  }
+  // It may fail after nobody waits for it any more.
+  const done = work(onPart)
+  done.catch(() => undefined)
   try {
-    return await untilAborted(Promise.race([promise, stalled.promise]), signal)
+    return await untilAborted(Promise.race([done, stalled.promise]), signal)
   } finally {
+    isOver = true
     clearTimeout(timer)
   }
 }

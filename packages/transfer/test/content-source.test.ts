@@ -1,9 +1,17 @@
-import { createNodesOutboard, encodeOutboard, outboardBlocks, type ProfileName } from '@x/cid'
+import {
+  createNodesOutboard,
+  createOutboard,
+  encodeOutboard,
+  outboardBlocks,
+  PROFILES,
+  readOutboard,
+  type ProfileName,
+} from '@x/cid'
 import { createContentStore, createMemoryRecords, openMemoryBlockstore } from '@x/storage-core'
 import { expect, it } from 'vitest'
 
 import { contentByteSource, download } from '../src/index.ts'
-import { holds, isSame, MIB, openTemp, outboardOf, quick, someBytes } from './support.ts'
+import { holds, isSame, MIB, openTemp, outboardOf, quick, sha256, someBytes } from './support.ts'
 
 const KIB = 1024
 
@@ -37,6 +45,32 @@ it.each<[ProfileName, number]>([
   expect(files[0]?.root.equals(cid)).toBe(true)
   expect(receipt.bytes).toBe(size)
   expect(await holds(store, cid, bytes)).toBe(true)
+})
+
+it('nodes are asked for several at a time, and each is told', async () => {
+  const bytes = someBytes(100_000)
+  const digests = Array.from({ length: 100 }, (_, leaf) => sha256(bytes.subarray(leaf * 1000, (leaf + 1) * 1000)))
+  const shape = { ...PROFILES['unixfs-v1-2025'], chunkBytes: 1000, maxLinks: 10 }
+  const whole = await createOutboard(shape, bytes.length, Buffer.concat(digests))
+  const block = outboardBlocks(whole, async (offset, length) => bytes.slice(offset, offset + length))
+  const blocks = await openMemoryBlockstore()
+  let [running, most, parts] = [0, 0, 0]
+  const get: typeof blocks.get = async (cid) => {
+    running += 1
+    most = Math.max(most, running)
+    await new Promise((resolve) => setImmediate(resolve))
+    running -= 1
+    return block(cid, {})
+  }
+  const source = createContentStore({ name: 'slow', blocks: { ...blocks, get }, records: createMemoryRecords() })
+  const wanted = { path: 'model', size: bytes.length, root: whole.root }
+  const outboard = await contentByteSource(source).outboard?.(wanted, { onPart: () => (parts += 1) })
+  const read = await readOutboard(whole.root, outboard ?? new Uint8Array(), { fileBytes: bytes.length })
+  expect(read.leafCount).toBe(100)
+  expect(most).toBeGreaterThan(1)
+  expect(most).toBeLessThanOrEqual(8)
+  // Eleven, and two of them once more, to find out how deep the leaves lie.
+  expect(parts).toBe(13)
 })
 
 it('a DAG of another shape comes as it is', async () => {
