@@ -1,17 +1,19 @@
 import {
-  createNodesOutboard,
+  cidOf,
   createOutboard,
-  encodeOutboard,
+  DAG_PB,
   outboardBlocks,
   PROFILES,
+  RAW,
   readOutboard,
+  type CID,
   type ProfileName,
 } from '@x/cid'
 import { createContentStore, createMemoryRecords, openMemoryBlockstore } from '@x/storage-core'
 import { expect, it } from 'vitest'
 
 import { contentByteSource, download } from '../src/index.ts'
-import { holds, isSame, MIB, openTemp, outboardOf, quick, sha256, someBytes } from './support.ts'
+import { holds, isSame, MIB, openTemp, quick, sha256, someBytes } from './support.ts'
 
 const KIB = 1024
 
@@ -73,26 +75,49 @@ it('nodes are asked for several at a time, and each is told', async () => {
   expect(parts).toBe(13)
 })
 
+/** Protobuf. */
+function varint(value: number): number[] {
+  return value < 128 ? [value] : [(value % 128) + 128, ...varint(Math.floor(value / 128))]
+}
+const field = (tag: number, bytes: Uint8Array): Uint8Array =>
+  Buffer.concat([Uint8Array.of(tag, ...varint(bytes.length)), bytes])
+
+/** A UnixFS file of one node over raw leaves, whatever their lengths. */
+function fileNode(leaves: readonly { cid: CID; length: number }[]): Uint8Array {
+  const size = leaves.reduce((sum, { length }) => sum + length, 0)
+  const sizes = leaves.flatMap(({ length }) => [0x20, ...varint(length)])
+  const links = leaves.map(({ cid, length }) =>
+    field(
+      0x12,
+      Buffer.concat([field(0x0a, cid.bytes), field(0x12, new Uint8Array()), Uint8Array.of(0x18, ...varint(length))]),
+    ),
+  )
+  return new Uint8Array(Buffer.concat([...links, field(0x0a, Uint8Array.of(0x08, 2, 0x18, ...varint(size), ...sizes))]))
+}
+
 it('a DAG of another shape comes as it is', async () => {
-  // Leaves of many lengths, raw, in one node.
   const bytes = someBytes(3 * MIB)
-  const whole = await outboardOf(bytes, 'kubo-v1')
-  const nodes = new Map(whole.nodes)
-  const odd = await createNodesOutboard(whole.root, nodes, { fileBytes: bytes.length })
-  expect(odd.shape).toBeUndefined()
-  const { store, partials } = await openTemp()
-  const source = {
-    name: 'odd',
-    async *read(_file: unknown, { offset, length }: { offset: number; length: number }) {
-      yield bytes.slice(offset, offset + length)
-    },
-    outboard: async () => encodeOutboard(odd),
+  const blocks = await openMemoryBlockstore()
+  const leaves: { cid: CID; length: number }[] = []
+  let at = 0
+  for (const length of [700_001, 1, 300_000, 1_000_000, 5, 1_048_576, bytes.length - 3_048_583]) {
+    const leaf = bytes.slice(at, at + length)
+    const cid = await cidOf(RAW, leaf)
+    await blocks.put(cid, leaf)
+    leaves.push({ cid, length })
+    at += length
   }
-  const { files } = await download(partials, [{ path: 'model', size: bytes.length, root: whole.root }], [source])
-  expect(files[0]?.root.equals(whole.root)).toBe(true)
-  const get = outboardBlocks(whole, async (offset, length) => bytes.slice(offset, offset + length))
-  for (const index of [0, 5, 11]) {
-    const { cid } = whole.leaf(index)
-    expect(isSame(await store.blocks.get(cid), await get(cid, {}))).toBe(true)
+  const node = fileNode(leaves)
+  const root = await cidOf(DAG_PB, node)
+  await blocks.put(root, node)
+  const held = createContentStore({ name: 'held', blocks, records: createMemoryRecords() })
+  const { store, partials } = await openTemp()
+  const wanted = { path: 'model', size: bytes.length, root }
+  const { files } = await download(partials, [wanted], [contentByteSource(held)], quick)
+  expect(files).toMatchObject([{ check: 'each-leaf' }])
+  expect(files[0]?.root.equals(root)).toBe(true)
+  expect(await holds(store, root, bytes)).toBe(true)
+  for (const { cid } of [...leaves, { cid: root }]) {
+    expect(isSame(await store.blocks.get(cid), await blocks.get(cid))).toBe(true)
   }
 })
