@@ -5,12 +5,14 @@ import { ClaimOverError } from './claim.ts'
 import { isRetryable } from './download-errors.ts'
 import type { DownloadEvent } from './events.ts'
 import { BadLeafError, type FileRun } from './file-run.ts'
-import { noteFailure, type RetryOptions, type SourceState } from './source-state.ts'
+import { leaveAlone, noteFailure, type RetryOptions, type SourceState } from './source-state.ts'
 
 /** Decides what a failure means for sources: which is banned, asked again later, or not asked for a file. */
 export interface Judge {
   /** It gave wrong bytes: it is not asked again, and what it still brings is not wanted. */
   ban(state: SourceState, error: unknown): void
+  /** It did not give the outboard of a file, which it may still give itself. */
+  outboardFailed(state: SourceState, path: string, error: unknown): void
   /** A request failed. */
   failed(request: FailedRequest): void
 }
@@ -42,13 +44,24 @@ export function createJudge({ onEvent, ...retry }: JudgeOptions): Judge {
   }
 
   const waits = ({ state, file, error, hadProgress }: FailedRequest): void => {
-    onEvent?.({ type: 'request-failed', source: state.name, path: file.wanted.path, error })
+    const wasOut = state.out !== undefined
+    if (!wasOut) onEvent?.({ type: 'request-failed', source: state.name, path: file.wanted.path, error })
     noteFailure(state, error, { ...retry, hadProgress })
+    if (!wasOut) tellDropped(state, error)
+  }
+
+  const tellDropped = (state: SourceState, error: unknown): void => {
     if (state.out) onEvent?.({ type: 'source-dropped', source: state.name, error, isLiar: false })
   }
 
   return {
     ban,
+    outboardFailed: (state, path, error) => {
+      if (state.out) return
+      onEvent?.({ type: 'request-failed', source: state.name, path, error })
+      leaveAlone(state, error, retry)
+      tellDropped(state, error)
+    },
     failed: (request) => {
       const { state, file, error } = request
       if (error instanceof BadLeafError) error.liars.forEach((liar) => ban(liar, error.cause))

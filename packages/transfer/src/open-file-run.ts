@@ -1,7 +1,6 @@
 import type { IntegrityError } from '@x/cid'
 import type { PartialFile } from '@x/storage-core'
 
-import type { DownloadEvent } from './events.ts'
 import { createFileRun, type FileRun } from './file-run.ts'
 import type { CreateHasher } from './hasher.ts'
 import type { Judge } from './judge.ts'
@@ -21,21 +20,20 @@ export interface OpenFileRunOptions {
   stallTimeoutMs: number
   createHasher: CreateHasher
   signal: AbortSignal
-  onEvent: ((event: DownloadEvent) => void) | undefined
 }
 
 /** Finds out how a file can be checked, which of its leaves are recorded, and which of its bytes are on this machine. */
 export async function openFileRun(
   asked: WantedFile,
   partial: PartialFile,
-  { states, judge, local, leastLocalBytes, stallTimeoutMs, createHasher, signal, onEvent }: OpenFileRunOptions,
+  { states, judge, local, leastLocalBytes, stallTimeoutMs, createHasher, signal }: OpenFileRunOptions,
 ): Promise<FileRun> {
   const onLiar = (state: SourceState, error: IntegrityError): void => judge.ban(state, error)
   const outboard = await findOutboard(asked, states, {
     signal,
     stallTimeoutMs,
     onLiar,
-    onFailure: (state, error) => onEvent?.({ type: 'request-failed', source: state.name, path: asked.path, error }),
+    onFailure: (state, error) => judge.outboardFailed(state, asked.path, error),
   })
   const plan = outboard ? planOfOutboard(outboard) : planOfSize(asked.size)
   // A root says nothing of the SHA-256 that may stand beside it.

@@ -83,17 +83,22 @@ export function noteFailure(
 ): void {
   const now = performance.now()
   state.failures += 1
+  // Of those that failed together, the first one counts.
+  if (state.out) return
   state.lastError = error
-  const retryAfterMs = retryAfterOf(error)
   if (hadProgress) state.inARow = 0
   else if (now >= state.notBefore) state.inARow += 1
-  if (state.inARow > retries || (retryAfterMs ?? 0) > maxWaitMs) {
-    state.out = { error, isBanned: false }
-    return
-  }
+  if (state.inARow > retries) state.out = { error, isBanned: false }
   const doubled = state.inARow === 0 ? 0 : Math.min(maxWaitMs, backoffMs * 2 ** (state.inARow - 1))
-  const wait = Math.max(retryAfterMs ?? 0, doubled * (0.5 + Math.random() / 2))
-  state.notBefore = Math.max(state.notBefore, now + wait)
+  state.notBefore = Math.max(state.notBefore, now + doubled * (0.5 + Math.random() / 2))
+  leaveAlone(state, error, { maxWaitMs })
+}
+
+/** For as long as an error asks for; for the rest of the run where that is too long. */
+export function leaveAlone(state: SourceState, error: unknown, { maxWaitMs }: Pick<RetryOptions, 'maxWaitMs'>): void {
+  const retryAfterMs = retryAfterOf(error) ?? 0
+  state.notBefore = Math.max(state.notBefore, performance.now() + retryAfterMs)
+  if (retryAfterMs > maxWaitMs) state.out ??= { error, isBanned: false }
 }
 
 function retryAfterOf(error: unknown): number | undefined {
