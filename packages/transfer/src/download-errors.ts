@@ -43,7 +43,11 @@ export function noSource({ wanted: { path, root }, refusals }: FileRun, states: 
     const message = `not found: ${path}: no source has it`
     return new NotFoundError(path, { message, ...(root && { cid: root }), cause: new AggregateError(all) })
   }
-  const reasons = failures.map(({ name, error }) => `${name}: ${messageOf(error) ?? 'not asked'}`)
+  const reasons = failures.map(({ name, error }) => {
+    const reason = messageOf(error) ?? 'not asked'
+    // Most sources say who they are.
+    return reason.startsWith(`${name}: `) ? reason : `${name}: ${reason}`
+  })
   const message = `no source gives ${path}: ${reasons.length > 0 ? reasons.join('; ') : 'there is none'}`
   const cause = new AggregateError(all)
   const liar = all.find((error) => error instanceof IntegrityError)

@@ -288,7 +288,7 @@ it('says why each source does not give a file', async () => {
   await expect(download(partials, [file], [...absent, broken], { ...quick, retries: 2 })).rejects.toMatchObject({
     code: 'BACKEND',
     retryable: true,
-    message: 'no source gives model: a: not found: model; b: not found: model; c: c: it is down',
+    message: 'no source gives model: a: not found: model; b: not found: model; c: it is down',
   })
   await expect(download(partials, [file], [], quick)).rejects.toThrow('there is none')
   await expect(download(partials, [{ path: 'x', size: 3 }], [], quick)).rejects.toMatchObject({ code: 'INVALID_INPUT' })
