@@ -8,7 +8,7 @@ export interface SourceState {
   readonly meter: SpeedMeter
   /** Requests that run. */
   active: number
-  /** Most requests at a time at this moment: `adaptWindow` makes it larger and smaller. */
+  /** Most requests at a time at this moment: `adaptWindow` makes it larger, nothing makes it smaller. */
   window: number
   /** Its speed when the window was last changed. */
   speedBefore: number
@@ -52,7 +52,7 @@ const WINDOW_EVERY_MS = 1000
 /** A request more is kept when it brings so much more. */
 const WORTH = 1.1
 
-/** One request more, as long as that brings more bytes; one less where it brought none. */
+/** One request more, as long as the one before brought more bytes. One that brings none costs little, and stays. */
 export function adaptWindow(state: SourceState, mostRequests: number): void {
   const now = performance.now()
   if (now - state.windowChangedAt < WINDOW_EVERY_MS || state.active < state.window) return
