@@ -19,6 +19,8 @@ export interface Claim {
   lastByteAt: number
   /** The same leaf is asked for from another source too, which may be faster. */
   rival: Claim | undefined
+  /** All of the leaf has come, and is being recorded. */
+  isFinishing: boolean
 }
 
 export function createClaim(file: FileRun, state: SourceState, first: number, end: number): Claim {
@@ -35,6 +37,7 @@ export function createClaim(file: FileRun, state: SourceState, first: number, en
     startedAt: now,
     lastByteAt: now,
     rival: undefined,
+    isFinishing: false,
   }
 }
 

@@ -71,13 +71,14 @@ function fitTo(fill: Fill, filled: number): void {
 }
 
 async function finishLeaf(claim: Claim, fill: Fill, { onLeaf, onDuplicate }: RunClaimOptions): Promise<void> {
-  const { file, rival } = claim
   claim.fill = undefined
-  const isNew = await file.complete(fill)
+  claim.isFinishing = true
+  const isNew = await claim.file.complete(fill)
+  claim.isFinishing = false
   if (!isNew) onDuplicate(claim.ownBytes)
   claim.leaf += 1
   claim.ownBytes = 0
-  if (rival && isNew) rival.controller.abort(new ClaimOverError('another source was faster'))
+  if (isNew) claim.rival?.controller.abort(new ClaimOverError('another source was faster'))
   if (isNew) onLeaf()
 }
 

@@ -117,16 +117,26 @@ function takeFromOther(state: SourceState, { claims, limits }: SchedulerParts): 
   return createClaim(claim.file, state, claim.end, end)
 }
 
+const leafBytes = ({ file, leaf, end }: Claim): number => (leaf < end ? file.plan.place(leaf).length : 0)
+
+/** What races that run may bring twice: of each, all of the leaf. */
+function racedBytes(claims: ReadonlySet<Claim>): number {
+  let bytes = 0
+  for (const claim of claims) if (claim.rival) bytes += leafBytes(claim) / 2
+  return bytes
+}
+
 function race(state: SourceState, { claims, traffic }: SchedulerParts): Claim | undefined {
   for (const claim of claims) {
     const { file } = claim
-    if (claim.state === state || claim.rival || claim.end - claim.leaf !== 1 || file.isDone(claim.leaf)) continue
+    if (claim.state === state || claim.rival || claim.isFinishing) continue
+    if (claim.end - claim.leaf !== 1 || file.isDone(claim.leaf)) continue
     if (!mayAsk(state, file) || !rangesOf(state, file)) continue
     const bytes = leafBytesLeft(claim)
     const ours = ownSpeed(state)
     const theirMs = timeLeft(claim, bytes)
     const ourMs = ours === undefined ? SILENT_MS : (bytes / ours) * 1000
-    if (theirMs < 2 * ourMs + SOON_MS || !traffic.mayDuplicate(bytes)) continue
+    if (theirMs < 2 * ourMs + SOON_MS || !traffic.mayDuplicate(racedBytes(claims) + leafBytes(claim))) continue
     const rival = createClaim(file, state, claim.leaf, claim.end)
     const { fill } = claim
     // It goes on from where the other one is, but for a leaf that has to come from one source.
