@@ -144,7 +144,9 @@ async function toWanted(
 ): Promise<WantedFile> {
   const { path, size, etag } = file
   const before = known?.manifest.files.find((other) => other.path === path)
-  if (before?.size === size && known?.origin.etags.get(path) === etag) return { path, size, root: before.root }
+  if (before?.size === size && known?.origin.etags.get(path) === etag) {
+    return { path, size, root: before.root, sha256: before.sha256 }
+  }
   const sha256 = await directory.digestOf(file, options)
   if (sha256) return { path, size, sha256 }
   const state = JSON.stringify([directory.endpoint, directory.label, path, etag])
