@@ -1,14 +1,11 @@
 import type { AskedRequest } from './asked-request.ts'
 
-/** Whatever the platform's types call it. */
-type Body = ConstructorParameters<typeof Response>[0]
-
 export interface FileToGive {
   /** Bytes. */
   size: number
   headers?: Readonly<Record<string, string>> | undefined
   /** The bytes from `start` up to `end`. Not called where only headers are asked for. */
-  bytes: (start: number, end: number) => Body
+  bytes: (start: number, end: number) => Blob | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>
 }
 
 /**
