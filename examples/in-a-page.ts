@@ -16,7 +16,7 @@ await build({
   root: fileURLToPath(new URL('in-a-page/', import.meta.url)),
   configFile: false,
   logLevel: 'error',
-  plugins: [models({ offline: 'strict' })],
+  plugins: [models({ enabled: true, offline: 'strict' })],
   resolve: { conditions: ['@x/source', 'module', 'browser', 'development|production'] },
   build: { outDir: path.join(folder, 'page'), chunkSizeWarningLimit: 99_999 },
 })

@@ -3,12 +3,12 @@ import { createRequire } from 'node:module'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-import { InvalidInputError } from '@x/cid'
+import { decideGates, isOn } from '@x/gating'
 
 import type { InstallOptions } from './install-options.ts'
 
 export interface ModelsPluginOptions extends InstallOptions {
-  /** Default true; `TRANSFORMERS_PATCH_DISABLE=1` in the environment of the build makes it false. */
+  /** Default: what the gate `patch` says in the environment of the build, which is false in CI. */
   enabled?: boolean | undefined
 }
 
@@ -34,7 +34,7 @@ export interface ModelsPlugin {
   name: string
   enforce: 'pre'
   config(): object
-  configResolved(config: { command: string; base: string }): void
+  configResolved(config: { command: string; base: string; logger: { warn(message: string): void } }): void
   configureServer(server: DevServer): void
   resolveId(
     this: PluginContext,
@@ -63,8 +63,12 @@ const CONDITIONS = ['onnxruntime-web-use-extern-wasm', 'module', 'browser', 'dev
 /**
  * Lets a page's transformers.js load its models from the page's storage, with no change to the page's code, and takes ONNX
  * Runtime from the page's own assets instead of a CDN.
+ *
+ * @throws {InvalidSettingError} A variable of a gate is set to what means nothing.
  */
-export function models({ enabled = isEnabled(), ...install }: ModelsPluginOptions = {}): ModelsPlugin {
+export function models({ enabled: asked, ...install }: ModelsPluginOptions = {}): ModelsPlugin {
+  const gates = decideGates({ environment: process.env, options: { patch: asked } })
+  const enabled = isOn(gates, 'patch')
   let dev: { base: string } | undefined
   /** Folders of `onnxruntime-web/dist`, one for each version in use. */
   const folders = new Set<string>()
@@ -82,7 +86,9 @@ export function models({ enabled = isEnabled(), ...install }: ModelsPluginOption
           }
         : {},
 
-    configResolved({ command, base }) {
+    configResolved({ command, base, logger }) {
+      // A page that lacks what its author expects says why.
+      if (!enabled) logger.warn(`@x/web leaves the page as it is: ${gates.features.patch.reason}`)
       if (command === 'serve') dev = { base }
     },
 
@@ -191,13 +197,4 @@ function shimOf(folder: string, urls: readonly string[]): string {
     `export const { Tensor, env, registerBackend, TRACE, TRACE_EVENT_BEGIN, TRACE_EVENT_END, TRACE_FUNC_BEGIN, TRACE_FUNC_END } = ort`,
     `export default { ...ort.default, InferenceSession }`,
   ].join('\n')
-}
-
-function isEnabled(): boolean {
-  const value = process.env.TRANSFORMERS_PATCH_DISABLE?.trim().toLowerCase() ?? ''
-  if (['1', 'true', 'yes', 'on'].includes(value)) return false
-  if (['', '0', 'false', 'no', 'off'].includes(value)) return true
-  throw new InvalidInputError(`TRANSFORMERS_PATCH_DISABLE is ${JSON.stringify(value)}: neither true nor false`, {
-    input: value,
-  })
 }

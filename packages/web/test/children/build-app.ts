@@ -12,7 +12,7 @@ await build({
   root,
   base: '/app/',
   logLevel: 'warn',
-  plugins: plugin === 'with-plugin' ? [models()] : [],
+  plugins: plugin === 'with-plugin' ? [models({ enabled: true })] : [],
   resolve: { conditions: ['@x/source', 'module', 'browser', 'development|production'] },
   build: {
     outDir,

@@ -14,7 +14,7 @@ const server = await createServer({
   cacheDir: process.argv[2] ?? '',
   logLevel: 'error',
   plugins: [
-    models(),
+    models({ enabled: true }),
     { name: 'model', configureServer: ({ middlewares }) => void middlewares.use('/model', serveModel) },
   ],
   resolve: { conditions: ['@x/source', 'module', 'browser', 'development|production'] },
