@@ -12,7 +12,7 @@ export interface ModelsPluginOptions extends InstallOptions {
   enabled?: boolean | undefined
 }
 
-/** What is used of a plugin's context; the same in Vite and in Rollup. */
+/** What is used of a plugin's context. */
 interface PluginContext {
   resolve(source: string, importer?: string, options?: { skipSelf?: boolean }): Promise<{ id: string } | null>
   emitFile(file: { type: 'asset'; name: string; source: Uint8Array }): string
@@ -29,7 +29,7 @@ interface DevResponse {
   end(body: Uint8Array): unknown
 }
 
-/** A plugin for Vite and Rollup, without the types of either. */
+/** A plugin for Vite, without its types. */
 export interface ModelsPlugin {
   name: string
   enforce: 'pre'

@@ -1,5 +1,6 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 
 import type { Page } from 'playwright'
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
@@ -95,6 +96,13 @@ describe(`a page behind the service worker, in ${CHROMIUM}`, () => {
     expect(await ask('org/other/resolve/main/config.json')).toEqual([503, null])
   })
 
+  it('is, as one script, as long as the README says', async () => {
+    const [, said] =
+      /one script \((\d+) KB gzipped/.exec(await readFile(new URL('../README.md', import.meta.url), 'utf8')) ?? []
+    const { length } = gzipSync(await readFile(join(folder, 'standalone.js')), { level: 9 })
+    // The bundler of the package is another one.
+    expect(Math.abs(length / 1000 - Number(said)) / Number(said)).toBeLessThan(0.1)
+  })
   it('waits for the worker that was registered, and for no other', { timeout: 60_000 }, async () => {
     const app = await startApp(folder)
     const page = await openPage(app, `${app.origin}/app/store.html`)
