@@ -15,7 +15,7 @@ import { changesOfAdd } from '@x/storage-core/backend'
 
 import type { Change } from './change.ts'
 import type { StoreContext } from './context.ts'
-import { keepNew, stillNew } from './keep-new.ts'
+import { findDamaged, stillNew } from './keep-new.ts'
 import { createStaging, entriesOf, type StagedFile, type Staging } from './staging.ts'
 
 // Smaller files share a data file with directories.
@@ -50,11 +50,11 @@ export async function addContent(
     assertExpected(cid, expected)
     const result: AddResult = { cid, type, size }
     const all = await staging.seal()
-    const some = await keepNew(vault, all)
+    const damaged = await findDamaged(vault, all)
     signal?.throwIfAborted()
     await alone(async () => {
       enter({ signal })
-      const entries = stillNew(vault, all, some)
+      const entries = stillNew(vault, all, damaged)
       const drops = entries.replaced.map((id): Change => ({ type: 'drop', id }))
       const { records } = vault.catalogue
       const root = await records.root(cid)

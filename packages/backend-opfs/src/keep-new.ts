@@ -2,9 +2,17 @@ import type { CID } from '@x/cid'
 import { blockKey, codeOf } from '@x/storage-core/backend'
 
 import type { HeldFile } from './catalogue.ts'
-import type { FileEntry, PackEntry } from './change.ts'
+import type { FileEntry } from './change.ts'
 import type { StagedEntries } from './staging.ts'
 import type { Vault } from './vault.ts'
+
+/** What is held of the content of staged entries, and is damaged. */
+export interface Damaged {
+  /** Ids of files held whole. */
+  files: ReadonlySet<string>
+  /** By block key. */
+  blocks: ReadonlySet<string>
+}
 
 /** What of staged entries is to be kept, and which held ones they replace. */
 export interface NewEntries extends StagedEntries {
@@ -12,38 +20,36 @@ export interface NewEntries extends StagedEntries {
   replaced: string[]
 }
 
-/**
- * Leaves out what is held already and sound, which is read and hashed for that. Asked before the turn in which it is made
- * visible, so `stillNew` has to follow in that.
- */
-export async function keepNew(vault: Vault, { files, pack }: StagedEntries): Promise<NewEntries> {
-  const replaced: string[] = []
-  const newFiles: FileEntry[] = []
-  for (const file of files) {
-    const held = heldFiles(vault, file)
-    const sound = await Promise.all(held.map((container) => isSound(vault, container)))
-    held.forEach((container, index) => {
-      if (!sound[index]) replaced.push(container.id)
-    })
-    if (!sound.includes(true)) newFiles.push(file)
+/** Reads and hashes what is held already. It takes a while, so the turn in which entries are made visible comes after. */
+export async function findDamaged(vault: Vault, { files, pack }: StagedEntries): Promise<Damaged> {
+  const held = new Map(files.flatMap((file) => heldFiles(vault, file)).map((container) => [container.id, container]))
+  const damagedFiles = new Set<string>()
+  for (const container of held.values()) if (!(await isSound(vault, container))) damagedFiles.add(container.id)
+  const blocks = new Set<string>()
+  for (const [cid] of pack?.blocks ?? []) {
+    const key = blockKey(cid)
+    if (vault.catalogue.blocks.has(key) && !(await isHeld(vault, cid))) blocks.add(key)
   }
-  const blocks: PackEntry['blocks'] = []
-  for (const place of pack?.blocks ?? []) if (!(await isHeld(vault, place[0]))) blocks.push(place)
-  return { files: newFiles, pack: pack && blocks.length > 0 ? { ...pack, blocks } : undefined, replaced }
+  return { files: damagedFiles, blocks }
 }
 
-/** What was left out, and has been collected since, is kept after all. */
-export function stillNew(vault: Vault, all: StagedEntries, some: NewEntries): NewEntries {
-  const kept = new Set(some.files.map(({ id }) => id))
-  const files = all.files.filter((file) => kept.has(file.id) || heldFiles(vault, file).length === 0)
-  const inPack = new Set(some.pack?.blocks.map(([cid]) => blockKey(cid)))
+/**
+ * Leaves out what is held by now: others may have added it since `findDamaged`, and what was held then may have been collected. For
+ * the turn in which the rest is made visible.
+ */
+export function stillNew(vault: Vault, all: StagedEntries, damaged: Damaged): NewEntries {
+  const files = new Map<string, FileEntry>()
+  for (const file of all.files) {
+    const isKept = heldFiles(vault, file).some(({ id }) => !damaged.files.has(id))
+    if (!isKept) files.set(blockKey(file.root), file)
+  }
   const blocks = all.pack?.blocks.filter(
-    ([cid]) => inPack.has(blockKey(cid)) || !vault.catalogue.blocks.has(blockKey(cid)),
+    ([cid]) => damaged.blocks.has(blockKey(cid)) || !vault.catalogue.blocks.has(blockKey(cid)),
   )
   return {
-    files,
+    files: [...files.values()],
     pack: all.pack && blocks && blocks.length > 0 ? { ...all.pack, blocks } : undefined,
-    replaced: some.replaced.filter((id) => vault.catalogue.containers.has(id)),
+    replaced: [...damaged.files].filter((id) => vault.catalogue.containers.has(id)),
   }
 }
 

@@ -4,7 +4,7 @@ import { blockKey, stoppable } from '@x/storage-core/backend'
 
 import type { Change } from './change.ts'
 import type { StoreContext } from './context.ts'
-import { isHeld, keepNew, stillNew } from './keep-new.ts'
+import { findDamaged, isHeld, stillNew } from './keep-new.ts'
 import { createStaging, entriesOf, type Staging } from './staging.ts'
 
 // Blocks of one data file: enough that there are few of them, little enough to write one anew.
@@ -20,10 +20,10 @@ export function createOpfsBlocks(
   /** Makes what was staged visible. */
   async function publish(staging: Staging, signal: AbortSignal | undefined): Promise<void> {
     const all = await staging.seal()
-    const some = await keepNew(vault, all)
+    const damaged = await findDamaged(vault, all)
     await alone(async () => {
       enter({ signal })
-      await vault.commit(entriesOf(stillNew(vault, all, some)))
+      await vault.commit(entriesOf(stillNew(vault, all, damaged)))
     }, signal)
   }
 

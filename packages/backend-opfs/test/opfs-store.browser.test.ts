@@ -216,6 +216,22 @@ it('gives a file that came block by block', async () => {
   }
 })
 
+it('keeps once what is added several times at once', async () => {
+  const { store, directory } = await openForTest()
+  const twice: DirectorySource = {
+    type: 'directory',
+    entries: () => ['a', 'b'].map((name) => [name, { type: 'file', open: () => each([longFile]) }] as const),
+  }
+  const added = await Promise.all([store.add(longFile), store.add(twice), store.add(longFile), store.add(twice)])
+  expect(new Set(added.map(({ cid }) => cid.toString())).size).toBe(2)
+  // The file, and the directory.
+  expect(await dataFiles(directory)).toHaveLength(2)
+  const small = Array.from({ length: 3 }, () => store.add(Uint8Array.of(1, 2, 3)))
+  await Promise.all(small)
+  expect(await dataFiles(directory)).toHaveLength(3)
+  for (const { cid } of added) expect(await store.verify(cid)).toBeGreaterThanOrEqual(longFile.length)
+})
+
 it('keeps a file whole that comes from another store', async () => {
   const { store, vault } = await openForTest()
   const other = await openMemoryStore()
