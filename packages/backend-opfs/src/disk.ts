@@ -17,7 +17,9 @@ export async function openDisk(path: string): Promise<Medium> {
   return {
     async readIndex() {
       const bytes = new Uint8Array(index.getSize())
-      index.read(bytes, { at: 0 })
+      // Else what was not read would pass for what was never written.
+      const length = index.read(bytes, { at: 0 })
+      if (length !== bytes.length) throw new Error(`only ${length} of ${bytes.length} bytes of the index could be read`)
       return bytes
     },
     async truncateIndex(byteLength) {
