@@ -10,6 +10,8 @@ import { writeRevision, type Change, type Made, type Prepared } from './revision
 interface Parameters {
   /** The input. */
   path: string
+  /** A smaller input. */
+  part: string
   size: number
   /** A store that is to hold the first revision. */
   held: string
@@ -20,7 +22,7 @@ interface Parameters {
 }
 
 // Three revisions of a file of tensors, their outboards, and a store that holds the first.
-await runJob<Parameters>(async ({ path, size, held, folder, made }) => {
+await runJob<Parameters>(async ({ path, part, size, held, folder, made }) => {
   await mkdir(folder)
 
   async function writeOutboard(of: string): Promise<{ root: string; outboard: string }> {
@@ -45,6 +47,7 @@ await runJob<Parameters>(async ({ path, size, held, folder, made }) => {
   await store.close()
   const prepared: Prepared = {
     ...(await writeOutboard(path)),
+    part: await writeOutboard(part),
     before,
     changed: await make('changed', { moreHeader: 0, everyTensor: 20 }),
     longer: await make('longer', { moreHeader: 100, everyTensor: 0 }),

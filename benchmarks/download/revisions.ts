@@ -26,6 +26,8 @@ export interface Prepared {
   /** Of the input. */
   root: string
   outboard: string
+  /** Of the smaller input. */
+  part: { root: string; outboard: string }
   before: Made
   changed: Made
   longer: Made

@@ -51,9 +51,9 @@ export function judge(target: Target, runs: Runs): Verdict {
     }
     return {
       label: target.label,
-      target: `<= ${show(target.atMost)}`,
+      target: target.atMost === undefined ? 'reported' : `<= ${show(target.atMost)}`,
       measured: show(bytes ? max : median),
-      reached: (bytes ? max : median) <= target.atMost,
+      reached: target.atMost === undefined ? undefined : (bytes ? max : median) <= target.atMost,
       note: bytes ? 'the highest of all rounds' : '',
     }
   }

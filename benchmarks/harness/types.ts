@@ -48,7 +48,8 @@ export type Target =
       job: string
       /** A name in `figures`, or `work`, or `peakBytes`. */
       figure: string
-      atMost: number
+      /** Absent: reported only. */
+      atMost?: number
       /** What the figure is. Default seconds, or bytes for `peakBytes`. */
       unit?: 'ratio'
     }
