@@ -1,7 +1,8 @@
-import { InvalidInputError, isStorageError, type Block, type CID } from '@x/cid'
+import { InvalidInputError, isStorageError, RAW, SHA2_256, type Block, type CID } from '@x/cid'
 import type { AbortOptions, ContentStore, Metadata } from '@x/storage-core'
 
 import { compareText } from './compare.ts'
+import { equalBytes } from './equal-bytes.ts'
 import { decodeManifest, encodeManifest } from './manifest-encoding.ts'
 import { summaryFromJson, summaryOf, summaryToJson, type ManifestSummary } from './manifest-summary.ts'
 import { createManifest, type ManifestInput, type ModelManifest } from './manifest.ts'
@@ -176,7 +177,10 @@ function bestSummary(found: readonly RankedSummary[]): SummarisedManifest | unde
   return best.claimed ? { summary: facts } : { summary: { ...facts, ...(origin && { origin }) }, cid: best.cid }
 }
 
-/** @throws {InvalidInputError} The manifest is not of this root, or does not list exactly its files. */
+/**
+ * @throws {InvalidInputError} The manifest is not of this root, does not list exactly its files, or says another SHA-256 of one that
+ *   is a single raw block.
+ */
 export function assertFits(
   manifest: Pick<ManifestInput, 'root' | 'files'>,
   root: CID,
@@ -189,8 +193,11 @@ export function assertFits(
   const given = [...manifest.files]
   if (given.length !== files.length) refuse(`it lists ${given.length} files of ${files.length}`)
   const listed = new Map(files.map((file) => [file.path, file]))
-  for (const { path, size, root: fileRoot } of given) {
+  for (const { path, size, root: fileRoot, sha256 } of given) {
     const file = listed.get(path)
     if (file?.size !== size || !file.root.equals(fileRoot)) refuse(`${path} is another file`)
+    const { code, multihash } = fileRoot
+    const isKnown = code === RAW && multihash.code === SHA2_256
+    if (isKnown && !equalBytes(multihash.digest, sha256)) refuse(`it says another SHA-256 of ${path} than the file has`)
   }
 }

@@ -17,6 +17,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 
 import {
   addModel,
+  createManifest,
   decodeManifest,
   encodeManifest,
   forgetSidecars,
@@ -477,7 +478,15 @@ describe('by its CID', () => {
       code: 'INVALID_INPUT',
       message: expect.stringContaining('another SHA-256'),
     })
-    // One that a source has beside the model spoils nothing.
+    // As files go that are one block, it was known beforehand.
+    expect(await visible(store)).toEqual({ roots: [], names: [] })
+    // What somebody else names is tried, and so is one that a source has beside the model; both spoil nothing.
+    const named = await setup()
+    await pullModelByCid(named.store, named.partials, root, { sources, namedManifest: lies.cid, ...hashing })
+    expect((await openModel(named.store, `${root}`)).manifestCid).toEqual(beside.cid)
+    const third = await setup()
+    await pullModelByCid(third.store, third.partials, root, { sources, namedManifest: root, ...hashing })
+    expect((await openModel(third.store, `${root}`)).manifestCid).toEqual(beside.cid)
     await forgetSidecars(origin, root)
     await keepSidecar(origin, 'manifests', root, lies)
     const fresh = await setup()
@@ -490,6 +499,40 @@ describe('by its CID', () => {
       code: 'NOT_FOUND',
     })
   })
+})
+
+it('a manifest that was asked for is looked at where the model is held, and leaves nothing where it is false', async () => {
+  const { origin, root } = await holding({
+    'config.json': text('{}'),
+    'model.safetensors': safetensors(numbers(3e6, 3)),
+  })
+  const [beside] = await listSidecars(origin, 'manifests', root)
+  if (!beside) throw new Error('no manifest')
+  const honest = decodeManifest(await origin.blocks.get(beside.cid))
+  const claim = await encodeManifest({ ...honest, absent: ['vocab.txt'] })
+  const large = honest.files.find(({ path }) => path === 'model.safetensors')
+  const lies = await encodeManifest(
+    createManifest({
+      ...honest,
+      files: honest.files.map((file) => (file === large ? { ...file, sha256: new Uint8Array(32) } : file)),
+    }),
+  )
+  for (const { cid, bytes } of [claim, lies]) await origin.blocks.put(cid, bytes)
+  const { store, partials } = await setup()
+  const options = { sources: [{ label: 'good', source: origin }], ...hashing }
+  const refused = { code: 'INVALID_INPUT', message: expect.stringContaining('another SHA-256') }
+  await expect(pullModelByCid(store, partials, root, { ...options, manifest: lies.cid })).rejects.toMatchObject(refused)
+  expect(await visible(store)).toEqual({ roots: [], names: [] })
+  await pullModelByCid(store, partials, root, options)
+  const before = await visible(store)
+  await expect(pullModelByCid(store, partials, root, { ...options, manifest: lies.cid })).rejects.toMatchObject(refused)
+  await expect(pullModelByCid(store, partials, root, { ...options, manifest: root })).rejects.toMatchObject({
+    code: 'INVALID_INPUT',
+  })
+  expect(await visible(store)).toEqual(before)
+  await pullModelByCid(store, partials, root, { ...options, manifest: claim.cid })
+  const kept = await listSidecars(store, 'manifests', root)
+  expect(kept.map(({ cid }) => `${cid}`)).toContain(`${claim.cid}`)
 })
 
 it('a pack that claims to be of a repository is not taken for it', async () => {

@@ -98,7 +98,7 @@ export async function pullModel(
       const pulled = await pullModelByCid(storage, partials, root, {
         ...options,
         signal: required.signal,
-        manifest: options.manifest ?? (known && (await manifestThere(known, backends, { signal }))),
+        namedManifest: known?.manifest,
         sources,
         byteSources: (options.mirrors ?? []).map((url) => mirrorSource(url, options)),
         createHasher,
@@ -167,24 +167,6 @@ async function knownToRegistry(
 
 const orAskHub = (reference: string, parsed: ModelReference): string =>
   hubReference(parsed) ? `, or ask the hub for hf://${reference}` : ''
-
-/** The manifest that a registry names, where a backend has it: it saves bytes, and is made anew without. */
-async function manifestThere(
-  { manifest }: FoundInRegistry,
-  backends: readonly Backend[],
-  options: AbortOptions,
-): Promise<CID | undefined> {
-  if (!manifest) return undefined
-  for (const { source } of backends) {
-    try {
-      await source.blocks.get(manifest, options)
-      return manifest
-    } catch (error) {
-      if (!isStorageError(error)) throw error
-    }
-  }
-  return undefined
-}
 
 async function rootOf(reference: string, backends: readonly Backend[], options: AbortOptions): Promise<CID> {
   const parsed = parseReference(reference)

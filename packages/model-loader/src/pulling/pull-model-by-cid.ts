@@ -17,6 +17,7 @@ import {
   type KnownPiece,
 } from '@x/transfer'
 
+import { addWhole } from '../add-whole.ts'
 import { adoptManifest } from '../adopt-manifest.ts'
 import { describeFiles } from '../describe-files.ts'
 import { assertNaming, giveName } from '../give-name.ts'
@@ -43,10 +44,12 @@ export interface PullModelByCidOptions extends PullModelOptions {
   /** Others that may have its files, such as a plain web server. Default: none. */
   byteSources?: readonly ByteSource[] | undefined
   /**
-   * The model's manifest. With the tensors that it knows, what another model here shares with this one is not fetched.
-   * Default: what one of the sources has beside the model.
+   * The model's manifest. It has to be there, and to be true, also of a model that is held. With the tensors that it knows, what
+   * another model here shares with this one is not fetched. Default: `namedManifest`, else what a source has beside the model.
    */
   manifest?: CID | undefined
+  /** A manifest that somebody else names, such as a registry. It is taken where it is there and true, and saves bytes. */
+  namedManifest?: CID | undefined
   /** Directories come from the source that has the root first, then from the others in turn; hears when one failed. */
   onFailover?: ((failover: Failover) => void) | undefined
 }
@@ -66,6 +69,7 @@ export interface PulledModel {
  *
  * @throws {NotFoundError} No source has all of it.
  * @throws {IntegrityError} A manifest or directory is another than it was asked for.
+ * @throws {InvalidInputError} The manifest that was asked for is not of these files; nothing is kept then.
  * @throws As `download`.
  */
 export async function pullModelByCid(
@@ -91,8 +95,11 @@ export async function pullModelByCid(
     const beside = await fetchManifest(root, files, { ...options, sources })
     const pieces = beside ? await piecesByPath(beside) : new Map<string, KnownPiece[]>()
     const blocks = (): Promise<unknown> => pull(store, directories, root, { pin, signal })
-    if (!files.every(({ root: file }) => file.multihash.code === SHA2_256)) await blocks()
-    else
+    const add = async (): Promise<{ cid: CID }> => {
+      if (!files.every(({ root: file }) => file.multihash.code === SHA2_256)) {
+        await blocks()
+        return { cid: root }
+      }
       try {
         const result = await download(
           partials,
@@ -107,9 +114,14 @@ export async function pullModelByCid(
         // A directory that another program made in its own way: its blocks are fetched as they are; the files are here.
         await blocks()
       }
+      return { cid: root }
+    }
+    await addWhole(store, add, async () => beside && keepFetched(store, root, beside, options), { signal })
     await partials.release()
-    if (beside) await keepFetched(store, root, beside, options)
-  } else if (pin !== false) await store.pin(root, { signal })
+  } else {
+    if (options.manifest) await keepWanted(store, root, options)
+    if (pin !== false) await store.pin(root, { signal })
+  }
   await giveName(store, root, options)
   const files = await listModelFiles(store, root, { signal })
   return {
@@ -141,7 +153,7 @@ interface FetchedManifest {
 async function fetchManifest(
   root: CID,
   files: readonly ListedFile[],
-  { sources, manifest: wanted, signal }: PullModelByCidOptions,
+  { sources, manifest: wanted, namedManifest: named, signal }: PullModelByCidOptions,
 ): Promise<FetchedManifest | undefined> {
   let failure: unknown
   for (const { source } of sources) {
@@ -157,7 +169,8 @@ async function fetchManifest(
     }
     const listed = async (): Promise<CID[]> =>
       'names' in source ? (await listSidecars(source, 'manifests', root, { signal })).map(({ cid }) => cid) : []
-    for (const cid of wanted ? [wanted] : ((await attempt(listed)) ?? [])) {
+    const candidates = wanted ? [wanted] : [...(named ? [named] : []), ...((await attempt(listed)) ?? [])]
+    for (const cid of candidates) {
       const found = await attempt(async () => {
         const manifest = decodeManifest(await getBlock(cid))
         assertFits(manifest, root, files)
@@ -169,6 +182,18 @@ async function fetchManifest(
   // One that was asked for has to be there; else it only helps to fetch less.
   if (wanted) throw failure
   return undefined
+}
+
+/**
+ * Keeps a manifest that was asked for beside a model that is held.
+ *
+ * @throws {NotFoundError} It is nowhere. @throws {InvalidInputError} It is not of this model's files.
+ */
+async function keepWanted(store: ContentStore, root: CID, options: PullModelByCidOptions): Promise<void> {
+  const sources = [{ label: store.name, source: store }, ...options.sources]
+  const files = await listModelFiles(store, root, { signal: options.signal })
+  const found = await fetchManifest(root, files, { ...options, sources })
+  if (found) await keepFetched(store, root, found, options)
 }
 
 async function piecesByPath({ manifest, getBlock }: FetchedManifest): Promise<Map<string, KnownPiece[]>> {
