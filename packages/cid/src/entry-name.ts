@@ -29,3 +29,6 @@ export function pathSegments(path: string): string[] {
   for (const segment of segments) assertEntryName(segment)
   return segments
 }
+
+/** Paths that may be one where a file system has no case, or composes Unicode in its own way, have the same. */
+export const foldPath = (path: string): string => path.normalize('NFC').toLowerCase().normalize('NFC')

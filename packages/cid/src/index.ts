@@ -1,3 +1,4 @@
+export { equals as equalBytes } from 'multiformats/bytes'
 export { CID } from 'multiformats/cid'
 
 export {
@@ -16,7 +17,7 @@ export { readCar, type Car, type ReadCarOptions } from './car-reader.ts'
 export { assertLinksKnown, linksOf } from './car-links.ts'
 export { writeCar, type WriteCarOptions } from './car-writer.ts'
 export { decodeDagCbor, encodeDagCbor } from './dag-cbor.ts'
-export { assertEntryName, pathSegments } from './entry-name.ts'
+export { assertEntryName, foldPath, pathSegments } from './entry-name.ts'
 export {
   buildFileTree,
   LEAF_DIGEST_BYTES,

@@ -1,7 +1,6 @@
-import { InvalidInputError, type Block } from '@x/cid'
+import { type Block, equalBytes, InvalidInputError } from '@x/cid'
 
 import type { DescribedFiles } from './describe-files.ts'
-import { equalBytes } from './equal-bytes.ts'
 import { assertFits } from './manifest-record.ts'
 import { createManifest, type ModelManifest } from './manifest.ts'
 import type { ListedFile } from './model-files.ts'

@@ -1,4 +1,4 @@
-import { assertEntryName, InvalidInputError } from '@x/cid'
+import { assertEntryName, foldPath, InvalidInputError } from '@x/cid'
 
 /** What Linux takes, and more than any model has. In characters. */
 export const MAX_PATH = 4096
@@ -57,7 +57,7 @@ function createTakenPaths(): { take: (path: string) => Problem | undefined } {
     take(path) {
       const problem = problemOf(path)
       if (problem) return problem
-      const key = foldedPath(path)
+      const key = foldPath(path)
       const twin = seen.get(key)
       if (twin === path) return { why: `${quote(path)} is there twice` }
       if (twin !== undefined) return { why: `${quote(twin)} and ${quote(path)} differ in case or Unicode form alone` }
@@ -95,8 +95,5 @@ function problemOf(path: string): Problem | undefined {
   }
   return undefined
 }
-
-/** What a file system without case, and one that normalises, make of it. */
-const foldedPath = (path: string): string => path.normalize('NFC').toLowerCase().normalize('NFC')
 
 const quote = (path: string): string => JSON.stringify(path)

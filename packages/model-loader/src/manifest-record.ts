@@ -1,8 +1,7 @@
-import { InvalidInputError, isStorageError, RAW, SHA2_256, type Block, type CID } from '@x/cid'
+import { equalBytes, InvalidInputError, isStorageError, RAW, SHA2_256, type Block, type CID } from '@x/cid'
 import type { AbortOptions, ContentStore, Metadata } from '@x/storage-core'
 
 import { compareText } from './compare.ts'
-import { equalBytes } from './equal-bytes.ts'
 import { decodeManifest, encodeManifest } from './manifest-encoding.ts'
 import { summaryFromJson, summaryOf, summaryToJson, type ManifestSummary } from './manifest-summary.ts'
 import { createManifest, type ManifestInput, type ModelManifest } from './manifest.ts'

@@ -172,6 +172,7 @@ describe('paths that cannot lie in one directory everywhere', () => {
   it.each([
     [['a', 'A'], '"A" and "a" differ in case or Unicode form alone'],
     [['\u00e9', 'e\u0301'], 'differ in case or Unicode form alone'],
+    [['J\u030c', '\u01f0'], 'differ in case or Unicode form alone'],
     [['a', 'a'], '"a" is there twice'],
     [['a', 'a/b'], '"a" is a file, and "a/b" lies below it'],
     [['A', 'a/b'], '"A" is a file, and "a/b" lies below it'],

@@ -1,6 +1,6 @@
+import { equalBytes } from '@x/cid'
 import { SignatureError } from '@x/storage-core'
 
-import { equalBytes } from './bytes.ts'
 import { isSignedBy, type Certificate } from './x509.ts'
 
 export interface ChainOptions {

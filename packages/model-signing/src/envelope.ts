@@ -1,8 +1,8 @@
-import { InvalidInputError, UnsupportedError } from '@x/cid'
+import { equalBytes, InvalidInputError, UnsupportedError } from '@x/cid'
 import { SignatureError } from '@x/storage-core'
 
 import { encodeBundle, type Bundle } from './bundle.ts'
-import { concatBytes, equalBytes, sha256, toHex } from './bytes.ts'
+import { concatBytes, sha256, toHex } from './bytes.ts'
 import { findChain } from './certificate-chain.ts'
 import { importPublicKey, type Curve } from './ec-key.ts'
 import type { Signer } from './signer.ts'

@@ -1,9 +1,9 @@
 import { blake2b } from '@noble/hashes/blake2.js'
 import { blake3 } from '@noble/hashes/blake3.js'
 import { sha256 } from '@noble/hashes/sha2.js'
-import { CID, IntegrityError, RAW } from '@x/cid'
+import { CID, equalBytes, IntegrityError, RAW } from '@x/cid'
 
-import { concatBytes, equalBytes } from './bytes.ts'
+import { concatBytes } from './bytes.ts'
 import type { ModelFile } from './model-files.ts'
 import type { HashName, SignedPiece } from './statement.ts'
 

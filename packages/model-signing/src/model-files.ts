@@ -1,6 +1,6 @@
-import { InvalidInputError } from '@x/cid'
+import { foldPath, InvalidInputError } from '@x/cid'
 
-import { foldPath, problemOfPath } from './model-path.ts'
+import { problemOfPath } from './model-path.ts'
 
 /** A file of a model whose bytes were checked against its digest, or will be before they are used. */
 export interface ModelFile {

@@ -15,11 +15,6 @@ export function problemOfPath(path: string): string | undefined {
   return undefined
 }
 
-/** Paths that some file system takes for one have the same: no difference of case or of Unicode composition. */
-export function foldPath(path: string): string {
-  return path.normalize('NFC').toLowerCase()
-}
-
 /** Orders as the Python tool does: name by name, each by its code points. */
 export function comparePaths(a: string, b: string): number {
   let at = 0

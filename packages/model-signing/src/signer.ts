@@ -1,6 +1,5 @@
-import { InvalidInputError } from '@x/cid'
+import { equalBytes, InvalidInputError } from '@x/cid'
 
-import { equalBytes } from './bytes.ts'
 import { readPrivateKey, type PrivateKeyOptions, type PublicKey } from './ec-key.ts'
 import { readCertificates } from './read-certificates.ts'
 

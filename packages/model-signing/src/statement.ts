@@ -1,9 +1,9 @@
-import { UnsupportedError } from '@x/cid'
+import { equalBytes, foldPath, UnsupportedError } from '@x/cid'
 
-import { equalBytes, fromHex, sha256, toHex } from './bytes.ts'
+import { fromHex, sha256, toHex } from './bytes.ts'
 import { malformed } from './malformed.ts'
 import type { ModelFile } from './model-files.ts'
-import { foldPath, problemOfPath } from './model-path.ts'
+import { problemOfPath } from './model-path.ts'
 import {
   arrayAt,
   isObject,

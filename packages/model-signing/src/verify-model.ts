@@ -1,8 +1,8 @@
-import { UnsupportedError } from '@x/cid'
+import { equalBytes, UnsupportedError } from '@x/cid'
 import { SignatureError, type AbortOptions, type SignatureMismatch } from '@x/storage-core'
 
 import { parseBundle, type BundleLimits } from './bundle.ts'
-import { equalBytes, toHex } from './bytes.ts'
+import { toHex } from './bytes.ts'
 import { verifyEnvelope, type SignerIdentity } from './envelope.ts'
 import { matchesPieces } from './hash-pieces.ts'
 import { assertModelFiles, type ModelFile } from './model-files.ts'

@@ -1,6 +1,6 @@
-import { UnsupportedError } from '@x/cid'
+import { equalBytes, UnsupportedError } from '@x/cid'
 
-import { equalBytes, own, toHex } from './bytes.ts'
+import { own, toHex } from './bytes.ts'
 import {
   BIT_STRING,
   BOOLEAN,

@@ -1,7 +1,7 @@
+import { equalBytes } from '@x/cid'
 import type { HubTreeFile } from '@x/hub-client'
 import { isStorageError, type AbortOptions, type ContentStore } from '@x/storage-core'
 
-import { equalBytes } from '../equal-bytes.ts'
 import { findHubRevision, type HubRevision } from '../hub-revisions.ts'
 import { decodeManifest } from '../manifest-encoding.ts'
 import type { ManifestFile, ModelManifest } from '../manifest.ts'
