@@ -1,4 +1,4 @@
-import type { ModelProvider, OpenedModel } from '@x/model-loader'
+import { cidOfRepo, type ModelProvider, type OpenedModel } from '@x/model-loader'
 import type { Assessment, SigningPolicy } from '@x/model-signing'
 import type { ContentStore } from '@x/storage-core'
 
@@ -32,7 +32,6 @@ export interface ModelVerdicts {
 }
 
 const KEPT = 100
-const BY_CID = /^ipfs\//
 
 /** Holds the models of a program against a policy, and keeps what it said. @param store - Where signatures are kept, if there is one. */
 export function createModelVerdicts(
@@ -49,7 +48,7 @@ export function createModelVerdicts(
       await checkModel(policy, model, {
         label: `${label} (${provider}, ${model.cid})`,
         store: await store(),
-        repo: BY_CID.test(repo) ? undefined : repo,
+        repo: cidOfRepo(repo) ? undefined : repo,
         onAssessed({ verdict, reasons, signer }) {
           const key = JSON.stringify([repo, revision, provider])
           const name = signer?.name ?? signer?.subject ?? signer?.fingerprint

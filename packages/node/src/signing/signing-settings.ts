@@ -6,6 +6,8 @@ import type { Environment } from '@x/gating'
 import type { SigningPolicy, TrustedSigner } from '@x/model-signing'
 import { InvalidInputError } from '@x/storage-core'
 
+import { oneOf } from '../one-of.ts'
+
 export const UNSIGNED_VARIABLE = 'IPFS_ACCELERATE_UNSIGNED'
 const TRUSTED_KEYS_VARIABLE = 'IPFS_ACCELERATE_TRUSTED_KEYS'
 const PICKLE_VARIABLE = 'IPFS_ACCELERATE_PICKLE'
@@ -79,13 +81,4 @@ export function readTrustedKey(what: string, text: string): TrustedSigner {
 function trustedKeys(variable: string, value: string | undefined): TrustedSigner[] | undefined {
   const items = (value ?? '').split(path.delimiter).filter((item) => item.trim() !== '')
   return items.length === 0 ? undefined : items.map((item) => readTrustedKey(variable, item))
-}
-
-/** @throws {InvalidInputError} Another word. */
-function oneOf<T extends string>(what: string, value: string | undefined, words: readonly T[]): T | undefined {
-  const text = value?.trim()
-  if (text === undefined || text === '') return undefined
-  const word = words.find((candidate) => candidate === text)
-  if (word !== undefined) return word
-  throw new InvalidInputError(`${what}: ${JSON.stringify(value)} is none of ${words.join(', ')}`, { input: text })
 }

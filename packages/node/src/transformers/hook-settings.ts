@@ -5,6 +5,7 @@ import type { SigningPolicy } from '@x/model-signing'
 import { InvalidInputError } from '@x/storage-core'
 
 import { dataDirectory } from '../data-directory.ts'
+import { oneOf } from '../one-of.ts'
 import type { MemoryMode } from '../sessions/session-planner.ts'
 import { signingSettings, UNSIGNED_VARIABLE } from '../signing/signing-settings.ts'
 
@@ -67,8 +68,8 @@ export function hookSettings(input: SettingsInput): HookSettings {
     ...strictness(input.offline, gates, policy),
     policy,
     directory: path.resolve(input.directory ?? dataDirectory(environment, process.platform)),
-    memory: input.memory ?? oneOf(environment, MEMORY_VARIABLE, MEMORY_MODES) ?? 'auto',
-    verify: input.verify ?? oneOf(environment, VERIFY_VARIABLE, VERIFY_MODES) ?? 'stored',
+    memory: input.memory ?? oneOf(MEMORY_VARIABLE, environment[MEMORY_VARIABLE], MEMORY_MODES) ?? 'auto',
+    verify: input.verify ?? oneOf(VERIFY_VARIABLE, environment[VERIFY_VARIABLE], VERIFY_MODES) ?? 'stored',
     batch: input.batch ?? wholeNumber(environment, BATCH_VARIABLE) ?? 1,
     derivedBytes: input.derivedBytes ?? wholeNumber(environment, DERIVED_BYTES_VARIABLE) ?? DEFAULT_DERIVED_BYTES,
     whyNotFetch(url) {
@@ -95,14 +96,6 @@ function strictness(
     return { offline: 'models', whyOffline }
   }
   return { offline: 'prefer', whyOffline: asked === 'prefer' ? 'Asked for: offline=prefer.' : hub.reason }
-}
-
-function oneOf<T extends string>(environment: Environment, variable: string, words: readonly T[]): T | undefined {
-  const value = environment[variable]?.trim()
-  if (value === undefined || value === '') return undefined
-  const word = words.find((candidate) => candidate === value)
-  if (word !== undefined) return word
-  throw new InvalidInputError(`${variable}: ${JSON.stringify(value)} is none of ${words.join(', ')}`, { input: value })
 }
 
 function wholeNumber(environment: Environment, variable: string): number | undefined {
