@@ -1,4 +1,5 @@
 export type { BindingStatus, OpenedFor, ProviderStatus, Unmet } from './binding-report.ts'
+export { addWhole } from './add-whole.ts'
 export { addModel, type AddedModel, type AddModelOptions } from './add-model.ts'
 export { askedRequest, isReading, type AskedRequest } from './asked-request.ts'
 export { cidOfRepo } from './cid-of-repo.ts'
@@ -49,6 +50,7 @@ export {
 } from './versions.ts'
 export type { ManifestSummary } from './manifest-summary.ts'
 export { keepManifest, type FoundManifest, type KeepManifestOptions } from './manifest-record.ts'
+export { pathsBeside } from './manifest-paths.ts'
 export { manifestToJson, type JsonView } from './manifest-json.ts'
 export {
   forgetLostSignatures,

@@ -1,5 +1,7 @@
 import { assertEntryName, foldPath, InvalidInputError } from '@x/cid'
 
+import { compareText } from './compare.ts'
+
 /** What Linux takes, and more than any model has. In characters. */
 export const MAX_PATH = 4096
 
@@ -37,11 +39,11 @@ export function assertPaths(
   }
 }
 
-/** Those of `more` that can lie beside `files` and beside one another: of two that cannot, the first. */
+/** Those of `more` that can lie beside `files` and beside one another, sorted: of two that cannot, the first. */
 export function pathsBeside<T extends Listed>(files: readonly Listed[], more: readonly T[]): T[] {
   const taken = createTakenPaths()
   for (const { path } of files) taken.take(path)
-  return more.filter(({ path }) => !taken.take(path))
+  return more.toSorted((a, b) => compareText(a.path, b.path)).filter(({ path }) => !taken.take(path))
 }
 
 interface Problem {

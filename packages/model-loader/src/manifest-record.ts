@@ -128,7 +128,7 @@ function firstOf<T>(manifests: readonly Ranked<T>[]): Ranked<T> | undefined {
   return first
 }
 
-export interface SummarisedManifest {
+interface SummarisedManifest {
   summary: ManifestSummary
   /** The manifest's block; absent where it says what somebody claims, which the summary then leaves out. */
   cid?: CID | undefined

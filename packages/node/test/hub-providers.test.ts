@@ -3,8 +3,17 @@ import path from 'node:path'
 
 import { fixtureModel } from '@x/fixtures'
 import { fixtureCommit, startFixtureHub, type FixtureHub, type FixtureHubOptions } from '@x/fixtures/hub'
+import { exportToHubCache } from '@x/hub-cache'
 import { createTransformersBinding, resolveReference, type TransformersEnv } from '@x/model-loader'
-import { exportModelToHubCache, findHubCache, importFromHubCache, openHub, openStorage, pullModel } from '@x/node'
+import {
+  exportModelToHubCache,
+  findHubCache,
+  importFromHubCache,
+  openHub,
+  openModel,
+  openStorage,
+  pullModel,
+} from '@x/node'
 import { expect, it, onTestFinished } from 'vitest'
 
 import { createHubCacheProvider, createHubProvider, type KeepingProvider } from '../src/hub/providers.ts'
@@ -105,6 +114,46 @@ it('what the Hugging Face cache has is read there, and needs no hub', async () =
   expect(await ask('onnx/model.onnx')).toBe(200)
   expect(await ask('vocab.txt')).toBe(404)
   expect(hub.requests).toEqual([])
+})
+
+it("what a cache lists and is left out is in nobody's way, and what cannot be one directory leaves nothing", async () => {
+  const { environment, directory } = await setup({ strict: true })
+  const storage = await openStorage({ directory: `${directory}-other`, environment: {} })
+  onTestFinished(() => storage.close())
+  const { cid } = await pullModel(storage, `hf://${REPO}`, { environment, dtype: 'q8' })
+  const model = await openModel(async () => storage, `${cid}`)
+  const commit = 'c0ffee0000000000000000000000000000000000'
+  const source = model.files.find(({ path: name }) => name === 'config.json')
+  if (!source) throw new Error('no config.json')
+  const layOut = (more: readonly string[], omitted: readonly string[]) =>
+    exportToHubCache(
+      [...model.files, ...more.map((name) => ({ ...source, path: name }))].map((file) => ({
+        ...file,
+        localPath: model.path(more.includes(file.path) ? source.path : file.path) ?? '',
+      })),
+      {
+        directory: path.join(environment.HF_HOME ?? '', 'hub'),
+        repo: 'org/laid',
+        commit,
+        omitted: omitted.map((name) => ({ path: name, size: 1, gitOid: commit })),
+      },
+    )
+  const taken = async () => {
+    const cache = await findHubCache({ environment })
+    if (!cache) throw new Error('no cache')
+    const own = await openStorage({ directory: path.join(await temporaryDirectory(), 'store'), environment: {} })
+    onTestFinished(() => own.close())
+    return { own, importing: importFromHubCache(own, cache, { repo: 'org/laid' }) }
+  }
+  // In whatever order they come.
+  await layOut([], ['weights.bin', 'Weights.bin', 'a:b.bin'])
+  const { own, importing } = await taken()
+  const { manifest } = await openModel(async () => own, `${(await importing).cid}`)
+  expect(manifest).toMatchObject({ origin: { repo: 'org/laid', revision: commit }, omitted: [{ path: 'Weights.bin' }] })
+  await layOut(['readme.md', 'README.md'], [])
+  const second = await taken()
+  await expect(second.importing).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+  for await (const root of second.own.roots()) expect(root).toBe('none')
 })
 
 it('a repository that is nowhere is not answered, and a hub that may not be asked is not', async () => {

@@ -2,6 +2,7 @@ import type { FsStore } from '@x/backend-fs'
 import type { CID } from '@x/cid'
 import { snapshotSource, type CachedSnapshot, type HubCache } from '@x/hub-cache'
 import {
+  addWhole,
   createManifest,
   describeFiles,
   findHubRevision,
@@ -10,6 +11,7 @@ import {
   keepManifest,
   knownAbsent,
   listModelFiles,
+  pathsBeside,
   type Naming,
 } from '@x/model-loader'
 import type { AbortOptions, AddProgress } from '@x/storage-core'
@@ -51,6 +53,7 @@ export interface ImportedModel {
  * @param revision - Default `main`.
  * @throws {NotFoundError} The cache has no such model or revision.
  * @throws {IntegrityError} A file is another than the cache says; nothing is stored.
+ * @throws {InvalidInputError} Its files cannot lie in one directory on every disk; nothing is stored.
  */
 export async function importFromHubCache(
   store: FsStore,
@@ -61,32 +64,43 @@ export async function importFromHubCache(
   const snapshot = await cache.snapshot(repo, revision, { signal })
   const { commit, omitted, problems } = snapshot
   const metadata = { kind: 'model' }
-  const added = await store.add(snapshotSource(snapshot), { mode: 'reference', metadata, pin, signal, onProgress })
-  const root = added.cid
-  const files = await listModelFiles(store, root, { signal })
-  const read = (path: string): AsyncIterable<Uint8Array> => store.cat(root, { path, verify: 'stored', signal })
-  const { tables, files: described, ...facts } = await describeFiles(files, read, { createSha256 })
-  const gitOids = new Map(snapshot.files.map(({ path, gitOid }) => [path, gitOid]))
-  const manifest = createManifest({
-    root,
-    ...facts,
-    files: Array.from(described, (file) => ({ ...file, gitOid: omitted && gitOids.get(file.path) })),
-    ...(omitted && {
-      origin: { repo, revision: commit },
-      omitted: omitted.map(({ path, size, sha256, gitOid }) => ({ path, size, sha256, gitOid })),
-      absent: knownAbsent([...files, ...omitted]),
-    }),
-  })
-  const cid = await keepManifest(store, manifest, { tables, signal })
-  const newer = await newerCommit(store, snapshot, revision, { signal })
-  if (!(await isHeldWithMore(store, { repo, commit }, snapshot, { signal }))) {
-    const remembered = newer === undefined ? revision : commit
-    await keepHubRevision(store, { repo, revision: remembered }, { manifest: cid, root, commit }, { signal })
-  }
-  await giveName(store, root, { name, version, signal })
-  const isWhole = omitted !== undefined
-  const found = { cid: root, manifest: cid, repo, commit, files: files.length, size: added.size, isWhole, problems }
-  return newer === undefined ? found : { ...found, newer }
+  const add = () => store.add(snapshotSource(snapshot), { mode: 'reference', metadata, pin, signal, onProgress })
+  return addWhole(
+    store,
+    add,
+    async ({ cid: root, size }) => {
+      const files = await listModelFiles(store, root, { signal })
+      const read = (path: string): AsyncIterable<Uint8Array> => store.cat(root, { path, verify: 'stored', signal })
+      const { tables, files: described, ...facts } = await describeFiles(files, read, { createSha256 })
+      const gitOids = new Map(snapshot.files.map(({ path, gitOid }) => [path, gitOid]))
+      const manifest = createManifest({
+        root,
+        ...facts,
+        files: Array.from(described, (file) => ({ ...file, gitOid: omitted && gitOids.get(file.path) })),
+        ...(omitted && {
+          origin: { repo, revision: commit },
+          omitted: pathsBeside(files, omitted).map((file) => ({
+            path: file.path,
+            size: file.size,
+            sha256: file.sha256,
+            gitOid: file.gitOid,
+          })),
+          absent: knownAbsent([...files, ...omitted]),
+        }),
+      })
+      const cid = await keepManifest(store, manifest, { tables, signal })
+      const newer = await newerCommit(store, snapshot, revision, { signal })
+      if (!(await isHeldWithMore(store, { repo, commit }, snapshot, { signal }))) {
+        const remembered = newer === undefined ? revision : commit
+        await keepHubRevision(store, { repo, revision: remembered }, { manifest: cid, root, commit }, { signal })
+      }
+      await giveName(store, root, { name, version, signal })
+      const isWhole = omitted !== undefined
+      const found = { cid: root, manifest: cid, repo, commit, files: files.length, size, isWhole, problems }
+      return newer === undefined ? found : { ...found, newer }
+    },
+    { signal },
+  )
 }
 
 /**
