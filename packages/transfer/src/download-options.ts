@@ -46,16 +46,24 @@ export type DownloadSettings = DownloadOptions & {
   ]: NonNullable<DownloadOptions[Name]>
 }
 
+/** A timer that is to wait for longer does not wait at all. Milliseconds. */
+const MOST_TIMER_MS = 2 ** 31 - 1
+
 /** @throws {InvalidInputError} One of them is no number that it can be. */
 export function settingsOf(options: DownloadOptions): DownloadSettings {
-  const { maxBytesPerSecond } = options
+  const { maxBytesPerSecond, stallTimeoutMs = 30_000 } = options
+  if (!(stallTimeoutMs > 0)) {
+    throw new InvalidInputError(`stallTimeoutMs is ${stallTimeoutMs}: it has to be more than 0`, {
+      input: 'stallTimeoutMs',
+    })
+  }
   if (maxBytesPerSecond !== undefined && !(maxBytesPerSecond > 0 && Number.isFinite(maxBytesPerSecond))) {
     const message = `maxBytesPerSecond is ${maxBytesPerSecond}: it has to be more than 0, or left out for no limit`
     throw new InvalidInputError(message, { input: 'maxBytesPerSecond' })
   }
   return {
     ...options,
-    stallTimeoutMs: options.stallTimeoutMs ?? 30_000,
+    stallTimeoutMs: Math.min(stallTimeoutMs, MOST_TIMER_MS),
     requestsPerSource: options.requestsPerSource ?? 4,
     filesAtOnce: options.filesAtOnce ?? 4,
     retries: options.retries ?? 8,

@@ -334,6 +334,25 @@ it('a stop while it is found out whether there is room is one', async () => {
   expect(source.requests).toBe(0)
 })
 
+it('a wait may be as long as anybody likes, but not nothing', async () => {
+  const { partials } = await openTemp()
+  const bytes = someBytes(MIB)
+  const file: WantedFile = { path: 'model', size: MIB, sha256: sha256(bytes) }
+  const late: ByteSource = {
+    name: 'late',
+    async *read() {
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      yield bytes
+    },
+  }
+  for (const stallTimeoutMs of [0, -1, Number.NaN]) {
+    const refused = { code: 'INVALID_INPUT', input: 'stallTimeoutMs' }
+    await expect(download(partials, [file], [late], { ...quick, stallTimeoutMs })).rejects.toMatchObject(refused)
+  }
+  const { receipt } = await download(partials, [file], [late], { ...quick, stallTimeoutMs: Infinity, retries: 0 })
+  expect(receipt.sources).toMatchObject([{ requests: 1, failures: 0 }])
+})
+
 it('the same file twice comes once', async () => {
   const { partials } = await openTemp()
   const bytes = someBytes(3 * MIB)
