@@ -57,7 +57,10 @@ it('one is dead, one lies: the model is here, and who lied is named', async () =
 it('nothing is here when all that is left lies or is dead', async () => {
   const { dead, lying, pull, list } = await gateways()
   expect(await pull([lying], '--json')).toMatchObject({ code: 4, stdout: '', error: { code: 'INTEGRITY' } })
-  expect(await pull([dead, lying], '--json')).toMatchObject({ code: 1, stdout: '', error: { code: 'BACKEND' } })
+  const neither = await pull([dead, lying], '--json')
+  expect(neither).toMatchObject({ code: 1, stdout: '', error: { code: 'BACKEND' } })
+  expect(neither.stderr).toContain(`{"warning":"gateway=${host(dead)}: `)
+  expect(neither.stderr).toContain(`{"warning":"gateway=${host(lying)}: `)
   expect((await list()).lines).toEqual([])
 })
 

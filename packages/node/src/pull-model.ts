@@ -93,7 +93,7 @@ export async function pullModel(
       if (named) assertFits(reference, 'cid', options, `. It is ipfs://${named}${orAskHub(reference, parsed)}`)
       const root = named ?? (await rootOf(reference, backends, { signal }))
       const sources = backends.map(({ label, source, store }) => ({ label, source: store ?? source }))
-      const byName = new Map(backends.map((backend) => [backend.name, backend]))
+      const kindOf = new Map(backends.map(({ label, kind }) => [label, kind]))
       const required = watchRequired(backends, options)
       const pulled = await pullModelByCid(storage, partials, root, {
         ...options,
@@ -104,10 +104,10 @@ export async function pullModel(
         createHasher,
         createSha256,
         onFailover: ({ source, error, left }) => {
-          const failed = byName.get(source)
-          const kinds = left.flatMap((name) => byName.get(name)?.kind ?? [])
-          if (failed) assertMayGoOn({ kind: failed.kind, error }, kinds, options)
-          options.onFailover?.(failed?.label ?? source, error)
+          const kind = kindOf.get(source)
+          const kinds = left.flatMap((label) => kindOf.get(label) ?? [])
+          if (kind) assertMayGoOn({ kind, error }, kinds, options)
+          options.onFailover?.(source, error)
         },
         onEvent: (event) => {
           if (event.type === 'source-dropped' || event.type === 'source-refused')

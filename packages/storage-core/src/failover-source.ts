@@ -1,4 +1,4 @@
-import { DAG_PB, isStorageError, type CID, type GetBlock } from '@x/cid'
+import { DAG_PB, type CID, type GetBlock } from '@x/cid'
 
 import { blockKey } from './block-key.ts'
 import type { BlockSession, BlockSource, SessionOptions } from './block-source.ts'
@@ -7,8 +7,9 @@ import { promiseAs } from './checked-blocks.ts'
 import { createContentSource } from './content-source.ts'
 import type { ContentSource, StoreStatus } from './content-store.ts'
 import { codeOf } from './error-code.ts'
-import { BackendError, BlockNotFoundError } from './errors.ts'
+import { BackendError } from './errors.ts'
 import { untilAborted } from './lock.ts'
+import { isRetryable, noSourceGave, type SourceFailure } from './no-source-gave.ts'
 import { createNodePath, type PathNode } from './node-path.ts'
 import { openSession } from './planned-session.ts'
 
@@ -27,13 +28,6 @@ export interface FailoverOptions {
   name?: string | undefined
   /** Called before the next one is asked, and after the last. What it throws is the answer, and no other one is asked. */
   onFailover?: ((failover: Failover) => void) | undefined
-}
-
-interface Failure {
-  source: string
-  error: unknown
-  /** It was not asked for this block, for what it said of another one. */
-  earlier?: true
 }
 
 /** A session of one source. */
@@ -70,7 +64,7 @@ export function createFailoverSource(
     ask: (source: ContentSource) => Promise<Uint8Array>,
     { assertWanted, ruledOut }: { assertWanted: () => void; ruledOut?: (source: ContentSource) => unknown },
   ): Promise<Uint8Array> {
-    const failures: Failure[] = []
+    const failures: SourceFailure[] = []
     for (const [at, source] of order.entries()) {
       const earlier = ruledOut?.(source)
       if (earlier !== undefined) {
@@ -89,7 +83,7 @@ export function createFailoverSource(
         onFailover?.({ cid, source: source.name, error, left: left.map((other) => other.name) })
       }
     }
-    throw toOne(cid, failures)
+    throw noSourceGave(cid, failures)
   }
 
   const either: BlockSource = {
@@ -276,21 +270,3 @@ function startingWith<T>(first: T | undefined, items: readonly T[]): readonly T[
 async function closeAll(closings: readonly Promise<void>[]): Promise<void> {
   for (const result of await Promise.allSettled(closings)) if (result.status === 'rejected') throw result.reason
 }
-
-function toOne(cid: CID, failures: readonly Failure[]): Error {
-  if (failures.every(({ error }) => codeOf(error) === 'NOT_FOUND')) return new BlockNotFoundError(cid)
-  const [only] = failures
-  if (failures.length === 1 && !only?.earlier && only?.error instanceof Error) return only.error
-  const reasons = failures.map(
-    ({ source, error, earlier }) => `${source}: ${earlier ? 'not asked again, for ' : ''}${messageOf(error)}`,
-  )
-  return new BackendError(`no source gives ${cid}: ${reasons.join('; ')}`, {
-    retryable: failures.some(({ error }) => isRetryable(error)),
-    cause: new AggregateError(failures.map(({ error }) => error)),
-  })
-}
-
-const isRetryable = (error: unknown): boolean =>
-  isStorageError(error) && error.code === 'BACKEND' && 'retryable' in error && error.retryable === true
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

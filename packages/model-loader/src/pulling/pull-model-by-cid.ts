@@ -50,7 +50,7 @@ export interface PullModelByCidOptions extends PullModelOptions {
   manifest?: CID | undefined
   /** A manifest that somebody else names, such as a registry. It is taken where it is there and true, and saves bytes. */
   namedManifest?: CID | undefined
-  /** Directories come from the source that has the root first, then from the others in turn; hears when one failed. */
+  /** Directories come from the source that has the root first, then from the others in turn; hears when one failed, by its label. */
   onFailover?: ((failover: Failover) => void) | undefined
 }
 
@@ -86,9 +86,9 @@ export async function pullModelByCid(
     if (options.sources.length === 0) {
       throw new InvalidInputError(`no source was named for ${root}`, { input: root.toString() })
     }
-    const sources = await firstToAnswer(options.sources, root, { signal })
+    const sources = await firstToAnswer(options.sources, root, { signal, onFailover })
     const directories = createFailoverSource(
-      sources.map(({ source }) => source),
+      sources.map(({ label, source }) => ({ ...source, name: label })),
       { ...(onFailover && { onFailover }) },
     )
     const files = await listModelFiles(directories, root, { signal })
