@@ -9,7 +9,7 @@ import { modelDirectory } from '@x/embedded-model'
 import { wideBert } from '@x/fixtures'
 import { addModel, from, openStorage } from '@x/node'
 import { Tensor } from 'onnxruntime-node'
-import { beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 
 import { runApp, storeOf } from './hook-support.ts'
 import { temporaryDirectory } from './support.ts'
@@ -102,6 +102,18 @@ describe('how a session holds its weights', () => {
     expect(first).toMatchObject({ data: expected, sessions: [{ mode: 'packed', why: 'as asked; prepacked now' }] })
     const second = await embed(at, environment)
     expect(second).toMatchObject({ data: expected, sessions: [{ mode: 'packed', why: 'as asked; prepacked before' }] })
+  })
+
+  it('is prepacked the next time where this time no process could be started', async () => {
+    const at = await wideStore()
+    const environment = { IPFS_ACCELERATE_MEMORY: 'packed' }
+    const node = process.execPath
+    onTestFinished(() => void (process.execPath = node))
+    process.execPath = path.join(at, 'no-node')
+    const why = expect.stringContaining('ENOENT')
+    expect((await embed(at, environment)).sessions).toMatchObject([{ mode: 'original', why }])
+    process.execPath = node
+    expect((await embed(at, environment)).sessions).toMatchObject([{ mode: 'packed' }])
   })
 
   it('is prepacked by itself where batches are large', async () => {

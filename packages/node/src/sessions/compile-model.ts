@@ -19,6 +19,11 @@ export interface CompileOptions {
  */
 const ALIGNED_FROM = 1024 * 1024 + 1
 
+/** What the process ends with when it was ONNX Runtime, or the comparison, that said no. Node has no such code of its own. */
+const REFUSED = 100
+/** What the process prints before it runs what it compiled. */
+const TRIAL = 'trial'
+
 /** Runs in a process of its own: compiles, then runs what it made, with ones for inputs, against the original. */
 const PROGRAM = `
   const { runtime, source, target, data, level } = JSON.parse(process.argv[1])
@@ -48,6 +53,7 @@ const PROGRAM = `
     const original = await InferenceSession.create(source, { ...options, optimizedModelFilePath: target, extra })
     const expected = await outcome(original)
     await original.release()
+    require('node:fs').writeSync(1, '${TRIAL}')
     const compiled = await InferenceSession.create(target, options)
     const given = await outcome(compiled)
     await compiled.release()
@@ -55,26 +61,37 @@ const PROGRAM = `
   }
   main().catch((error) => {
     process.stderr.write(String(error && error.message))
-    process.exit(1)
+    process.exit(${REFUSED})
   })
 `
+
+/** Ways of a kernel to end its process, by signal and, on Windows, by status: illegal access, illegal instruction. */
+const CRASHES = new Set<unknown>(['SIGSEGV', 'SIGILL', 'SIGBUS', 'SIGABRT', 0xc0000005, 0xc000001d])
+
+/** What ONNX Runtime says where the disk or the memory was full. */
+const PASSING = /serialization failed|failed to write|open file|no space left|alloc|memory|too many open/i
 
 /**
  * Writes a graph with its weights as the kernels of this machine want them, so that they are mapped and not packed at every
  * load. In a process of its own, and tried there once: what makes a kernel crash nobody could catch.
  *
- * @returns `undefined` when it is done and gives the bits of the original; else why it cannot be had.
+ * @returns `undefined` when it is done and gives the bits of the original; else why it can never be had: ONNX Runtime
+ *   refused, what it made gives another answer, or crashed.
+ * @throws {Error} It could not be found out this time: the process was not started, was ended from outside, or had no room.
  * @see https://onnxruntime.ai/docs/performance/model-optimizations/graph-optimizations.html
  */
 export async function compileModel(options: CompileOptions): Promise<string | undefined> {
   // Native code that parses a model of anybody's: no tokens, no hook, no debugger's port, which is taken.
   const env = { ...environmentOf(process.env), ELECTRON_RUN_AS_NODE: '1' }
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     const args = ['-e', PROGRAM, JSON.stringify(options)]
-    execFile(process.execPath, args, { env, windowsHide: true }, (error, _stdout, stderr) => {
+    execFile(process.execPath, args, { env, windowsHide: true }, (error, stdout, stderr) => {
       if (error === null) return resolve(undefined)
-      const how = error.signal ? `ended by ${error.signal}` : stderr.trim() || error.message
-      resolve(`ONNX Runtime could not prepack it: ${how}`)
+      const said = stderr.trim()
+      const how = error.signal ? `ended by ${error.signal}` : said || error.message
+      const isNo = error.code === REFUSED || (stdout.includes(TRIAL) && CRASHES.has(error.signal ?? error.code))
+      if (isNo && !PASSING.test(said)) return resolve(`ONNX Runtime could not prepack it: ${how}`)
+      reject(new Error(`ONNX Runtime could not prepack it this time: ${how}`, { cause: error }))
     })
   })
 }

@@ -126,7 +126,9 @@ export function createSessionPlanner({ area, memory, verify, batch, maxBytes }: 
     const kind = `packed-${PACKED_VERSION}`
     const known = await area.find<Packed>(kind, key, { verify })
     const discard = (): Promise<void> => area.discard(kind, key)
-    if (known?.record.about.refused !== undefined) throw new Error(known.record.about.refused)
+    if (known?.record.about.refused !== undefined) {
+      throw new Error(`${known.record.about.refused}. To have it tried again, delete ${known.at}`)
+    }
     if (known) return { path: join(known.at, GRAPH), why: 'prepacked before', discard }
     const source = await mappable(graph)
     const made = await area.make<Packed>(kind, key, async (at) => {
