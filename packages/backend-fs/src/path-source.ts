@@ -7,6 +7,7 @@ import { NotFoundError, type SourceNode } from '@x/storage-core'
 
 import { diskError, ifThere, isAbsent, onDisk, systemCode } from './disk-error.ts'
 import { decodeName, readEntries } from './entry-names.ts'
+import { stampOf } from './stamp.ts'
 import { readSteadyFile } from './steady-file.ts'
 
 export interface PathSourceOptions {
@@ -66,6 +67,7 @@ const fileNode = (path: string, size: number | undefined): SourceNode => ({
   type: 'file',
   size,
   localPath: path,
+  stamp: async () => stampOf(await onDisk(`look at ${path}`, stat(path, { bigint: true }))),
   open: ({ signal }) => readSteadyFile(path, signal),
 })
 

@@ -282,6 +282,15 @@ describe('a directory in place', () => {
     changed?.set([0x5b])
     const expected = { code: 'INTEGRITY', file: '/models/tiny/tokenizer.json' }
     await expect(model.read('tokenizer.json')).rejects.toMatchObject(expected)
+    for (const verify of ['stored', 'each-open'] as const) {
+      await expect(model.verifiedPath?.('tokenizer.json', { verify })).rejects.toMatchObject(expected)
+      expect(await model.verifiedPath?.('config.json', { verify })).toBe('/models/tiny/config.json')
+    }
+    // What it is now is no configuration.
+    files['config.json']?.fill(0x20)
+    const cut = { code: 'INTEGRITY', file: '/models/tiny/config.json' }
+    await expect(model.verifiedPath?.('config.json', { verify: 'each-open' })).rejects.toMatchObject(cut)
+    await expect(model.read('config.json')).rejects.toMatchObject(cut)
   })
 
   it.each([

@@ -267,6 +267,31 @@ describe('from', () => {
     await model.close()
   })
 
+  it.each([
+    ['each-open', damageUnseen],
+    ['stored', damage],
+  ] as const)('gives nothing by %s of a directory where the file was changed since', async (verify, change) => {
+    const at = path.join(await temporaryDirectory(), 'wide')
+    for (const [name, bytes] of Object.entries(wide)) {
+      await mkdir(path.dirname(path.join(at, name)), { recursive: true })
+      await writeFile(path.join(at, name), bytes)
+    }
+    const directory = await storeOf({})
+    const model = await from(at, { directory, environment: { IPFS_ACCELERATE_VERIFY: verify } })
+    const graph = 'onnx/model.onnx'
+    expect(await model.path(graph)).toBe(path.join(at, graph))
+    await change(path.join(at, graph))
+    const refused = { code: 'INTEGRITY', file: path.join(at, graph) }
+    await expect(model.path(graph)).rejects.toMatchObject(refused)
+    await expect(model.blob(graph)).rejects.toMatchObject(refused)
+    await expect(model.session(graph)).rejects.toMatchObject(refused)
+    expect(await derived(directory)).toEqual([])
+    expect(await model.path('config.json')).toBe(path.join(at, 'config.json'))
+    await writeFile(path.join(at, graph), wide[graph] ?? '')
+    await (await model.session(graph)).release()
+    await model.close()
+  })
+
   it('knows no model that is not there', async () => {
     const directory = await storeOf({})
     await expect(from('fix/wide', { directory, environment: {} })).rejects.toMatchObject({ code: 'NOT_FOUND' })

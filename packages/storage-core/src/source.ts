@@ -20,6 +20,8 @@ export interface FileSource {
   size?: number | undefined
   /** Where the same bytes are a file on this machine, for a store that reads it itself. Absolute. */
   localPath?: string | undefined
+  /** The state of what is there now, as far as the system tells: while it stays the same, nobody wrote to it. */
+  stamp?: ((options: AbortOptions) => Promise<string>) | undefined
   /**
    * The root of the same bytes. A store that holds it links to it, under any profile, and reads nothing; `heldFile` makes
    * one. Whether the bytes are still right is found out by reading them.
