@@ -8,7 +8,7 @@ import type { InferenceSession } from 'onnxruntime-node'
 
 import { openModel } from './models.ts'
 import { openStorage, type Storage } from './open-storage.ts'
-import { createDerivedArea } from './sessions/derived-area.ts'
+import { createDerivedArea, DERIVED } from './sessions/derived-area.ts'
 import { loadRuntime } from './sessions/load-runtime.ts'
 import { createPlannedSession, type SessionReport } from './sessions/session-creator.ts'
 import { createSessionPlanner } from './sessions/session-planner.ts'
@@ -68,7 +68,7 @@ export async function from(reference: string, options: FromOptions = {}): Promis
     await own?.close()
     throw error
   })
-  const area = createDerivedArea(path.join(storage?.directory ?? directory, 'derived'))
+  const area = createDerivedArea(path.join(storage?.directory ?? directory, DERIVED))
   const planner = createSessionPlanner({ area, memory, verify, batch, maxBytes: derivedBytes })
 
   const pathOf = async (file: string): Promise<string> => {

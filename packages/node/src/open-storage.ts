@@ -1,6 +1,7 @@
 import path from 'node:path'
 
 import { openFsStore, type FsStore } from '@x/backend-fs'
+import { parseCid } from '@x/cid'
 import {
   decideGates,
   FEATURE_NAMES,
@@ -10,7 +11,7 @@ import {
   type Gates,
   type GateSettings,
 } from '@x/gating'
-import type { AbortOptions, StoreStatus } from '@x/storage-core'
+import type { AbortOptions, GcOptions, GcResult, StoreStatus } from '@x/storage-core'
 
 import type { BackendKind } from './backends/backend-spec.ts'
 import { dataDirectory } from './data-directory.ts'
@@ -59,6 +60,8 @@ export interface GateReport extends GateDecision {
 export interface Storage extends FsStore {
   readonly directory: string
   readonly gates: Gates
+  /** Also removes what sessions derived from models that are not in the store any more, of which a dry run says nothing. */
+  gc(options?: GcOptions): Promise<GcResult>
   describe(options?: AbortOptions): Promise<StorageReport>
 }
 
@@ -78,9 +81,20 @@ export async function openStorage(options: OpenStorageOptions = {}): Promise<Sto
   const directory = path.resolve(options.directory ?? dataDirectory(environment, process.platform))
   const { create, maxBytes, signal, onWarning } = options
   const store = await openFsStore({ directory, create, maxBytes, signal, onWarning })
+  const collect = store.gc.bind(store)
   return Object.assign(store, {
     directory,
     gates,
+    async gc(gcOptions: GcOptions = {}): Promise<GcResult> {
+      if (gcOptions.dryRun === true) return collect(gcOptions)
+      const { createDerivedArea, DERIVED } = await import('./sessions/derived-area.ts')
+      const derived = createDerivedArea(path.join(directory, DERIVED))
+      // A second name of a file of the store takes nothing, until the store's own is gone.
+      const before = await derived.bytes()
+      const result = await collect(gcOptions)
+      await derived.retain(async (root) => isCid(root) && store.has(parseCid(root), { signal: gcOptions.signal }))
+      return { ...result, freedBytes: result.freedBytes + Math.max(0, before - (await derived.bytes())) }
+    },
     describe: async (describeOptions: AbortOptions = {}): Promise<StorageReport> => ({
       backends: [await store.status(describeOptions)],
       gates: FEATURE_NAMES.map((feature) => ({
@@ -91,4 +105,13 @@ export async function openStorage(options: OpenStorageOptions = {}): Promise<Sto
       warnings: gates.warnings,
     }),
   })
+}
+
+function isCid(text: string): boolean {
+  try {
+    parseCid(text)
+    return true
+  } catch {
+    return false
+  }
 }

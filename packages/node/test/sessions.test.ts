@@ -5,14 +5,17 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 
+import { openFsStore } from '@x/backend-fs'
 import { modelDirectory } from '@x/embedded-model'
 import { wideBert } from '@x/fixtures'
+import { resolveReference } from '@x/model-loader'
 import { addModel, from, openStorage } from '@x/node'
 import { Tensor } from 'onnxruntime-node'
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 
+import { createDerivedArea } from '../src/sessions/derived-area.ts'
 import { runApp, storeOf } from './hook-support.ts'
-import { temporaryDirectory } from './support.ts'
+import { openTemporary, temporaryDirectory } from './support.ts'
 
 const WIDTH = 512
 
@@ -203,6 +206,70 @@ describe('how a session holds its weights', () => {
     expect(new Set(packed.map((name) => path.dirname(name))).size).toBe(1)
   })
 })
+
+describe('gc', () => {
+  it('frees what was derived from a model that is gone, and says how much', async () => {
+    const at = await wideStore()
+    for (const IPFS_ACCELERATE_MEMORY of ['mmap', 'packed']) {
+      await embed(at, { IPFS_ACCELERATE_MEMORY })
+      await embed(at, { IPFS_ACCELERATE_MEMORY, REPO: 'fix/wide-external' })
+    }
+    const others = async (): Promise<string[]> => (await derived(at)).filter((name) => name.startsWith('packed'))
+    expect(await others()).toHaveLength(2)
+    const storage = await openStorage({ directory: at, environment: {} })
+    onTestFinished(() => storage.close())
+    expect(await storage.gc()).toMatchObject({ freedBytes: 0 })
+    expect(await derived(at)).toHaveLength(4)
+    const before = await bytesIn(at)
+    const { cid } = await resolveReference(storage, 'fix/wide')
+    await storage.names.delete('fix/wide')
+    await storage.unpin(cid)
+    const { freedBytes } = await storage.gc()
+    const { length = 0 } = wide['onnx/model.onnx'] ?? {}
+    // The model, and about as much again that was prepacked. What the store writes of its own meanwhile is far less.
+    expect(before - (await bytesIn(at))).toBeGreaterThan(1.9 * length)
+    expect(Math.abs(before - (await bytesIn(at)) - freedBytes)).toBeLessThan(length / 10)
+    expect(await others()).toHaveLength(1)
+    expect(await derived(at)).toHaveLength(1)
+    expect((await embed(at, { REPO: 'fix/wide-external', IPFS_ACCELERATE_MEMORY: 'packed' })).sessions).toMatchObject([
+      { why: 'as asked; prepacked before' },
+    ])
+  })
+
+  it('frees what a removal before it left', async () => {
+    const directory = await storeOf({ 'fix/wide': wide })
+    await embed(directory)
+    const storage = await openFsStore({ directory })
+    const { cid } = await resolveReference(storage, 'fix/wide')
+    await storage.remove(cid)
+    await storage.gc()
+    await storage.close()
+    expect(await derived(directory)).toHaveLength(2)
+    const again = await openStorage({ directory, environment: {} })
+    onTestFinished(() => again.close())
+    expect((await again.gc()).freedBytes).toBeGreaterThan(wide['onnx/model.onnx']?.length ?? 0)
+    expect(await derived(directory)).toEqual([])
+  })
+
+  it('leaves nothing of which nobody can tell what it is', async () => {
+    const storage = await openTemporary()
+    const area = createDerivedArea(path.join(storage.directory, 'derived'))
+    for (const about of [{}, { roots: [] }, { roots: ['nothing'] }, 'text', null])
+      await area.make('kind', JSON.stringify(about).replaceAll(/\W/g, '-'), async () => ({ about }))
+    await storage.gc()
+    expect(await readdir(path.join(storage.directory, 'derived', 'kind'))).toEqual([])
+  })
+})
+
+/** What all files of a directory take, each once however many names it has. */
+async function bytesIn(directory: string): Promise<number> {
+  const sizes = new Map<number, number>()
+  for (const name of await readdir(directory, { recursive: true })) {
+    const info = await stat(path.join(directory, name))
+    if (info.isFile()) sizes.set(info.ino, info.size)
+  }
+  return [...sizes.values()].reduce((sum, size) => sum + size, 0)
+}
 
 describe('what is mapped is checked first', () => {
   it.each(['mmap', 'packed', 'original'])(

@@ -52,8 +52,18 @@ export interface DerivedArea {
   discard(kind: string, key: string): Promise<void>
   /** Removes the entries that were used the longest ago, until all take no more than `maxBytes`. */
   sweep(maxBytes: number, keep: readonly string[]): Promise<void>
+  /** What all entries take that has no other name. Bytes. */
+  bytes(): Promise<number>
+  /**
+   * Removes the entries that were made of what is gone.
+   *
+   * @param isHeld - Asked of each of `about.roots`, the CIDs of what an entry was made of. One that names none goes.
+   */
+  retain(isHeld: (root: string) => Promise<boolean>): Promise<void>
 }
 
+/** Where it lies in a store. */
+export const DERIVED = 'derived'
 const RECORD = 'record.json'
 /** Left by processes that were killed while they made one. */
 const TEMP = 'making-'
@@ -123,17 +133,8 @@ export function createDerivedArea(directory: string): DerivedArea {
     },
     discard: (kind, key) => remove(placeOf(kind, key)),
     async sweep(maxBytes, keep) {
-      const entries: { at: string; bytes: number; usedMs: number }[] = []
-      for (const kind of await namesIn(directory)) {
-        const at = join(directory, kind)
-        if (kind.startsWith(TEMP)) {
-          const info = await stat(at).catch(absentAsUndefined)
-          if (info && Date.now() - info.mtimeMs > ABANDONED_AFTER_MS) await rm(at, { recursive: true, force: true })
-          continue
-        }
-        for (const key of await namesIn(at)) entries.push(await weigh(join(at, key)))
-      }
-      let bytes = entries.reduce((sum, entry) => sum + entry.bytes, 0)
+      const entries = await Promise.all((await entriesIn(directory)).map(weigh))
+      let bytes = total(entries)
       for (const entry of entries.toSorted((a, b) => a.usedMs - b.usedMs)) {
         if (bytes <= maxBytes) return
         if (keep.includes(entry.at)) continue
@@ -141,7 +142,35 @@ export function createDerivedArea(directory: string): DerivedArea {
         bytes -= entry.bytes
       }
     },
+    bytes: async () => total(await Promise.all((await entriesIn(directory)).map(weigh))),
+    async retain(isHeld) {
+      for (const at of await entriesIn(directory)) {
+        const roots = rootsOf((await readRecord(at))?.about)
+        const held = await Promise.all(roots.map(isHeld))
+        if (roots.length === 0 || held.includes(false)) await remove(at)
+      }
+    },
   }
+}
+
+/** The directories of all entries. What killed processes left half made goes. */
+async function entriesIn(directory: string): Promise<string[]> {
+  const entries: string[] = []
+  for (const kind of await namesIn(directory)) {
+    const at = join(directory, kind)
+    if (kind.startsWith(TEMP)) {
+      const info = await stat(at).catch(absentAsUndefined)
+      if (info && Date.now() - info.mtimeMs > ABANDONED_AFTER_MS) await rm(at, { recursive: true, force: true })
+    } else entries.push(...(await namesIn(at)).map((key) => join(at, key)))
+  }
+  return entries
+}
+
+const total = (entries: readonly { bytes: number }[]): number => entries.reduce((sum, { bytes }) => sum + bytes, 0)
+
+function rootsOf(about: unknown): string[] {
+  if (typeof about !== 'object' || about === null || !('roots' in about) || !Array.isArray(about.roots)) return []
+  return about.roots.map(String)
 }
 
 /**

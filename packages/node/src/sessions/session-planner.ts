@@ -99,7 +99,7 @@ export function createSessionPlanner({ area, memory, verify, batch, maxBytes }: 
       }
       // In a directory of the user's it may have been written to since it was checked.
       await model.verifiedPath?.(file, { verify: 'stored' })
-      const about = { isQuantised: hasQuantised(operators), original: isLink ? 'link' : 'clone' }
+      const about = { roots: [key], isQuantised: hasQuantised(operators), original: isLink ? 'link' : 'clone' }
       return { about, known: { [ORIGINAL]: Buffer.from(sha256).toString('hex') } }
     })
     await area.sweep(maxBytes, [made.at])

@@ -13,7 +13,7 @@ import {
 import { UnsupportedError } from '@x/storage-core'
 
 import { createHubCacheProvider, createHubProvider, type KeepingProvider } from '../hub/providers.ts'
-import { createDerivedArea } from '../sessions/derived-area.ts'
+import { createDerivedArea, DERIVED } from '../sessions/derived-area.ts'
 import type { OnnxRuntime } from '../sessions/onnx-runtime.ts'
 import { createPlannedSession, type SessionReport } from '../sessions/session-creator.ts'
 import { createSessionPlanner, type GivenGraph, type MemoryMode } from '../sessions/session-planner.ts'
@@ -122,7 +122,7 @@ export function createTransformersHook(options: TransformersHookOptions = {}): T
   const given = new Map<string, GivenGraph>()
   const sessions: SessionReport[] = []
   const copies: Copy[] = []
-  const area = createDerivedArea(path.join(directory, 'derived'))
+  const area = createDerivedArea(path.join(directory, DERIVED))
   const planner = createSessionPlanner({ area, memory, verify, batch, maxBytes: derivedBytes })
   let unhook: (() => void) | undefined
   let isApplied = false
