@@ -12,6 +12,8 @@ export interface HttpSourceOptions {
   url: (file: WantedFile) => URL | string | undefined
   /** Sent to the origin of the file's URL alone, and with no redirect to another one. Default: none. */
   headers?: Readonly<Record<string, string>> | undefined
+  /** Asked before a redirect is followed. Default: each one within the scheme. A page cannot tell where one leads, and follows none. */
+  allowRedirect?: ((url: URL) => boolean) | undefined
   /** Longest wait for the head of an answer. Milliseconds. Default 30_000. */
   stallTimeoutMs?: number | undefined
   fetch?: typeof globalThis.fetch | undefined
@@ -48,6 +50,7 @@ export function httpSource({
   name,
   url: urlOf,
   headers,
+  allowRedirect = () => true,
   stallTimeoutMs = 30_000,
   ...given
 }: HttpSourceOptions): ByteSource {
@@ -114,6 +117,7 @@ export function httpSource({
       const next = URL.parse(response.headers.get('location') ?? '', url.href)
       if (!next) return fail('it redirects to nowhere', false)
       if (next.protocol !== url.protocol) return fail(`it redirects from ${url.protocol} to ${next.protocol}`, false)
+      if (!allowRedirect(next)) return fail(`it redirects to ${next.origin}, which is not allowed`, false)
       if (redirects === MAX_REDIRECTS) return fail(`it redirects more than ${MAX_REDIRECTS} times`, false)
       next.username = ''
       next.password = ''

@@ -217,6 +217,38 @@ it('a password in a URL is refused at once, and never shown', async () => {
   for (const shown of [error, events]) expect(inspect(shown, { depth: 9 })).not.toMatch(/s3cret|user:/)
 })
 
+it('a redirect is followed where it is allowed, and nobody is asked there else', async () => {
+  const { partials } = await openTemp()
+  const bytes = someBytes(1000)
+  const there = await fileServer({ 'there/model': bytes }, {})
+  const leading = await fileServer(
+    {},
+    {
+      answer: (_request, response) => {
+        response.writeHead(302, { location: `${there.url}/there%2Fmodel` }).end()
+        return true
+      },
+    },
+  )
+  const file: WantedFile = { path: 'model', size: bytes.length, sha256: sha256(bytes) }
+  const asked: string[] = []
+  const allowing = (isAllowed: boolean) =>
+    httpAt('mirror', leading.url, {
+      allowRedirect: ({ href }) => {
+        asked.push(href)
+        return isAllowed
+      },
+    })
+  await expect(download(partials, [file], [allowing(false)], quick)).rejects.toMatchObject({
+    code: 'BACKEND',
+    retryable: false,
+    message: expect.stringContaining(`it redirects to ${there.url}, which is not allowed`),
+  })
+  expect(there.requests).toEqual([])
+  await download(partials, [file], [allowing(true)], quick)
+  expect(new Set(asked)).toEqual(new Set([`${there.url}/there%2Fmodel`]))
+})
+
 it('the fast one brings most, and takes over from the slow one in the end', async () => {
   const { store, partials } = await openTemp()
   const bytes = someBytes(24 * MIB)
