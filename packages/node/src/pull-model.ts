@@ -209,13 +209,15 @@ function mirrorSource(url: string, { environment = process.env, gates }: PullMod
     throw new InvalidInputError(`a mirror is an http:// or https:// URL, not ${JSON.stringify(url)}`, { input: url })
   }
   const decided = decideGates({ environment, options: gates })
-  if (!mayReach(decided, 'network', base.hostname)) {
+  const allowRedirect = ({ hostname }: URL): boolean => mayReach(decided, 'network', hostname)
+  if (!allowRedirect(base)) {
     throw new GatedError(`no connection to ${base.hostname}. ${decided.features.network.reason}`, {
       feature: 'network',
     })
   }
   return httpSource({
     name: `mirror=${base.host}`,
+    allowRedirect,
     url: ({ path }) => new URL(path.split('/').map(encodeURIComponent).join('/'), base),
   })
 }

@@ -2,8 +2,9 @@ import { fixtureModel } from '@x/fixtures'
 import { addModel } from '@x/model-loader'
 import { pullModel, type Backend } from '@x/node'
 import { BackendError, openMemoryStore, type ContentSource } from '@x/storage-core'
-import { expect, it, onTestFinished } from 'vitest'
+import { expect, it, onTestFinished, vi } from 'vitest'
 
+import { serveOnLoopback } from '../../../tooling/serve-on-loopback.ts'
 import { filesSource } from '../../model-loader/test/support.ts'
 import { openTemporary } from './support.ts'
 
@@ -83,4 +84,42 @@ it('an option that would do nothing is a mistake', async () => {
       await expect(pulling).rejects.toMatchObject({ code: 'INVALID_INPUT', input: Object.keys(option)[0] })
     }
   }
+})
+
+/** A model whose directory a backend has, and whose files it does not give. */
+async function directoryAlone(): Promise<{ root: Awaited<ReturnType<typeof addModel>>['cid']; backends: Backend[] }> {
+  const origin = await openMemoryStore()
+  onTestFinished(() => origin.close())
+  const { cid: root } = await addModel(origin, filesSource(fixtureModel('tiny-bert').files))
+  const source: ContentSource = { ...origin, name: 'gateway', cat: fail }
+  return { root, backends: [{ kind: 'gateway', label: 'gateway=b', name: 'gateway', source, close }] }
+}
+
+it('a mirror leads nowhere that the network switch keeps closed', async () => {
+  const { root, backends: given } = await directoryAlone()
+  const mirror = await serveOnLoopback((_request, response) => {
+    response.writeHead(302, { location: 'http://192.0.2.1/elsewhere' }).end()
+  })
+  const asked: string[] = []
+  const real = globalThis.fetch
+  vi.spyOn(globalThis, 'fetch').mockImplementation(async (input, init) => {
+    asked.push(input instanceof Request ? input.url : input.toString())
+    return real(input, init)
+  })
+  onTestFinished(() => void vi.restoreAllMocks())
+  const refused: unknown[] = []
+  const pulling = pullModel(await openTemporary(), `ipfs://${root}`, {
+    backends: given,
+    mirrors: [mirror],
+    environment: {},
+    gates: { network: 'local' },
+    stallTimeoutMs: 1000,
+    onEvent: (event) => {
+      if (event.type === 'source-refused' && event.source.startsWith('mirror=')) refused.push(event.error)
+    },
+  })
+  await expect(pulling).rejects.toThrowError('gateway=b')
+  expect(String(refused[0])).toContain('it redirects to http://192.0.2.1, which is not allowed')
+  expect(asked.length).toBeGreaterThan(0)
+  expect(asked.filter((url) => !url.startsWith(mirror))).toEqual([])
 })
