@@ -34,7 +34,7 @@ export interface PullModelOptions
   extends Omit<LoaderOptions, 'createHasher' | 'createSha256'>, Omit<SelectFilesOptions, 'config'> {
   /** Where a model that is named by a CID may be; all are asked at once. */
   backends?: readonly Backend[] | undefined
-  /** Plain web servers with the model's files below their URLs; asked for files of a CID too. */
+  /** Plain web servers with a model's files below their URLs; they have no directories, which come from `backends`. */
   mirrors?: readonly string[] | undefined
   /** The manifest of a model that is named by a CID; see `pullModelByCid`. */
   manifest?: CID | undefined
@@ -91,7 +91,8 @@ export async function pullModel(
     const named = own && (backends.length > 0 || (await storage.has(own, { signal }))) ? own : known?.cid
     if (parsed.kind === 'cid' || parsed.kind === 'ipns' || named) {
       if (named) assertFits(reference, 'cid', options, `. It is ipfs://${named}${orAskHub(reference, parsed)}`)
-      const root = named ?? (await rootOf(reference, backends, { signal }))
+      const root = named ?? (await rootOf(storage, reference, options))
+      if (!(await storage.has(root, { signal }))) assertDirectories(reference, options)
       const sources = backends.map(({ label, source, store }) => ({ label, source: store ?? source }))
       const kindOf = new Map(backends.map(({ label, kind }) => [label, kind]))
       const required = watchRequired(backends, options)
@@ -168,11 +169,12 @@ async function knownToRegistry(
 const orAskHub = (reference: string, parsed: ModelReference): string =>
   hubReference(parsed) ? `, or ask the hub for hf://${reference}` : ''
 
-async function rootOf(reference: string, backends: readonly Backend[], options: AbortOptions): Promise<CID> {
+async function rootOf(storage: Storage, reference: string, options: PullModelOptions): Promise<CID> {
+  const { backends = [], signal } = options
   const parsed = parseReference(reference)
   if (parsed.kind === 'ipns') {
     const kubo = backends.find((backend) => backend.kubo !== undefined)?.kubo
-    if (kubo) return resolveIpns(kubo, parsed.name, options)
+    if (kubo) return resolveIpns(kubo, parsed.name, { signal })
     throw new InvalidInputError(`${reference} is a name that a Kubo daemon resolves, and none is named`, {
       input: reference,
     })
@@ -180,15 +182,26 @@ async function rootOf(reference: string, backends: readonly Backend[], options: 
   if (parsed.kind !== 'cid') throw new Error(`${reference} is no CID`)
   if (parsed.path === undefined) return parsed.cid
   const failures: unknown[] = []
-  for (const { source } of backends) {
+  for (const source of [storage, ...backends.map((backend) => backend.source)]) {
     try {
-      return (await source.stat(parsed.cid, { path: parsed.path, ...options })).cid
+      return (await source.stat(parsed.cid, { path: parsed.path, signal })).cid
     } catch (error) {
       if (!isStorageError(error)) throw error
       failures.push(error)
     }
   }
-  throw failures[0] ?? new InvalidInputError(`no source was named for ${reference}`, { input: reference })
+  const [here, elsewhere] = failures
+  if (await storage.has(parsed.cid, { signal })) throw here
+  assertDirectories(reference, options)
+  throw elsewhere
+}
+
+/** @throws {InvalidInputError} Nobody was named who could say what is in a directory. */
+function assertDirectories(reference: string, { backends = [], mirrors = [] }: PullModelOptions): void {
+  if (backends.length > 0) return
+  if (mirrors.length === 0) throw new InvalidInputError(`no source was named for ${reference}`, { input: reference })
+  const message = `${reference}: a mirror has files alone; name a backend that has the directory`
+  throw new InvalidInputError(message, { input: reference })
 }
 
 /** What the Hugging Face cache of this machine has of a commit, in place. It is no more trusted than the hub. */

@@ -123,3 +123,28 @@ it('a mirror leads nowhere that the network switch keeps closed', async () => {
   expect(asked.length).toBeGreaterThan(0)
   expect(asked.filter((url) => !url.startsWith(mirror))).toEqual([])
 })
+
+it('a model below a CID that is held is found there', async () => {
+  const storage = await openTemporary()
+  const model = filesSource(fixtureModel('tiny-bert').files)
+  const { cid } = await storage.add({ type: 'directory', entries: () => [['sub', model] as const] })
+  const { root } = await directoryAlone()
+  expect(await pullModel(storage, `ipfs://${cid}/sub`, { environment: {} })).toMatchObject({ kind: 'cid', cid: root })
+  await expect(pullModel(storage, `ipfs://${cid}/other`, { environment: {} })).rejects.toMatchObject({
+    code: 'NOT_FOUND',
+  })
+})
+
+it('a mirror alone does not say what is in a directory', async () => {
+  const { root } = await directoryAlone()
+  for (const path of ['', '/sub']) {
+    const pulling = pullModel(await openTemporary(), `ipfs://${root}${path}`, {
+      mirrors: ['http://127.0.0.1:1/'],
+      environment: {},
+    })
+    await expect(pulling).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+      message: `ipfs://${root}${path}: a mirror has files alone; name a backend that has the directory`,
+    })
+  }
+})
