@@ -21,6 +21,7 @@ import { GatedError, InvalidInputError, isStorageError, NotFoundError, type Abor
 import { httpSource, type ByteSource } from '@x/transfer'
 
 import type { Backend } from './backends/open-backend.ts'
+import { plainUrl } from './backends/plain-url.ts'
 import { createHasher, createSha256 } from './create-hash.ts'
 import { resolveIpns } from './fetch-model.ts'
 import { findHubCache, findSnapshot } from './hub/hub-cache.ts'
@@ -215,12 +216,9 @@ async function cacheSource(
   return snapshot && createCacheFileSource(snapshot)
 }
 
-/** @throws {InvalidInputError} No URL. @throws {GatedError} The network's switch does not let it connect there. */
+/** @throws {InvalidInputError} No plain URL. @throws {GatedError} The network's switch does not let it connect there. */
 function mirrorSource(url: string, { environment = process.env, gates }: PullModelOptions): ByteSource {
-  const base = URL.parse(url.endsWith('/') ? url : `${url}/`)
-  if (base === null || !/^https?:$/.test(base.protocol)) {
-    throw new InvalidInputError(`a mirror is an http:// or https:// URL, not ${JSON.stringify(url)}`, { input: url })
-  }
+  const base = plainUrl(url.endsWith('/') ? url : `${url}/`, 'mirror')
   const decided = decideGates({ environment, options: gates })
   const allowRedirect = ({ hostname }: URL): boolean => mayReach(decided, 'network', hostname)
   if (!allowRedirect(base)) {

@@ -1,3 +1,5 @@
+import { inspect } from 'node:util'
+
 import { fixtureModel } from '@x/fixtures'
 import { addModel } from '@x/model-loader'
 import { pullModel, type Backend } from '@x/node'
@@ -147,4 +149,21 @@ it('a mirror alone does not say what is in a directory', async () => {
       message: `ipfs://${root}${path}: a mirror has files alone; name a backend that has the directory`,
     })
   }
+})
+
+it.each([
+  'ftp://me:hunter2@host.example.org/x',
+  'http://me:hunter2@host.example.org/x',
+  'https://h/?key=hunter2',
+  'hunter2',
+])('a mirror that is none is not shown: %s', async (mirror) => {
+  const { root, backends: given } = await directoryAlone()
+  const pulling = pullModel(await openTemporary(), `ipfs://${root}`, {
+    backends: given,
+    mirrors: [mirror],
+    environment: {},
+  })
+  const error: unknown = await pulling.catch((reason: unknown) => reason)
+  expect(error).toMatchObject({ code: 'INVALID_INPUT', input: 'mirror' })
+  expect(inspect(error)).not.toContain('hunter2')
 })

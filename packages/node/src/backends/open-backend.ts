@@ -16,7 +16,7 @@ import { openBucketFolder } from '../s3/open-bucket.ts'
 import { labelOf, type BackendKind, type BackendSpec } from './backend-spec.ts'
 import { KUBO_AUTH_VARIABLE, kuboAuthOf } from './kubo-auth.ts'
 import { loadPackage } from './load-package.ts'
-import { assertPlainUrl, isUrl } from './plain-url.ts'
+import { plainUrl, isUrl } from './plain-url.ts'
 import { reachOf, type BackendReach } from './reach.ts'
 
 export interface OpenBackendOptions extends AbortOptions {
@@ -186,7 +186,7 @@ async function openPeer(
   if (kind === 'lan') reach.assertAny()
   const peers = addresses.filter((address) => !isUrl(address))
   const gateways = addresses.filter(isUrl)
-  gateways.forEach(assertPlainUrl)
+  for (const gateway of gateways) plainUrl(gateway, 'backend')
   const peer = await openHelia({
     store: await local(),
     network: networkFor(kind, peers),

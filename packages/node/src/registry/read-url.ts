@@ -1,6 +1,8 @@
 import { decideGates, mayReach, type Environment, type GateSettings } from '@x/gating'
-import { BackendError, GatedError, InvalidInputError, isStorageError, NotFoundError } from '@x/storage-core'
+import { BackendError, GatedError, isStorageError, NotFoundError } from '@x/storage-core'
 import { readWholeBody, reasonOf, untilAborted } from '@x/storage-core/backend'
+
+import { webUrl } from '../backends/plain-url.ts'
 
 export interface ReadUrlOptions {
   /** A longer answer is refused, and its rest not read. Bytes. */
@@ -29,7 +31,7 @@ const DEFAULT_STALL_TIMEOUT_MS = 30_000
 export async function readUrl(text: string, options: ReadUrlOptions): Promise<Uint8Array> {
   const { maxBytes, stallTimeoutMs = DEFAULT_STALL_TIMEOUT_MS, signal, environment = process.env, gates } = options
   const decided = decideGates({ environment, options: gates })
-  let url = plainUrl(text)
+  let url = webUrl(text, 'registry')
   const label = url.host
   const refuse = (why: string): BackendError => new BackendError(`${label}: ${why}`, { retryable: false })
   for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
@@ -58,17 +60,6 @@ export async function readUrl(text: string, options: ReadUrlOptions): Promise<Ui
     }
   }
   throw refuse(`it redirects more than ${MAX_REDIRECTS} times`)
-}
-
-function plainUrl(text: string): URL {
-  const url = URL.parse(text)
-  if (url === null || !/^https?:$/.test(url.protocol)) {
-    throw new InvalidInputError('the address is no URL of http or https', { input: 'url' })
-  }
-  if (url.username !== '' || url.password !== '') {
-    throw new InvalidInputError(`${url.host}: a URL with a user or password is not taken`, { input: 'url' })
-  }
-  return url
 }
 
 function failureOf(text: string, label: string, status: number): Error {
