@@ -6,6 +6,8 @@ import { decideGates, mayReach, type Environment, type GateSettings } from '@x/g
 import { cleanToken, createHubClient, hubSettings, type HubClient, type HubClientOptions } from '@x/hub-client'
 import { BackendError, GatedError, type AbortOptions } from '@x/storage-core'
 
+import { isAbsent } from '../absent.ts'
+
 /** Where `hf://` points unless `HF_ENDPOINT` says otherwise: the scheme names this hub. */
 const HUGGING_FACE = 'https://huggingface.co'
 
@@ -62,8 +64,7 @@ async function readToken(path: string | undefined, signal: AbortSignal | undefin
     return cleanToken(await readFile(path, { encoding: 'utf8', signal }))
   } catch (cause) {
     signal?.throwIfAborted()
-    if (cause instanceof Error && 'code' in cause && (cause.code === 'ENOENT' || cause.code === 'ENOTDIR'))
-      return undefined
+    if (isAbsent(cause)) return undefined
     throw new BackendError(`the hub's token cannot be read from ${path}`, { retryable: false, cause })
   }
 }

@@ -6,6 +6,7 @@ import type { BucketDirectory, BucketFolder, S3ClientOptions, S3Settings } from 
 import type { Environment, GateSettings } from '@x/gating'
 import { BackendError, type AbortOptions } from '@x/storage-core'
 
+import { isAbsent } from '../absent.ts'
 import { loadPackage } from '../backends/load-package.ts'
 import { reachOf } from '../backends/reach.ts'
 
@@ -89,8 +90,7 @@ async function readIfThere(path: string, signal: AbortSignal | undefined): Promi
     return await readFile(path, { encoding: 'utf8', signal })
   } catch (cause) {
     signal?.throwIfAborted()
-    if (cause instanceof Error && 'code' in cause && (cause.code === 'ENOENT' || cause.code === 'ENOTDIR'))
-      return undefined
+    if (isAbsent(cause)) return undefined
     throw new BackendError(`the settings for S3 cannot be read from ${path}`, { retryable: false, cause })
   }
 }

@@ -3,6 +3,8 @@ import { constants, createReadStream } from 'node:fs'
 import { copyFile, link, mkdir, open, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
+import { absentAsUndefined, isAbsent } from '../absent.ts'
+
 /** A file of an entry, as it was when the entry was made. */
 interface RecordedFile {
   size: number
@@ -255,16 +257,10 @@ async function namesIn(path: string): Promise<string[]> {
   try {
     return await readdir(path)
   } catch (error) {
-    if (isAbsent(error) || codeOf(error) === 'ENOTDIR') return []
+    if (isAbsent(error)) return []
     throw error
   }
 }
 
-function absentAsUndefined(error: unknown): undefined {
-  if (isAbsent(error)) return undefined
-  throw error
-}
-
 const codeOf = (error: unknown): unknown => (error instanceof Error && 'code' in error ? error.code : undefined)
-const isAbsent = (error: unknown): boolean => codeOf(error) === 'ENOENT'
 const isTaken = (error: unknown): boolean => ['ENOTEMPTY', 'EEXIST', 'EPERM'].includes(String(codeOf(error)))

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { createSkeleton, SKELETON_VERSION, type RangeReader } from '@x/model-formats'
 import type { OpenedModel } from '@x/model-loader'
 
+import { absentAsUndefined } from '../absent.ts'
 import { compileModel } from './compile-model.ts'
 import { linkOrClone, type DerivedArea } from './derived-area.ts'
 import { buildKey, type OnnxRuntime } from './onnx-runtime.ts'
@@ -212,11 +213,6 @@ const dataOf = ({ model, file }: GivenGraph): string[] =>
 async function bytesOf(graph: GivenGraph): Promise<number> {
   const data = dataOf(graph).map((path) => fileIn(graph.model, path).size)
   return [(await stat(graph.path)).size, ...data].reduce((sum, size) => sum + size, 0)
-}
-
-function absentAsUndefined(error: unknown): undefined {
-  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
-  throw error
 }
 
 /** Whether two paths are one file; of a path where nothing is, no. */

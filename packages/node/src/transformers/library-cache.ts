@@ -6,6 +6,8 @@ import { Writable } from 'node:stream'
 
 import { isMapped, parseResource, type TransformersCache, type TransformersEnv } from '@x/model-loader/binding'
 
+import { absentAsUndefined } from '../absent.ts'
+
 /** Besides what the binding needs: where the library keeps files by itself. */
 export interface LibraryEnv extends TransformersEnv {
   useFSCache: boolean
@@ -69,10 +71,4 @@ export function createLibraryCache(env: LibraryEnv): TransformersCache | undefin
       return true
     },
   }
-}
-
-function absentAsUndefined(error: unknown): undefined {
-  if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR'))
-    return undefined
-  throw error
 }
