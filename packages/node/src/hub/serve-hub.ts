@@ -28,7 +28,11 @@ export async function serveHub(store: ContentStore, options: ServeHubOptions = {
     // What breaks off later is known there, too.
     if (status >= 500) options.onWarning?.(`${method} ${target}: ${error instanceof Error ? error.message : status}`)
   }
-  const server = await serveHttp(tools.createHubHandler(passed ?? own, { ...given, onRequest }), options)
+  const handler = tools.createHubHandler(passed ?? own, { ...given, onRequest })
+  const server = await serveHttp(handler, options).catch(async (error: unknown) => {
+    await passed?.close()
+    throw error
+  })
   return {
     url: server.url,
     async close() {
