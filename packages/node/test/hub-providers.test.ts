@@ -250,3 +250,25 @@ it('a cache that knows an older commit does not take the branch back', async () 
   expect(await importFromHubCache(storage, cache, { repo: REPO })).not.toHaveProperty('newer')
   expect((await resolveReference(storage, `hf://${REPO}`)).cid).toEqual(imported.cid)
 })
+
+it('what is being fetched when it is closed is stopped, and fetched when it is asked for again', async () => {
+  const asked = Promise.withResolvers<void>()
+  let isSilent = true
+  const { directory, environment } = await setup({
+    intercept: (request) => {
+      if (!isSilent || request.url?.includes('model.onnx') !== true) return false
+      asked.resolve()
+      return true
+    },
+  })
+  const provider = createHubProvider({ directory, environment })
+  onTestFinished(() => provider.close())
+  const ask = () => provider.open(REPO, 'main', { path: 'onnx/model.onnx' })
+  const stopped = expect(ask()).rejects.toThrow('hub was closed while it was asked')
+  const waiting = expect(ask()).rejects.toThrow('hub was closed while it was asked')
+  await asked.promise
+  await provider.close()
+  await Promise.all([stopped, waiting])
+  isSilent = false
+  expect((await ask())?.files.map(({ path: file }) => file)).toContain('onnx/model.onnx')
+})

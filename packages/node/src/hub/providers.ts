@@ -20,7 +20,7 @@ const OVERLOADED = new Set([429, 502, 503, 504])
 
 /** A provider that keeps what it finds in the local store. */
 export interface KeepingProvider extends ModelProvider {
-  /** Closes the store; models that were opened do not need it. */
+  /** Stops what is being fetched, and closes the store until somebody asks again; models that were opened do not need it. */
   close(): Promise<void>
 }
 
@@ -85,6 +85,8 @@ export function createHubProvider({ directory, environment, gates }: HubProvider
       })
       return await opened(store, cid.toString(), { signal })
     } catch (error) {
+      // That it was stopped says nothing of the hub.
+      if (signal?.aborted) throw error
       if (error instanceof NotFoundError && error.cid === undefined) return undefined
       if (error instanceof BackendError) {
         const until = performance.now() + OUTAGE_MS
@@ -136,20 +138,27 @@ function keeping(who: { name: string; fetchesFiles: boolean }, directory: string
   }
   /** One after another: each builds on what is kept. */
   let last: Promise<unknown> = Promise.resolve()
+  let ending = new AbortController()
   return {
     ...who,
     async open(repo, revision, options) {
       // Of any revision that is held the store knows; a CID is never a hub's to answer.
       if (revision === undefined || !isRepo(repo) || cidOfRepo(repo)) return undefined
-      const turn = last.then(async () => open(await store(), repo, revision, options))
+      const signal = AbortSignal.any([ending.signal, ...(options.signal ? [options.signal] : [])])
+      const turn = last.then(async () => {
+        signal.throwIfAborted()
+        return open(await store(), repo, revision, { ...options, signal })
+      })
       // Who asked is told; the next one goes on.
       last = turn.catch(() => undefined)
       return turn
     },
     async close() {
+      ending.abort(new BackendError(`${who.name} was closed while it was asked`, { retryable: false }))
+      ending = new AbortController()
+      await last
       const closing = opening
       opening = undefined
-      await last
       // A store that did not open leaves nothing to close; who asked for it was told.
       await (await closing?.catch(() => undefined))?.close()
     },
