@@ -1,13 +1,12 @@
 import { DAG_PB, IDENTITY, MAX_BLOCK_BYTES, type CID } from '@x/cid'
 import { BackendError, type AbortOptions, type BlockSession, type SessionOptions } from '@x/storage-core'
-import { blockKey, createDagPlan, StallError, untilAborted, type Want } from '@x/storage-core/backend'
+import { blockKey, createDagPlan, linkedController, StallError, untilAborted, type Want } from '@x/storage-core/backend'
 
 import type { BlockCache } from './block-cache.ts'
 import { causeOf, HttpStatusError, StreamRefusedError } from './failure.ts'
 import { createFeed, heldBytesOf, type Feed } from './feed.ts'
 import { hedged, type Liars, type Pool } from './hedge.ts'
 import { isMany } from './is-many.ts'
-import { linkedController } from './linked-controller.ts'
 import { noteUnwanted, type Pulse } from './read-body.ts'
 import type { Upstream } from './upstream.ts'
 

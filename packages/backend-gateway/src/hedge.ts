@@ -7,7 +7,7 @@ import {
   NotFoundError,
   type StorageError,
 } from '@x/storage-core'
-import { sleep, StallError, untilAborted } from '@x/storage-core/backend'
+import { linkedController, sleep, StallError, untilAborted } from '@x/storage-core/backend'
 
 import type { GatewayEvent } from './events.ts'
 import { causeOf, HttpStatusError } from './failure.ts'
@@ -20,7 +20,6 @@ import {
   noteSuccess,
   type BackoffOptions,
 } from './health.ts'
-import { linkedController } from './linked-controller.ts'
 import { createPulse, leastBytes, type Pulse } from './read-body.ts'
 import type { Upstream } from './upstream.ts'
 

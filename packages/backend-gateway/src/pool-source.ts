@@ -8,12 +8,11 @@ import {
   type ContentSource,
   type StoreStatus,
 } from '@x/storage-core'
-import { codeOf, promiseChecked } from '@x/storage-core/backend'
+import { codeOf, linkedController, promiseChecked } from '@x/storage-core/backend'
 
 import { createBlockCache } from './block-cache.ts'
 import { createDagSession } from './dag-session.ts'
 import { hedged, type Pool } from './hedge.ts'
-import { linkedController } from './linked-controller.ts'
 import type { AskOptions, Upstream } from './upstream.ts'
 
 const CACHE_BYTES = 8 * 1024 * 1024

@@ -1,8 +1,7 @@
 import { BackendError, type AbortOptions } from '@x/storage-core'
-import { StallError } from '@x/storage-core/backend'
+import { linkedController, StallError } from '@x/storage-core/backend'
 
 import type { Connection } from './get-block.ts'
-import { linkedController } from './linked-controller.ts'
 
 // Whoever asks how things are wants to hear of it, also of a place that hangs.
 const MOST_MS = 10_000

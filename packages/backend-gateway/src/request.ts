@@ -1,9 +1,8 @@
 import { BackendError, isStorageError } from '@x/storage-core'
-import { reasonOf, StallError } from '@x/storage-core/backend'
+import { linkedController, reasonOf, StallError } from '@x/storage-core/backend'
 
 import type { Endpoint } from './endpoint.ts'
 import { causeOf } from './failure.ts'
-import { linkedController } from './linked-controller.ts'
 import { atHost, isLocalhost, leadsBelowLocalhost, LOOPBACK_HOSTS } from './localhost.ts'
 
 export interface RequestOptions {

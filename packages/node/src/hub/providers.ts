@@ -3,6 +3,7 @@ import type { Environment, GateSettings } from '@x/gating'
 import { isRepo } from '@x/hub-client/names'
 import { cidOfRepo, findHubRevision, openModel, type ModelProvider, type OpenedModel } from '@x/model-loader/binding'
 import { BackendError, NotFoundError, type AbortOptions } from '@x/storage-core'
+import { linkedController } from '@x/storage-core/backend'
 
 export interface HubProviderOptions {
   /** The local store's, which is made where it is missing. */
@@ -144,10 +145,15 @@ function keeping(who: { name: string; fetchesFiles: boolean }, directory: string
     async open(repo, revision, options) {
       // Of any revision that is held the store knows; a CID is never a hub's to answer.
       if (revision === undefined || !isRepo(repo) || cidOfRepo(repo)) return undefined
-      const signal = AbortSignal.any([ending.signal, ...(options.signal ? [options.signal] : [])])
+      const { controller, release } = linkedController(ending.signal, options.signal)
+      const { signal } = controller
       const turn = last.then(async () => {
-        signal.throwIfAborted()
-        return open(await store(), repo, revision, { ...options, signal })
+        try {
+          signal.throwIfAborted()
+          return await open(await store(), repo, revision, { ...options, signal })
+        } finally {
+          release()
+        }
       })
       // Who asked is told; the next one goes on.
       last = turn.catch(() => undefined)
