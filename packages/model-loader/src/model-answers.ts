@@ -4,6 +4,7 @@ import type { BindingReport } from './binding-report.ts'
 import { promisedData, sessionOf } from './choose-dtype.ts'
 import type { OpenedModel } from './opened-model.ts'
 import type { PathChecks } from './path-checks.ts'
+import type { SmallFiles } from './small-files.ts'
 
 /** A model that answers for a repository. */
 export interface Source {
@@ -14,8 +15,6 @@ export interface Source {
   used: Set<string>
   /** What kept a file from being given. */
   failure: unknown
-  /** Small files that were read and verified. */
-  contents: Map<string, Promise<Uint8Array<ArrayBuffer>>>
 }
 
 /** A file that was asked for; `size` is undefined when the model lacks it. */
@@ -29,6 +28,7 @@ export interface FileRequest {
 export interface ContentsOptions {
   checks: PathChecks
   report: BindingReport
+  small: SmallFiles
   onPath?: ((path: string, model: OpenedModel, file: string) => void) | undefined
   /** A Response in any case. Default: a path where ONNX Runtime opens the file by itself. */
   asBytes?: boolean | undefined
@@ -48,13 +48,13 @@ export const isMapped = (path: string): boolean => GRAPH.test(path) || DATA.test
  */
 export async function contentsOf(
   request: FileRequest,
-  { checks, report, onPath, asBytes = false }: ContentsOptions,
+  { checks, report, small, onPath, asBytes = false }: ContentsOptions,
 ): Promise<string | Response> {
   const { source, path, size = 0 } = request
   const give = async (): Promise<string | Response> => {
-    if (GRAPH.test(path)) await assertData(source, path, checks)
+    if (GRAPH.test(path)) await assertData(source, path, { checks, small })
     const place = isMapped(path) && !asBytes ? await checks.pathOf(source.model, path) : undefined
-    if (place === undefined) return wholeFile(source, path)
+    if (place === undefined) return wholeFile(source, path, small)
     onPath?.(place, source.model, path)
     return place
   }
@@ -78,9 +78,13 @@ export async function contentsOf(
 export const standsInFor = (path: string): string | undefined => (DATA.test(path) ? `/absent/${path}` : undefined)
 
 /** All the data of a graph, before the graph is given: what config.json promises, and what lies beside it. */
-async function assertData(source: Source, graph: string, checks: PathChecks): Promise<void> {
+async function assertData(
+  source: Source,
+  graph: string,
+  { checks, small }: Pick<ContentsOptions, 'checks' | 'small'>,
+): Promise<void> {
   const files = source.model.files.map(({ path }) => path)
-  const promised = await promisedBy(source, graph)
+  const promised = await promisedBy(source, graph, small)
   for (const file of promised) {
     if (files.includes(file)) continue
     const message = `${source.model.cid}: the model has no ${file}, which its config.json names`
@@ -94,10 +98,10 @@ async function assertData(source: Source, graph: string, checks: PathChecks): Pr
   if (failed) throw failed.reason
 }
 
-async function promisedBy(source: Source, graph: string): Promise<string[]> {
+async function promisedBy({ model }: Source, graph: string, small: SmallFiles): Promise<string[]> {
   const session = sessionOf(graph)
-  if (session === undefined || !source.model.files.some(({ path }) => path === 'config.json')) return []
-  const bytes = await readOnce(source, 'config.json')
+  if (session === undefined || !model.files.some(({ path }) => path === 'config.json')) return []
+  const bytes = await small.read(model, 'config.json')
   let config: unknown
   try {
     config = JSON.parse(new TextDecoder().decode(bytes))
@@ -108,30 +112,12 @@ async function promisedBy(source: Source, graph: string): Promise<string[]> {
   return promisedData(config, session, graph)
 }
 
-async function wholeFile(source: Source, path: string): Promise<Response> {
-  const bytes = await readOnce(source, path)
+async function wholeFile({ model }: Source, path: string, small: SmallFiles): Promise<Response> {
+  // What ONNX Runtime opens is read once by whoever takes its bytes.
+  const bytes = await (isMapped(path) ? model.read(path) : small.read(model, path))
   return new Response(bytes, { headers: { 'content-length': String(bytes.length), ...typeOf(path) } })
 }
 
 export const typeOf = (path: string): { 'content-type': string } => ({
   'content-type': path.endsWith('.json') ? 'application/json' : 'application/octet-stream',
 })
-
-/** A tokenizer of a large vocabulary; weights are larger. Bytes. */
-const SMALL = 32 * 1024 * 1024
-
-/** The library reads its small files several times with each load; what was verified in memory stays right. */
-async function readOnce({ model, contents }: Source, path: string): Promise<Uint8Array<ArrayBuffer>> {
-  const known = contents.get(path)
-  if (known) return known
-  const reading = model.read(path)
-  const size = model.files.find((file) => file.path === path)?.size ?? Number.POSITIVE_INFINITY
-  if (size > SMALL || isMapped(path)) return reading
-  contents.set(path, reading)
-  try {
-    return await reading
-  } catch (error) {
-    contents.delete(path)
-    throw error
-  }
-}

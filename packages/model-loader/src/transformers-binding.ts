@@ -10,6 +10,7 @@ import { MAIN, type ModelProvider } from './model-provider.ts'
 import type { OpenedModel } from './opened-model.ts'
 import { createPathChecks } from './path-checks.ts'
 import { parseResource, resourcePath, type Resource } from './resource-url.ts'
+import { createSmallFiles } from './small-files.ts'
 
 /** What transformers.js calls a cache. */
 export interface TransformersCache {
@@ -141,6 +142,7 @@ export function createTransformersBinding(options: TransformersBindingOptions = 
   const replaced: Source[] = []
   const installed = new WeakMap<TransformersEnv, { count: number; undo: () => void }>()
   const checks = createPathChecks(verify)
+  const small = createSmallFiles()
   const report = createBindingReport(providers.map(({ name }) => name))
   let count = 0
 
@@ -177,7 +179,7 @@ export function createTransformersBinding(options: TransformersBindingOptions = 
         if (model && isAnswerFor(repo, model) && (!must || model.files.some((file) => file.path === path))) {
           await assertUsable(model, { repo, revision, provider: provider.name })
           report.opened(provider.name, { repo, revision, cid: model.cid })
-          return { provider: provider.name, model, used: new Set(), failure: undefined, contents: new Map() }
+          return { provider: provider.name, model, used: new Set(), failure: undefined }
         }
         report.missed(provider.name)
       } catch (error) {
@@ -276,7 +278,7 @@ export function createTransformersBinding(options: TransformersBindingOptions = 
         const request = await find(env, key)
         if ('source' in request) {
           if (request.size === undefined) return standsInFor(request.path)
-          return contentsOf(request, { checks, report, onPath: options.onPath })
+          return contentsOf(request, { checks, report, small, onPath: options.onPath })
         }
         if (isRegistered(key)) return undefined
         // Where the cache has nothing, the library looks below `env.localModelPath`.
@@ -333,7 +335,7 @@ export function createTransformersBinding(options: TransformersBindingOptions = 
       return new Response(null, { status: 404, statusText: 'Not Found' })
     }
     const bytesOf = async (): Promise<Uint8Array<ArrayBuffer>> => {
-      const given = await contentsOf(request, { checks, report, onPath: options.onPath, asBytes: true })
+      const given = await contentsOf(request, { checks, report, small, onPath: options.onPath, asBytes: true })
       if (given instanceof Response) return new Uint8Array(await given.arrayBuffer())
       throw new Error(`${path} was given by path`)
     }
@@ -385,7 +387,7 @@ export function createTransformersBinding(options: TransformersBindingOptions = 
     register(model) {
       // A new id each time: transformers.js remembers what it found under one.
       const id = `cid/${model.cid.toString().slice(0, MAX_ID_LENGTH)}.${++count}`
-      const source: Source = { provider: undefined, model, used: new Set(), failure: undefined, contents: new Map() }
+      const source: Source = { provider: undefined, model, used: new Set(), failure: undefined }
       registered.set(id, source)
       return {
         id,
@@ -401,6 +403,7 @@ export function createTransformersBinding(options: TransformersBindingOptions = 
     async close() {
       const all = [...opened.values()]
       opened.clear()
+      small.clear()
       // Whoever asked for one that could not be opened was told.
       for (const result of await Promise.allSettled(all)) {
         if (result.status === 'fulfilled') await result.value?.model.close()
