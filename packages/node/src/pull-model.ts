@@ -116,7 +116,7 @@ export async function pullModel(
             required.lose(event.source, event.error)
           options.onEvent?.(event)
         },
-      })
+      }).finally(required.release)
       return { kind: 'cid', ...pulled }
     }
     const wanted = hubReference(parsed)

@@ -7,6 +7,7 @@ import {
   type GateSettings,
 } from '@x/gating'
 import { GatedError, type AbortOptions } from '@x/storage-core'
+import { linkedController } from '@x/storage-core/backend'
 
 import type { BackendKind } from './backends/backend-spec.ts'
 import { featureOf } from './backends/reach.ts'
@@ -82,16 +83,19 @@ export interface RequiredWatch {
   signal: AbortSignal
   /** A backend does not give what it was asked for; what is none of them is no matter. */
   lose: (label: string, error: unknown) => void
+  /** The work is over. */
+  release: () => void
 }
 
 export function watchRequired(
   backends: readonly { label: string; kind: BackendKind }[],
   { signal, ...options }: RequiredOptions & AbortOptions = {},
 ): RequiredWatch {
-  const stop = new AbortController()
+  const { controller, release } = linkedController(signal)
   const left = new Map(backends.map(({ label, kind }) => [label, kind]))
   return {
-    signal: signal ? AbortSignal.any([signal, stop.signal]) : stop.signal,
+    signal: controller.signal,
+    release,
     lose(label, error) {
       const kind = left.get(label)
       if (kind === undefined) return
@@ -99,7 +103,7 @@ export function watchRequired(
       try {
         assertMayGoOn({ kind, error }, [...left.values()], options)
       } catch (refusal) {
-        stop.abort(refusal)
+        controller.abort(refusal)
       }
     },
   }

@@ -1,6 +1,6 @@
 import type { CID } from '@x/cid'
 import type { AbortOptions, Failover } from '@x/storage-core'
-import { codeOf, noSourceGave, type SourceFailure } from '@x/storage-core/backend'
+import { codeOf, linkedController, noSourceGave, type SourceFailure } from '@x/storage-core/backend'
 
 import type { LabelledSource } from './pull-model-by-cid.ts'
 
@@ -20,30 +20,26 @@ export async function firstToAnswer(
   { signal, onFailover }: FirstToAnswerOptions = {},
 ): Promise<readonly LabelledSource[]> {
   if (sources.length < 2) return sources
-  const found = new AbortController()
-  const stop = signal ? AbortSignal.any([signal, found.signal]) : found.signal
-  const failures: SourceFailure[] = []
+  const { controller, release } = linkedController(signal)
   const asked = sources.map(async (each) => {
-    try {
-      await each.source.blocks.get(cid, { signal: stop })
-      return each
-    } catch (error) {
-      failures.push({ source: each.label, error })
-      throw error
-    }
+    await each.source.blocks.get(cid, { signal: controller.signal })
+    return each
   })
   try {
     const first = await Promise.any(asked)
     return [first, ...sources.filter((each) => each !== first)]
-  } catch {
+  } catch (cause) {
     signal?.throwIfAborted()
-    const labels = failures.map(({ source }) => source)
+    if (!(cause instanceof AggregateError)) throw cause
+    // In the order of the sources.
+    const failures = sources.map(({ label }, at): SourceFailure => ({ source: label, error: cause.errors[at] }))
     for (const [at, { source, error }] of failures.entries()) {
       if (codeOf(error) === undefined) throw error
-      onFailover?.({ cid, source, error, left: labels.slice(at + 1) })
+      onFailover?.({ cid, source, error, left: failures.slice(at + 1).map((failure) => failure.source) })
     }
     throw noSourceGave(cid, failures)
   } finally {
-    found.abort()
+    release()
+    controller.abort()
   }
 }
