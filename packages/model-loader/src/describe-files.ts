@@ -1,6 +1,7 @@
 import { InvalidInputError, type Block } from '@x/cid'
 import { createDataHasher, encodeTensorTable, type Tensor, type TensorTable } from '@x/model-formats'
 
+import { dataFileOf } from './data-file-of.ts'
 import type { ManifestInput, ModelFacts } from './manifest.ts'
 import { readFacts } from './model-facts.ts'
 import type { ListedFile } from './model-files.ts'
@@ -96,11 +97,6 @@ async function digestExternal(
       }
     }
   }
-}
-
-/** The path in the model of the file that an external tensor lies in; `undefined`: in the graph itself. */
-export function dataFileOf(graph: string, { file }: Pick<Tensor, 'file'>): string | undefined {
-  return file === undefined ? undefined : `${graph.slice(0, graph.lastIndexOf('/') + 1)}${file}`
 }
 
 function mostBytes(tensors: readonly Tensor[]): string | undefined {

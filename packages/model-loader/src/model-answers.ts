@@ -2,6 +2,7 @@ import { NotFoundError } from '@x/storage-core'
 
 import type { BindingReport } from './binding-report.ts'
 import { promisedData, sessionOf } from './choose-dtype.ts'
+import { fileRole, type FileRole } from './file-role.ts'
 import type { OpenedModel } from './opened-model.ts'
 import type { PathChecks } from './path-checks.ts'
 import type { SmallFiles } from './small-files.ts'
@@ -90,12 +91,32 @@ async function assertData(
     const message = `${source.model.cid}: the model has no ${file}, which its config.json names`
     throw new NotFoundError(`${source.model.cid}/${file}`, { cid: source.model.cid, message })
   }
-  const data = files.filter((file) => file.startsWith(`${graph}_data`) && DATA.test(file))
+  const data = await dataOf(source.model, graph)
   // All of them, also where one is damaged: were the graph refused while the library waits for data, nobody would be
   // listening, and Node ends a program for that.
-  const checked = await Promise.allSettled(data.map((file) => checks.pathOf(source.model, file)))
+  const checked = await Promise.allSettled(data.map((file) => checks.pathOf(source.model, file, graph)))
   const failed = checked.find((result) => result.status === 'rejected')
   if (failed) throw failed.reason
+}
+
+/** What no runtime opens for a graph. */
+const NO_DATA: ReadonlySet<FileRole> = new Set(['config', 'tokenizer', 'documentation', 'code'])
+
+/**
+ * The files that a runtime opens beside a graph: those that are called after it, and whatever else its tensors lie in. Where that
+ * is not known, all that it could be.
+ */
+async function dataOf(model: OpenedModel, graph: string): Promise<readonly string[]> {
+  const isNamedAfter = (file: string): boolean => file.startsWith(`${graph}_data`) && DATA.test(file)
+  const directory = graph.slice(0, graph.lastIndexOf('/') + 1)
+  const beside = model.files.map(({ path }) => path).filter((path) => path !== graph && path.startsWith(directory))
+  const data = beside.filter(isNamedAfter)
+  const others = beside.filter((path) => !isNamedAfter(path) && !GRAPH.test(path) && !NO_DATA.has(fileRole(path)))
+  if (others.length === 0) return data
+  const known = await model.dataOf?.(graph, {})
+  // A path that is written in another way, such as `./data`, is known to the runtime alone.
+  const isClear = known?.every((path) => beside.includes(path)) === true
+  return [...data, ...(isClear ? others.filter((path) => known.includes(path)) : others)]
 }
 
 async function promisedBy({ model }: Source, graph: string, small: SmallFiles): Promise<string[]> {

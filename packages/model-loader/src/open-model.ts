@@ -2,6 +2,7 @@ import { InvalidInputError, isStorageError, type CID } from '@x/cid'
 import { NotFoundError, type AbortOptions, type ContentStore } from '@x/storage-core'
 
 import { namingDamage } from './damaged-file.ts'
+import { dataFileOf } from './data-file-of.ts'
 import { findManifest, type FoundManifest } from './manifest-record.ts'
 import { listModelFiles } from './model-files.ts'
 import { isModelListing, NO_MODEL } from './model-listing.ts'
@@ -64,6 +65,10 @@ export async function openModel(
           store.getPath?.(cid, { path, verify: leaves, signal: stop }),
         )
       },
+      async dataOf(graph, options) {
+        const { tensors } = fileOf(manifest, graph)
+        return tensors && dataByTable(store, graph, tensors, options)
+      },
       async read(file, options = {}) {
         const { path, size } = fileOf(manifest, file)
         return namingDamage(store, cid, options, () => collectBytes(store.cat(cid, { path, ...options }), size))
@@ -90,6 +95,24 @@ export async function showManifest(
   return explained(reference, cid, async () =>
     findManifest(store, cid, await listModelFiles(store, cid, { signal }), { signal, createSha256 }),
   )
+}
+
+async function dataByTable(
+  store: ContentStore,
+  graph: string,
+  table: CID,
+  options: AbortOptions,
+): Promise<readonly string[] | undefined> {
+  // Seldom needed, and as long to load as the rest.
+  const { decodeTensorTable } = await import('@x/model-formats')
+  const get = (block: CID): Promise<Uint8Array> => store.blocks.get(block, options)
+  try {
+    const { tensors } = await decodeTensorTable(await get(table), get)
+    return [...new Set(tensors.flatMap((tensor) => dataFileOf(graph, tensor) ?? []))]
+  } catch (error) {
+    if (isStorageError(error) && ['NOT_FOUND', 'INTEGRITY', 'INVALID_INPUT'].includes(error.code)) return undefined
+    throw error
+  }
 }
 
 /** Where all files lie, verified; `undefined` where the store has no paths. */

@@ -36,6 +36,12 @@ export interface OpenedModel {
    */
   verifiedPath?(file: string, options: AbortOptions & { verify: 'stored' | 'each-open' }): Promise<string | undefined>
   /**
+   * The files of the model that a graph's tensors lie in, by its tensor table. `undefined`: it has none that can be read.
+   *
+   * @throws {NotFoundError} The model has no such file.
+   */
+  dataOf?(graph: string, options: AbortOptions): Promise<readonly string[] | undefined>
+  /**
    * The bytes of a file, verified now.
    *
    * @throws {NotFoundError} The model has no such file.

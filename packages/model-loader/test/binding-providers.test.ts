@@ -264,11 +264,10 @@ describe('what no provider has', () => {
   })
 })
 
+const GRAPH = 'onnx/model.onnx'
 const external = (): Files => fixtureModel('tiny-bert-external').files
 
 describe('external data that cannot be had', () => {
-  const GRAPH = 'onnx/model.onnx'
-
   it('refuses the graph, and is itself a path where nothing is: the library would wait for ever', async () => {
     const { [`${GRAPH}_data`]: _, ...files } = external()
     const { env, text } = bound({ providers: [providerOf('one', { main: await opened(files) })] })
@@ -307,6 +306,48 @@ describe('a graph with several files of data', () => {
     slow.resolve('/models/onnx/model.onnx_data_1')
     await Promise.all([graph, data])
     expect(order).toContain('Error: damaged data')
+  })
+})
+
+/** The same graph; the name is as long, so that nothing in it moves. */
+function renamed(location: string): Files {
+  const { [GRAPH]: graph, [`${GRAPH}_data`]: data, ...rest } = external()
+  if (!graph || !data || location.length !== 'model.onnx_data'.length) throw new Error('that is no such graph')
+  const latin1 = Buffer.from(graph).toString('latin1').replaceAll('model.onnx_data', location)
+  return {
+    ...rest,
+    'config.json': new TextEncoder().encode('{}'),
+    [GRAPH]: new Uint8Array(Buffer.from(latin1, 'latin1')),
+    'onnx/weights-of-it.b': data,
+  }
+}
+
+describe('a graph whose data has a name of its own', () => {
+  it.each([
+    ['weights-of-it.b', ['onnx/weights-of-it.b']],
+    // Written in another way, or unknown: whatever it could be.
+    ['./ights-of-it.b', ['onnx/other.bin', 'onnx/weights-of-it.b']],
+  ])('%s is checked with it, and again when it is opened again', async (location, checked) => {
+    const files = { ...renamed(location), 'onnx/other.bin': new Uint8Array(10) }
+    const model = await opened(files)
+    const verifiedPath = vi.fn<NonNullable<OpenedModel['verifiedPath']>>((file) => Promise.resolve(`/models/${file}`))
+    const main = { ...model, verifiedPath }
+    const { text, binding } = bound({ providers: [providerOf('one', { main })], verify: 'each-open' })
+    const asked = () => verifiedPath.mock.calls.map(([file]) => file).toSorted()
+    await text(urlOf(GRAPH))
+    expect(asked()).toEqual([GRAPH, ...checked].toSorted())
+    binding.pathOpened(`/models/${GRAPH}`)
+    await text(urlOf(GRAPH))
+    expect(asked()).toEqual([GRAPH, GRAPH, ...checked, ...checked].toSorted())
+  })
+
+  it('is refused when that is damaged', async () => {
+    const damage = new Error('damaged data')
+    const verifiedPath = (file: string): Promise<string> =>
+      file.endsWith('.b') ? Promise.reject(damage) : Promise.resolve(`/models/${file}`)
+    const main = { ...(await opened(renamed('weights-of-it.b'))), verifiedPath }
+    const { text } = bound({ providers: [providerOf('one', { main })] })
+    await expect(text(urlOf(GRAPH))).rejects.toBe(damage)
   })
 })
 

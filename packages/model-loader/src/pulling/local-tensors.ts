@@ -2,7 +2,7 @@ import { decodeTensorTable } from '@x/model-formats'
 import { isStorageError, type AbortOptions, type ContentStore } from '@x/storage-core'
 import { createLocalPieces, type KnownPiece, type LocalPieces, type PlacedPiece } from '@x/transfer'
 
-import { dataFileOf } from '../describe-files.ts'
+import { dataFileOf } from '../data-file-of.ts'
 import { decodeManifest } from '../manifest-encoding.ts'
 import type { ManifestFile, ModelManifest } from '../manifest.ts'
 import { listAllSidecars } from '../sidecars.ts'
