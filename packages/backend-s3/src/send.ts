@@ -43,6 +43,7 @@ export async function send(context: S3Context, url: URL, request: S3Request): Pr
   const { method, asked, headers = {}, signal } = request
   signal?.throwIfAborted()
   const signed = await sign(method, url, headers)
+  signal?.throwIfAborted()
   // Not signed: it may be changed on the way. An object is wanted as it was stored.
   signed.set('accept-encoding', 'identity')
   const controller = new AbortController()

@@ -17,11 +17,12 @@ const MAX_DEPTH = 32
 export function parseXml(source: string): XmlElement {
   const root: XmlElement = { name: '', text: '', children: [] }
   const open: XmlElement[] = [root]
-  const token = /<!--[\s\S]*?-->|<\?[\s\S]*?\?>|<!\[CDATA\[([\s\S]*?)\]\]>|<(\/?)([^\s<>/!?]+)([^<>]*?)(\/?)>|([^<]+)/gy
+  const token =
+    /<!--[\s\S]*?-->|<\?[\s\S]*?\?>|<!\[CDATA\[([\s\S]*?)\]\]>|<(\/?)([^\s<>/!?]+)((?:[\s/][^<>]*)?)>|([^<]+)/gy
   let end = 0
   for (let match = token.exec(source); match !== null; match = token.exec(source)) {
     end = token.lastIndex
-    const [, data, slash, fullName, , empty, text] = match
+    const [, data, slash, fullName, attributes, text] = match
     const current = open.at(-1) ?? root
     if (data !== undefined) current.text += data
     else if (text !== undefined) current.text += decodeText(text)
@@ -33,7 +34,7 @@ export function parseXml(source: string): XmlElement {
       } else {
         const element: XmlElement = { name, text: '', children: [] }
         current.children.push(element)
-        if (empty !== '/') open.push(element)
+        if (!attributes?.endsWith('/')) open.push(element)
         if (open.length > MAX_DEPTH) throw new SyntaxError('it is too deep')
       }
     }

@@ -42,3 +42,9 @@ it('whatever comes is an element or a SyntaxError', () => {
     { numRuns: 2000 },
   )
 })
+
+it('is read in one pass, whatever is left open', () => {
+  for (const start of ['<a', '<', '<a b', '<!--', '<![CDATA[']) {
+    expect(() => parseXml(start + 'a'.repeat(4_000_000))).toThrow(SyntaxError)
+  }
+})

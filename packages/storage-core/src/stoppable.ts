@@ -10,12 +10,15 @@ export async function* stoppable<T>(
     return
   }
   const iterator = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
+  /** A source that failed has ended too. */
   let ended = false
   try {
     for (;;) {
       signal.throwIfAborted()
       // Not a race with one promise for all steps: that would keep what each step gave for as long as it lives.
-      const next = await untilAborted(Promise.resolve(iterator.next()), signal)
+      const step = Promise.resolve(iterator.next())
+      step.catch(() => (ended = true))
+      const next = await untilAborted(step, signal)
       ended = next.done === true
       if (next.done) return
       yield next.value
