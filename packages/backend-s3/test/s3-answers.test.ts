@@ -216,5 +216,7 @@ it('a folder in a bucket signs what is asked of its own server, and reads alone'
   await fetch('https://elsewhere.example.org/')
   expect(seen.map(({ headers }) => headers.has('authorization'))).toEqual([true, false])
   expect(seen[0]?.headers.get('range')).toBe('bytes=0-1')
+  // It would take the session's token along.
+  expect(seen[0]?.redirect).toBe('manual')
   await expect(fetch(url, { method: 'PUT' })).rejects.toMatchObject({ code: 'INVALID_INPUT' })
 })

@@ -82,11 +82,11 @@ it('an abort does not wait for a source that says nothing', async () => {
 
 it('a source that failed is not asked to end, which it might never do', async () => {
   const failure = new Error('the disk is gone')
-  const source: AsyncIterable<number> = {
+  const failing: AsyncIterable<number> = {
     [Symbol.asyncIterator]: () => ({
       next: () => Promise.reject(failure),
       return: () => new Promise<never>(() => undefined),
     }),
   }
-  await expect(stoppable(source, new AbortController().signal).next()).rejects.toBe(failure)
+  await expect(stoppable(failing, new AbortController().signal).next()).rejects.toBe(failure)
 })
