@@ -67,16 +67,34 @@ export async function readFrames(bytes: Uint8Array): Promise<ReadFrames> {
     const isBegun = rest.length >= HEAD_BYTES && rest.some((byte) => byte !== 0)
     if (!isBegun) break
     const head = rest.subarray(0, CHECKED_BYTES)
-    if (!(await matches(rest.subarray(CHECKED_BYTES, HEAD_BYTES), head))) throw damaged(end)
+    if (!(await matches(rest.subarray(CHECKED_BYTES, HEAD_BYTES), head))) {
+      if (rest.subarray(HEAD_BYTES).every((byte) => byte === 0)) break
+      throw damaged(end)
+    }
     const last = HEAD_BYTES + new DataView(head.buffer, head.byteOffset).getUint32(0, true)
     const isEnded = last < rest.length && (rest[last] !== 0 || last + 1 < rest.length)
     if (!isEnded) break
     const payload = rest.slice(HEAD_BYTES, last)
-    if (!(await matches(head.subarray(4), payload))) throw damaged(end)
+    if (!(await matches(head.subarray(4), payload))) {
+      if (last + 1 === rest.length && lacksSector(bytes, end + HEAD_BYTES)) break
+      throw damaged(end)
+    }
     payloads.push(payload)
     end += last + 1
   }
   return { payloads, end }
+}
+
+/** The least that a disk writes at a time. */
+const SECTOR_BYTES = 512
+
+/** Whether a sector never came to the disk while a later one did: no payload has so many zeros. */
+function lacksSector(bytes: Uint8Array, from: number): boolean {
+  const first = Math.ceil(from / SECTOR_BYTES) * SECTOR_BYTES
+  for (let at = first; at + SECTOR_BYTES <= bytes.length; at += SECTOR_BYTES) {
+    if (bytes.subarray(at, at + SECTOR_BYTES).every((byte) => byte === 0)) return true
+  }
+  return false
 }
 
 const damaged = (at: number): BackendError =>

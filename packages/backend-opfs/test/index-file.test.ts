@@ -42,8 +42,20 @@ it('reads the whole frames of an index that was cut short anywhere', async () =>
     expect(await readFrames(bytes.subarray(0, length))).toMatchObject(wholeAt(length))
   }
   // Without power, a file system may keep the length and not the bytes.
-  for (const lost of [1, 5, bytes.length - (ends[2] ?? 0)]) {
+  for (let lost = 1; lost <= bytes.length - (ends[2] ?? 0); lost++) {
     const kept = bytes.length - lost
     expect(await readFrames(bytes.map((byte, at) => (at < kept ? byte : 0)))).toMatchObject(wholeAt(kept))
   }
+})
+
+it('a last frame of which a sector never came is one that was cut short; one with a flipped bit is not', async () => {
+  const { bytes } = await makeIndex()
+  const long = await encodeFrame([{ type: 'drop', id: 'x'.repeat(5000) }])
+  const whole = Uint8Array.of(...bytes, ...long)
+  expect((await readFrames(whole)).payloads).toHaveLength(FRAMES + 1)
+  const torn = whole.map((byte, at) => (at >= 1024 && at < 1536 ? 0 : byte))
+  expect(await readFrames(torn)).toMatchObject({ payloads: { length: FRAMES }, end: bytes.length })
+  await expect(readFrames(whole.with(1200, 0))).rejects.toMatchObject({ code: 'BACKEND' })
+  const more = Uint8Array.of(...torn, ...(await encodeFrame([])))
+  await expect(readFrames(more)).rejects.toMatchObject({ code: 'BACKEND' })
 })
