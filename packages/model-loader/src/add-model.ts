@@ -47,7 +47,7 @@ export async function addModel(
 ): Promise<AddedModel> {
   assertNaming({ name, version })
   const { directory, scanned } = await checkSource(source, { label, createSha256, signal })
-  const add = () => store.add(directory, { metadata: { kind: 'model' }, pin, onProgress, signal })
+  const add = () => store.add(directory, { metadata: { kind: 'model' }, pin: false, onProgress, signal })
   const complete = async ({ cid, size }: AddResult): Promise<AddedModel> => {
     const files = await listModelFiles(store, cid, { signal })
     // A store that knew the content and did not read the source has it to be read.
@@ -65,5 +65,5 @@ export async function addModel(
       size,
     }
   }
-  return addWhole(store, add, complete, { signal })
+  return addWhole(store, add, complete, { pin, signal })
 }

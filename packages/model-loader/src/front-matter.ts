@@ -105,10 +105,12 @@ function blockScalar(head: string, lines: readonly string[]): string | undefined
   const [isKnown, style, chomp] = /^([|>])(-?)(?:[ \t]+#.*)?$/.exec(head) ?? []
   if (isKnown === undefined) return undefined
   const indent = indentOf(lines.find((line) => line.trim() !== '') ?? '')
+  // Not by a pattern: from each run of breaks one looks for the end anew.
+  const last = lines.findLastIndex((line) => line.slice(Math.min(indent, indentOf(line))) !== '')
   const text = lines
+    .slice(0, last + 1)
     .map((line) => line.slice(Math.min(indent, indentOf(line))))
     .join('\n')
-    .replace(/\n*$/, '')
   if (indent === 0 || text === '') return undefined
   return (style === '|' ? text : fold(text)) + (chomp === '-' ? '' : '\n')
 }

@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
 import { pathSource } from '@x/backend-fs'
-import { cidOf, RAW } from '@x/cid'
+import { cidOf, RAW, type CID } from '@x/cid'
 import {
   buildSource,
   createContentSource,
@@ -13,7 +13,7 @@ import {
 } from '@x/storage-core'
 import { describe, expect, it } from 'vitest'
 
-import { addModel, decodeManifest, isModel, listModels, openModel, showModel } from '../src/index.ts'
+import { addModel, addWhole, decodeManifest, isModel, listModels, openModel, showModel } from '../src/index.ts'
 import {
   collect,
   createSha256,
@@ -243,4 +243,25 @@ it('takes a directory of a disk', async () => {
   if (source.type !== 'directory') return
   const { cid } = await addModel(await openMemoryStore(), source)
   expect(cid).toEqual((await buildSource(filesSource(tinyBert()))).cid)
+})
+
+describe.each(stores)('what does not become whole, in the %s store', (_name, open) => {
+  const failure = new Error('it cannot be described')
+
+  it.each<[string, (store: ContentStore, cid: CID) => Promise<unknown>, boolean]>([
+    ['is removed', async () => undefined, false],
+    ['stays when somebody has named it meanwhile', (store, cid) => store.names.set('org/theirs', cid), true],
+    ['stays when somebody has pinned it meanwhile', (store, cid) => store.pin(cid), true],
+  ])('%s', async (_what, meanwhile, stays) => {
+    const store = await open()
+    const add = () => store.add(filesSource(tinyBert()), { pin: false })
+    let root: CID | undefined
+    const adding = addWhole(store, add, async ({ cid }) => {
+      root = cid
+      await meanwhile(store, cid)
+      throw failure
+    })
+    await expect(adding).rejects.toBe(failure)
+    expect(root && (await store.has(root))).toBe(stays)
+  })
 })

@@ -82,6 +82,33 @@ async function hubWith(
 }
 
 describe('from a hub', () => {
+  it('a name that is refused takes nothing from what the branch was', async () => {
+    const made = [{}, { 'README.md': text('# Newer') }].map((more) =>
+      fixtureCommit(
+        { ...model(), ...more },
+        { lfs: ['onnx/model.onnx', 'onnx/model_quantized.onnx', 'pytorch_model.bin'] },
+      ),
+    )
+    const [older, newer] = made
+    if (!older || !newer) throw new Error('there are two')
+    const refs: Record<string, string> = { main: older.commit }
+    const hub = await startFixtureHub({ repositories: { [REPO]: { commits: made, refs } } })
+    onTestFinished(() => hub.close())
+    const { store, partials } = await setup()
+    const options = {
+      repo: REPO,
+      hub: createHubClient({ endpoint: hub.url }),
+      name: 'me/mine',
+      version: '1',
+      ...hashing,
+    }
+    const first = await pullHubModel(store, partials, options)
+    refs['main'] = newer.commit
+    await expect(pullHubModel(store, partials, options)).rejects.toMatchObject({ code: 'CONFLICT' })
+    expect((await openModel(store, `hf://${REPO}`)).cid).toEqual(first.cid)
+    expect((await openModel(store, 'me/mine@1')).cid).toEqual(first.cid)
+  })
+
   it('what is needed comes, and the manifest knows the rest; the same on every machine', async () => {
     const { hub, commit } = await hubWith()
     const manifests = new Set<string>()

@@ -1,3 +1,5 @@
+import { inspect } from 'node:util'
+
 import { assertReference, canBeWritten, labelOf, openBackend, parseBackendSpec } from '@x/node'
 import { openMemoryStore } from '@x/storage-core'
 import { expect, it } from 'vitest'
@@ -61,4 +63,15 @@ it('a daemon that wants credentials is told how to get them', async () => {
     code: 'INVALID_INPUT',
     message: expect.stringMatching(/^(?!.*s3cret)IPFS_ACCELERATE_KUBO_AUTH has a character/),
   })
+})
+
+it('an s3 backend that is no bucket is refused without being shown', async () => {
+  for (const text of ['s3=https://key:s3cret@minio.example/bucket', 's3=key:s3cret@bucket/a']) {
+    const error: unknown = await openBackend(parseBackendSpec(text, {}), {
+      environment: {},
+      local: () => openMemoryStore(),
+    }).catch((cause: unknown) => cause)
+    expect(error).toMatchObject({ code: 'INVALID_INPUT', message: expect.stringContaining('BUCKET/PREFIX') })
+    expect(inspect(error, { depth: 9 })).not.toContain('s3cret')
+  }
 })

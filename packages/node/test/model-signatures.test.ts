@@ -44,3 +44,14 @@ it('a signature takes the place of those by the same key, and of no other', asyn
   await signStoredModel(store, cid.toString(), signer)
   expect(await signaturesOf(store, cid)).toHaveLength(4)
 })
+
+it('the same bundle a second time is kept', async () => {
+  const store = await openMemoryStore()
+  const { cid } = await addModel(store, filesSource(fixtureModel('tiny-bert').files))
+  const signer = await createSigner((await generateKeyPair()).privateKey)
+  let signature: ReturnType<typeof signer.sign> | undefined
+  // As a signer by RFC 6979.
+  const same = { ...signer, sign: (bytes: Uint8Array) => (signature ??= signer.sign(bytes)) }
+  for (let time = 0; time < 2; time++) await signStoredModel(store, cid.toString(), same)
+  expect(await signaturesOf(store, cid)).toHaveLength(1)
+})

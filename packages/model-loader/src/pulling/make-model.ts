@@ -55,7 +55,7 @@ export async function makeModel<T>(
   const { listing, listed, keep } = what
   const files = downloaded.map(({ path, size, root }) => ({ path, size, root }))
   const gitOids = new Map(listing.map(({ path, gitOid }) => [path, gitOid]))
-  const add = () => store.add(directoryOfHeld(files), { metadata: { kind: 'model' }, pin, signal })
+  const add = () => store.add(directoryOfHeld(files), { metadata: { kind: 'model' }, pin: false, signal })
   const complete = async ({ cid, size }: AddResult): Promise<T> => {
     const inRoot = await listModelFiles(store, cid, { signal })
     // It was checked a moment ago.
@@ -69,7 +69,7 @@ export async function makeModel<T>(
     })
     return keep({ cid, size, manifest: await keepManifest(store, manifest, { tables, signal }) })
   }
-  const made = await addWhole(store, add, complete, { signal })
+  const made = await addWhole(store, add, complete, { pin, signal })
   await partials.release()
   return made
 }

@@ -199,9 +199,10 @@ async function record(
   { cid, manifest }: Pick<PulledHubModel, 'cid' | 'manifest'>,
 ): Promise<void> {
   const { repo, revision, commit, pin = true, signal } = options
-  if (pin) await store.pin(cid, { signal })
-  await keepHubRevision(store, { repo, revision }, { manifest, root: cid, commit }, { signal })
+  // First, for it may be refused: what a revision is remembered to be has to stay.
   await giveName(store, cid, options)
+  await keepHubRevision(store, { repo, revision }, { manifest, root: cid, commit }, { signal })
+  if (pin) await store.pin(cid, { signal })
 }
 
 /** For who must not ask a hub: what was fetched before. @throws {NotFoundError} Nothing was, or it is not held any more. */

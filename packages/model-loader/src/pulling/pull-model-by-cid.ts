@@ -94,7 +94,7 @@ export async function pullModelByCid(
     const files = await listModelFiles(directories, root, { signal })
     const beside = await fetchManifest(root, files, { ...options, sources })
     const pieces = beside ? await piecesByPath(beside) : new Map<string, KnownPiece[]>()
-    const blocks = (): Promise<unknown> => pull(store, directories, root, { pin, signal })
+    const blocks = (): Promise<unknown> => pull(store, directories, root, { pin: false, signal })
     const add = async (): Promise<{ cid: CID }> => {
       if (!files.every(({ root: file }) => file.multihash.code === SHA2_256)) {
         await blocks()
@@ -108,7 +108,7 @@ export async function pullModelByCid(
           transferOptions(store, options),
         )
         receipt = result.receipt
-        await store.add(directoryOfHeld(files), { expected: root, metadata: { kind: 'model' }, pin, signal })
+        await store.add(directoryOfHeld(files), { expected: root, metadata: { kind: 'model' }, pin: false, signal })
       } catch (error) {
         if (!isOtherShape(error, root)) throw error
         // A directory that another program made in its own way: its blocks are fetched as they are; the files are here.
@@ -116,7 +116,7 @@ export async function pullModelByCid(
       }
       return { cid: root }
     }
-    await addWhole(store, add, async () => beside && keepFetched(store, root, beside, options), { signal })
+    await addWhole(store, add, async () => beside && keepFetched(store, root, beside, options), { pin, signal })
     await partials.release()
   } else {
     if (options.manifest) await keepWanted(store, root, options)

@@ -170,11 +170,12 @@ async function record(
   { cid, manifest }: Pick<PulledRemoteModel, 'cid' | 'manifest'>,
 ): Promise<void> {
   const { directory, pin = true, signal } = options
-  if (pin) await store.pin(cid, { signal })
+  // First, for it may be refused: what a place is remembered to hold has to stay.
+  await giveName(store, cid, options)
   const etags = new Map(files.map(({ path, etag }) => [path, etag]))
   const { label: from, endpoint } = directory
   await keepRemoteOrigin(store, { from, endpoint, manifest, root: cid, etags }, { signal })
-  await giveName(store, cid, options)
+  if (pin) await store.pin(cid, { signal })
 }
 
 /**

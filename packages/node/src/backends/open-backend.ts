@@ -2,7 +2,7 @@ import type { OnGatewayEvent } from '@x/backend-gateway'
 import type { HeliaPeer } from '@x/backend-helia'
 import type { KuboStore } from '@x/backend-kubo'
 import type { Environment, GateSettings } from '@x/gating'
-import { parseReference } from '@x/model-loader'
+import { parseReference, type ModelReference } from '@x/model-loader'
 import {
   BackendError,
   InvalidInputError,
@@ -158,12 +158,23 @@ async function openStatic(
   return { name: source.name, source, close: () => source.close() }
 }
 
+const noBucket = (): InvalidInputError =>
+  new InvalidInputError('the place of an s3 backend is BUCKET or BUCKET/PREFIX', { input: 's3' })
+
+/** @throws {InvalidInputError} It is none. The message does not show it, for it may hold a password. */
+function bucketAt(place: string): Extract<ModelReference, { kind: 's3' }> {
+  const written = place.startsWith('s3://') ? place.slice('s3://'.length) : place
+  if (/[:@]/.test(written.split('/')[0] ?? '')) throw noBucket()
+  const parsed = parseReference(`s3://${written}`)
+  if (parsed.kind !== 's3') throw noBucket()
+  return parsed
+}
+
 async function openS3(
   { addresses: [place = ''] }: BackendSpec,
   { stallTimeoutMs, onWarning, environment, gates, signal }: OpenBackendOptions,
 ): Promise<Opened> {
-  const parsed = parseReference(place.startsWith('s3://') ? place : `s3://${place}`)
-  if (parsed.kind !== 's3') throw new Error(`${place} is no place in a bucket`)
+  const parsed = bucketAt(place)
   const { openStaticSource } = await loadPackage('@x/backend-gateway', () => import('@x/backend-gateway'))
   const { url, fetch: signedFetch } = await openBucketFolder(parsed, { environment, gates, signal })
   const source = await openStaticSource({

@@ -64,7 +64,7 @@ export async function importFromHubCache(
   const snapshot = await cache.snapshot(repo, revision, { signal })
   const { commit, omitted, problems } = snapshot
   const metadata = { kind: 'model' }
-  const add = () => store.add(snapshotSource(snapshot), { mode: 'reference', metadata, pin, signal, onProgress })
+  const add = () => store.add(snapshotSource(snapshot), { mode: 'reference', metadata, pin: false, signal, onProgress })
   return addWhole(
     store,
     add,
@@ -89,17 +89,18 @@ export async function importFromHubCache(
         }),
       })
       const cid = await keepManifest(store, manifest, { tables, signal })
+      // First, for it may be refused: what a revision is remembered to be has to stay.
+      await giveName(store, root, { name, version, signal })
       const newer = await newerCommit(store, snapshot, revision, { signal })
       if (!(await isHeldWithMore(store, { repo, commit }, snapshot, { signal }))) {
         const remembered = newer === undefined ? revision : commit
         await keepHubRevision(store, { repo, revision: remembered }, { manifest: cid, root, commit }, { signal })
       }
-      await giveName(store, root, { name, version, signal })
       const isWhole = omitted !== undefined
       const found = { cid: root, manifest: cid, repo, commit, files: files.length, size, isWhole, problems }
       return newer === undefined ? found : { ...found, newer }
     },
-    { signal },
+    { pin, signal },
   )
 }
 

@@ -46,7 +46,7 @@ export async function keepSignature(
   root: CID,
   bundle: Uint8Array,
   { signal }: AbortOptions = {},
-): Promise<void> {
+): Promise<CID> {
   if (bundle.length > MAX_BUNDLE_BYTES) {
     throw new InvalidInputError(`a signature of ${bundle.length} bytes; it has to fit into a block`, {
       input: 'bundle',
@@ -54,6 +54,7 @@ export async function keepSignature(
   }
   const block = await encodeDagCbor({ schema: 1, bundle: Uint8Array.from(bundle) })
   await keepSidecar(store, 'signatures', root, block, { signal })
+  return block.cid
 }
 
 /** The signatures that are kept beside a model. What is no signature is left out. */
@@ -106,9 +107,11 @@ export async function signStoredModel(
   const model = await openModel(store, reference, { createSha256, signal })
   const bundle = await signModel(digestsOf(model), signer, { name: model.name ?? knownOrigin(model)?.repo })
   const earlier = await keptSignatures(store, model.cid, { signal })
-  await keepSignature(store, model.cid, bundle, { signal })
+  const kept = await keepSignature(store, model.cid, bundle, { signal })
   for (const { cid, bundle: other } of earlier) {
-    if (await isBy(signer, other, model)) await forgetSidecar(store, 'signatures', model.cid, cid, { signal })
+    // The same key may have signed it with the same bytes.
+    if (!cid.equals(kept) && (await isBy(signer, other, model)))
+      await forgetSidecar(store, 'signatures', model.cid, cid, { signal })
   }
   await model.close()
   return { cid: model.cid, bundle }
