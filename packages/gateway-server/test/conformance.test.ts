@@ -9,8 +9,8 @@ import {
   listFixtures,
 } from '../../../tooling/gateway-conformance/find-gateway-conformance.ts'
 import { runGatewayConformance } from '../../../tooling/gateway-conformance/run-gateway-conformance.ts'
+import { serveHandler } from '../../../tooling/serve-handler.ts'
 import { createGatewayHandler } from '../src/gateway-handler.ts'
-import { serveOnLoopback } from './node-server.ts'
 
 it('passes the trustless sections of the public suite, all but IPNS', async (context) => {
   const suite = gatewayConformanceOrSkip(context)
@@ -20,7 +20,7 @@ it('passes the trustless sections of the public suite, all but IPNS', async (con
     const { blocks } = await readCar(createReadStream(path))
     for await (const { cid, bytes } of blocks) await store.blocks.put(cid, bytes, { verified: true })
   }
-  const gatewayUrl = await serveOnLoopback(createGatewayHandler(store))
+  const { url: gatewayUrl } = await serveHandler(createGatewayHandler(store))
   const { passed, failed } = await runGatewayConformance(suite, {
     gatewayUrl,
     specs: ['trustless-block-gateway', 'trustless-car-gateway', 'trustless-car-gateway-optional'],

@@ -5,6 +5,7 @@ import { openMemoryStore, type ContentStore } from '@x/storage-core'
 import { createHeliaLight } from 'helia'
 import { expect, it, onTestFinished } from 'vitest'
 
+import { serveHandler } from '../../../tooling/serve-handler.ts'
 import {
   collect,
   concat,
@@ -15,13 +16,12 @@ import {
 } from '../../storage-core/src/conformance/sample.ts'
 import { createGatewayHandler } from '../src/gateway-handler.ts'
 import type { GatewayRequestEvent } from '../src/gateway-options.ts'
-import { serveOnLoopback } from './node-server.ts'
 import { utf8 } from './support.ts'
 
 /** What a Helia that knows of one gateway, and of nothing else, fetches from it. */
 async function heliaOver(store: ContentStore): Promise<{ get: GetBlock; events: GatewayRequestEvent[] }> {
   const events: GatewayRequestEvent[] = []
-  const url = await serveOnLoopback(createGatewayHandler(store, { onRequest: (event) => events.push(event) }))
+  const { url } = await serveHandler(createGatewayHandler(store, { onRequest: (event) => events.push(event) }))
   const address = multiaddr(`/ip4/127.0.0.1/tcp/${new URL(url).port}/http`)
   const id = await cidOf(RAW, utf8(url))
   const helia = createHeliaLight({

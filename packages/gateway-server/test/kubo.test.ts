@@ -11,10 +11,10 @@ import { describe, expect, it, onTestFinished, type TestContext } from 'vitest'
 import type { WhichKubo } from '../../../tooling/kubo/find-kubo.ts'
 import { kuboOrSkip } from '../../../tooling/kubo/kubo-or-skip.ts'
 import { startKubo, type KuboNode } from '../../../tooling/kubo/start-kubo.ts'
+import { serveHandler } from '../../../tooling/serve-handler.ts'
 import { directoryOf, sampleBytes } from '../../storage-core/src/conformance/sample.ts'
 import { createGatewayHandler } from '../src/gateway-handler.ts'
 import type { GatewayRequestEvent } from '../src/gateway-options.ts'
-import { serveOnLoopback } from './node-server.ts'
 import { utf8 } from './support.ts'
 
 const big = sampleBytes(1, 3_000_001)
@@ -45,7 +45,7 @@ describe.each(['current', 'oldest'] as const)('the %s Kubo', (which) => {
   it('imports the CARs of this gateway, and holds what they promise', async (context) => {
     const kubo = await openKubo(context, which, { online: false })
     const { store, root } = await openFilled()
-    const url = await serveOnLoopback(createGatewayHandler(store))
+    const { url } = await serveHandler(createGatewayHandler(store))
     const folder = await mkdtemp(join(tmpdir(), 'gateway-server-'))
     onTestFinished(() => rm(folder, { recursive: true }))
     const file = join(folder, 'dag.car')
@@ -69,8 +69,8 @@ describe.each(['current', 'oldest'] as const)('the %s Kubo', (which) => {
   it('fetches from this gateway over HTTP, and from nobody else', async (context) => {
     const { store, root } = await openFilled()
     const events: GatewayRequestEvent[] = []
-    const url = await serveOnLoopback(createGatewayHandler(store, { onRequest: (event) => events.push(event) }))
-    const router = await serveOnLoopback(async (request) => {
+    const { url } = await serveHandler(createGatewayHandler(store, { onRequest: (event) => events.push(event) }))
+    const { url: router } = await serveHandler(async (request) => {
       const { pathname } = new URL(request.url)
       if (!pathname.startsWith('/routing/v1/providers/')) return new Response(null, { status: 404 })
       const provider = {

@@ -4,8 +4,8 @@ import { buildFile, RAW, type CID } from '@x/cid'
 import { BlockNotFoundError, type BlockSource } from '@x/storage-core'
 import { beforeAll, expect, it } from 'vitest'
 
+import { serveHandler } from '../../../tooling/serve-handler.ts'
 import { createGatewayHandler } from '../src/gateway-handler.ts'
-import { serveOnLoopback } from './node-server.ts'
 
 const LEAF = 1024 * 1024
 const LEAVES = 10 * 1024
@@ -46,7 +46,7 @@ beforeAll(async () => {
 
 it.each(['y', 'n'])('a CAR of 10 GiB with dups=%s takes tens of MB', async (dups) => {
   const { blocks, root } = made
-  const url = await serveOnLoopback(createGatewayHandler({ blocks }))
+  const { url } = await serveHandler(createGatewayHandler({ blocks }))
   const before = process.memoryUsage().rss
   const started = performance.now()
   const response = await new Promise<IncomingMessage>((resolve, reject) => {

@@ -5,9 +5,9 @@ import { buildFile, cidOf, RAW, type CID } from '@x/cid'
 import { BackendError, BlockNotFoundError, type BlockSource, type SessionOptions } from '@x/storage-core'
 import { describe, expect, it } from 'vitest'
 
+import { serveHandler } from '../../../tooling/serve-handler.ts'
 import { createGatewayHandler } from '../src/gateway-handler.ts'
 import type { GatewayRequestEvent } from '../src/gateway-options.ts'
-import { serveOnLoopback } from './node-server.ts'
 import { asker, bytesOf, utf8 } from './support.ts'
 
 const LEAF = 262_144
@@ -179,7 +179,7 @@ describe('over HTTP', () => {
         return blocks.get(cid, options)
       },
     }
-    const url = await serveOnLoopback(createGatewayHandler({ blocks: lacking }))
+    const { url } = await serveHandler(createGatewayHandler({ blocks: lacking }))
     const response = await fetch(`${url}/ipfs/${root}?format=car`)
     expect(response.status).toBe(200)
     const cids: string[] = []
@@ -195,7 +195,7 @@ describe('over HTTP', () => {
   it('a client that goes away stops the reading of the store', async () => {
     const { blocks, root, read } = await openMade(2000)
     const ended = Promise.withResolvers<GatewayRequestEvent>()
-    const url = await serveOnLoopback(createGatewayHandler({ blocks }, { onRequest: ended.resolve }))
+    const { url } = await serveHandler(createGatewayHandler({ blocks }, { onRequest: ended.resolve }))
     const request = httpGet(`${url}/ipfs/${root}?format=car&car-dups=y`)
     const response = await new Promise<IncomingMessage>((resolve) => request.on('response', resolve))
     await new Promise((resolve) => response.once('data', resolve))
@@ -206,7 +206,7 @@ describe('over HTTP', () => {
 
   it('a client that does not read holds the store up', async () => {
     const { blocks, root, read } = await openMade(2000)
-    const url = await serveOnLoopback(createGatewayHandler({ blocks }))
+    const { url } = await serveHandler(createGatewayHandler({ blocks }))
     const request = httpGet(`${url}/ipfs/${root}?format=car&car-dups=y`)
     const response = await new Promise<IncomingMessage>((resolve) => request.on('response', resolve))
     response.pause()
@@ -223,7 +223,7 @@ describe('over HTTP', () => {
 
   it('HEAD, 304 and errors go through', async () => {
     const { blocks, root } = await openMade(3)
-    const url = await serveOnLoopback(createGatewayHandler({ blocks }))
+    const { url } = await serveHandler(createGatewayHandler({ blocks }))
     const head = await fetch(`${url}/ipfs/${root}?format=raw`, { method: 'HEAD' })
     expect([head.status, await head.text()]).toEqual([200, ''])
     const etag = head.headers.get('etag') ?? ''

@@ -7,9 +7,9 @@ import { chromium } from 'playwright'
 import { expect, it, onTestFinished } from 'vitest'
 
 import { isRequired } from '../../../tooling/required.ts'
+import { serveHandler } from '../../../tooling/serve-handler.ts'
 import { createHubHandler } from '../src/hub-handler.ts'
 import { embeddedModel } from './embedded-model.ts'
-import { serveOnLoopback } from './node-server.ts'
 import { storedRepositories } from './support.ts'
 
 const require = createRequire(import.meta.url)
@@ -57,12 +57,12 @@ it('transformers.js runs a model from it in a page of another origin', { timeout
   const store = await openMemoryStore()
   onTestFinished(() => store.close())
   const repositories = await storedRepositories(store, { 'org/embed': { files: await embeddedModel() } })
-  const hub = await serveOnLoopback(createHubHandler(repositories, { cors: { origins: '*' } }))
-  const closed = await serveOnLoopback(createHubHandler(repositories))
+  const hub = await serveHandler(createHubHandler(repositories, { cors: { origins: '*' } }))
+  const closed = await serveHandler(createHubHandler(repositories))
   const allowed: string[] = []
   const tokens = [{ name: 'page', token: 'hf_page' }]
-  const locked = await serveOnLoopback(createHubHandler(repositories, { cors: { origins: allowed }, tokens }))
-  const page = await serveOnLoopback(servePage([hub.url, locked.url, closed.url]))
+  const locked = await serveHandler(createHubHandler(repositories, { cors: { origins: allowed }, tokens }))
+  const page = await serveHandler(servePage([hub.url, locked.url, closed.url]))
   allowed.push(page.url)
 
   const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-background-networking'] })

@@ -8,10 +8,10 @@ import { openFsStore } from '@x/backend-fs'
 import { openMemoryStore } from '@x/storage-core'
 import { expect, it, onTestFinished, vi } from 'vitest'
 
+import { serveHandler } from '../../../tooling/serve-handler.ts'
 import { toHex } from '../src/git-object.ts'
 import { createHubHandler } from '../src/hub-handler.ts'
 import { embeddedModel } from './embedded-model.ts'
-import { serveOnLoopback } from './node-server.ts'
 import { noise, sha256, small, storedRepositories } from './support.ts'
 
 const MODEL = noise(300_000)
@@ -26,7 +26,7 @@ it('@huggingface/hub downloads, lists and takes snapshots', async () => {
   onTestFinished(() => store.close())
   const repositories = await storedRepositories(store, { 'org/small': small, gpt2: small })
   const commit = repositories.commitOf('org/small')
-  const { url: hubUrl } = await serveOnLoopback(createHubHandler(repositories, { pageSize: 2 }))
+  const { url: hubUrl } = await serveHandler(createHubHandler(repositories, { pageSize: 2 }))
   const repo = 'org/small'
 
   const file = await hub.downloadFile({ repo, path: 'onnx/model.onnx', hubUrl })
@@ -72,13 +72,13 @@ it('@huggingface/hub downloads, lists and takes snapshots', async () => {
   const plain = await storedRepositories(store, {
     [repo]: { files: { 'config.json': small.files['config.json'] ?? MODEL, 'onnx/model.onnx': MODEL } },
   })
-  const { url: plainUrl } = await serveOnLoopback(createHubHandler(plain))
+  const { url: plainUrl } = await serveHandler(createHubHandler(plain))
   const folder = await hub.snapshotDownload({ repo, hubUrl: plainUrl, cacheDir: join(home, 'cache') })
   expect(folder.endsWith(plain.commitOf(repo))).toBe(true)
   expect(Buffer.compare(await readFile(join(folder, 'onnx/model.onnx')), MODEL)).toBe(0)
 
   const tokens = [{ name: 'reader', token: 'hf_right' }]
-  const { url: lockedUrl } = await serveOnLoopback(createHubHandler(repositories, { tokens }))
+  const { url: lockedUrl } = await serveHandler(createHubHandler(repositories, { tokens }))
   await expect(hub.fileDownloadInfo({ repo, path: 'config.json', hubUrl: lockedUrl })).rejects.toMatchObject({
     statusCode: 401,
   })
@@ -94,7 +94,7 @@ it('transformers.js runs a model from it, by the revision that is asked for', { 
   const store = await openMemoryStore()
   onTestFinished(() => store.close())
   const repositories = await storedRepositories(store, { 'org/embed': { files: await embeddedModel() } })
-  const { url, requests } = await serveOnLoopback(createHubHandler(repositories))
+  const { url, requests } = await serveHandler(createHubHandler(repositories))
   const before = { ...env }
   onTestFinished(() => void Object.assign(env, before))
   env.remoteHost = url

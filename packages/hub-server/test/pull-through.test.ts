@@ -15,6 +15,7 @@ import {
 } from '@x/storage-core'
 import { expect, it, onTestFinished } from 'vitest'
 
+import { serveHandler, type ServedHandler } from '../../../tooling/serve-handler.ts'
 import { createHubHandler } from '../src/hub-handler.ts'
 import type { HubUpstream } from '../src/hub-upstream.ts'
 import {
@@ -25,14 +26,13 @@ import {
 } from '../src/pull-through.ts'
 import { createStoreKeep } from '../src/store-keep.ts'
 import { fetchUpstream } from './fetch-upstream.ts'
-import { serveOnLoopback, type LoopbackServer } from './node-server.ts'
 import { asker, bytesOf, errorOf, noise, small, storedRepositories, utf8, type Ask } from './support.ts'
 
 const MODEL = noise(300_000)
 const MODEL_URL = '/org/small/resolve/main/onnx/model.onnx'
 
 interface Setup {
-  origin: LoopbackServer
+  origin: ServedHandler
   store: ContentStore
   ask: Ask
   events: PullThroughEvent[]
@@ -56,7 +56,7 @@ async function setUp({
   around?: (upstream: HubUpstream) => HubUpstream
 } & Partial<PullThroughOptions> = {}): Promise<Setup> {
   const repositories = await storedRepositories(await openMemory(), { 'org/small': small })
-  const origin = await serveOnLoopback(createHubHandler(repositories, { pageSize: 3 }))
+  const origin = await serveHandler(createHubHandler(repositories, { pageSize: 3 }))
   const kept = store ?? (await openMemory())
   const events: PullThroughEvent[] = []
   const clock = { now: 1_000_000 }
@@ -458,7 +458,7 @@ it('lists each repository once, also one that is called like a namespace', async
 
 it('serves clients over HTTP', async () => {
   const { pullThrough } = await setUp()
-  const { url: hubUrl } = await serveOnLoopback(createHubHandler(pullThrough))
+  const { url: hubUrl } = await serveHandler(createHubHandler(pullThrough))
   const file = await hub.downloadFile({ repo: 'org/small', path: 'onnx/model.onnx', hubUrl })
   expect((await file?.arrayBuffer())?.byteLength).toBe(MODEL.length)
 })

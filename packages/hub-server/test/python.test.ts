@@ -8,6 +8,7 @@ import { modelDirectory } from '@x/embedded-model'
 import { openMemoryStore } from '@x/storage-core'
 import { describe, expect, it, onTestFinished } from 'vitest'
 
+import { serveHandler } from '../../../tooling/serve-handler.ts'
 import { toHex } from '../src/git-object.ts'
 import { createHubHandler } from '../src/hub-handler.ts'
 import { createPullThrough } from '../src/pull-through.ts'
@@ -15,7 +16,6 @@ import { createStoreKeep } from '../src/store-keep.ts'
 import { breakingOff } from './breaking-off.ts'
 import { fetchUpstream } from './fetch-upstream.ts'
 import { pythonOrSkip } from './find-python.ts'
-import { serveOnLoopback } from './node-server.ts'
 import { describeFile, noise, sha256, small, storedRepositories } from './support.ts'
 
 const script = fileURLToPath(new URL('clients/hub_client.py', import.meta.url))
@@ -57,8 +57,8 @@ describe.each(['hub-2', 'hub-1'] as const)('huggingface_hub of %s', (name) => {
       const repositories = await storedRepositories(store, { 'org/small': small, 'org/broken': broken, gpt2: small })
       const commit = repositories.commitOf('org/small')
       const handle = createHubHandler(repositories, { pageSize: 2 })
-      const hub = await serveOnLoopback(breakingOff(handle, '/org/broken/resolve/', 12_000_000))
-      const locked = await serveOnLoopback(
+      const hub = await serveHandler(breakingOff(handle, '/org/broken/resolve/', 12_000_000))
+      const locked = await serveHandler(
         createHubHandler(repositories, { tokens: [{ name: 'reader', token: 'hf_right' }] }),
       )
       const env = { ...environment(home, hub.url), TOKEN_ENDPOINT: locked.url }
@@ -157,7 +157,7 @@ it('transformers for Python loads a tokenizer and a config', { timeout: 120_000 
     ),
   )
   const repositories = await storedRepositories(store, { 'org/embed': { files: Object.fromEntries(files) } })
-  const hub = await serveOnLoopback(createHubHandler(repositories))
+  const hub = await serveHandler(createHubHandler(repositories))
   const env = environment(home, hub.url)
   const { stdout: printed } = await python.run('python', [script, 'transformers=org/embed'], { cwd: home, env })
   expect(JSON.parse(printed)).toMatchObject({ transformers: { type: 'bert', ids: [101, 7592, 2088, 102] } })
@@ -167,7 +167,7 @@ it('huggingface_hub is told when the upstream of a pull-through is gone', { time
   const python = pythonOrSkip(context, 'hub-2')
   const store = await openMemoryStore()
   onTestFinished(() => store.close())
-  const origin = await serveOnLoopback(createHubHandler(await storedRepositories(store, { 'org/small': small })))
+  const origin = await serveHandler(createHubHandler(await storedRepositories(store, { 'org/small': small })))
   const clock = { now: 1_000_000 }
   const kept = await openMemoryStore()
   onTestFinished(() => kept.close())
@@ -177,7 +177,7 @@ it('huggingface_hub is told when the upstream of a pull-through is gone', { time
     now: () => clock.now,
   })
   onTestFinished(() => pullThrough.close())
-  const hub = await serveOnLoopback(createHubHandler(pullThrough))
+  const hub = await serveHandler(createHubHandler(pullThrough))
   const download = async (): Promise<{ stdout: string; stderr: string }> => {
     const home = await tempFolder()
     return python.run('python', [script, 'resume=org/small'], { cwd: home, env: environment(home, hub.url) })

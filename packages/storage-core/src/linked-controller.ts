@@ -1,7 +1,4 @@
-/**
- * A controller that aborts with each signal too, until it is released. `AbortSignal.any` would be kept as long as these, and
- * was seen not to abort (Node 24, once in ten downloads): where only others listen to it, it may be collected.
- */
+/** A controller that aborts with each signal too, until it is released; what `AbortSignal.any` makes cannot be released. */
 export function linkedController(...signals: (AbortSignal | undefined)[]): {
   controller: AbortController
   release: () => void

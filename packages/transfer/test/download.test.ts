@@ -1,6 +1,6 @@
 import { IntegrityError, RAW } from '@x/cid'
 import { BackendError, NotFoundError, openMemoryPartials, openMemoryStore, type PartialStore } from '@x/storage-core'
-import { expect, it } from 'vitest'
+import { expect, it, onTestFinished, vi } from 'vitest'
 
 import { download, type ByteSource, type DownloadEvent, type WantedFile } from '../src/index.ts'
 import {
@@ -335,13 +335,17 @@ it('a stop while it is found out whether there is room is one', async () => {
 })
 
 it('a wait may be as long as anybody likes, but not nothing', async () => {
-  const { partials } = await openTemp()
+  vi.useFakeTimers()
+  onTestFinished(() => void vi.useRealTimers())
+  const partials = openMemoryPartials(await openMemoryStore())
   const bytes = someBytes(MIB)
   const file: WantedFile = { path: 'model', size: MIB, sha256: sha256(bytes) }
+  const [asked, given] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
   const late: ByteSource = {
     name: 'late',
     async *read() {
-      await new Promise((resolve) => setTimeout(resolve, 50))
+      asked.resolve()
+      await given.promise
       yield bytes
     },
   }
@@ -349,7 +353,11 @@ it('a wait may be as long as anybody likes, but not nothing', async () => {
     const refused = { code: 'INVALID_INPUT', input: 'stallTimeoutMs' }
     await expect(download(partials, [file], [late], { ...quick, stallTimeoutMs })).rejects.toMatchObject(refused)
   }
-  const { receipt } = await download(partials, [file], [late], { ...quick, stallTimeoutMs: Infinity, retries: 0 })
+  const downloading = download(partials, [file], [late], { ...quick, stallTimeoutMs: Infinity, retries: 0 })
+  await asked.promise
+  await vi.advanceTimersByTimeAsync(3_600_000)
+  given.resolve()
+  const { receipt } = await downloading
   expect(receipt.sources).toMatchObject([{ requests: 1, failures: 0 }])
 })
 

@@ -1,9 +1,9 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { pipeline } from 'node:stream/promises'
 
-import { onTestFinished } from 'vitest'
+import { listenOnLoopback } from './serve-on-loopback.ts'
 
-export interface LoopbackServer {
+export interface ServedHandler {
   /** Without a slash behind it. */
   url: string
   /** `METHOD target [range]` of each request so far. */
@@ -13,24 +13,15 @@ export interface LoopbackServer {
 }
 
 /** Serves a fetch-style handler over HTTP on loopback until the test ends. */
-export async function serveOnLoopback(handler: (request: Request) => Promise<Response>): Promise<LoopbackServer> {
+export async function serveHandler(handler: (request: Request) => Promise<Response>): Promise<ServedHandler> {
   const requests: string[] = []
-  const server = createServer((incoming, outgoing) => {
+  const server = await listenOnLoopback((incoming, outgoing) => {
     const { range } = incoming.headers
     requests.push(`${incoming.method} ${incoming.url}${range === undefined ? '' : ` [${range}]`}`)
     // A client that goes away is no failure of the test.
     answer(handler, incoming, outgoing).catch(() => outgoing.destroy())
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const close = async (): Promise<void> => {
-    const closed = new Promise((resolve) => server.close(resolve))
-    server.closeAllConnections()
-    await closed
-  }
-  onTestFinished(close)
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new Error('it does not listen')
-  return { url: `http://127.0.0.1:${address.port}`, requests, close }
+  return { ...server, requests }
 }
 
 function toStream(incoming: IncomingMessage): ReadableStream<Uint8Array<ArrayBuffer>> {
