@@ -4,10 +4,10 @@ import { dirname } from 'node:path'
 
 import { buildFile, encodeDagCbor, parseCid } from '@x/cid'
 import { InUseError } from '@x/storage-core'
+import { DamagedDatabaseError } from '@x/storage-core/backend'
 import { expect, it } from 'vitest'
 
 import { openCatalogue } from '../src/catalogue/catalogue.ts'
-import { DamagedIndexError } from '../src/catalogue/database.ts'
 import { openIndexLock } from '../src/catalogue/index-lock.ts'
 import { appendToJournal } from '../src/catalogue/journal.ts'
 import { createScanner } from '../src/catalogue/scan.ts'
@@ -234,9 +234,9 @@ it('one that has the damaged index open still, does not have the sound one made 
   await damageTable(layout, 'packed')
   const old = await openFsStore({ directory: layout.directory })
   const read = () => old.blocks.get(parseCid('bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e'))
-  await expect(read()).rejects.toBeInstanceOf(DamagedIndexError)
+  await expect(read()).rejects.toBeInstanceOf(DamagedDatabaseError)
   const fresh = await openFsStore({ directory: layout.directory })
-  await expect(read()).rejects.toBeInstanceOf(DamagedIndexError)
+  await expect(read()).rejects.toBeInstanceOf(DamagedDatabaseError)
   const warnings: string[] = []
   const third = await openFsStore({ directory: layout.directory, onWarning: (text) => warnings.push(text) })
   expect(warnings).toEqual([])

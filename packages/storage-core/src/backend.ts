@@ -6,6 +6,17 @@ export { isPromisedChecked, promiseAs, promiseChecked } from './checked-blocks.t
 export { concatBytes } from './concat-bytes.ts'
 export { createContentReader, type ContentReader, type ContentReaderParts } from './content-reader.ts'
 export { createDagPlan, type DagPlan, type InFile, type Want } from './dag-plan.ts'
+export {
+  bytesOf,
+  DamagedDatabaseError,
+  numberOf,
+  openDatabase,
+  textOf,
+  type Database,
+  type DatabaseOptions,
+  type Row,
+  type SqlValue,
+} from './database.ts'
 export { createDiskErrors, type DiskErrors } from './disk-errors.ts'
 export { codeOf } from './error-code.ts'
 export { createGate, type Gate } from './gate.ts'

@@ -2,11 +2,11 @@ import { lstat, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { BackendError, type RecordChange } from '@x/storage-core'
+import type { Database } from '@x/storage-core/backend'
 
 import type { StoreContext } from '../context.ts'
 import { ifThere } from '../disk-error.ts'
 import { uniqueName } from '../process-identity.ts'
-import type { Database } from './database.ts'
 import {
   appendToJournal,
   cutJournal,

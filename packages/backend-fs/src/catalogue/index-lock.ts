@@ -1,10 +1,10 @@
 import { lstatSync } from 'node:fs'
 
 import { BackendError } from '@x/storage-core'
+import { openDatabase } from '@x/storage-core/backend'
 
 import type { StoreContext } from '../context.ts'
 import { askDisk } from './ask-disk.ts'
-import { openDatabase } from './database.ts'
 
 /**
  * Who makes the index anew is alone with it; who opens it, writes to it or closes it shares it. All processes keep to it,
@@ -31,6 +31,8 @@ export const NO_LOCK: IndexLock = {
 export function openIndexLock(context: StoreContext): IndexLock {
   const path = `${context.layout.index}-lock`
   const lock = openDatabase(path, {
+    owner: 'fs',
+    what: 'index',
     askDisk: (what) => askDisk(context, what),
     onDamage: () => {
       // SQLite also calls it damaged where it could not be read.

@@ -3,12 +3,12 @@ import { lstat, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { BackendError, InUseError } from '@x/storage-core'
+import { DamagedDatabaseError, openDatabase, type Database } from '@x/storage-core/backend'
 
 import type { StoreContext } from '../context.ts'
 import { ifThere, onDisk } from '../disk-error.ts'
 import { uniqueName } from '../process-identity.ts'
 import { askDisk } from './ask-disk.ts'
-import { DamagedIndexError, openDatabase, type Database } from './database.ts'
 import { NO_LOCK, openIndexLock, type IndexLock } from './index-lock.ts'
 import { ensureSchema, metaNumber } from './schema.ts'
 import { whileInUse } from './while-in-use.ts'
@@ -76,7 +76,12 @@ async function close(context: StoreContext, { writer, reader }: Connections, loc
 }
 
 function inMemory(): OpenIndex {
-  const writer = openDatabase(':memory:', { askDisk: () => undefined, onDamage: () => undefined })
+  const writer = openDatabase(':memory:', {
+    owner: 'fs',
+    what: 'index',
+    askDisk: () => undefined,
+    onDamage: () => undefined,
+  })
   ensureSchema(writer)
   return { writer, reader: writer, lock: NO_LOCK, close: () => Promise.resolve(writer.close()) }
 }
@@ -117,6 +122,8 @@ async function connect(context: StoreContext, opened: BigIntStats): Promise<Conn
   const connections: Database[] = []
   const open = (): Database => {
     const database = openDatabase(index, {
+      owner: 'fs',
+      what: 'index',
       askDisk: (what) => askDisk(context, what),
       onDamage: () => markDamaged(context, opened),
     })
@@ -140,7 +147,7 @@ async function connect(context: StoreContext, opened: BigIntStats): Promise<Conn
     return { writer, reader }
   } catch (cause) {
     closeAll()
-    if (cause instanceof DamagedIndexError) return undefined
+    if (cause instanceof DamagedDatabaseError) return undefined
     throw cause
   }
 }

@@ -1,6 +1,6 @@
 import { CID } from '@x/cid'
+import { bytesOf, numberOf, textOf, type Database, type Row } from '@x/storage-core/backend'
 
-import { bytesOf, numberOf, textOf, type Database, type Row } from './database.ts'
 import { keyBytes } from './records.ts'
 
 /** Bytes that are held whole. `key` is their root under `unixfs-v1-2025`, whatever profile they were added with. */

@@ -10,9 +10,9 @@ import {
   type RootRecord,
   type StoredRoot,
 } from '@x/storage-core'
+import { bytesOf, numberOf, textOf, type Database, type Row } from '@x/storage-core/backend'
 
 import { isMetadata } from '../json.ts'
-import { bytesOf, numberOf, textOf, type Database, type Row } from './database.ts'
 
 /** Roots, pins and names, as they are at this moment. */
 export interface RecordReader {

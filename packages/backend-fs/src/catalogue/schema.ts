@@ -1,4 +1,4 @@
-import { numberOf, textOf, type Database } from './database.ts'
+import { numberOf, textOf, type Database } from '@x/storage-core/backend'
 
 /** Another number means another set of tables: the index is then made anew, for all that it says is found elsewhere. */
 const SCHEMA_VERSION = 3

@@ -1,21 +1,43 @@
-import type { DatabaseSync, SQLInputValue, SQLOutputValue } from 'node:sqlite'
+import { isStorageError } from '@x/cid'
 
-import { BackendError, InUseError, isStorageError, NoSpaceError } from '@x/storage-core'
+import { BackendError, InUseError, NoSpaceError } from './errors.ts'
 
-export type Row = Record<string, SQLOutputValue>
+/** What SQLite takes and gives for one column. */
+export type SqlValue = null | number | bigint | string | Uint8Array
 
-/** What is done where SQLite fails. */
-export interface Trouble {
+export type Row = Record<string, SqlValue>
+
+interface SqliteStatement {
+  run(...values: SqlValue[]): { changes: number | bigint }
+  get(...values: SqlValue[]): Row | undefined
+  all(...values: SqlValue[]): Row[]
+}
+
+/** As much of `DatabaseSync` of `node:sqlite` as is used here: the types of this package are not to need Node's. */
+interface SqliteConnection {
+  readonly isTransaction: boolean
+  prepare(sql: string): SqliteStatement
+  exec(sql: string): void
+  close(): void
+}
+
+/** Whose database it is, and what is done where SQLite fails. */
+export interface DatabaseOptions {
+  /** Of the backend, for messages: `fs`. */
+  owner: string
+  /** What the file is for: `index`. */
+  what: string
   /** Why the disk refuses, where SQLite does not say; `undefined` when it does not any more. */
   askDisk: (what: string) => unknown
+  /** Called before the error that says so is thrown. */
   onDamage: () => void
 }
 
 /** One connection to SQLite: statements are prepared once, and failures are ours. Synchronous, as `node:sqlite` is. */
 export interface Database {
-  run(sql: string, ...values: SQLInputValue[]): number
-  get(sql: string, ...values: SQLInputValue[]): Row | undefined
-  all(sql: string, ...values: SQLInputValue[]): Row[]
+  run(sql: string, ...values: SqlValue[]): number
+  get(sql: string, ...values: SqlValue[]): Row | undefined
+  all(sql: string, ...values: SqlValue[]): Row[]
   exec(sql: string): void
   /**
    * Begins to write, without waiting for another process.
@@ -29,18 +51,22 @@ export interface Database {
 }
 
 /**
+ * Opens a database by `node:sqlite`: in Node alone.
+ *
  * @param path - Of the file; `:memory:` for one that goes with the process.
  * @throws {BackendError} It cannot be opened, or is none.
  */
-export function openDatabase(path: string, trouble: Trouble): Database {
+export function openDatabase(path: string, options: DatabaseOptions): Database {
+  const { owner } = options
   const { DatabaseSync: Connection } = loadSqlite()
   let isClosed = false
-  const inOurWords = <T>(what: string, work: () => T): T => {
-    if (isClosed) throw new BackendError(`fs: ${what}: the store was closed`, { retryable: false })
-    return translated(what, work, trouble)
+  const inOurWords = <T>(doing: string, work: () => T): T => {
+    const what = `${doing} the ${options.what}`
+    if (isClosed) throw new BackendError(`${owner}: ${what}: it was closed`, { retryable: false })
+    return translated(what, work, options)
   }
-  const connection = inOurWords('open the index', () => new Connection(path, { timeout: BUSY_MS }))
-  const statements = new Map<string, ReturnType<DatabaseSync['prepare']>>()
+  const connection = inOurWords('open', () => new Connection(path, { timeout: BUSY_MS }))
+  const statements = new Map<string, SqliteStatement>()
   const prepared = (sql: string) => {
     let statement = statements.get(sql)
     if (!statement) {
@@ -50,12 +76,12 @@ export function openDatabase(path: string, trouble: Trouble): Database {
     return statement
   }
   return {
-    run: (sql, ...values) => inOurWords('write to the index', () => Number(prepared(sql).run(...values).changes)),
-    get: (sql, ...values) => inOurWords('read the index', () => prepared(sql).get(...values)),
-    all: (sql, ...values) => inOurWords('read the index', () => prepared(sql).all(...values)),
-    exec: (sql) => inOurWords('use the index', () => connection.exec(sql)),
+    run: (sql, ...values) => inOurWords('write to', () => Number(prepared(sql).run(...values).changes)),
+    get: (sql, ...values) => inOurWords('read', () => prepared(sql).get(...values)),
+    all: (sql, ...values) => inOurWords('read', () => prepared(sql).all(...values)),
+    exec: (sql) => inOurWords('use', () => connection.exec(sql)),
     begin: () =>
-      inOurWords('write to the index', () => {
+      inOurWords('write to', () => {
         // Waiting would hold up the whole process; whoever waits asks again.
         connection.exec('PRAGMA busy_timeout = 0')
         try {
@@ -65,7 +91,7 @@ export function openDatabase(path: string, trouble: Trouble): Database {
         }
       }),
     rollback: () => {
-      if (connection.isTransaction) inOurWords('undo in the index', () => connection.exec('ROLLBACK'))
+      if (connection.isTransaction) inOurWords('undo in', () => connection.exec('ROLLBACK'))
     },
     close: () => {
       isClosed = true
@@ -78,8 +104,13 @@ export function openDatabase(path: string, trouble: Trouble): Database {
 // Another process may be making or mending the index for a moment; it is never written for long.
 const BUSY_MS = 5000
 
+declare const process: {
+  emitWarning: () => undefined
+  getBuiltinModule(name: 'node:sqlite'): ReturnType<typeof loadSqlite>
+}
+
 /** Node 22 says on loading it that it is experimental; a user of a store can do nothing about that. */
-function loadSqlite(): typeof import('node:sqlite') {
+function loadSqlite(): { DatabaseSync: new (path: string, options: { timeout: number }) => SqliteConnection } {
   const emitWarning = Object.getOwnPropertyDescriptor(process, 'emitWarning')
   process.emitWarning = () => undefined
   try {
@@ -104,33 +135,34 @@ function sqliteCode(cause: unknown): number | undefined {
   return cause.errcode & 0xff
 }
 
-function translated<T>(what: string, work: () => T, { askDisk, onDamage }: Trouble): T {
+function translated<T>(doing: string, work: () => T, { owner, askDisk, onDamage }: DatabaseOptions): T {
   try {
     return work()
   } catch (cause) {
     const code = sqliteCode(cause)
     if (code === undefined || isStorageError(cause)) throw cause
+    const what = `${owner}: ${doing}`
     const why = cause instanceof Error ? cause.message : String(cause)
-    if (code === SQLITE_BUSY) throw new InUseError(`fs: ${what}: another process is writing to it`, { cause })
-    if (code === SQLITE_FULL) throw new NoSpaceError(`fs: ${what}: the disk or the quota is full`, { cause })
+    if (code === SQLITE_BUSY) throw new InUseError(`${what}: another process is writing to it`, { cause })
+    if (code === SQLITE_FULL) throw new NoSpaceError(`${what}: the disk or the quota is full`, { cause })
     if (DAMAGED.has(code)) {
       onDamage()
-      const message = `fs: ${what}: it is damaged (${why}), and is made anew when the store is opened again`
-      throw new DamagedIndexError(message, { cause, retryable: false })
+      const message = `${what}: it is damaged (${why}), and is made anew when it is opened again`
+      throw new DamagedDatabaseError(message, { cause, retryable: false })
     }
-    if (!UNTOLD.has(code)) throw new BackendError(`fs: ${what}: ${why}`, { cause, retryable: false })
-    const reason = askDisk(`${what} (${why})`)
+    if (!UNTOLD.has(code)) throw new BackendError(`${what}: ${why}`, { cause, retryable: false })
+    const reason = askDisk(`${doing} (${why})`)
     if (reason !== undefined) throw reason
     // What kept it from opening a file has passed.
-    throw new BackendError(`fs: ${what}: ${why}`, { cause, retryable: code !== SQLITE_IOERR })
+    throw new BackendError(`${what}: ${why}`, { cause, retryable: code !== SQLITE_IOERR })
   }
 }
 
-/** The index is no database any more. What it says can be found again in the files and the journal. */
-export class DamagedIndexError extends BackendError {}
+/** The file is no database any more. */
+export class DamagedDatabaseError extends BackendError {}
 
-const wrong = (row: Row, column: string): BackendError =>
-  new BackendError(`fs: read the index: ${column} is a ${typeof row[column]}`, { retryable: false })
+const wrong = (row: Row, column: string): DamagedDatabaseError =>
+  new DamagedDatabaseError(`column ${column} of a database is a ${typeof row[column]}`, { retryable: false })
 
 export function textOf(row: Row, column: string): string {
   const value = row[column]
