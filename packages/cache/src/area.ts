@@ -1,0 +1,45 @@
+import type { CID } from '@x/cid'
+
+import type { Entry, EntryInfo } from './entry.ts'
+import type { Counters } from './statistics.ts'
+
+export interface AreaUsage {
+  entries: number
+  /** What counts against the bound. */
+  bytes: number
+  maxBytes: number
+}
+
+export interface DiskUsage extends AreaUsage {
+  directory: string
+  /** Of all processes since the area was made, as far as they have said. */
+  counters: Counters
+}
+
+export interface Cleared {
+  entries: number
+  bytes: number
+}
+
+/** Whether a write was kept, and why not. */
+export type Kept = { kept: true; evicted: number } | { kept: false; why: string }
+
+/** A place that outlives the process. It hands out nothing that it has not checked. */
+export interface CacheArea {
+  /** `undefined`: there is none. `damaged`: there was one that was not what its CIDs say; it is removed. */
+  get(key: CID): Promise<Entry | 'damaged' | undefined>
+  /** Notes when a key was last read; no write for each read. */
+  used(key: CID, nowMs: number): void
+  /** All or nothing. An older entry of the key is replaced. */
+  put(entry: Entry, nowMs: number): Promise<Kept>
+  delete(key: CID): Promise<boolean>
+  clear(): Promise<Cleared>
+  /** In no particular order. What is put meanwhile may be left out. */
+  entries(): AsyncIterable<EntryInfo>
+  /** Without counting as a use. */
+  info(key: CID): Promise<EntryInfo | undefined>
+  usage(): Promise<DiskUsage>
+  /** Adds to the counters of all processes; soon, not at once. */
+  count(deltas: Readonly<Partial<Counters>>): void
+  close(): Promise<void>
+}

@@ -1,0 +1,1 @@
+export { openDiskArea, type DiskAreaOptions } from './disk/disk-area.ts'

@@ -1,0 +1,255 @@
+import { CID, IntegrityError, verify, type Block } from '@x/cid'
+import { NoSpaceError } from '@x/storage-core'
+import { reasonOf, type Database, type Row } from '@x/storage-core/backend'
+
+import type { CacheArea, Cleared, DiskUsage, Kept } from '../area.ts'
+import { costOf, type EntryInfo } from '../entry.ts'
+import { addCounters, noCounters } from '../statistics.ts'
+import { assertSealed, deleteRow, infoOf, insertRow, readBlocks, readRow, sealOf, toRow } from './rows.ts'
+import { addToTotal, totalOf } from './schema.ts'
+import { openSharedDatabase, type SharedDatabase } from './shared-database.ts'
+
+export interface DiskAreaOptions {
+  /** Made where it is not there. Processes may share it. */
+  directory: string
+  /** Default 1 GiB. The file on disk is somewhat larger. */
+  maxBytes?: number | undefined
+  /** Of one entry. Default 16 MiB, or a quarter of `maxBytes` where that is less. */
+  maxEntryBytes?: number | undefined
+  /** Told of damage that was found, and of notes that could not be written. Default: nobody is. */
+  onWarning?: ((message: string) => void) | undefined
+}
+
+const MAX_BYTES = 2 ** 30
+const MAX_ENTRY_BYTES = 16 * 2 ** 20
+/** Removed in one transaction, so that none holds up the process for long. */
+const EVICTED_AT_ONCE = 256
+const LISTED_AT_ONCE = 500
+/** A read must not cost a write: when an entry was used is known to the minute. */
+const NOTE_MS = 60_000
+
+/**
+ * Entries in a SQLite database. What was put is there after the process was killed; a power cut may take the last ones. An
+ * entry's blocks are checked against their CIDs and its row against its seal each time it is read.
+ *
+ * @throws {BackendError} The directory cannot be made, or the file cannot be opened.
+ */
+export async function openDiskArea({
+  directory,
+  maxBytes = MAX_BYTES,
+  maxEntryBytes = Math.min(MAX_ENTRY_BYTES, maxBytes / 4),
+  onWarning = () => undefined,
+}: DiskAreaOptions): Promise<CacheArea> {
+  const shared = await openSharedDatabase(directory, onWarning)
+  const uses = new Map<string, { key: Uint8Array; usedMs: number }>()
+  let counted = noCounters()
+  let notedMs = Date.now()
+  let timer: NodeJS.Timeout | undefined
+
+  /** The totals and when each was used: in some other write, or soon. */
+  function noteSoon(): void {
+    if (timer) return
+    timer = setTimeout(() => void noteNow(), NOTE_MS)
+    timer.unref()
+  }
+
+  async function noteNow(): Promise<void> {
+    try {
+      await shared.write(note)
+    } catch (error) {
+      // Nothing is lost but numbers, and the order in which entries would make room.
+      onWarning(`cache: what was used could not be noted: ${reasonOf(error)}`)
+    }
+  }
+
+  function note(database: Database): void {
+    clearTimeout(timer)
+    timer = undefined
+    for (const { key, usedMs } of uses.values()) database.run('UPDATE entries SET used = ? WHERE key = ?', usedMs, key)
+    uses.clear()
+    for (const [name, value] of Object.entries(counted)) addToTotal(database, `counter ${name}`, value)
+    counted = noCounters()
+    notedMs = Date.now()
+  }
+
+  /** Removes the expired, then those not used for longest, until there is room. */
+  async function makeRoom(bytes: number, nowMs: number): Promise<number> {
+    let evicted = 0
+    for (;;) {
+      const removed = await shared.write((database) => {
+        const over = (): boolean => totalOf(database, 'bytes') + bytes > maxBytes
+        if (!over()) return 0
+        // What was read since is not what goes first.
+        if (uses.size > 0) note(database)
+        const expired = database.all('SELECT * FROM entries WHERE expires <= ? LIMIT ?', nowMs, EVICTED_AT_ONCE)
+        const rows =
+          expired.length > 0 ? expired : database.all('SELECT * FROM entries ORDER BY used LIMIT ?', EVICTED_AT_ONCE)
+        let count = 0
+        for (const row of rows) {
+          if (!over()) break
+          deleteRow(database, readRow(row))
+          count += 1
+        }
+        return count
+      })
+      evicted += removed
+      if (removed < EVICTED_AT_ONCE) return evicted
+    }
+  }
+
+  const remove = (key: CID): Promise<boolean> =>
+    shared.write((database) => {
+      const row = rowOf(database, key)
+      if (row !== undefined) deleteRow(database, readRow(row))
+      return row !== undefined
+    })
+
+  return {
+    async get(key) {
+      const found = await shared.read(async (database) => {
+        const read = readTogether(database, key)
+        return read && { row: await assertSealed(read.row), blocks: read.blocks }
+      })
+      if (found === undefined) return undefined
+      const blocks = await checkedBlocks(found.blocks)
+      if (blocks === undefined) {
+        onWarning(`cache: an entry of ${directory} was damaged and is removed: ${key}`)
+        await remove(key)
+        return 'damaged'
+      }
+      const { keyBytes, reason, stored, expires } = found.row
+      const [first, ...others] = blocks
+      return {
+        key,
+        keyBytes: keyBytes ?? undefined,
+        content: first
+          ? { kind: 'value', cid: first.cid, blocks: [first, ...others] }
+          : { kind: 'absent', reason: reason ?? '' },
+        storedMs: stored,
+        expiresMs: expires ?? undefined,
+      }
+    },
+    used(key, usedMs) {
+      uses.set(key.toString(), { key: key.bytes, usedMs })
+      noteSoon()
+    },
+    async put(entry, nowMs): Promise<Kept> {
+      const bytes = costOf(entry)
+      if (bytes > maxEntryBytes) return { kept: false, why: `it counts ${bytes} bytes, of at most ${maxEntryBytes}` }
+      const row = toRow(entry)
+      const seal = await sealOf(row)
+      const evicted = await makeRoom(bytes, nowMs)
+      await shared.write((database) => {
+        const old = rowOf(database, entry.key)
+        if (old !== undefined) deleteRow(database, readRow(old))
+        insertRow(database, entry, row, seal, nowMs)
+        uses.delete(entry.key.toString())
+        if (Date.now() - notedMs > NOTE_MS) note(database)
+      })
+      return { kept: true, evicted }
+    },
+    delete: remove,
+    async clear(): Promise<Cleared> {
+      try {
+        return await emptied(shared)
+      } catch (error) {
+        if (!(error instanceof NoSpaceError)) throw error
+        // SQLite needs room to make room. Other processes go on with the old file until they end.
+        const was = await shared.read(totalsOf)
+        await shared.beginAnew('the disk is full')
+        return was
+      } finally {
+        uses.clear()
+      }
+    },
+    async *entries(): AsyncGenerator<EntryInfo> {
+      let after: Uint8Array = new Uint8Array(0)
+      for (;;) {
+        const from = after
+        const page = await shared.read((database) => {
+          const rows = database.all('SELECT * FROM entries WHERE key > ? ORDER BY key LIMIT ?', from, LISTED_AT_ONCE)
+          return Promise.all(rows.map(infoOf))
+        })
+        yield* page
+        const last = page.at(-1)
+        if (last === undefined) return
+        after = last.key.bytes
+      }
+    },
+    async info(key) {
+      return shared.read(async (database) => {
+        const row = rowOf(database, key)
+        return row && (await infoOf(row))
+      })
+    },
+    async usage(): Promise<DiskUsage> {
+      return shared.read((database) => {
+        const counters = { ...counted }
+        const saved = Object.keys(counters).map((name) => [name, totalOf(database, `counter ${name}`)] as const)
+        addCounters(counters, Object.fromEntries(saved))
+        return { ...totalsOf(database), maxBytes, directory, counters }
+      })
+    },
+    count(deltas) {
+      addCounters(counted, { ...deltas })
+      noteSoon()
+    },
+    async close() {
+      await noteNow()
+      clearTimeout(timer)
+      shared.close()
+    },
+  }
+}
+
+const totalsOf = (database: Database): Cleared => ({
+  entries: totalOf(database, 'entries'),
+  bytes: totalOf(database, 'bytes'),
+})
+
+async function emptied(shared: SharedDatabase): Promise<Cleared> {
+  const cleared = await shared.write((database) => {
+    const was = totalsOf(database)
+    database.exec('DELETE FROM entries; DELETE FROM blocks')
+    addToTotal(database, 'entries', -was.entries)
+    addToTotal(database, 'bytes', -was.bytes)
+    return was
+  })
+  await shared.read((database) => {
+    // The room is the disk's again.
+    database.exec('PRAGMA incremental_vacuum')
+    database.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+  })
+  return cleared
+}
+
+const rowOf = (database: Database, key: CID): Row | undefined =>
+  database.get('SELECT * FROM entries WHERE key = ?', key.bytes)
+
+/** A row and its blocks as they were at one moment. */
+function readTogether(database: Database, key: CID): { row: Row; blocks: ReturnType<typeof readBlocks> } | undefined {
+  database.exec('BEGIN')
+  try {
+    const row = rowOf(database, key)
+    return row && { row, blocks: readBlocks(database, row) }
+  } finally {
+    database.rollback()
+  }
+}
+
+/** `undefined`: one is not there, or is not what its CID says. */
+async function checkedBlocks(found: ReturnType<typeof readBlocks>): Promise<Block[] | undefined> {
+  const blocks: Block[] = []
+  for (const { cid: cidBytes, bytes } of found) {
+    if (bytes === undefined) return undefined
+    const cid = CID.decode(cidBytes)
+    try {
+      await verify(cid, bytes)
+    } catch (error) {
+      if (error instanceof IntegrityError) return undefined
+      throw error
+    }
+    blocks.push({ cid, bytes })
+  }
+  return blocks
+}

@@ -1,0 +1,133 @@
+import { CID, encodeDagCbor, equalBytes, type Block } from '@x/cid'
+import {
+  bytesOf,
+  DamagedDatabaseError,
+  numberOf,
+  textOf,
+  type Database,
+  type Row,
+  type SqlValue,
+} from '@x/storage-core/backend'
+
+import { blocksOf, costOf, costOfBlock, costOfRow, reasonOfEntry, type Entry, type EntryInfo } from '../entry.ts'
+import { addToTotal } from './schema.ts'
+
+/** A row as it is written, but for when it was used. */
+export interface SealedRow {
+  key: Uint8Array
+  keyBytes: Uint8Array | null
+  reason: string | null
+  stored: number
+  expires: number | null
+  bytes: number
+  /** The CIDs of the blocks, the value's first: a byte of length before each. */
+  parts: Uint8Array
+}
+
+export const toRow = (entry: Entry): SealedRow => ({
+  key: entry.key.bytes,
+  keyBytes: entry.keyBytes ?? null,
+  reason: reasonOfEntry(entry),
+  stored: entry.storedMs,
+  expires: entry.expiresMs ?? null,
+  bytes: costOf(entry),
+  parts: joined(blocksOf(entry)),
+})
+
+function joined(blocks: readonly Block[]): Uint8Array {
+  const cids = blocks.map(({ cid }) => cid.bytes)
+  return Uint8Array.from(cids.flatMap((bytes) => [bytes.length, ...bytes]))
+}
+
+function split(parts: Uint8Array): Uint8Array[] {
+  const cids: Uint8Array[] = []
+  for (let at = 0; at < parts.length;) {
+    const length = parts[at] ?? 0
+    cids.push(parts.subarray(at + 1, at + 1 + length))
+    at += 1 + length
+  }
+  return cids
+}
+
+/** A check over all of a row: that it is as it was written, so that a key cannot be answered by another one's value. */
+export async function sealOf(row: SealedRow): Promise<Uint8Array> {
+  const { cid } = await encodeDagCbor(row)
+  return cid.multihash.digest.slice(0, 16)
+}
+
+const orNull = <T>(row: Row, column: string, read: (row: Row, column: string) => T): T | null =>
+  row[column] === null ? null : read(row, column)
+
+export const readRow = (row: Row): SealedRow => ({
+  key: bytesOf(row, 'key'),
+  keyBytes: orNull(row, 'key_bytes', bytesOf),
+  reason: orNull(row, 'reason', textOf),
+  stored: numberOf(row, 'stored'),
+  expires: orNull(row, 'expires', numberOf),
+  bytes: numberOf(row, 'bytes'),
+  parts: bytesOf(row, 'parts'),
+})
+
+/** @throws {DamagedDatabaseError} The row is not as it was written: whatever changed it may have changed more. */
+export async function assertSealed(row: Row): Promise<SealedRow> {
+  const read = readRow(row)
+  if (equalBytes(bytesOf(row, 'seal'), await sealOf(read))) return read
+  throw new DamagedDatabaseError('cache: an entry is not as it was written', { retryable: false })
+}
+
+/** The blocks of a row as they are, each with the bytes of its CID; nothing was checked. */
+export const readBlocks = (database: Database, row: Row): { cid: Uint8Array; bytes: Uint8Array | undefined }[] =>
+  split(bytesOf(row, 'parts')).map((cid) => {
+    const found = database.get('SELECT bytes FROM blocks WHERE cid = ?', cid)
+    return { cid, bytes: found && bytesOf(found, 'bytes') }
+  })
+
+/** @throws {DamagedDatabaseError} */
+export async function infoOf(row: Row): Promise<EntryInfo> {
+  const read = await assertSealed(row)
+  const value = split(read.parts)[0]
+  return {
+    key: CID.decode(read.key),
+    keyBytes: read.keyBytes ?? undefined,
+    kind: value === undefined ? 'absent' : 'value',
+    value: value && CID.decode(value),
+    storedMs: read.stored,
+    expiresMs: read.expires ?? undefined,
+    usedMs: numberOf(row, 'used'),
+    bytes: read.bytes,
+  }
+}
+
+/** Inside a transaction; the key has no row. */
+export function insertRow(database: Database, entry: Entry, row: SealedRow, seal: Uint8Array, nowMs: number): void {
+  let bytes = costOfRow(row)
+  for (const block of blocksOf(entry)) bytes += insertBlock(database, block)
+  const values: SqlValue[] = [row.key, row.keyBytes, row.reason, row.stored, row.expires, nowMs, row.bytes]
+  database.run('INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)', ...values, row.parts, seal)
+  addToTotal(database, 'entries', 1)
+  addToTotal(database, 'bytes', bytes)
+}
+
+/** How many bytes it adds. */
+function insertBlock(database: Database, { cid, bytes }: Block): number {
+  // The bytes too: those that are there may have been damaged.
+  const again = database.run('UPDATE blocks SET bytes = ?, refs = refs + 1 WHERE cid = ?', bytes, cid.bytes)
+  if (again > 0) return 0
+  database.run('INSERT INTO blocks VALUES (?, ?, 1)', cid.bytes, bytes)
+  return costOfBlock(bytes.length)
+}
+
+/** Inside a transaction: removes an entry and the blocks that are no other's. */
+export function deleteRow(database: Database, row: SealedRow): void {
+  const blockCosts = split(row.parts).map((cid) => removeBlock(database, cid))
+  database.run('DELETE FROM entries WHERE key = ?', row.key)
+  addToTotal(database, 'entries', -1)
+  addToTotal(database, 'bytes', -blockCosts.reduce((sum, cost) => sum + cost, costOfRow(row)))
+}
+
+/** How many bytes that frees. */
+function removeBlock(database: Database, cid: Uint8Array): number {
+  database.run('UPDATE blocks SET refs = refs - 1 WHERE cid = ?', cid)
+  const gone = database.get('DELETE FROM blocks WHERE cid = ? AND refs <= 0 RETURNING length(bytes) AS size', cid)
+  return gone === undefined ? 0 : costOfBlock(numberOf(gone, 'size'))
+}
