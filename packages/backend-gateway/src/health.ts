@@ -1,3 +1,5 @@
+import { backoffMs } from '@x/storage-core/backend'
+
 /** What is known of one gateway, by all that was asked of it. Times are of `performance.now()`. */
 export interface Health {
   /** In a row. */
@@ -36,19 +38,16 @@ export function noteSuccess(health: Health): void {
 }
 
 /**
- * Half of the wait is by chance, so that those who failed together do not come back together.
+ * It is left alone for longer each time, and for what it asks for.
  *
  * @param retryAfterMs - What the server asks for, which may be more than `maxWaitMs`.
  */
 export function noteFailure(health: Health, retryAfterMs: number | undefined, options: BackoffOptions): void {
-  const { backoffMs, maxWaitMs } = options
   const now = performance.now()
   // Those that fail at once count as one.
   if (now >= health.notBefore) {
     health.failures += 1
-    const doubled = Math.min(maxWaitMs, backoffMs * 2 ** (health.failures - 1))
-    // Chance, as in AWS's "equal jitter": https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
-    health.notBefore = now + doubled * (0.5 + Math.random() / 2)
+    health.notBefore = now + backoffMs(health.failures, { baseMs: options.backoffMs, mostMs: options.maxWaitMs })
   }
   health.notBefore = Math.max(health.notBefore, now + (retryAfterMs ?? 0))
 }

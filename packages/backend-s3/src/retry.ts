@@ -1,5 +1,5 @@
 import { BackendError } from '@x/storage-core'
-import { untilAborted } from '@x/storage-core/backend'
+import { backoffMs, sleep } from '@x/storage-core/backend'
 
 import { S3StatusError } from './s3-error.ts'
 import type { S3Context } from './send.ts'
@@ -20,19 +20,7 @@ export async function withRetries<T>(
       if (!(error instanceof BackendError) || !error.retryable || failures >= attempts) throw error
       const asked = error.cause instanceof S3StatusError ? error.cause.retryAfterMs : undefined
       if (asked !== undefined && asked > maxWaitMs) throw error
-      // Spread out, or those who failed together would come again together.
-      const backoff = Math.min(MOST_BACKOFF_MS, baseMs * 2 ** (failures - 1)) * (0.5 + Math.random() / 2)
-      await sleep(asked ?? backoff, signal)
+      await sleep(asked ?? backoffMs(failures, { baseMs, mostMs: MOST_BACKOFF_MS }), signal)
     }
-  }
-}
-
-async function sleep(waitMs: number, signal: AbortSignal | undefined): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>()
-  const timer = setTimeout(resolve, waitMs)
-  try {
-    await untilAborted(promise, signal)
-  } finally {
-    clearTimeout(timer)
   }
 }

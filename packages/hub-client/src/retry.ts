@@ -1,5 +1,5 @@
 import { BackendError } from '@x/storage-core'
-import { sleep } from '@x/storage-core/backend'
+import { backoffMs, sleep } from '@x/storage-core/backend'
 
 import { HubStatusError } from './hub-error.ts'
 
@@ -37,9 +37,7 @@ export function createRetry({ attempts = 5, baseMs = 500, maxWaitMs = 60_000 }: 
       if (failures >= attempts) throw error
       const asked = error.cause instanceof HubStatusError ? error.cause.retryAfterMs : undefined
       if (asked !== undefined && asked > maxWaitMs) throw error
-      // Spread out, or those who failed together would come again together.
-      const backoff = Math.min(MOST_BACKOFF_MS, baseMs * 2 ** (failures - 1)) * (0.5 + Math.random() / 2)
-      await sleep(asked ?? backoff, signal)
+      await sleep(asked ?? backoffMs(failures, { baseMs, mostMs: MOST_BACKOFF_MS }), signal)
     },
     noteProgress(byteLength) {
       progress += byteLength

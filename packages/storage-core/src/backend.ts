@@ -1,5 +1,6 @@
 // For who writes a store over a medium of its own, or a handler over one: parts that all of them are made of.
 export { createGuardedBlockstore, type StoreParts } from './block-content-store.ts'
+export { backoffMs, type BackoffOptions } from './backoff.ts'
 export { blockKey } from './block-key.ts'
 export { changesOfAdd, type RecordedBefore } from './changes-of-add.ts'
 export { isPromisedChecked, promiseAs, promiseChecked } from './checked-blocks.ts'

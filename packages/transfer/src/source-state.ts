@@ -1,3 +1,5 @@
+import { backoffMs } from '@x/storage-core/backend'
+
 import type { ByteSource } from './byte-source.ts'
 import { createSpeedMeter, type SpeedMeter } from './speed-meter.ts'
 
@@ -72,14 +74,14 @@ export interface RetryOptions {
 }
 
 /**
- * Half of the wait is by chance, so that those who failed together do not come back together.
+ * It is left alone for longer each time, and for what the error asks for.
  *
  * @param hadProgress - Bytes came before it failed: it may be asked again at once.
  */
 export function noteFailure(
   state: SourceState,
   error: unknown,
-  { hadProgress, retries, backoffMs, maxWaitMs }: RetryOptions & { hadProgress: boolean },
+  { hadProgress, ...options }: RetryOptions & { hadProgress: boolean },
 ): void {
   const now = performance.now()
   state.failures += 1
@@ -88,10 +90,10 @@ export function noteFailure(
   state.lastError = error
   if (hadProgress) state.inARow = 0
   else if (now >= state.notBefore) state.inARow += 1
-  if (state.inARow > retries) state.out = { error, isBanned: false }
-  const doubled = state.inARow === 0 ? 0 : Math.min(maxWaitMs, backoffMs * 2 ** (state.inARow - 1))
-  state.notBefore = Math.max(state.notBefore, now + doubled * (0.5 + Math.random() / 2))
-  leaveAlone(state, error, { maxWaitMs })
+  if (state.inARow > options.retries) state.out = { error, isBanned: false }
+  const waitMs = backoffMs(state.inARow, { baseMs: options.backoffMs, mostMs: options.maxWaitMs })
+  state.notBefore = Math.max(state.notBefore, now + waitMs)
+  leaveAlone(state, error, options)
 }
 
 /** For as long as an error asks for; for the rest of the run where that is too long. */
