@@ -1,13 +1,12 @@
 import { IntegrityError, readCar, type Block, type Car, type CID } from '@x/cid'
 import { BackendError, isStorageError, type AbortOptions } from '@x/storage-core'
-import { codeOf, createSlots, type Want } from '@x/storage-core/backend'
+import { codeOf, createSlots, discard, type Want } from '@x/storage-core/backend'
 
 import type { GatewayEvent } from './events.ts'
 import { causeOf, HttpStatusError, isRetryable, StreamRefusedError } from './failure.ts'
 import { assertNotAPage, getBlock, request, type Connection } from './get-block.ts'
 import { probeInTime } from './probe-in-time.ts'
 import { createPulse, readBody, readShortBody } from './read-body.ts'
-import { discard } from './request.ts'
 import type { AskOptions, BlockStream, Upstream } from './upstream.ts'
 
 export interface GatewayUpstreamOptions extends Connection {

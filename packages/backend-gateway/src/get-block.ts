@@ -1,12 +1,12 @@
 import { MAX_BLOCK_BYTES, verify, type CID } from '@x/cid'
 import { BackendError } from '@x/storage-core'
-import { parseRetryAfter } from '@x/storage-core/backend'
+import { discard, parseRetryAfter } from '@x/storage-core/backend'
 
 import type { Endpoint } from './endpoint.ts'
 import { HttpStatusError, toFailure } from './failure.ts'
 import { noteFirstByte, type Health } from './health.ts'
 import { readShortBody, type Pulse } from './read-body.ts'
-import { discard, type RequestOptions, type Send } from './request.ts'
+import type { RequestOptions, Send } from './request.ts'
 import type { AskOptions } from './upstream.ts'
 
 /** What every request to one place needs. */

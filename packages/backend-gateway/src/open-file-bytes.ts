@@ -1,10 +1,9 @@
 import { IntegrityError, type CID, type Outboard } from '@x/cid'
 import { BackendError } from '@x/storage-core'
-import { staticDataPath } from '@x/storage-core/backend'
+import { discard, staticDataPath } from '@x/storage-core/backend'
 
 import { assertNotAPage, request, type Connection } from './get-block.ts'
 import { readBody } from './read-body.ts'
-import { discard } from './request.ts'
 import type { AskOptions } from './upstream.ts'
 
 export interface FilePart {

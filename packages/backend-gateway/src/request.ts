@@ -1,5 +1,5 @@
-import { BackendError, isStorageError } from '@x/storage-core'
-import { linkedController, reasonOf, StallError } from '@x/storage-core/backend'
+import { BackendError } from '@x/storage-core'
+import { discard, fetchHead, StallError } from '@x/storage-core/backend'
 
 import type { Endpoint } from './endpoint.ts'
 import { causeOf } from './failure.ts'
@@ -25,40 +25,17 @@ export interface SendOptions {
 const MAX_REDIRECTS = 5
 const REDIRECTS = new Set([301, 302, 303, 307, 308])
 
-/**
- * Without cookies, credentials of the page, and the browser's cache, from which a bad answer would come again.
- * Redirects are followed here, so that each can be refused.
- */
+/** Redirects are followed here, so that each can be refused. */
 export function createSend({ fetch, allow }: SendOptions): Send {
   /** Of those that were named `localhost` and are asked by address, the address. */
   const loopbackHosts = new WeakMap<Endpoint, string>()
 
   async function ask(endpoint: Endpoint, url: URL, options: RequestOptions, host = url.hostname): Promise<Response> {
-    const { method = 'GET', stallTimeoutMs, signal } = options
+    const { method, stallTimeoutMs, signal } = options
     const headers = new Headers(url.origin === endpoint.base.origin ? endpoint.headers : undefined)
     for (const [name, value] of Object.entries(options.headers ?? {})) headers.set(name, value)
-    const { controller, release } = linkedController(signal)
-    const stall = new StallError(`no answer for ${stallTimeoutMs} ms`)
-    const timer = setTimeout(() => controller.abort(stall), stallTimeoutMs)
-    try {
-      return await fetch(atHost(url, host), {
-        method,
-        headers,
-        redirect: 'manual',
-        credentials: 'omit',
-        cache: 'no-store',
-        referrerPolicy: 'no-referrer',
-        signal: controller.signal,
-      })
-    } catch (cause) {
-      signal?.throwIfAborted()
-      // From a caller's `fetch` that lets nobody out.
-      if (isStorageError(cause)) throw cause
-      throw new BackendError(`${endpoint.label}: ${reasonOf(cause)}`, { cause, retryable: true })
-    } finally {
-      clearTimeout(timer)
-      release()
-    }
+    const { label } = endpoint
+    return fetchHead(atHost(url, host), { fetch, label, method, headers, stallTimeoutMs, signal })
   }
 
   async function askByAddress(endpoint: Endpoint, url: URL, options: RequestOptions): Promise<Response> {
@@ -119,12 +96,6 @@ export function createSend({ fetch, allow }: SendOptions): Send {
 
 function refuse(endpoint: Endpoint, why: string): never {
   throw new BackendError(`${endpoint.label}: ${why}`, { retryable: false })
-}
-
-/** Does not wait: a server that hangs must not be waited for. */
-export function discard({ body }: Response): void {
-  // It fails where the connection has failed, and nothing of this body is wanted.
-  body?.cancel().catch(() => undefined)
 }
 
 /** The origins themselves, and what lies below their host names: gateways send `/ipfs/<cid>` there. */

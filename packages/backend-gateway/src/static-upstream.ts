@@ -15,6 +15,7 @@ import {
   blockKey,
   codeOf,
   createSlots,
+  discard,
   otherStaticVersion,
   STATIC_VERSION_PATH,
   staticBlockPath,
@@ -29,7 +30,6 @@ import { createKnownFiles, type KnownFile } from './known-files.ts'
 import { openFileBytes, type FileBytes } from './open-file-bytes.ts'
 import { probeInTime } from './probe-in-time.ts'
 import { createPulse, readShortBody } from './read-body.ts'
-import { discard } from './request.ts'
 import type { AskOptions, BlockStream, Upstream } from './upstream.ts'
 
 export interface StaticUpstreamOptions extends Connection {

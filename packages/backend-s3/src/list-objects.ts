@@ -1,7 +1,7 @@
 import { BackendError, type AbortOptions } from '@x/storage-core'
+import { readWholeBody } from '@x/storage-core/backend'
 
 import { escapeText } from './address.ts'
-import { readWholeBody } from './read-body.ts'
 import { withRetries } from './retry.ts'
 import { failureOf, send, type S3Context, type S3Request } from './send.ts'
 import { childText, parseXml, type XmlElement } from './xml.ts'

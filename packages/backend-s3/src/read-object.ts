@@ -1,10 +1,10 @@
 import { InvalidInputError } from '@x/cid'
 import { BackendError, UnsupportedError, type AbortOptions } from '@x/storage-core'
+import { discard, readBody } from '@x/storage-core/backend'
 
-import { readBody } from './read-body.ts'
 import { withRetries } from './retry.ts'
 import { nameOf, type Asked } from './s3-error.ts'
-import { discard, failureOf, send, type S3Context, type S3Request } from './send.ts'
+import { failureOf, send, type S3Context, type S3Request } from './send.ts'
 
 /** What S3 says of an object. */
 export interface S3ObjectInfo {

@@ -22,11 +22,6 @@ export class S3StatusError extends Error {
   }
 }
 
-/** Nothing came for the stall time. The cause of a `BackendError`. */
-export class StallError extends Error {
-  override readonly name = 'StallError'
-}
-
 /** What was asked for, for messages. */
 export interface Asked {
   bucket: string

@@ -1,10 +1,8 @@
-import { BackendError, isStorageError } from '@x/storage-core'
-import { parseRetryAfter } from '@x/storage-core/backend'
+import { BackendError } from '@x/storage-core'
+import { fetchHead, parseRetryAfter, readWholeBody } from '@x/storage-core/backend'
 
 import type { Address } from './address.ts'
-import { readWholeBody } from './read-body.ts'
-import { reasonOf } from './reason-of.ts'
-import { nameOf, S3StatusError, StallError, toS3Error, type Asked } from './s3-error.ts'
+import { nameOf, S3StatusError, toS3Error, type Asked } from './s3-error.ts'
 import type { Sign } from './sign.ts'
 import { childText, parseXml } from './xml.ts'
 
@@ -43,34 +41,10 @@ export async function send(context: S3Context, url: URL, request: S3Request): Pr
   const { method, asked, headers = {}, signal } = request
   signal?.throwIfAborted()
   const signed = await sign(method, url, headers)
-  signal?.throwIfAborted()
   // Not signed: it may be changed on the way. An object is wanted as it was stored.
   signed.set('accept-encoding', 'identity')
-  const controller = new AbortController()
-  const onAbort = (): void => controller.abort(signal?.reason)
-  signal?.addEventListener('abort', onAbort, { once: true })
-  const stall = new StallError(`no answer for ${stallTimeoutMs} ms`)
-  const timer = setTimeout(() => controller.abort(stall), stallTimeoutMs)
-  try {
-    return await fetch(url, {
-      method,
-      headers: signed,
-      redirect: 'manual',
-      credentials: 'omit',
-      cache: 'no-store',
-      referrerPolicy: 'no-referrer',
-      signal: controller.signal,
-    })
-  } catch (cause) {
-    signal?.throwIfAborted()
-    // From a caller's `fetch` that lets nobody out.
-    if (isStorageError(cause)) throw cause
-    throw new BackendError(`${address.label}: ${nameOf(asked)}: ${reasonOf(cause)}`, { cause, retryable: true })
-  } finally {
-    clearTimeout(timer)
-    // The body is stopped by its reader.
-    signal?.removeEventListener('abort', onAbort)
-  }
+  const label = `${address.label}: ${nameOf(asked)}`
+  return fetchHead(url, { fetch, label, method, headers: signed, stallTimeoutMs, signal })
 }
 
 /** Longer than any error of S3. */
@@ -103,10 +77,4 @@ export async function failureOf(context: S3Context, request: S3Request, response
   const retryAfterMs = parseRetryAfter(headers.get('retry-after'))
   if (retryAfterMs !== undefined) said.retryAfterMs = retryAfterMs
   return toS3Error(address.label, asked, new S3StatusError(status, said), { hasCredentials })
-}
-
-/** Does not wait: a server that hangs must not be waited for. */
-export function discard({ body }: Response): void {
-  // It fails where the connection has failed, and nothing of this body is wanted.
-  body?.cancel().catch(() => undefined)
 }

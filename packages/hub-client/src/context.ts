@@ -1,10 +1,10 @@
-import { parseRetryAfter } from '@x/storage-core/backend'
+import { discard, parseRetryAfter } from '@x/storage-core/backend'
 
 import type { Endpoint } from './endpoint.ts'
 import { HubStatusError, toHubError, type Asked } from './hub-error.ts'
 import { parseRateLimit } from './rate-limit.ts'
 import type { RetryOptions } from './retry.ts'
-import { discard, type Send } from './send.ts'
+import type { Send } from './send.ts'
 
 /** What every request needs. */
 export interface HubContext {

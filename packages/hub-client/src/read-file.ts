@@ -1,11 +1,11 @@
 import { InvalidInputError } from '@x/cid'
 import { BackendError, type AbortOptions } from '@x/storage-core'
-import { readBody } from '@x/storage-core/backend'
+import { discard, readBody } from '@x/storage-core/backend'
 
 import { failureOf, type HubContext } from './context.ts'
 import { etagText, isStrong } from './etag.ts'
 import { createRetry, LEAST_PROGRESS_BYTES } from './retry.ts'
-import { discard, type Answer } from './send.ts'
+import type { Answer } from './send.ts'
 
 /** A file whose bytes are wanted. Everything but the path is compared with what the hub says of it, where it does. */
 export interface WantedHubFile {

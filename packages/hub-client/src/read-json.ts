@@ -1,10 +1,9 @@
 import { BackendError } from '@x/storage-core'
-import { readWholeBody } from '@x/storage-core/backend'
+import { discard, readWholeBody } from '@x/storage-core/backend'
 
 import { failureOf, type HubContext } from './context.ts'
 import type { Asked } from './hub-error.ts'
 import { createRetry } from './retry.ts'
-import { discard } from './send.ts'
 
 export interface Json {
   value: unknown

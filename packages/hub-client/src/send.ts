@@ -1,5 +1,5 @@
-import { BackendError, GatedError, isStorageError } from '@x/storage-core'
-import { reasonOf, StallError } from '@x/storage-core/backend'
+import { BackendError, GatedError } from '@x/storage-core'
+import { discard, fetchHead } from '@x/storage-core/backend'
 
 import type { Endpoint } from './endpoint.ts'
 
@@ -50,30 +50,7 @@ export function createSend({ endpoint, token, userAgent, offline, fetch, allow }
     const headers = new Headers(options.headersFor(url.origin))
     if (userAgent !== undefined) headers.set('user-agent', userAgent)
     if (token !== undefined && url.origin === base.origin) headers.set('authorization', `Bearer ${token}`)
-    const controller = new AbortController()
-    const onAbort = (): void => controller.abort(signal?.reason)
-    signal?.addEventListener('abort', onAbort, { once: true })
-    const stall = new StallError(`no answer for ${stallTimeoutMs} ms`)
-    const timer = setTimeout(() => controller.abort(stall), stallTimeoutMs)
-    try {
-      return await fetch(url, {
-        headers,
-        redirect,
-        credentials: 'omit',
-        cache: 'no-store',
-        referrerPolicy: 'no-referrer',
-        signal: controller.signal,
-      })
-    } catch (cause) {
-      signal?.throwIfAborted()
-      // From a caller's `fetch` that lets nobody out.
-      if (isStorageError(cause)) throw cause
-      throw new BackendError(`${label}: ${reasonOf(cause)}`, { cause, retryable: true })
-    } finally {
-      clearTimeout(timer)
-      // The body is stopped by its reader.
-      signal?.removeEventListener('abort', onAbort)
-    }
+    return fetchHead(url, { fetch, label, headers, redirect, stallTimeoutMs, signal })
   }
 
   /** A page is not told where a redirect leads. Without a token there is nothing that could be carried there. */
@@ -109,10 +86,4 @@ export function createSend({ endpoint, token, userAgent, offline, fetch, allow }
       url = next
     }
   }
-}
-
-/** Does not wait: a server that hangs must not be waited for. */
-export function discard({ body }: Response): void {
-  // It fails where the connection has failed, and nothing of this body is wanted.
-  body?.cancel().catch(() => undefined)
 }

@@ -18,8 +18,10 @@ export {
   type Row,
   type SqlValue,
 } from './database.ts'
+export { discard } from './discard.ts'
 export { createDiskErrors, type DiskErrors } from './disk-errors.ts'
 export { codeOf } from './error-code.ts'
+export { fetchHead, type FetchHeadOptions } from './fetch-head.ts'
 export { createGate, type Gate } from './gate.ts'
 export { measureHeld, type HeldFileReader } from './held-file.ts'
 export { linkedController } from './linked-controller.ts'

@@ -17,7 +17,7 @@ export interface ReadBodyOptions extends AbortOptions {
 }
 
 /**
- * The pieces of an answer as they are asked for. Leaving it early ends the request.
+ * The pieces of an answer as they are asked for. Leaving it early ends the request, and so does an abort at any time.
  *
  * @throws {BackendError} The connection broke, or stalled.
  */
@@ -26,6 +26,10 @@ export async function* readBody(response: Response, options: ReadBodyOptions): A
   if (response.body === null) return
   const reader = response.body.getReader()
   let ended = false
+  // Not awaited: the other side may hang. It fails where the body has failed, of which the reader was told.
+  const leave = (): void => void reader.cancel().catch(() => undefined)
+  // A generator that waits to be asked for its next piece hears of nothing else.
+  signal?.addEventListener('abort', leave, { once: true })
 
   async function read(): Promise<Uint8Array | undefined> {
     const stalled = Promise.withResolvers<never>()
@@ -46,10 +50,12 @@ export async function* readBody(response: Response, options: ReadBodyOptions): A
 
   try {
     for (let piece = await read(); piece !== undefined; piece = await read()) yield piece
+    // A body that was left ends like a whole one.
+    signal?.throwIfAborted()
     ended = true
   } finally {
-    // Not awaited: the other side may hang. It fails where the body has failed, of which the reader was told.
-    if (!ended) reader.cancel().catch(() => undefined)
+    signal?.removeEventListener('abort', leave)
+    if (!ended) leave()
   }
 }
 

@@ -90,6 +90,17 @@ describe('the pieces of an answer', () => {
     await pieces.return(undefined)
     await long.left
   })
+
+  it('are left on an abort while nobody asks for the next one', async () => {
+    const controller = new AbortController()
+    const reason = new Error('enough')
+    const { response, left } = answer([piece, piece], 'end')
+    const pieces = readBody(response, { ...options, signal: controller.signal })
+    await pieces.next()
+    controller.abort(reason)
+    await left
+    await expect(pieces.next()).rejects.toBe(reason)
+  })
 })
 
 describe('a whole answer', () => {

@@ -1,6 +1,6 @@
 import { InvalidInputError } from '@x/cid'
 import { BackendError, NotFoundError, type AbortOptions } from '@x/storage-core'
-import { parseRetryAfter, reasonOf } from '@x/storage-core/backend'
+import { discard, fetchHead, parseRetryAfter, reasonOf } from '@x/storage-core/backend'
 
 import type { ByteRange, ByteSource } from './byte-source.ts'
 import type { WantedFile } from './wanted-file.ts'
@@ -79,38 +79,14 @@ export function httpSource({
     throw new InvalidInputError(`${name}: ${file.path}: ${why}`, { input: url.host })
   }
 
-  async function ask(url: URL, headersOf: Headers, { signal }: AbortOptions): Promise<Response> {
-    const waiting = new AbortController()
-    const onAbort = (): void => waiting.abort(signal?.reason)
-    signal?.throwIfAborted()
-    signal?.addEventListener('abort', onAbort, { once: true })
-    const timer = setTimeout(() => waiting.abort(new Error(`no answer for ${stallTimeoutMs} ms`)), stallTimeoutMs)
-    try {
-      const response = await fetch(url, {
-        headers: headersOf,
-        redirect: 'manual',
-        credentials: 'omit',
-        cache: 'no-store',
-        referrerPolicy: 'no-referrer',
-        signal: waiting.signal,
-      })
-      return response
-    } catch (cause) {
-      signal?.throwIfAborted()
-      return fail(reasonOf(cause), true, cause)
-    } finally {
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', onAbort)
-    }
-  }
-
   /** Redirects are followed here, so that no secret goes along. */
   async function send(start: URL, own: Readonly<Record<string, string>>, options: AbortOptions): Promise<Response> {
     let url = start
     for (let redirects = 0; ; redirects++) {
       const sent = new Headers(url.origin === start.origin ? headers : undefined)
       for (const [key, value] of Object.entries(own)) sent.set(key, value)
-      const response = await ask(url, sent, options)
+      const { signal } = options
+      const response = await fetchHead(url, { fetch, label: name, headers: sent, stallTimeoutMs, signal })
       if (response.type === 'opaqueredirect') return fail('it redirects, and a page is not told where to', false)
       if (!REDIRECTS.has(response.status)) return response
       discard(response)
@@ -214,10 +190,4 @@ export function httpSource({
       }
     },
   }
-}
-
-/** Does not wait: a server that hangs must not be waited for. */
-function discard({ body }: Response): void {
-  // It fails where the connection has failed, and nothing of this body is wanted.
-  body?.cancel().catch(() => undefined)
 }

@@ -1,0 +1,55 @@
+import { isStorageError } from '@x/cid'
+
+import type { AbortOptions } from './blockstore.ts'
+import { BackendError } from './errors.ts'
+import { linkedController } from './linked-controller.ts'
+import { reasonOf } from './reason-of.ts'
+import { StallError } from './stall-error.ts'
+
+export interface FetchHeadOptions extends AbortOptions {
+  fetch: typeof globalThis.fetch
+  /** Who is asked, for errors. */
+  label: string
+  /** Longest wait for the head of the answer. Milliseconds. */
+  stallTimeoutMs: number
+  /** Default `GET`. */
+  method?: 'GET' | 'HEAD' | undefined
+  /** Default: none. */
+  headers?: Headers | undefined
+  /** Default `manual`: whoever asks looks at each redirect. */
+  redirect?: 'manual' | 'follow' | undefined
+}
+
+/**
+ * The answer to one request, whatever its status, as soon as its head is there; its body is still to be read (`readBody`) or left
+ * (`discard`), and then hears of an abort from its reader alone. Without cookies, credentials of the page, and the browser's
+ * cache, from which a bad answer would come again.
+ *
+ * @throws {BackendError} Nobody answered, or not in time (its cause is a `StallError`). An error of ours, which a caller's `fetch`
+ *   that lets nobody out throws, comes as it is.
+ */
+export async function fetchHead(url: URL, options: FetchHeadOptions): Promise<Response> {
+  const { fetch, label, stallTimeoutMs, method = 'GET', headers, redirect = 'manual', signal } = options
+  signal?.throwIfAborted()
+  const { controller, release } = linkedController(signal)
+  const stall = new StallError(`no answer for ${stallTimeoutMs} ms`)
+  const timer = setTimeout(() => controller.abort(stall), stallTimeoutMs)
+  try {
+    return await fetch(url, {
+      method,
+      ...(headers && { headers }),
+      redirect,
+      credentials: 'omit',
+      cache: 'no-store',
+      referrerPolicy: 'no-referrer',
+      signal: controller.signal,
+    })
+  } catch (cause) {
+    signal?.throwIfAborted()
+    if (isStorageError(cause)) throw cause
+    throw new BackendError(`${label}: ${reasonOf(cause)}`, { cause, retryable: true })
+  } finally {
+    clearTimeout(timer)
+    release()
+  }
+}
