@@ -1,4 +1,3 @@
-import { InvalidInputError } from '@x/cid'
 import type { AbortOptions } from '@x/storage-core'
 
 import { createAddress, type Addressing } from './address.ts'
@@ -10,7 +9,7 @@ import { createSign, type S3Credentials } from './sign.ts'
 export interface S3ClientOptions {
   /** `http:` or `https:`, without the bucket. There is no default. */
   endpoint: string
-  /** Part of what is signed. Default `us-east-1`. */
+  /** Part of what is signed: letters, digits and hyphens. Default `us-east-1`. */
   region?: string | undefined
   /** Default: none; requests are not signed, as for public buckets. */
   credentials?: S3Credentials | undefined
@@ -43,13 +42,12 @@ export interface S3Client {
  */
 export function createS3Client(options: S3ClientOptions): S3Client {
   const { region = 'us-east-1', credentials, addressing = 'auto', stallTimeoutMs = 30_000, retry = {} } = options
+  // First: an endpoint that was made of a region is no address where the region is none.
+  const sign = createSign(credentials, region)
   const address = createAddress(options.endpoint, addressing)
-  if (!/^[a-z0-9-]{1,40}$/i.test(region)) {
-    throw new InvalidInputError(`${JSON.stringify(region)} is no region`, { input: region })
-  }
   const context: S3Context = {
     address,
-    sign: createSign(credentials, region),
+    sign,
     hasCredentials: credentials !== undefined,
     // A bound one: the platform's does not work as a method of something else.
     fetch: options.fetch ?? ((input, init) => globalThis.fetch(input, init)),

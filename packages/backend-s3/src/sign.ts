@@ -17,10 +17,14 @@ const EMPTY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b78
 /**
  * Signature Version 4; without credentials nothing is added.
  *
- * @throws {InvalidInputError} They cannot be sent. The message shows none of them.
+ * @throws {InvalidInputError} They or the region cannot be sent. The message shows none of them.
  * @see https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
  */
 export function createSign(credentials: S3Credentials | undefined, region: string): Sign {
+  // Also where nothing is signed: a region that is none is a mistake, and some make a host name of it.
+  if (!/^[a-z0-9-]{1,40}$/i.test(region)) {
+    throw new InvalidInputError('region: it has 1 to 40 letters, digits and hyphens', { input: 'region' })
+  }
   if (!credentials) return async (_method, _url, headers) => new Headers(headers)
   const { accessKeyId, secretAccessKey, sessionToken } = credentials
   for (const [what, text] of Object.entries({ accessKeyId, secretAccessKey, sessionToken })) {

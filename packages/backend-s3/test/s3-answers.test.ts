@@ -1,7 +1,7 @@
 /** What no honest server answers, and what is sent. */
 import { describe, expect, it } from 'vitest'
 
-import { createBucketDirectory, createBucketFolder, createS3Client } from '../src/index.ts'
+import { createBucketDirectory, createBucketFolder, createS3Client, type S3ClientOptions } from '../src/index.ts'
 import { all, answering, errorAnswer, SECRET, textOf } from './support.ts'
 
 const page = (entries: string, more = ''): Response =>
@@ -182,7 +182,6 @@ describe('what is asked', () => {
     [{ endpoint: 'http://127.0.0.1:7070', addressing: 'virtual-host' as const }],
     [{ endpoint: 'ftp://s3.example.org' }],
     [{ endpoint: `https://s3.example.org/?key=${SECRET}` }],
-    [{ region: 'a b' }],
     [{ credentials: { accessKeyId: 'key', secretAccessKey: `${SECRET}\n` } }],
     [{ credentials: { accessKeyId: '', secretAccessKey: SECRET } }],
   ])('%#: options that cannot be used are refused, and no secret is told', (options) => {
@@ -195,6 +194,33 @@ describe('what is asked', () => {
     }
     expect(error).toMatchObject({ code: 'INVALID_INPUT' })
     expect(String(error) + JSON.stringify(error)).not.toContain(SECRET)
+  })
+})
+
+describe('a region', () => {
+  const build: [string, (options: S3ClientOptions) => unknown][] = [
+    ['client', createS3Client],
+    ['folder', (options) => createBucketFolder(options, { bucket: 'bucket', prefix: '' })],
+  ]
+  const wrong = ['', 'a b', 'eu-1\n', 'eu\u0000', 'eu/../us', 'é', 'a.b', 'x'.repeat(41)]
+  const credentials = { accessKeyId: 'key', secretAccessKey: SECRET }
+  const cases = build.flatMap(([what, create]) =>
+    wrong.map((region): [string, string, typeof create] => [what, region, create]),
+  )
+
+  it.each(cases)('of a %s that is none is refused before anything is signed with it: %j', (_what, region, create) => {
+    // Most of them make no address either, and it is the region that is wrong.
+    const endpoint = `https://s3.${region}.example.org`
+    const given = [undefined, credentials].map((keys) => ({ endpoint, region, credentials: keys }))
+    for (const options of given) {
+      expect(() => create(options)).toThrow(
+        expect.objectContaining({
+          code: 'INVALID_INPUT',
+          input: 'region',
+          message: 'region: it has 1 to 40 letters, digits and hyphens',
+        }),
+      )
+    }
   })
 })
 
