@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 
-import { partialKeyOf } from '@x/storage-core'
+import { GatedError, partialKeyOf } from '@x/storage-core'
 import { expect, it, onTestFinished } from 'vitest'
 
 import { startFaultyProxy, type Fault, type SeenRequest } from '../../../tooling/faults/faulty-proxy.ts'
@@ -338,4 +338,19 @@ it('waits as long as it is asked to', async () => {
   const { receipt } = await download(partials, [file], [httpAt('busy', server.url)], quick)
   expect(asked).toBe(2)
   expect(receipt.durationMs).toBeGreaterThanOrEqual(1000)
+})
+
+it('a fetch that lets nobody out is not asked again, and says why', async () => {
+  const { partials } = await openTemp()
+  const { file } = await rooted('model', someBytes(10))
+  const gated = new GatedError('the network is off', { feature: 'network' })
+  let asked = 0
+  const fetch: typeof globalThis.fetch = async () => {
+    asked += 1
+    throw gated
+  }
+  const source = httpSource({ name: 'mirror', url: () => 'http://127.0.0.1:9/model', fetch })
+  const error: unknown = await download(partials, [file], [source], quick).catch((cause: unknown) => cause)
+  expect(error).toMatchObject({ code: 'BACKEND', retryable: false, cause: { errors: [gated] } })
+  expect(asked).toBe(1)
 })
