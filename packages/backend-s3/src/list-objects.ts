@@ -2,6 +2,7 @@ import { BackendError, type AbortOptions } from '@x/storage-core'
 import { readWholeBody } from '@x/storage-core/backend'
 
 import { escapeText } from './address.ts'
+import { withQuotes } from './etag.ts'
 import { withRetries } from './retry.ts'
 import { failureOf, send, type S3Context, type S3Request } from './send.ts'
 import { childText, parseXml, type XmlElement } from './xml.ts'
@@ -113,15 +114,13 @@ async function readPage(
 function objectOf(entry: XmlElement, isEscaped: boolean, refuse: Refuse): S3Object {
   const text = childText(entry, 'Key') ?? ''
   const size = childText(entry, 'Size') ?? ''
-  const etag = (childText(entry, 'ETag') ?? '').trim()
+  const etag = withQuotes(childText(entry, 'ETag') ?? '')
   const key = isEscaped ? unescape(text) : text
   if (key === undefined || key === '') return refuse('a key that is none')
   if (!/^\d{1,16}$/.test(size) || !Number.isSafeInteger(Number(size)))
     return refuse(`the size of ${JSON.stringify(key)}`)
-  // Some servers leave the quotes out.
-  const bare = etag.replace(/^"(.*)"$/s, '$1')
-  if (!/^[\x21\x23-\x7E]{1,256}$/.test(bare)) return refuse(`the ETag of ${JSON.stringify(key)}`)
-  return { key, size: Number(size), etag: `"${bare}"` }
+  if (!/^"[\x21\x23-\x7E]{1,256}"$/.test(etag)) return refuse(`the ETag of ${JSON.stringify(key)}`)
+  return { key, size: Number(size), etag }
 }
 
 /** AWS writes a space as `+`, and others as `%20`; both write a plus as `%2B`. */

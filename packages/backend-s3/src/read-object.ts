@@ -2,6 +2,7 @@ import { InvalidInputError } from '@x/cid'
 import { BackendError, UnsupportedError, type AbortOptions } from '@x/storage-core'
 import { discard, readBody } from '@x/storage-core/backend'
 
+import { withQuotes } from './etag.ts'
 import { withRetries } from './retry.ts'
 import { nameOf, type Asked } from './s3-error.ts'
 import { failureOf, send, type S3Context, type S3Request } from './send.ts'
@@ -10,6 +11,7 @@ import { failureOf, send, type S3Context, type S3Request } from './send.ts'
 export interface S3ObjectInfo {
   /** Bytes. */
   size: number
+  /** With its quotes, as that of a listing. */
   etag: string
   /** Of the whole object, as S3 keeps it; 32 bytes. Only where who wrote it asked for one, in one part. */
   sha256?: Uint8Array | undefined
@@ -20,7 +22,7 @@ export interface ReadObjectOptions extends AbortOptions {
   offset?: number | undefined
   /** How many bytes. Default: to the end. */
   length?: number | undefined
-  /** Only while the object has this ETag. Default: whatever it is now. */
+  /** Only while the object has this ETag, with or without its quotes. Default: whatever it is now. */
   etag?: string | undefined
 }
 
@@ -35,7 +37,7 @@ export async function headObject(
 ): Promise<S3ObjectInfo> {
   const asked: Asked = { bucket, key }
   const url = context.address.urlOf(bucket, key)
-  const pinned = etag === undefined ? {} : { 'if-match': etag }
+  const pinned = etag === undefined ? {} : { 'if-match': withQuotes(etag) }
   return withRetries(context, signal, async () => {
     const headers = { ...pinned, 'x-amz-checksum-mode': 'ENABLED' }
     const request: S3Request = { method: 'HEAD', asked, headers, signal }
@@ -51,7 +53,7 @@ export async function headObject(
     }
     assertPlain(context, asked, response)
     const sha256 = sha256Of(response.headers)
-    return { size, etag: found, ...(sha256 && { sha256 }) }
+    return { size, etag: withQuotes(found), ...(sha256 && { sha256 }) }
   })
 }
 
@@ -103,7 +105,7 @@ export async function* readObject(
   const url = address.urlOf(bucket, key)
   const headers = {
     ...(!isWhole && { range: `bytes=${offset}-${length === undefined ? '' : offset + length - 1}` }),
-    ...(etag !== undefined && { 'if-match': etag }),
+    ...(etag !== undefined && { 'if-match': withQuotes(etag) }),
   }
   const request: S3Request = { method: 'GET', asked, headers, signal }
   const response = await send(context, url, request)
@@ -116,7 +118,7 @@ export async function* readObject(
   try {
     // A server that does not know If-Match.
     const found = response.headers.get('etag')
-    if (etag !== undefined && found !== null && found !== etag)
+    if (etag !== undefined && found !== null && withQuotes(found) !== withQuotes(etag))
       throw broken(context, asked, 'it changed while it was read', false)
     assertPlain(context, asked, response)
     expected = expectedBytes(context, asked, response, { offset, length, isWhole })

@@ -129,6 +129,48 @@ describe('bytes', () => {
   })
 })
 
+/** A server that writes its tags as it is told. */
+const tagged = (listed: string, sent: string) =>
+  answering(({ url, method }) => {
+    if (new URL(url).search !== '') return page(entry('m/a', 4, listed))
+    const headers = { etag: sent, 'content-length': '4' }
+    return method === 'HEAD' ? new Response(null, { headers }) : part('abcd', 'bytes 0-3/4', headers)
+  })
+
+describe('an ETag without its quotes', () => {
+  const quoted = '&quot;e-2&quot;'
+
+  it.each([
+    ['in its headers', quoted, 'e-2'],
+    ['in its listing', 'e-2', '"e-2"'],
+    ['anywhere', 'e-2', 'e-2'],
+  ])('%s is the same tag', async (_name, listed, sent) => {
+    const { client, seen } = tagged(listed, sent)
+    const directory = createBucketDirectory(client, { bucket: 'bucket', prefix: 'm' })
+    const files = await directory.list()
+    expect(files).toEqual([{ path: 'a', size: 4, etag: '"e-2"' }])
+    expect(await directory.digestOf(files[0]!)).toBeUndefined()
+    expect(await textOf(directory.sourceOf(files).read({ path: 'a' }, { offset: 0, length: 4 }, {}))).toBe('abcd')
+    expect(seen.slice(1).map(({ headers }) => headers.get('if-match'))).toEqual(['"e-2"', '"e-2"'])
+  })
+
+  it('is given and sent with them, also where a caller has none', async () => {
+    const { client, seen } = tagged(quoted, 'e-2')
+    expect((await client.head('bucket', 'm/a', { etag: 'e-2' })).etag).toBe('"e-2"')
+    expect(await textOf(client.read('bucket', 'm/a', { length: 4, etag: 'e-2' }))).toBe('abcd')
+    expect(seen.map(({ headers }) => headers.get('if-match'))).toEqual(['"e-2"', '"e-2"'])
+  })
+
+  it.each(['e', 'W/"e-2"', 'W/e-2', '"e-2', '*'])('is not %s', async (sent) => {
+    const { client } = tagged(quoted, sent)
+    const directory = createBucketDirectory(client, { bucket: 'bucket', prefix: 'm' })
+    const files = await directory.list()
+    const read = all(directory.sourceOf(files).read({ path: 'a' }, { offset: 0, length: 4 }, {}))
+    await expect(read).rejects.toMatchObject({ code: 'BACKEND', retryable: false })
+    await expect(directory.digestOf(files[0]!)).rejects.toMatchObject({ code: 'BACKEND', retryable: false })
+  })
+})
+
 describe('what is asked', () => {
   it.each([
     ['a bucket of a path', '../other', 'key'],
