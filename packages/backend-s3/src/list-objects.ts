@@ -21,11 +21,20 @@ export interface ListOptions extends AbortOptions {
   prefix?: string | undefined
   /** A longer listing is refused. Default 100_000. */
   maxObjects?: number | undefined
-  /** Of all pages together; more is refused. Default 64 MiB. */
+  /** Of all pages together; more is refused, and over 8 MiB of one page. Default 64 MiB. */
   maxBytes?: number | undefined
 }
 
 const DEFAULT_BYTES = 64 * 2 ** 20
+
+/**
+ * A page is parsed at once. It has a thousand keys of 1024 bytes, three times as long when escaped, and what is said of each:
+ * about 4 MiB; this is twice that.
+ *
+ * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
+ */
+const MAX_PAGE_BYTES = 8 * 2 ** 20
+
 const decoder = new TextDecoder('utf-8', { fatal: true })
 
 /**
@@ -101,7 +110,7 @@ async function readPage(
   const request: S3Request = { method: 'GET', asked: { bucket }, signal }
   const response = await send(context, url, request)
   if (response.status !== 200) throw await failureOf(context, request, response)
-  const bytes = await readWholeBody(response, bytesLeft, { label, signal, stallTimeoutMs })
+  const bytes = await readWholeBody(response, Math.min(bytesLeft, MAX_PAGE_BYTES), { label, signal, stallTimeoutMs })
   try {
     const root = parseXml(decoder.decode(bytes))
     return { root, byteLength: bytes.length, isEscaped: childText(root, 'EncodingType') === 'url' }

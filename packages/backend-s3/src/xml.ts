@@ -8,6 +8,9 @@ export interface XmlElement {
 /** Deeper than any answer of S3. */
 const MAX_DEPTH = 32
 
+/** More than any: a page of a listing has a thousand keys, with a dozen elements each. One of four bytes takes thirty times as many. */
+const MAX_ELEMENTS = 100_000
+
 /**
  * Reads the XML that S3 answers with: elements and text. Attributes, comments and the declaration are passed over; document
  * types, which could define entities, are refused.
@@ -19,7 +22,7 @@ export function parseXml(source: string): XmlElement {
   const open: XmlElement[] = [root]
   const token =
     /<!--[\s\S]*?-->|<\?[\s\S]*?\?>|<!\[CDATA\[([\s\S]*?)\]\]>|<(\/?)([^\s<>/!?]+)((?:[\s/][^<>]*)?)>|([^<]+)/gy
-  let end = 0
+  let [end, elements] = [0, 0]
   for (let match = token.exec(source); match !== null; match = token.exec(source)) {
     end = token.lastIndex
     const [, data, slash, fullName, attributes, text] = match
@@ -32,6 +35,8 @@ export function parseXml(source: string): XmlElement {
         if (open.length === 1 || current.name !== name) throw new SyntaxError(`</${name}> closes nothing`)
         open.pop()
       } else {
+        elements += 1
+        if (elements > MAX_ELEMENTS) throw new SyntaxError('it has too many elements')
         const element: XmlElement = { name, text: '', children: [] }
         current.children.push(element)
         if (!attributes?.endsWith('/')) open.push(element)

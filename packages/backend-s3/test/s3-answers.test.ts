@@ -53,6 +53,34 @@ describe('a listing', () => {
     await expect(directory.list()).rejects.toThrow(/twice/)
   })
 
+  it('of which one page is longer than any of a thousand keys is refused, and its rest not read', async () => {
+    const MIB = 2 ** 20
+    const left = Promise.withResolvers<void>()
+    let sent = 0
+    const body = new ReadableStream<Uint8Array>(
+      {
+        pull(controller) {
+          sent += MIB
+          controller.enqueue(new Uint8Array(MIB).fill(32))
+        },
+        cancel: () => left.resolve(),
+      },
+      { highWaterMark: 0 },
+    )
+    const listed = all(answering(() => new Response(body)).client.list('bucket'))
+    await expect(listed).rejects.toMatchObject({ code: 'BACKEND', retryable: false, message: /over 8388608 bytes/ })
+    await left.promise
+    expect(sent).toBe(9 * MIB)
+  })
+
+  it('may have a page of a thousand keys, each as long as can be', async () => {
+    const key = encodeURIComponent('é'.repeat(512))
+    const more = `<ChecksumAlgorithm>SHA256</ChecksumAlgorithm><Owner><ID>${'f'.repeat(64)}</ID></Owner></Contents>`
+    const long = entry(`m/${key.slice(12)}`).replace('</Contents>', more)
+    const { client } = answering(() => page(long.repeat(1000), '<EncodingType>url</EncodingType>'))
+    expect(await all(client.list('bucket', { prefix: 'm/' }))).toHaveLength(1000)
+  })
+
   it('is asked for page by page, escaped, and its entities are read', async () => {
     const { client, seen } = answering(({ url }) =>
       new URL(url).searchParams.has('continuation-token')

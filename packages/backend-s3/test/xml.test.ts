@@ -29,6 +29,11 @@ it.each([
   '<a>&#;</a>',
 ])('%j is none', (text) => expect(() => parseXml(text)).toThrow(SyntaxError))
 
+it('with more elements than any answer of S3 has is refused', () => {
+  expect(parseXml(`<a>${'<b/>'.repeat(99_999)}</a>`).children).toHaveLength(99_999)
+  expect(() => parseXml(`<a>${'<b/>'.repeat(100_000)}</a>`)).toThrow('it has too many elements')
+})
+
 it('whatever comes is an element or a SyntaxError', () => {
   const piece = fc.constantFrom('<', '>', '/', 'a', '&', ';', '#', 'x', '!', '[', 'CDATA', ']', '-', '?', ' ', '1', '"')
   fc.assert(
