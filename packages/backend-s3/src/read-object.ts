@@ -86,7 +86,8 @@ function sha256Of(headers: Headers): Uint8Array | undefined {
  *
  * @throws {NotFoundError} No such object or bucket.
  * @throws {BackendError} It failed, or the object is not the one with that ETag any more.
- * @throws {UnsupportedError} It was stored compressed (Content-Encoding): the platform would give other bytes than are stored.
+ * @throws {UnsupportedError} It was stored compressed (Content-Encoding): the platform would give other bytes than are stored. A page
+ *   cannot tell where the bucket's CORS rules do not expose that header; see the README.
  * @throws {InvalidInputError} The range is none.
  */
 export async function* readObject(
