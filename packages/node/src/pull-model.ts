@@ -28,7 +28,7 @@ import { findHubCache, findSnapshot } from './hub/hub-cache.ts'
 import { openHub } from './hub/open-hub.ts'
 import type { Storage } from './open-storage.ts'
 import { assertFits } from './pull-options.ts'
-import { assertMayGoOn, watchRequired } from './required.ts'
+import { assertMayGoOn, assertRequiredGive, watchRequired } from './required.ts'
 import { openBucket } from './s3/open-bucket.ts'
 
 export interface PullModelOptions
@@ -61,7 +61,8 @@ export type PulledFrom =
  * @param reference - `ipfs://<cid>[/path]`, `ipns://<name>` with a Kubo daemon, `hf://org/name[@revision]`, `s3://bucket/prefix`, or `org/name[@version]`: a
  *   name of the store, which is there, else of a registry that it follows, else of the hub. A CID is answered by that CID, and
  *   never by the hub.
- * @throws {GatedError} A gate requires a backend that failed, and no other one of its kind is left.
+ * @throws {GatedError} A gate requires a backend that failed, and no other one of its kind is left: it lacks the model's root, does not
+ *   answer within its stall limit, or failed in what it was asked for later. Of a model that is held nobody is asked.
  * @throws {InvalidInputError} A registry knows the name, and neither `backends` nor anything else says where its CID may be; an option that is
  *   for a hub was given for a CID, or the other way about.
  */
@@ -93,7 +94,10 @@ export async function pullModel(
     if (parsed.kind === 'cid' || parsed.kind === 'ipns' || named) {
       if (named) assertFits(reference, 'cid', options, `. It is ipfs://${named}${orAskHub(reference, parsed)}`)
       const root = named ?? (await rootOf(storage, reference, options))
-      if (!(await storage.has(root, { signal }))) assertDirectories(reference, options)
+      if (!(await storage.has(root, { signal }))) {
+        assertDirectories(reference, options)
+        await assertRequiredGive(backends, root, options)
+      }
       const sources = backends.map(({ label, source, store }) => ({ label, source: store ?? source }))
       const kindOf = new Map(backends.map(({ label, kind }) => [label, kind]))
       const required = watchRequired(backends, options)
@@ -183,11 +187,18 @@ async function rootOf(storage: Storage, reference: string, options: PullModelOpt
   if (parsed.kind !== 'cid') throw new Error(`${reference} is no CID`)
   if (parsed.path === undefined) return parsed.cid
   const failures: unknown[] = []
-  for (const source of [storage, ...backends.map((backend) => backend.source)]) {
+  for (const [at, { source, kind }] of [{ source: storage, kind: undefined }, ...backends].entries()) {
     try {
       return (await source.stat(parsed.cid, { path: parsed.path, signal })).cid
     } catch (error) {
       if (!isStorageError(error)) throw error
+      const left = backends.slice(at)
+      if (kind)
+        assertMayGoOn(
+          { kind, error },
+          left.map((backend) => backend.kind),
+          options,
+        )
       failures.push(error)
     }
   }

@@ -1,3 +1,4 @@
+import type { CID } from '@x/cid'
 import {
   decideGates,
   FEATURE_NAMES,
@@ -6,10 +7,11 @@ import {
   type Gates,
   type GateSettings,
 } from '@x/gating'
-import { GatedError, type AbortOptions } from '@x/storage-core'
+import { GatedError, isStorageError, type AbortOptions } from '@x/storage-core'
 import { linkedController } from '@x/storage-core/backend'
 
 import type { BackendKind } from './backends/backend-spec.ts'
+import type { Backend } from './backends/open-backend.ts'
 import { featureOf } from './backends/reach.ts'
 
 /** What has something behind its gate so far. */
@@ -73,8 +75,51 @@ export function assertMayGoOn(
   const feature = featureOf(kind)
   const { position, reason } = decideGates({ environment, options: gates }).features[feature]
   if (position !== 'require' || left.some((other) => featureOf(other) === feature)) return
-  const why = error instanceof Error ? error.message : String(error)
-  throw new GatedError(`${feature} is required, and failed: ${why}. ${reason}`, { feature, cause: error })
+  throw new GatedError(`${feature} is required, and failed: ${messageOf(error)}. ${reason}`, { feature, cause: error })
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+/**
+ * For who is about to ask several backends at once and to take what comes first, and so would never hear of one that is dead
+ * or slow: behind each gate at `require` one has to give a block before the others are of any use. One that lacks it has failed.
+ *
+ * @throws {GatedError} None behind a gate at `require` gives it, or none was named. `cause` is what each said.
+ */
+export async function assertRequiredGive(
+  backends: readonly Backend[],
+  cid: CID,
+  { environment = process.env, gates, signal }: RequiredOptions & AbortOptions = {},
+): Promise<void> {
+  const decided = decideGates({ environment, options: gates })
+  const kinds = backends.map(({ kind }) => kind)
+  refuseMissing(decided, kinds)
+  const required = new Set(kinds.map(featureOf).filter((each) => decided.features[each].position === 'require'))
+  const { controller, release } = linkedController(signal)
+
+  async function oneGives(feature: FeatureName): Promise<void> {
+    const behind = backends.filter(({ kind }) => featureOf(kind) === feature)
+    const asked = behind.map(async ({ store, source }) =>
+      (store ?? source).blocks.get(cid, { signal: controller.signal }),
+    )
+    try {
+      await Promise.any(asked)
+    } catch (cause) {
+      signal?.throwIfAborted()
+      if (!(cause instanceof AggregateError)) throw cause
+      for (const error of cause.errors) if (!isStorageError(error)) throw error
+      const said = behind.map(({ label }, at) => `${label}: ${messageOf(cause.errors[at])}`).join('; ')
+      const { reason } = decided.features[feature]
+      throw new GatedError(`${feature} is required, and failed: ${said}. ${reason}`, { feature, cause })
+    }
+  }
+
+  try {
+    await Promise.all([...required].map(oneGives))
+  } finally {
+    release()
+    controller.abort()
+  }
 }
 
 /** For work that asks several backends at once, and goes on without those that fail. */
