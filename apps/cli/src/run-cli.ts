@@ -130,7 +130,8 @@ export async function runCli(argv: readonly string[], io: Io): Promise<number> {
       const options = { signal: io.signal, onWarning }
       const kinds = namedBackends(command, values, environment).map(({ kind }) => kind)
       // A bucket is named by the reference itself.
-      if (operands.some((operand) => operand.startsWith('s3://'))) kinds.push('s3')
+      const references = [...operands, textOption(values, 'model') ?? '']
+      if (references.some((reference) => reference.startsWith('s3://'))) kinds.push('s3')
       if (kinds.length > 0) assertRequired(kinds, { environment })
       const text = textOption(values, 'backend')
       const named = text === undefined ? undefined : parseBackendSpec(text, environment)

@@ -182,6 +182,18 @@ describe('status', () => {
   })
 })
 
+it('a bucket that is required is named by a model of one', async () => {
+  const { store, hello } = await setup()
+  await cli(['add', hello, '--store', store])
+  const run = (model: string) =>
+    cli(['run', 'feature-extraction', 'text', '--model', model, '--json', '--store', store], {
+      environment: { IPFS_ACCELERATE_S3: 'require' },
+    })
+  expect(await run('org/name')).toMatchObject({ code: 5, error: { code: 'GATED', feature: 's3' } })
+  // Of what was pulled from there last, which is nothing.
+  expect(await run('s3://models/tiny')).toMatchObject({ code: 3, error: { code: 'NOT_FOUND' } })
+})
+
 describe('bad input', () => {
   const cases: [name: string, argv: string[], code: number, named: string][] = [
     ['no such path', ['add', 'nowhere/at-all'], 3, 'nowhere/at-all'],

@@ -2,7 +2,7 @@ import { openAsBlob } from 'node:fs'
 import path from 'node:path'
 
 import type { CID } from '@x/cid'
-import type { ManifestFile, OpenedModel } from '@x/model-loader'
+import { parseReference, type ManifestFile, type OpenedModel } from '@x/model-loader'
 import { UnsupportedError, type AbortOptions } from '@x/storage-core'
 import type { InferenceSession } from 'onnxruntime-node'
 
@@ -59,8 +59,10 @@ export async function from(reference: string, options: FromOptions = {}): Promis
   const { onWarning = (message) => void process.stderr.write(`ipfs-accelerate: ${message}\n`) } = options
   const { directory, memory, verify, batch, derivedBytes, policy } = hookSettings({ ...options, environment })
   let own: Storage | undefined
+  // A reference to a bucket names it: a gate that requires one is content.
+  const beside = parseReference(reference).kind === 's3' ? (['s3'] as const) : []
   const model = await openModel(
-    async () => storage ?? (own = await openStorage({ directory, environment, create: false, signal })),
+    async () => storage ?? (own = await openStorage({ directory, environment, create: false, beside, signal })),
     reference,
     // What is given is checked when it is given.
     { signal, verify: 'stored', policy, onWarning },

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 
-import { assertMayGoOn, assertRequired, buildPath, openStorage, pathSource } from '@x/node'
+import { assertMayGoOn, assertRequired, buildPath, from, openStorage, pathSource } from '@x/node'
 import { describe, expect, it } from 'vitest'
 
 import { openTemporary, temporaryDirectory } from './support.ts'
@@ -39,6 +39,18 @@ describe('openStorage', () => {
     for (const feature of ['hub', 'patch']) {
       expect(gates.find((gate) => gate.feature === feature)).toMatchObject({ implemented: true })
     }
+  })
+
+  it('a bucket that is required is content where a bucket is named, beside a storage or by a reference', async () => {
+    const environment = { IPFS_ACCELERATE_S3: 'require' }
+    const { directory } = await openTemporary({ environment, beside: ['s3'] })
+    const reference = 's3://models/tiny'
+    // Nothing was pulled from there.
+    await expect(from(reference, { directory, environment })).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+      what: reference,
+    })
+    await expect(from('org/name', { directory, environment })).rejects.toMatchObject({ code: 'GATED', feature: 's3' })
   })
 
   it('has who goes on without a required backend refused, unless another one of its gate is left', () => {
