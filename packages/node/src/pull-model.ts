@@ -64,7 +64,7 @@ export type PulledFrom =
  * @throws {GatedError} A gate requires a backend that failed, and no other one of its kind is left: it lacks the model's root, does not
  *   answer within its stall limit, or failed in what it was asked for later. Of a model that is held nobody is asked.
  * @throws {InvalidInputError} A registry knows the name, and neither `backends` nor anything else says where its CID may be; an option that is
- *   for a hub was given for a CID, or the other way about.
+ *   for a hub or bucket was given for a CID, or the other way about.
  */
 export async function pullModel(
   storage: Storage,
@@ -78,7 +78,7 @@ export async function pullModel(
     throw new InvalidInputError(message, { input: reference })
   }
   if (parsed.kind === 'cid' || parsed.kind === 'ipns') assertFits(reference, 'cid', options)
-  if (parsed.kind === 'hub') assertFits(reference, 'hub', options)
+  if (parsed.kind === 'hub' || parsed.kind === 's3') assertFits(reference, parsed.kind, options)
   const partials = await storage.openPartials({ signal })
   try {
     if (parsed.kind === 's3') {

@@ -81,7 +81,7 @@ it('an option that would do nothing is a mistake', async () => {
     await expect(pulling).rejects.toMatchObject({ code: 'INVALID_INPUT', input: Object.keys(option)[0] })
   }
   for (const option of [given, { mirrors: ['http://127.0.0.1:1'] }, { manifest: root }]) {
-    for (const reference of ['hf://org/name', 'org/name']) {
+    for (const reference of ['hf://org/name', 'org/name', 's3://bucket/prefix']) {
       const pulling = pullModel(storage, reference, { ...option, environment: {} })
       await expect(pulling).rejects.toMatchObject({ code: 'INVALID_INPUT', input: Object.keys(option)[0] })
     }
