@@ -100,13 +100,14 @@ export async function pullModel(
       }
       const sources = backends.map(({ label, source, store }) => ({ label, source: store ?? source }))
       const kindOf = new Map(backends.map(({ label, kind }) => [label, kind]))
+      const byteSources = (options.mirrors ?? []).map((url) => mirrorSource(url, options))
       const required = watchRequired(backends, options)
       const pulled = await pullModelByCid(storage, partials, root, {
         ...options,
         signal: required.signal,
         namedManifest: known?.manifest,
         sources,
-        byteSources: (options.mirrors ?? []).map((url) => mirrorSource(url, options)),
+        byteSources,
         createHasher,
         createSha256,
         onFailover: ({ source, error, left }) => {

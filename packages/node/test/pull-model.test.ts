@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { inspect } from 'node:util'
 
 import { fixtureModel } from '@x/fixtures'
@@ -149,6 +150,14 @@ it('a mirror alone does not say what is in a directory', async () => {
       message: `ipfs://${root}${path}: a mirror has files alone; name a backend that has the directory`,
     })
   }
+})
+
+it('who is refused for a mirror is not listened to any more', async () => {
+  const { root, backends: given } = await directoryAlone()
+  const { signal } = new AbortController()
+  const options = { backends: given, mirrors: ['no mirror'], environment: {}, signal }
+  await expect(pullModel(await openTemporary(), `ipfs://${root}`, options)).rejects.toThrowError('mirror')
+  expect(getEventListeners(signal, 'abort')).toEqual([])
 })
 
 it.each([
