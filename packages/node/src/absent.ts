@@ -1,6 +1,7 @@
+import { codeOf } from './code-of.ts'
+
 /** Whether an error of `node:fs` says that nothing is there. */
-export const isAbsent = (error: unknown): boolean =>
-  error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')
+export const isAbsent = (error: unknown): boolean => ['ENOENT', 'ENOTDIR'].includes(String(codeOf(error)))
 
 /** For `catch`. */
 export function absentAsUndefined(error: unknown): undefined {

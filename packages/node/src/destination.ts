@@ -3,6 +3,8 @@ import path from 'node:path'
 
 import { BackendError, InvalidInputError, isStorageError, NoSpaceError, NotFoundError } from '@x/storage-core'
 
+import { codeOf } from './code-of.ts'
+
 /** @param hint - What the message ends with. @throws {InvalidInputError} Something is there. */
 export async function assertFree(destination: string, hint = ''): Promise<void> {
   try {
@@ -12,10 +14,6 @@ export async function assertFree(destination: string, hint = ''): Promise<void> 
     throw writeError(error, destination)
   }
   throw new InvalidInputError(`${destination} is there already; nothing was written${hint}`, { input: destination })
-}
-
-export function codeOf(error: unknown): unknown {
-  return typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined
 }
 
 /** What a failed write means, in an error that names the destination. */

@@ -12,7 +12,8 @@ import {
   type StaticTarget,
 } from '@x/storage-core'
 
-import { codeOf, writeError } from './destination.ts'
+import { codeOf } from './code-of.ts'
+import { writeError } from './destination.ts'
 
 /**
  * Writes a DAG into a static folder, for any web server: `openStaticSource` of `@x/backend-gateway` reads it. Made where it is

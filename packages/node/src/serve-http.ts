@@ -4,7 +4,7 @@ import { pipeline } from 'node:stream/promises'
 import { decideGates, mayReach, type Environment, type GateSettings } from '@x/gating'
 import { BackendError, GatedError, InvalidInputError } from '@x/storage-core'
 
-import { codeOf } from './destination.ts'
+import { codeOf } from './code-of.ts'
 import { assertHostName, toRequest } from './to-request.ts'
 
 export interface ServeHttpOptions {

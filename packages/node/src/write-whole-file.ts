@@ -4,7 +4,8 @@ import path from 'node:path'
 
 import { InvalidInputError, type AbortOptions } from '@x/storage-core'
 
-import { assertFree, codeOf, place, writeError } from './destination.ts'
+import { codeOf } from './code-of.ts'
+import { assertFree, place, writeError } from './destination.ts'
 
 export interface WriteWholeFileOptions extends AbortOptions {
   /** Replace a file that is there. Default false. */

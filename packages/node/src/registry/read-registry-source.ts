@@ -8,7 +8,7 @@ import { MAX_REGISTRY_BYTES } from '@x/model-loader'
 import { BackendError, InvalidInputError, isStorageError, NotFoundError, type AbortOptions } from '@x/storage-core'
 import { concatBytes } from '@x/storage-core/backend'
 
-import { codeOf } from '../destination.ts'
+import { codeOf } from '../code-of.ts'
 import { readUrl } from './read-url.ts'
 
 export interface RegistrySourceOptions extends AbortOptions {

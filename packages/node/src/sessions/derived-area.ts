@@ -4,6 +4,7 @@ import { copyFile, link, mkdir, open, readdir, readFile, rename, rm, stat, utime
 import { dirname, join } from 'node:path'
 
 import { absentAsUndefined, isAbsent } from '../absent.ts'
+import { codeOf } from '../code-of.ts'
 
 /** A file of an entry, as it was when the entry was made. */
 interface RecordedFile {
@@ -262,5 +263,4 @@ async function namesIn(path: string): Promise<string[]> {
   }
 }
 
-const codeOf = (error: unknown): unknown => (error instanceof Error && 'code' in error ? error.code : undefined)
 const isTaken = (error: unknown): boolean => ['ENOTEMPTY', 'EEXIST', 'EPERM'].includes(String(codeOf(error)))

@@ -1,0 +1,3 @@
+/** What an error of Node, or of ours, says in `code`; `undefined` for one without. */
+export const codeOf = (error: unknown): unknown =>
+  typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined
