@@ -2,6 +2,7 @@ import type { HubClient } from '@x/hub-client'
 import type { HubRepositories, HubSnapshot, HubUpstream, PullThrough } from '@x/hub-server'
 import { cidOfRepo } from '@x/model-loader'
 import { isStorageError, NotFoundError, type AbortOptions, type ContentStore } from '@x/storage-core'
+import { linkedController } from '@x/storage-core/backend'
 
 import { createSha256 } from '../create-hash.ts'
 
@@ -39,15 +40,16 @@ export function createUpstreamRepositories(
   async function completed(found: HubSnapshot, { signal }: AbortOptions): Promise<HubSnapshot> {
     if (!found.omitted?.length || performance.now() < asksFrom) return found
     const limit = AbortSignal.timeout(LOOK_UP_MS)
+    const { controller, release } = linkedController(limit, signal)
     let whole: HubSnapshot | undefined
     try {
-      whole = await further.open(found.repo, found.commit, {
-        signal: AbortSignal.any([limit, ...(signal ? [signal] : [])]),
-      })
+      whole = await further.open(found.repo, found.commit, { signal: controller.signal })
     } catch (error) {
       signal?.throwIfAborted()
       if (!isStorageError(error) && !limit.aborted) throw error
       asksFrom = performance.now() + OUTAGE_MS
+    } finally {
+      release()
     }
     return whole ? joined(found, whole) : found
   }
