@@ -31,6 +31,7 @@ export {
   type GateReport,
   type OpenStorageOptions,
   type Storage,
+  type StorageGcResult,
   type StorageReport,
 } from './open-storage.ts'
 export { assertMayGoOn, assertRequired, type RequiredOptions } from './required.ts'

@@ -11,9 +11,10 @@ import {
   type Gates,
   type GateSettings,
 } from '@x/gating'
-import type { AbortOptions, GcOptions, GcResult, StoreStatus } from '@x/storage-core'
+import { BackendError, type AbortOptions, type GcOptions, type GcResult, type StoreStatus } from '@x/storage-core'
 
 import type { BackendKind } from './backends/backend-spec.ts'
+import { codeOf } from './code-of.ts'
 import { dataDirectory } from './data-directory.ts'
 import { IMPLEMENTED, refuseMissing } from './required.ts'
 
@@ -53,6 +54,14 @@ export interface GateReport extends GateDecision {
   implemented: boolean
 }
 
+export interface StorageGcResult extends GcResult {
+  /**
+   * Why what sessions derived was not looked through to its end; `onWarning` hears of it too. The rest is what the store
+   * collected, and counts no derived file then.
+   */
+  derivedError?: BackendError | undefined
+}
+
 /**
  * The store that a program works with: a `ContentStore` with paths on disk, `add` with a `mode`, `rebuild`, and why it is
  * composed as it is.
@@ -61,7 +70,7 @@ export interface Storage extends FsStore {
   readonly directory: string
   readonly gates: Gates
   /** Also removes what sessions derived from models that are not in the store any more, of which a dry run says nothing. */
-  gc(options?: GcOptions): Promise<GcResult>
+  gc(options?: GcOptions): Promise<StorageGcResult>
   describe(options?: AbortOptions): Promise<StorageReport>
 }
 
@@ -85,15 +94,25 @@ export async function openStorage(options: OpenStorageOptions = {}): Promise<Sto
   return Object.assign(store, {
     directory,
     gates,
-    async gc(gcOptions: GcOptions = {}): Promise<GcResult> {
+    async gc(gcOptions: GcOptions = {}): Promise<StorageGcResult> {
       if (gcOptions.dryRun === true) return collect(gcOptions)
       const { createDerivedArea, DERIVED } = await import('./sessions/derived-area.ts')
       const derived = createDerivedArea(path.join(directory, DERIVED))
       // A second name of a file of the store takes nothing, until the store's own is gone.
-      const before = await derived.bytes()
+      const [before] = await Promise.allSettled([derived.bytes()])
       const result = await collect(gcOptions)
-      await derived.retain(async (root) => isCid(root) && store.has(parseCid(root), { signal: gcOptions.signal }))
-      return { ...result, freedBytes: result.freedBytes + Math.max(0, before - (await derived.bytes())) }
+      // What was collected is gone: what fails from here on stands beside it.
+      try {
+        if (before.status === 'rejected') throw before.reason
+        await derived.retain(async (root) => isCid(root) && store.has(parseCid(root), { signal: gcOptions.signal }))
+        return { ...result, freedBytes: result.freedBytes + Math.max(0, before.value - (await derived.bytes())) }
+      } catch (cause) {
+        gcOptions.signal?.throwIfAborted()
+        if (!(cause instanceof Error) || codeOf(cause) === undefined) throw cause
+        const message = `what sessions derived was not looked through to its end: ${cause.message}`
+        onWarning?.(message)
+        return { ...result, derivedError: new BackendError(message, { cause, retryable: false }) }
+      }
     },
     describe: async (describeOptions: AbortOptions = {}): Promise<StorageReport> => ({
       backends: [await store.status(describeOptions)],

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
+import { mkdir, symlink, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 
 import { assertMayGoOn, assertRequired, buildPath, from, openStorage, pathSource } from '@x/node'
@@ -87,6 +87,24 @@ describe('openStorage', () => {
     expect(warnings).toEqual([expect.stringContaining('removed 1 roots')])
     await expect(storage.add(new Uint8Array(300_000).fill(3))).rejects.toMatchObject({ code: 'NO_SPACE' })
     await expect(openTemporary({ maxBytes: -1 })).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+  })
+
+  it.each([
+    ['cannot be read', (derived: string) => symlink(derived, derived)],
+    [
+      'has an entry that cannot be read',
+      (derived: string) => mkdir(path.join(derived, 'a', 'b', 'record.json'), { recursive: true }),
+    ],
+  ])('says what gc collected, also where what sessions derived %s', async (_, spoil) => {
+    const warnings: string[] = []
+    const storage = await openTemporary({ onWarning: (message) => warnings.push(message) })
+    const { cid } = await storage.add(new Uint8Array(300_000).fill(1), { pin: false })
+    await spoil(path.join(storage.directory, 'derived'))
+    const { roots, freedBytes, derivedError } = await storage.gc()
+    expect(roots).toEqual([cid])
+    expect(freedBytes).toBeGreaterThanOrEqual(300_000)
+    expect(derivedError).toMatchObject({ code: 'BACKEND', message: expect.stringMatching(/ELOOP|EISDIR/) })
+    expect(warnings).toEqual([derivedError?.message])
   })
 
   it('adds by reference, hashes without a store, and makes its index anew', async () => {
