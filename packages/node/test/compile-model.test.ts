@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 
 import { expect, it, vi, onTestFinished } from 'vitest'
@@ -31,9 +31,22 @@ it('the process that parses a model has no tokens', async () => {
 
 it.each([
   ['says so', `throw new Error('no such operator')`, 'no such operator'],
+  ['names a node by what it remembers', `throw new Error("no such operator at 'memory_attn/alloc'")`, 'memory_attn'],
+  ['names its allocator', `throw new Error('allocation_planner.cc:5 Plan(const IAllocator&) no type')`, 'IAllocator'],
+  ['wants more of an input', `throw new Error('not enough space: expected 3, got 2')`, 'not enough space'],
   ['crashes on what it made', `if (path === 'target') process.kill(process.pid, 'SIGSEGV')`, 'SIGSEGV'],
 ])('it can never be prepacked where ONNX Runtime %s', async (_, body, why) => {
   expect(await compileWith(runtimeOf(body))).toContain(why)
+})
+
+it('what a path is called says nothing', async () => {
+  const directory = path.join(await temporaryDirectory(), 'std::bad_alloc, out of memory')
+  await mkdir(directory)
+  const runtime = path.join(directory, 'runtime.cjs')
+  await writeFile(runtime, runtimeOf('throw new Error("Load model from " + path + " failed: no such operator")'))
+  const at = (name: string): string => path.join(directory, name)
+  const said = await compileModel({ runtime, source: at('source'), target: at('target'), data: '', level: 'all' })
+  expect(said).toContain('no such operator')
 })
 
 it.each([
@@ -45,4 +58,15 @@ it.each([
   ['ONNX Runtime does not load', `throw new Error('its library is gone')`, 'its library is gone'],
 ])('nobody knows yet where %s', async (_, runtime, why) => {
   await expect(compileWith(runtime)).rejects.toThrowError(why)
+})
+
+it.each([
+  'bfc_arena.cc:359 AllocateRawInternal(size_t) Failed to allocate memory for requested buffer of size 640000',
+  'BFC Arena ran out of memory trying to allocate 640000.',
+  'Failed to write external initializers to file: model.onnx_data',
+  'open file "model.onnx" failed: Too many open files',
+  'mmap file "model.onnx" failed: Cannot allocate memory',
+  'Array buffer allocation failed',
+])('nor where ONNX Runtime says: %s', async (said) => {
+  await expect(compileWith(runtimeOf(`throw new Error(${JSON.stringify(said)})`))).rejects.toThrowError(said)
 })

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import path from 'node:path'
 
 export interface CompileOptions {
   /** The main file of onnxruntime-node. */
@@ -68,8 +69,34 @@ const PROGRAM = `
 /** Ways of a kernel to end its process, by signal and, on Windows, by status: illegal access, illegal instruction. */
 const CRASHES = new Set<unknown>(['SIGSEGV', 'SIGILL', 'SIGBUS', 'SIGABRT', 0xc0000005, 0xc000001d])
 
-/** What ONNX Runtime says where the disk or the memory was full. */
-const PASSING = /serialization failed|failed to write|open file|no space left|alloc|memory|too many open/i
+/**
+ * What ONNX Runtime, the system and Node say where the disk or the memory was full, or too many files were open. Whole phrases,
+ * which stand in no name of a node, a type or a source file: `memory_attention`, `IAllocator`, `allocation_planner.cc`.
+ */
+const PASSING = new RegExp(
+  [
+    'serialization failed',
+    'failed to write',
+    '(?:failed to|cannot) open file',
+    // Any call of the system on a file.
+    'file ".*" failed',
+    'no space left on device',
+    'not enough space on the disk',
+    'disk quota exceeded',
+    'input/output error',
+    'too many open files',
+    'std::bad_alloc',
+    'bad allocation',
+    'out of memory',
+    'cannot allocate memory',
+    'failed to allocate (?:memory|\\d+ bytes)',
+    '(?:memory|buffer) allocation failed',
+    'allocation of memory pattern buffer',
+    'not enough memory resources',
+    'paging file is too small',
+  ].join('|'),
+  'i',
+)
 
 /**
  * Writes a graph with its weights as the kernels of this machine want them, so that they are mapped and not packed at every
@@ -90,10 +117,19 @@ export async function compileModel(options: CompileOptions): Promise<string | un
       const said = stderr.trim()
       const how = error.signal ? `ended by ${error.signal}` : said || error.message
       const isNo = error.code === REFUSED || (stdout.includes(TRIAL) && CRASHES.has(error.signal ?? error.code))
-      if (isNo && !PASSING.test(said)) return resolve(`ONNX Runtime could not prepack it: ${how}`)
+      if (isNo && !PASSING.test(withoutPaths(said, options)))
+        return resolve(`ONNX Runtime could not prepack it: ${how}`)
       reject(new Error(`ONNX Runtime could not prepack it this time: ${how}`, { cause: error }))
     })
   })
+}
+
+/** The directories can have any name: one that is called `out of memory` says nothing. */
+function withoutPaths(said: string, { runtime, source, target }: CompileOptions): string {
+  const directories = [runtime, source, target]
+    .filter((file) => path.isAbsolute(file))
+    .map((file) => path.dirname(file))
+  return directories.reduce((rest, directory) => rest.replaceAll(directory, ''), said)
 }
 
 /** What a program without a network needs of an environment: where its libraries and its temporary files lie. */
