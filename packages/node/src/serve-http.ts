@@ -122,7 +122,15 @@ async function answer(
     return
   }
   const response = await handler(request)
-  outgoing.writeHead(response.status, Object.fromEntries(response.headers))
+  try {
+    // To who went away meanwhile, nobody would read the body to its end.
+    gone.signal.throwIfAborted()
+    outgoing.writeHead(response.status, Object.fromEntries(response.headers))
+  } catch (error) {
+    // What it says to that is no news.
+    await response.body?.cancel(error).catch(() => undefined)
+    throw error
+  }
   if (response.body === null) outgoing.end()
   // Closes the connection when the body fails, and the body when the connection does.
   else await pipeline(response.body, outgoing)

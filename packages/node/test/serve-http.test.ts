@@ -3,7 +3,7 @@ import { text } from 'node:stream/consumers'
 
 import { serveGateway, serveHttp, type ServeHttpOptions } from '@x/node'
 import { openMemoryStore } from '@x/storage-core'
-import { expect, it, onTestFinished, vi } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 
 /** Answers with the URL that it was asked for. */
 async function echo(options: ServeHttpOptions = {}): Promise<string> {
@@ -153,3 +153,39 @@ it('a gateway says why its store failed', async () => {
   expect((await fetch(`${server.url}/ipfs/${cid}?format=raw`)).status).toBe(500)
   expect(warnings).toEqual([`GET /ipfs/${cid}?format=raw: the disk is gone`])
 })
+
+/** A handler's body that does not end, and what it was let go for. */
+function endless(): { body: ReadableStream; cancelled: Promise<unknown> } {
+  const { promise: cancelled, resolve } = Promise.withResolvers<unknown>()
+  return { body: new ReadableStream({ cancel: resolve }), cancelled }
+}
+
+describe('the body of an answer that nobody gets is let go', () => {
+  it('where the client went away before there was one', async () => {
+    const { body, cancelled } = endless()
+    const asked = Promise.withResolvers<void>()
+    const url = await serving(async ({ signal }) => {
+      asked.resolve()
+      await new Promise((resolve) => signal.addEventListener('abort', resolve))
+      return new Response(body)
+    })
+    const socket = connect(Number(new URL(url).port), '127.0.0.1')
+    socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
+    await asked.promise
+    socket.destroy()
+    expect(await cancelled).toMatchObject({ message: 'the client went away' })
+  })
+
+  it('where its headers cannot be sent', async () => {
+    const { body, cancelled } = endless()
+    const url = await serving(async () => new Response(body, { headers: { 'x-name': 'a\u0001b' } }))
+    await expect(fetch(url)).rejects.toThrowError(TypeError)
+    expect(await cancelled).toMatchObject({ code: 'ERR_INVALID_CHAR' })
+  })
+})
+
+async function serving(handler: (request: Request) => Promise<Response>): Promise<string> {
+  const server = await serveHttp(handler, { environment: {} })
+  onTestFinished(() => server.close())
+  return server.url
+}
