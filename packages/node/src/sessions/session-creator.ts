@@ -34,12 +34,19 @@ export async function createPlannedSession(
   } catch (error) {
     if (plan.mode === 'original') throw error
     const session = await runtime.sessions.create(graph.path, options)
-    await plan.discard?.()
-    const reason = error instanceof Error ? error.message : String(error)
-    report('original', `${plan.mode} was wanted (${plan.why}), and ONNX Runtime refused it: ${reason}`)
+    let why = `${plan.mode} was wanted (${plan.why}), and ONNX Runtime refused it: ${messageOf(error)}`
+    try {
+      await plan.discard?.()
+    } catch (stays) {
+      // There is a session, which only who asked for it can release.
+      why += `; it stays, and is refused again: ${messageOf(stays)}`
+    }
+    report('original', why)
     return session
   }
 }
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 /** The caller's options win; `extra.session` is one table of both. */
 function merged(
