@@ -17,6 +17,8 @@ export interface HubRevision {
   root: CID
   /** 40 hexadecimal digits. */
   commit: string
+  /** The repository has files at this commit that the manifest cannot list, for their paths cannot lie beside the others. */
+  isUnlisted?: boolean | undefined
   /** When the hub was asked. ISO 8601, UTC. */
   resolvedAt: string
 }
@@ -42,10 +44,10 @@ export function assertHubRevision(query: HubRevisionQuery): void {
 export async function keepHubRevision(
   store: ContentStore,
   query: HubRevisionQuery,
-  { manifest, root, commit }: Pick<HubRevision, 'manifest' | 'root' | 'commit'>,
+  { manifest, root, commit, isUnlisted }: Omit<HubRevision, 'resolvedAt'>,
   options: AbortOptions = {},
 ): Promise<void> {
-  const metadata = { kind: 'hub-revision', root: root.toString(), commit }
+  const metadata = { kind: 'hub-revision', root: root.toString(), commit, ...(isUnlisted && { isUnlisted }) }
   const revisions = new Set([query.revision ?? DEFAULT_REVISION, commit])
   for await (const known of listHubRevisions(store, query.repo, options)) {
     if (known.commit === commit) revisions.add(known.revision)
@@ -88,7 +90,8 @@ export async function forgetLostRevisions(store: ContentStore, options: AbortOpt
 }
 
 function toRevision({ cid, metadata, updatedAt }: NameRecord): HubRevision | undefined {
-  const { root, commit } = metadata
+  const { root, commit, isUnlisted } = metadata
   if (typeof root !== 'string' || typeof commit !== 'string') return undefined
-  return { manifest: cid, root: parseCid(root), commit, resolvedAt: updatedAt }
+  const revision = { manifest: cid, root: parseCid(root), commit, resolvedAt: updatedAt }
+  return isUnlisted === true ? { ...revision, isUnlisted } : revision
 }

@@ -220,6 +220,39 @@ describe('from a hub', () => {
     const { manifest } = await openModel(store, `${pulled.cid}`)
     expect(manifest.origin).toMatchObject({ repo: REPO })
     expect(manifest.omitted.map((file) => file.path)).toEqual(['onnx/model.onnx', 'pytorch_model.bin'])
+    // Later they are refused as they were at first, and are not said to be absent.
+    for (const wanted of [{ include: [path] }, { include: ['*.json', '*.md'] }, { all: true }]) {
+      await expect(pullHubModel(store, partials, { ...options, ...wanted })).rejects.toMatchObject({
+        code: 'INVALID_INPUT',
+        message: expect.stringContaining(message),
+      })
+    }
+    hub.requests.length = 0
+    const again = { ...options, revision: pulled.commit }
+    expect(await pullHubModel(store, partials, again)).toMatchObject({ cid: pulled.cid })
+    expect(hub.requests).toEqual([])
+    await expect(pullHubModel(store, partials, { ...again, include: ['*.gguf'] })).rejects.toThrow(/^no file matches/)
+    // Of what is held already, nothing is made again.
+    expect(
+      await pullHubModel(store, partials, { ...again, include: ['onnx/*_quantized.onnx'], exclude: [path] }),
+    ).not.toHaveProperty('receipt')
+  })
+
+  it('a file whose twin in another case is held comes when it is asked for instead', async () => {
+    const { hub } = await hubWith({ ...model(), 'notes.bin': text('lower'), 'NOTES.bin': text('upper') })
+    const { store, partials } = await setup()
+    const options = { repo: REPO, hub: createHubClient({ endpoint: hub.url }), dtype: 'q8', ...hashing } as const
+    const lower = await pullHubModel(store, partials, { ...options, include: ['notes.bin'] })
+    const upper = await pullHubModel(store, partials, { ...options, include: ['NOTES.bin'] })
+    expect(upper.files).toBe(lower.files)
+    const opened = await openModel(store, `hf://${REPO}`)
+    expect(opened.cid).toEqual(upper.cid)
+    expect(await opened.read('NOTES.bin')).toEqual(text('upper'))
+    expect(opened.files.some(({ path }) => path === 'notes.bin')).toBe(false)
+    expect(await (await openModel(store, `${lower.cid}`)).read('notes.bin')).toEqual(text('lower'))
+    await expect(pullHubModel(store, partials, { ...options, include: ['notes.bin', 'NOTES.bin'] })).rejects.toThrow(
+      'differ in case or Unicode form alone; leave one out (exclude)',
+    )
   })
 
   it('a repository of more files than a manifest can list is pulled, and nothing is said of the rest', async () => {

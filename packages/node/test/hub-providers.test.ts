@@ -4,7 +4,7 @@ import path from 'node:path'
 import { fixtureModel } from '@x/fixtures'
 import { fixtureCommit, startFixtureHub, type FixtureHub, type FixtureHubOptions } from '@x/fixtures/hub'
 import { exportToHubCache } from '@x/hub-cache'
-import { createTransformersBinding, resolveReference, type TransformersEnv } from '@x/model-loader'
+import { createTransformersBinding, findHubRevision, resolveReference, type TransformersEnv } from '@x/model-loader'
 import {
   exportModelToHubCache,
   findHubCache,
@@ -150,6 +150,8 @@ it("what a cache lists and is left out is in nobody's way, and what cannot be on
   const { own, importing } = await taken()
   const { manifest } = await openModel(async () => own, `${(await importing).cid}`)
   expect(manifest).toMatchObject({ origin: { repo: 'org/laid', revision: commit }, omitted: [{ path: 'Weights.bin' }] })
+  // Whoever pulls more of it asks the hub.
+  expect(await findHubRevision(own, { repo: 'org/laid', revision: commit })).toMatchObject({ isUnlisted: true })
   await layOut(['readme.md', 'README.md'], [])
   const second = await taken()
   await expect(second.importing).rejects.toMatchObject({ code: 'INVALID_INPUT' })

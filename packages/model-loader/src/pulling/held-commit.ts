@@ -7,7 +7,7 @@ import { decodeManifest } from '../manifest-encoding.ts'
 import type { ManifestFile, ModelManifest } from '../manifest.ts'
 
 /** What a store has of a repository at a commit. */
-export interface HeldCommit extends Pick<HubRevision, 'manifest' | 'root'> {
+export interface HeldCommit extends Pick<HubRevision, 'manifest' | 'root' | 'isUnlisted'> {
   content: ModelManifest
 }
 
@@ -21,7 +21,7 @@ export async function findHeldCommit(
   if (!known || !(await store.has(known.root, { signal }))) return undefined
   try {
     const content = decodeManifest(await store.blocks.get(known.manifest, { signal }))
-    return { manifest: known.manifest, root: known.root, content }
+    return { manifest: known.manifest, root: known.root, isUnlisted: known.isUnlisted, content }
   } catch (error) {
     if (isStorageError(error) && ['NOT_FOUND', 'INTEGRITY', 'INVALID_INPUT'].includes(error.code)) return undefined
     throw error

@@ -17,6 +17,17 @@ export interface ListedFile {
 /** What a manifest says of the place that the files are from. */
 export type PlannedListing = Pick<ManifestInput, 'origin' | 'omitted' | 'absent'>
 
+/** Files of a listing that are not chosen, and of these the ones that a manifest lists: those that can lie beside the chosen. */
+export function omittedFrom<T extends { path: string }>(
+  listing: readonly T[],
+  files: readonly { path: string }[],
+): { omitted: readonly T[]; isUnlisted: boolean } {
+  const chosen = new Set(files.map(({ path }) => path))
+  const rest = listing.filter(({ path }) => !chosen.has(path))
+  const omitted = pathsBeside(files, rest)
+  return { omitted, isUnlisted: omitted.length < rest.length }
+}
+
 /** Facts and tensor tables are known when the files are here. Bytes. */
 const SPARE_BYTES = 200_000
 
@@ -54,9 +65,7 @@ export async function planListing(
     const message = `${label}: ${files.length} files are more than a manifest of 2 MiB can list; select fewer`
     throw new InvalidInputError(message, { input: label })
   }
-  const chosen = new Set(files.map(({ path }) => path))
-  const rest = listing.filter(({ path }) => !chosen.has(path))
-  const omitted = pathsBeside(files, rest).map(({ path, size, gitOid, sha256: digest }) => ({
+  const omitted = omittedFrom(listing, files).omitted.map(({ path, size, gitOid, sha256: digest }) => ({
     path,
     size,
     gitOid,

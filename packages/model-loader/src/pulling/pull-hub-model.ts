@@ -6,12 +6,13 @@ import { anyLocalPieces, download, heldLeaves, type ByteSource, type WantedFile 
 
 import { assertNaming, giveName } from '../give-name.ts'
 import { assertHubRevision, findHubRevision, keepHubRevision } from '../hub-revisions.ts'
+import { pathsBeside } from '../manifest-paths.ts'
 import type { ManifestFile } from '../manifest.ts'
 import { selectFiles, type SelectedFiles, type SelectFilesOptions } from '../select-files.ts'
 import { filesThatFit, findHeldCommit, type HeldCommit } from './held-commit.ts'
 import { localTensors } from './local-tensors.ts'
 import { assertModelSelected, configOf, makeModel, readConfigOf, type MadeModel } from './make-model.ts'
-import { planListing } from './plan-listing.ts'
+import { omittedFrom, planListing, type ListedFile } from './plan-listing.ts'
 import type { PullModelOptions, PullReceipt } from './pull-options.ts'
 
 export interface PullHubModelOptions extends PullModelOptions, Omit<SelectFilesOptions, 'config'> {
@@ -48,7 +49,8 @@ export interface PulledHubModel {
  * Brings a model of the Hugging Face hub into a store: resolves the revision, selects files, downloads what is missing, and checks each
  * file by what the hub's listing says of it: large ones by their SHA-256, small ones by their object in git, which is SHA-1. All or
  * nothing; what was downloaded when it was stopped is there the next time. What the store has of this commit from before, such as
- * another variant, stays part of what `hf://` means; the model of before stays what it was under its own CID.
+ * another variant, stays part of what `hf://` means, but for what cannot lie beside what is selected now; the model of before stays what
+ * it was under its own CID.
  *
  * @throws {NotFoundError} No such repository or revision, or no file of the variant that was asked for.
  * @throws {InvalidInputError} What is selected is no model (`isModelListing`), or has paths that cannot lie in one directory on every disk.
@@ -67,20 +69,27 @@ export async function pullHubModel(
   const commit = await hub.resolve(repo, revision, { signal })
   const select = { dtype, include, exclude, all, weights, also }
   const before = await findHeldCommit(store, { repo, commit }, { signal })
-  const held = await alreadyHeld(store, before, select, { signal })
-  if (held) {
-    await record(store, { ...options, commit }, held)
+  const asHeld = async (listing: readonly ListedFile[]): Promise<PulledHubModel | undefined> => {
+    const held = await alreadyHeld(store, before, { ...select, listing }, { signal })
+    if (!held) return undefined
+    await record(store, { ...options, commit }, { ...held, isUnlisted: before?.isUnlisted })
     return { ...held, commit }
   }
+  const known = knownListing(before, select)
+  const held = known && (await asHeld(known))
+  if (held) return held
   const listing = await hub.tree(repo, commit, { signal })
+  const whole = known ? undefined : await asHeld(listing)
+  if (whole) return whole
   const sources: Sources = {
     hub: createHubFileSource(hub, { repo, commit }),
     local: await options.localSource?.(commit, { signal }),
   }
-  const kept = filesThatFit(before, listing)
-  const config = await readConfig(store, partials, listing, { ...sources, kept }, options)
+  const fitting = filesThatFit(before, listing)
+  const config = await readConfig(store, partials, listing, { ...sources, kept: fitting }, options)
   const selected = selectFiles(listing, { ...select, config })
   assertModelSelected(repo, listing, selected)
+  const kept = keptBeside(selected.files, fitting)
   const missing = selected.files.filter(({ path }) => !kept.has(path))
   const listed = await planListing(repo, {
     listing,
@@ -100,7 +109,7 @@ export async function pullHubModel(
       reason: reasonWith(selected, kept),
       receipt: result.receipt,
     }
-    await record(store, { ...options, commit }, pulled)
+    await record(store, { ...options, commit }, { ...pulled, isUnlisted: omittedFrom(listing, files).isUnlisted })
     return pulled
   }
   return makeModel(store, partials, files, { listing, listed, keep }, options)
@@ -158,19 +167,41 @@ async function readConfig(
   return config && parse(config)
 }
 
+/** What of a listing a selection has to be made from, where the manifest of an earlier fetch says all of it. */
+function knownListing(
+  held: HeldCommit | undefined,
+  { include = [], all, also }: SelectFilesOptions,
+): readonly ListedFile[] | undefined {
+  // Without an origin it is not known what the repository has besides.
+  if (!held?.content.origin) return undefined
+  // What a manifest cannot list may be what is asked for.
+  if (held.isUnlisted && (include.length > 0 || all === true || also)) return undefined
+  return [...held.content.files, ...held.content.omitted]
+}
+
+/** Those of an earlier fetch that can lie beside what is selected now. One that is selected too stays, and is refused with the other. */
+function keptBeside(
+  selected: readonly HubTreeFile[],
+  fitting: ReadonlyMap<string, ManifestFile>,
+): ReadonlyMap<string, ManifestFile> {
+  const wanted = new Set(selected.map(({ path }) => path))
+  const more = [...fitting.values()].filter(({ path }) => !wanted.has(path))
+  const beside = new Set(pathsBeside(selected, more))
+  return new Map([...fitting].filter(([path, file]) => wanted.has(path) || beside.has(file)))
+}
+
 /** The model, when this commit was fetched before with all files that are wanted. */
 async function alreadyHeld(
   store: ContentStore,
   held: HeldCommit | undefined,
-  select: SelectFilesOptions,
+  { listing, ...select }: SelectFilesOptions & { listing: readonly ListedFile[] },
   { signal }: AbortOptions,
 ): Promise<Omit<PulledHubModel, 'commit'> | undefined> {
-  // Without an origin it is not known what the repository has besides.
   if (!held?.content.origin) return undefined
-  const { files, omitted } = held.content
+  const { files } = held.content
   const config = configOf(files)
   const parsed = config && (await readConfigOf(store, held.root, { path: config.path, size: config.size, signal }))
-  const selected = selectFiles([...files, ...omitted], { ...select, config: parsed })
+  const selected = selectFiles(listing, { ...select, config: parsed })
   const paths = new Set(files.map(({ path }) => path))
   if (!selected.files.every(({ path }) => paths.has(path))) return undefined
   return {
@@ -178,7 +209,7 @@ async function alreadyHeld(
     manifest: held.manifest,
     files: files.length,
     size: files.reduce((sum, { size }) => sum + size, 0),
-    omitted: omitted.length,
+    omitted: listing.length - files.length,
     reason: reasonWith(selected, paths),
   }
 }
@@ -196,12 +227,12 @@ function reasonWith(
 async function record(
   store: ContentStore,
   options: PullHubModelOptions & { commit: string },
-  { cid, manifest }: Pick<PulledHubModel, 'cid' | 'manifest'>,
+  { cid, manifest, isUnlisted }: Pick<PulledHubModel, 'cid' | 'manifest'> & Pick<HeldCommit, 'isUnlisted'>,
 ): Promise<void> {
   const { repo, revision, commit, pin = true, signal } = options
   // First, for it may be refused: what a revision is remembered to be has to stay.
   await giveName(store, cid, options)
-  await keepHubRevision(store, { repo, revision }, { manifest, root: cid, commit }, { signal })
+  await keepHubRevision(store, { repo, revision }, { manifest, root: cid, commit, isUnlisted }, { signal })
   if (pin) await store.pin(cid, { signal })
 }
 

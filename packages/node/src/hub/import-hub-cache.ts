@@ -72,14 +72,15 @@ export async function importFromHubCache(
       const files = await listModelFiles(store, root, { signal })
       const read = (path: string): AsyncIterable<Uint8Array> => store.cat(root, { path, verify: 'stored', signal })
       const { tables, files: described, ...facts } = await describeFiles(files, read, { createSha256 })
+      const listed = omitted && pathsBeside(files, omitted)
       const gitOids = new Map(snapshot.files.map(({ path, gitOid }) => [path, gitOid]))
       const manifest = createManifest({
         root,
         ...facts,
         files: Array.from(described, (file) => ({ ...file, gitOid: omitted && gitOids.get(file.path) })),
-        ...(omitted && {
+        ...(listed && {
           origin: { repo, revision: commit },
-          omitted: pathsBeside(files, omitted).map((file) => ({
+          omitted: listed.map((file) => ({
             path: file.path,
             size: file.size,
             sha256: file.sha256,
@@ -94,7 +95,9 @@ export async function importFromHubCache(
       const newer = await newerCommit(store, snapshot, revision, { signal })
       if (!(await isHeldWithMore(store, { repo, commit }, snapshot, { signal }))) {
         const remembered = newer === undefined ? revision : commit
-        await keepHubRevision(store, { repo, revision: remembered }, { manifest: cid, root, commit }, { signal })
+        const isUnlisted = omitted && listed && listed.length < omitted.length
+        const made = { manifest: cid, root, commit, isUnlisted }
+        await keepHubRevision(store, { repo, revision: remembered }, made, { signal })
       }
       const isWhole = omitted !== undefined
       const found = { cid: root, manifest: cid, repo, commit, files: files.length, size, isWhole, problems }
