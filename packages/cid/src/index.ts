@@ -38,6 +38,7 @@ export {
   type HashPool,
   type HashPoolOptions,
 } from './hash-pool.ts'
+export { lfsPointer } from './lfs-pointer.ts'
 export { createLinkStack, type LinkStack, type PendingLink } from './link-stack.ts'
 export { createNodesOutboard, encodeOutboard, readOutboard, type OutboardLimits } from './outboard-encoding.ts'
 export {

@@ -1,3 +1,5 @@
+import { lfsPointer } from '@x/cid'
+
 import type { HubFile } from './hub-repositories.ts'
 
 const encoder = new TextEncoder()
@@ -58,17 +60,9 @@ function compareBytes(a: Uint8Array, b: Uint8Array): number {
   return a.length - b.length
 }
 
-/**
- * What stands in git for a file kept in LFS.
- *
- * @see https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md
- */
-export const pointerText = ({ sha256, size }: { sha256: Uint8Array; size: number }): string =>
-  `version https://git-lfs.github.com/spec/v1\noid sha256:${toHex(sha256)}\nsize ${size}\n`
-
 /** Bytes of the pointer of an LFS file; 0 for another. All of it is ASCII. */
 export const pointerSize = ({ lfs, sha256, size }: HubFile): number =>
-  lfs && sha256 ? pointerText({ sha256, size }).length : 0
+  lfs && sha256 ? lfsPointer({ sha256, size }).length : 0
 
 /**
  * The id of a commit that no hub made: the first 20 bytes of a digest over the content, in hex, which is how a commit's looks.

@@ -1,4 +1,4 @@
-export { commitOf, gitBlobOid, pointerText } from './git-object.ts'
+export { commitOf, gitBlobOid } from './git-object.ts'
 export { createHubHandler } from './hub-handler.ts'
 export { type HubHandlerOptions, type HubRequestEvent, type HubToken } from './hub-options.ts'
 export {

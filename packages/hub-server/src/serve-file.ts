@@ -1,9 +1,10 @@
+import { lfsPointer } from '@x/cid'
 import { BackendError } from '@x/storage-core'
 
 import { once, type Answer } from './answer.ts'
 import { parseRanges, type ByteRange } from './byte-range.ts'
 import { contentType, inline } from './content-type.ts'
-import { pointerText, toHex } from './git-object.ts'
+import { toHex } from './git-object.ts'
 import { HubError } from './hub-error.ts'
 import type { HubFile, HubSnapshot } from './hub-repositories.ts'
 import { notKept } from './not-kept.ts'
@@ -81,7 +82,7 @@ interface Content {
 function contentOf(snapshot: HubSnapshot, file: HubFile, route: 'resolve' | 'raw'): Content {
   const { path, size, lfs, sha256, gitOid } = file
   if (lfs && sha256 && route === 'raw') {
-    const pointer = new TextEncoder().encode(pointerText({ sha256, size }))
+    const pointer = new TextEncoder().encode(lfsPointer({ sha256, size }))
     return {
       etag: `"${gitOid}"`,
       size: pointer.length,

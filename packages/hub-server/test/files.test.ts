@@ -1,6 +1,7 @@
+import { lfsPointer } from '@x/cid'
 import { describe, expect, it } from 'vitest'
 
-import { gitBlobOid, pointerText, toHex } from '../src/git-object.ts'
+import { gitBlobOid, toHex } from '../src/git-object.ts'
 import { bytesOf, errorOf, noise, openHub, sha256, small, utf8 } from './support.ts'
 
 const MODEL = noise(300_000)
@@ -137,7 +138,7 @@ describe('a file', () => {
   it('has its pointer at raw, with the git id as its tag', async () => {
     const { ask } = await openHub({ 'org/small': small })
     const raw = await ask('/org/small/raw/main/onnx/model.onnx')
-    const text = pointerText({ sha256: sha256(MODEL), size: MODEL.length })
+    const text = lfsPointer({ sha256: sha256(MODEL), size: MODEL.length })
     expect(await raw.text()).toBe(text)
     expect(raw.headers.get('etag')).toBe(`"${await gitBlobOid(utf8(text))}"`)
     expect(raw.headers.has('x-linked-size')).toBe(false)

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 
 import { once } from '../src/answer.ts'
-import { gitBlobOid, gitTreeOid, pointerText } from '../src/git-object.ts'
+import { gitBlobOid, gitTreeOid } from '../src/git-object.ts'
 import { createHubHandler } from '../src/hub-handler.ts'
 import type { HubRepositories } from '../src/hub-repositories.ts'
 import { isLfs } from '../src/is-lfs.ts'
@@ -332,13 +332,6 @@ describe('git', () => {
       .filter(({ path }) => !path.includes('/'))
       .map(({ path, oid }) => ({ name: path, directory: path === 'a', gitOid: oid }))
     expect(await gitTreeOid(top)).toBe(root)
-  })
-
-  it('has the pointer that the LFS specification has', () => {
-    const digest = Buffer.from('4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393', 'hex')
-    expect(pointerText({ sha256: digest, size: 12345 })).toBe(
-      'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n',
-    )
   })
 
   it.each([

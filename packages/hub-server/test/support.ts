@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
 
+import { lfsPointer } from '@x/cid'
 import { NotFoundError, openMemoryStore, type ContentStore } from '@x/storage-core'
 import { onTestFinished } from 'vitest'
 
-import { gitBlobOid, pointerText } from '../src/git-object.ts'
+import { gitBlobOid } from '../src/git-object.ts'
 import { createHubHandler } from '../src/hub-handler.ts'
 import type { HubHandlerOptions } from '../src/hub-options.ts'
 import type { HubFile, HubReadOptions, HubRef, HubRepositories, HubSnapshot } from '../src/hub-repositories.ts'
@@ -110,7 +111,7 @@ export async function describeFile(path: string, bytes: Uint8Array): Promise<Hub
     size,
     lfs,
     sha256: digest,
-    gitOid: await gitBlobOid(lfs ? utf8(pointerText({ sha256: digest, size })) : bytes),
+    gitOid: await gitBlobOid(lfs ? utf8(lfsPointer({ sha256: digest, size })) : bytes),
   }
 }
 

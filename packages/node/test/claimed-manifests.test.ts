@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises'
 import path from 'node:path'
 
 import { pathSource } from '@x/backend-fs'
-import { gitBlobOid, isLfs, pointerText } from '@x/hub-server'
+import { gitBlobOid, isLfs } from '@x/hub-server'
 import {
   addModel,
   createManifest,
@@ -118,7 +118,7 @@ it('where a pack says that it is from is no place in a cache, no origin in a bil
 
 it('a pack that calls itself a repository does not answer for its commits', async () => {
   const [storage] = await unpacked(tinyBert(), { origin: { repo: REPO, revision: COMMIT } }, REPO)
-  const repositories = createModelRepositories(storage, { gitBlobOid, isLfs, pointerText })
+  const repositories = createModelRepositories(storage, { gitBlobOid, isLfs })
   await expect(repositories.open(REPO, COMMIT, {})).rejects.toMatchObject({ code: 'NOT_FOUND' })
   const main = await repositories.open(REPO, 'main', {})
   expect(main?.commit).toMatch(/^[\da-f]{40}$/)

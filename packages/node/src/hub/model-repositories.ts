@@ -1,4 +1,4 @@
-import type { CID } from '@x/cid'
+import { lfsPointer, type CID } from '@x/cid'
 import { isRepo } from '@x/hub-client/names'
 import type { HubFile, HubRef, HubRepositories, HubSnapshot } from '@x/hub-server'
 import {
@@ -23,7 +23,6 @@ import { commitOfModel } from './commit-of-model.ts'
 export interface HubTools {
   gitBlobOid: (bytes: Uint8Array) => Promise<string>
   isLfs: (path: string, size: number) => boolean
-  pointerText: (file: { sha256: Uint8Array; size: number }) => string
 }
 
 const MAIN = 'main'
@@ -170,10 +169,10 @@ async function toHubFile(
   { root }: ModelManifest,
   { path, size, sha256, gitOid: known }: ModelManifest['files'][number],
   isOwn: boolean,
-  { gitBlobOid, isLfs, pointerText }: HubTools,
+  { gitBlobOid, isLfs }: HubTools,
   { signal }: AbortOptions,
 ): Promise<HubFile> {
-  const pointer = await gitBlobOid(new TextEncoder().encode(pointerText({ sha256, size })))
+  const pointer = await gitBlobOid(new TextEncoder().encode(lfsPointer({ sha256, size })))
   if (isOwn && known !== undefined) return { path, size, lfs: known === pointer, sha256, gitOid: known }
   if (isLfs(path, size)) return { path, size, lfs: true, sha256, gitOid: pointer }
   const pieces: Uint8Array[] = []
