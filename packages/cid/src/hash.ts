@@ -1,4 +1,5 @@
 import type { MultihashDigest } from 'multiformats'
+import { equals } from 'multiformats/bytes'
 import { CID } from 'multiformats/cid'
 import { create as createDigest } from 'multiformats/hashes/digest'
 import { identity } from 'multiformats/hashes/identity'
@@ -60,13 +61,7 @@ export async function cidOf(codec: number, bytes: Uint8Array): Promise<CID> {
  */
 export async function verify(cid: CID, bytes: Uint8Array): Promise<void> {
   const digest = await digestOf(cid.multihash.code, bytes)
-  if (isEqual(digest.bytes, cid.multihash.bytes)) return
+  if (equals(digest.bytes, cid.multihash.bytes)) return
   const actual = CID.create(cid.version, cid.code, digest)
   throw new IntegrityError(`${cid}: ${bytes.length} bytes hash to ${actual}`, { cid, actual })
-}
-
-function isEqual(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false
-  for (let index = 0; index < a.length; index++) if (a[index] !== b[index]) return false
-  return true
 }

@@ -1,6 +1,3 @@
-import { join } from 'node:path'
-
-import { openFsStore } from '@x/backend-fs'
 import { fixtureCommit, startFixtureHub } from '@x/fixtures/hub'
 import { createHubClient } from '@x/hub-client'
 import type { ContentStore } from '@x/storage-core'
@@ -16,7 +13,7 @@ import {
   pullHubModel,
   selectFiles,
 } from '../src/index.ts'
-import { createSha256, filesSource, stores, tempDirectory, text, visible } from './support.ts'
+import { createSha256, filesSource, openWithPartials, stores, text, visible } from './support.ts'
 
 /** Version 3, no tensors, no keys. */
 const gguf = (): Uint8Array<ArrayBuffer> => {
@@ -78,12 +75,7 @@ it('is pulled from a hub; what is no model is refused before it is downloaded', 
     },
   })
   onTestFinished(() => hub.close())
-  const store = await openFsStore({ directory: join(await tempDirectory(), 'store') })
-  const partials = await store.openPartials()
-  onTestFinished(async () => {
-    await partials.close()
-    await store.close()
-  })
+  const { store, partials } = await openWithPartials()
   const client = createHubClient({ endpoint: hub.url })
   const partly = { repo: 'org/tiny-gguf', hub: client, weights: 'none' } as const
   await expect(pullHubModel(store, partials, partly)).rejects.toThrow('what was selected of it is no model')

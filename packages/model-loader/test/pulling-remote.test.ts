@@ -1,10 +1,8 @@
 /** Models of a place without revisions, such as a bucket. */
 import { createHash } from 'node:crypto'
-import { join } from 'node:path'
 
-import { openFsStore, type FsStore } from '@x/backend-fs'
 import type { Files } from '@x/fixtures'
-import { BackendError, NotFoundError, type PartialStore } from '@x/storage-core'
+import { BackendError, NotFoundError } from '@x/storage-core'
 import { expect, it, onTestFinished } from 'vitest'
 
 import {
@@ -15,20 +13,10 @@ import {
   resolveReference,
   type RemoteDirectory,
 } from '../src/index.ts'
-import { createSha256, tempDirectory, text, tinyBert } from './support.ts'
+import { createSha256, openWithPartials, text, tinyBert } from './support.ts'
 
 const hashing = { createSha256, createHasher: (name: 'sha256' | 'sha1') => createHash(name) }
 const LABEL = 's3://bucket/m'
-
-async function setup(): Promise<{ store: FsStore; partials: PartialStore }> {
-  const store = await openFsStore({ directory: join(await tempDirectory(), 'store') })
-  const partials = await store.openPartials()
-  onTestFinished(async () => {
-    await partials.close()
-    await store.close()
-  })
-  return { store, partials }
-}
 
 interface Place extends RemoteDirectory {
   files: Files
@@ -81,7 +69,7 @@ function placeWith(files: Files, endpoint = 'https://s3.example.org'): Place {
 const model = (): Files => ({ ...tinyBert(), 'train.py': text('print(1)') })
 
 it('a file may be called anything that a path may', async () => {
-  const { store, partials } = await setup()
+  const { store, partials } = await openWithPartials()
   const files: Files = Object.fromEntries([
     ...Object.entries(model()),
     ['__proto__', text('a')],
@@ -100,7 +88,7 @@ const large = (): Files => ({
 })
 
 it('comes once: the same sizes and ETags are the same files', async () => {
-  const { store, partials } = await setup()
+  const { store, partials } = await openWithPartials()
   const place = placeWith(model())
   const options = { directory: place, ...hashing }
   const first = await pullRemoteModel(store, partials, options)
@@ -127,7 +115,7 @@ it('comes once: the same sizes and ETags are the same files', async () => {
 })
 
 it('the digests of the place are compared', async () => {
-  const { store, partials } = await setup()
+  const { store, partials } = await openWithPartials()
   const place = placeWith(model())
   place.keepsDigests = true
   const right = place.files['onnx/model.onnx'] ?? text('')
@@ -144,7 +132,7 @@ it('the digests of the place are compared', async () => {
 })
 
 it('the same ETag with other bytes is found, after what was here is gone', async () => {
-  const { store, partials } = await setup()
+  const { store, partials } = await openWithPartials()
   const place = placeWith(large())
   const options = { directory: place, pin: false, ...hashing }
   const { cid } = await pullRemoteModel(store, partials, options)
@@ -162,7 +150,7 @@ it('the same ETag with other bytes is found, after what was here is gone', async
 })
 
 it('what is not here any more is forgotten by a collection', async () => {
-  const { store, partials } = await setup()
+  const { store, partials } = await openWithPartials()
   await pullRemoteModel(store, partials, { directory: placeWith(model()), pin: false, ...hashing })
   await store.gc()
   await forgetLostRevisions(store)
@@ -172,7 +160,7 @@ it('what is not here any more is forgotten by a collection', async () => {
 })
 
 it('a pull that was broken off goes on where it was', async () => {
-  const { store, partials } = await setup()
+  const { store, partials } = await openWithPartials()
   const place = placeWith(large())
   place.failsAfter = 2 ** 20
   const options = { directory: place, ...hashing }
@@ -191,7 +179,7 @@ it.each([
   ['a file below a file', 'config.json/a'],
   ['a colon', 'C:/a'],
 ])('%s in a listing is refused before anything is fetched', async (_name, path) => {
-  const { store, partials } = await setup()
+  const { store, partials } = await openWithPartials()
   const place = placeWith({ ...model(), [path]: text('a') })
   const pulling = pullRemoteModel(store, partials, { directory: place, ...hashing })
   await expect(pulling).rejects.toMatchObject({ code: 'INVALID_INPUT' })
@@ -199,7 +187,7 @@ it.each([
 })
 
 it('what is no model is refused, and what was never pulled is not there', async () => {
-  const { store, partials } = await setup()
+  const { store, partials } = await openWithPartials()
   const place = placeWith({ 'a.txt': text('a') })
   const pulling = pullRemoteModel(store, partials, { directory: place, ...hashing })
   await expect(pulling).rejects.toMatchObject({ code: 'INVALID_INPUT', message: /it is no model/ })

@@ -1,18 +1,10 @@
 import { createHash } from 'node:crypto'
-import { join } from 'node:path'
 
-import { openFsStore, type FsStore } from '@x/backend-fs'
 import { buildDirectory, CID, IDENTITY, RAW } from '@x/cid'
 import type { Files } from '@x/fixtures'
 import { fixtureCommit, startFixtureHub, type FixtureHub, type FixtureHubOptions } from '@x/fixtures/hub'
 import { createHubClient } from '@x/hub-client'
-import {
-  NotFoundError,
-  openMemoryStore,
-  type ContentSource,
-  type ContentStore,
-  type PartialStore,
-} from '@x/storage-core'
+import { NotFoundError, openMemoryStore, type ContentSource, type ContentStore } from '@x/storage-core'
 import { describe, expect, it, onTestFinished } from 'vitest'
 
 import {
@@ -30,7 +22,16 @@ import {
   resolveReference,
   unpackModel,
 } from '../src/index.ts'
-import { collect, createSha256, filesSource, safetensors, tempDirectory, text, tinyBert, visible } from './support.ts'
+import {
+  collect,
+  createSha256,
+  filesSource,
+  openWithPartials,
+  safetensors,
+  text,
+  tinyBert,
+  visible,
+} from './support.ts'
 
 const createHasher = (name: 'sha256' | 'sha1') => createHash(name)
 const hashing = { createSha256, createHasher }
@@ -38,16 +39,6 @@ const REPO = 'org/tiny'
 /** Of the multicodec table. */
 const SHA2_512 = 0x13
 const raw = (hash: number, digest: Uint8Array): CID => CID.decode(Uint8Array.of(1, RAW, hash, digest.length, ...digest))
-
-async function setup(): Promise<{ store: FsStore; partials: PartialStore }> {
-  const store = await openFsStore({ directory: join(await tempDirectory(), 'store') })
-  const partials = await store.openPartials()
-  onTestFinished(async () => {
-    await partials.close()
-    await store.close()
-  })
-  return { store, partials }
-}
 
 function numbers(count: number, seed: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(count)
@@ -94,7 +85,7 @@ describe('from a hub', () => {
     const refs: Record<string, string> = { main: older.commit }
     const hub = await startFixtureHub({ repositories: { [REPO]: { commits: made, refs } } })
     onTestFinished(() => hub.close())
-    const { store, partials } = await setup()
+    const { store, partials } = await openWithPartials()
     const options = {
       repo: REPO,
       hub: createHubClient({ endpoint: hub.url }),
@@ -113,7 +104,7 @@ describe('from a hub', () => {
     const { hub, commit } = await hubWith()
     const manifests = new Set<string>()
     for (const dtype of ['q8', 'q8', 'fp32'] as const) {
-      const { store, partials } = await setup()
+      const { store, partials } = await openWithPartials()
       const client = createHubClient({ endpoint: hub.url })
       const pulled = await pullHubModel(store, partials, { repo: REPO, hub: client, dtype, ...hashing })
       expect(pulled).toMatchObject({ commit, files: 5, omitted: 2 })
@@ -135,7 +126,7 @@ describe('from a hub', () => {
 
   it('what is here is not asked for again: neither a commit nor a file that another model has', async () => {
     const { hub, commit } = await hubWith()
-    const { store, partials } = await setup()
+    const { store, partials } = await openWithPartials()
     const client = createHubClient({ endpoint: hub.url })
     const options = { repo: REPO, hub: client, dtype: 'q8', ...hashing } as const
     const first = await pullHubModel(store, partials, options)
@@ -159,7 +150,7 @@ describe('from a hub', () => {
   it('two variants of a commit become one model: what was fetched before stays, and nothing comes twice', async () => {
     const files: Files = { ...model(), 'onnx/model_quantized.onnx': numbers(100_000, 7) }
     const { hub, commit } = await hubWith(files)
-    const { store, partials } = await setup()
+    const { store, partials } = await openWithPartials()
     const options = { repo: REPO, hub: createHubClient({ endpoint: hub.url }), ...hashing }
     const first = await pullHubModel(store, partials, { ...options, dtype: 'q8', include: ['pytorch_model.bin'] })
     hub.requests.length = 0
@@ -173,7 +164,7 @@ describe('from a hub', () => {
     expect(opened).not.toHaveProperty('manifestRebuilt')
     for (const path of Object.keys(files)) expect(await opened.read(path)).toEqual(files[path])
     // In whatever order they came, it is the same model.
-    const other = await setup()
+    const other = await openWithPartials()
     const all = await pullHubModel(other.store, other.partials, { ...options, all: true })
     expect(all.manifest).toEqual(both.manifest)
     // Who has the CID of the first still has that.
@@ -187,7 +178,7 @@ describe('from a hub', () => {
 
   it('a revision that no store could remember is refused before anything is asked for', async () => {
     const { hub } = await hubWith()
-    const { store, partials } = await setup()
+    const { store, partials } = await openWithPartials()
     const options = { repo: REPO, revision: 'r'.repeat(245), hub: createHubClient({ endpoint: hub.url }), ...hashing }
     await expect(pullHubModel(store, partials, options)).rejects.toMatchObject({
       code: 'INVALID_INPUT',
@@ -202,7 +193,7 @@ describe('from a hub', () => {
     ['are a file and a directory', { 'CONFIG.json/a.json': text('{}') }, 'lies below it'],
   ])('paths that %s are refused before they are downloaded', async (_what, more, message) => {
     const { hub } = await hubWith({ ...model(), ...more })
-    const { store, partials } = await setup()
+    const { store, partials } = await openWithPartials()
     const options = { repo: REPO, hub: createHubClient({ endpoint: hub.url }), dtype: 'q8', ...hashing } as const
     const before = await visible(store)
     hub.requests.length = 0
@@ -240,7 +231,7 @@ describe('from a hub', () => {
 
   it('a file whose twin in another case is held comes when it is asked for instead', async () => {
     const { hub } = await hubWith({ ...model(), 'notes.bin': text('lower'), 'NOTES.bin': text('upper') })
-    const { store, partials } = await setup()
+    const { store, partials } = await openWithPartials()
     const options = { repo: REPO, hub: createHubClient({ endpoint: hub.url }), dtype: 'q8', ...hashing } as const
     const lower = await pullHubModel(store, partials, { ...options, include: ['notes.bin'] })
     const upper = await pullHubModel(store, partials, { ...options, include: ['NOTES.bin'] })
@@ -259,7 +250,7 @@ describe('from a hub', () => {
     const deep = Array.from({ length: 5 }, () => 'd'.repeat(200)).join('/')
     const many = Object.fromEntries(Array.from({ length: 2000 }, (_, index) => [`${deep}/${index}.bin`, text('a')]))
     const { hub } = await hubWith({ ...model(), ...many })
-    const { store, partials } = await setup()
+    const { store, partials } = await openWithPartials()
     const options = { repo: REPO, hub: createHubClient({ endpoint: hub.url }), dtype: 'q8', ...hashing } as const
     const pulled = await pullHubModel(store, partials, options)
     expect(pulled).toMatchObject({ files: 5, omitted: 2002 })
@@ -277,7 +268,7 @@ describe('from a hub', () => {
 
   it('what cannot be described is not there, and is not downloaded again', async () => {
     const { hub } = await hubWith()
-    const { store, partials } = await setup()
+    const { store, partials } = await openWithPartials()
     const options = { repo: REPO, hub: createHubClient({ endpoint: hub.url }), dtype: 'q8', ...hashing } as const
     const before = await visible(store)
     const failure = new Error('no hash')
@@ -301,7 +292,7 @@ describe('from a hub', () => {
           return true
         },
       })
-      const { store, partials } = await setup()
+      const { store, partials } = await openWithPartials()
       const before = await visible(store)
       const client = createHubClient({ endpoint: hub.url })
       await expect(
@@ -320,7 +311,7 @@ describe('from a hub', () => {
     ['no such variant', { dtype: 'q4' }, 'onnx/model_q4.onnx'],
   ])('%s', async (_what, given, message) => {
     const { hub } = await hubWith()
-    const { store, partials } = await setup()
+    const { store, partials } = await openWithPartials()
     const client = createHubClient({ endpoint: hub.url })
     await expect(
       pullHubModel(store, partials, { repo: REPO, hub: client, ...hashing, ...given }),
@@ -395,7 +386,7 @@ function weights(change: number, note: string): Uint8Array<ArrayBuffer> {
 describe('by its CID', () => {
   it('from three sources, one dead and one lying, and the receipt names them', async () => {
     const { origin, root } = await holding(model())
-    const { store, partials } = await setup()
+    const { store, partials } = await openWithPartials()
     const sources = [
       { label: 'dead', source: dead(origin) },
       { label: 'liar', source: liar(origin) },
@@ -415,7 +406,7 @@ describe('by its CID', () => {
 
   it('a source that never answers holds up nothing, wherever it is named', async () => {
     const { origin, root } = await holding(model())
-    const { store, partials } = await setup()
+    const { store, partials } = await openWithPartials()
     const asked: string[] = []
     const never = (what: string, signal: AbortSignal | undefined): Promise<never> => {
       asked.push(what)
@@ -446,7 +437,7 @@ describe('by its CID', () => {
     onTestFinished(() => origin.close())
     for (const profile of ['unixfs-v0-2015', 'kubo-v1'] as const) {
       const { cid: root } = await origin.add(filesSource(model()), { profile })
-      const { store, partials } = await setup()
+      const { store, partials } = await openWithPartials()
       const sources = [{ label: 'good', source: origin }]
       const pulled = await pullModelByCid(store, partials, root, { sources, ...hashing })
       expect(pulled.cid).toEqual(root)
@@ -468,7 +459,7 @@ describe('by its CID', () => {
       ],
       { onBlock: ({ cid, bytes }) => origin.blocks.put(cid, bytes) },
     )
-    const { store, partials } = await setup()
+    const { store, partials } = await openWithPartials()
     const sources = [{ label: 'good', source: origin }]
     expect((await pullModelByCid(store, partials, root, { sources, ...hashing })).cid).toEqual(root)
     await store.verify(root)
@@ -481,7 +472,7 @@ describe('by its CID', () => {
 
   it('nobody has it: it is not found, and nothing is left', async () => {
     const { origin, root } = await holding(model())
-    const { store, partials } = await setup()
+    const { store, partials } = await openWithPartials()
     const before = await visible(store)
     const sources = [{ label: 'dead', source: dead(origin) }]
     await expect(pullModelByCid(store, partials, root, { sources, ...hashing })).rejects.toMatchObject({
@@ -498,7 +489,7 @@ describe('by its CID', () => {
       'config.json': text('{}'),
       'model.safetensors': weights(change, note),
     })
-    const { store, partials } = await setup()
+    const { store, partials } = await openWithPartials()
     await addModel(store, filesSource(files(-1, 'first')), { createSha256 })
     const size = weights(-1, '').length
     for (const [change, note, most] of [
@@ -530,7 +521,7 @@ describe('by its CID', () => {
       })),
     })
     await origin.blocks.put(lies.cid, lies.bytes)
-    const { store, partials } = await setup()
+    const { store, partials } = await openWithPartials()
     const sources = [{ label: 'good', source: origin }]
     await expect(
       pullModelByCid(store, partials, root, { sources, manifest: lies.cid, ...hashing }),
@@ -541,20 +532,23 @@ describe('by its CID', () => {
     // As files go that are one block, it was known beforehand.
     expect(await visible(store)).toEqual({ roots: [], names: [] })
     // What somebody else names is tried, and so is one that a source has beside the model; both spoil nothing.
-    const named = await setup()
+    const named = await openWithPartials()
     await pullModelByCid(named.store, named.partials, root, { sources, namedManifest: lies.cid, ...hashing })
     expect((await openModel(named.store, `${root}`)).manifestCid).toEqual(beside.cid)
-    const third = await setup()
+    const third = await openWithPartials()
     await pullModelByCid(third.store, third.partials, root, { sources, namedManifest: root, ...hashing })
     expect((await openModel(third.store, `${root}`)).manifestCid).toEqual(beside.cid)
     await forgetSidecars(origin, root)
     await keepSidecar(origin, 'manifests', root, lies)
-    const fresh = await setup()
+    const fresh = await openWithPartials()
     await pullModelByCid(fresh.store, fresh.partials, root, { sources, ...hashing, name: REPO })
     expect((await openModel(fresh.store, REPO)).files).toEqual(honest.files)
     const other = (await holding({ 'config.json': text('[1]'.replace('[1]', '{"a":1}')) })).root
     await expect(
-      pullModelByCid(await setup().then(({ store: another }) => another), partials, other, { sources, ...hashing }),
+      pullModelByCid(await openWithPartials().then(({ store: another }) => another), partials, other, {
+        sources,
+        ...hashing,
+      }),
     ).rejects.toMatchObject({
       code: 'NOT_FOUND',
     })
@@ -578,7 +572,7 @@ it('a manifest that was asked for is looked at where the model is held, and leav
     }),
   )
   for (const { cid, bytes } of [claim, lies]) await origin.blocks.put(cid, bytes)
-  const { store, partials } = await setup()
+  const { store, partials } = await openWithPartials()
   const options = { sources: [{ label: 'good', source: origin }], ...hashing }
   const refused = { code: 'INVALID_INPUT', message: expect.stringContaining('another SHA-256') }
   await expect(pullModelByCid(store, partials, root, { ...options, manifest: lies.cid })).rejects.toMatchObject(refused)
@@ -597,7 +591,7 @@ it('a manifest that was asked for is looked at where the model is held, and leav
 
 it('a pack that claims to be of a repository is not taken for it', async () => {
   const { hub, commit } = await hubWith()
-  const { store, partials } = await setup()
+  const { store, partials } = await openWithPartials()
   await pullHubModel(store, partials, {
     repo: REPO,
     hub: createHubClient({ endpoint: hub.url }),
@@ -605,7 +599,7 @@ it('a pack that claims to be of a repository is not taken for it', async () => {
     ...hashing,
   })
   const car = await collect(packModel(store, `hf://${REPO}`))
-  const elsewhere = (await setup()).store
+  const elsewhere = (await openWithPartials()).store
   const { cid } = await unpackModel(elsewhere, car)
   expect((await openModel(elsewhere, `${cid}`)).manifest.origin).toEqual({ repo: REPO, revision: commit })
   await expect(resolveReference(elsewhere, `hf://${REPO}@${commit}`)).rejects.toMatchObject({ code: 'NOT_FOUND' })

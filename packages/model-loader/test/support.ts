@@ -3,9 +3,15 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import { openFsStore } from '@x/backend-fs'
+import { openFsStore, type FsStore } from '@x/backend-fs'
 import { fixtureModel, type Files } from '@x/fixtures'
-import { openMemoryStore, type ContentStore, type DirectorySource, type SourceNode } from '@x/storage-core'
+import {
+  openMemoryStore,
+  type ContentStore,
+  type DirectorySource,
+  type PartialStore,
+  type SourceNode,
+} from '@x/storage-core'
 import { onTestFinished } from 'vitest'
 
 export const text = (value: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(value)
@@ -34,6 +40,17 @@ async function closing(opening: Promise<ContentStore>): Promise<ContentStore> {
   const store = await opening
   onTestFinished(() => store.close())
   return store
+}
+
+/** A store on disk, with what is being downloaded into it. */
+export async function openWithPartials(): Promise<{ store: FsStore; partials: PartialStore }> {
+  const store = await openFsStore({ directory: join(await tempDirectory(), 'store') })
+  const partials = await store.openPartials()
+  onTestFinished(async () => {
+    await partials.close()
+    await store.close()
+  })
+  return { store, partials }
 }
 
 /** Files in memory as a directory. Reads are counted by path. */

@@ -1,7 +1,6 @@
-import { IntegrityError } from '@x/cid'
+import { equalBytes, IntegrityError } from '@x/cid'
 import { BackendError, type PartialFile } from '@x/storage-core'
 
-import { isEqual } from './is-equal.ts'
 import type { LeafPlan } from './leaf-plan.ts'
 import type { LocalRanges } from './local-ranges.ts'
 import type { SourceState } from './source-state.ts'
@@ -150,7 +149,7 @@ export async function createFileRun(wanted: WantedFile, options: FileRunOptions)
     const span = resumed.get(offset)
     if (!span || span.length !== length) continue
     const digest = plan.digestOf(leaf)
-    if (digest && !isEqual(digest, span.sha256)) continue
+    if (digest && !equalBytes(digest, span.sha256)) continue
     // Of a wrapped leaf the digest is about more than its bytes.
     if (plan.outboard && !digest && !(await isLeaf(plan, leaf, await partial.read(offset, length)))) continue
     digests?.set(span.sha256, leaf * 32)
@@ -192,7 +191,7 @@ export async function createFileRun(wanted: WantedFile, options: FileRunOptions)
     for (const fill of bad.get(leaf) ?? []) {
       let from = 0
       for (const { end, by } of fill.parts) {
-        const isRight = isEqual(fill.bytes.subarray(from, end), right.subarray(from, end))
+        const isRight = equalBytes(fill.bytes.subarray(from, end), right.subarray(from, end))
         if (!isRight && by === 'local') local?.distrust(plan.place(leaf).offset + from, end - from)
         if (!isRight && by !== 'local') onLiar(by, wrongLeaf(leaf))
         from = end

@@ -1,7 +1,7 @@
+import { equalBytes } from '@x/cid'
 import type { AbortOptions } from '@x/storage-core'
 
 import type { CreateHasher } from './hasher.ts'
-import { isEqual } from './is-equal.ts'
 import type { LeafPlan } from './leaf-plan.ts'
 import type { KnownPiece, LocalBytes, LocalPieces } from './local-pieces.ts'
 import type { WantedFile } from './wanted-file.ts'
@@ -83,7 +83,7 @@ async function hasDigest(
     hasher.update(piece)
     done += piece.length
   }
-  return done === length && isEqual(hasher.digest(), sha256)
+  return done === length && equalBytes(hasher.digest(), sha256)
 }
 
 /** In the order of the file; of two that have the same bytes the longer one. */

@@ -1,7 +1,6 @@
-import { CID, createOutboard, InvalidInputError, leafCid, PROFILES, RAW, SHA2_256 } from '@x/cid'
+import { CID, createOutboard, equalBytes, InvalidInputError, leafCid, PROFILES, RAW, SHA2_256 } from '@x/cid'
 import { partialKeyOf, type PartialKey } from '@x/storage-core'
 
-import { isEqual } from './is-equal.ts'
 import type { KnownPiece } from './local-pieces.ts'
 
 /**
@@ -45,7 +44,7 @@ export function assertWanted({ path, size, root, sha256, gitOid, version, pieces
   if (gitOid !== undefined && !/^[0-9a-f]{40}$/.test(gitOid)) refuse('a git object id that is not 40 hex')
   if (version && version.length !== SHA256_BYTES) refuse(`a version of ${version.length} bytes`)
   if (root && root.multihash.code !== SHA2_256) refuse('its root is not under SHA-256, and has no leaves to check')
-  if (root?.code === RAW && sha256 && !isEqual(root.multihash.digest, sha256)) refuse(TWO_FILES)
+  if (root?.code === RAW && sha256 && !equalBytes(root.multihash.digest, sha256)) refuse(TWO_FILES)
   if (!root && !sha256 && gitOid === undefined && !version) refuse('there is no digest to check it by')
   for (const { offset, length, sha256: digest } of pieces) {
     const isIn = Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0

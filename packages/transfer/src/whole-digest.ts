@@ -1,5 +1,6 @@
+import { equalBytes } from '@x/cid'
+
 import type { CreateHasher } from './hasher.ts'
-import { isEqual } from './is-equal.ts'
 import { wholeDigestOf, type WantedFile } from './wanted-file.ts'
 
 /** Hashes a file in its own order while its leaves come in another one. */
@@ -49,7 +50,7 @@ export function createWholeCheck(file: WantedFile, createHasher: CreateHasher): 
     },
     matches: () => {
       const digest = hasher.digest()
-      return wanted.type === 'git' ? toHex(digest) === wanted.oid : isEqual(digest, wanted.digest)
+      return wanted.type === 'git' ? toHex(digest) === wanted.oid : equalBytes(digest, wanted.digest)
     },
   }
 }
