@@ -1,6 +1,6 @@
 /**
  * `@x/model-loader/binding`: what a program needs to load models through transformers.js, without what pulls, signs or
- * describes them, which takes as long to load again.
+ * describes them, which is as much code again.
  */
 export type { BindingStatus } from './binding-report.ts'
 export { cidOfRepo } from './cid-of-repo.ts'

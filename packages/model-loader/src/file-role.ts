@@ -1,4 +1,4 @@
-import { isPickleName } from '@x/model-signing'
+import { isPickleName } from '@x/model-signing/pickle'
 
 /** What a file of a model is for. `pickle`: weights in a format whose reading runs code; it is listed, and never loaded. */
 export type FileRole =

@@ -112,12 +112,7 @@ export { giveName, type Naming } from './give-name.ts'
 export { listModelFiles, type ListedFile } from './model-files.ts'
 export { findHubModel, pullHubModel, type PulledHubModel, type PullHubModelOptions } from './pulling/pull-hub-model.ts'
 export type { RemoteDirectory, RemoteFile } from './pulling/remote-directory.ts'
-export {
-  findRemoteModel,
-  pullRemoteModel,
-  type PulledRemoteModel,
-  type PullRemoteModelOptions,
-} from './pulling/pull-remote-model.ts'
+export { pullRemoteModel, type PulledRemoteModel, type PullRemoteModelOptions } from './pulling/pull-remote-model.ts'
 export {
   pullModelByCid,
   type LabelledSource,
@@ -125,3 +120,4 @@ export {
   type PullModelByCidOptions,
 } from './pulling/pull-model-by-cid.ts'
 export { type PullModelOptions } from './pulling/pull-options.ts'
+export { findRemoteModel } from './remote-origins.ts'

@@ -1,6 +1,5 @@
-import { sha256 } from '@noble/hashes/sha2.js'
-import { parseCid, type CID } from '@x/cid'
-import type { AbortOptions, ContentStore, NameRecord } from '@x/storage-core'
+import { cidOf, parseCid, RAW, type CID } from '@x/cid'
+import { NotFoundError, type AbortOptions, type ContentStore, type NameRecord } from '@x/storage-core'
 
 /**
  * `.remote/<SHA-256 of the reference>` points to the manifest that a directory elsewhere, such as a prefix of a bucket, had when
@@ -23,8 +22,8 @@ export interface RemoteOrigin {
   listedAt: string
 }
 
-function nameOf(from: string): string {
-  const digest = sha256(new TextEncoder().encode(from))
+async function nameOf(from: string): Promise<string> {
+  const { digest } = (await cidOf(RAW, new TextEncoder().encode(from))).multihash
   return `${REMOTE_NAMES}${Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('')}`
 }
 
@@ -35,7 +34,7 @@ export async function keepRemoteOrigin(
   options: AbortOptions = {},
 ): Promise<void> {
   const metadata = { kind: 'remote-model', from, endpoint, root: root.toString(), etags: [...etags] }
-  await store.names.set(nameOf(from), manifest, { metadata, ...options })
+  await store.names.set(await nameOf(from), manifest, { metadata, ...options })
 }
 
 /** What is remembered; `undefined`: it was never pulled. Whether the model is still held is not looked at. */
@@ -44,8 +43,19 @@ export async function findRemoteOrigin(
   from: string,
   options: AbortOptions = {},
 ): Promise<RemoteOrigin | undefined> {
-  const record = await store.names.get(nameOf(from), options)
+  const record = await store.names.get(await nameOf(from), options)
   return record && toOrigin(record)
+}
+
+/**
+ * What was pulled from a place before, without asking it.
+ *
+ * @throws {NotFoundError} Nothing was, or it is not held any more.
+ */
+export async function findRemoteModel(store: ContentStore, from: string, options: AbortOptions = {}): Promise<CID> {
+  const known = await findRemoteOrigin(store, from, options)
+  if (known && (await store.has(known.root, options))) return known.root
+  throw new NotFoundError(from, { message: `${from} was not pulled before, or is not held any more; pull it` })
 }
 
 /** Forgets those whose model is not here any more, after a collection: their names would keep manifests for ever. */

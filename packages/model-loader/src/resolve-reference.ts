@@ -3,8 +3,8 @@ import { NotFoundError, type AbortOptions, type ContentSource, type ContentStore
 
 import { findHubRevision } from './hub-revisions.ts'
 import { hubReference, parseReference, remoteLabel, type ModelReference } from './parse-reference.ts'
-import { findRemoteModel } from './pulling/pull-remote-model.ts'
 import { findInRegistries } from './registry/find-in-registries.ts'
+import { findRemoteModel } from './remote-origins.ts'
 import { versionName } from './versions.ts'
 
 export interface ResolvedReference {

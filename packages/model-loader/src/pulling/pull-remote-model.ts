@@ -1,5 +1,5 @@
 import { cidOf, RAW, type CID } from '@x/cid'
-import { isStorageError, NotFoundError, type AbortOptions, type ContentStore, type PartialStore } from '@x/storage-core'
+import { isStorageError, type AbortOptions, type ContentStore, type PartialStore } from '@x/storage-core'
 import { anyLocalPieces, download, heldLeaves, type DownloadOptions, type WantedFile } from '@x/transfer'
 
 import { assertNaming, giveName } from '../give-name.ts'
@@ -176,15 +176,4 @@ async function record(
   const { label: from, endpoint } = directory
   await keepRemoteOrigin(store, { from, endpoint, manifest, root: cid, etags }, { signal })
   if (pin) await store.pin(cid, { signal })
-}
-
-/**
- * What was pulled from a place before, without asking it.
- *
- * @throws {NotFoundError} Nothing was, or it is not held any more.
- */
-export async function findRemoteModel(store: ContentStore, from: string, options: AbortOptions = {}): Promise<CID> {
-  const known = await findRemoteOrigin(store, from, options)
-  if (known && (await store.has(known.root, options))) return known.root
-  throw new NotFoundError(from, { message: `${from} was not pulled before, or is not held any more; pull it` })
 }
