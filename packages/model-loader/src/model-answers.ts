@@ -31,8 +31,13 @@ export interface ContentsOptions {
   report: BindingReport
   small: SmallFiles
   onPath?: ((path: string, model: OpenedModel, file: string) => void) | undefined
-  /** A Response in any case. Default: a path where ONNX Runtime opens the file by itself. */
-  asBytes?: boolean | undefined
+}
+
+/** A whole file in memory. */
+export interface GivenBytes {
+  bytes: Uint8Array<ArrayBuffer>
+  /** They are kept for whoever asks next: who hands them on gives a copy. */
+  isKept: boolean
 }
 
 /** What ONNX Runtime opens by path in Node: graphs and their external data. */
@@ -47,28 +52,46 @@ export const isMapped = (path: string): boolean => GRAPH.test(path) || DATA.test
  *
  * @throws What kept it from being given; of a graph also what keeps its data from it.
  */
-export async function contentsOf(
-  request: FileRequest,
-  { checks, report, small, onPath, asBytes = false }: ContentsOptions,
-): Promise<string | Response> {
-  const { source, path, size = 0 } = request
+export async function contentsOf(request: FileRequest, options: ContentsOptions): Promise<string | Response> {
+  const { source, path } = request
   const give = async (): Promise<string | Response> => {
-    if (GRAPH.test(path)) await assertData(source, path, { checks, small })
-    const place = isMapped(path) && !asBytes ? await checks.pathOf(source.model, path) : undefined
-    if (place === undefined) return wholeFile(source, path, small)
-    onPath?.(place, source.model, path)
+    const place = isMapped(path) ? await options.checks.pathOf(source.model, path) : undefined
+    if (place === undefined) return responseOf(path, await wholeFile(source, path, options.small))
+    options.onPath?.(place, source.model, path)
     return place
   }
   try {
+    return await noted(request, options, give)
+  } catch (error) {
+    const standIn = standsInFor(path)
+    if (standIn === undefined) throw error
+    return standIn
+  }
+}
+
+/**
+ * As `contentsOf`, its bytes in any case.
+ *
+ * @throws What kept it from being given; of a graph also what keeps its data from it.
+ */
+export const bytesOf = (request: FileRequest, options: ContentsOptions): Promise<GivenBytes> =>
+  noted(request, options, () => wholeFile(request.source, request.path, options.small))
+
+/** Gives a file, and notes that it was given, or why it was not. */
+async function noted<T>(
+  { source, path, size = 0 }: FileRequest,
+  { checks, report, small }: ContentsOptions,
+  give: () => Promise<T>,
+): Promise<T> {
+  try {
+    if (GRAPH.test(path)) await assertData(source, path, { checks, small })
     const given = await give()
     source.used.add(path)
     report.given(source.provider, size)
     return given
   } catch (error) {
     source.failure ??= error
-    const standIn = asBytes ? undefined : standsInFor(path)
-    if (standIn === undefined) throw error
-    return standIn
+    throw error
   }
 }
 
@@ -122,7 +145,7 @@ async function dataOf(model: OpenedModel, graph: string): Promise<readonly strin
 async function promisedBy({ model }: Source, graph: string, small: SmallFiles): Promise<string[]> {
   const session = sessionOf(graph)
   if (session === undefined || !model.files.some(({ path }) => path === 'config.json')) return []
-  const bytes = await small.read(model, 'config.json')
+  const { bytes } = await small.read(model, 'config.json')
   let config: unknown
   try {
     config = JSON.parse(new TextDecoder().decode(bytes))
@@ -133,10 +156,30 @@ async function promisedBy({ model }: Source, graph: string, small: SmallFiles): 
   return promisedData(config, session, graph)
 }
 
-async function wholeFile({ model }: Source, path: string, small: SmallFiles): Promise<Response> {
+async function wholeFile({ model }: Source, path: string, small: SmallFiles): Promise<GivenBytes> {
   // What ONNX Runtime opens is read once by whoever takes its bytes.
-  const bytes = await (isMapped(path) ? model.read(path) : small.read(model, path))
-  return new Response(bytes, { headers: { 'content-length': String(bytes.length), ...typeOf(path) } })
+  return isMapped(path) ? { bytes: await model.read(path), isKept: false } : small.read(model, path)
+}
+
+const responseOf = (path: string, given: GivenBytes): Response =>
+  new Response(bodyOf(given), { headers: { 'content-length': String(given.bytes.length), ...typeOf(path) } })
+
+/**
+ * Bytes from `start` up to `end` as a body. A Response copies bytes, and does not copy what a stream gives: of a file of gigabytes each copy
+ * takes as much memory again.
+ */
+export function bodyOf(
+  { bytes, isKept }: GivenBytes,
+  start = 0,
+  end: number = bytes.length,
+): Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> {
+  const part = bytes.subarray(start, end)
+  if (isKept) return part
+  const pull = (controller: ReadableStreamDefaultController<Uint8Array>): void => {
+    controller.enqueue(part)
+    controller.close()
+  }
+  return new ReadableStream({ pull }, { highWaterMark: 0 })
 }
 
 export const typeOf = (path: string): { 'content-type': string } => ({

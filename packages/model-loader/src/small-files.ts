@@ -2,8 +2,8 @@ import type { OpenedModel } from './opened-model.ts'
 
 /** Small files of models that were read and verified: a library reads them several times with each load. */
 export interface SmallFiles {
-  /** The bytes, verified when they were read; who gets them does not write to them. */
-  read(model: OpenedModel, path: string): Promise<Uint8Array<ArrayBuffer>>
+  /** The bytes, verified when they were read. Who gets kept ones does not write to them. */
+  read(model: OpenedModel, path: string): Promise<{ bytes: Uint8Array<ArrayBuffer>; isKept: boolean }>
   clear(): void
 }
 
@@ -21,18 +21,18 @@ export function createSmallFiles(): SmallFiles {
       const known = kept.get(key)
       const size = known?.size ?? model.files.find((file) => file.path === path)?.size ?? Number.POSITIVE_INFINITY
       const reading = known?.reading ?? model.read(path)
-      if (size > SMALL) return reading
+      if (size > SMALL) return { bytes: await reading, isKept: false }
       const entry = { size, reading }
       kept.delete(key)
       kept.set(key, entry)
-      let bytes = [...kept.values()].reduce((sum, file) => sum + file.size, 0)
+      let total = [...kept.values()].reduce((sum, file) => sum + file.size, 0)
       for (const [other, file] of kept) {
-        if (bytes <= MOST_BYTES) break
+        if (total <= MOST_BYTES) break
         kept.delete(other)
-        bytes -= file.size
+        total -= file.size
       }
       try {
-        return await reading
+        return { bytes: await reading, isKept: true }
       } catch (error) {
         if (kept.get(key)?.reading === reading) kept.delete(key)
         throw error

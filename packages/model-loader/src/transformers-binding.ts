@@ -5,7 +5,17 @@ import { createBindingReport, type BindingStatus } from './binding-report.ts'
 import { cidOfRepo } from './cid-of-repo.ts'
 import { fileResponse } from './file-response.ts'
 import { knownOrigin } from './known-origin.ts'
-import { contentsOf, isMapped, standsInFor, typeOf, type FileRequest, type Source } from './model-answers.ts'
+import {
+  bodyOf,
+  bytesOf,
+  contentsOf,
+  isMapped,
+  standsInFor,
+  typeOf,
+  type FileRequest,
+  type GivenBytes,
+  type Source,
+} from './model-answers.ts'
 import { MAIN, type ModelProvider } from './model-provider.ts'
 import type { OpenedModel } from './opened-model.ts'
 import { createPathChecks } from './path-checks.ts'
@@ -334,15 +344,11 @@ export function createTransformersBinding(options: TransformersBindingOptions = 
       report.lacked(source.provider)
       return new Response(null, { status: 404, statusText: 'Not Found' })
     }
-    const bytesOf = async (): Promise<Uint8Array<ArrayBuffer>> => {
-      const given = await contentsOf(request, { checks, report, small, onPath: options.onPath, asBytes: true })
-      if (given instanceof Response) return new Uint8Array(await given.arrayBuffer())
-      throw new Error(`${path} was given by path`)
-    }
-    if (asked.method === 'HEAD' || asked.range === PROBE) return probe(request, { asked, size, bytesOf })
+    const read = (): Promise<GivenBytes> => bytesOf(request, { checks, report, small })
+    if (asked.method === 'HEAD' || asked.range === PROBE) return probe(request, { asked, size, read })
     try {
-      const bytes = await bytesOf()
-      return fileResponse(asked, { size, headers: typeOf(path), bytes: (start, end) => bytes.subarray(start, end) })
+      const given = await read()
+      return fileResponse(asked, { size, headers: typeOf(path), bytes: (start, end) => bodyOf(given, start, end) })
     } catch (error) {
       // The library waits for the data of a graph first, whose answer was ready just now: were the graph refused before it
       // has arrived, nobody would be listening.
@@ -449,11 +455,11 @@ const PROBE = 'bytes=0-0'
 /** Reads nothing until somebody wants the byte. */
 function probe(
   { source, path }: FileRequest,
-  { asked, size, bytesOf }: { asked: AskedRequest; size: number; bytesOf: () => Promise<Uint8Array<ArrayBuffer>> },
+  { asked, size, read }: { asked: AskedRequest; size: number; read: () => Promise<GivenBytes> },
 ): Response {
   const bytes = (start: number, end: number): ReadableStream<Uint8Array> => {
     const pull = async (controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> => {
-      controller.enqueue((await bytesOf()).subarray(start, end))
+      controller.enqueue((await read()).bytes.slice(start, end))
       controller.close()
     }
     return new ReadableStream({ pull }, { highWaterMark: 0 })

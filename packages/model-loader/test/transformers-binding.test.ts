@@ -54,6 +54,13 @@ async function match(env: TransformersEnv, key: string): Promise<unknown> {
   return found instanceof Response ? new Uint8Array(await found.arrayBuffer()) : found
 }
 
+async function firstChunk(response: unknown): Promise<Uint8Array<ArrayBuffer>> {
+  if (!(response instanceof Response)) throw new Error('no Response')
+  const chunk = await response.body?.getReader().read()
+  if (!chunk?.value) throw new Error('an empty Response')
+  return chunk.value
+}
+
 const probe = { headers: { Range: 'bytes=0-0' } }
 
 describe('a registered model', () => {
@@ -97,6 +104,46 @@ describe('a registered model', () => {
       expect(await match(env, url(path))).toBeUndefined()
       expect((await env.fetch(url(path))).status).toBe(404)
       expect((await env.fetch(url(path), probe)).status).toBe(404)
+    }
+  })
+
+  it.each([
+    ['onnx/model.onnx', 100],
+    ['tokenizer.json', 33 * 1024 * 1024],
+  ])('%s, which is not kept, is not copied either', async (path, size) => {
+    const model = await inMemory()
+    const read: Uint8Array[] = []
+    const { env, url } = await installed({
+      ...model,
+      files: model.files.map((file) => (file.path === path ? { ...file, size } : file)),
+      read: async () => {
+        const bytes = new Uint8Array(size)
+        read.push(bytes)
+        return bytes
+      },
+      dataOf: async () => [],
+    })
+    const given = [
+      await firstChunk(await env.fetch(url(path))),
+      await firstChunk(await env.fetch(url(path), { headers: { Range: 'bytes=1-' } })),
+      await firstChunk(await env.customCache?.match(url(path))),
+    ]
+    const buffers = read.filter((bytes) => bytes.length === size).map(({ buffer }) => buffer)
+    expect(given.map(({ buffer }) => buffers.includes(buffer))).toEqual([true, true, true])
+  })
+
+  it('gives a copy of what it keeps: whoever writes to it writes to their own', async () => {
+    const { env, url } = await installed(await inMemory())
+    const answers = (path: string) => [
+      env.fetch(url(path)),
+      env.customCache?.match(url(path)),
+      env.fetch(url(path), { headers: { Range: 'bytes=0-0' } }),
+    ]
+    for (const answer of answers('config.json')) {
+      const chunk = await firstChunk(await answer)
+      chunk.fill(0)
+      structuredClone(chunk, { transfer: [chunk.buffer] })
+      expect(await match(env, url('config.json'))).toEqual(tinyBert()['config.json'])
     }
   })
 
