@@ -93,14 +93,18 @@ it('forgets a frame of the index that was cut short, and refuses one that was da
   await expect(openOpfsStore({ directory })).rejects.toMatchObject({ code: 'BACKEND', message: /damaged at byte 8/ })
 })
 
-it('refuses an index that does not begin as one, and deletes nothing', async () => {
+/** A store that was closed, of three named files in a data file each; what its index holds, and its data files in order. */
+async function storeOfThree(): Promise<{ directory: string; index: Uint8Array<ArrayBuffer>; files: string[] }> {
   const directory = fresh()
-  const first = await openOpfsStore({ directory })
+  const store = await openOpfsStore({ directory })
   let fill = 0
-  for (const name of ['one', 'two', 'three']) await first.add(new Uint8Array(100_000).fill((fill += 1)), { name })
-  await first.close()
-  const whole = await indexBytes(directory)
-  const files = await dataFiles(directory)
+  for (const name of ['one', 'two', 'three']) await store.add(new Uint8Array(100_000).fill((fill += 1)), { name })
+  await store.close()
+  return { directory, index: await indexBytes(directory), files: (await dataFiles(directory)).toSorted() }
+}
+
+it('refuses an index that does not begin as one, and deletes nothing', async () => {
+  const { directory, index: whole, files } = await storeOfThree()
   const begun = (at: number, byte: number): Uint8Array<ArrayBuffer> => whole.with(at, byte)
   const heads: [Uint8Array<ArrayBuffer>, string][] = [
     [begun(0, (whole[0] ?? 0) ^ 1), 'BACKEND'],
@@ -116,7 +120,7 @@ it('refuses an index that does not begin as one, and deletes nothing', async () 
     for (const readOnly of [true, false]) {
       await expect(openOpfsStore({ directory, readOnly })).rejects.toMatchObject({ code })
     }
-    expect(await dataFiles(directory)).toEqual(files)
+    expect((await dataFiles(directory)).toSorted()).toEqual(files)
     expect(await indexBytes(directory)).toEqual(bytes)
   }
   await writeIndex(directory, whole)
@@ -126,13 +130,7 @@ it('refuses an index that does not begin as one, and deletes nothing', async () 
 })
 
 it('keeps every data file of an index that is damaged or cut short, until gc', async () => {
-  const directory = fresh()
-  const first = await openOpfsStore({ directory })
-  let fill = 0
-  for (const name of ['one', 'two', 'three']) await first.add(new Uint8Array(100_000).fill((fill += 1)), { name })
-  await first.close()
-  const whole = await indexBytes(directory)
-  const files = (await dataFiles(directory)).toSorted()
+  const { directory, index: whole, files } = await storeOfThree()
 
   // The length of the first frame.
   await writeIndex(directory, whole.with(10, (whole[10] ?? 0) ^ 1))
