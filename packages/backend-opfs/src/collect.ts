@@ -6,6 +6,7 @@ import { keysOf, lengthAt, type Container } from './catalogue.ts'
 import type { Change } from './change.ts'
 import type { StoreContext } from './context.ts'
 import { createStaging, entriesOf } from './staging.ts'
+import type { StrayFile } from './vault.ts'
 
 /**
  * Frees what nobody needs: `remove` one root, `gc` every root that is neither pinned nor named. Both refuse, with an
@@ -40,14 +41,17 @@ export function createCollector(
       const wanted = await reachableFrom(get, kept.values(), { signal, damaged: 'fail' })
       const roots = [...loose.values()]
       const isWaste = (key: string): boolean => !wanted.has(key) && !busy.has(key)
-      const freed = countWaste(isWaste)
+      const strays = await vault.strays()
+      const freed = countWaste(isWaste, strays)
+      enter({ signal })
       if (!dryRun) {
+        // First: what is done next may need the room.
+        await vault.dropStrays(strays)
         await free(
           isWaste,
           roots.map((cid) => ({ type: 'delete-root', cid })),
           { signal },
         )
-        await freeStrays()
       }
       return { roots, ...freed }
     }, signal)
@@ -71,14 +75,12 @@ export function createCollector(
     }, signal)
   }
 
-  async function freeStrays(): Promise<void> {
-    const strays = [...catalogue.strays]
-    await vault.commit(strays.map((id) => ({ type: 'drop', id })))
-    await vault.sweep(strays)
-  }
-
-  function countWaste(isWaste: (key: string) => boolean): Pick<GcResult, 'blocks' | 'freedBytes'> {
-    let [blocks, freedBytes] = [0, 0]
+  function countWaste(
+    isWaste: (key: string) => boolean,
+    strays: readonly StrayFile[],
+  ): Pick<GcResult, 'blocks' | 'freedBytes'> {
+    let [blocks, freedBytes] = [strays.length, 0]
+    for (const { bytes } of strays) freedBytes += bytes
     for (const [key, { locations }] of catalogue.blocks) {
       const [first] = locations
       if (!first || !isWaste(key)) continue

@@ -26,8 +26,8 @@ export async function openDisk(path: string): Promise<Medium> {
       index.truncate(byteLength)
       index.flush()
     },
-    async appendIndex(bytes) {
-      writeAll(index, bytes, index.getSize())
+    async appendIndex(bytes, at) {
+      writeAll(index, bytes, at)
       index.flush()
     },
     async replaceIndex(bytes) {

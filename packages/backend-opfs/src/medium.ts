@@ -13,10 +13,13 @@ export interface Sealed {
 export interface Medium {
   /** What the index holds; a tail that was cut short is in it. */
   readIndex(): Promise<Uint8Array>
-  /** Cuts the index down to a length: takes back what was appended in part. */
+  /** Cuts the index down to a length. Needs no room. */
   truncateIndex(byteLength: number): Promise<void>
-  /** All of it is on the disk when it resolves; killed before that, all or a part of it. */
-  appendIndex(bytes: Uint8Array): Promise<void>
+  /**
+   * Writes what the index ends with, from `at` on: over the last byte, or after it. All of it is on the disk when it resolves;
+   * killed before that, all or a part of it.
+   */
+  appendIndex(bytes: Uint8Array, at: number): Promise<void>
   /** Another index in place of the present one: killed meanwhile, one of the two is there. */
   replaceIndex(bytes: Uint8Array): Promise<void>
   /** Begins an empty data file. */

@@ -57,7 +57,7 @@ export function startDiskHost(): DiskHost {
     return {
       readIndex: async () => expectBytes(await call('readIndex', [])),
       truncateIndex: (byteLength) => done('truncateIndex', [byteLength]),
-      appendIndex: (bytes) => done('appendIndex', [bytes]),
+      appendIndex: (bytes, at) => done('appendIndex', [bytes, at]),
       replaceIndex: (bytes) => done('replaceIndex', [bytes]),
       create: (id) => done('create', [id]),
       write: (id, bytes) => done('write', [id, bytes], [bytes.buffer]),

@@ -32,7 +32,7 @@ export interface StagedEntries {
 // Small blocks go to the disk together.
 const BUFFER_BYTES = 1024 * 1024
 
-export function createStaging({ name, medium, catalogue }: Vault): Staging {
+export function createStaging({ name, medium, catalogue, staged }: Vault): Staging {
   const begun = new Set<string>()
   const files: FileEntry[] = []
   let pack: { id: string; blocks: PackEntry['blocks']; keys: Set<string>; size: number } | undefined
@@ -42,6 +42,7 @@ export function createStaging({ name, medium, catalogue }: Vault): Staging {
   const begin = async (): Promise<string> => {
     const id = crypto.randomUUID()
     begun.add(id)
+    staged.add(id)
     await ported(`${name}: begin a data file`, () => medium.create(id))
     return id
   }
@@ -91,8 +92,9 @@ export function createStaging({ name, medium, catalogue }: Vault): Staging {
     },
     async discard() {
       const left = [...begun].filter((id) => !catalogue.containers.has(id))
-      // Why the caller failed is what it hears; what is left goes when the store is opened next.
+      // Why the caller failed is what it hears; what is left goes with `gc`, or when the store is opened next.
       await Promise.allSettled(left.map((id) => medium.remove(id)))
+      for (const id of begun) staged.delete(id)
     },
   }
 }

@@ -5,6 +5,7 @@ import { blockKey, codeOf } from '@x/storage-core/backend'
 import { createCatalogue, type Catalogue, type Container, type Location } from './catalogue.ts'
 import { fromPayload, toPlain, type Change } from './change.ts'
 import { emptyIndex, encodeFrame, readFrames } from './index-file.ts'
+import { ifThere } from './layout.ts'
 import type { Medium } from './medium.ts'
 import { ported } from './port-error.ts'
 
@@ -39,9 +40,20 @@ export interface Vault {
   assertUsable(): void
   /** Whether the index is still the one that was read; of a writer, always. */
   isCurrent(): Promise<boolean>
+  /** Ids of data files that are being written, or are about to be listed. */
+  readonly staged: Set<string>
+  /** Data files that the index does not list, and nobody is writing. Of a reader none: it cannot tell. */
+  strays(): Promise<StrayFile[]>
+  /** Deletes them. As `commit`, one after another. */
+  dropStrays(strays: readonly StrayFile[]): Promise<void>
   /** Deletes data files that the index no longer lists. */
   sweep(ids: Iterable<string>): Promise<void>
   close(): Promise<void>
+}
+
+export interface StrayFile {
+  id: string
+  bytes: number
 }
 
 export interface VaultParts {
@@ -55,15 +67,20 @@ export interface VaultParts {
 // An index of mostly changes that others have overtaken is written anew.
 const COMPACT_BYTES = 1024 * 1024
 
+const toStray = (id: string): Change => ({ type: 'stray', id })
+
 const isGone = (error: unknown): boolean => error instanceof DOMException && error.name === 'NotFoundError'
 
 export async function openVault({ name, medium, data, readOnly }: VaultParts): Promise<Vault> {
   const catalogue = createCatalogue()
   const files = new Map<string, Promise<File>>()
+  const staged = new Set<string>()
   let failure: unknown
   let revision: string | undefined
   let indexBytes = 0
   let compactedBytes = 0
+  // What follows the last whole frame was cut short, and is there until another frame is: which data files it listed cannot be told.
+  let isCut = false
 
   await ported(`${name}: the index`, async () => {
     // Before: what is written meanwhile must not be taken for read.
@@ -77,15 +94,15 @@ export async function openVault({ name, medium, data, readOnly }: VaultParts): P
   })
 
   /** Of data files that are not in the index. */
-  async function takeStock(isCut: boolean): Promise<void> {
+  async function takeStock(hasTail: boolean): Promise<void> {
     const { containers, strays } = catalogue
     const left = (await medium.list()).filter((id) => !containers.has(id) && !strays.has(id))
     // Of pages that were closed or killed before they had ended what they wrote.
-    if (!isCut) return sweep(left)
+    if (!hasTail) return sweep(left)
     if (left.length === 0) return medium.truncateIndex(indexBytes)
-    // Which of them are in what was cut off cannot be told. In one step: a page killed in it must not make them look left.
-    await catalogue.apply(left.map((id) => ({ type: 'stray', id })))
-    await rewrite()
+    // To open a store needs no room, so that a full one can be read, and emptied. The next frame lists them.
+    await catalogue.apply(left.map(toStray))
+    isCut = true
   }
 
   function assertUsable(): void {
@@ -99,15 +116,19 @@ export async function openVault({ name, medium, data, readOnly }: VaultParts): P
   async function commit(changes: readonly Change[]): Promise<void> {
     assertUsable()
     if (changes.length === 0) return
-    const frame = await encodeFrame(changes.map(toPlain))
+    const listed = isCut ? [...[...catalogue.strays].map(toStray), ...changes] : changes
+    const frame = await encodeFrame(listed.map(toPlain))
     await ported(`${name}: the index`, async () => {
       try {
-        await medium.appendIndex(frame)
+        // A byte stays of what was cut short: until the frame is whole, that is what the index looks like.
+        if (isCut) await medium.truncateIndex(indexBytes + 1)
+        await medium.appendIndex(frame, indexBytes)
       } catch (error) {
         await takeBack(error)
         throw error
       }
     })
+    isCut = false
     indexBytes += frame.length
     await catalogue.apply(changes)
     if (indexBytes > 2 * compactedBytes + COMPACT_BYTES) await compact()
@@ -116,7 +137,7 @@ export async function openVault({ name, medium, data, readOnly }: VaultParts): P
   /** Else the next frame would come after a part of this one. */
   async function takeBack(cause: unknown): Promise<void> {
     try {
-      await medium.truncateIndex(indexBytes)
+      await medium.truncateIndex(isCut ? indexBytes + 1 : indexBytes)
     } catch {
       // What the caller hears is why the frame could not be written; the next call hears this.
       failure = cause
@@ -219,6 +240,28 @@ export async function openVault({ name, medium, data, readOnly }: VaultParts): P
     throw damage ?? new BlockNotFoundError(cid)
   }
 
+  async function findStrays(): Promise<StrayFile[]> {
+    const found: StrayFile[] = []
+    // What is in no frame may be what another tab writes just now.
+    if (readOnly) return found
+    for (const id of await medium.list()) {
+      if (catalogue.containers.has(id) || staged.has(id)) continue
+      const file = await ifThere(data.getFileHandle(id).then((handle) => handle.getFile()))
+      if (file) found.push({ id, bytes: file.size })
+    }
+    return found
+  }
+
+  /** Before what the index says of them: killed meanwhile, it lists files that are gone and that nobody misses. */
+  async function dropStrays(strays: readonly StrayFile[]): Promise<void> {
+    await sweep(strays.map(({ id }) => id))
+    const drops = [...catalogue.strays].map((id): Change => ({ type: 'drop', id }))
+    if (!isCut) return commit(drops)
+    await ported(`${name}: the index`, () => medium.truncateIndex(indexBytes))
+    isCut = false
+    await catalogue.apply(drops)
+  }
+
   async function sweep(ids: Iterable<string>): Promise<void> {
     for (const id of ids) {
       files.delete(id)
@@ -241,6 +284,9 @@ export async function openVault({ name, medium, data, readOnly }: VaultParts): P
     stands: ({ entry }, file) => entry.size === file.size && entry.modified === file.lastModified,
     assertUsable,
     isCurrent: () => ported(`${name}: the index`, isCurrent),
+    staged,
+    strays: () => ported(`${name}: look for strays`, findStrays),
+    dropStrays,
     sweep,
     close: () => ported(`${name}: close`, () => medium.close()),
   }

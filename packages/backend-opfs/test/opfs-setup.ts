@@ -4,11 +4,50 @@ import { blockKey } from '@x/storage-core/backend'
 import type { ContentStoreSetup } from '@x/storage-core/conformance'
 import { onTestFinished } from 'vitest'
 
-import { DATA, openDirectory } from '../src/layout.ts'
+import { openOpfsStore } from '../src/index.ts'
+import { DATA, indexGenerations, indexName, openDirectory } from '../src/layout.ts'
 import type { Medium } from '../src/medium.ts'
 import { createOpfsStore, type OpfsStore } from '../src/opfs-store.ts'
 import { startDiskHost } from '../src/remote-disk.ts'
 import { openVault, type Vault } from '../src/vault.ts'
+
+export const fresh = (): string => `test-${crypto.randomUUID()}`
+
+export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = []
+  for await (const item of items) all.push(item)
+  return all
+}
+
+export async function dataFiles(directory: string): Promise<string[]> {
+  const names: string[] = []
+  for await (const name of (await openDirectory(`${directory}/${DATA}`, false)).keys()) names.push(name)
+  return names
+}
+
+/** A store that was closed, of three named files in a data file each; what its index holds, and its data files in order. */
+export async function storeOfThree(): Promise<{ directory: string; index: Uint8Array<ArrayBuffer>; files: string[] }> {
+  const directory = fresh()
+  const store = await openOpfsStore({ directory })
+  let fill = 0
+  for (const name of ['one', 'two', 'three']) await store.add(new Uint8Array(100_000).fill((fill += 1)), { name })
+  await store.close()
+  return { directory, index: await indexBytes(directory), files: (await dataFiles(directory)).toSorted() }
+}
+
+export async function indexBytes(directory: string): Promise<Uint8Array<ArrayBuffer>> {
+  const handle = await openDirectory(directory, false)
+  const [generation = 0] = await indexGenerations(handle)
+  return new Uint8Array(await (await (await handle.getFileHandle(indexName(generation))).getFile()).arrayBuffer())
+}
+
+export async function writeIndex(directory: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+  const handle = await openDirectory(directory, false)
+  const [generation = 0] = await indexGenerations(handle)
+  const writable = await (await handle.getFileHandle(indexName(generation))).createWritable()
+  await writable.write(bytes)
+  await writable.close()
+}
 
 export interface Opened {
   store: OpfsStore
@@ -79,7 +118,7 @@ export const opfsContentStore: ContentStoreSetup = {
     let isDead = false
     const { store } = await openForTest(undefined, (medium) => ({
       ...medium,
-      appendIndex: (bytes) => (isDead ? dead() : medium.appendIndex(bytes)),
+      appendIndex: (bytes, at) => (isDead ? dead() : medium.appendIndex(bytes, at)),
       truncateIndex: (byteLength) => (isDead ? dead() : medium.truncateIndex(byteLength)),
       list: () => (isDead ? dead() : medium.list()),
     }))

@@ -3,27 +3,13 @@ import { openMemoryStore, pull, type DirectorySource } from '@x/storage-core'
 import { expect, it, onTestFinished } from 'vitest'
 
 import { openOpfsStore, type OpfsStore } from '../src/index.ts'
-import { DATA, indexGenerations, indexName, openDirectory } from '../src/layout.ts'
-import { corrupt, openForTest } from './opfs-setup.ts'
-
-const fresh = (): string => `test-${crypto.randomUUID()}`
+import { DATA, indexGenerations, openDirectory } from '../src/layout.ts'
+import { collect, corrupt, dataFiles, fresh, indexBytes, openForTest, storeOfThree, writeIndex } from './opfs-setup.ts'
 
 async function open(directory: string, options: { readOnly?: boolean } = {}): Promise<OpfsStore> {
   const store = await openOpfsStore({ directory, ...options })
   onTestFinished(() => store.close())
   return store
-}
-
-async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
-  const all: T[] = []
-  for await (const item of items) all.push(item)
-  return all
-}
-
-async function dataFiles(directory: string): Promise<string[]> {
-  const names: string[] = []
-  for await (const name of (await openDirectory(`${directory}/${DATA}`, false)).keys()) names.push(name)
-  return names
 }
 
 const longFile = new Uint8Array(3_000_000).map((_, index) => index % 251)
@@ -93,16 +79,6 @@ it('forgets a frame of the index that was cut short, and refuses one that was da
   await expect(openOpfsStore({ directory })).rejects.toMatchObject({ code: 'BACKEND', message: /damaged at byte 8/ })
 })
 
-/** A store that was closed, of three named files in a data file each; what its index holds, and its data files in order. */
-async function storeOfThree(): Promise<{ directory: string; index: Uint8Array<ArrayBuffer>; files: string[] }> {
-  const directory = fresh()
-  const store = await openOpfsStore({ directory })
-  let fill = 0
-  for (const name of ['one', 'two', 'three']) await store.add(new Uint8Array(100_000).fill((fill += 1)), { name })
-  await store.close()
-  return { directory, index: await indexBytes(directory), files: (await dataFiles(directory)).toSorted() }
-}
-
 it('refuses an index that does not begin as one, and deletes nothing', async () => {
   const { directory, index: whole, files } = await storeOfThree()
   const begun = (at: number, byte: number): Uint8Array<ArrayBuffer> => whole.with(at, byte)
@@ -154,19 +130,38 @@ it('keeps every data file of an index that is damaged or cut short, until gc', a
   expect((await last.status()).details).toMatchObject({ strays: 0 })
 })
 
-async function indexBytes(directory: string): Promise<Uint8Array<ArrayBuffer>> {
-  const handle = await openDirectory(directory, false)
-  const [generation = 0] = await indexGenerations(handle)
-  return new Uint8Array(await (await (await handle.getFileHandle(indexName(generation))).getFile()).arrayBuffer())
-}
-
-async function writeIndex(directory: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
-  const handle = await openDirectory(directory, false)
-  const [generation = 0] = await indexGenerations(handle)
-  const writable = await (await handle.getFileHandle(indexName(generation))).createWritable()
-  await writable.write(bytes)
-  await writable.close()
-}
+it('keeps what a cut index may have listed, whenever the page is killed that writes it on', async () => {
+  const { directory, index, files } = await storeOfThree()
+  const cut = index.slice(0, -9)
+  // How much of the next frame comes to the disk; of the last one all.
+  for (const written of [0, 1, 15, 40, Infinity]) {
+    await writeIndex(directory, cut)
+    let isDead = false
+    const { store } = await openForTest(directory, (medium) => ({
+      ...medium,
+      async appendIndex(bytes, at) {
+        await medium.appendIndex(bytes.slice(0, written), at)
+        isDead = true
+        throw new Error('killed')
+      },
+      truncateIndex: async (byteLength) => {
+        if (isDead) throw new Error('killed')
+        await medium.truncateIndex(byteLength)
+      },
+    }))
+    const named = await store.names.get('one')
+    if (!named) throw new Error('nothing is named')
+    await expect(store.names.set('new', named.cid)).rejects.toMatchObject({ code: 'BACKEND' })
+    await store.close()
+    const again = await openOpfsStore({ directory })
+    const names = (await collect(again.names.list())).map(({ name }) => name).toSorted()
+    const { details } = await again.status()
+    await again.close()
+    expect([written, names]).toEqual([written, written === Infinity ? ['new', 'one', 'two'] : ['one', 'two']])
+    expect([written, details]).toMatchObject([written, { dataFiles: 2, strays: 1 }])
+    expect((await dataFiles(directory)).toSorted()).toEqual(files)
+  }
+})
 
 it('writes the index anew when most of it is overtaken', async () => {
   const directory = fresh()
