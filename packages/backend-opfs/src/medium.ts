@@ -20,7 +20,10 @@ export interface Medium {
    * killed before that, all or a part of it.
    */
   appendIndex(bytes: Uint8Array, at: number): Promise<void>
-  /** Another index in place of the present one: killed meanwhile, one of the two is there. */
+  /**
+   * Another index in place of the present one: killed meanwhile, one of the two is there. When it rejects with a
+   * `QuotaExceededError`, the present one is.
+   */
   replaceIndex(bytes: Uint8Array): Promise<void>
   /** Begins an empty data file. */
   create(id: string): Promise<void>

@@ -148,8 +148,10 @@ export async function openVault({ name, medium, data, readOnly }: VaultParts): P
     try {
       await rewrite()
     } catch (error) {
-      // The changes themselves are kept. Which of the two indexes is there cannot be told.
-      failure = error
+      // The changes themselves are kept. It is tried again when there are twice as many.
+      if (error instanceof DOMException && error.name === 'QuotaExceededError') compactedBytes = indexBytes
+      // Which of the two indexes is there cannot be told.
+      else failure = error
     }
   }
 
