@@ -60,10 +60,20 @@ export interface ReadFrames {
  */
 export async function readFrames(bytes: Uint8Array): Promise<ReadFrames> {
   assertIndex(bytes)
+  return readAppended(bytes.subarray(MAGIC.length), MAGIC.length)
+}
+
+/**
+ * What follows the end of a whole frame.
+ *
+ * @param from - Where `bytes` begin in the index.
+ * @throws {BackendError} As `readFrames`.
+ */
+export async function readAppended(bytes: Uint8Array, from: number): Promise<ReadFrames> {
   const payloads: Uint8Array[] = []
-  let end = MAGIC.length
+  let end = from
   for (;;) {
-    const rest = bytes.subarray(end)
+    const rest = bytes.subarray(end - from)
     const isBegun = rest.length >= HEAD_BYTES && rest.some((byte) => byte !== 0)
     if (!isBegun) break
     const head = rest.subarray(0, CHECKED_BYTES)
@@ -76,7 +86,7 @@ export async function readFrames(bytes: Uint8Array): Promise<ReadFrames> {
     if (!isEnded) break
     const payload = rest.slice(HEAD_BYTES, last)
     if (!(await matches(head.subarray(4), payload))) {
-      if (last + 1 === rest.length && lacksSector(bytes, end + HEAD_BYTES)) break
+      if (last + 1 === rest.length && lacksSector(rest, HEAD_BYTES, end)) break
       throw damaged(end)
     }
     payloads.push(payload)
@@ -88,9 +98,9 @@ export async function readFrames(bytes: Uint8Array): Promise<ReadFrames> {
 /** The least that a disk writes at a time. */
 const SECTOR_BYTES = 512
 
-/** Whether a sector never came to the disk while a later one did: no payload has so many zeros. */
-function lacksSector(bytes: Uint8Array, from: number): boolean {
-  const first = Math.ceil(from / SECTOR_BYTES) * SECTOR_BYTES
+/** Whether a sector never came to the disk while a later one did: no payload has so many zeros. `bytes` begin at `base` of the file. */
+function lacksSector(bytes: Uint8Array, from: number, base: number): boolean {
+  const first = Math.ceil((base + from) / SECTOR_BYTES) * SECTOR_BYTES - base
   for (let at = first; at + SECTOR_BYTES <= bytes.length; at += SECTOR_BYTES) {
     if (bytes.subarray(at, at + SECTOR_BYTES).every((byte) => byte === 0)) return true
   }

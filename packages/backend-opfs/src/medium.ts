@@ -6,6 +6,13 @@ export interface Sealed {
   modified: number
 }
 
+export interface Revision {
+  /** Of the index. */
+  generation: number
+  /** Its length in bytes: it is only appended to, and another one has another generation. */
+  size: number
+}
+
 /**
  * What writes, in one directory of the Origin Private File System: data files, each written once, and an index that is only
  * appended to. Sync access handles exist in dedicated workers alone, so a page has one at the end of a port.
@@ -36,6 +43,8 @@ export interface Medium {
   /** Data files, ended or not. */
   list(): Promise<string[]>
   /** For a reader: what changes with every write of the index. */
-  revision?(): Promise<string>
+  revision?(): Promise<Revision>
+  /** For a reader: what the index holds from a byte on; `undefined` when another one has taken its place. */
+  readAppended?(generation: number, from: number): Promise<Uint8Array | undefined>
   close(): Promise<void>
 }

@@ -16,7 +16,7 @@ export interface OpfsStoreOptions {
   name?: string | undefined
   /**
    * Reads what is there now, and takes no lock: for a service worker, which cannot write, and beside another tab that does.
-   * What is written afterwards is not seen. Default false.
+   * What is written afterwards is not seen before `catchUp`. Default false.
    */
   readOnly?: boolean | undefined
 }

@@ -43,7 +43,13 @@ export interface OpfsStore extends ContentStore {
    * bytes that were.
    */
   verifyStored(root: CID, options?: VerifyOptions): Promise<number>
-  /** Whether a store that was opened to be read shows all that is there; opened again it does. Always, of one that writes. */
+  /**
+   * Makes a store that was opened to be read show what was written since, and reads no more of the index than that. `more`: it
+   * shows more now; `same`: there is nothing new; `replaced`: the index was written anew, so it has to be opened again. Always
+   * `same`, of one that writes.
+   */
+  catchUp(options?: AbortOptions): Promise<'same' | 'more' | 'replaced'>
+  /** Whether a store that was opened to be read shows all that is there. Always, of one that writes. */
   isCurrent(options?: AbortOptions): Promise<boolean>
 }
 
@@ -183,6 +189,10 @@ export function createOpfsStore(
     async isCurrent(options) {
       enter(options)
       return vault.isCurrent()
+    },
+    async catchUp(options) {
+      enter(options)
+      return context.alone(() => vault.catchUp(), options?.signal)
     },
     getFile: (root, options) => getFile(context, { stat: reader.stat, blocks }, root, options),
     ...rootRecords.methods,

@@ -1,7 +1,7 @@
 import type { Medium } from './medium.ts'
 
 /** What a writer has. */
-export type MediumMethod = Exclude<keyof Medium, 'revision'>
+export type MediumMethod = Exclude<keyof Medium, 'revision' | 'readAppended'>
 
 /** To the worker: serve the store in a directory on a port. */
 export interface OpenCall {

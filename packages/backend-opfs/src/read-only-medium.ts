@@ -15,8 +15,14 @@ const refuse = async (): Promise<never> => {
 export async function openReadOnlyMedium(path: string): Promise<Medium> {
   const directory = await openDirectory(path, false)
   return {
-    readIndex: async () => (await readIndex(directory)).bytes,
-    revision: async () => (await readIndex(directory, 'head')).revision,
+    readIndex: () => newestIndex(directory, async (index) => (index ? bytesOf(index.file) : emptyIndex())),
+    revision: () =>
+      newestIndex(directory, async (index) => ({ generation: index?.generation ?? 0, size: index?.file.size ?? 0 })),
+    readAppended: (generation, from) =>
+      newestIndex(directory, async (index) => {
+        const isSame = index?.generation === generation && index.file.size >= from
+        return isSame ? bytesOf(index.file.slice(from)) : undefined
+      }),
     truncateIndex: refuse,
     appendIndex: refuse,
     replaceIndex: refuse,
@@ -29,23 +35,23 @@ export async function openReadOnlyMedium(path: string): Promise<Medium> {
   }
 }
 
-async function readIndex(
+const bytesOf = async (part: Blob): Promise<Uint8Array> => new Uint8Array(await part.arrayBuffer())
+
+/** @param use - Gets the one that counts as it is now; `undefined` in a store where nothing was ever written. */
+async function newestIndex<T>(
   directory: FileSystemDirectoryHandle,
-  part: 'all' | 'head' = 'all',
-): Promise<{ bytes: Uint8Array; revision: string }> {
+  use: (index: { file: File; generation: number } | undefined) => Promise<T>,
+): Promise<T> {
   for (let tries = 1; ; tries++) {
     try {
       for (const generation of await indexGenerations(directory)) {
         const handle = await ifThere(directory.getFileHandle(indexName(generation)))
         if (!handle) continue
         const file = await handle.getFile()
-        const read = part === 'all' ? file : file.slice(0, emptyIndex().length)
-        const bytes = new Uint8Array(await read.arrayBuffer())
-        // It is only appended to, and another one has another number.
-        if (!isUnfinished(bytes)) return { bytes, revision: `${generation}.${file.size}` }
+        if (!isUnfinished(await bytesOf(file.slice(0, emptyIndex().length)))) return await use({ file, generation })
       }
       await assertNoData(await directory.getDirectoryHandle(DATA))
-      return { bytes: emptyIndex(), revision: '' }
+      return await use(undefined)
     } catch (error) {
       if (tries >= READ_TRIES) throw error
     }

@@ -4,9 +4,9 @@ import { blockKey, codeOf } from '@x/storage-core/backend'
 
 import { createCatalogue, type Catalogue, type Container, type Location } from './catalogue.ts'
 import { fromPayload, toPlain, type Change } from './change.ts'
-import { emptyIndex, encodeFrame, readFrames } from './index-file.ts'
+import { emptyIndex, encodeFrame, readAppended, readFrames } from './index-file.ts'
 import { ifThere } from './layout.ts'
-import type { Medium } from './medium.ts'
+import type { Medium, Revision } from './medium.ts'
 import { ported } from './port-error.ts'
 
 /** Index and data files together. */
@@ -40,6 +40,8 @@ export interface Vault {
   assertUsable(): void
   /** Whether the index is still the one that was read; of a writer, always. */
   isCurrent(): Promise<boolean>
+  /** Takes in what was appended to the index since it was read. As `commit`, one after another. See `OpfsStore.catchUp`. */
+  catchUp(): Promise<CaughtUp>
   /** Ids of data files that are being written, or are about to be listed. */
   readonly staged: Set<string>
   /** Data files that the index does not list, and nobody is writing. Of a reader none: it cannot tell. */
@@ -50,6 +52,8 @@ export interface Vault {
   sweep(ids: Iterable<string>): Promise<void>
   close(): Promise<void>
 }
+
+export type CaughtUp = 'same' | 'more' | 'replaced'
 
 export interface StrayFile {
   id: string
@@ -76,7 +80,9 @@ export async function openVault({ name, medium, data, readOnly }: VaultParts): P
   const files = new Map<string, Promise<File>>()
   const staged = new Set<string>()
   let failure: unknown
-  let revision: string | undefined
+  let revision: Revision | undefined
+  /** Of a reader: something follows the last whole frame, which another frame may take the place of. */
+  let hasTail = false
   let indexBytes = 0
   let compactedBytes = 0
   // What follows the last whole frame was cut short, and is there until another frame is: which data files it listed cannot be told.
@@ -90,11 +96,12 @@ export async function openVault({ name, medium, data, readOnly }: VaultParts): P
     for (const payload of payloads) await catalogue.apply(fromPayload(payload))
     indexBytes = end
     compactedBytes = end
-    if (!readOnly) await takeStock(end < bytes.length)
+    hasTail = end < bytes.length
+    if (!readOnly) await takeStock()
   })
 
   /** Of data files that are not in the index. */
-  async function takeStock(hasTail: boolean): Promise<void> {
+  async function takeStock(): Promise<void> {
     const { containers, strays } = catalogue
     const left = (await medium.list()).filter((id) => !containers.has(id) && !strays.has(id))
     // Of pages that were closed or killed before they had ended what they wrote.
@@ -107,7 +114,7 @@ export async function openVault({ name, medium, data, readOnly }: VaultParts): P
 
   function assertUsable(): void {
     if (failure === undefined) return
-    throw new BackendError(`${name}: its index could not be written, and has to be opened again`, {
+    throw new BackendError(`${name}: what its index holds cannot be told any more, so it has to be opened again`, {
       cause: failure,
       retryable: false,
     })
@@ -167,11 +174,41 @@ export async function openVault({ name, medium, data, readOnly }: VaultParts): P
     compactedBytes = bytes.length
   }
 
-  const isCurrent = async (): Promise<boolean> => (await medium.revision?.()) === revision
+  async function isCurrent(): Promise<boolean> {
+    const now = await medium.revision?.()
+    return now?.generation === revision?.generation && now?.size === revision?.size
+  }
+
+  async function catchUp(): Promise<CaughtUp> {
+    // Before: what is written meanwhile must not be taken for read.
+    const now = await medium.revision?.()
+    if (!now || !revision || !medium.readAppended) return 'same'
+    if (now.generation !== revision.generation) return 'replaced'
+    if (now.size === revision.size && !hasTail) return 'same'
+    const bytes = await medium.readAppended(revision.generation, indexBytes)
+    if (!bytes) return 'replaced'
+    const { payloads, end } = await readAppended(bytes, indexBytes)
+    const lists = payloads.map(fromPayload)
+    try {
+      for (const changes of lists) await catalogue.apply(changes)
+    } catch (error) {
+      failure = error
+      throw error
+    }
+    hasTail = end < indexBytes + bytes.length
+    indexBytes = end
+    revision = now
+    return lists.length > 0 ? 'more' : 'same'
+  }
 
   /** What it means that a data file is not there. */
-  async function gone(cid: CID, { id }: Container, cause: unknown): Promise<Error> {
-    if (await isCurrent()) return new IntegrityError(`${cid}: its data file ${id} is gone`, { cid, cause })
+  async function gone(cid: CID, container: Container, cause: unknown): Promise<Error> {
+    const { id } = container
+    // Whoever reads does not wait for whoever frees, or catches up.
+    const isListed = catalogue.containers.get(id) === container
+    if (!isListed && !readOnly) return new BlockNotFoundError(cid, { cause })
+    if (isListed && (await isCurrent()))
+      return new IntegrityError(`${cid}: its data file ${id} is gone`, { cid, cause })
     const message = `${cid}: the store was written since it was opened to be read, and has to be opened again`
     return new BackendError(message, { cause, retryable: true })
   }
@@ -235,6 +272,8 @@ export async function openVault({ name, medium, data, readOnly }: VaultParts): P
       try {
         return await blockAt(cid, location)
       } catch (error) {
+        // It was freed meanwhile, and may be in another place.
+        if (codeOf(error) === 'NOT_FOUND') return block(cid)
         if (codeOf(error) !== 'INTEGRITY') throw error
         damage ??= error
       }
@@ -286,6 +325,7 @@ export async function openVault({ name, medium, data, readOnly }: VaultParts): P
     stands: ({ entry }, file) => entry.size === file.size && entry.modified === file.lastModified,
     assertUsable,
     isCurrent: () => ported(`${name}: the index`, isCurrent),
+    catchUp: () => ported(`${name}: the index`, catchUp),
     staged,
     strays: () => ported(`${name}: look for strays`, findStrays),
     dropStrays,

@@ -1,6 +1,7 @@
 import { CID } from '@x/cid'
 import { openMemoryStore, pull, type DirectorySource } from '@x/storage-core'
-import { expect, it, onTestFinished } from 'vitest'
+import { codeOf } from '@x/storage-core/backend'
+import { expect, it, onTestFinished, vi } from 'vitest'
 
 import { openOpfsStore, type OpfsStore } from '../src/index.ts'
 import { DATA, indexGenerations, openDirectory } from '../src/layout.ts'
@@ -273,6 +274,65 @@ it('is read beside who writes it, as it was when it was opened', async () => {
   await expect(reader.add(longFile)).rejects.toMatchObject({ code: 'UNSUPPORTED' })
   await expect(reader.names.set('two', cid)).rejects.toMatchObject({ code: 'UNSUPPORTED' })
   await expect(reader.gc()).rejects.toMatchObject({ code: 'UNSUPPORTED' })
+})
+
+it('catches up with who writes it, and reads no more than what was appended', async () => {
+  const directory = fresh()
+  const writer = await open(directory)
+  const { cid } = await writer.add(longFile, { name: 'one' })
+  const reader = await open(directory, { readOnly: true })
+  const whole = vi.spyOn(File.prototype, 'arrayBuffer')
+  onTestFinished(() => whole.mockRestore())
+  expect(await reader.catchUp()).toBe('same')
+  const other = await writer.add(Uint8Array.of(1), { name: 'two' })
+  await writer.remove(cid)
+  expect(await reader.catchUp()).toBe('more')
+  expect([await reader.isCurrent(), await reader.catchUp(), await writer.catchUp()]).toEqual([true, 'same', 'same'])
+  expect((await collect(reader.names.list())).map(({ name }) => name)).toEqual(['two'])
+  expect([await reader.has(other.cid), await reader.has(cid)]).toEqual([true, false])
+  expect(await reader.verify(other.cid)).toBe(1)
+  expect(whole.mock.contexts.filter((file) => file instanceof File && file.name.startsWith('index.'))).toEqual([])
+  const note = 'x'.repeat(600_000)
+  for (let time = 0; time < 3; time++) await writer.names.set('note', other.cid, { metadata: { note, time } })
+  expect(await reader.catchUp()).toBe('replaced')
+})
+
+it('catches up with a frame that takes the place, and has the length, of one that was cut short', async () => {
+  const { directory, index } = await storeOfThree()
+  const named = await openOpfsStore({ directory })
+  const { length } = await indexBytes(directory)
+  const cid = (await named.names.get('one'))?.cid
+  if (!cid) throw new Error('nothing is named')
+  await named.names.set('new', cid)
+  await named.close()
+  const frame = (await indexBytes(directory)).slice(length)
+  await writeIndex(directory, new Uint8Array([...index, ...frame.slice(0, -5), 0, 0, 0, 0, 0]))
+  const reader = await open(directory, { readOnly: true })
+  expect(await reader.names.get('new')).toBeUndefined()
+  await writeIndex(directory, new Uint8Array([...index, ...frame]))
+  expect(await reader.catchUp()).toBe('more')
+  expect(await reader.names.get('new')).toMatchObject({ cid })
+})
+
+it('finds what is moved while it is read, and does not take what is removed meanwhile for damage', async () => {
+  const { store, vault } = await openForTest()
+  for (const stays of [true, false]) {
+    const { cid } = await store.add(longFile)
+    const [container] = vault.catalogue.containers.values()
+    if (container?.type !== 'file') throw new Error('no file is held')
+    const leaf = container.outboard.leaf(1).cid
+    if (stays) await store.pin(leaf)
+    const reading = vi.spyOn(Blob.prototype, 'arrayBuffer').mockImplementationOnce(async function (this: Blob) {
+      reading.mockRestore()
+      await store.remove(cid)
+      return this.arrayBuffer()
+    })
+    const isRight = (bytes: Uint8Array): boolean => sameBytes(bytes, longFile.subarray(1_048_576, 2_097_152))
+    const got: unknown = await store.blocks.get(leaf).then(isRight, codeOf)
+    expect([stays, got]).toEqual([stays, stays || 'NOT_FOUND'])
+    expect(vault.catalogue.containers.has(container.id)).toBe(false)
+    await store.remove(leaf)
+  }
 })
 
 it('does not take what was removed since for damage', async () => {
