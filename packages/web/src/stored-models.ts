@@ -51,20 +51,21 @@ export function createStoredModels({ directory, follow = false }: StoredModelsOp
     async open(repo, _revision, { signal } = {}) {
       signal?.throwIfAborted()
       if (!isName(repo)) return undefined
-      const store = await read()
-      if (!store) return undefined
-      if (store !== current) models.clear()
-      current = store
-      const known = models.get(repo)
-      if (known) return known
-      const finding = find(store, repo)
-      models.set(repo, finding)
-      const forget = (): void => {
-        if (models.get(repo) === finding) models.delete(repo)
-      }
-      // Who asked hears of it; who asks next tries again.
-      finding.then((model) => model ?? forget(), forget)
-      return finding
+      return read((store) => {
+        signal?.throwIfAborted()
+        if (store !== current) models.clear()
+        current = store
+        const known = models.get(repo)
+        if (known) return known
+        const finding = find(store, repo)
+        models.set(repo, finding)
+        const forget = (): void => {
+          if (models.get(repo) === finding) models.delete(repo)
+        }
+        // Who asked hears of it; who asks next tries again.
+        finding.then((model) => model ?? forget(), forget)
+        return finding
+      })
     },
   }
 }
@@ -72,9 +73,9 @@ export function createStoredModels({ directory, follow = false }: StoredModelsOp
 /** Files of one model, also after its data was moved. */
 function filesOf(read: SharedReader, cid: CID): WebModel['file'] {
   return async (path, { signal } = {}) => {
-    const store = await read()
-    if (!store) throw new NotFoundError(`${cid}/${path}`, { cid })
-    return store.getFile(cid, { path, verify: 'stored', signal })
+    const file = await read((store) => store.getFile(cid, { path, verify: 'stored', signal }))
+    if (!file) throw new NotFoundError(`${cid}/${path}`, { cid })
+    return file
   }
 }
 
