@@ -81,8 +81,7 @@ export function createModelRepositories(store: ContentStore, tools: HubTools): H
   }
 
   async function exists(repo: string, options: AbortOptions): Promise<boolean> {
-    const first = await rootsOf(repo, options).next()
-    if (first.done !== true) return true
+    for await (const _ of rootsOf(repo, options)) return true
     for await (const { root } of listHubRevisions(store, repo, options)) if (await store.has(root, options)) return true
     return false
   }
