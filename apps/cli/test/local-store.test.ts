@@ -199,6 +199,17 @@ describe('gc', () => {
     expect((await here.run(['rebuild'])).lines).toMatchObject([{ roots: 0, names: 0 }])
   })
 
+  it('says with --dry-run what it would free of a model that nobody keeps, its manifest too', async () => {
+    const here = await place()
+    await writeFixtureModel('tiny-bert', path.join(here.folder, 'model'))
+    await here.run(['model', 'add', path.join(here.folder, 'model'), '--no-pin'])
+    const before = await heldBytes(here)
+    const dry = await here.run(['gc', '--dry-run'])
+    expect(await heldBytes(here)).toBe(before)
+    expect((await here.run(['gc'])).lines).toEqual([{ ...dry.lines[0], dryRun: false }])
+    expect(await heldBytes(here)).toBe(0)
+  })
+
   it('says with --dry-run what it would free, and frees nothing', async () => {
     const here = await place()
     const { run, addLarge, store } = here

@@ -1,7 +1,8 @@
 import { lstat, rm } from 'node:fs/promises'
 
 import { DAG_PB, isStorageError, type CID } from '@x/cid'
-import { BackendError, type Blockstore, type GcOptions, type GcResult } from '@x/storage-core'
+import { BackendError, type Blockstore, type GcOptions, type GcResult, type RootRecord } from '@x/storage-core'
+import { namesGone } from '@x/storage-core/backend'
 
 import type { Catalogue, Turn } from './catalogue/catalogue.ts'
 import type { FilePlace } from './catalogue/places.ts'
@@ -29,8 +30,13 @@ export interface CollectParts {
   pending: () => AsyncIterable<CID>
 }
 
+export interface FsGcOptions extends GcOptions {
+  /** Hears what stays when it is known, for whoever has made something of what is in the store. Default: nobody does. */
+  onMarked?: ((isKept: (root: CID) => boolean) => void) | undefined
+}
+
 export interface Collector {
-  gc(options: GcOptions): Promise<GcResult>
+  gc(options: FsGcOptions): Promise<GcResult>
   remove(root: CID, signal: AbortSignal | undefined): Promise<void>
   /** Frees those of these blocks, which lie in packs, that are this lease's own and that no root needs. */
   release(blocks: readonly CID[], lease: string): Promise<void>
@@ -113,9 +119,9 @@ export function createCollector(context: StoreContext, parts: CollectParts): Col
   }
 
   /** Pinned, or named and held. A name may point to what is elsewhere. */
-  async function* kept(): AsyncGenerator<CID> {
+  async function* kept(without: ReadonlySet<string> = new Set()): AsyncGenerator<CID> {
     for (const { cid } of catalogue.pins()) yield cid
-    for (const { cid } of catalogue.names()) if (await isHere(cid)) yield cid
+    for (const { name, cid } of catalogue.names()) if (!without.has(name) && (await isHere(cid))) yield cid
     for await (const cid of pending()) if (await isHere(cid)) yield cid
   }
   /** Also what is damaged: what it needs must not go while that is unknown. */
@@ -123,9 +129,12 @@ export function createCollector(context: StoreContext, parts: CollectParts): Col
     catalogue.root(cid) !== undefined || (await blocks.has(cid)) || (await quarantine.isDamaged(keyOfBytes(cid)))
   const keyOfBytes = (cid: CID): CID => catalogue.keyOfRoot(cid) ?? cid
   /** @param but - Keys of roots that go, unless they are pinned or named by now. */
-  const recorded = async function* (but: ReadonlySet<string>): AsyncGenerator<CID> {
+  const recorded = async function* (
+    but: ReadonlySet<string>,
+    without: ReadonlySet<string> = new Set(),
+  ): AsyncGenerator<CID> {
     for (const { cid } of catalogue.roots()) if (!but.has(keyOf(cid))) yield cid
-    yield* kept()
+    yield* kept(without)
   }
 
   /** Takes items in turns, as long as the marks hold. `take` says how many bytes each frees. */
@@ -220,13 +229,15 @@ export function createCollector(context: StoreContext, parts: CollectParts): Col
       return 0
     }
 
-  const gc = async ({ dryRun = false, signal }: GcOptions): Promise<GcResult> => {
+  const gc = async ({ dryRun: dry = false, signal, onMarked }: FsGcOptions): Promise<GcResult> => {
+    const dryRun = Boolean(dry)
+    const without = namesGone(dry)
     await endDeadHolds(dryRun, signal)
     /** Once it is known which roots go, what comes after stays, whether anybody keeps it or not. */
     let going: ReadonlySet<string> | undefined
-    const marks = await mark(() => (going ? recorded(going) : kept()), signal)
+    const marks = await mark(() => (going ? recorded(going, without) : kept(without)), signal)
     const forgotten = await inTurn(dryRun, signal, async (turn) => {
-      const go = turn.unkept()
+      const go = unkept(turn, without)
       if (!dryRun) for (const { cid } of go) forget(turn, cid)
       return go.map(({ cid }) => cid)
     })
@@ -235,6 +246,7 @@ export function createCollector(context: StoreContext, parts: CollectParts): Col
     // The turn above was a commit of its own.
     await marks.extend()
     const swept = await sweepAll(marks, { dryRun, signal })
+    onMarked?.((root) => marks.has(keyOf(root)))
     if (!dryRun) {
       for (const cid of forgotten) await views.remove(cid)
       await tidyPacks(context, { catalogue, loose }, { signal })
@@ -385,4 +397,13 @@ async function collected<T>(items: AsyncIterable<T>): Promise<T[]> {
   const all: T[] = []
   for await (const item of items) all.push(item)
   return all
+}
+
+/** Roots that nothing keeps, or would keep without these names. */
+function unkept(turn: Turn, without: ReadonlySet<string>): readonly { cid: CID }[] {
+  const now = turn.unkept()
+  if (without.size === 0) return now
+  const isNamedThere = ({ pinned, names }: RootRecord): boolean =>
+    !pinned && names.length > 0 && names.every((name) => without.has(name))
+  return [...now, ...[...turn.roots()].filter(isNamedThere)]
 }

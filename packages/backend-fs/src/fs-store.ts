@@ -2,7 +2,15 @@ import { access, constants } from 'node:fs/promises'
 import { resolve } from 'node:path'
 
 import { InvalidInputError, pathSegments, type CID } from '@x/cid'
-import type { AbortOptions, AddResult, AddSource, ContentStore, GetPathOptions, PartialStore } from '@x/storage-core'
+import type {
+  AbortOptions,
+  AddResult,
+  AddSource,
+  ContentStore,
+  GcResult,
+  GetPathOptions,
+  PartialStore,
+} from '@x/storage-core'
 
 import { addContent, type FsAddOptions } from './add-content.ts'
 import { createStagedAdd } from './adding/staged-add.ts'
@@ -11,7 +19,7 @@ import { pinEverything } from './catalogue/pin-everything.ts'
 import { rebuildIndex, type RebuildResult } from './catalogue/rebuild.ts'
 import { createScanner } from './catalogue/scan.ts'
 import { createUseTracker } from './catalogue/use-tracker.ts'
-import { createCollector } from './collect.ts'
+import { createCollector, type FsGcOptions } from './collect.ts'
 import { createContext, type StoreContext } from './context.ts'
 import { systemCode } from './disk-error.ts'
 import { ensureFormat } from './format-file.ts'
@@ -65,6 +73,7 @@ export interface FsStore extends ContentStore {
   add(source: AddSource, options?: FsAddOptions): Promise<AddResult>
   /** Where files lie while they are downloaded. To be closed before the store is. */
   openPartials(options?: AbortOptions): Promise<PartialStore>
+  gc(options?: FsGcOptions): Promise<GcResult>
   /** Makes the index anew from what lies in the store. */
   rebuild(options?: AbortOptions): Promise<RebuildResult>
 }
@@ -230,8 +239,8 @@ async function createFsStore(
     },
     gc: async (options = {}) => {
       await start(options)
-      if (options.dryRun !== true) context.assertWritable('gc')
-      if (options.dryRun === true) return collector.gc(options)
+      if (options.dryRun) return collector.gc(options)
+      context.assertWritable('gc')
       await sweepLeftovers(context)
       await settle(options.signal)
       return reserve.spend(async () => {

@@ -9,7 +9,7 @@ import {
   type GcResult,
   type RecordChange,
 } from '@x/storage-core'
-import { blockKey, codeOf, multihashKey, type StoreParts } from '@x/storage-core/backend'
+import { blockKey, codeOf, multihashKey, namesGone, type StoreParts } from '@x/storage-core/backend'
 
 import { readHold } from './hold.ts'
 import { pathsTo } from './mfs.ts'
@@ -47,8 +47,12 @@ export function createCollector(parts: CollectParts): Pick<ContentStore, 'remove
     return alone(async () => {
       enter({ signal })
       if (!dryRun) await restorePins(parts, { signal })
-      const loose = await looseRoots(await records.tables({ signal }), { signal })
-      const planned = await plan(loose, { signal })
+      const { roots: recorded, names } = await records.tables({ signal })
+      const without = namesGone(dryRun)
+      const left = names.filter(({ name }) => !without.has(name))
+      const loose = await looseRoots({ roots: recorded, names: left }, { signal })
+      const going = names.filter(({ name, cid }) => without.has(name) && !isNamed(left, cid))
+      const planned = await plan([...loose, ...going], { signal })
       if (dryRun) {
         let freedBytes = 0
         for (const bytes of planned.values()) freedBytes += bytes
@@ -214,6 +218,9 @@ export function createCollector(parts: CollectParts): Pick<ContentStore, 'remove
 
   return { gc, remove }
 }
+
+const isNamed = (names: RecordTables['names'], cid: CID): boolean =>
+  names.some((other) => blockKey(other.cid) === blockKey(cid))
 
 /** Everything in MFS but the records, and the roots that these keep. */
 async function rootsInMfs(

@@ -1,6 +1,6 @@
 import type { CID } from '@x/cid'
 import type { AbortOptions, ContentStore, GcOptions, GcResult, RecordChange, Records } from '@x/storage-core'
-import { blockKey, codeOf, reachableFrom } from '@x/storage-core/backend'
+import { blockKey, codeOf, namesGone, reachableFrom } from '@x/storage-core/backend'
 
 import { keysOf, lengthAt, type Container } from './catalogue.ts'
 import type { Change } from './change.ts'
@@ -19,11 +19,12 @@ export function createCollector(
   const { catalogue } = vault
   const get = (cid: CID): Promise<Uint8Array> => vault.block(cid)
 
-  async function readRecords() {
+  async function readRecords(without: ReadonlySet<string> = new Set()) {
     const kept = new Map<string, CID>()
     for await (const { cid } of records.pins()) kept.set(blockKey(cid), cid)
     const names = new Map<string, CID>()
     for await (const { name, cid } of records.names()) {
+      if (without.has(name)) continue
       names.set(name, cid)
       kept.set(blockKey(cid), cid)
     }
@@ -37,7 +38,7 @@ export function createCollector(
     else enterWriting({ signal })
     return alone(async () => {
       enter({ signal })
-      const { kept, loose } = await readRecords()
+      const { kept, loose } = await readRecords(namesGone(dryRun))
       const wanted = await reachableFrom(get, kept.values(), { signal, damaged: 'fail' })
       const roots = [...loose.values()]
       const isWaste = (key: string): boolean => !wanted.has(key) && !busy.has(key)

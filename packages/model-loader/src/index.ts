@@ -57,6 +57,7 @@ export {
   forgetSidecar,
   forgetSidecars,
   forgetUnkeptSidecars,
+  unkeptSidecars,
   isHiddenName,
   keepSidecar,
   listSidecars,

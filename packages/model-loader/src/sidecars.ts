@@ -94,19 +94,26 @@ export async function forgetSidecars(
 const DERIVED: readonly SidecarKind[] = ['manifests', 'tensors']
 
 /**
- * Forgets manifests and tensor tables of models that are neither pinned nor named, before a collection: their names would keep
+ * Names of manifests and tensor tables of models that are neither pinned nor named, for a collection: they would keep
  * them for ever. One that lies below another root gets them anew.
  */
-export async function forgetUnkeptSidecars(store: ContentStore, { signal }: AbortOptions = {}): Promise<void> {
+export async function unkeptSidecars(store: ContentStore, { signal }: AbortOptions = {}): Promise<string[]> {
   const kept = new Set<string>()
   for await (const { cid, pinned, names } of store.roots({ signal })) {
     if (pinned || names.length > 0) kept.add(cid.toV1().toString())
   }
+  const unkept: string[] = []
   for (const kind of DERIVED) {
     for await (const { name, root } of listAllSidecars(store, kind, { signal })) {
-      if (!kept.has(root)) await store.names.delete(name, { signal })
+      if (!kept.has(root)) unkept.push(name)
     }
   }
+  return unkept
+}
+
+/** Forgets what `unkeptSidecars` lists, before a collection. */
+export async function forgetUnkeptSidecars(store: ContentStore, options: AbortOptions = {}): Promise<void> {
+  for (const name of await unkeptSidecars(store, options)) await store.names.delete(name, options)
 }
 
 /** Forgets signatures of models that are not here any more, after a collection. Nobody can make them again. */

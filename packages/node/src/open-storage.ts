@@ -1,7 +1,7 @@
 import path from 'node:path'
 
 import { openFsStore, type FsStore } from '@x/backend-fs'
-import { parseCid } from '@x/cid'
+import { parseCid, type CID } from '@x/cid'
 import {
   decideGates,
   FEATURE_NAMES,
@@ -69,7 +69,7 @@ export interface StorageGcResult extends GcResult {
 export interface Storage extends FsStore {
   readonly directory: string
   readonly gates: Gates
-  /** Also removes what sessions derived from models that are not in the store any more, of which a dry run says nothing. */
+  /** Also removes what sessions derived from models that are not in the store any more; a dry run counts it. */
   gc(options?: GcOptions): Promise<StorageGcResult>
   describe(options?: AbortOptions): Promise<StorageReport>
 }
@@ -95,24 +95,37 @@ export async function openStorage(options: OpenStorageOptions = {}): Promise<Sto
     directory,
     gates,
     async gc(gcOptions: GcOptions = {}): Promise<StorageGcResult> {
-      if (gcOptions.dryRun === true) return collect(gcOptions)
       const { createDerivedArea, DERIVED } = await import('./sessions/derived-area.ts')
       const derived = createDerivedArea(path.join(directory, DERIVED))
+      const isHeld = async (root: string): Promise<boolean> =>
+        isCid(root) && store.has(parseCid(root), { signal: gcOptions.signal })
+      // What the store says stands, whatever becomes of the derived files.
+      const beside = async (result: GcResult, derivedBytes: () => Promise<number>): Promise<StorageGcResult> => {
+        try {
+          return { ...result, freedBytes: result.freedBytes + (await derivedBytes()) }
+        } catch (cause) {
+          gcOptions.signal?.throwIfAborted()
+          if (!(cause instanceof Error) || codeOf(cause) === undefined) throw cause
+          const message = `what sessions derived was not looked through to its end: ${cause.message}`
+          onWarning?.(message)
+          return { ...result, derivedError: new BackendError(message, { cause, retryable: false }) }
+        }
+      }
+      if (gcOptions.dryRun) {
+        let isKept: ((root: CID) => boolean) | undefined
+        const planned = await collect({ ...gcOptions, onMarked: (isMarked) => void (isKept = isMarked) })
+        return beside(planned, () =>
+          derived.bytesWithout(async (root) => (await isHeld(root)) && isKept?.(parseCid(root)) !== false),
+        )
+      }
       // A second name of a file of the store takes nothing, until the store's own is gone.
       const [before] = await Promise.allSettled([derived.bytes()])
       const result = await collect(gcOptions)
-      // What was collected is gone: what fails from here on stands beside it.
-      try {
+      return beside(result, async () => {
         if (before.status === 'rejected') throw before.reason
-        await derived.retain(async (root) => isCid(root) && store.has(parseCid(root), { signal: gcOptions.signal }))
-        return { ...result, freedBytes: result.freedBytes + Math.max(0, before.value - (await derived.bytes())) }
-      } catch (cause) {
-        gcOptions.signal?.throwIfAborted()
-        if (!(cause instanceof Error) || codeOf(cause) === undefined) throw cause
-        const message = `what sessions derived was not looked through to its end: ${cause.message}`
-        onWarning?.(message)
-        return { ...result, derivedError: new BackendError(message, { cause, retryable: false }) }
-      }
+        await derived.retain(isHeld)
+        return Math.max(0, before.value - (await derived.bytes()))
+      })
     },
     describe: async (describeOptions: AbortOptions = {}): Promise<StorageReport> => ({
       backends: [await store.status(describeOptions)],

@@ -224,7 +224,11 @@ describe('gc', () => {
     const { cid } = await resolveReference(storage, 'fix/wide')
     await storage.names.delete('fix/wide')
     await storage.unpin(cid)
-    const { freedBytes } = await storage.gc()
+    const planned = await storage.gc({ dryRun: true })
+    expect(await derived(at)).toHaveLength(4)
+    const freed = await storage.gc()
+    expect(freed).toEqual(planned)
+    const { freedBytes } = freed
     const { length = 0 } = wide['onnx/model.onnx'] ?? {}
     // The model, and about as much again that was prepacked. What the store writes of its own meanwhile is far less.
     expect(before - (await bytesIn(at))).toBeGreaterThan(1.9 * length)
@@ -247,7 +251,10 @@ describe('gc', () => {
     expect(await derived(directory)).toHaveLength(2)
     const again = await openStorage({ directory, environment: {} })
     onTestFinished(() => again.close())
-    expect((await again.gc()).freedBytes).toBeGreaterThan(wide['onnx/model.onnx']?.length ?? 0)
+    const planned = await again.gc({ dryRun: true })
+    expect(planned.freedBytes).toBeGreaterThan(wide['onnx/model.onnx']?.length ?? 0)
+    expect(await derived(directory)).toHaveLength(2)
+    expect(await again.gc()).toEqual(planned)
     expect(await derived(directory)).toEqual([])
   })
 
@@ -256,7 +263,9 @@ describe('gc', () => {
     const area = createDerivedArea(path.join(storage.directory, 'derived'))
     for (const about of [{}, { roots: [] }, { roots: ['nothing'] }, 'text', null])
       await area.make('kind', JSON.stringify(about).replaceAll(/\W/g, '-'), async () => ({ about }))
-    await storage.gc()
+    const planned = await storage.gc({ dryRun: true })
+    expect(planned.freedBytes).toBeGreaterThan(0)
+    expect(await storage.gc()).toEqual(planned)
     expect(await readdir(path.join(storage.directory, 'derived', 'kind'))).toEqual([])
   })
 })

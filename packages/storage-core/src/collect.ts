@@ -4,6 +4,7 @@ import type { StoreParts } from './block-content-store.ts'
 import { blockKey } from './block-key.ts'
 import type { AbortOptions } from './blockstore.ts'
 import type { ContentStore, GcOptions, GcResult } from './content-store.ts'
+import { namesGone } from './names-gone.ts'
 import type { RecordChange } from './records.ts'
 import { reachableFrom } from './walk.ts'
 
@@ -16,11 +17,12 @@ export function createCollector(parts: StoreParts): Pick<ContentStore, 'remove' 
   const get = (cid: CID, options: AbortOptions): Promise<Uint8Array> => keeper.blocks.get(cid, options)
 
   /** By block key: what is pinned, what is named, and what is neither but a root. */
-  async function readRecords(options: AbortOptions) {
+  async function readRecords(options: AbortOptions, without: ReadonlySet<string> = new Set()) {
     const kept = new Map<string, CID>()
     for await (const { cid } of records.pins(options)) kept.set(blockKey(cid), cid)
     const names = new Map<string, CID>()
     for await (const { name, cid } of records.names(options)) {
+      if (without.has(name)) continue
       names.set(name, cid)
       kept.set(blockKey(cid), cid)
     }
@@ -33,7 +35,7 @@ export function createCollector(parts: StoreParts): Pick<ContentStore, 'remove' 
     enter({ signal })
     return alone(async () => {
       enter({ signal })
-      const { kept, loose } = await readRecords({ signal })
+      const { kept, loose } = await readRecords({ signal }, namesGone(dryRun))
       const wanted = await reachableFrom(get, kept.values(), { signal, damaged: 'fail' })
       const roots = [...loose.values()]
       // Records first: a collection that is cut short leaves blocks without a root, never a root without its blocks.
@@ -42,7 +44,10 @@ export function createCollector(parts: StoreParts): Pick<ContentStore, 'remove' 
           roots.map((cid) => ({ type: 'delete-root', cid })),
           { signal },
         )
-      return { roots, ...(await keeper.sweep(keeper.blocks.list({ signal }), wanted, { signal, dryRun })) }
+      return {
+        roots,
+        ...(await keeper.sweep(keeper.blocks.list({ signal }), wanted, { signal, dryRun: Boolean(dryRun) })),
+      }
     }, signal)
   }
 

@@ -102,8 +102,8 @@ export interface PinRecord {
 }
 
 export interface GcOptions extends AbortOptions {
-  /** Report what would go, and keep it. Default false. */
-  dryRun?: boolean | undefined
+  /** Report what would go, and keep it; with `withoutNames`, what would go once these names are gone too. Default false. */
+  dryRun?: boolean | { withoutNames: ReadonlySet<string> } | undefined
 }
 
 export interface GcResult {

@@ -1,5 +1,5 @@
-import { forgetLostRevisions, forgetLostSignatures, forgetUnkeptSidecars } from '@x/model-loader'
-import type { GcResult } from '@x/storage-core'
+import { forgetLostRevisions, forgetLostSignatures, forgetUnkeptSidecars, unkeptSidecars } from '@x/model-loader'
+import type { AbortOptions, ContentStore, GcResult } from '@x/storage-core'
 
 import { BACKEND, type Command } from '../command.ts'
 import { formatBytes, formatCount } from '../format.ts'
@@ -15,18 +15,26 @@ export const gc: Command = {
     noOperands(operands)
     const dryRun = values['dry-run'] === true
     const store = await open()
-    if (!dryRun) await forgetUnkeptSidecars(store, { signal })
-    const found = await store.gc({ dryRun, signal })
-    if (!dryRun) {
-      await forgetLostSignatures(store, { signal })
-      await forgetLostRevisions(store, { signal })
-    }
+    const found = await (dryRun ? plan(store, { signal }) : collect(store, { signal }))
     const { roots, blocks, freedBytes } = found
     await printer.result(
       { dryRun, roots: roots.map((cid) => cid.toString()), blocks, freedBytes },
       toText(found, dryRun ? 'would free' : 'freed'),
     )
   },
+}
+
+async function plan(store: ContentStore, { signal }: AbortOptions): Promise<GcResult> {
+  const withoutNames = new Set(await unkeptSidecars(store, { signal }))
+  return store.gc({ dryRun: { withoutNames }, signal })
+}
+
+async function collect(store: ContentStore, { signal }: AbortOptions): Promise<GcResult> {
+  await forgetUnkeptSidecars(store, { signal })
+  const freed = await store.gc({ signal })
+  await forgetLostSignatures(store, { signal })
+  await forgetLostRevisions(store, { signal })
+  return freed
 }
 
 const toText = ({ roots, blocks, freedBytes }: GcResult, verb: string): string =>

@@ -63,6 +63,8 @@ export interface DerivedArea {
    * @param isHeld - Asked of each of `about.roots`, the CIDs of what an entry was made of. One that names none goes.
    */
   retain(isHeld: (root: string) => Promise<boolean>): Promise<void>
+  /** What `retain` would free. Bytes. */
+  bytesWithout(isHeld: (root: string) => Promise<boolean>): Promise<number>
 }
 
 /** Where it lies in a store. */
@@ -147,22 +149,30 @@ export function createDerivedArea(directory: string): DerivedArea {
     },
     bytes: async () => total(await Promise.all((await entriesIn(directory)).map(weigh))),
     async retain(isHeld) {
-      for (const at of await entriesIn(directory)) {
-        const roots = rootsOf((await readRecord(at))?.about)
-        const held = await Promise.all(roots.map(isHeld))
-        if (roots.length === 0 || held.includes(false)) await remove(at)
-      }
+      for (const at of await entriesIn(directory)) if (!(await isOfHeld(at, isHeld))) await remove(at)
+    },
+    async bytesWithout(isHeld) {
+      let bytes = 0
+      for (const at of await entriesIn(directory, { isDryRun: true }))
+        if (!(await isOfHeld(at, isHeld))) bytes += (await weigh(at)).bytes
+      return bytes
     },
   }
 }
 
+async function isOfHeld(at: string, isHeld: (root: string) => Promise<boolean>): Promise<boolean> {
+  const roots = rootsOf((await readRecord(at))?.about)
+  const held = await Promise.all(roots.map(isHeld))
+  return roots.length > 0 && !held.includes(false)
+}
+
 /** The directories of all entries. What killed processes left half made goes. */
-async function entriesIn(directory: string): Promise<string[]> {
+async function entriesIn(directory: string, { isDryRun = false } = {}): Promise<string[]> {
   const entries: string[] = []
   for (const kind of await namesIn(directory)) {
     const at = join(directory, kind)
     if (kind.startsWith(TEMP)) {
-      const info = await stat(at).catch(absentAsUndefined)
+      const info = isDryRun ? undefined : await stat(at).catch(absentAsUndefined)
       if (info && Date.now() - info.mtimeMs > ABANDONED_AFTER_MS) await rm(at, { recursive: true, force: true })
     } else entries.push(...(await namesIn(at)).map((key) => join(at, key)))
   }

@@ -112,6 +112,31 @@ export function describeKeeping({ open }: ContentStoreSetup): void {
       expect(await store.gc()).toEqual(planned)
     })
 
+    it('says beforehand what it would free without some of the names', async () => {
+      const store = await open()
+      const { kept } = await threeRoots(store)
+      const { cid: root } = await store.add(hello, { name: 'a/root', pin: false })
+      const beside = await cidOf(RAW, new TextEncoder().encode('beside a root'))
+      await store.blocks.put(beside, new TextEncoder().encode('beside a root'))
+      await store.names.set('.beside/1', beside)
+      await store.names.set('.beside/2', beside)
+      await store.names.set('a/block', beside)
+      const before = await keysOf(store.blocks)
+      const planned = (...names: string[]) => store.gc({ dryRun: { withoutNames: new Set(names) } })
+      const asNow = await store.gc({ dryRun: true })
+      expect(await planned()).toEqual(asNow)
+      // Another name keeps it.
+      expect(await planned('.beside/1', '.beside/2', 'no/such/name')).toEqual(asNow)
+      const found = await planned('.beside/1', '.beside/2', 'a/block', 'a/root')
+      expect(texts(found.roots)).toContain(root.toString())
+      expect(await keysOf(store.blocks)).toEqual(before)
+      for (const name of ['.beside/1', '.beside/2', 'a/block', 'a/root']) await store.names.delete(name)
+      const { roots, ...freed } = await store.gc()
+      expect({ roots: texts(roots), ...freed }).toEqual({ ...found, roots: texts(found.roots) })
+      expect(await store.blocks.has(beside)).toBe(false)
+      for (const cid of kept) expect(await store.has(cid)).toBe(true)
+    })
+
     it('frees a root when its last pin or name goes', async () => {
       const store = await open()
       const { cid } = await store.add(hello, { name: 'last' })
