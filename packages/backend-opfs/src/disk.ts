@@ -1,11 +1,14 @@
 import { emptyIndex, isUnfinished } from './index-file.ts'
-import { assertNoData, DATA, ifThere, indexGenerations, indexName, openDirectory } from './layout.ts'
+import { assertNoData, DATA, ifThere, indexGenerations, indexName, openDirectory, RESERVE } from './layout.ts'
 import type { Medium } from './medium.ts'
 import type { SyncAccessHandle } from './sync-access-handle.ts'
 
 // A page that was killed lets go of its handles a moment after it let go of its lock.
 const HANDLE_TRIES = 100
 const HANDLE_PAUSE_MS = 20
+
+// Chromium 156 lets a file that is opened grow by 1 MiB or not at all: one for the index, one for blocks that are moved.
+const RESERVE_BYTES = 2 * 1024 * 1024
 
 /** The medium itself. In a dedicated worker alone: nothing else has sync access handles. */
 export async function openDisk(path: string): Promise<Medium> {
@@ -77,6 +80,24 @@ export async function openDisk(path: string): Promise<Medium> {
       const names: string[] = []
       for await (const name of data.keys()) names.push(name)
       return names
+    },
+    async keepReserve() {
+      const file = await directory.getFileHandle(RESERVE, { create: true })
+      if ((await file.getFile()).size >= RESERVE_BYTES) return
+      const handle = await openHandle(file)
+      try {
+        // Not a hole: nothing would be kept by one.
+        writeAll(handle, new Uint8Array(RESERVE_BYTES).fill(1), 0)
+        handle.flush()
+        handle.close()
+      } catch (error) {
+        handle.close()
+        await ifThere(directory.removeEntry(RESERVE))
+        throw error
+      }
+    },
+    async giveUpReserve() {
+      return (await ifThere(directory.removeEntry(RESERVE).then(() => true))) === true
     },
     async close() {
       for (const handle of writing.values()) handle.close()

@@ -1,10 +1,13 @@
 /*
  * <directory>/index.<generation>   the records, appended to; the highest generation whose writing was ended is the one
+ * <directory>/reserve              room that is kept for freeing room; made when there is much to free
  * <directory>/data/<id>            a whole file, or blocks end to end; which and where is in the index
  */
 const INDEX = /^index\.(\d{1,15})$/
 
 export const DATA = 'data'
+
+export const RESERVE = 'reserve'
 
 export const indexName = (generation: number): string => `index.${generation}`
 

@@ -42,6 +42,10 @@ export interface Medium {
   remove(id: string): Promise<void>
   /** Data files, ended or not. */
   list(): Promise<string[]>
+  /** Takes room, unless it has it, that is given up to free more. Rejects with a `QuotaExceededError` where there is none. */
+  keepReserve(): Promise<void>
+  /** `false`: there was none. */
+  giveUpReserve(): Promise<boolean>
   /** For a reader: what changes with every write of the index. */
   revision?(): Promise<Revision>
   /** For a reader: what the index holds from a byte on; `undefined` when another one has taken its place. */

@@ -3,6 +3,7 @@ import {
   BackendError,
   startReceipt,
   type AbortOptions,
+  type Blockstore,
   type CatOptions,
   type ContentStore,
   type GetPathOptions,
@@ -81,7 +82,12 @@ export function createOpfsStore(
     busy: new Map(),
   }
   const records = createIndexRecords(context)
-  const blocks = promiseChecked(createOpfsBlocks(context, close))
+  const { freeing } = vault
+  const plainBlocks = createOpfsBlocks(context, close)
+  const blocks = promiseChecked<Blockstore>({
+    ...plainBlocks,
+    delete: (cid, options) => freeing(() => plainBlocks.delete(cid, options)),
+  })
   const reader = createContentReader({ name, blocks, enter })
   const rootRecords = createRootRecords({ ...context, records, keeper: { adopt: () => undefined } }, reader)
 
@@ -175,10 +181,13 @@ export function createOpfsStore(
     }
   }
 
+  const names = createRecordNames({ ...context, records }, rootRecords)
+  const collector = createCollector(context, records)
+
   return {
     name,
     blocks,
-    names: createRecordNames({ ...context, records }, rootRecords),
+    names: { ...names, delete: (of, options) => freeing(() => names.delete(of, options)) },
     add: (source, options) => addContent(context, source, options),
     cat,
     stat: reader.stat,
@@ -196,7 +205,9 @@ export function createOpfsStore(
     },
     getFile: (root, options) => getFile(context, { stat: reader.stat, blocks }, root, options),
     ...rootRecords.methods,
-    ...createCollector(context, records),
+    unpin: (root, options) => freeing(() => rootRecords.methods.unpin(root, options)),
+    gc: (options) => freeing(() => collector.gc(options)),
+    remove: (root, options) => freeing(() => collector.remove(root, options)),
     status,
     close,
   }

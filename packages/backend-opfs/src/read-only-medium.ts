@@ -31,6 +31,8 @@ export async function openReadOnlyMedium(path: string): Promise<Medium> {
     seal: refuse,
     remove: refuse,
     list: refuse,
+    keepReserve: refuse,
+    giveUpReserve: refuse,
     async close() {},
   }
 }

@@ -64,6 +64,8 @@ export function startDiskHost(): DiskHost {
       seal: async (id) => expectSealed(await call('seal', [id])),
       remove: (id) => done('remove', [id]),
       list: async () => expectNames(await call('list', [])),
+      keepReserve: () => done('keepReserve', []),
+      giveUpReserve: async () => (await call('giveUpReserve', [])) === true,
       // What died lets go of everything.
       close: async () => (death ? undefined : done('close', [])),
     }

@@ -14,6 +14,8 @@ export interface Vault {
   readonly name: string
   readonly catalogue: Catalogue
   readonly medium: Medium
+  /** Runs what frees room, or says what is not needed: once more, with the reserve given up, where there is no room for that. */
+  freeing: <T>(work: () => Promise<T>) => Promise<T>
   /** Makes changes true, all or none. One after another: the caller sees to that. */
   commit(changes: readonly Change[]): Promise<void>
   /**
@@ -71,6 +73,11 @@ export interface VaultParts {
 // An index of mostly changes that others have overtaken is written anew.
 const COMPACT_BYTES = 1024 * 1024
 
+// With less in it, a store has nothing to free that matters.
+const RESERVED_FROM_BYTES = 16 * 1024 * 1024
+
+const isFull = (error: unknown): boolean => error instanceof Error && error.name === 'QuotaExceededError'
+
 const toStray = (id: string): Change => ({ type: 'stray', id })
 
 const isGone = (error: unknown): boolean => error instanceof DOMException && error.name === 'NotFoundError'
@@ -87,6 +94,8 @@ export async function openVault({ name, medium, data, readOnly }: VaultParts): P
   let compactedBytes = 0
   // What follows the last whole frame was cut short, and is there until another frame is: which data files it listed cannot be told.
   let isCut = false
+  /** `spent`: it is not asked for again before what frees room has ended. */
+  let reserve: 'unknown' | 'kept' | 'spent' = 'unknown'
 
   await ported(`${name}: the index`, async () => {
     // Before: what is written meanwhile must not be taken for read.
@@ -120,9 +129,47 @@ export async function openVault({ name, medium, data, readOnly }: VaultParts): P
     })
   }
 
+  /** Data is not kept where nothing could be freed afterwards: not even that it goes could be written down. */
+  async function assertReserve(changes: readonly Change[]): Promise<void> {
+    if (reserve !== 'unknown') return
+    let [held, more] = [0, 0]
+    for (const change of changes) if (change.type === 'file' || change.type === 'pack') more += change.size
+    for (const { entry } of catalogue.containers.values()) held += entry.size
+    if (more === 0 || held + more < RESERVED_FROM_BYTES) return
+    await ported(`${name}: keep room for freeing`, () => medium.keepReserve())
+    reserve = 'kept'
+  }
+
+  async function freeing<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      const isSpent = codeOf(error) === 'NO_SPACE' && (await ported(`${name}: free room`, () => medium.giveUpReserve()))
+      if (!isSpent) throw error
+    }
+    reserve = 'spent'
+    try {
+      return await work()
+    } finally {
+      reserve = 'unknown'
+      await refill()
+    }
+  }
+
+  async function refill(): Promise<void> {
+    try {
+      await medium.keepReserve()
+      reserve = 'kept'
+    } catch (error) {
+      // What was freed is not enough yet; who adds data hears of it.
+      if (!isFull(error)) throw error
+    }
+  }
+
   async function commit(changes: readonly Change[]): Promise<void> {
     assertUsable()
     if (changes.length === 0) return
+    await assertReserve(changes)
     const listed = isCut ? [...[...catalogue.strays].map(toStray), ...changes] : changes
     const frame = await encodeFrame(listed.map(toPlain))
     await ported(`${name}: the index`, async () => {
@@ -156,7 +203,7 @@ export async function openVault({ name, medium, data, readOnly }: VaultParts): P
       await rewrite()
     } catch (error) {
       // The changes themselves are kept. It is tried again when there are twice as many.
-      if (error instanceof DOMException && error.name === 'QuotaExceededError') compactedBytes = indexBytes
+      if (isFull(error)) compactedBytes = indexBytes
       // Which of the two indexes is there cannot be told.
       else failure = error
     }
@@ -314,6 +361,7 @@ export async function openVault({ name, medium, data, readOnly }: VaultParts): P
     name,
     catalogue,
     medium,
+    freeing,
     commit,
     block,
     blockAt,

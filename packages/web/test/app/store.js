@@ -62,5 +62,29 @@ window.held = async () => {
   await storage.close()
   return { names, roots, dataFiles: details.dataFiles }
 }
+const inStorage = async (task) => {
+  const storage = await openStorage()
+  try {
+    return await task(storage)
+  } finally {
+    await storage.close()
+  }
+}
+/** Adds a file under a name; what it holds depends on the first letter. */
+window.fill = (name, size) =>
+  inStorage(async (storage) => {
+    await storage.add(
+      new Uint8Array(size).map((_, index) => (index + name.charCodeAt(0)) % 251),
+      { name },
+    )
+    return 'added'
+  })
+/** Takes a name away, and what nobody needs then. The storage is opened for each step. */
+window.forget = async (name) => {
+  const root = await inStorage(async (storage) => (await storage.names.get(name)).cid)
+  await inStorage((storage) => storage.names.delete(name))
+  await inStorage((storage) => storage.unpin(root))
+  return inStorage((storage) => storage.gc())
+}
 window.status = () => pageBinding()?.status()
 window.ready = true
