@@ -50,6 +50,20 @@ it('answers for the hub', async () => {
       body,
     ])
   }
+  // What a page holds of one version is not gone on with by another.
+  const etag = whole?.headers.get('etag') ?? ''
+  expect(etag).toMatch(/^"[0-9a-f]{64}"$/)
+  for (const [version, status, body] of [
+    [etag, 206, 't"}'],
+    ['"of another version"', 200, '{"model_type":"bert"}'],
+    [`W/${etag}`, 200, '{"model_type":"bert"}'],
+    ['Sun, 22 Nov 2026 00:00:00 GMT', 200, '{"model_type":"bert"}'],
+  ] as const) {
+    const headers = { range: 'bytes=18-', 'if-range': version }
+    const request = new Request(`https://hub.example.org/${at}`, { headers })
+    const answer = await answerHubRequest(request, { models, hosts: HOSTS })
+    expect([version, answer?.status, await answer?.text()]).toEqual([version, status, body])
+  }
   const head = await ask(at, undefined, 'HEAD')
   expect([head?.headers.get('content-length'), await head?.text()]).toEqual(['21', ''])
   const absent = await ask('org/model/resolve/main/tokenizer.json')
