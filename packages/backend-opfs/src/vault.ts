@@ -114,11 +114,22 @@ export async function openVault({ name, medium, data, readOnly }: VaultParts): P
     const { containers, strays } = catalogue
     const left = (await medium.list()).filter((id) => !containers.has(id) && !strays.has(id))
     // Of pages that were closed or killed before they had ended what they wrote.
-    if (!hasTail) return sweep(left)
+    if (!hasTail) return sweepLeft(left)
     if (left.length === 0) return medium.truncateIndex(indexBytes)
     // To open a store needs no room, so that a full one can be read, and emptied. The next frame lists them.
     await catalogue.apply(left.map(toStray))
     isCut = true
+  }
+
+  async function sweepLeft(ids: readonly string[]): Promise<void> {
+    for (const id of ids) {
+      try {
+        await medium.remove(id)
+      } catch (error) {
+        // A page that was killed lets go of its files a moment after it let go of its lock. `gc` takes what is left.
+        if (!(error instanceof Error && error.name === 'NoModificationAllowedError')) throw error
+      }
+    }
   }
 
   function assertUsable(): void {

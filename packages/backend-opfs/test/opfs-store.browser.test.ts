@@ -57,6 +57,29 @@ it('shows nothing of what a killed page had begun', async () => {
   expect(await dataFiles(directory)).toHaveLength(1)
 })
 
+it('opens while a killed page still holds what it was writing, which gc takes', async () => {
+  const { directory, files } = await storeOfThree()
+  const worker = new Worker(new URL('./children/holder.ts', import.meta.url), { type: 'module' })
+  onTestFinished(() => worker.terminate())
+  const tell = (text: string): Promise<string> => {
+    const said = new Promise<string>((resolve, reject) => {
+      worker.addEventListener('message', ({ data }) => resolve(String(data)), { once: true })
+      worker.addEventListener('error', ({ message }) => reject(new Error(message)), { once: true })
+    })
+    worker.postMessage(text, [])
+    return said
+  }
+  expect(await tell(directory)).toBe('holds')
+  const store = await open(directory)
+  expect((await dataFiles(directory)).toSorted()).toEqual([...files, 'held'].toSorted())
+  const strays = { roots: [], blocks: 1 }
+  expect(await store.gc({ dryRun: true })).toMatchObject(strays)
+  await expect(store.gc()).rejects.toMatchObject({ code: 'BACKEND', message: /NoModificationAllowedError/ })
+  expect(await tell('let go')).toBe('let go')
+  expect(await store.gc()).toMatchObject(strays)
+  expect((await dataFiles(directory)).toSorted()).toEqual(files)
+})
+
 it('forgets a frame of the index that was cut short, and refuses one that was damaged', async () => {
   const directory = fresh()
   const first = await openOpfsStore({ directory })
