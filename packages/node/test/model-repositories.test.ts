@@ -1,5 +1,5 @@
 import { fixtureModel } from '@x/fixtures'
-import { gitBlobOid, isLfs, pointerText } from '@x/hub-server'
+import { gitBlobOid, isLfs } from '@x/hub-server'
 import { addModel, registerVersion } from '@x/model-loader'
 import { openMemoryStore } from '@x/storage-core'
 import { expect, it, onTestFinished } from 'vitest'
@@ -24,7 +24,7 @@ it('a look at the names of a store ends when it has found one', async () => {
       }
     },
   }
-  const repositories = createModelRepositories({ ...store, names }, { gitBlobOid, isLfs, pointerText })
+  const repositories = createModelRepositories({ ...store, names }, { gitBlobOid, isLfs })
   await expect(repositories.open('org/name', 'other', {})).rejects.toMatchObject({ code: 'NOT_FOUND', what: 'other' })
   expect(begun).toBeGreaterThan(0)
   expect(ended).toBe(begun)
