@@ -38,18 +38,16 @@ it('opens where there is no room and the index was cut short, and gc makes room'
   expect(await namesOf(reader)).toEqual(['one', 'two'])
   for (const { cid } of await collect(reader.roots())) await reader.verify(cid)
 
-  for (const time of ['first', 'again']) {
-    const store = await openOpfsStore({ directory })
-    expect([time, await namesOf(store)]).toEqual([time, ['one', 'two']])
-    for (const { cid } of await collect(store.roots())) await store.verify(cid)
-    await expect(store.add(new Uint8Array(100_000).fill(4))).rejects.toMatchObject({ code: 'NO_SPACE' })
-    expect((await store.status()).details).toMatchObject({ dataFiles: 2, strays: 1 })
-    await store.close()
-    // Nothing was lost by what could not be written.
-    expect((await dataFiles(directory)).toSorted()).toEqual(files)
-  }
+  const first = await openOpfsStore({ directory })
+  expect(await namesOf(first)).toEqual(['one', 'two'])
+  for (const { cid } of await collect(first.roots())) await first.verify(cid)
+  await expect(first.add(new Uint8Array(100_000).fill(4))).rejects.toMatchObject({ code: 'NO_SPACE' })
+  await first.close()
 
   const store = await openFull(directory)
+  // Nothing was lost by what could not be written.
+  expect((await store.status()).details).toMatchObject({ dataFiles: 2, strays: 1 })
+  expect((await dataFiles(directory)).toSorted()).toEqual(files)
   const strays = { roots: [], blocks: 1, freedBytes: 100_000 }
   expect(await store.gc({ dryRun: true })).toEqual(strays)
   expect(await store.gc()).toEqual(strays)
