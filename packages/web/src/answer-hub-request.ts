@@ -49,6 +49,7 @@ export async function answerHubRequest(
     {
       size: file.size,
       headers: { ...HEADERS, 'content-type': type, etag },
+      // A Blob, which the browser reads to its end without this worker; a stream of ours ends with it.
       bytes: (start, end) => file.slice(start, end),
     },
   )
