@@ -53,6 +53,24 @@ it('versions are added, listed, promoted and rolled back, and models are searche
   expect((await cli(['model', 'search', 'a', 'b', ...store])).code).toBe(2)
 })
 
+it('what a manifest that came with a pack says beyond the files is shown as a claim', async () => {
+  const { folder, store } = await setup()
+  const older = await variant(folder, 'v1')
+  await cli(['model', 'add', older, '--name', 'org/tiny@1', ...store])
+  await cli(['model', 'add', await variant(folder, 'v2'), '--name', 'org/tiny@2', '--parent', 'org/tiny@1', ...store])
+  const here = await cli(['model', 'manifest', 'org/tiny@2', ...store])
+  expect(here.lines).toMatchObject([{ manifest: { parents: [expect.any(String)] } }])
+  expect(here.lines[0]).not.toHaveProperty('claimed')
+  expect(here.stderr).toBe('')
+  const file = path.join(folder, 'tiny.car')
+  await cli(['model', 'pack', 'org/tiny@2', '-o', file, ...store])
+  const elsewhere = ['--json', '--store', path.join(folder, 'elsewhere')]
+  await cli(['model', 'unpack', file, ...elsewhere])
+  const there = await cli(['model', 'manifest', 'org/tiny@2', ...elsewhere])
+  expect(there.lines).toEqual([{ ...here.lines[0], claimed: ['parents'] }])
+  expect(there.stderr).toContain('what it says of parents is the word of who packed or gave it, and was not checked')
+})
+
 it('a model is packed, unpacked in another store, and run there', async () => {
   const { folder, store } = await setup()
   const directory = await variant(folder, 'v1')
