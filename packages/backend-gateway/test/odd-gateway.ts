@@ -1,11 +1,10 @@
 import { once } from 'node:events'
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
 import { pipeline } from 'node:stream/promises'
-import { setTimeout } from 'node:timers/promises'
 
 import { CID, cidOf, RAW, writeCar, type GetBlock } from '@x/cid'
 import { openMemoryStore, type ContentStore } from '@x/storage-core'
-import { codeOf } from '@x/storage-core/backend'
+import { codeOf, sleep } from '@x/storage-core/backend'
 import { onTestFinished } from 'vitest'
 
 import { collect } from '../../storage-core/src/conformance/sample.ts'
@@ -120,12 +119,12 @@ export async function* endlessNothing(): AsyncGenerator<Uint8Array> {
   for (;;) yield many
 }
 
-/** The same, now and then. */
+/** The same, now and then, by the test's own time where it has one. */
 export const nothingEvery = (waitMs: number) =>
   async function* (): AsyncGenerator<Uint8Array> {
     const frame = await framedNothing()
     for (;;) {
       yield frame
-      await setTimeout(waitMs)
+      await sleep(waitMs)
     }
   }

@@ -1,13 +1,13 @@
 import { cidOf, RAW, type CID } from '@x/cid'
 import type { ContentSource } from '@x/storage-core'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 
 import { firstFew, type Fault } from '../../../tooling/faults/faulty-proxy.ts'
 import { concat, sampleBytes } from '../../storage-core/src/conformance/sample.ts'
 import type { GatewayEvent } from '../src/events.ts'
 import { startOddGateway } from './odd-gateway.ts'
 import { sharedKubo } from './shared-kubo.ts'
-import { addModel, openTestSource, proxyTo, pullIntoNew, typesOf } from './support.ts'
+import { addModel, openTestSource, PATIENT, proxyTo, pullIntoNew, typesOf, useOwnTime } from './support.ts'
 
 // Nobody is there whom it could ask, so that it looks for what it does not hold until it has waited for long enough.
 const useKubo = sharedKubo({ online: true, config: { Gateway: { RetrievalTimeout: '600ms' } } })
@@ -24,8 +24,9 @@ describe('a gateway that is the only one', () => {
     ['cat', (source, cid) => concat(source.cat(cid))],
   ])('never answers: it is asked once more by %s', async (_call, ask) => {
     const proxy = await proxyTo(useKubo(), { type: 'hang' })
-    const { source, events } = await openTestSource([proxy.url], { stallTimeoutMs: 100, tries: 5 })
-    const error = { code: 'BACKEND', retryable: true, message: `${proxy.url}: no answer for 100 ms` }
+    useOwnTime()
+    const { source, events } = await openTestSource([proxy.url], { stallTimeoutMs: 300, tries: 5 })
+    const error = { code: 'BACKEND', retryable: true, message: `${proxy.url}: no answer for 300 ms` }
     await expect(ask(source, await absent(1))).rejects.toMatchObject(error)
     expect(proxy.requests.length).toBe(2)
     expect(typesOf(events)).toEqual(['gateway-failed', 'retry-waited', 'gateway-failed'])
@@ -34,17 +35,27 @@ describe('a gateway that is the only one', () => {
 
   it('has lost one request: the next one is answered', async () => {
     const { root } = await addModel(useKubo(), 1)
-    const proxy = await proxyTo(useKubo(), firstFew(1, { type: 'hang' }))
-    const { source, events } = await openTestSource([proxy.url], { stallTimeoutMs: 500 })
+    const lost = firstFew(1, { type: 'hang' })
+    const proxy = await proxyTo(useKubo(), (seen) => {
+      if (seen.index === 0) vi.advanceTimersByTime(PATIENT.stallTimeoutMs)
+      return lost(seen)
+    })
+    useOwnTime()
+    const { source, events } = await openTestSource([proxy.url])
     await pullIntoNew(source, root)
     expect(typesOf(events).slice(0, 3)).toEqual(['gateway-failed', 'retry-waited', 'stream-started'])
   })
 
   it.each([
-    ['for longer than anybody waits', 400, ': no answer for 400 ms'],
-    ['and gives up on it', 900, '; asked again, no answer for 500 ms'],
-  ])('looks for a block elsewhere %s: it is asked once more', async (_how, stallTimeoutMs, message) => {
-    const proxy = await proxyTo(useKubo())
+    ['for longer than anybody waits', 400, 300, ': no answer for 400 ms'],
+    ['and gives up on it', 2000, 1000, '; asked again, no answer for 500 ms'],
+  ])('looks for a block elsewhere %s: it is asked once more', async (_how, stallTimeoutMs, passedMs, message) => {
+    // Here time goes faster than there.
+    const proxy = await proxyTo(useKubo(), () => {
+      vi.advanceTimersByTime(passedMs)
+      return { type: 'none' }
+    })
+    useOwnTime()
     const { source, events } = await openTestSource([proxy.url], { stallTimeoutMs, tries: 5 })
     const error = { code: 'BACKEND', retryable: true, message: expect.stringContaining(message) }
     await expect(source.blocks.get(await absent(stallTimeoutMs))).rejects.toMatchObject(error)

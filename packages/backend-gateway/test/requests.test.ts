@@ -9,10 +9,6 @@ import { openGatewaySource } from '../src/open-gateway-source.ts'
 import { startOddGateway } from './odd-gateway.ts'
 import { openTestSource } from './support.ts'
 
-/** Nobody here is meant to stall: on a busy machine an answer may take its time. */
-const openSource: typeof openTestSource = (gateways, options) =>
-  openTestSource(gateways, { stallTimeoutMs: 20_000, hedgeAfterMs: 20_000, ...options })
-
 const redirect = (response: ServerResponse, location: string): true => {
   response.writeHead(302, { location }).end()
   return true
@@ -29,7 +25,7 @@ describe('a redirect', () => {
     ['to nowhere', 'http://', /redirects to nowhere/],
   ])('%s is refused', async (_name, location, message) => {
     const gateway = await startOddGateway({ intercept: (_request, response) => redirect(response, location) })
-    const { source } = await openSource([gateway.url])
+    const { source } = await openTestSource([gateway.url])
     const error = { code: 'BACKEND', retryable: false, message: expect.stringMatching(message) }
     await expect(source.blocks.get(await cidOf(RAW, hello))).rejects.toMatchObject(error)
     expect(gateway.requests.length).toBe(1)
@@ -37,7 +33,7 @@ describe('a redirect', () => {
 
   it('that never ends is left', async () => {
     const gateway = await startOddGateway({ intercept: ({ url = '' }, response) => redirect(response, `${url}0`) })
-    const { source } = await openSource([gateway.url])
+    const { source } = await openTestSource([gateway.url])
     await expect(source.blocks.get(await cidOf(RAW, hello))).rejects.toMatchObject({
       message: expect.stringContaining('more than 5 times'),
     })
@@ -67,7 +63,7 @@ describe('a secret', () => {
   it('in an address is sent as a header, and shown nowhere', async () => {
     const gateway = await startOddGateway({ intercept: (_request, response) => Boolean(response.writeHead(401).end()) })
     const url = gateway.url.replace('://', '://us%20er:se%3Acret@')
-    const { source, events } = await openSource([`${url}/some/path/`])
+    const { source, events } = await openTestSource([`${url}/some/path/`])
     const error: unknown = await source.stat(await cidOf(RAW, hello)).catch((reason: unknown) => reason)
     expect(error).toMatchObject({ code: 'BACKEND', retryable: false })
     const authorization = `Basic ${Buffer.from('us er:se:cret').toString('base64')}`
@@ -125,7 +121,7 @@ describe('has', () => {
   it('asks for the head alone', async () => {
     const gateway = await startOddGateway()
     const { cid } = await gateway.store.add(hello)
-    const { source } = await openSource([gateway.url])
+    const { source } = await openTestSource([gateway.url])
     expect(await source.blocks.has(cid)).toBe(true)
     expect(gateway.requests).toMatchObject([{ method: 'HEAD', url: `/ipfs/${cid}?format=raw` }])
     expect(gateway.requests[0]?.headers).not.toHaveProperty('cache-control', 'only-if-cached')
@@ -136,14 +132,14 @@ describe('has', () => {
       intercept: ({ method }, response) => method === 'HEAD' && Boolean(response.writeHead(405).end()),
     })
     const { cid } = await gateway.store.add(hello)
-    const { source } = await openSource([gateway.url])
+    const { source } = await openTestSource([gateway.url])
     expect(await source.blocks.has(cid)).toBe(true)
     expect(await source.blocks.has(await cidOf(RAW, sampleBytes(1, 9)))).toBe(false)
   })
 
   it('can be about what the gateway holds itself', async () => {
     const gateway = await startOddGateway({ intercept: (_request, response) => Boolean(response.writeHead(412).end()) })
-    const { source } = await openSource([gateway.url], { onlyIfCached: true })
+    const { source } = await openTestSource([gateway.url], { onlyIfCached: true })
     expect(await source.blocks.has(await cidOf(RAW, hello))).toBe(false)
     expect(gateway.requests[0]?.headers).toMatchObject({ 'cache-control': 'only-if-cached' })
   })
@@ -155,7 +151,7 @@ it('passes on what a gate says, and asks once', async () => {
     asked += 1
     throw new GatedError('the network is switched off', { feature: 'network' })
   }
-  const { source } = await openSource(['http://example.org'], { fetch: gated })
+  const { source } = await openTestSource(['http://example.org'], { fetch: gated })
   await expect(source.stat(await cidOf(RAW, hello))).rejects.toMatchObject({ code: 'GATED' })
   expect(asked).toBe(1)
 })
@@ -173,14 +169,14 @@ it('refuses a block over 2 MiB, and does not read it to its end', async () => {
       return true
     },
   })
-  const { source } = await openSource([gateway.url])
+  const { source } = await openTestSource([gateway.url])
   await expect(source.blocks.get(await cidOf(RAW, hello))).rejects.toMatchObject({ code: 'BACKEND', retryable: false })
   expect(sent).toBeLessThan(32 * 1024 * 1024)
 })
 
 it('asks for no more blocks at a time than it is told', async () => {
   const gateway = await startOddGateway()
-  const { source } = await openSource([gateway.url], { maxRequests: 2 })
+  const { source } = await openTestSource([gateway.url], { maxRequests: 2 })
   const cids = []
   for (let seed = 0; seed < 12; seed++) cids.push((await gateway.store.add(sampleBytes(seed, 50_000))).cid)
   await Promise.all(cids.map((cid) => source.blocks.get(cid)))
@@ -199,7 +195,7 @@ it('leaves a gateway alone that asked for it, whatever was under way before', as
   })
   const { cid } = await gateway.store.add(hello)
   const other = await cidOf(RAW, sampleBytes(1, 9))
-  const { source } = await openSource([gateway.url], { maxWaitMs: 1000 })
+  const { source } = await openTestSource([gateway.url], { maxWaitMs: 1000 })
   const before = source.blocks.get(cid)
   await asked.promise
   const patience = { code: 'BACKEND', retryable: true, message: expect.stringContaining('60 s') }
@@ -213,7 +209,7 @@ it('leaves a gateway alone that asked for it, whatever was under way before', as
 it('sends no cookie, no referrer, and says what it wants', async () => {
   const gateway = await startOddGateway()
   const { cid } = await gateway.store.add(sampleBytes(1, 3_000_000))
-  const { source } = await openSource([gateway.url])
+  const { source } = await openTestSource([gateway.url])
   await source.verify(cid)
   const [car] = gateway.requests
   expect(car?.url).toBe(`/ipfs/${cid}?format=car&car-version=1&car-order=dfs&car-dups=y&dag-scope=all`)

@@ -8,7 +8,7 @@ import { concat, directoryOf, sampleBytes } from '../../storage-core/src/conform
 import type { GatewayEvent } from '../src/events.ts'
 import { openStaticSource, type StaticSourceOptions } from '../src/open-static-source.ts'
 import { folderTarget, startStaticServer, type Folder, type StaticServer } from './static-server.ts'
-import { MIB, pullIntoNew, typesOf, waitsForIt } from './support.ts'
+import { MIB, PATIENT, pullIntoNew, typesOf, useOwnTime, waitsForIt } from './support.ts'
 
 const weights = sampleBytes(51, 8 * MIB + 5)
 
@@ -52,7 +52,14 @@ async function openSource(
 ): Promise<{ source: ContentSource; events: GatewayEvent[] }> {
   const events: GatewayEvent[] = []
   const onEvent = (event: GatewayEvent): void => void events.push(event)
-  const source = await openStaticSource({ url, backoffMs: 5, stallTimeoutMs: 300, tries: 3, onEvent, ...options })
+  const source = await openStaticSource({
+    url,
+    backoffMs: 5,
+    tries: 3,
+    stallTimeoutMs: PATIENT.stallTimeoutMs,
+    onEvent,
+    ...options,
+  })
   onTestFinished(() => source.close())
   return { source, events }
 }
@@ -180,7 +187,8 @@ describe('a server that fails in the middle of a file', () => {
     const { proxy, url } = await proxyTo(server, (seen) =>
       seen.url.endsWith(staticDataPath(file)) && hits++ === 0 ? fault : { type: 'none' },
     )
-    const { source } = await openSource(url)
+    if (waitsForIt(fault)) useOwnTime()
+    const { source } = await openSource(url, waitsForIt(fault) ? { stallTimeoutMs: 300 } : {})
     const { into } = await pullIntoNew(source, root)
     expect(await into.verify(root)).toBeGreaterThan(size)
     // A reset loses what was on its way.
@@ -211,7 +219,7 @@ describe('a server that fails in the middle of a file', () => {
     const { url } = await proxyTo(await serve(folder), (seen) =>
       seen.url.endsWith(staticDataPath(file)) ? fault : { type: 'none' },
     )
-    const { source } = await openSource(url, { stallTimeoutMs: waitsForIt(fault) ? 100 : 300 })
+    const { source } = await openSource(url, waitsForIt(fault) ? { stallTimeoutMs: 100 } : {})
     await expect(pullIntoNew(source, root)).rejects.toMatchObject(error)
   })
 })
@@ -219,8 +227,9 @@ describe('a server that fails in the middle of a file', () => {
 it('a server that never answers is asked once more, and each time is told of', async () => {
   const { folder, root } = await publish()
   const { proxy, url } = await proxyTo(await serve(folder), { type: 'hang' })
-  const { source, events } = await openSource(url, { stallTimeoutMs: 100, tries: 5 })
-  const error = { code: 'BACKEND', retryable: true, message: `${url}: no answer for 100 ms` }
+  useOwnTime()
+  const { source, events } = await openSource(url, { stallTimeoutMs: 300, tries: 5 })
+  const error = { code: 'BACKEND', retryable: true, message: `${url}: no answer for 300 ms` }
   await expect(pullIntoNew(source, root)).rejects.toMatchObject(error)
   expect(proxy.requests.length).toBe(2)
   expect(typesOf(events)).toEqual(['gateway-failed', 'retry-waited', 'gateway-failed'])

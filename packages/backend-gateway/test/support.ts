@@ -1,6 +1,6 @@
 import type { CID } from '@x/cid'
 import { openMemoryStore, pull, type ContentSource, type ContentStore, type PullResult } from '@x/storage-core'
-import { expect, onTestFinished } from 'vitest'
+import { expect, onTestFinished, vi } from 'vitest'
 
 import {
   startFaultyProxy,
@@ -61,14 +61,27 @@ export const exceptProbe =
 /** Whether such a fault ends with a stall, for which a test need not wait long. */
 export const waitsForIt = ({ type }: Fault): boolean => type === 'hang' || type === 'stall' || type === 'slow'
 
-/** Short waits; what happened is in `events`. */
+/** What nobody is meant to wait for: on a busy machine an answer may take its time. Less than a test may take as a whole. */
+export const PATIENT = { stallTimeoutMs: 20_000, hedgeAfterMs: 20_000 } as const
+
+/**
+ * For tests in which a time must pass, but something come before it. It goes on by 20 ms at a turn of this process, however long
+ * that took: while a busy machine runs something else it stands still, and a server in this process has its turns before much of
+ * it is over. `vi.advanceTimersByTime` makes more of it pass at once.
+ */
+export function useOwnTime(): void {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'], shouldAdvanceTime: true })
+  onTestFinished(() => void vi.useRealTimers())
+}
+
+/** Patient, but for what is asked again; what happened is in `events`. */
 export async function openTestSource(
   gateways: GatewaySourceOptions['gateways'],
   options: Partial<GatewaySourceOptions> = {},
 ): Promise<{ source: ContentSource; events: GatewayEvent[] }> {
   const events: GatewayEvent[] = []
   const onEvent = (event: GatewayEvent): void => void events.push(event)
-  const source = await openGatewaySource({ gateways, backoffMs: 5, stallTimeoutMs: 300, tries: 3, onEvent, ...options })
+  const source = await openGatewaySource({ gateways, backoffMs: 5, tries: 3, ...PATIENT, onEvent, ...options })
   onTestFinished(() => source.close())
   return { source, events }
 }
