@@ -15,6 +15,12 @@ export const SIGNER: Readonly<Record<string, OptionSpec>> = {
   certificate: { type: 'string', metavar: 'FILE', help: 'certificates in PEM: that of the key, then those above it' },
 }
 
+/** The files that `signerOption` reads. */
+export const signerFiles = (values: Values): (readonly [option: string, file: string | undefined])[] => [
+  ['--key', textOption(values, 'key')],
+  ['--certificate', textOption(values, 'certificate')],
+]
+
 /**
  * Who signs, by `--key` and `--certificate`.
  *

@@ -1,5 +1,5 @@
 import { createHash, generateKeyPairSync } from 'node:crypto'
-import { mkdir, readFile, truncate, writeFile } from 'node:fs/promises'
+import { link, mkdir, readFile, symlink, truncate, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 
@@ -257,6 +257,43 @@ it('an edition that cannot be written, or has no model, is not counted as publis
   const meant = ['--name', NAME, '--prefix', 'none/', '--allow-empty', '-o', target, '--force']
   expect((await ours(...args, ...meant)).lines).toMatchObject([{ models: 0 }])
   expect(await editions()).not.toEqual(before)
+})
+
+it('what is written replaces no file that is read for it: a key, a certificate, the store', async () => {
+  const here = await place()
+  const { folder, ours, key } = here
+  await publish(here, '1.0')
+  const certificate = path.join(folder, 'us.crt')
+  await writeFile(certificate, 'a certificate')
+  const [linked, alias] = [path.join(folder, 'linked.pem'), path.join(folder, 'alias.pem')]
+  await link(key, linked)
+  await symlink(key, alias)
+  const stored = path.join(folder, 'ours', 'format')
+  const files = [key, certificate, stored]
+  const before = await Promise.all(files.map(async (file) => [file, await readFile(file, 'utf8')]))
+  const [publishing, signing] = [
+    ['registry', 'publish'],
+    ['model', 'sign', 'org/tiny'],
+  ]
+  const signers = ['--key', key, '--certificate', certificate]
+  for (const [args, output, named] of [
+    [[...publishing, '--key', key], key, `--key ${key}`],
+    [[...publishing, '--key', alias], key, `--key ${alias}`],
+    [[...publishing, '--key', linked], path.join(folder, '.', 'us.pem'), `--key ${linked}`],
+    [[...publishing, ...signers], certificate, `--certificate ${certificate}`],
+    [[...signing, '--key', key], key, `--key ${key}`],
+    [[...signing, ...signers], certificate, `--certificate ${certificate}`],
+    [['model', 'pack', 'org/tiny'], stored, path.join(folder, 'ours')],
+    [['model', 'sbom', 'org/tiny'], stored, path.join(folder, 'ours')],
+  ] as const) {
+    const outcome = await ours(...args, '-o', output, '--force')
+    expect({ args, output, ...outcome }).toMatchObject({ args, output, code: 2, lines: [] })
+    expect(outcome.stderr).toContain(`-o ${output} is `)
+    expect(outcome.stderr).toContain(named)
+  }
+  expect(await Promise.all(files.map(async (file) => [file, await readFile(file, 'utf8')]))).toEqual(before)
+  // Nothing was signed either.
+  expect((await ours('model', 'verify', 'org/tiny')).lines).toMatchObject([{ fingerprint: null }])
 })
 
 it('a file is remembered by its absolute path, so another of that name elsewhere is another place', async () => {

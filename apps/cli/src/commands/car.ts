@@ -6,6 +6,7 @@ import { formatBytes, formatCount, printable } from '../format.ts'
 import { assertLocal } from '../local-options.ts'
 import { nameOption } from '../name-option.ts'
 import { onlyOperand, parseCids } from '../operands.ts'
+import { assertSparesInputs } from '../spare-inputs.ts'
 import { UsageError } from '../usage-error.ts'
 import { readCar } from './read-car.ts'
 
@@ -28,6 +29,7 @@ export const carExport: Command = {
     if (out === '-' && io.stdout.isTTY) {
       throw new UsageError('car export: a CAR is no text for a terminal; -o FILE, or redirect the output')
     }
+    if (out !== '-') await assertSparesInputs(context, out)
     const from = await context.source()
     // How large the CAR will be is not known: what its content repeats is in it once.
     const bar = printer.progress(root.toString())

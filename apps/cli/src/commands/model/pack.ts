@@ -5,6 +5,7 @@ import { BACKEND, MAX_BYTES, textOption, type Command } from '../../command.ts'
 import { formatBytes, printable } from '../../format.ts'
 import { assertLocal } from '../../local-options.ts'
 import { onlyOperand } from '../../operands.ts'
+import { assertSparesInputs } from '../../spare-inputs.ts'
 import { UsageError } from '../../usage-error.ts'
 import { readCar } from '../read-car.ts'
 import { localReference } from './local-reference.ts'
@@ -26,6 +27,7 @@ export const modelPack: Command = {
     const reference = await localReference(context, onlyOperand(operands, 'model reference'))
     const out = textOption(values, 'output')
     if (out === undefined || out === '') throw new UsageError('model pack: -o FILE is wanted')
+    await assertSparesInputs(context, out)
     const store = await context.store('manifests')
     const bar = printer.progress(reference)
     const pieces = packModel(store, reference, {

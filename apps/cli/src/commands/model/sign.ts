@@ -5,8 +5,9 @@ import { BACKEND, textOption, textOptions, type Command } from '../../command.ts
 import { formatKey, printable } from '../../format.ts'
 import { onlyOperand } from '../../operands.ts'
 import { readBytes } from '../../read-file.ts'
-import { PASSWORD_VARIABLE, SIGNER, signerOption } from '../../signer-options.ts'
+import { PASSWORD_VARIABLE, SIGNER, signerFiles, signerOption } from '../../signer-options.ts'
 import { signingValues, TRUST } from '../../signing-options.ts'
+import { assertSparesInputs } from '../../spare-inputs.ts'
 import { VERSION } from '../../version.ts'
 import { localReference } from './local-reference.ts'
 
@@ -24,9 +25,10 @@ export const modelSign: Command = {
   async run(context, operands, values) {
     const { io, printer, signal } = context
     const reference = await localReference(context, onlyOperand(operands, 'model reference'))
+    const output = textOption(values, 'output')
+    if (output !== undefined) await assertSparesInputs(context, output, signerFiles(values))
     const signer = await signerOption('model sign', values, io.environment)
     const { cid, bundle } = await signStoredModel(await context.storage(), reference, signer, { signal })
-    const output = textOption(values, 'output')
     if (output !== undefined) await writeWholeFile(output, once(bundle), { force: values['force'] === true, signal })
     const { fingerprint, hint } = signer.publicKey
     await printer.result(
@@ -96,8 +98,9 @@ export const modelSbom: Command = {
   async run(context, operands, values) {
     const { printer, signal } = context
     const reference = await localReference(context, onlyOperand(operands, 'model reference'))
-    const bill = await sbomOf(await context.storage(), reference, { version: VERSION, signal })
     const output = textOption(values, 'output')
+    if (output !== undefined) await assertSparesInputs(context, output)
+    const bill = await sbomOf(await context.storage(), reference, { version: VERSION, signal })
     // With --json an object is one line.
     const text = printer.json && output === undefined ? JSON.stringify(JSON.parse(bill)) : bill.trimEnd()
     const bytes = new TextEncoder().encode(`${text}\n`)

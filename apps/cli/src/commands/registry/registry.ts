@@ -5,7 +5,8 @@ import { textOption, textOptions, type Command, type Context } from '../../comma
 import { formatBytes, formatCount, formatKey, printable } from '../../format.ts'
 import { openBackends } from '../../open-backends.ts'
 import { noOperands, onlyOperand } from '../../operands.ts'
-import { PASSWORD_VARIABLE, SIGNER, signerOption } from '../../signer-options.ts'
+import { PASSWORD_VARIABLE, SIGNER, signerFiles, signerOption } from '../../signer-options.ts'
+import { assertSparesInputs } from '../../spare-inputs.ts'
 import { UsageError } from '../../usage-error.ts'
 
 export const registryPublish: Command = {
@@ -28,6 +29,7 @@ before; --force writes it over the one before. The password of an encrypted key 
     const { io, printer, signal } = context
     const output = textOption(values, 'output')
     if (output === undefined || output === '') throw new UsageError('registry publish: -o FILE is wanted')
+    await assertSparesInputs(context, output, signerFiles(values))
     const signer = await signerOption('registry publish', values, io.environment)
     const { bytes, name, sequence, models, omitted } = await publishRegistryFile(await context.storage(), output, {
       signer,
