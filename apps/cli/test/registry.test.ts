@@ -113,6 +113,13 @@ it('is published, followed over HTTP, and a model comes by its name from a gatew
   expect((await theirs('model', 'pull', 'org/tiny@1.0', ...from)).lines).toMatchObject([{ cid: lines[0]?.['cid'] }])
   const found = (await theirs('model', 'search', '--licence', 'mit')).lines
   expect(found.map(({ registry }) => registry)).toEqual([undefined, undefined])
+  // Neither has a name in this store.
+  expect((await theirs('model', 'search', 'TIN')).lines).toMatchObject(
+    ['1.0', '2.0'].map((version) => ({ name: null, registryNames: [{ name: 'org/tiny', version, registry: NAME }] })),
+  )
+  const shownTo = await cli(['model', 'search', 'tin', '--store', path.join(folder, 'theirs')])
+  expect(shownTo.stdout).toContain(`org/tiny@2.0 of registry ${NAME}`)
+  expect(shownTo.stdout).not.toContain('not held')
   expect((await theirs('model', 'manifest', 'org/tiny')).lines).toMatchObject([{ cid: lines[1]?.['manifest'] }])
   const ran = await theirs('run', 'feature-extraction', '--model', 'org/tiny', 'the quick fox')
   expect(ran).toMatchObject({ code: 0 })

@@ -37,7 +37,7 @@ export { registryFromJson, registryToJson } from './registry/registry-encoding.t
 export { MAX_REGISTRY_BYTES, type Registry, type RegistryModel } from './registry/registry.ts'
 export { signRegistry, type SignedRegistry, type SignRegistryOptions } from './registry/sign-registry.ts'
 export { resolveReference, type ResolvedReference } from './resolve-reference.ts'
-export { searchModels, searchRegistries, type ModelQuery } from './search-models.ts'
+export { searchModels, searchRegistries, type FoundModel, type ModelQuery, type RegistryName } from './search-models.ts'
 export {
   assertModelName,
   listVersions,

@@ -24,14 +24,50 @@ export interface ModelQuery {
   text?: string | undefined
 }
 
-/** The models of a store that answer a query, as `listModels` gives them. */
+/** What a registry that is followed calls a model. */
+export interface RegistryName {
+  name: string
+  version?: string | undefined
+  /** The name of the registry that says so. */
+  registry: string
+}
+
+export interface FoundModel extends ModelSummary {
+  /** It is found by these as well as by its own names, and is what they mean where no name of the store's is the same. */
+  registryNames: readonly RegistryName[]
+}
+
+/** The models of a store that answer a query, as `listModels` gives them, with what registries call them. */
 export async function* searchModels(
   store: ContentStore,
   query: ModelQuery,
   options: AbortOptions = {},
-): AsyncGenerator<ModelSummary> {
-  for await (const model of listModels(store, options)) if (answers(model, query)) yield model
+): AsyncGenerator<FoundModel> {
+  let called: ReadonlyMap<string, readonly RegistryName[]> | undefined
+  for await (const model of listModels(store, options)) {
+    called ??= await namesInRegistries(store, options)
+    const registryNames = called.get(model.cid.toV1().toString()) ?? []
+    const names = [...model.names, ...registryNames.map((each) => written(each))]
+    if (answers({ ...model, names }, query)) yield { ...model, registryNames }
+  }
 }
+
+/** By the CID that is meant. */
+async function namesInRegistries(store: ContentStore, options: AbortOptions): Promise<Map<string, RegistryName[]>> {
+  const called = new Map<string, RegistryName[]>()
+  for await (const { name: registry } of listRegistries(store, options)) {
+    for (const { cid, name, version } of (await readRegistry(store, registry, options)).models) {
+      const key = cid.toV1().toString()
+      const names = called.get(key) ?? []
+      names.push({ name, ...(version !== undefined && { version }), registry })
+      called.set(key, names)
+    }
+  }
+  return called
+}
+
+const written = ({ name, version }: { name: string; version?: string | undefined }): string =>
+  version === undefined ? name : `${name}@${version}`
 
 /** What the registries that a store follows say of models that answer a query, and that it does not hold. */
 export async function* searchRegistries(
@@ -42,9 +78,10 @@ export async function* searchRegistries(
   for await (const { name: registry } of listRegistries(store, options)) {
     const { models } = await readRegistry(store, registry, options)
     for (const model of models) {
-      const { name, version, size } = model
-      const names = [version === undefined ? name : `${name}@${version}`]
-      if (answers({ facts: model, names, size }, query) && !(await store.has(model.cid, options))) {
+      if (
+        answers({ facts: model, names: [written(model)], size: model.size }, query) &&
+        !(await store.has(model.cid, options))
+      ) {
         yield { ...model, registry }
       }
     }

@@ -21,6 +21,7 @@ import {
   registryFromJson,
   registryToJson,
   resolveReference,
+  searchModels,
   signRegistry,
 } from '../src/index.ts'
 import { collect, filesSource, stores, text, tinyBert } from './support.ts'
@@ -127,6 +128,12 @@ describe.each(stores)('in the %s store', (_kind, open) => {
     await acceptRegistry(theirs, bytes, { source: SOURCE, trusted })
     expect((await resolveReference(theirs, 'org/tiny')).cid).toEqual(mine.cid)
     expect(await resolveReference(theirs, 'org/held')).toEqual({ cid: held.cid, name: 'org/held' })
+    const search = async (text: string) => collect(searchModels(theirs, { text }))
+    expect(await search('HELD')).toMatchObject([
+      { cid: held.cid, names: [], registryNames: [{ name: 'org/held', registry: 'r' }] },
+    ])
+    expect(await search('tiny')).toMatchObject([{ cid: mine.cid, names: ['org/tiny'], registryNames: [] }])
+    expect(await search('nothing')).toEqual([])
   })
 
   it('what was fetched from the hub before is there until the model of the registry is', async () => {

@@ -1,4 +1,4 @@
-import type { ManifestSummary, ModelSummary } from '@x/model-loader'
+import type { ManifestSummary, ModelSummary, RegistryName } from '@x/model-loader'
 
 import type { Context } from '../../command.ts'
 import { formatBytes, printable } from '../../format.ts'
@@ -12,6 +12,8 @@ export interface ModelLine extends Partial<ManifestSummary> {
   size: number
   /** It is not held; this registry has it. */
   registry?: string
+  /** It is held, and registries call it so. */
+  registryNames?: readonly RegistryName[]
 }
 
 export const toLine = ({ cid, name, files, size, facts }: ModelSummary): ModelLine => ({
@@ -23,9 +25,11 @@ export const toLine = ({ cid, name, files, size, facts }: ModelSummary): ModelLi
 })
 
 export async function printModel({ printer }: Context, model: ModelLine): Promise<void> {
-  const { cid, name, version, files, size, task, dtypes, registry } = model
-  const called = name === null ? '' : printable(version === undefined ? name : `${name}@${version}`)
+  const { cid, name, version, files, size, task, dtypes, registry, registryNames = [] } = model
+  const called = name === null ? '' : printable(toName({ name, version }))
   const columns = [`ipfs://${cid}`, `${files} files`, formatBytes(size), called, task, dtypes?.join(',')]
+  const further = registryNames.filter((each) => toName(each) !== name)
+  for (const each of further) columns.push(`${printable(toName(each))} of registry ${printable(each.registry)}`)
   if (registry !== undefined) columns.push(`not held; of registry ${printable(registry)}`)
   await printer.result(
     model,
@@ -35,3 +39,6 @@ export async function printModel({ printer }: Context, model: ModelLine): Promis
       .trimEnd(),
   )
 }
+
+const toName = ({ name, version }: { name: string; version?: string | undefined }): string =>
+  version === undefined ? name : `${name}@${version}`

@@ -20,8 +20,8 @@ export const modelSearch: Command = {
     'max-size': { type: 'string', metavar: 'N', help: 'bytes of all files' },
     ...BACKEND,
   },
-  notes:
-    'Models of registries that are followed are listed after those that are held; `model pull` fetches one by its name.',
+  notes: `Models that are held are found by the names of registries that are followed, too. What only these have is listed after it; \`model pull\`
+fetches one by its name.`,
   async run(context, [text, ...more], values) {
     if (more.length > 0) throw new UsageError('model search: one text at most')
     const query = {
@@ -35,7 +35,9 @@ export const modelSearch: Command = {
       maxBytes: parseByteCount('max-size', textOption(values, 'max-size')),
     }
     const store = await context.store('list of roots')
-    for await (const model of searchModels(store, query, context)) await printModel(context, toLine(model))
+    for await (const model of searchModels(store, query, context)) {
+      await printModel(context, { ...toLine(model), registryNames: model.registryNames })
+    }
     for await (const { cid, manifest: _manifest, current: _current, ...model } of searchRegistries(
       store,
       query,
