@@ -95,6 +95,12 @@ it('a model is packed, unpacked in another store, and run there', async () => {
   expect(ran).toMatchObject({ code: 0 })
   const torn = path.join(folder, 'torn.car')
   await writeFile(torn, (await readFile(file)).subarray(0, -10))
-  expect((await cli(['model', 'unpack', torn, '--json', '--store', path.join(folder, 'none')])).code).toBe(2)
+  const refused = await cli(['model', 'unpack', torn, '--json', '--store', path.join(folder, 'none')])
+  expect(refused).toMatchObject({
+    code: 2,
+    error: { message: expect.stringContaining(`${torn}: not a valid CAR: `), input: torn },
+  })
+  const piped = await cli(['car', 'import', '-', '--json', '--store', path.join(folder, 'none')], { stdin: '{}' })
+  expect(piped.error).toMatchObject({ message: expect.stringMatching(/^standard input: not a valid CAR: /) })
   expect((await cli(['model', 'unpack', directory, ...elsewhere])).code).toBe(2)
 })

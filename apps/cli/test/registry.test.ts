@@ -158,6 +158,10 @@ it('is refused when it moves backwards, is signed by another, or was changed', a
   bundle.dsseEnvelope.payload = Buffer.from(JSON.stringify({ ...payload, sequence: 2 ** 50 })).toString('base64')
   await writeFile(tampered, JSON.stringify(bundle))
   await refused(tampered, /"bad-signature"/, '--trust', pub)
+  // It says which file it cannot read.
+  const torn = path.join(folder, 'torn.json')
+  await writeFile(torn, '{"a":')
+  await refused(torn, /torn\.json: bundle: /, '--trust', pub)
   expect((await theirs('registry', 'ls')).lines).toMatchObject([{ models: 2 }])
 })
 
@@ -177,7 +181,7 @@ it('is refused when the server has something else', async () => {
   })
   for (const [target, code, reason] of [
     ['/page', 1, 'web page'],
-    ['/text', 4, 'bundle'],
+    ['/text', 4, '/text: bundle: '],
     ['/large', 1, `over ${MAX_REGISTRY_BYTES} bytes`],
     ['/elsewhere', 1, 'redirects from http: to https:'],
     ['/loop', 1, 'more than 5 times'],

@@ -8,6 +8,7 @@ import type { Context } from '../command.ts'
  *
  * @param file - `-` is standard input.
  * @param into - Reads it into the store.
+ * @throws {InvalidInputError} What it says is wrong with the CAR, with the name of the file.
  */
 export async function readCar<T>(
   context: Context,
@@ -23,11 +24,18 @@ export async function readCar<T>(
   const bar = printer.progress(file, { total: { bytes: source.size }, unit: 'block' })
   let read = 0
   const store = await context.store()
-  return into(
-    store,
-    counted(source.open({ signal }), (length) => (read += length)),
-    { signal, onProgress: ({ blocks: items }) => bar.update({ bytes: read, items }) },
-  )
+  try {
+    return await into(
+      store,
+      counted(source.open({ signal }), (length) => (read += length)),
+      { signal, onProgress: ({ blocks: items }) => bar.update({ bytes: read, items }) },
+    )
+  } catch (cause) {
+    // What reads pieces does not know whose they are.
+    if (!(cause instanceof InvalidInputError)) throw cause
+    const from = file === '-' ? 'standard input' : file
+    throw new InvalidInputError(`${from}: ${cause.message}`, { input: file, cause })
+  }
 }
 
 interface OpenedCar {

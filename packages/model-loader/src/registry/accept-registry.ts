@@ -1,11 +1,11 @@
 import { InvalidInputError } from '@x/cid'
 import { assertForward, verifyDocument, type SignedDocument, type TrustedSigner } from '@x/model-signing'
-import { SignatureError, type AbortOptions, type ContentStore } from '@x/storage-core'
+import { SignatureError, UnsupportedError, type AbortOptions, type ContentStore } from '@x/storage-core'
 
 import { keepRegistry, listRegistries, readKept, type FollowedRegistry, type KeptTrust } from './followed-registries.ts'
 import { registryFromJson } from './registry-encoding.ts'
 import { assertRegistryName } from './registry-name.ts'
-import { MAX_REGISTRY_BYTES, REGISTRY_KIND } from './registry.ts'
+import { MAX_REGISTRY_BYTES, REGISTRY_KIND, type Registry } from './registry.ts'
 
 export interface AcceptRegistryOptions extends AbortOptions {
   /** Where the bytes came from: a place stands for one registry. */
@@ -46,6 +46,8 @@ export async function acceptRegistry(
     kind: REGISTRY_KIND,
     name: wanted,
     maxBundleBytes: MAX_REGISTRY_BYTES,
+  }).catch((error: unknown) => {
+    throw ofPlace(source, error)
   })
   const { name, sequence, digest } = document
   assertRegistryName(name)
@@ -64,7 +66,7 @@ export async function acceptRegistry(
     )
   }
   const change = assertForward(before && { ...before, kind: REGISTRY_KIND }, document)
-  const registry = registryFromJson(document.value)
+  const registry = readValue(document.value, source)
   const followed: FollowedRegistry = {
     name,
     source,
@@ -79,6 +81,26 @@ export async function acceptRegistry(
   // A place that moved, or other trust, is to be remembered too.
   await keepRegistry(store, followed, registry, { before, signal })
   return { ...followed, change: before ? change : 'new' }
+}
+
+/** What is wrong with a document, said of the place that it came from: nobody else knows which one was read. */
+function ofPlace(source: string, cause: unknown): unknown {
+  if (cause instanceof SignatureError) {
+    const { reason, mismatches } = cause
+    return new SignatureError(`${source}: ${cause.message}`, { reason, mismatches, cause })
+  }
+  if (cause instanceof UnsupportedError) return new UnsupportedError(`${source}: ${cause.message}`, { cause })
+  // An input that means nothing is a key of the caller's.
+  return cause
+}
+
+function readValue(value: unknown, source: string): Registry {
+  try {
+    return registryFromJson(value)
+  } catch (cause) {
+    if (!(cause instanceof InvalidInputError)) throw cause
+    throw new InvalidInputError(`${source}: ${cause.message}`, { input: cause.input, cause })
+  }
 }
 
 /** Who is trusted for some repositories alone did not count here. */
