@@ -212,6 +212,25 @@ it('a static export in a bucket gives a model by its CID', async (context) => {
   expect(await cli(['model', 'pull', cid, ...from, ...ours], options)).toMatchObject({ code: 0, lines: [{ cid }] })
   const absent = `f01551220${createHash('sha256').update('absent').digest('hex')}`
   expect(await cli(['pull', absent, ...from, ...ours], options)).toMatchObject({ code: 3 })
+  // What is wrong with the place is said as of an s3:// reference.
+  const { secretAccessKey } = made.server.credentials
+  for (const [place, more, code, said] of [
+    ['no-such-bucket', {}, 1, 'no such bucket: s3://no-such-bucket'],
+    [made.bucket, {}, 1, 'it is no static folder'],
+    [`${made.bucket}/export`, { AWS_SECRET_ACCESS_KEY: `${secretAccessKey}x` }, 1, 'the secret key is another one'],
+    [
+      `${made.bucket}/export`,
+      { AWS_REGION: 'eu-west-9' },
+      1,
+      `is in region ${made.server.region}, which has to be named`,
+    ],
+  ] as const) {
+    const given = { environment: { ...options.environment, ...more } }
+    const refused = await cli(['pull', absent, '--from', `s3=${place}`, ...ours], given)
+    expect({ place, more, ...refused }).toMatchObject({ place, more, code })
+    expect(refused.stderr).toContain(said)
+    expect(refused.stderr).not.toContain(secretAccessKey)
+  }
   const off = { environment: { ...options.environment, IPFS_ACCELERATE_NETWORK: 'off' } }
   expect(await cli(['pull', absent, ...from, ...ours], off)).toMatchObject({ code: 5 })
   // An option wins over a variable; what only a reference names does not.

@@ -5,9 +5,9 @@ import { createHealth } from './health.ts'
 import { createPoolSource } from './pool-source.ts'
 import { allowOnly, createSend } from './request.ts'
 import { positive, type SourceOptions } from './source-options.ts'
-import { createStaticUpstream } from './static-upstream.ts'
+import { createStaticUpstream, type Explaining } from './static-upstream.ts'
 
-export interface StaticSourceOptions extends SourceOptions, EndpointOptions {
+export interface StaticSourceOptions extends SourceOptions, EndpointOptions, Explaining {
   /** Refuse a larger outboard. Bytes; default 64 MiB, that of a file of 2 TiB in leaves of 1 MiB. */
   maxOutboardBytes?: number | undefined
   /** Single requests at a time. Default 6. */
@@ -40,6 +40,7 @@ export async function openStaticSource(options: StaticSourceOptions): Promise<Co
     maxRequests,
     health: createHealth(),
     stallTimeoutMs,
+    explain: options.explain,
     maxStreams: positive('maxStreams', options.maxStreams, 4),
     maxOutboardBytes: positive('maxOutboardBytes', options.maxOutboardBytes, 64 * 1024 * 1024),
   })

@@ -32,7 +32,17 @@ import { probeInTime } from './probe-in-time.ts'
 import { createPulse, readShortBody } from './read-body.ts'
 import type { AskOptions, BlockStream, Upstream } from './upstream.ts'
 
-export interface StaticUpstreamOptions extends Connection {
+export interface Explaining {
+  /**
+   * What it means that the folder's own file is not given, for a server that has more to say than a status. The body of the
+   * answer is not read yet. Default: the status.
+   *
+   * @param path - Of that file, below the address.
+   */
+  explain?: ((response: Response, path: string, options: AbortOptions) => Promise<Error>) | undefined
+}
+
+export interface StaticUpstreamOptions extends Connection, Explaining {
   maxRequests: number
   maxStreams: number
   maxOutboardBytes: number
@@ -46,7 +56,7 @@ const MOST_SKIPPED_FOR_A_LEAF = 16 * 1024 * 1024
 
 /** A static folder. What is in it is named by CIDs and may lie, as everywhere. */
 export function createStaticUpstream(options: StaticUpstreamOptions): Upstream {
-  const { endpoint, health, send, stallTimeoutMs, maxRequests, maxStreams, maxOutboardBytes } = options
+  const { endpoint, health, send, stallTimeoutMs, maxRequests, maxStreams, maxOutboardBytes, explain } = options
   const { label } = endpoint
   const requests = createSlots(maxRequests)
   const known = createKnownFiles({ maxBytes: KEPT_OUTBOARD_BYTES })
@@ -64,6 +74,13 @@ export function createStaticUpstream(options: StaticUpstreamOptions): Upstream {
     const waiting = { signal, stallTimeoutMs }
     const response = await send(endpoint, STATIC_VERSION_PATH, waiting)
     const { status } = response
+    if (status !== 200 && explain) {
+      const cause = await explain(response, STATIC_VERSION_PATH, { signal })
+      // Also where it says that something is absent: of what was asked for that tells nothing.
+      const retryable = cause instanceof BackendError ? cause.retryable : isRetryable(status)
+      const message = codeOf(cause) === 'NOT_FOUND' ? `${cause.message}; it is no static folder` : cause.message
+      throw new BackendError(message, { cause, retryable })
+    }
     const bytes = await readShortBody(response, VERSION_BYTES, { label, pulse: createPulse(), ...waiting })
     if (status !== 200 || bytes === undefined) {
       const isOther = status === 200 || status === 404 || status === 410

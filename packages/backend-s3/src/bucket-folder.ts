@@ -1,7 +1,9 @@
 import { InvalidInputError } from '@x/cid'
+import type { AbortOptions } from '@x/storage-core'
 
 import { createAddress } from './address.ts'
 import type { S3ClientOptions } from './s3-client.ts'
+import { failureOf } from './send.ts'
 import { createSign } from './sign.ts'
 
 /** A prefix of a bucket for who reads a folder of a web server. */
@@ -10,6 +12,13 @@ export interface BucketFolder {
   readonly url: URL
   /** Signs what is asked of that server, and nothing else. Reads alone. */
   readonly fetch: typeof globalThis.fetch
+  /**
+   * What S3 says in an answer instead of giving an object; it reads the body. Never a key, or text of the server's.
+   *
+   * @param path - What was asked for below `url`, not escaped.
+   * @returns A `NotFoundError` or `BackendError`, as `S3Client` throws.
+   */
+  readonly explain: (response: Response, path: string, options?: AbortOptions) => Promise<Error>
 }
 
 /**
@@ -17,16 +26,23 @@ export interface BucketFolder {
  * @throws {InvalidInputError} As `createS3Client`.
  */
 export function createBucketFolder(
-  options: Pick<S3ClientOptions, 'endpoint' | 'region' | 'credentials' | 'addressing' | 'fetch'>,
+  options: Pick<S3ClientOptions, 'endpoint' | 'region' | 'credentials' | 'addressing' | 'fetch' | 'stallTimeoutMs'>,
   { bucket, prefix }: { bucket: string; prefix: string },
 ): BucketFolder {
-  const { endpoint, region = 'us-east-1', credentials, addressing = 'auto' } = options
+  const { endpoint, region = 'us-east-1', credentials, addressing = 'auto', stallTimeoutMs = 30_000 } = options
   const fetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init))
   const sign = createSign(credentials, region)
-  const url = createAddress(endpoint, addressing).urlOf(bucket, prefix === '' ? undefined : prefix)
+  const address = createAddress(endpoint, addressing)
+  const url = address.urlOf(bucket, prefix === '' ? undefined : prefix)
   url.pathname = `${url.pathname.replace(/\/$/, '')}/`
+  const explain: BucketFolder['explain'] = async (response, path, { signal } = {}) => {
+    const key = prefix === '' ? path : `${prefix}/${path}`
+    const context = { address, hasCredentials: credentials !== undefined, stallTimeoutMs }
+    return failureOf(context, { asked: { bucket, key }, signal }, response)
+  }
   return {
     url,
+    explain,
     async fetch(input, init = {}) {
       const asked = new URL(input instanceof Request ? input.url : input)
       const method = init.method ?? 'GET'
@@ -37,7 +53,11 @@ export function createBucketFolder(
       const headers = new Headers(init.headers)
       for (const [name, value] of await sign(method, asked, {})) headers.set(name, value)
       // A redirect would take the session's token along, which is in a header of its own.
-      return fetch(asked, { ...init, headers, redirect: 'manual' })
+      const response = await fetch(asked, { ...init, headers, redirect: 'manual' })
+      if (response.status !== 301 && response.status !== 307) return response
+      // S3 sends so to the region that a bucket is in, often without saying where that is but in a header.
+      const path = decodeURIComponent(asked.pathname.slice(url.pathname.length))
+      throw await explain(response, path, { signal: init.signal ?? undefined })
     },
   }
 }

@@ -51,7 +51,11 @@ export async function send(context: S3Context, url: URL, request: S3Request): Pr
 const MAX_ERROR_BYTES = 64 * 1024
 
 /** The error for an answer that is none. The server's own text is not shown: it may repeat what was signed. */
-export async function failureOf(context: S3Context, request: S3Request, response: Response): Promise<Error> {
+export async function failureOf(
+  context: Pick<S3Context, 'address' | 'hasCredentials' | 'stallTimeoutMs'>,
+  request: Pick<S3Request, 'asked' | 'signal'>,
+  response: Response,
+): Promise<Error> {
   const { address, hasCredentials, stallTimeoutMs } = context
   const { asked, signal } = request
   const { status, headers } = response

@@ -294,6 +294,39 @@ describe('a region', () => {
   })
 })
 
+it('a folder in a bucket says what S3 says, and where a bucket is that it redirects from', async () => {
+  const regions = { 'x-amz-bucket-region': 'eu-west-3' }
+  const answers: [Response, object][] = [
+    [
+      errorAnswer(404, 'NoSuchBucket'),
+      { code: 'NOT_FOUND', message: 'https://s3.example.org: no such bucket: s3://bucket' },
+    ],
+    [errorAnswer(404, 'NoSuchKey'), { code: 'NOT_FOUND', what: 's3://bucket/a b/sub/x y.json' }],
+    [
+      errorAnswer(403, 'SignatureDoesNotMatch'),
+      { code: 'BACKEND', message: expect.stringContaining('the secret key') },
+    ],
+    [errorAnswer(400, 'AuthorizationHeaderMalformed', '', regions), { message: expect.stringContaining('eu-west-3') }],
+  ]
+  const credentials = { accessKeyId: 'key', secretAccessKey: SECRET }
+  const open = (answer: Response) =>
+    createBucketFolder(
+      { endpoint: 'https://s3.example.org', credentials, fetch: async () => answer },
+      { bucket: 'bucket', prefix: 'a b' },
+    )
+  for (const [answer, wanted] of answers) {
+    const { url, fetch, explain } = open(answer)
+    const error = await explain(await fetch(new URL('sub/x y.json', url)), 'sub/x y.json')
+    expect(error).toMatchObject(wanted)
+    expect(error.message).not.toContain(SECRET)
+  }
+  const { url, fetch } = open(errorAnswer(301, 'PermanentRedirect', '', regions))
+  await expect(fetch(new URL('sub/x', url))).rejects.toMatchObject({
+    code: 'BACKEND',
+    message: expect.stringContaining('the bucket bucket is in region eu-west-3'),
+  })
+})
+
 it('a folder in a bucket signs what is asked of its own server, and reads alone', async () => {
   const seen: Request[] = []
   const { url, fetch } = createBucketFolder(

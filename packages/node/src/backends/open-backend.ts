@@ -176,12 +176,13 @@ async function openS3(
 ): Promise<Opened> {
   const parsed = bucketAt(place)
   const { openStaticSource } = await loadPackage('@x/backend-gateway', () => import('@x/backend-gateway'))
-  const { url, fetch: signedFetch } = await openBucketFolder(parsed, { environment, gates, signal })
+  const folder = await openBucketFolder(parsed, { environment, gates, stallTimeoutMs, signal })
   const source = await openStaticSource({
     name: 's3',
-    url: url.href,
+    url: folder.url.href,
     stallTimeoutMs,
-    fetch: signedFetch,
+    fetch: folder.fetch,
+    explain: folder.explain,
     onEvent: warningOf(onWarning),
   })
   return { name: source.name, source, close: () => source.close() }
