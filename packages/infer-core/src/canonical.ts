@@ -25,10 +25,18 @@ export type CanonicalInput =
   | { kind: 'image' | 'audio'; bytes: Uint8Array }
   /** `samples` -1 to 1, one channel; `sampleRate` in hertz. */
   | { kind: 'samples'; samples: Float32Array; sampleRate: number }
+  | { kind: 'question'; question: string; context: string }
+  | { kind: 'document'; question: string; bytes: Uint8Array }
+  | { kind: 'ranking'; query: string; documents: readonly string[] }
+  /** `voice` as the model wants it: what is called speaker embeddings. */
+  | { kind: 'speech'; text: string; voice: Float32Array }
 
 /**
- * The block of an input: `{ text }`, `{ chat: [{ role, content }] }`, `{ image: CID }`, `{ audio: CID }` with the raw CID
- * of the file's bytes, or `{ samples: tensor, sampleRate }`.
+ * The block of an input:
+ *
+ * - `{ text }`, `{ chat: [{ role, content }] }`, `{ question, context }`, `{ query, documents: [text] }`;
+ * - `{ image: CID }`, `{ audio: CID }`, `{ image: CID, question }` with the raw CID of the file's bytes;
+ * - `{ samples: tensor, sampleRate }`, `{ text, voice: tensor }`.
  *
  * @throws {InvalidInputError} Text that is not well-formed Unicode.
  */
@@ -41,10 +49,16 @@ async function inputValue(input: CanonicalInput): Promise<unknown> {
   if (input.kind === 'chat') return { chat: input.messages.map(({ role, content }) => ({ role, content })) }
   if (input.kind === 'samples') {
     const { samples, sampleRate } = input
-    return { samples: { type: 'float32', dims: [samples.length], data: samples }, sampleRate }
+    return { samples: vector(samples), sampleRate }
   }
+  if (input.kind === 'question') return { question: input.question, context: input.context }
+  if (input.kind === 'ranking') return { query: input.query, documents: [...input.documents] }
+  if (input.kind === 'document') return { image: await cidOf(RAW, input.bytes), question: input.question }
+  if (input.kind === 'speech') return { text: input.text, voice: vector(input.voice) }
   return { [input.kind]: await cidOf(RAW, input.bytes) }
 }
+
+const vector = (data: Float32Array): Tensor => ({ type: 'float32', dims: [data.length], data })
 
 /** The block of a task's parameters, defaults included. */
 export function encodeParams(params: Params): Promise<Block> {

@@ -16,13 +16,16 @@ export {
   type Software,
   type UsedFile,
 } from './receipt.ts'
+export { type Shape } from './shape.ts'
 export {
   assertTask,
+  isOutputOf,
+  TASK_ALIASES,
   TASKS,
-  type InputKind,
-  type OptionType,
-  type Task,
+  toTask,
+  type TaskInputKind,
   type TaskName,
-  type TaskOption,
+  type TaskOutput,
 } from './tasks.ts'
+export type { InputKind, OptionType, Task, TaskOption } from './tasks/task.ts'
 export { isTensor, tensorBytes, tensorFromBytes, type Tensor, type TensorData, type TensorType } from './tensor.ts'

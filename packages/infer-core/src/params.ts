@@ -1,6 +1,7 @@
 import { InvalidInputError } from '@x/cid'
 
-import { TASKS, type TaskName, type TaskOption } from './tasks.ts'
+import { TASKS, type TaskName } from './tasks.ts'
+import type { TaskOption } from './tasks/task.ts'
 
 export type ParamValue = string | number | boolean | readonly string[]
 
@@ -40,7 +41,7 @@ export function parseOption(task: TaskName, key: string, text: string): ParamVal
 
 function valueOf(option: TaskOption, text: string): ParamValue {
   if (option.type === 'boolean') return text === 'true' || (text === 'false' ? false : text)
-  if (option.type === 'texts') return text.split(',').map((item) => item.trim())
+  if (option.type === 'texts') return text === '' ? [] : text.split(',').map((item) => item.trim())
   if (option.type === 'text' || text.trim() === '') return text
   return Number(text)
 }
@@ -49,7 +50,7 @@ function optionOf(task: TaskName, key: string): TaskOption {
   const { options } = TASKS[task]
   const option = Object.hasOwn(options, key) ? options[key] : undefined
   if (option === undefined) {
-    const known = Object.keys(options).join(', ')
+    const known = Object.keys(options).join(', ') || 'none'
     throw new InvalidInputError(`${task} has no option ${JSON.stringify(key)}; there is ${known}`, { input: key })
   }
   return option
@@ -64,17 +65,26 @@ function checked(task: TaskName, key: string, option: TaskOption, value: ParamVa
 /** What the value should have been, or undefined when it is all right. */
 function complaintAbout(option: TaskOption, value: ParamValue): string | undefined {
   if (option.type === 'boolean') return typeof value === 'boolean' ? undefined : 'true or false'
-  if (option.type === 'text') return complaintAboutText(option.values, value)
-  if (option.type === 'texts') return isTexts(value) ? undefined : 'a list of different texts, none of them empty'
+  if (option.type === 'text') return complaintAboutText(option, value)
+  if (option.type === 'texts') {
+    if (isTexts(value) || (option.empty && Array.isArray(value) && value.length === 0)) return undefined
+    return 'a list of different texts, none of them empty'
+  }
   const isNumber = option.type === 'integer' ? Number.isSafeInteger(value) : Number.isFinite(value)
-  if (isNumber && Number(value) >= option.min) return undefined
-  return `a ${option.type === 'integer' ? 'whole number' : 'number'} from ${option.min}`
+  const { min, max = Infinity } = option
+  if (isNumber && Number(value) >= min && Number(value) <= max) return undefined
+  const range = max === Infinity ? `from ${min}` : `from ${min} to ${max}`
+  return `a ${option.type === 'integer' ? 'whole number' : 'number'} ${range}`
 }
 
-function complaintAboutText(values: readonly string[] | undefined, value: ParamValue): string | undefined {
+function complaintAboutText(
+  { values, includes }: { values?: readonly string[]; includes?: string },
+  value: ParamValue,
+): string | undefined {
   if (values !== undefined)
     return values.some((allowed) => allowed === value) ? undefined : `one of ${values.join(', ')}`
-  return typeof value === 'string' && value.isWellFormed() ? undefined : 'a text'
+  if (typeof value !== 'string' || !value.isWellFormed()) return 'a text'
+  return includes === undefined || value.includes(includes) ? undefined : `a text with ${includes} in it`
 }
 
 function isTexts(value: unknown): boolean {

@@ -1,111 +1,35 @@
 import { InvalidInputError } from '@x/cid'
 
-export type TaskName =
-  | 'feature-extraction'
-  | 'text-classification'
-  | 'text-generation'
-  | 'image-classification'
-  | 'automatic-speech-recognition'
-  | 'zero-shot-image-classification'
+import { AUDIO_TASKS, type AudioTasks } from './tasks/audio.ts'
+import { IMAGE_TASKS, type ImageTasks } from './tasks/image.ts'
+import type { InputKind, Task } from './tasks/task.ts'
+import { TEXT_TASKS, type TextTasks } from './tasks/text.ts'
 
-/** What a task takes, one at a time. `chat` is a list of messages, `audio` mono sound. */
-export type InputKind = 'text' | 'chat' | 'image' | 'audio'
+interface Tasks extends TextTasks, ImageTasks, AudioTasks {}
 
-/** What an option's value must be. Numbers below `min` are refused; so is an empty list of `texts`. */
-export type OptionType =
-  | { type: 'boolean'; default?: boolean }
-  | { type: 'integer' | 'number'; min: number; default?: number }
-  | { type: 'text'; values?: readonly string[]; default?: string }
-  | { type: 'texts' }
+export type TaskName = keyof Tasks
 
-/** An option without a default and not required stays out of the parameters until it is given. */
-export type TaskOption = OptionType & { about: string; required?: true }
+/** What a task gives for one input: `TaskOutput<'question-answering'>` is `{ answer: string, score: number }[]`. */
+export type TaskOutput<Name extends TaskName = TaskName> =
+  Tasks[Name] extends Task<InputKind, infer Output> ? Output : never
 
-export interface Task {
-  name: TaskName
-  inputs: readonly InputKind[]
-  /** The shape of one input's output, as TypeScript would write it. */
-  output: string
-  /** Named as in transformers.js. */
-  options: Readonly<Record<string, TaskOption>>
+/** The kinds of input that a task takes. */
+export type TaskInputKind<Name extends TaskName = TaskName> = Tasks[Name]['inputs'][number]
+
+/** Every task there is. All but `rerank` are the pipelines of transformers.js, with their names and options. */
+export const TASKS: Readonly<Record<TaskName, Task>> = {
+  ...TEXT_TASKS,
+  ...IMAGE_TASKS,
+  ...AUDIO_TASKS,
 }
 
-const LABELS = '{ label: string, score: number }[]'
-
-const topK = (count: number): TaskOption => ({
-  type: 'integer',
-  min: 1,
-  default: count,
-  about: 'how many labels to give, the likeliest first',
-})
-
-/** Every task there is. Its names and options are those of transformers.js. */
-export const TASKS: Readonly<Record<TaskName, Task>> = {
-  'feature-extraction': {
-    name: 'feature-extraction',
-    inputs: ['text'],
-    output: 'Tensor: [width], or [tokens, width] with pooling none',
-    options: {
-      pooling: {
-        type: 'text',
-        values: ['mean', 'cls', 'first_token', 'last_token', 'eos', 'none'],
-        default: 'mean',
-        about: 'how the vectors of the tokens become one; a repository with 1_Pooling/config.json sets its own default',
-      },
-      normalize: {
-        type: 'boolean',
-        default: false,
-        about: 'scale to length 1; a repository whose modules.json has a Normalize module makes it the default',
-      },
-    },
-  },
-  'text-classification': {
-    name: 'text-classification',
-    inputs: ['text'],
-    output: LABELS,
-    options: { top_k: topK(1) },
-  },
-  'text-generation': {
-    name: 'text-generation',
-    inputs: ['text', 'chat'],
-    output: '{ generated_text: string }, for a chat { generated_text: { role: string, content: string }[] }',
-    options: {
-      max_new_tokens: { type: 'integer', min: 1, default: 128, about: 'where to stop when the model does not' },
-      return_full_text: { type: 'boolean', default: true, about: 'begin with the prompt; a chat never does' },
-      repetition_penalty: { type: 'number', min: 0, default: 1, about: '1 is none' },
-    },
-  },
-  'image-classification': {
-    name: 'image-classification',
-    inputs: ['image'],
-    output: LABELS,
-    options: { top_k: topK(5) },
-  },
-  'automatic-speech-recognition': {
-    name: 'automatic-speech-recognition',
-    inputs: ['audio'],
-    output: '{ text: string, chunks?: { timestamp: number[], text: string }[] }',
-    options: {
-      language: { type: 'text', about: 'spoken language, for models of several' },
-      task: { type: 'text', values: ['transcribe', 'translate'], about: 'of multilingual Whisper' },
-      return_timestamps: { type: 'boolean', default: false, about: 'Whisper: give the time of each segment' },
-      chunk_length_s: { type: 'number', min: 0, default: 0, about: 'Whisper: window in seconds; 0 is the whole' },
-      stride_length_s: { type: 'number', min: 0, about: 'Whisper: overlap in seconds; a sixth of the window' },
-    },
-  },
-  'zero-shot-image-classification': {
-    name: 'zero-shot-image-classification',
-    inputs: ['image'],
-    output: LABELS,
-    options: {
-      candidate_labels: { type: 'texts', required: true, about: 'the labels to choose from' },
-      hypothesis_template: {
-        type: 'text',
-        default: 'This is a photo of {}',
-        about: 'the sentence a label is put into, at {}',
-      },
-    },
-  },
+/** Other names of tasks; transformers.js has these too. */
+export const TASK_ALIASES: Readonly<Record<string, TaskName>> = {
+  'sentiment-analysis': 'text-classification',
+  ner: 'token-classification',
+  asr: 'automatic-speech-recognition',
+  'text-to-speech': 'text-to-audio',
+  embeddings: 'feature-extraction',
 }
 
 /** @throws {InvalidInputError} There is no such task; the message lists those there are. */
@@ -114,4 +38,20 @@ export function assertTask(name: string): asserts name is TaskName {
   throw new InvalidInputError(`unknown task ${JSON.stringify(name)}; there is ${Object.keys(TASKS).join(', ')}`, {
     input: name,
   })
+}
+
+/**
+ * The task of a name or of one of its other names.
+ *
+ * @throws {InvalidInputError} There is no such task; the message lists those there are.
+ */
+export function toTask(name: string): TaskName {
+  const known = Object.hasOwn(TASK_ALIASES, name) ? (TASK_ALIASES[name] ?? name) : name
+  assertTask(known)
+  return known
+}
+
+/** Whether a value is what a task gives for one input. */
+export function isOutputOf<Name extends TaskName>(task: Name, value: unknown): value is TaskOutput<Name> {
+  return TASKS[task].output.is(value)
 }

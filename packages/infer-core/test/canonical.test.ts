@@ -9,6 +9,7 @@ import {
   tensorBytes,
   tensorFromBytes,
   toJson,
+  type CanonicalInput,
   type OutputValue,
   type Tensor,
 } from '../src/index.ts'
@@ -99,6 +100,10 @@ it('refuses bytes that are not as many as a tensor needs', () => {
   expect(() => tensorFromBytes('int64', [2], new Uint8Array(15))).toThrowError('15 bytes')
 })
 
+async function decoded(input: CanonicalInput): Promise<unknown> {
+  return decodeDagCbor((await encodeInput(input)).bytes)
+}
+
 describe('an input is encoded canonically', () => {
   it('names media by the raw CID of the file', async () => {
     const bytes = Uint8Array.of(1, 2, 3)
@@ -117,6 +122,40 @@ describe('an input is encoded canonically', () => {
       encodeInput({ kind: 'samples', samples: Float32Array.of(0), sampleRate: 8000 }),
     ])
     expect(new Set(blocks.map(({ cid }) => cid.toString())).size).toBe(blocks.length)
+  })
+
+  // Receipts name them.
+  it.each<[CanonicalInput, string]>([
+    [{ kind: 'text', text: 'a' }, 'bafyreibvwth6cyt7zj2jeoqd4ghjutjlr2ruyuwryhl7s27peaezjockci'],
+    [
+      { kind: 'chat', messages: [{ role: 'user', content: 'a' }] },
+      'bafyreigft5hbshapcymuiqtjdo4uedvmfjn7jjwqwqfzrcgjotrtbpjfcy',
+    ],
+    [{ kind: 'image', bytes: Uint8Array.of(1, 2, 3) }, 'bafyreihrsqt4u7a7uas5pq6i2wx6iwiitkvgj63zjofcvplowlel7ayypm'],
+    [{ kind: 'audio', bytes: Uint8Array.of(1, 2, 3) }, 'bafyreihbgv5mluvgz43rpuh46pd6di4abuocvvt6lpegxsblqtgj2wikpm'],
+    [
+      { kind: 'samples', samples: Float32Array.of(0, 0.5), sampleRate: 16_000 },
+      'bafyreid2mejjnuolj22aiyfuroxfvgjldqmeksydl55adurntaxxpd36ee',
+    ],
+  ])('gives %j the CID it always had', async (input, cid) => {
+    expect((await encodeInput(input)).cid.toString()).toBe(cid)
+  })
+
+  it('keeps the parts of an input of several', async () => {
+    const image = Uint8Array.of(1, 2, 3)
+    expect(await decoded({ kind: 'question', question: 'a', context: 'b' })).toEqual({ question: 'a', context: 'b' })
+    expect(await decoded({ kind: 'ranking', query: 'a', documents: ['c', 'b'] })).toEqual({
+      query: 'a',
+      documents: ['c', 'b'],
+    })
+    expect(await decoded({ kind: 'document', question: 'a', bytes: image })).toEqual({
+      question: 'a',
+      image: await cidOf(RAW, image),
+    })
+    expect(await decoded({ kind: 'speech', text: 'a', voice: Float32Array.of(1) })).toEqual({
+      text: 'a',
+      voice: { type: 'float32', dims: [1], data: Uint8Array.of(0, 0, 0x80, 0x3f) },
+    })
   })
 
   it('keeps only what a message says', async () => {

