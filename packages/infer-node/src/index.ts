@@ -1,6 +1,6 @@
 export { resample } from './resample.ts'
 export { createRunner, runTask, type Runner, type RunnerOptions, type RunOptions } from './runner.ts'
-export type { TaskInput } from './task-input.ts'
+export type { FileInput, TaskInput, TaskInputs } from './task-input.ts'
 export type { TaskResult } from './task-result.ts'
 export type { Transformers } from './transformers.ts'
 export { decodeWav, type Sound } from './wav.ts'

@@ -1,3 +1,4 @@
+import type { PreTrainedTokenizer } from '@huggingface/transformers'
 import { InvalidInputError, isStorageError } from '@x/cid'
 import type { TaskName } from '@x/infer-core'
 import {
@@ -11,6 +12,8 @@ import {
 import { BackendError, NotFoundError } from '@x/storage-core'
 
 import { fieldsOf, readModelJson } from './model-json.ts'
+import { rerank } from './rerank.ts'
+import { NEEDS } from './task-needs.ts'
 import { bindingOf, type Transformers } from './transformers.ts'
 
 /** One at a time, and on this machine always there. */
@@ -19,24 +22,13 @@ const EXECUTION_PROVIDER = 'cpu'
 export interface LoadedPipeline {
   /** Calls the pipeline with the task's own arguments. */
   call: (...args: unknown[]) => Promise<unknown>
+  /** Of tasks with text. */
+  tokenizer: PreTrainedTokenizer | undefined
   dtype: ChosenDtype
   /** Every file that was read, sorted. */
   files: readonly string[]
   executionProvider: string
   dispose(): Promise<void>
-}
-
-const TOKENIZER = ['tokenizer.json', 'tokenizer_config.json']
-const PROCESSOR = ['preprocessor_config.json']
-
-/** What transformers.js does without in silence, to fail later at something else. */
-const NEEDED: Readonly<Record<TaskName, readonly string[]>> = {
-  'feature-extraction': TOKENIZER,
-  'text-classification': TOKENIZER,
-  'text-generation': TOKENIZER,
-  'image-classification': PROCESSOR,
-  'automatic-speech-recognition': [...TOKENIZER, ...PROCESSOR],
-  'zero-shot-image-classification': [...TOKENIZER, ...PROCESSOR],
 }
 
 /**
@@ -53,7 +45,7 @@ export async function loadPipeline(
   { dtype: asked, signal }: { dtype?: Dtype | undefined; signal?: AbortSignal | undefined },
 ): Promise<LoadedPipeline> {
   const paths = model.files.map(({ path }) => path)
-  for (const path of NEEDED[task]) {
+  for (const path of NEEDS[task].files) {
     if (!paths.includes(path)) throw lacking(model, task, path)
     // One that is no JSON is named here; the library would blame whatever it reads last.
     await readModelJson(model, path, signal)
@@ -63,16 +55,21 @@ export async function loadPipeline(
   const registered = binding.register(model)
   binding.install(transformers.env)
   try {
-    const sessions = await wantedSessions(transformers, task, registered.id).catch((cause: unknown) => {
+    const graphs = await wantedGraphs(transformers, task, registered.id).catch((cause: unknown) => {
       throw refused(registered, `${model.cid}: config.json`, task, cause)
     })
-    const dtype = chooseDtype(config, paths, { dtype: asked, sessions })
+    assertLabels(task, model, config)
+    const dtype = chooseDtype(config, paths, { dtype: asked, sessions: graphs.all })
     const files = dtype.files.join(', ')
-    const pipeline = await make(transformers, task, registered.id, dtype).catch((cause: unknown) => {
+    const pipeline = await make(transformers, task, registered.id, dtype, graphs).catch((cause: unknown) => {
       throw refused(registered, `${model.cid}: ${files}`, task, cause)
     })
     const loaded: LoadedPipeline = {
-      call: (...args) => Promise.resolve(Reflect.apply(pipeline, undefined, args)),
+      call: async (...args) =>
+        task === 'rerank'
+          ? Reflect.apply(rerank, undefined, [pipeline, ...args])
+          : Reflect.apply(pipeline, undefined, args),
+      tokenizer: pipeline.tokenizer,
       dtype,
       files: [...new Set(['config.json', ...registered.used(), ...dtype.files])].toSorted(),
       executionProvider: EXECUTION_PROVIDER,
@@ -93,31 +90,51 @@ export async function loadPipeline(
   }
 }
 
-/** The names of the graphs that the model's architecture has, by transformers.js's own table. */
-async function wantedSessions({ ModelRegistry }: Transformers, task: TaskName, id: string): Promise<string[]> {
+interface Graphs {
+  /** Their files, without folder, dtype and extension. */
+  all: string[]
+  /** The one that transformers.js knows as `model`, whatever its file is called: `encoder_model` of two. */
+  main: string | undefined
+}
+
+const pipelineOf = (task: TaskName): string => NEEDS[task].pipeline ?? task
+
+/** The graphs that the model's architecture has, by transformers.js's own table. */
+async function wantedGraphs({ ModelRegistry }: Transformers, task: TaskName, id: string): Promise<Graphs> {
+  // Under any name: that of a task of the library is a string here.
+  const registry: { get_pipeline_files(task: string, id: string, options: object): Promise<string[]> } = ModelRegistry
+  const list = (dtype: object | string): Promise<string[]> =>
+    registry.get_pipeline_files(pipelineOf(task), id, { dtype, device: EXECUTION_PROVIDER })
   // In fp32 a graph's file has no suffix.
-  const files = await ModelRegistry.get_pipeline_files(task, id, { dtype: 'fp32', device: EXECUTION_PROVIDER })
-  return files.map((file) => sessionOf(file)).filter((session) => session !== undefined)
+  const files = await list('fp32')
+  // Asked for in another dtype, the main one is the one with another name.
+  const others = await list({ model: 'fp16' })
+  const main = others.find((file) => !files.includes(file) && file.endsWith('_fp16.onnx'))
+  return {
+    all: files.map((file) => sessionOf(file)).filter((session) => session !== undefined),
+    main: main && sessionOf(main),
+  }
 }
 
 interface AnyPipeline {
   (...args: never[]): unknown
   dispose(): Promise<void>
   model: { sessions: unknown }
+  tokenizer?: PreTrainedTokenizer
 }
 
-function make({ pipeline }: Transformers, task: TaskName, id: string, { dtype }: ChosenDtype): Promise<AnyPipeline> {
-  const options = { device: EXECUTION_PROVIDER, dtype } as const
-  // A literal for each: the type of `pipeline` over all of its tasks is too complex to check.
-  const makers: Record<TaskName, () => Promise<AnyPipeline>> = {
-    'feature-extraction': () => pipeline('feature-extraction', id, options),
-    'text-classification': () => pipeline('text-classification', id, options),
-    'text-generation': () => pipeline('text-generation', id, options),
-    'image-classification': () => pipeline('image-classification', id, options),
-    'automatic-speech-recognition': () => pipeline('automatic-speech-recognition', id, options),
-    'zero-shot-image-classification': () => pipeline('zero-shot-image-classification', id, options),
-  }
-  return makers[task]()
+function make(
+  { pipeline }: Transformers,
+  task: TaskName,
+  id: string,
+  { dtype }: ChosenDtype,
+  { main }: Graphs,
+): Promise<AnyPipeline> {
+  const ofMain = main === undefined ? undefined : dtype[main]
+  const byKey = ofMain === undefined ? dtype : { ...dtype, model: ofMain }
+  const options = { device: EXECUTION_PROVIDER, dtype: byKey }
+  // The type of `pipeline` over all of its tasks is too complex to check.
+  return Reflect.apply(pipeline, undefined, [pipelineOf(task), id, options])
 }
 
 /**
@@ -136,29 +153,39 @@ function assertAsAsked(sessions: unknown, { dtype }: ChosenDtype): void {
   )
 }
 
-/** Outputs of a graph of which the task needs one. */
-const NEEDED_OUTPUTS: Readonly<Record<TaskName, readonly string[]>> = {
-  // The library would take `logits` for an embedding where there is neither.
-  'feature-extraction': ['last_hidden_state', 'token_embeddings'],
-  'text-classification': ['logits'],
-  'text-generation': ['logits'],
-  'image-classification': ['logits'],
-  'automatic-speech-recognition': ['logits'],
-  'zero-shot-image-classification': ['logits_per_image'],
-}
-
 /** @throws {InvalidInputError} The model is one for another task. */
 function assertGives(task: TaskName, model: OpenedModel, sessions: unknown): void {
   const given = Object.values(fieldsOf(sessions)).flatMap((session): string[] => {
     const names: unknown = typeof session === 'object' && session !== null ? Reflect.get(session, 'outputNames') : []
     return Array.isArray(names) ? names.map(String) : []
   })
-  const needed = NEEDED_OUTPUTS[task]
-  if (needed.some((name) => given.includes(name))) return
-  throw new InvalidInputError(
-    `${model.cid} is no model for ${task}: that needs ${needed.join(' or ')}, it gives ${given.join(', ')}`,
-    { input: model.cid.toString() },
-  )
+  const { outputs } = NEEDS[task]
+  if (outputs.every((names) => names.some((name) => given.includes(name)))) return
+  const needed = outputs.map((names) => names.join(' or ')).join(' and ')
+  throw notFor(task, model, `that needs ${needed}, it gives ${given.join(', ')}`)
+}
+
+/**
+ * What config.json says of the labels.
+ *
+ * @throws {InvalidInputError} The model is one for another task.
+ */
+function assertLabels(task: TaskName, model: OpenedModel, config: unknown): void {
+  const { id2label, label2id } = fieldsOf(config)
+  const count = Object.keys(fieldsOf(id2label)).length
+  if (task === 'rerank' && count > 1) {
+    throw notFor(task, model, `it gives ${count} numbers for a query and a document, not one`)
+  }
+  // The library would guess which of the labels is meant.
+  const names = Object.keys(fieldsOf(label2id)).map((name) => name.toLowerCase())
+  if (task === 'zero-shot-classification' && !names.includes('entailment')) {
+    throw notFor(task, model, `its config.json has no label entailment, but ${names.join(', ') || 'none'}`)
+  }
+}
+
+function notFor(task: TaskName, model: OpenedModel, why: string): InvalidInputError {
+  const cid = model.cid.toString()
+  return new InvalidInputError(`${cid} is no model for ${task}: ${why}`, { input: cid })
 }
 
 function lacking(model: OpenedModel, task: TaskName, path: string): NotFoundError {

@@ -1,5 +1,5 @@
 import { InvalidInputError, type CID } from '@x/cid'
-import type { TaskName } from '@x/infer-core'
+import { TASKS, type TaskName } from '@x/infer-core'
 import { parseReference, type Dtype, type OpenedModel } from '@x/model-loader'
 import type { AbortOptions } from '@x/storage-core'
 
@@ -109,7 +109,7 @@ async function sampleRateOf(
   model: OpenedModel,
   signal: AbortSignal | undefined,
 ): Promise<number | undefined> {
-  if (task !== 'automatic-speech-recognition') return undefined
+  if (!TASKS[task].inputs.includes('audio')) return undefined
   const config = await readModelJson(model, 'preprocessor_config.json', signal)
   // Without the file, loading says what is missing.
   if (config === undefined) return undefined

@@ -1,10 +1,11 @@
 import { InvalidInputError } from '@x/cid'
-import { assertTask, toParams, type GivenOptions } from '@x/infer-core'
+import { assertTask, toParams, type GivenOptions, type TaskName } from '@x/infer-core'
 import type { Dtype, OpenedModel } from '@x/model-loader'
 import { BackendError, type AbortOptions } from '@x/storage-core'
 
 import { createLoadedModels } from './loaded-models.ts'
 import { repositoryDefaults } from './repository-defaults.ts'
+import { assertStreams } from './run-pipeline.ts'
 import type { TaskInput } from './task-input.ts'
 import { runInput, type TaskResult } from './task-result.ts'
 import type { Transformers } from './transformers.ts'
@@ -21,6 +22,11 @@ export interface RunOptions extends AbortOptions {
   options?: GivenOptions | undefined
   /** Which variant of the model. Default: as `chooseDtype` says. */
   dtype?: Dtype | undefined
+  /**
+   * Called with each new piece of a text while it is generated, a word or more at a time, without the prompt: together
+   * the pieces are what was generated. Only of tasks that stream; see `TASKS`.
+   */
+  onText?: ((piece: string, input: { index: number }) => void) | undefined
 }
 
 export interface Runner {
@@ -34,12 +40,12 @@ export interface Runner {
    * @throws {NotFoundError} No such model, or it lacks a file.
    * @throws {IntegrityError} A file of it is damaged.
    */
-  run(
-    task: string,
+  run<Name extends TaskName>(
+    task: Name,
     model: string | OpenedModel,
-    inputs: Iterable<TaskInput> | AsyncIterable<TaskInput>,
+    inputs: Iterable<TaskInput<Name>> | AsyncIterable<TaskInput<Name>>,
     options?: RunOptions,
-  ): AsyncGenerator<TaskResult, void, undefined>
+  ): AsyncGenerator<TaskResult<Name>, void, undefined>
   /** Frees every model. Any later call rejects. */
   close(): Promise<void>
 }
@@ -53,17 +59,23 @@ export function createRunner({ openModel, transformers }: RunnerOptions = {}): R
     if (closed) throw new BackendError('the runner is closed', { retryable: false })
   }
   return {
-    async *run(task, model, inputs, { options = {}, dtype, signal } = {}) {
+    async *run(task, model, inputs, { options = {}, dtype, signal, onText } = {}) {
       enter(signal)
       assertTask(task)
       if (typeof inputs === 'string') throw new InvalidInputError('inputs is a list, not one text', { input: inputs })
       // Before a model is loaded for nothing.
       toParams(task, options)
+      assertStreams(task, onText)
       const loaded = await models.get(task, model, { dtype, signal })
       const params = toParams(task, options, await repositoryDefaults(task, loaded.model, options, signal))
+      let index = 0
       for await (const input of inputs) {
         enter(signal)
-        yield runInput(task, loaded, input, params, signal)
+        const current = { index }
+        yield runInput(task, loaded, input, params, signal, {
+          onText: onText && ((piece) => onText(piece, current)),
+        })
+        index += 1
       }
     },
     async close() {
@@ -74,15 +86,15 @@ export function createRunner({ openModel, transformers }: RunnerOptions = {}): R
 }
 
 /** Runs inputs on a model once: loads it, gives every result, frees it. The model stays open. */
-export async function runTask(
-  task: string,
+export async function runTask<Name extends TaskName>(
+  task: Name,
   model: OpenedModel,
-  inputs: Iterable<TaskInput> | AsyncIterable<TaskInput>,
+  inputs: Iterable<TaskInput<Name>> | AsyncIterable<TaskInput<Name>>,
   { transformers, ...options }: RunOptions & Pick<RunnerOptions, 'transformers'> = {},
-): Promise<TaskResult[]> {
+): Promise<TaskResult<Name>[]> {
   const runner = createRunner({ transformers })
   try {
-    const results: TaskResult[] = []
+    const results: TaskResult<Name>[] = []
     for await (const result of runner.run(task, model, inputs, options)) results.push(result)
     return results
   } finally {

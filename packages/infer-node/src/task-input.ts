@@ -2,14 +2,42 @@ import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 
 import { InvalidInputError } from '@x/cid'
-import { TASKS, type CanonicalInput, type ChatMessage, type InputKind, type TaskName } from '@x/infer-core'
+import {
+  TASKS,
+  type CanonicalInput,
+  type ChatMessage,
+  type InputKind,
+  type TaskInputKind,
+  type TaskName,
+} from '@x/infer-core'
 import { BackendError, NotFoundError } from '@x/storage-core'
 
-/**
- * One input. Text for a text task, or a chat for text-generation. For an image its encoded bytes (PNG, JPEG, WebP, ...),
- * for sound the bytes of a WAV file, or for either a path or a `file:` URL. Samples are sound at the model's rate.
- */
-export type TaskInput = string | URL | readonly ChatMessage[] | Uint8Array | Float32Array<ArrayBuffer>
+/** The bytes of a file, a path or a `file:` URL. */
+export type FileInput = string | URL | Uint8Array
+
+/** What each kind of input is given as. */
+export interface TaskInputs {
+  text: string
+  chat: readonly ChatMessage[]
+  /** Encoded: PNG, JPEG, WebP, ... */
+  image: FileInput
+  /** A WAV file; or samples of -1 to 1, at the model's rate. */
+  audio: FileInput | Float32Array<ArrayBuffer>
+  question: { question: string; context: string }
+  document: { question: string; image: FileInput }
+  ranking: { query: string; documents: readonly string[] }
+  /** The voice as the model wants it; or a file of it, of float32 in little-endian order. */
+  speech: { text: string; voice: FileInput | Float32Array<ArrayBuffer> }
+}
+
+/** One input of a task. */
+export type TaskInput<Name extends TaskName = TaskName> = TaskInputs[TaskInputKind<Name>]
+
+interface Reading {
+  task: TaskName
+  sampleRate: number | undefined
+  signal: AbortSignal | undefined
+}
 
 /**
  * Reads one input so far that it can be identified. Nothing is decoded yet.
@@ -20,24 +48,90 @@ export type TaskInput = string | URL | readonly ChatMessage[] | Uint8Array | Flo
  */
 export async function readInput(
   task: TaskName,
-  input: TaskInput,
+  input: unknown,
   sampleRate: number | undefined,
   signal?: AbortSignal,
 ): Promise<CanonicalInput> {
-  const kinds = TASKS[task].inputs
-  if (task === 'text-generation' && input === '') {
-    throw new InvalidInputError('text-generation needs a prompt; this one is empty', { input: '' })
+  const { inputs: kinds, streams } = TASKS[task]
+  // The library fails on a prompt without tokens.
+  if (streams && input === '') throw new InvalidInputError(`${task} needs a text; this one is empty`, { input: '' })
+  for (const kind of kinds) {
+    const read = await READERS[kind](input, { task, sampleRate, signal })
+    if (read !== undefined) return read
   }
-  if (typeof input === 'string' && kinds.includes('text')) return { kind: 'text', text: input }
-  if (isChat(input) && kinds.includes('chat')) return { kind: 'chat', messages: input }
-  if (input instanceof Float32Array && kinds.includes('audio') && sampleRate !== undefined) {
-    return { kind: 'samples', samples: input, sampleRate }
-  }
-  const kind = kinds.find((candidate) => candidate === 'image' || candidate === 'audio')
-  if (kind === undefined) throw wrongKind(task, kinds, input)
-  if (input instanceof Uint8Array) return { kind, bytes: input }
-  if (typeof input === 'string' || input instanceof URL) return { kind, bytes: await readLocalFile(input, signal) }
   throw wrongKind(task, kinds, input)
+}
+
+type Reader = (input: unknown, reading: Reading) => CanonicalInput | undefined | Promise<CanonicalInput | undefined>
+
+/** `undefined`: the input is of another kind. */
+const READERS: Readonly<Record<InputKind, Reader>> = {
+  text: (input) => (typeof input === 'string' ? { kind: 'text', text: input } : undefined),
+  chat: (input) => (isChat(input) ? { kind: 'chat', messages: input } : undefined),
+  async image(input, { signal }) {
+    return isFile(input) ? { kind: 'image', bytes: await readBytes(input, signal) } : undefined
+  },
+  async audio(input, { sampleRate, signal }) {
+    if (isSamples(input) && sampleRate !== undefined) return { kind: 'samples', samples: input, sampleRate }
+    return isFile(input) ? { kind: 'audio', bytes: await readBytes(input, signal) } : undefined
+  },
+  question(input, { task }) {
+    const { question, context } = partsOf(input, ['question', 'context'])
+    if (typeof question !== 'string' || typeof context !== 'string') return undefined
+    assertFilled(task, { question, context })
+    return { kind: 'question', question, context }
+  },
+  async document(input, { task, signal }) {
+    const { question, image } = partsOf(input, ['question', 'image'])
+    if (typeof question !== 'string' || !isFile(image)) return undefined
+    assertFilled(task, { question })
+    return { kind: 'document', question, bytes: await readBytes(image, signal) }
+  },
+  ranking(input, { task }) {
+    const { query, documents } = partsOf(input, ['query', 'documents'])
+    if (typeof query !== 'string' || !isTexts(documents)) return undefined
+    assertFilled(task, { query, documents })
+    return { kind: 'ranking', query, documents }
+  },
+  async speech(input, { task, signal }) {
+    const { text, voice } = partsOf(input, ['text', 'voice'])
+    if (typeof text !== 'string') return undefined
+    assertFilled(task, { text })
+    if (isSamples(voice)) return { kind: 'speech', text, voice }
+    return isFile(voice) ? { kind: 'speech', text, voice: floats(await readBytes(voice, signal)) } : undefined
+  },
+}
+
+const isSamples = (input: unknown): input is Float32Array<ArrayBuffer> => input instanceof Float32Array
+
+const isFile = (input: unknown): input is FileInput =>
+  typeof input === 'string' || input instanceof URL || input instanceof Uint8Array
+
+const isTexts = (value: unknown): value is readonly string[] =>
+  Array.isArray(value) && value.every((item) => typeof item === 'string')
+
+/** The parts of an object that has these and no others; else none. */
+function partsOf(input: unknown, names: readonly string[]): Record<string, unknown> {
+  if (typeof input !== 'object' || input === null) return {}
+  const parts = Object.entries(input)
+  return parts.length === names.length && parts.every(([name]) => names.includes(name)) ? Object.fromEntries(parts) : {}
+}
+
+function assertFilled(task: TaskName, parts: Readonly<Record<string, string | readonly string[]>>): void {
+  for (const [name, { length }] of Object.entries(parts))
+    if (length === 0) throw new InvalidInputError(`${task}: ${name} is empty`, { input: name })
+}
+
+function floats(bytes: Uint8Array): Float32Array {
+  if (bytes.length === 0 || bytes.length % 4 !== 0) {
+    throw new InvalidInputError(`a voice of ${bytes.length} bytes is no list of float32`, { input: 'voice' })
+  }
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  return Float32Array.from({ length: bytes.length / 4 }, (_, index) => view.getFloat32(index * 4, true))
+}
+
+async function readBytes(input: FileInput, signal: AbortSignal | undefined): Promise<Uint8Array> {
+  return input instanceof Uint8Array ? input : readLocalFile(input, signal)
 }
 
 async function readLocalFile(input: string | URL, signal: AbortSignal | undefined): Promise<Uint8Array> {
@@ -65,7 +159,7 @@ function toPath(input: string | URL): string {
   return text
 }
 
-const isChat = (input: TaskInput): input is readonly ChatMessage[] =>
+const isChat = (input: unknown): input is readonly ChatMessage[] =>
   Array.isArray(input) &&
   input.length > 0 &&
   input.every(
@@ -78,7 +172,29 @@ const isChat = (input: TaskInput): input is readonly ChatMessage[] =>
       typeof message.content === 'string',
   )
 
+/** As a user would write it. */
+const WRITTEN: Readonly<Record<InputKind, string>> = {
+  text: 'text',
+  chat: 'chat',
+  image: 'image',
+  audio: 'audio',
+  question: '{ question, context }',
+  document: '{ question, image }',
+  ranking: '{ query, documents }',
+  speech: '{ text, voice }',
+}
+
 function wrongKind(task: TaskName, kinds: readonly InputKind[], input: unknown): InvalidInputError {
-  const given = typeof input === 'object' && input !== null ? input.constructor.name : typeof input
-  return new InvalidInputError(`${task} takes ${kinds.join(' or ')}, not ${given}`, { input: given })
+  const wanted = kinds.map((kind) => WRITTEN[kind]).join(' or ')
+  const given = nameOf(input)
+  return new InvalidInputError(`${task} takes ${wanted}, not ${given}`, { input: given })
+}
+
+function nameOf(input: unknown): string {
+  if (typeof input !== 'object' || input === null) return typeof input
+  if (Object.getPrototypeOf(input) !== Object.prototype) return input.constructor.name
+  const parts = Object.entries(input).map(([name, value]: [string, unknown]) =>
+    typeof value === 'string' ? name : `${name}: ${Array.isArray(value) ? 'list' : typeof value}`,
+  )
+  return `{ ${parts.join(', ')} }`
 }

@@ -5,19 +5,19 @@ import {
   encodeOutput,
   encodeParams,
   encodeReceipt,
-  type OutputValue,
   type Params,
   type ResultReceipt,
   type TaskName,
+  type TaskOutput,
 } from '@x/infer-core'
 
 import type { LoadedModel } from './loaded-models.ts'
-import { runPipeline } from './run-pipeline.ts'
+import { runPipeline, type PipelineRunOptions } from './run-pipeline.ts'
 import { readInput, type TaskInput } from './task-input.ts'
 import { versionsOf } from './transformers.ts'
 
-export interface TaskResult {
-  output: OutputValue
+export interface TaskResult<Name extends TaskName = TaskName> {
+  output: TaskOutput<Name>
   receipt: ResultReceipt
   receiptCid: CID
   /** The task's options with their defaults. */
@@ -32,23 +32,26 @@ export interface TaskResult {
 }
 
 /** Runs one input, and says on what the result rests. */
-export async function runInput(
-  task: TaskName,
+export async function runInput<Name extends TaskName>(
+  task: Name,
   loaded: LoadedModel,
-  input: TaskInput,
+  input: TaskInput<Name>,
   params: Params,
   signal: AbortSignal | undefined,
-): Promise<TaskResult> {
+  { onText }: Pick<PipelineRunOptions, 'onText'> = {},
+): Promise<TaskResult<Name>> {
   const startedAt = new Date().toISOString()
   const clock = performance.now()
   const { transformers, pipeline, sampleRate } = loaded
   const canonical = await readInput(task, input, sampleRate, signal)
   const inputBlock = await encodeInput(canonical)
-  const output = await runPipeline(transformers, task, pipeline, canonical, params, { sampleRate, signal }).catch(
-    (error: unknown) => {
-      throw namingInput(error, input)
-    },
-  )
+  const output = await runPipeline(transformers, task, pipeline, canonical, params, {
+    sampleRate,
+    signal,
+    onText,
+  }).catch((error: unknown) => {
+    throw namingInput(error, input)
+  })
   signal?.throwIfAborted()
   const paramsBlock = await encodeParams(params)
   const outputBlock = await encodeOutput(output)
@@ -90,9 +93,9 @@ function factsOf(
 }
 
 /** Of several files, the one that cannot be decoded. */
-function namingInput(error: unknown, input: TaskInput): unknown {
-  const isPath = typeof input === 'string' || input instanceof URL
-  if (!(error instanceof InvalidInputError) || !isPath) return error
-  const path = String(input)
+function namingInput(error: unknown, input: unknown): unknown {
+  const file = typeof input === 'object' && input !== null && 'image' in input ? input.image : input
+  if (!(error instanceof InvalidInputError) || !(typeof file === 'string' || file instanceof URL)) return error
+  const path = String(file)
   return new InvalidInputError(`${path.slice(0, 200)}: ${error.message}`, { input: path, cause: error })
 }

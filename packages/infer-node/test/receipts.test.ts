@@ -4,7 +4,7 @@ import { createRequire } from 'node:module'
 import { env } from '@huggingface/transformers'
 import { verify } from '@x/cid'
 import { fixtureMedia, fixtureModels, type FixtureName } from '@x/fixtures'
-import { decodeReceipt, encodeReceipt, type GivenOptions } from '@x/infer-core'
+import { decodeReceipt, encodeReceipt, type GivenOptions, type TaskName } from '@x/infer-core'
 import { describe, expect, it } from 'vitest'
 
 import { createRunner, runTask, type TaskInput, type TaskResult } from '../src/index.ts'
@@ -140,7 +140,7 @@ describe('a runner', () => {
     const [bert, sentiment] = [await hold('tiny-bert'), await hold('tiny-sentiment')]
     const runner = createRunner()
     const [model, other] = [await bert.open(), await sentiment.open()]
-    const run = async (task: string, which: typeof model): Promise<string> => {
+    const run = async (task: TaskName, which: typeof model): Promise<string> => {
       for await (const { receiptCid } of runner.run(task, which, ['this is'])) return receiptCid.toString()
       throw new Error('no result')
     }

@@ -1,7 +1,7 @@
 import * as transformers from '@huggingface/transformers'
 import { cidOf, IntegrityError, RAW } from '@x/cid'
 import { fixtureMedia, fixtureModel, flipStoredByte, type FixtureName } from '@x/fixtures'
-import type { ChatMessage, GivenOptions } from '@x/infer-core'
+import type { ChatMessage, GivenOptions, TaskName } from '@x/infer-core'
 import { openModel, type OpenedModel } from '@x/model-loader'
 import { NotFoundError } from '@x/storage-core'
 import { describe, expect, it } from 'vitest'
@@ -178,8 +178,7 @@ describe('an argument that cannot be right', () => {
   const media = fixtureMedia()
   const chat: ChatMessage[] = [{ role: 'user', content: 'hello' }]
 
-  it.each<[FixtureName, string, TaskInput, GivenOptions, string]>([
-    ['tiny-bert', 'summarize', 'hello', {}, 'unknown task "summarize"; there is feature-extraction, text-class'],
+  it.each<[FixtureName, TaskName, TaskInput, GivenOptions, string]>([
     ['tiny-bert', 'feature-extraction', 'hello', { pool: 'mean' }, 'no option "pool"; there is pooling, normalize'],
     ['tiny-bert', 'feature-extraction', 'hello', { pooling: 'max' }, 'option pooling must be one of'],
     ['tiny-clip', 'zero-shot-image-classification', media['green.png'], {}, 'candidate_labels is required'],
@@ -204,6 +203,15 @@ describe('an argument that cannot be right', () => {
     const running = runTask(task, await open(), [input], { options })
     await expect(running).rejects.toThrowError(message)
     await expect(running).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+  })
+
+  it('a task that there is not, of a caller without types', async () => {
+    const { open } = await hold('tiny-bert')
+    const task: TaskName = JSON.parse('"summarize"')
+    await expect(runTask(task, await open(), ['hello'])).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+      message: expect.stringContaining('unknown task "summarize"; there is feature-extraction, text-class'),
+    })
   })
 
   it('an input file that is not there, or is a directory', async () => {

@@ -1,0 +1,80 @@
+import { InvalidInputError } from '@x/cid'
+import { TASKS, type CanonicalInput, type Params, type TaskName } from '@x/infer-core'
+
+import type { LoadedPipeline } from './load-pipeline.ts'
+import { resample } from './resample.ts'
+import type { Transformers } from './transformers.ts'
+import { decodeWav } from './wav.ts'
+
+export interface GenerationHooks {
+  /** Asked after each token. */
+  stop: object
+  /** Told of each token. */
+  streamer: object | undefined
+}
+
+/**
+ * What a task's pipeline is called with.
+ *
+ * @param sampleRate - Of the model, hertz; sound of another rate is resampled.
+ * @throws {InvalidInputError} An image or a sound that cannot be decoded; a text without the mask that is to be filled.
+ */
+export async function argumentsOf(
+  transformers: Transformers,
+  task: TaskName,
+  { tokenizer }: Pick<LoadedPipeline, 'tokenizer'>,
+  input: CanonicalInput,
+  params: Params,
+  { sampleRate, ...hooks }: GenerationHooks & { sampleRate: number | undefined },
+): Promise<unknown[]> {
+  if (task === 'fill-mask' && input.kind === 'text') assertOneMask(tokenizer?.mask_token, input.text)
+  const { candidate_labels: labels, ...options } = params
+  const first = await valuesOf(transformers, input, sampleRate)
+  if (labels !== undefined) return [...first, labels, options]
+  if (input.kind === 'speech') return [...first, { ...options, speaker_embeddings: input.voice }]
+  return [...first, generates(task) ? { ...options, ...generationOptions(hooks) } : options]
+}
+
+/** What is given before the options. */
+async function valuesOf(
+  transformers: Transformers,
+  input: CanonicalInput,
+  sampleRate: number | undefined,
+): Promise<unknown[]> {
+  if (input.kind === 'text' || input.kind === 'speech') return [input.text]
+  if (input.kind === 'chat') return [input.messages.map(({ role, content }) => ({ role, content }))]
+  if (input.kind === 'question') return [input.question, input.context]
+  if (input.kind === 'ranking') return [{ query: input.query, documents: input.documents }]
+  if (input.kind === 'samples') return [input.samples]
+  if (input.kind === 'audio') {
+    const sound = decodeWav(input.bytes)
+    return [resample(sound.samples, sound.sampleRate, sampleRate ?? sound.sampleRate)]
+  }
+  const image = await decodeImage(transformers, input.bytes)
+  return input.kind === 'document' ? [image, input.question] : [image]
+}
+
+async function decodeImage({ RawImage }: Transformers, bytes: Uint8Array): Promise<object> {
+  try {
+    return await RawImage.fromBlob(new Blob([Uint8Array.from(bytes)]))
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw new InvalidInputError(`the image cannot be decoded: ${why}`, { input: 'image', cause })
+  }
+}
+
+/** Models that write a text, one token after another. */
+const generates = (task: TaskName): boolean =>
+  TASKS[task].streams === true || task === 'document-question-answering' || task === 'automatic-speech-recognition'
+
+function generationOptions({ stop, streamer }: GenerationHooks): Record<string, unknown> {
+  // A repository's generation_config.json may ask for sampling; without it the same input gives the same answer.
+  return { do_sample: false, stopping_criteria: stop, ...(streamer !== undefined && { streamer }) }
+}
+
+/** The library fills the first mask, and says nothing of others. */
+function assertOneMask(mask: string | null | undefined, text: string): void {
+  const masks = mask ? text.split(mask).length - 1 : 0
+  if (masks === 1) return
+  throw new InvalidInputError(`fill-mask needs one ${mask ?? 'mask'} in the text; there are ${masks}`, { input: text })
+}
