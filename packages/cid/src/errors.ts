@@ -14,6 +14,8 @@ export type ErrorCode =
   | 'CONFLICT'
   | 'UNSUPPORTED'
   | 'SIGNATURE'
+  | 'BUSY'
+  | 'CRASH'
 
 /** The one family of errors of this project. An abort is not one of them: it rejects with the signal's own reason. */
 export abstract class StorageError extends Error {

@@ -1,3 +1,5 @@
+export { cutBatches, type BatchLimits } from './batching/cut-batches.ts'
+export { createFairQueue, type FairQueue, type FairQueueLimits, type Queued } from './batching/fair-queue.ts'
 export {
   encodeInput,
   encodeOutput,
@@ -7,6 +9,7 @@ export {
   type ChatMessage,
   type OutputValue,
 } from './canonical.ts'
+export { BusyError, CrashError } from './errors.ts'
 export { parseOption, toParams, type GivenOptions, type Params, type ParamValue } from './params.ts'
 export {
   decodeReceipt,
