@@ -1,3 +1,13 @@
+export {
+  createEngine,
+  type BatchOptions,
+  type Engine,
+  type EngineOptions,
+  type EngineRunOptions,
+  type EngineStats,
+} from './engine/engine.ts'
+export type { DispatcherStats, WorkerStats } from './engine/dispatcher.ts'
+export type { PreparedGraph, PrepareGraph } from './engine/residence.ts'
 export { resample } from './resample.ts'
 export { createRunner, runTask, type Runner, type RunnerOptions, type RunOptions } from './runner.ts'
 export type { FileInput, TaskInput, TaskInputs } from './task-input.ts'

@@ -56,7 +56,7 @@ export function createLoadedModels({ openModel, transformers }: LoadedModelsOpti
         if (isOwned) await opened.close()
         return meanwhile
       }
-      const loading = load(task, opened, isOwned, { ...options, transformers })
+      const loading = loadModel(task, opened, { ...options, transformers, isOwned })
       const key = `${opened.cid} ${task} ${dtype}`
       loaded.set(key, loading)
       try {
@@ -77,16 +77,21 @@ export function createLoadedModels({ openModel, transformers }: LoadedModelsOpti
   }
 }
 
-function cidIn(reference: string): CID | undefined {
+export function cidIn(reference: string): CID | undefined {
   const parsed = parseReference(reference)
   return parsed.kind === 'cid' && parsed.path === undefined ? parsed.cid : undefined
 }
 
-async function load(
+/** @param options.isOwned - Whether `dispose`, or a failure, closes the model. Default false. */
+export async function loadModel(
   task: TaskName,
   model: OpenedModel,
-  isOwned: boolean,
-  { dtype, signal, transformers: given }: LoadOptions & LoadedModelsOptions,
+  {
+    dtype,
+    signal,
+    transformers: given,
+    isOwned = false,
+  }: LoadOptions & { transformers?: Transformers | undefined; isOwned?: boolean },
 ): Promise<LoadedModel> {
   try {
     const transformers = given ?? (await importTransformers())
@@ -104,7 +109,7 @@ async function load(
 }
 
 /** The rate in hertz that a model wants its sound at. */
-async function sampleRateOf(
+export async function sampleRateOf(
   task: TaskName,
   model: OpenedModel,
   signal: AbortSignal | undefined,

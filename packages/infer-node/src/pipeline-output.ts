@@ -41,7 +41,7 @@ function ofOne(task: TaskName, value: OutputValue): OutputValue | undefined {
 }
 
 /** Plain data, with the library's tensors as plain ones, and its pictures and sounds as tensors. */
-function toValue(transformers: Transformers, value: unknown): OutputValue {
+export function toValue(transformers: Transformers, value: unknown): OutputValue {
   if (value === null || typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean')
     return value
   if (Array.isArray(value)) return value.map((item: unknown) => toValue(transformers, item))

@@ -5,16 +5,19 @@ import {
   encodeOutput,
   encodeParams,
   encodeReceipt,
+  type OutputValue,
   type Params,
   type ResultReceipt,
   type TaskName,
   type TaskOutput,
 } from '@x/infer-core'
+import type { OpenedModel } from '@x/model-loader'
 
+import type { LoadedPipeline } from './load-pipeline.ts'
 import type { LoadedModel } from './loaded-models.ts'
 import { runPipeline, type PipelineRunOptions } from './run-pipeline.ts'
 import { readInput, type TaskInput } from './task-input.ts'
-import { versionsOf } from './transformers.ts'
+import { versionsOf, type Versions } from './transformers.ts'
 
 export interface TaskResult<Name extends TaskName = TaskName> {
   output: TaskOutput<Name>
@@ -40,9 +43,8 @@ export async function runInput<Name extends TaskName>(
   signal: AbortSignal | undefined,
   { onText }: Pick<PipelineRunOptions, 'onText'> = {},
 ): Promise<TaskResult<Name>> {
-  const startedAt = new Date().toISOString()
-  const clock = performance.now()
-  const { transformers, pipeline, sampleRate } = loaded
+  const started = startClock()
+  const { transformers, model, pipeline, sampleRate } = loaded
   const canonical = await readInput(task, input, sampleRate, signal)
   const inputBlock = await encodeInput(canonical)
   const output = await runPipeline(transformers, task, pipeline, canonical, params, {
@@ -53,10 +55,44 @@ export async function runInput<Name extends TaskName>(
     throw namingInput(error, input)
   })
   signal?.throwIfAborted()
-  const paramsBlock = await encodeParams(params)
+  const facts = { ...versionsOf(transformers), ...pipeline }
+  return toResult({ task, model, facts, started, inputBlock, paramsBlock: await encodeParams(params), output, params })
+}
+
+/** When a run began. */
+export interface Clock {
+  startedAt: string
+  startMs: number
+}
+
+export const startClock = (): Clock => ({ startedAt: new Date().toISOString(), startMs: performance.now() })
+
+export interface ResultParts<Name extends TaskName> {
+  task: Name
+  model: OpenedModel
+  facts: Versions & Pick<LoadedPipeline, 'files' | 'executionProvider' | 'dtype'>
+  started: Clock
+  inputBlock: Block
+  paramsBlock: Block
+  params: Params
+  output: OutputValue & TaskOutput<Name>
+}
+
+/** A result with its receipt. */
+export async function toResult<Name extends TaskName>(parts: ResultParts<Name>): Promise<TaskResult<Name>> {
+  const { task, model, facts, started, inputBlock, paramsBlock, params, output } = parts
   const outputBlock = await encodeOutput(output)
+  const used = model.files.filter(({ path }) => facts.files.includes(path))
   const receipt: ResultReceipt = {
-    ...factsOf(task, loaded),
+    schema: 1,
+    task,
+    model: model.cid,
+    manifest: model.manifestCid,
+    files: used.map(({ path, root }) => ({ path, cid: root })),
+    runtime: facts.runtime,
+    library: facts.library,
+    executionProvider: facts.executionProvider,
+    dtype: facts.dtype.dtype,
     input: inputBlock.cid,
     params: paramsBlock.cid,
     output: outputBlock.cid,
@@ -67,33 +103,15 @@ export async function runInput<Name extends TaskName>(
     receipt,
     receiptCid: receiptBlock.cid,
     params,
-    dtypeReason: pipeline.dtype.reason,
-    startedAt,
-    durationMs: performance.now() - clock,
+    dtypeReason: facts.dtype.reason,
+    startedAt: started.startedAt,
+    durationMs: performance.now() - started.startMs,
     blocks: [inputBlock, paramsBlock, outputBlock, receiptBlock],
   }
 }
 
-/** What is the same for every input. */
-function factsOf(
-  task: TaskName,
-  { transformers, model, pipeline }: LoadedModel,
-): Omit<ResultReceipt, 'input' | 'params' | 'output'> {
-  const used = model.files.filter(({ path }) => pipeline.files.includes(path))
-  return {
-    schema: 1,
-    task,
-    model: model.cid,
-    manifest: model.manifestCid,
-    files: used.map(({ path, root }) => ({ path, cid: root })),
-    ...versionsOf(transformers),
-    executionProvider: pipeline.executionProvider,
-    dtype: pipeline.dtype.dtype,
-  }
-}
-
 /** Of several files, the one that cannot be decoded. */
-function namingInput(error: unknown, input: unknown): unknown {
+export function namingInput(error: unknown, input: unknown): unknown {
   const file = typeof input === 'object' && input !== null && 'image' in input ? input.image : input
   if (!(error instanceof InvalidInputError) || !(typeof file === 'string' || file instanceof URL)) return error
   const path = String(file)

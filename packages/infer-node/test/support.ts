@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
 
 import { openFsStore, type FsStore } from '@x/backend-fs'
 import { fixtureModel, type Files, type FixtureName } from '@x/fixtures'
@@ -9,7 +10,7 @@ import { addModel, openModel, type AddedModel, type OpenedModel } from '@x/model
 import type { ContentStore, DirectorySource, SourceNode } from '@x/storage-core'
 import { onTestFinished } from 'vitest'
 
-const createSha256 = (): ReturnType<typeof createHash> => createHash('sha256')
+export const createSha256 = (): ReturnType<typeof createHash> => createHash('sha256')
 
 export async function tempDirectory(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'infer-node-'))
@@ -55,4 +56,17 @@ export async function hold(name: FixtureName, change: (files: Files) => void = (
   change(files)
   const added = await addModel(store, filesSource(files), { createSha256 })
   return { store, directory, added, open: () => openModel(store, `ipfs://${added.cid}`) }
+}
+
+/** A real model: all-MiniLM-L6-v2, quantised. */
+export const EMBEDDED_MODEL: string = fileURLToPath(new URL('../../embedded-model/model', import.meta.url))
+
+export async function directoryOf(directory: string): Promise<DirectorySource> {
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true })
+  const files: Files = {}
+  for (const entry of entries.filter((one) => one.isFile())) {
+    const path = join(entry.parentPath, entry.name)
+    files[relative(directory, path)] = Uint8Array.from(await readFile(path))
+  }
+  return filesSource(files)
 }

@@ -3,10 +3,11 @@ export interface BatchLimits {
   maxRows: number
   /** Tokens of one batch, padding included: rows times the longest. A single longer row is a batch of its own. */
   maxTokens: number
+  /** Most tokens with padding for one without. Padding is computed like any token; above 1.25, the default, a second run costs less. */
+  maxPadding?: number | undefined
 }
 
-// Padding is computed like any token. Above this a second run costs less than the padding.
-const MOST_PADDING = 1.25
+const MAX_PADDING = 1.25
 
 /**
  * Cuts rows into batches of like length, the shortest first.
@@ -14,7 +15,10 @@ const MOST_PADDING = 1.25
  * @param lengths - Tokens of each row.
  * @returns Of each batch the indices into `lengths`; each index is in one.
  */
-export function cutBatches(lengths: readonly number[], { maxRows, maxTokens }: BatchLimits): number[][] {
+export function cutBatches(
+  lengths: readonly number[],
+  { maxRows, maxTokens, maxPadding = MAX_PADDING }: BatchLimits,
+): number[][] {
   const sorted = [...lengths.keys()].toSorted((a, b) => (lengths[a] ?? 0) - (lengths[b] ?? 0) || a - b)
   const batches: number[][] = []
   let batch: number[] = []
@@ -22,7 +26,7 @@ export function cutBatches(lengths: readonly number[], { maxRows, maxTokens }: B
   for (const index of sorted) {
     const length = lengths[index] ?? 0
     const padded = length * (batch.length + 1)
-    const fits = batch.length < maxRows && padded <= maxTokens && padded <= (tokens + length) * MOST_PADDING
+    const fits = batch.length < maxRows && padded <= maxTokens && padded <= (tokens + length) * maxPadding
     if (batch.length > 0 && !fits) {
       batches.push(batch)
       batch = []

@@ -1,0 +1,111 @@
+import {
+  cutBatches,
+  isTensor,
+  type BatchLimits,
+  type CanonicalInput,
+  type OutputValue,
+  type Params,
+  type TaskName,
+} from '@x/infer-core'
+import { BackendError } from '@x/storage-core'
+
+import type { LoadedModel } from '../loaded-models.ts'
+import { fieldsOf } from '../model-json.ts'
+import { toValue } from '../pipeline-output.ts'
+import { runPipeline } from '../run-pipeline.ts'
+
+/** What came of one input of several. */
+export type OneOfBatch = { output: OutputValue } | { error: unknown } | { cancelled: true }
+
+/** One input of several. */
+export interface BatchInput {
+  input: CanonicalInput
+  /** Nobody wants its answer any more: it is left out of what was not begun. */
+  signal?: AbortSignal | undefined
+  onText?: ((piece: string) => void) | undefined
+}
+
+/** Tasks whose pipeline takes several texts in one run. */
+const TEXTS_AT_ONCE: ReadonlySet<TaskName> = new Set(['feature-extraction', 'text-classification'])
+
+export const canShareRuns = (task: TaskName): boolean => TEXTS_AT_ONCE.has(task)
+
+/**
+ * Runs several inputs of one model, texts of like length together. What one input gives is what it gives alone: the caller has
+ * seen to it that the graph is one of which that is true.
+ *
+ * @returns For each input its own answer or error, in their order; and how many runs of the graph it took.
+ */
+export async function runBatch(
+  task: TaskName,
+  loaded: LoadedModel,
+  inputs: readonly BatchInput[],
+  params: Params,
+  limits: BatchLimits,
+): Promise<{ results: OneOfBatch[]; runs: number }> {
+  const { pipeline, sampleRate, transformers } = loaded
+  const texts = inputs.map(({ input }) => (input.kind === 'text' ? input.text : undefined))
+  // One that runs alone is as long as a batch may be.
+  const lengths = texts.map((text) =>
+    text === undefined || limits.maxRows === 1 ? limits.maxTokens : tokensOf(pipeline, text),
+  )
+  const results: OneOfBatch[] = inputs.map(() => ({ cancelled: true }))
+  let runs = 0
+
+  const runAlone = async ({ input, signal, onText }: BatchInput): Promise<OneOfBatch> => {
+    const output = await runPipeline(transformers, task, pipeline, input, params, { sampleRate, signal, onText })
+    return signal?.aborted ? { cancelled: true } : { output }
+  }
+
+  const runTogether = async (indices: readonly number[]): Promise<OneOfBatch[]> => {
+    const [only] = indices.length === 1 ? indices.flatMap((index) => inputs[index] ?? []) : []
+    if (only) return [await runAlone(only)]
+    const output = await pipeline.call(
+      indices.flatMap((index) => texts[index] ?? []),
+      params,
+    )
+    const own = indices.map((index) => lengths[index] ?? 0)
+    return split(task, toValue(transformers, output), own).map((one) => ({ output: one }))
+  }
+
+  for (const batch of cutBatches(lengths, limits)) {
+    const wanted = batch.filter((index) => !inputs[index]?.signal?.aborted)
+    if (wanted.length === 0) continue
+    runs += 1
+    const together = await runTogether(wanted).catch((error: unknown) => wanted.map(() => ({ error })))
+    for (const [place, index] of wanted.entries()) results[index] = together[place] ?? { cancelled: true }
+    // What the other thread says meanwhile is heard now.
+    await new Promise(setImmediate)
+  }
+  return { results, runs }
+}
+
+/** How many tokens a text is, those that the tokenizer adds included, after what the model has no room for is cut off. */
+function tokensOf({ tokenizer }: LoadedModel['pipeline'], text: string): number {
+  if (tokenizer === undefined) throw new TypeError('the pipeline has no tokenizer')
+  const encoded: unknown = Reflect.apply(tokenizer, undefined, [text, { truncation: true, return_tensor: false }])
+  const { input_ids: ids } = fieldsOf(encoded)
+  if (Array.isArray(ids)) return ids.length
+  throw new TypeError('the tokenizer gave no tokens')
+}
+
+/** What each of several texts would have given alone. */
+function split(task: TaskName, value: OutputValue, lengths: readonly number[]): OutputValue[] {
+  if (task === 'text-classification' && Array.isArray(value) && value.length === lengths.length) {
+    // The likeliest alone comes without its list.
+    return value.map((one: OutputValue) => (Array.isArray(one) ? one : [one]))
+  }
+  if (task === 'feature-extraction' && isTensor(value) && value.dims[0] === lengths.length) {
+    const { type, data } = value
+    const [, ...dims] = value.dims
+    const stride = data.length / lengths.length
+    return lengths.map((length, row) => {
+      const [tokens, width] = dims
+      // With every token's vector, those of the padding go.
+      const own = width === undefined || tokens === undefined ? dims : [Math.min(length, tokens), width]
+      const size = own.reduce((product, dim) => product * dim, 1)
+      return { type, dims: own, data: data.slice(row * stride, row * stride + size) }
+    })
+  }
+  throw new BackendError(`${task} gave no result for each of ${lengths.length} texts`, { retryable: false })
+}

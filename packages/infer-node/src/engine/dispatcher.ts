@@ -1,0 +1,332 @@
+import { BusyError, CrashError, type BatchLimits } from '@x/infer-core'
+import { BackendError, NoSpaceError } from '@x/storage-core'
+
+import type { Loaded, Ran } from '../workers/messages.ts'
+import { receiveError } from '../workers/sent-error.ts'
+import { startWorker, type WorkerHost } from '../workers/worker-host.ts'
+import { answerFor, type Job, type Lane, type Residence } from './residence.ts'
+
+export interface DispatcherOptions {
+  workers: number
+  /** Of ONNX Runtime, in each worker. */
+  threads: number
+  heapMib: number | undefined
+  /** Of the weights of all models that are loaded, in all workers. */
+  memoryBytes: number
+  /** `undefined`: each input runs alone. */
+  batch: (BatchLimits & { windowMs: number }) | undefined
+  /** How long a model that crashed twice in a row is left alone. */
+  quarantineMs: number
+}
+
+export interface WorkerStats {
+  threadId: number
+  /** Runs that were given to it and are not answered. */
+  given: number
+  /** CIDs. */
+  models: readonly string[]
+}
+
+export interface DispatcherStats {
+  /** Runs of graphs, and the inputs that they answered. */
+  runs: number
+  rows: number
+  crashes: number
+  loads: number
+  unloads: number
+  workers: readonly WorkerStats[]
+}
+
+/** Gives waiting jobs to threads, and sees to it that these hold the models. */
+export interface Dispatcher {
+  /** Something waits in a lane. */
+  wake(): void
+  add(residence: Residence): void
+  /** Loads a model into a thread, where none has it. */
+  load(residence: Residence): Promise<void>
+  /** Unloads a model from all threads. Nothing of it may wait or run. */
+  remove(residence: Residence): void
+  /** @returns The models that can be unloaded, those not used for longest first. */
+  idleModels(): Residence[]
+  /** Nothing more comes: resolves when nothing waits and nothing runs. */
+  drain(): Promise<void>
+  stats(): DispatcherStats
+  /** Ends all threads; what waits or runs is rejected. */
+  end(error: unknown): Promise<void>
+}
+
+interface Slot {
+  host: WorkerHost
+  /** The models of the runs that were given to it, in their order: the first is running. */
+  given: Residence[]
+  placed: Map<Residence, Promise<Loaded>>
+  isDead: boolean
+}
+
+/** While one batch runs the next is on its way, so that the thread does not wait for the main one. */
+const GIVEN_AT_ONCE = 2
+const CRASHES_TO_QUARANTINE = 2
+
+export function createDispatcher(options: DispatcherOptions): Dispatcher {
+  const { batch, memoryBytes } = options
+  const limits: BatchLimits = batch ?? { maxRows: 1, maxTokens: 1 }
+  const residences = new Map<number, Residence>()
+  const counts = { runs: 0, rows: 0, crashes: 0, loads: 0, unloads: 0 }
+  const idlers: (() => void)[] = []
+  let slots: Slot[] = []
+  let isWoken = false
+  let isDraining = false
+  let ended: { error: unknown } | undefined
+
+  function startSlot(): Slot {
+    const host = startWorker({
+      heapMib: options.heapMib,
+      answer: async (ask) => {
+        const residence = residences.get(ask.handle)
+        if (residence) return answerFor(residence, ask)
+        throw new BackendError('the model was unloaded meanwhile', { retryable: true })
+      },
+    })
+    const slot: Slot = { host, given: [], placed: new Map(), isDead: false }
+    void host.crashed.then(() => noteCrash(slot))
+    return slot
+  }
+
+  /** Once for each thread: whose run it was is told apart, and another thread takes its place. */
+  function noteCrash(slot: Slot): void {
+    if (slot.isDead) return
+    slot.isDead = true
+    slots = slots.filter((other) => other !== slot)
+    counts.crashes += 1
+    const [guilty] = slot.given
+    if (guilty) {
+      guilty.crashes += 1
+      if (guilty.crashes >= CRASHES_TO_QUARANTINE) quarantine(guilty)
+    }
+    wake()
+  }
+
+  function quarantine(residence: Residence): void {
+    residence.quarantinedUntilMs = Date.now() + options.quarantineMs
+    residence.crashes = 0
+    const error = crashOf(residence)
+    for (const lane of residence.lanes.values()) for (const job of lane.queue.drain()) job.reject(error)
+  }
+
+  function wake(): void {
+    if (isWoken || ended) return
+    isWoken = true
+    // Those who ask in the same turn share a run.
+    setImmediate(() => {
+      isWoken = false
+      if (!ended) dispatch()
+    })
+  }
+
+  function dispatch(): void {
+    while (slots.length < options.workers) slots.push(startSlot())
+    for (let depth = 0; depth < GIVEN_AT_ONCE; depth++) {
+      for (const slot of slots) {
+        if (slot.given.length !== depth) continue
+        const lane = laneFor(slot)
+        if (lane) void serve(slot, lane)
+      }
+    }
+    if (![...residences.values()].some(isBusy)) for (const resolve of idlers.splice(0)) resolve()
+  }
+
+  /** What a thread is to do next. */
+  function laneFor(slot: Slot): Lane | undefined {
+    const waiting = [...residences.values()]
+      .flatMap((residence) => [...residence.lanes.values()])
+      .filter(({ queue }) => queue.size > 0)
+      .toSorted((a, b) => a.sinceMs - b.sinceMs)
+    return waiting.find((lane) => isFor(slot, lane) && !isStillGathering(lane))
+  }
+
+  function isFor(slot: Slot, { residence }: Lane): boolean {
+    const isFree = (other: Slot): boolean => other.given.length === 0
+    const free = slots.filter((other) => other !== slot && isFree(other))
+    if (slot.placed.has(residence)) return isFree(slot) || free.length === 0
+    // One that has it and has nothing to do is faster than one that has to load it.
+    if (!isFree(slot) || free.some((other) => other.placed.has(residence))) return false
+    return hasRoomFor(residence)
+  }
+
+  /** One that was just begun may be joined by others, where the caller wants to wait for them. */
+  function isStillGathering({ queue, sinceMs }: Lane): boolean {
+    if (!batch || batch.windowMs === 0 || isDraining || queue.size >= batch.maxRows) return false
+    const leftMs = sinceMs + batch.windowMs - performance.now()
+    if (leftMs <= 0) return false
+    setTimeout(wake, leftMs).unref()
+    return true
+  }
+
+  const isPlaced = (residence: Residence): boolean => slots.some(({ placed }) => placed.has(residence))
+
+  const bytesLoaded = (): number => {
+    const placed = slots.flatMap((slot) => [...slot.placed.keys()])
+    // Mapped weights are in memory once, whoever maps them.
+    const counted = placed.filter((one, index) => !one.isMapped || placed.indexOf(one) === index)
+    return counted.reduce((sum, { bytes }) => sum + bytes, 0)
+  }
+
+  const idleModels = (): Residence[] =>
+    [...residences.values()].filter((one) => isPlaced(one) && !isBusy(one)).toSorted((a, b) => a.usedMs - b.usedMs)
+
+  /** Unloads others, those not used for longest first, until there is room for one more. */
+  function hasRoomFor(residence: Residence): boolean {
+    const more = residence.isMapped && isPlaced(residence) ? 0 : residence.bytes
+    for (const victim of idleModels()) {
+      if (bytesLoaded() + more <= memoryBytes) break
+      if (victim !== residence) unload(victim)
+    }
+    // Alone it may be too large; who asked is told so.
+    const isAlone = bytesLoaded() === 0
+    return isAlone || bytesLoaded() + more <= memoryBytes
+  }
+
+  function unload(residence: Residence): void {
+    for (const slot of slots) {
+      if (!slot.placed.delete(residence)) continue
+      counts.unloads += 1
+      // A thread that ends meanwhile has unloaded it too.
+      slot.host.call({ type: 'unload', handle: residence.handle }).catch(() => undefined)
+    }
+  }
+
+  function place(slot: Slot, residence: Residence): Promise<Loaded> {
+    const known = slot.placed.get(residence)
+    if (known) return known
+    counts.loads += 1
+    const { handle, task, dtype, sent } = residence
+    const { threads } = options
+    const call = { type: 'load', handle, task, dtype, model: sent, threads, batching: batch !== undefined } as const
+    const loading = slot.host.call(call).catch((error: unknown) => {
+      slot.placed.delete(residence)
+      throw error
+    })
+    slot.placed.set(residence, loading)
+    return loading
+  }
+
+  async function serve(slot: Slot, lane: Lane): Promise<void> {
+    const { residence } = lane
+    slot.given.push(residence)
+    residence.running += 1
+    // Taken now: what comes while the model is loaded is for the next.
+    const jobs = lane.queue.take(shareOf(lane))
+    lane.sinceMs = performance.now()
+    if (lane.queue.size === 0) residence.lanes.delete(lane.key)
+    try {
+      if (residence.bytes > memoryBytes) throw tooLarge(residence, memoryBytes)
+      const facts = await place(slot, residence)
+      const { handle } = residence
+      const inputs = jobs.map(({ input, onText }) => ({ input, streams: onText !== undefined }))
+      const run = { type: 'run', handle, inputs, params: lane.params, limits } as const
+      const { ran, runs } = await slot.host.call(run, {
+        onText: (index, piece) => jobs[index]?.onText?.(piece),
+        onStart: (cancel) => {
+          for (const [index, job] of jobs.entries()) {
+            job.onCancel = () => cancel(index)
+            if (job.isCancelled) cancel(index)
+          }
+        },
+      })
+      residence.crashes = 0
+      counts.runs += runs
+      counts.rows += settle(jobs, ran, facts)
+    } catch (error) {
+      if (error instanceof CrashError) noteCrash(slot)
+      const told = error instanceof CrashError ? crashOf(residence, error) : error
+      for (const job of jobs) job.reject(told)
+    } finally {
+      slot.given.splice(slot.given.indexOf(residence), 1)
+      residence.running -= 1
+      residence.usedMs = Date.now()
+      wake()
+    }
+  }
+
+  /** Of what waits, as much as one of the threads that have nothing to do should take. */
+  function shareOf({ queue }: Lane): number {
+    const free = slots.filter(({ given }) => given.length === 0).length + 1
+    return Math.min(limits.maxRows, Math.ceil(queue.size / free))
+  }
+
+  return {
+    wake,
+    add: (residence) => void residences.set(residence.handle, residence),
+    async load(residence) {
+      if (residence.bytes > memoryBytes) throw tooLarge(residence, memoryBytes)
+      while (slots.length < options.workers) slots.push(startSlot())
+      const slot = slots.toSorted((a, b) => a.given.length - b.given.length)[0]
+      if (!slot || isPlaced(residence)) return
+      if (!hasRoomFor(residence)) throw new BusyError(`${residence.model.cid}: the models that run take all the room`)
+      await place(slot, residence)
+    },
+    remove(residence) {
+      unload(residence)
+      residences.delete(residence.handle)
+    },
+    idleModels,
+    drain() {
+      isDraining = true
+      const { promise, resolve } = Promise.withResolvers<void>()
+      idlers.push(resolve)
+      wake()
+      return ended ? Promise.resolve() : promise
+    },
+    stats: () => ({
+      ...counts,
+      workers: slots.map(({ host, given, placed }) => ({
+        threadId: host.threadId,
+        given: given.length,
+        models: [...placed.keys()].map(({ model }) => model.cid.toString()),
+      })),
+    }),
+    async end(error) {
+      if (ended) return
+      ended = { error }
+      for (const { lanes } of residences.values()) {
+        for (const { queue } of lanes.values()) for (const job of queue.drain()) job.reject(error)
+      }
+      const all = slots
+      slots = []
+      for (const slot of all) slot.isDead = true
+      for (const { host } of all) await host.end()
+      for (const done of idlers.splice(0)) done()
+    },
+  }
+}
+
+/** @returns How many have an answer. */
+function settle(jobs: readonly Job[], ran: Ran, facts: Loaded): number {
+  let answered = 0
+  for (const [index, job] of jobs.entries()) {
+    const one = ran[index]
+    if (one !== undefined && 'output' in one) {
+      answered += 1
+      job.resolve(one.output, facts)
+    } else if (one !== undefined && 'error' in one) job.reject(receiveError(one.error))
+    // Whoever gave it up has been told.
+    else job.reject(new BackendError('it was cancelled before it ran', { retryable: true }))
+  }
+  return answered
+}
+
+export const isBusy = ({ running, lanes }: Residence): boolean =>
+  running > 0 || [...lanes.values()].some(({ queue }) => queue.size > 0)
+
+export function crashOf({ model, quarantinedUntilMs }: Residence, cause?: CrashError): CrashError {
+  const until = quarantinedUntilMs
+  const rest = until === undefined ? '' : `; it is left alone until ${new Date(until).toISOString()}`
+  return new CrashError(`${model.cid}: ${cause?.message ?? 'the threads that ran it ended'}${rest}`, {
+    model: model.cid.toString(),
+    quarantinedUntilMs: until,
+    cause,
+  })
+}
+
+const tooLarge = ({ model, bytes }: Residence, most: number): NoSpaceError =>
+  new NoSpaceError(`${model.cid}: its weights are ${bytes} bytes, and ${most} may be loaded`)

@@ -1,0 +1,298 @@
+import { availableParallelism } from 'node:os'
+
+import { InvalidInputError } from '@x/cid'
+import {
+  assertTask,
+  encodeInput,
+  encodeParams,
+  isOutputOf,
+  toParams,
+  type BatchLimits,
+  type FairQueueLimits,
+  type OutputValue,
+  type TaskName,
+} from '@x/infer-core'
+import type { Dtype, OpenedModel } from '@x/model-loader'
+import { BackendError, type AbortOptions } from '@x/storage-core'
+
+import { cidIn } from '../loaded-models.ts'
+import { repositoryDefaults } from '../repository-defaults.ts'
+import { assertStreams } from '../run-pipeline.ts'
+import type { RunOptions } from '../runner.ts'
+import { readInput, type TaskInput } from '../task-input.ts'
+import { namingInput, startClock, toResult, type TaskResult } from '../task-result.ts'
+import type { Loaded } from '../workers/messages.ts'
+import { crashOf, createDispatcher, isBusy, type DispatcherStats } from './dispatcher.ts'
+import { laneOf, openResidence, type Job, type Lane, type PrepareGraph, type Residence } from './residence.ts'
+
+export interface BatchOptions {
+  /** Rows of one run. Default 32. */
+  maxRows?: number | undefined
+  /** Tokens of one run, padding included. Default 8192. */
+  maxTokens?: number | undefined
+  /** How long the first input waits for others, in milliseconds. Default 0: those that come in the same turn share a run. */
+  windowMs?: number | undefined
+}
+
+export interface EngineOptions extends Partial<FairQueueLimits> {
+  /** Opens what a reference points to. Only for models that are given as text. */
+  openModel?: ((reference: string, options: AbortOptions) => Promise<OpenedModel>) | undefined
+  /** How the weights of a graph are held. Default: as ONNX Runtime does by itself, a copy in each worker. */
+  prepare?: PrepareGraph | undefined
+  /** Threads that hold and run models. Default 1: ONNX Runtime has threads of its own. */
+  workers?: number | undefined
+  /** Of ONNX Runtime, in each worker. Default: the processor's cores, shared out. */
+  threads?: number | undefined
+  /** Most of the heap of a worker, in MiB; one that needs more ends, and is replaced. Default: Node's. */
+  heapMib?: number | undefined
+  /** Most bytes of weights that are loaded at a time. What was not used for longest goes. Default 4 GiB. */
+  memoryBytes?: number | undefined
+  /** A model that was not used for so long is unloaded. Default: never. */
+  keepAliveMs?: number | undefined
+  /** Inputs of like length share a run, where that changes no answer. Default 32 rows and 8192 tokens. */
+  batch?: BatchOptions | 'off' | undefined
+  /** How long a model is left alone whose threads crashed twice in a row. Default one minute. */
+  quarantineMs?: number | undefined
+}
+
+export interface EngineRunOptions extends Omit<RunOptions, 'onText'> {
+  /** Called with each new piece of a text while it is generated, without the prompt. Only of tasks that stream; see `TASKS`. */
+  onText?: ((piece: string) => void) | undefined
+  /** Who asks. Callers are served in turn, so that one who asks for much does not keep the others waiting. Default: one for all. */
+  caller?: string | undefined
+}
+
+export interface EngineStats extends DispatcherStats {
+  /** Requests that wait. */
+  queued: number
+  models: readonly {
+    cid: string
+    task: string
+    bytes: number
+    queued: number
+    quarantinedUntilMs: number | undefined
+  }[]
+}
+
+/** Runs models in threads, so that this one stays free. */
+export interface Engine {
+  /**
+   * Runs one input. Inputs that are asked for at the same time may share a run; the answer is the one it has alone.
+   *
+   * @param model - An opened model, which has to stay open; or a reference.
+   * @throws {BusyError} As many wait as may.
+   * @throws {CrashError} The thread that ran it ended.
+   */
+  run<Name extends TaskName>(
+    task: Name,
+    model: string | OpenedModel,
+    input: TaskInput<Name>,
+    options?: EngineRunOptions,
+  ): Promise<TaskResult<Name>>
+  /** Opens and loads a model before it is asked for. */
+  load(task: string, model: string | OpenedModel, options?: AbortOptions & { dtype?: Dtype | undefined }): Promise<void>
+  /** @returns How many were unloaded: those of a CID that nothing waits for. */
+  unload(cid: string): Promise<number>
+  stats(): EngineStats
+  /** Any later call rejects. `drain` lets what was asked for end first. Default true. */
+  close(options?: { drain?: boolean | undefined }): Promise<void>
+}
+
+const MAX_QUEUED = 1024
+const MEMORY_BYTES = 4 * 2 ** 30
+const QUARANTINE_MS = 60_000
+
+export function createEngine(options: EngineOptions = {}): Engine {
+  const { openModel, prepare, maxQueued = MAX_QUEUED, maxQueuedPerCaller, keepAliveMs } = options
+  const workers = options.workers ?? 1
+  if (!(Number.isSafeInteger(workers) && workers > 0)) {
+    throw new InvalidInputError(`workers is a whole number from 1, not ${workers}`, { input: String(workers) })
+  }
+  const dispatcher = createDispatcher({
+    workers,
+    threads: options.threads ?? Math.max(1, Math.floor(availableParallelism() / workers)),
+    heapMib: options.heapMib,
+    memoryBytes: options.memoryBytes ?? MEMORY_BYTES,
+    batch: options.batch === 'off' ? undefined : batchOf(options.batch),
+    quarantineMs: options.quarantineMs ?? QUARANTINE_MS,
+  })
+  const residences = new Map<string, Promise<Residence>>()
+  const opened = new Set<Residence>()
+  let closed = false
+  const sweeper =
+    keepAliveMs === undefined ? undefined : setInterval(() => void sweep(keepAliveMs), Math.max(100, keepAliveMs / 4))
+  sweeper?.unref()
+
+  const enter = (signal: AbortSignal | undefined): void => {
+    signal?.throwIfAborted()
+    if (closed) throw new BackendError('the engine is closed', { retryable: false })
+  }
+
+  async function residenceOf(
+    task: string,
+    model: string | OpenedModel,
+    { dtype, signal }: AbortOptions & { dtype?: Dtype | undefined },
+  ): Promise<Residence> {
+    assertTask(task)
+    const keyOf = (cid: string): string => `${cid} ${task} ${dtype ?? 'auto'}`
+    const cid = typeof model === 'string' ? cidIn(model) : model.cid
+    const known = cid && residences.get(keyOf(cid.toString()))
+    if (known) return known
+    const isOwned = typeof model === 'string'
+    const own = isOwned ? await open(model, signal) : model
+    const key = keyOf(own.cid.toString())
+    const meanwhile = residences.get(key)
+    if (meanwhile) {
+      if (isOwned) await own.close()
+      return meanwhile
+    }
+    const opening = openResidence(key, task, own, { dtype, isOwned, prepare, signal })
+    residences.set(key, opening)
+    try {
+      const residence = await opening
+      opened.add(residence)
+      dispatcher.add(residence)
+      return residence
+    } catch (error) {
+      // What failed may be tried again.
+      residences.delete(key)
+      if (isOwned) await own.close()
+      throw error
+    }
+  }
+
+  async function open(reference: string, signal: AbortSignal | undefined): Promise<OpenedModel> {
+    if (openModel) return openModel(reference, { signal })
+    throw new InvalidInputError(`${reference}: this engine takes opened models, not references`, { input: reference })
+  }
+
+  async function forget(residence: Residence): Promise<void> {
+    dispatcher.remove(residence)
+    residences.delete(residence.key)
+    opened.delete(residence)
+    await residence.close()
+  }
+
+  async function sweep(keepMs: number): Promise<void> {
+    const old = dispatcher.idleModels().filter(({ usedMs }) => Date.now() - usedMs > keepMs)
+    await Promise.all(old.map(forget))
+  }
+
+  return {
+    async run(task, model, input, { options: given = {}, dtype, signal, caller = '', onText } = {}) {
+      enter(signal)
+      const started = startClock()
+      assertTask(task)
+      // Before a model is opened for nothing.
+      toParams(task, given)
+      assertStreams(task, onText)
+      const residence = await residenceOf(task, model, { dtype, signal })
+      assertNotQuarantined(residence)
+      const params = toParams(task, given, await repositoryDefaults(task, residence.model, given, signal))
+      const [canonical, paramsBlock] = await Promise.all([
+        readInput(task, input, residence.sampleRate, signal),
+        encodeParams(params),
+      ])
+      enter(signal)
+      const lane = laneOf(residence, params, paramsBlock, { maxQueued, maxQueuedPerCaller })
+      const answering = ask(lane, { input: canonical, caller, onText, signal })
+      dispatcher.wake()
+      const [{ output, facts }, inputBlock] = await Promise.all([answering, encodeInput(canonical)]).catch(
+        (error: unknown) => {
+          throw namingInput(error, input)
+        },
+      )
+      if (!isOutputOf(task, output)) {
+        throw new BackendError(`${task} gave no result of its kind: ${typeof output}`, { retryable: false })
+      }
+      return toResult({ task, model: residence.model, facts, started, inputBlock, paramsBlock, params, output })
+    },
+    async load(task, model, { dtype, signal } = {}) {
+      enter(signal)
+      const residence = await residenceOf(task, model, { dtype, signal })
+      assertNotQuarantined(residence)
+      await dispatcher.load(residence)
+    },
+    async unload(cid) {
+      enter(undefined)
+      const idle = [...opened].filter((one) => one.model.cid.toString() === cid && !isBusy(one))
+      await Promise.all(idle.map(forget))
+      return idle.length
+    },
+    stats() {
+      const models = [...opened].map(({ model, task, bytes, lanes, quarantinedUntilMs }) => ({
+        cid: model.cid.toString(),
+        task,
+        bytes,
+        queued: [...lanes.values()].reduce((sum, { queue }) => sum + queue.size, 0),
+        quarantinedUntilMs,
+      }))
+      return { ...dispatcher.stats(), queued: models.reduce((sum, { queued }) => sum + queued, 0), models }
+    },
+    async close({ drain = true } = {}) {
+      closed = true
+      clearInterval(sweeper)
+      if (drain) await dispatcher.drain()
+      await dispatcher.end(new BackendError('the engine was closed', { retryable: false }))
+      await Promise.all([...opened].map((residence) => residence.close()))
+      opened.clear()
+      residences.clear()
+    },
+  }
+}
+
+const batchOf = ({ maxRows = 32, maxTokens = 8192, windowMs = 0 }: BatchOptions = {}): BatchLimits & {
+  windowMs: number
+} => ({ maxRows, maxTokens, windowMs })
+
+function assertNotQuarantined(residence: Residence): void {
+  if (residence.quarantinedUntilMs === undefined) return
+  if (residence.quarantinedUntilMs > Date.now()) throw crashOf(residence)
+  residence.quarantinedUntilMs = undefined
+}
+
+/** Puts an input into its queue. Its answer, or the signal's reason. */
+function ask(
+  lane: Lane,
+  { input, caller, onText, signal }: Pick<Job, 'input' | 'onText'> & AbortOptions & { caller: string },
+): Promise<{ output: OutputValue; facts: Loaded }> {
+  return new Promise((resolve, reject) => {
+    const done = (): void => signal?.removeEventListener('abort', onAbort)
+    /** One that runs already is left out where it has not come to its turn, or ends at its next token. */
+    const giveUp = (reason: unknown): void => {
+      done()
+      job.isCancelled = true
+      if (!withdraw()) job.onCancel?.()
+      reject(reason)
+    }
+    const job: Job = {
+      input,
+      isCancelled: false,
+      onCancel: undefined,
+      onText:
+        onText &&
+        ((piece) => {
+          try {
+            if (!job.isCancelled) onText(piece)
+          } catch (error) {
+            // What the caller's own function threw is the caller's.
+            giveUp(error)
+          }
+        }),
+      resolve: (output, facts) => {
+        done()
+        resolve({ output, facts })
+      },
+      reject: (error) => {
+        done()
+        reject(error)
+      },
+    }
+    const withdraw = lane.queue.push({ item: job, caller })
+    if (lane.queue.size === 1) lane.sinceMs = performance.now()
+    function onAbort(): void {
+      giveUp(signal?.reason)
+    }
+    signal?.addEventListener('abort', onAbort, { once: true })
+  })
+}

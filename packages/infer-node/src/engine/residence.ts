@@ -1,0 +1,143 @@
+import type { Block } from '@x/cid'
+import {
+  createFairQueue,
+  type CanonicalInput,
+  type FairQueue,
+  type FairQueueLimits,
+  type OutputValue,
+  type Params,
+  type TaskName,
+} from '@x/infer-core'
+import { chooseDtype, encodeManifest, type Dtype, type OpenedModel } from '@x/model-loader'
+import type { AbortOptions } from '@x/storage-core'
+
+import { sampleRateOf } from '../loaded-models.ts'
+import { readModelJson } from '../model-json.ts'
+import type { Ask, Loaded, SentModel } from '../workers/messages.ts'
+
+/** How the weights of one graph are to be held: what ONNX Runtime opens, with which options. */
+export interface PreparedGraph {
+  path: string
+  options: Readonly<Record<string, unknown>>
+}
+
+/** Decides for a graph of a model that has paths. Default: the graph itself, as ONNX Runtime does by itself. */
+export type PrepareGraph = (model: OpenedModel, file: string) => Promise<PreparedGraph>
+
+/** One input that waits or runs. */
+export interface Job {
+  input: CanonicalInput
+  onText: ((piece: string) => void) | undefined
+  resolve: (output: OutputValue, facts: Loaded) => void
+  reject: (error: unknown) => void
+  /** Nobody wants its answer any more. */
+  isCancelled: boolean
+  /** Called when that is so while it runs. */
+  onCancel: (() => void) | undefined
+}
+
+/** Jobs of one model that may share a run: their parameters are the same. */
+export interface Lane {
+  readonly key: string
+  residence: Residence
+  params: Params
+  paramsBlock: Block
+  queue: FairQueue<Job>
+  /** Since when something waits here that was not looked at. Of `performance.now`. */
+  sinceMs: number
+}
+
+/** A model, for one task and dtype, that is loaded in some threads, or will be. */
+export interface Residence {
+  readonly key: string
+  readonly handle: number
+  readonly task: TaskName
+  readonly dtype: Dtype | undefined
+  readonly model: OpenedModel
+  readonly sent: SentModel
+  readonly sampleRate: number | undefined
+  /** Of its weights, in one thread. */
+  readonly bytes: number
+  /** The weights are mapped from a file, so that threads share them. */
+  readonly isMapped: boolean
+  readonly lanes: Map<string, Lane>
+  /** Runs that are under way. */
+  running: number
+  usedMs: number
+  /** Crashes since it last gave an answer. */
+  crashes: number
+  quarantinedUntilMs: number | undefined
+  close(): Promise<void>
+}
+
+let lastHandle = 0
+
+/** @throws {NotFoundError} The model lacks the graphs that were asked for. */
+export async function openResidence(
+  key: string,
+  task: TaskName,
+  model: OpenedModel,
+  {
+    dtype,
+    isOwned,
+    prepare,
+    signal,
+  }: AbortOptions & { dtype: Dtype | undefined; isOwned: boolean; prepare: PrepareGraph | undefined },
+): Promise<Residence> {
+  const config = await readModelJson(model, 'config.json', signal)
+  const { files } = chooseDtype(
+    config,
+    model.files.map(({ path }) => path),
+    { dtype },
+  )
+  const paths: Record<string, string> = {}
+  const sessionOptions: Record<string, Readonly<Record<string, unknown>>> = {}
+  for (const { path: file } of model.files) {
+    const path = model.path(file)
+    if (path !== undefined) paths[file] = path
+  }
+  for (const file of files.filter((one) => one.endsWith('.onnx'))) {
+    if (!prepare || paths[file] === undefined) continue
+    const prepared = await prepare(model, file)
+    paths[file] = prepared.path
+    sessionOptions[prepared.path] = prepared.options
+  }
+  const { bytes: manifest } = await encodeManifest(model.manifest)
+  return {
+    key,
+    handle: (lastHandle += 1),
+    task,
+    dtype,
+    model,
+    sent: { manifest, name: model.name, isPartial: model.isPartial === true, paths, sessionOptions },
+    sampleRate: await sampleRateOf(task, model, signal),
+    bytes: model.files.filter(({ path }) => files.includes(path)).reduce((sum, { size }) => sum + size, 0),
+    isMapped: Object.keys(sessionOptions).length > 0,
+    lanes: new Map(),
+    running: 0,
+    usedMs: Date.now(),
+    crashes: 0,
+    quarantinedUntilMs: undefined,
+    close: async () => {
+      if (isOwned) await model.close()
+    },
+  }
+}
+
+export function laneOf(residence: Residence, params: Params, paramsBlock: Block, limits: FairQueueLimits): Lane {
+  const key = paramsBlock.cid.toString()
+  const known = residence.lanes.get(key)
+  if (known) return known
+  const queue = createFairQueue<Job>(limits)
+  const lane: Lane = { key, residence, params, paramsBlock, queue, sinceMs: performance.now() }
+  residence.lanes.set(key, lane)
+  return lane
+}
+
+/** What a thread asks of the model. */
+export async function answerFor({ model }: Residence, ask: Ask): Promise<unknown> {
+  if (ask.op === 'read') return model.read(ask.file)
+  if (ask.op === 'data-of') return model.dataOf?.(ask.file, {})
+  if (model.verifiedPath) await model.verifiedPath(ask.file, { verify: ask.verify })
+  return undefined
+}

@@ -1,0 +1,75 @@
+import type { BatchLimits, CanonicalInput, OutputValue, Params, TaskName } from '@x/infer-core'
+import type { ChosenDtype, Dtype } from '@x/model-loader'
+
+import type { Versions } from '../transformers.ts'
+import type { SentError } from './sent-error.ts'
+
+/** A model as a thread is told of it: its bytes and paths are asked for. */
+export interface SentModel {
+  /** The block of its manifest. */
+  manifest: Uint8Array
+  name: string | undefined
+  isPartial: boolean
+  /** Local paths, by file; of a graph what ONNX Runtime is to open. */
+  paths: Readonly<Record<string, string>>
+  /** For ONNX Runtime, by the path of a graph; they win over those of the library. */
+  sessionOptions: Readonly<Record<string, Readonly<Record<string, unknown>>>>
+}
+
+export interface SentInput {
+  input: CanonicalInput
+  /** Its text is to be told while it is generated. */
+  streams: boolean
+}
+
+/** What the main thread asks for. */
+export type Call =
+  | {
+      type: 'load'
+      handle: number
+      task: TaskName
+      dtype: Dtype | undefined
+      model: SentModel
+      threads: number
+      batching: boolean
+    }
+  | { type: 'run'; handle: number; inputs: readonly SentInput[]; params: Params; limits: BatchLimits }
+  | { type: 'unload'; handle: number }
+
+export interface Loaded extends Versions {
+  executionProvider: string
+  dtype: ChosenDtype
+  files: readonly string[]
+  sampleRate: number | undefined
+  /** Why inputs run one at a time; `undefined`: they may share a run. */
+  alone: string | undefined
+}
+
+/** Of each input, in their order. */
+export type Ran = readonly ({ output: OutputValue } | { error: SentError } | { cancelled: true })[]
+
+export interface Results {
+  load: Loaded
+  run: { ran: Ran; runs: number }
+  unload: undefined
+}
+
+/** What a thread asks of the main one: a file of a model that it holds. */
+export type Ask =
+  | { op: 'read'; handle: number; file: string }
+  | { op: 'verified-path'; handle: number; file: string; verify: 'stored' | 'each-open' }
+  | { op: 'data-of'; handle: number; file: string }
+
+export type ToWorker =
+  /** Nobody wants one input's answer any more. */
+  | { kind: 'cancel'; id: number; index: number }
+  | { kind: 'call'; id: number; call: Call }
+  | { kind: 'answer'; id: number; result: unknown }
+  | { kind: 'answer'; id: number; error: SentError }
+
+export type FromWorker =
+  /** A piece of the text that is generated for an input. */
+  | { kind: 'text'; id: number; index: number; piece: string }
+  | { kind: 'result'; id: number; result: Results[keyof Results] }
+  | { kind: 'failure'; id: number; error: SentError }
+  | { kind: 'ask'; id: number; ask: Ask }

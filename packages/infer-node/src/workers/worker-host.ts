@@ -1,0 +1,127 @@
+import { Worker } from 'node:worker_threads'
+
+import { CrashError } from '@x/infer-core'
+
+import type { Ask, Call, FromWorker, Results, ToWorker } from './messages.ts'
+import { receiveError, sendError } from './sent-error.ts'
+
+/** One thread, as the main one sees it. */
+export interface WorkerHost {
+  /**
+   * @throws {CrashError} The thread ended before it answered.
+   */
+  call<C extends Call>(call: C, listener?: RunListener): Promise<Results[C['type']]>
+  /** Resolves, once, with the reason when the thread has ended without having been told to. */
+  readonly crashed: Promise<unknown>
+  readonly threadId: number
+  /** Ends the thread; what is under way fails. */
+  end(): Promise<void>
+}
+
+/** Of a run. */
+export interface RunListener {
+  onText: (index: number, piece: string) => void
+  /** Called at once with what takes one input back while it runs. */
+  onStart: (cancel: (index: number) => void) => void
+}
+
+export interface WorkerHostOptions {
+  answer: (ask: Ask) => Promise<unknown>
+  /** Most of the thread's own heap, in MiB. A thread that needs more ends. Default: Node's. */
+  heapMib?: number | undefined
+}
+
+interface Waiter {
+  resolve: (result: Results[keyof Results]) => void
+  reject: (error: unknown) => void
+  listener: RunListener | undefined
+}
+
+export function startWorker({ answer, heapMib }: WorkerHostOptions): WorkerHost {
+  // The source when it runs from there, as in tests; the built file in the published package. What is loaded by `--import`
+  // before the program has no business in these threads.
+  const [file, execArgv] = import.meta.url.endsWith('.ts')
+    ? ['./worker-thread.ts', ['--conditions=@x/source', '--disable-warning=ExperimentalWarning']]
+    : ['./worker-thread.js', []]
+  const worker = new Worker(new URL(file, import.meta.url), {
+    execArgv,
+    ...(heapMib !== undefined && { resourceLimits: { maxOldGenerationSizeMb: heapMib } }),
+  })
+  const waiting = new Map<number, Waiter>()
+  const crash = Promise.withResolvers<unknown>()
+  let lastId = 0
+  let ended: { cause: unknown } | undefined
+  let isTold = false
+
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
+  const send = (message: ToWorker): void => worker.postMessage(message)
+
+  const end = (cause: unknown): void => {
+    if (ended) return
+    ended = { cause }
+    const all = [...waiting.values()]
+    waiting.clear()
+    for (const { reject } of all) reject(gone(cause))
+    if (!isTold) crash.resolve(cause)
+  }
+
+  worker.on('message', (message: FromWorker) => {
+    if (message.kind === 'ask') {
+      void reply(message.id, message.ask)
+      return
+    }
+    const waiter = waiting.get(message.id)
+    if (message.kind === 'text') {
+      waiter?.listener?.onText(message.index, message.piece)
+      return
+    }
+    waiting.delete(message.id)
+    if (waiting.size === 0) worker.unref()
+    if (message.kind === 'failure') waiter?.reject(receiveError(message.error))
+    else waiter?.resolve(message.result)
+  })
+  worker.on('error', end)
+  worker.on('messageerror', end)
+  worker.on('exit', (code) => end(new Error(`it ended with code ${code}`)))
+  worker.unref()
+
+  async function reply(id: number, ask: Ask): Promise<void> {
+    try {
+      const result = await answer(ask)
+      if (!ended) send({ kind: 'answer', id, result })
+    } catch (error) {
+      if (!ended) send({ kind: 'answer', id, error: sendError(error) })
+    }
+  }
+
+  return {
+    crashed: crash.promise,
+    threadId: worker.threadId,
+    async call<C extends Call>(call: C, listener?: RunListener): Promise<Results[C['type']]> {
+      if (ended) throw gone(ended.cause)
+      const id = (lastId += 1)
+      const result = await new Promise<Results[keyof Results]>((resolve, reject) => {
+        waiting.set(id, { resolve, reject, listener })
+        // Only work under way keeps the process from ending.
+        worker.ref()
+        send({ kind: 'call', id, call })
+        listener?.onStart((index) => {
+          if (waiting.has(id)) send({ kind: 'cancel', id, index })
+        })
+      })
+      // A reply has the id of its call, so its kind is that of the call.
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+      return result as Results[C['type']]
+    },
+    async end() {
+      isTold = true
+      await worker.terminate()
+      end(new Error('it was told to end'))
+    },
+  }
+}
+
+const gone = (cause: unknown): CrashError => {
+  const why = cause instanceof Error ? cause.message : String(cause)
+  return new CrashError(`the thread that ran the model ended: ${why}`, { model: '', cause })
+}

@@ -1,0 +1,112 @@
+import { parentPort } from 'node:worker_threads'
+
+import type { TaskName } from '@x/infer-core'
+
+import { runBatch } from '../batching/run-batch.ts'
+import { whyAlone } from '../batching/why-alone.ts'
+import { loadModel, type LoadedModel } from '../loaded-models.ts'
+import { importTransformers, versionsOf } from '../transformers.ts'
+import type { Ask, Call, FromWorker, Loaded, Results, ToWorker } from './messages.ts'
+import { remoteModel } from './remote-model.ts'
+import { receiveError, sendError } from './sent-error.ts'
+import { withSessionOptions } from './session-options.ts'
+
+// A thread that holds models and runs them, as `worker-host.ts` says.
+
+if (parentPort === null) throw new Error('this file runs in a worker thread')
+const port = parentPort
+
+interface Held {
+  task: TaskName
+  loaded: LoadedModel
+  /** Inputs may share a run. */
+  shares: boolean
+}
+
+const held = new Map<number, Held>()
+const asked = new Map<number, { resolve: (result: unknown) => void; reject: (error: unknown) => void }>()
+/** Of each run, by the id of its call. */
+const running = new Map<number, AbortController[]>()
+let lastAsk = 0
+let tail = Promise.resolve()
+
+const say = (message: FromWorker): void => port.postMessage(message)
+
+function ask(question: Ask): Promise<unknown> {
+  const id = (lastAsk += 1)
+  return new Promise((resolve, reject) => {
+    asked.set(id, { resolve, reject })
+    say({ kind: 'ask', id, ask: question })
+  })
+}
+
+port.on('message', (message: ToWorker) => {
+  if (message.kind === 'cancel') {
+    running.get(message.id)?.[message.index]?.abort()
+    return
+  }
+  if (message.kind === 'call') {
+    if (message.call.type === 'run') {
+      running.set(
+        message.id,
+        message.call.inputs.map(() => new AbortController()),
+      )
+    }
+    // One after another: a thread computes one thing at a time in any case, and loads one model at a time.
+    tail = tail.then(() => answer(message.id, message.call))
+    return
+  }
+  const waiter = asked.get(message.id)
+  asked.delete(message.id)
+  if ('error' in message) waiter?.reject(receiveError(message.error))
+  else waiter?.resolve(message.result)
+})
+
+async function answer(id: number, call: Call): Promise<void> {
+  try {
+    say({ kind: 'result', id, result: await perform(id, call) })
+  } catch (error) {
+    say({ kind: 'failure', id, error: sendError(error) })
+  } finally {
+    running.delete(id)
+  }
+}
+
+async function perform(id: number, call: Call): Promise<Results[keyof Results]> {
+  if (call.type === 'load') return load(call)
+  const model = held.get(call.handle)
+  if (call.type === 'unload') {
+    held.delete(call.handle)
+    await model?.loaded.dispose()
+    return undefined
+  }
+  if (model === undefined) throw new Error(`this thread holds no model ${call.handle}`)
+  const stops = running.get(id) ?? []
+  const inputs = call.inputs.map(({ input, streams }, index) => ({
+    input,
+    signal: stops[index]?.signal,
+    onText: streams ? (piece: string) => say({ kind: 'text', id, index, piece }) : undefined,
+  }))
+  const limits = model.shares ? call.limits : { ...call.limits, maxRows: 1 }
+  const { results, runs } = await runBatch(model.task, model.loaded, inputs, call.params, limits)
+  const ran = results.map((result) => ('error' in result ? { error: sendError(result.error) } : result))
+  return { ran, runs }
+}
+
+async function load({ handle, task, dtype, model: sent, threads, batching }: Call & { type: 'load' }): Promise<Loaded> {
+  const transformers = await importTransformers()
+  const model = await remoteModel(sent, handle, ask)
+  const loaded = await withSessionOptions(sent.sessionOptions, threads, () =>
+    loadModel(task, model, { transformers, dtype }),
+  )
+  try {
+    const alone = batching ? await whyAlone(task, loaded) : 'batching is off'
+    held.set(handle, { task, loaded, shares: alone === undefined })
+    const { pipeline, sampleRate } = loaded
+    const { executionProvider, dtype: chosen, files } = pipeline
+    return { ...versionsOf(transformers), executionProvider, dtype: chosen, files, sampleRate, alone }
+  } catch (error) {
+    await loaded.dispose()
+    throw error
+  }
+}
