@@ -13,16 +13,19 @@ export type Addressing = 'auto' | 'path' | 'virtual-host'
 /**
  * @param addressing - `auto`: the bucket is part of the host name at AWS, unless it has a dot, which no certificate covers; and
  *   part of the path elsewhere.
+ * @param from - What said so, for messages.
  * @throws {InvalidInputError} It is no address that can be asked. Its message holds no secret.
  */
-export function createAddress(endpoint: string, addressing: Addressing): Address {
+export function createAddress(endpoint: string, addressing: Addressing, from = 'the endpoint'): Address {
   const base = URL.parse(endpoint)
-  // What cannot be parsed may hold a password all the same.
-  if (base === null) throw new InvalidInputError('the endpoint is not a URL', { input: 'endpoint' })
+  // What cannot be parsed may be a key all the same, put into the wrong variable.
+  if (base === null) {
+    throw new InvalidInputError(`${from} is not a URL; one begins with http:// or https://`, { input: from })
+  }
   const path = base.pathname.replace(/\/+$/, '')
   const label = `${base.protocol}//${base.host}${path}`
   const refuse = (why: string): never => {
-    throw new InvalidInputError(`endpoint ${label}: ${why}`, { input: label })
+    throw new InvalidInputError(`${from}, ${label}: ${why}`, { input: label })
   }
   if (base.protocol !== 'http:' && base.protocol !== 'https:') refuse('only http: and https: are asked')
   if (base.username !== '' || base.password !== '') refuse('S3 takes keys, no user and password')

@@ -26,13 +26,16 @@ export interface BucketFolder {
  * @throws {InvalidInputError} As `createS3Client`.
  */
 export function createBucketFolder(
-  options: Pick<S3ClientOptions, 'endpoint' | 'region' | 'credentials' | 'addressing' | 'fetch' | 'stallTimeoutMs'>,
+  options: Pick<
+    S3ClientOptions,
+    'endpoint' | 'endpointFrom' | 'region' | 'credentials' | 'addressing' | 'fetch' | 'stallTimeoutMs'
+  >,
   { bucket, prefix }: { bucket: string; prefix: string },
 ): BucketFolder {
   const { endpoint, region = 'us-east-1', credentials, addressing = 'auto', stallTimeoutMs = 30_000 } = options
   const fetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init))
   const sign = createSign(credentials, region)
-  const address = createAddress(endpoint, addressing)
+  const address = createAddress(endpoint, addressing, options.endpointFrom)
   const url = address.urlOf(bucket, prefix === '' ? undefined : prefix)
   url.pathname = `${url.pathname.replace(/\/$/, '')}/`
   const explain: BucketFolder['explain'] = async (response, path, { signal } = {}) => {

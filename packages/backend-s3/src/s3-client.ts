@@ -9,6 +9,8 @@ import { createSign, type S3Credentials } from './sign.ts'
 export interface S3ClientOptions {
   /** `http:` or `https:`, without the bucket. There is no default. */
   endpoint: string
+  /** What says so, for messages: `AWS_ENDPOINT_URL_S3`. Default `the endpoint`. */
+  endpointFrom?: string | undefined
   /** Part of what is signed: letters, digits and hyphens. Default `us-east-1`. */
   region?: string | undefined
   /** Default: none; requests are not signed, as for public buckets. */
@@ -44,7 +46,7 @@ export function createS3Client(options: S3ClientOptions): S3Client {
   const { region = 'us-east-1', credentials, addressing = 'auto', stallTimeoutMs = 30_000, retry = {} } = options
   // First: an endpoint that was made of a region is no address where the region is none.
   const sign = createSign(credentials, region)
-  const address = createAddress(options.endpoint, addressing)
+  const address = createAddress(options.endpoint, addressing, options.endpointFrom)
   const context: S3Context = {
     address,
     sign,

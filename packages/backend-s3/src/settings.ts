@@ -10,6 +10,8 @@ type Environment = Readonly<Record<string, string | undefined>>
 export interface S3Settings {
   /** `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`, or `endpoint_url` of the profile. There is no default. */
   endpoint: string | undefined
+  /** Which of them, for messages; absent where there is no endpoint. */
+  endpointFrom?: string | undefined
   /** `AWS_REGION`, `AWS_DEFAULT_REGION`, or `region` of the profile. */
   region: string | undefined
   /** `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`, else those of the profile. */
@@ -63,15 +65,15 @@ export function s3Settings(environment: Environment, files: S3Files = {}): S3Set
   if (named !== undefined && !inConfig && !inCredentials) {
     throw new InvalidInputError(`AWS_PROFILE: there is no profile ${JSON.stringify(name)}`, { input: name })
   }
-  const services = config.get(`services ${inConfig?.values.get('services') ?? ''}`)
-  const inFiles =
-    services?.nested.get('s3')?.get('endpoint_url') ??
-    inConfig?.nested.get('s3')?.get('endpoint_url') ??
-    inConfig?.values.get('endpoint_url')
   const ignoresFiles = /^true$/i.test(read('AWS_IGNORE_CONFIGURED_ENDPOINT_URLS') ?? '')
+  const variable = ['AWS_ENDPOINT_URL_S3', 'AWS_ENDPOINT_URL'].find((each) => read(each))
   const style = inConfig?.nested.get('s3')?.get('addressing_style')
   return {
-    endpoint: ignoresFiles ? undefined : (read('AWS_ENDPOINT_URL_S3', 'AWS_ENDPOINT_URL') ?? inFiles),
+    ...(ignoresFiles
+      ? { endpoint: undefined }
+      : variable === undefined
+        ? endpointOfProfile(name, inConfig, config)
+        : { endpoint: read(variable), endpointFrom: variable }),
     region: read('AWS_REGION', 'AWS_DEFAULT_REGION') ?? inConfig?.values.get('region'),
     credentials:
       keysOf(
@@ -82,6 +84,22 @@ export function s3Settings(environment: Environment, files: S3Files = {}): S3Set
       ) ?? keysOfProfile(name, [inCredentials, inConfig]),
     addressing: style === 'path' ? 'path' : style === 'virtual' ? 'virtual-host' : 'auto',
   }
+}
+
+function endpointOfProfile(
+  name: string,
+  profile: Section | undefined,
+  config: ReadonlyMap<string, Section>,
+): Pick<S3Settings, 'endpoint' | 'endpointFrom'> {
+  const services = profile?.values.get('services') ?? ''
+  const ofServices = config.get(`services ${services}`)?.nested.get('s3')?.get('endpoint_url')
+  if (ofServices !== undefined) {
+    return { endpoint: ofServices, endpointFrom: `endpoint_url of services ${JSON.stringify(services)}` }
+  }
+  const endpoint = profile?.nested.get('s3')?.get('endpoint_url') ?? profile?.values.get('endpoint_url')
+  return endpoint === undefined
+    ? { endpoint }
+    : { endpoint, endpointFrom: `endpoint_url of profile ${JSON.stringify(name)}` }
 }
 
 function keysOf(

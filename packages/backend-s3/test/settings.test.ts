@@ -48,6 +48,7 @@ it('variables say it all, and win over files', () => {
   }
   expect(s3Settings(environment, { config: CONFIG, credentials: CREDENTIALS })).toEqual({
     endpoint: 'https://a.example.org',
+    endpointFrom: 'AWS_ENDPOINT_URL',
     region: 'us-1',
     credentials: KEYS,
     addressing: 'path',
@@ -55,6 +56,7 @@ it('variables say it all, and win over files', () => {
   const more = { ...environment, AWS_ENDPOINT_URL_S3: 'https://b.example.org', AWS_SESSION_TOKEN: 'token' }
   expect(s3Settings({ ...more, AWS_PROFILE: '' })).toMatchObject({
     endpoint: 'https://b.example.org',
+    endpointFrom: 'AWS_ENDPOINT_URL_S3',
     credentials: { ...KEYS, sessionToken: 'token' },
   })
 })
@@ -64,12 +66,14 @@ it('files say it by profile', () => {
   expect(s3Settings({}, files)).toMatchObject({ region: 'eu-1', credentials: KEYS, endpoint: undefined })
   expect(s3Settings({ AWS_PROFILE: 'work' }, files)).toEqual({
     endpoint: 'https://s3.example.org',
+    endpointFrom: 'endpoint_url of profile "work"',
     region: 'eu-2',
     credentials: { accessKeyId: 'work-key', secretAccessKey: 'work-secret', sessionToken: 'work-token' },
     addressing: 'path',
   })
   expect(s3Settings({ AWS_PROFILE: 'other' }, files)).toEqual({
     endpoint: 'https://mine.example.org',
+    endpointFrom: 'endpoint_url of services "mine"',
     region: undefined,
     credentials: undefined,
     addressing: 'virtual-host',

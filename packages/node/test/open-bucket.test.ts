@@ -29,6 +29,15 @@ it('lies at AWS where no endpoint is named, as s3:// says', async () => {
   expect((await openBucket(where, { environment: none })).endpoint).toBe('https://s3.us-east-1.amazonaws.com')
 })
 
+it('an endpoint that is none is said to be that of its variable, and not shown: it may be a key', async () => {
+  const open = (environment: Record<string, string>) =>
+    openBucket(where, { environment }).catch((error: unknown) => String(error))
+  const wrong = await open(at('a-secret'))
+  expect(wrong).toContain('AWS_ENDPOINT_URL_S3 is not a URL; one begins with http:// or https://')
+  expect(wrong).not.toContain('a-secret')
+  expect(await open({ ...none, AWS_ENDPOINT_URL: 'localhost:9000' })).toContain('AWS_ENDPOINT_URL, localhost:')
+})
+
 it('a region that would be a host is none', async () => {
   const environment = { ...none, AWS_REGION: 'evil.example.org/?' }
   await expect(openBucket(where, { environment })).rejects.toMatchObject({ code: 'INVALID_INPUT' })

@@ -53,13 +53,15 @@ async function s3ClientOptions(
   by: 'option' | 'reference',
 ): Promise<S3ClientOptions> {
   const reach = reachOf('s3', { environment, gates, by })
-  const { endpoint: named, region = 'us-east-1', credentials, addressing } = await readSettings(environment, signal)
+  const settings = await readSettings(environment, signal)
+  const { endpoint: named, endpointFrom, region = 'us-east-1', credentials, addressing } = settings
   // The scheme names AWS, as hf:// names its hub.
   const endpoint = named ?? awsEndpoint(region)
   const url = URL.parse(endpoint)
   if (url) reach.assertHost(url.hostname)
   return {
     endpoint,
+    endpointFrom,
     region,
     credentials,
     addressing,
