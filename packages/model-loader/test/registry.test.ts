@@ -61,10 +61,14 @@ describe.each(stores)('in the %s store', (_kind, open) => {
     const two = await addModel(ours, variant('2'), { name: 'org/tiny', version: '2.0' })
     await addModel(ours, variant('3'), { name: 'else/where' })
     await addModel(ours, variant('4'), { name: 'org/plain' })
+    // A store's own names; they are not what a registry has.
+    await addModel(ours, variant('5'), { name: 'org/team/tiny', version: '1' })
+    await addModel(ours, variant('6'), { name: 'org' })
     await promoteVersion(ours, 'org/tiny', '1.0')
     const { signer, trusted } = await keyPair()
     const signed = await signRegistry(ours, signer, { name: 'models.example.org', prefix: 'org/' })
-    expect(signed).toMatchObject({ models: 3, omitted: [] })
+    expect(signed).toMatchObject({ models: 3, omitted: ['org/team/tiny', 'org/team/tiny@1'] })
+    expect((await buildRegistry(ours)).omitted).toContain('org')
 
     const accepted = await acceptRegistry(theirs, signed.bytes, { source: SOURCE, trusted })
     expect(accepted).toMatchObject({ name: 'models.example.org', source: SOURCE, models: 3, change: 'new' })
@@ -245,6 +249,8 @@ it.each([
   ['an unknown field', { schema: 1, models: [], more: 1 }],
   ['no list', { schema: 1, models: {} }],
   ['a name that leaves', { schema: 1, models: [row(CID_TEXT, { name: '../x' })] }],
+  ['a name without an org', { schema: 1, models: [row(CID_TEXT, { name: 'foo' })] }],
+  ['a name of three parts', { schema: 1, models: [row(CID_TEXT, { name: 'a/b/c' })] }],
   ['a hidden name', { schema: 1, models: [row(CID_TEXT, { name: '.hub/x' })] }],
   ['a name that is a CID', { schema: 1, models: [row(CID_TEXT, { name: CID_TEXT })] }],
   ['a name with a version in it', { schema: 1, models: [row(CID_TEXT, { name: 'org/x@1' })] }],
@@ -266,7 +272,7 @@ it.each([
   ['two that are current', { schema: 1, models: [row(CID_TEXT), row(CID_TEXT, { version: '1' })] }],
   ['a name without version that is not current', { schema: 1, models: [row(CID_TEXT, { current: undefined })] }],
   ['current that is false', { schema: 1, models: [row(CID_TEXT, { version: '1', current: false })] }],
-  ['another order', { schema: 1, models: [row(CID_TEXT, { name: 'b' }), row(CID_TEXT, { name: 'a' })] }],
+  ['another order', { schema: 1, models: [row(CID_TEXT, { name: 'o/b' }), row(CID_TEXT, { name: 'o/a' })] }],
 ])('refuses %s', (_what, value) => {
   expect(() => registryFromJson(JSON.parse(JSON.stringify(value)))).toThrow(
     expect.objectContaining({ code: 'INVALID_INPUT', message: expect.stringContaining('not a registry: ') }),
@@ -276,7 +282,7 @@ it.each([
 it('whatever is read is read or refused, and written again as it was', () => {
   const model = fc.record(
     {
-      name: fc.oneof(fc.constantFrom('a', 'org/tiny', 'z'), fc.string()),
+      name: fc.oneof(fc.constantFrom('a/a', 'org/tiny', 'z/z'), fc.string()),
       version: fc.oneof(fc.constantFrom('1', '2'), fc.string()),
       current: fc.constantFrom(true),
       cid: fc.oneof({ weight: 9, arbitrary: fc.constant(CID_TEXT) }, fc.string()),

@@ -7,7 +7,7 @@ import { listModelFiles } from '../model-files.ts'
 import { parseReference } from '../parse-reference.ts'
 import { isHiddenName } from '../sidecars.ts'
 import { currentVersion } from '../versions.ts'
-import { compareModels } from './registry-encoding.ts'
+import { compareModels, isRegistryModelName } from './registry-encoding.ts'
 import type { Registry, RegistryModel } from './registry.ts'
 
 export interface BuildRegistryOptions extends AbortOptions {
@@ -16,7 +16,7 @@ export interface BuildRegistryOptions extends AbortOptions {
 }
 
 export interface BuiltRegistry extends Registry {
-  /** Names that are left out, for what they point to is no model, or is not held. */
+  /** Names that are left out: they are not `org/name`, or what they point to is no model, or not held. */
   omitted: readonly string[]
 }
 
@@ -67,11 +67,11 @@ export async function buildRegistry(
   return { models: models.toSorted(compareModels), omitted }
 }
 
-/** `undefined`: a store takes it for a name, and no reference reaches it. */
+/** `undefined`: a store takes it for a name, and no reference reaches it, or it is not `org/name`. */
 function modelName(text: string): { name: string; version?: string } | undefined {
   try {
     const parsed = parseReference(text)
-    return parsed.kind === 'name' ? parsed : undefined
+    return parsed.kind === 'name' && isRegistryModelName(parsed.name) ? parsed : undefined
   } catch (error) {
     if (isStorageError(error) && error.code === 'INVALID_INPUT') return undefined
     throw error

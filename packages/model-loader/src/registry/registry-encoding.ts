@@ -81,6 +81,7 @@ function toModel(value: unknown, at: string): RegistryModel {
   const name = checked(at, () => {
     const text = toText(fields.name, `${at}.name`)
     assertModelName(text)
+    if (!isRegistryModelName(text)) throw refusal(`${at}.name ${JSON.stringify(text)} is not org/name`)
     return text
   })
   const version = optional(fields.version, (given) =>
@@ -135,6 +136,9 @@ function assertOrder(models: readonly RegistryModel[]): void {
     before = model
   }
 }
+
+/** `org/name`. A store may call a model otherwise, for itself; what others follow has who says so before it. */
+export const isRegistryModelName = (name: string): boolean => /^[^/]+\/[^/]+$/.test(name)
 
 /** By name, then by version; without one first. */
 export const compareModels = (

@@ -42,7 +42,11 @@ export const cacheImport: Command = {
   summary: 'take a model of the Hugging Face cache into the store where it lies, without copying it',
   options: {
     cache: { type: 'string', metavar: 'DIR', help: 'another cache: the directory with models--... in it' },
-    name: { type: 'string', metavar: 'ORG/NAME[@V]', help: 'a name that shall point to it, or a version of one' },
+    name: {
+      type: 'string',
+      metavar: 'ORG/NAME[@V]',
+      help: 'a name that shall point to it, or a version of one; registries have ORG/NAME alone',
+    },
     'no-pin': { type: 'boolean', help: 'let garbage collection take it' },
   },
   notes: CACHE_NOTES,

@@ -16,7 +16,11 @@ export const modelAdd: Command = {
   operands: 'DIR',
   summary: 'store a model repository; its CID is the root of the directory',
   options: {
-    name: { type: 'string', metavar: 'ORG/NAME[@V]', help: 'a name that shall point to it, or a version of one' },
+    name: {
+      type: 'string',
+      metavar: 'ORG/NAME[@V]',
+      help: 'a name that shall point to it, or a version of one; registries have ORG/NAME alone',
+    },
     parent: { type: 'string', multiple: true, metavar: 'REF', help: 'a stored model that it was made from' },
     'no-pin': { type: 'boolean', help: 'let garbage collection take it' },
     'to-mfs': { type: 'string', metavar: 'PATH', help: 'show it there too, in the files of the Kubo of --backend' },

@@ -34,7 +34,11 @@ export const modelPull: Command = {
     include: { type: 'string', multiple: true, metavar: 'GLOB', help: 'of a hub or bucket: these files as well' },
     exclude: { type: 'string', multiple: true, metavar: 'GLOB', help: 'of a hub or bucket: not these files' },
     all: { type: 'boolean', help: 'of a hub or bucket: every file' },
-    name: { type: 'string', metavar: 'ORG/NAME[@V]', help: 'a name that shall point to it, or a version of one' },
+    name: {
+      type: 'string',
+      metavar: 'ORG/NAME[@V]',
+      help: 'a name that shall point to it, or a version of one; registries have ORG/NAME alone',
+    },
     'no-pin': { type: 'boolean', help: 'let garbage collection take it' },
     'limit-rate': { type: 'string', metavar: 'N', help: 'most bytes a second, of all sources together' },
     ...MAX_BYTES,

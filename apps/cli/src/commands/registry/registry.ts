@@ -39,7 +39,7 @@ before; --force writes it over the one before. The password of an encrypted key 
       force: values['force'] === true,
       signal,
     })
-    for (const each of omitted) void printer.warning('left out: no model, or not held', { of: each })
+    for (const each of omitted) void printer.warning('left out: not ORG/NAME, no model, or not held', { of: each })
     const { fingerprint, hint } = signer.publicKey
     await printer.result(
       { name, sequence, models, omitted, size: bytes.length, path: output, fingerprint, hint },
