@@ -132,7 +132,7 @@ describe.each(stores)('in the %s store', (_kind, open) => {
     await acceptRegistry(theirs, bytes, { source: SOURCE, trusted })
     expect((await resolveReference(theirs, 'org/tiny')).cid).toEqual(mine.cid)
     expect(await resolveReference(theirs, 'org/held')).toEqual({ cid: held.cid, name: 'org/held' })
-    const search = async (text: string) => collect(searchModels(theirs, { text }))
+    const search = async (wanted: string) => collect(searchModels(theirs, { text: wanted }))
     expect(await search('HELD')).toMatchObject([
       { cid: held.cid, names: [], registryNames: [{ name: 'org/held', registry: 'r' }] },
     ])
