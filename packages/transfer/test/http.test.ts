@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 
 import { GatedError, partialKeyOf } from '@x/storage-core'
-import { expect, it, onTestFinished } from 'vitest'
+import { expect, it, onTestFinished, vi } from 'vitest'
 
 import { startFaultyProxy, type Fault, type SeenRequest } from '../../../tooling/faults/faulty-proxy.ts'
 import { download, httpSource, type DownloadEvent, type WantedFile } from '../src/index.ts'
@@ -75,6 +75,9 @@ it.each<[string, Fault | ((seen: SeenRequest) => Fault)]>([
   const { file, blocks } = await rooted('model', bytes)
   const server = await fileServer({ model: bytes })
   const proxy = await proxyOf(server.url, fault)
+  // It goes on with the turns of this process, in which both servers are: a busy machine makes neither of them silent.
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'], shouldAdvanceTime: true })
+  onTestFinished(() => void vi.useRealTimers())
   const { files, receipt } = await download(
     partials,
     [file],
