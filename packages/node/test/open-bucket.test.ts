@@ -3,6 +3,8 @@ import { expect, it } from 'vitest'
 
 const where = { bucket: 'models', prefix: 'tiny' }
 const none = { AWS_CONFIG_FILE: '/none/config', AWS_SHARED_CREDENTIALS_FILE: '/none/credentials' }
+const failing = (environment: Record<string, string>) =>
+  openBucket(where, { environment }).catch((error: unknown) => String(error))
 const at = (endpoint: string) => ({ ...none, AWS_ENDPOINT_URL_S3: endpoint })
 
 it('is asked for by its name, also in CI, unless the network or an option forbids it', async () => {
@@ -30,12 +32,10 @@ it('lies at AWS where no endpoint is named, as s3:// says', async () => {
 })
 
 it('an endpoint that is none is said to be that of its variable, and not shown: it may be a key', async () => {
-  const open = (environment: Record<string, string>) =>
-    openBucket(where, { environment }).catch((error: unknown) => String(error))
-  const wrong = await open(at('a-secret'))
+  const wrong = await failing(at('a-secret'))
   expect(wrong).toContain('AWS_ENDPOINT_URL_S3 is not a URL; one begins with http:// or https://')
   expect(wrong).not.toContain('a-secret')
-  expect(await open({ ...none, AWS_ENDPOINT_URL: 'localhost:9000' })).toContain('AWS_ENDPOINT_URL, localhost:')
+  expect(await failing({ ...none, AWS_ENDPOINT_URL: 'localhost:9000' })).toContain('AWS_ENDPOINT_URL, localhost:')
 })
 
 it('a region that would be a host is none', async () => {
