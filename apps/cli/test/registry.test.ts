@@ -140,6 +140,8 @@ it('is refused when it moves backwards, is signed by another, or was changed', a
     expect(outcome).toMatchObject({ code: 4, lines: [] })
     expect(outcome.stderr).toMatch(reason)
   }
+  const untrusted = await theirs('registry', 'follow', second)
+  expect(untrusted.error).toMatchObject({ message: expect.stringMatching(/name a public key: --trust FILE$/) })
   await refused(second, /"unknown-key"/, '--trust', others.pub)
   expect((await theirs('registry', 'ls')).lines).toEqual([])
   expect((await theirs('registry', 'follow', second, '--trust', pub)).lines).toMatchObject([{ change: 'new' }])

@@ -1,5 +1,6 @@
 import { forgetRegistry, listRegistries, readRegistry, type RegistryModel } from '@x/model-loader'
 import { followRegistry, publishRegistryFile, readTrustedKey, type Backend } from '@x/node'
+import { InvalidInputError } from '@x/storage-core'
 
 import { textOption, textOptions, type Command, type Context } from '../../command.ts'
 import { formatBytes, formatCount, formatKey, printable } from '../../format.ts'
@@ -89,7 +90,11 @@ Another signer, or another registry at the same place, is refused until \`regist
         environment: io.environment,
         signal,
       },
-    )
+    ).catch((cause: unknown) => {
+      // The library has no options of a command line.
+      if (!(cause instanceof InvalidInputError) || cause.input !== 'trusted') throw cause
+      throw new InvalidInputError(`${cause.message}: --trust FILE`, { input: 'trusted', cause })
+    })
     await printer.result(
       { name, source, sequence, models, signer, hint: hint ?? null, change },
       `${printable(name)}  number ${sequence}  ${formatCount(models, 'model')}  ${change}  signed by ${formatKey(signer, hint)}`,
