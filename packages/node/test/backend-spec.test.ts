@@ -28,6 +28,20 @@ it.each([
   expect(labelOf(parseBackendSpec(text, {}))).toBe(label)
 })
 
+it.each([
+  ['S3=models', '"S3"'],
+  ['Gateway=https://me:s3cret@a.example', '"Gateway"'],
+  ['ftp', '"ftp"'],
+  ['https://me:s3cret@a.example/?x=1', 'what was given'],
+  ['me:s3cret@a.example', 'what was given'],
+])('%s is no backend, and what it is called is shown', (text, shown) => {
+  expect(() => parseBackendSpec(text, {})).toThrow(
+    expect.objectContaining({
+      message: expect.stringMatching(new RegExp(`^(?!.*s3cret)${shown} is no backend; there is kubo=URL`)),
+    }),
+  )
+})
+
 it('only a Kubo daemon can be written', () => {
   const kinds = ['kubo', 'gateway', 'static', 's3', 'helia', 'lan'] as const
   expect(kinds.filter(canBeWritten)).toEqual(['kubo'])

@@ -78,7 +78,7 @@ export function parseBackendSpec(
   const equals = text.indexOf('=')
   const kind = equals === -1 ? text : text.slice(0, equals)
   if (!isKind(kind)) {
-    const shown = /^[a-z0-9-]{1,20}$/.test(kind) ? JSON.stringify(kind) : 'what was given'
+    const shown = /^[a-z0-9-]{1,20}$/i.test(kind) ? JSON.stringify(kind) : 'what was given'
     const forms = [...BACKEND_FORMS, ...otherForms].join(', ')
     throw new InvalidInputError(`${shown} is no backend; there is ${forms}`, { input: 'backend' })
   }
