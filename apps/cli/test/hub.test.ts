@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { createHash, generateKeyPairSync } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
+import type { ServerResponse } from 'node:http'
 import path from 'node:path'
 
 import { fixtureModel, flipStoredByte, writeFixtureModel } from '@x/fixtures'
@@ -8,10 +9,13 @@ import { fixtureCommit, startFixtureHub, type FixtureHub, type FixtureHubOptions
 import { expect, it, onTestFinished } from 'vitest'
 
 import { pythonOrSkip } from '../../../tooling/python/python-or-skip.ts'
+import { serveOnLoopback } from '../../../tooling/serve-on-loopback.ts'
 import { cli, temporaryDirectory } from './harness.ts'
 
 const REPO = 'org/tiny'
 const SOME_CID = 'bafybeidskjjd4zmr7oh6ku6wp72vvbxyibcli2r6if3ocdcy7jjjusvl2u'
+/** For so long that it is not waited for. */
+const busy = (_: unknown, response: ServerResponse) => response.writeHead(503, { 'retry-after': '99999' }).end()
 const files = (): Record<string, Uint8Array<ArrayBuffer>> => ({
   ...fixtureModel('tiny-bert').files,
   'README.md': new TextEncoder().encode('---\nlicense: mit\npipeline_tag: feature-extraction\n---\n'),
@@ -301,6 +305,24 @@ it('a model of its own goes into a Hugging Face cache under its own name', async
   const byCid = ['cache', 'export', String(added.lines[0]?.['cid']), ...home]
   expect(await run(byCid)).toMatchObject({ code: 2, error: { message: expect.stringContaining('--repo') } })
   expect((await run([...byCid, '--repo', 'me/other'])).lines).toMatchObject([{ repo: 'me/other' }])
+})
+
+it('a name that nobody here knows is named when the hub is not there, and why it would be asked', async () => {
+  const { run } = await setup()
+  const asked = await run(['model', 'pull', 'acme/tiny@3.0', '--from', 'gateway=http://127.0.0.1:1'])
+  expect(asked).toMatchObject({ code: 2 })
+  expect(asked.error?.['message']).toBe(
+    'acme/tiny@3.0: --from is for a model by CID; this one comes from the hub, for neither this store nor a registry that it follows has that version of that name',
+  )
+  expect(await run(['model', 'pull', REPO])).toMatchObject({ code: 0 })
+  const away = { HF_ENDPOINT: await serveOnLoopback(busy) }
+  const gone = await run(['model', 'pull', 'acme/tinyy'], away)
+  expect(gone).toMatchObject({ code: 1, error: { code: 'BACKEND', retryable: true } })
+  expect(gone.error?.['message']).toMatch(
+    /^acme\/tinyy is not here, and the hub cannot be asked: http:\/\/127\.0\.0\.1:\d+: HTTP status 503/,
+  )
+  const held = await run(['model', 'pull', REPO], away)
+  expect(held.error?.['message']).toContain(`${REPO} is here as it was pulled last, and the hub cannot be asked: `)
 })
 
 it('a mirror alone is not enough for a CID, and is known where it is no backend', async () => {

@@ -17,7 +17,14 @@ import {
   type PullModelOptions as LoaderOptions,
   type SelectFilesOptions,
 } from '@x/model-loader'
-import { GatedError, InvalidInputError, isStorageError, NotFoundError, type AbortOptions } from '@x/storage-core'
+import {
+  BackendError,
+  GatedError,
+  InvalidInputError,
+  isStorageError,
+  NotFoundError,
+  type AbortOptions,
+} from '@x/storage-core'
 import { httpSource, type ByteSource } from '@x/transfer'
 
 import type { Backend } from './backends/open-backend.ts'
@@ -126,13 +133,13 @@ export async function pullModel(
     }
     const wanted = hubReference(parsed)
     if (!wanted) throw new NotFoundError(reference, { message: `no model is named ${reference}` })
-    assertFits(reference, 'hub', options)
+    assertFits(reference, 'hub', options, whyTheHub(parsed))
     const { environment = process.env, gates, stallTimeoutMs } = options
     const hub = await openHub({ environment, gates, stallTimeoutMs, signal })
     const pulled = await pullHubModel(storage, partials, {
       ...options,
       ...wanted,
-      hub,
+      hub: { ...hub, resolve: (...asked) => hub.resolve(...asked).catch(notAsked(storage, reference, options)) },
       createHasher,
       createSha256,
       localSource: (commit) => cacheSource(wanted.repo, commit, { ...options, environment }),
@@ -140,6 +147,34 @@ export async function pullModel(
     return { kind: 'hub', ...pulled }
   } finally {
     await partials.close()
+  }
+}
+
+/** Whoever named places meant a model that somebody else's registry has. */
+function whyTheHub(parsed: ModelReference): string {
+  if (parsed.kind !== 'name') return ''
+  const called = parsed.version === undefined ? 'that name' : 'that version of that name'
+  return `, for neither this store nor a registry that it follows has ${called}`
+}
+
+/** A hub that is not there says so of itself; what was asked for may as well be a name that was misspelt. */
+function notAsked(storage: Storage, reference: string, { signal }: AbortOptions) {
+  return async (cause: unknown): Promise<never> => {
+    // What will not pass is an answer of the hub's.
+    if (!(cause instanceof BackendError && cause.retryable)) throw cause
+    const isHere = await isHeld(storage, reference, { signal })
+    const state = isHere ? 'is here as it was pulled last' : 'is not here'
+    const message = `${reference} ${state}, and the hub cannot be asked: ${cause.message}`
+    throw new BackendError(message, { cause, retryable: true })
+  }
+}
+
+async function isHeld(storage: Storage, reference: string, options: AbortOptions): Promise<boolean> {
+  try {
+    return await storage.has((await resolveReference(storage, reference, options)).cid, options)
+  } catch (error) {
+    if (error instanceof NotFoundError) return false
+    throw error
   }
 }
 
