@@ -55,13 +55,13 @@ export async function loadPipeline(
   const registered = binding.register(model)
   binding.install(transformers.env)
   try {
-    const graphs = await wantedGraphs(transformers, task, registered.id).catch((cause: unknown) => {
+    const sessions = await wantedSessions(transformers, task, registered.id).catch((cause: unknown) => {
       throw refused(registered, `${model.cid}: config.json`, task, cause)
     })
     assertLabels(task, model, config)
-    const dtype = chooseDtype(config, paths, { dtype: asked, sessions: graphs.all })
+    const dtype = chooseDtype(config, paths, { dtype: asked, sessions })
     const files = dtype.files.join(', ')
-    const pipeline = await make(transformers, task, registered.id, dtype, graphs).catch((cause: unknown) => {
+    const pipeline = await make(transformers, task, registered.id, dtype).catch((cause: unknown) => {
       throw refused(registered, `${model.cid}: ${files}`, task, cause)
     })
     const loaded: LoadedPipeline = {
@@ -90,30 +90,14 @@ export async function loadPipeline(
   }
 }
 
-interface Graphs {
-  /** Their files, without folder, dtype and extension. */
-  all: string[]
-  /** The one that transformers.js knows as `model`, whatever its file is called: `encoder_model` of two. */
-  main: string | undefined
-}
-
 const pipelineOf = (task: TaskName): string => NEEDS[task].pipeline ?? task
 
-/** The graphs that the model's architecture has, by transformers.js's own table. */
-async function wantedGraphs({ ModelRegistry }: Transformers, task: TaskName, id: string): Promise<Graphs> {
-  // Under any name: that of a task of the library is a string here.
-  const registry: { get_pipeline_files(task: string, id: string, options: object): Promise<string[]> } = ModelRegistry
-  const list = (dtype: object | string): Promise<string[]> =>
-    registry.get_pipeline_files(pipelineOf(task), id, { dtype, device: EXECUTION_PROVIDER })
+/** The names of the graphs that the model's architecture has, by transformers.js's own table. */
+async function wantedSessions({ ModelRegistry }: Transformers, task: TaskName, id: string): Promise<string[]> {
   // In fp32 a graph's file has no suffix.
-  const files = await list('fp32')
-  // Asked for in another dtype, the main one is the one with another name.
-  const others = await list({ model: 'fp16' })
-  const main = others.find((file) => !files.includes(file) && file.endsWith('_fp16.onnx'))
-  return {
-    all: files.map((file) => sessionOf(file)).filter((session) => session !== undefined),
-    main: main && sessionOf(main),
-  }
+  const options = { dtype: 'fp32', device: EXECUTION_PROVIDER } as const
+  const files = await ModelRegistry.get_pipeline_files(pipelineOf(task), id, options)
+  return files.map((file) => sessionOf(file)).filter((session) => session !== undefined)
 }
 
 interface AnyPipeline {
@@ -123,16 +107,8 @@ interface AnyPipeline {
   tokenizer?: PreTrainedTokenizer
 }
 
-function make(
-  { pipeline }: Transformers,
-  task: TaskName,
-  id: string,
-  { dtype }: ChosenDtype,
-  { main }: Graphs,
-): Promise<AnyPipeline> {
-  const ofMain = main === undefined ? undefined : dtype[main]
-  const byKey = ofMain === undefined ? dtype : { ...dtype, model: ofMain }
-  const options = { device: EXECUTION_PROVIDER, dtype: byKey }
+function make({ pipeline }: Transformers, task: TaskName, id: string, { dtype }: ChosenDtype): Promise<AnyPipeline> {
+  const options = { device: EXECUTION_PROVIDER, dtype }
   // The type of `pipeline` over all of its tasks is too complex to check.
   return Reflect.apply(pipeline, undefined, [pipelineOf(task), id, options])
 }

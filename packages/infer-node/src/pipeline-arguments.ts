@@ -3,6 +3,7 @@ import { TASKS, type CanonicalInput, type Params, type TaskName } from '@x/infer
 
 import type { LoadedPipeline } from './load-pipeline.ts'
 import { resample } from './resample.ts'
+import type { TokenStreamer } from './text-stream.ts'
 import type { Transformers } from './transformers.ts'
 import { decodeWav } from './wav.ts'
 
@@ -10,7 +11,7 @@ export interface GenerationHooks {
   /** Asked after each token. */
   stop: object
   /** Told of each token. */
-  streamer: object | undefined
+  streamer: TokenStreamer | undefined
 }
 
 /**

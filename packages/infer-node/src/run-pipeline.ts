@@ -12,6 +12,7 @@ import { BackendError } from '@x/storage-core'
 import type { LoadedPipeline } from './load-pipeline.ts'
 import { argumentsOf } from './pipeline-arguments.ts'
 import { toOutput } from './pipeline-output.ts'
+import { createTextStream } from './text-stream.ts'
 import type { Transformers } from './transformers.ts'
 
 export interface PipelineRunOptions {
@@ -43,17 +44,13 @@ export async function runPipeline<Name extends TaskName>(
   const streamer =
     onText &&
     pipeline.tokenizer &&
-    new transformers.TextStreamer(pipeline.tokenizer, {
-      skip_prompt: true,
-      skip_special_tokens: true,
-      callback_function(piece: string) {
-        try {
-          onText(piece)
-        } catch (error) {
-          thrown = { error }
-          throw error
-        }
-      },
+    createTextStream(pipeline.tokenizer, (piece) => {
+      try {
+        onText(piece)
+      } catch (error) {
+        thrown = { error }
+        throw error
+      }
     })
   const args = await argumentsOf(transformers, task, pipeline, input, params, { sampleRate, stop, streamer })
   const interrupt = (): void => stop.interrupt()

@@ -23,7 +23,7 @@ export interface RunOptions extends AbortOptions {
   /** Which variant of the model. Default: as `chooseDtype` says. */
   dtype?: Dtype | undefined
   /**
-   * Called with each new piece of a text while it is generated, a word or more at a time, without the prompt: together
+   * Called with each new piece of a text while it is generated, a token or more at a time, without the prompt: together
    * the pieces are what was generated. Only of tasks that stream; see `TASKS`.
    */
   onText?: ((piece: string, input: { index: number }) => void) | undefined

@@ -87,6 +87,19 @@ describe('the variant that is run', () => {
     expect(asked?.receipt.output).toEqual(result?.receipt.output)
     expect(asked?.receiptCid).not.toEqual(result?.receiptCid)
   })
+
+  it('is chosen for each graph of several', async () => {
+    const { open } = await hold('tiny-marian', (files) => {
+      for (const name of ['encoder_model', 'decoder_model_merged']) {
+        const graph = files[`onnx/${name}.onnx`]
+        if (graph) files[`onnx/${name}_quantized.onnx`] = graph
+        delete files[`onnx/${name}.onnx`]
+      }
+    })
+    const [result] = await runTask('translation', await open(), ['the house'])
+    expect(result?.output).toEqual({ translation_text: 'das haus' })
+    expect(result?.receipt.dtype).toEqual({ encoder_model: 'q8', decoder_model_merged: 'q8' })
+  })
 })
 
 describe('sound', () => {

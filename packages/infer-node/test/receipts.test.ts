@@ -3,37 +3,31 @@ import { createRequire } from 'node:module'
 
 import { env } from '@huggingface/transformers'
 import { verify } from '@x/cid'
-import { fixtureMedia, fixtureModels, type FixtureName } from '@x/fixtures'
+import { fixtureMedia, fixtureModels, readReference } from '@x/fixtures'
 import { decodeReceipt, encodeReceipt, type GivenOptions, type TaskName } from '@x/infer-core'
 import { describe, expect, it } from 'vitest'
 
 import { createRunner, runTask, type TaskInput, type TaskResult } from '../src/index.ts'
+import { inputsOf, optionsOf } from './recorded.ts'
 import { hold } from './support.ts'
 
+const media = fixtureMedia()
 // Before anything here has run.
 const untouched = { ...env }
 
-const media = fixtureMedia()
-const INPUTS: Record<FixtureName, [TaskInput, GivenOptions?]> = {
-  'tiny-bert': ['hello world'],
-  'tiny-bert-external': ['hello world'],
-  'tiny-sentiment': ['i love this movie'],
-  'tiny-gpt': ['the quick', { max_new_tokens: 5 }],
-  'tiny-vit': [media['green.png']],
-  'tiny-ctc': [media['abca.wav']],
-  'tiny-clip': [media['green.png'], { candidate_labels: ['red', 'green'] }],
-}
-
 describe.each(fixtureModels())('$name', ({ name, task, files }) => {
-  const [input, options = {}] = INPUTS[name]
-
   it('says on what the result rests, and the same when it is run again', async () => {
+    const [recorded] = readReference(name).pipelines
+    if (recorded === undefined) throw new Error('every model has a case')
     const { open, added } = await hold(name)
+    const options = optionsOf(recorded)
     const run = async (): Promise<TaskResult | undefined> =>
-      (await runTask(task, await open(), [input], { options }))[0]
+      (await runTask(task, await open(), inputsOf(recorded).slice(0, 1), { options }))[0]
     const [first, second] = [await run(), await run()]
     expect(first?.receipt).toMatchObject({ schema: 1, task, model: added.cid, manifest: added.manifest })
-    expect(first?.receipt).toMatchObject({ executionProvider: 'cpu', dtype: { model: 'fp32' } })
+    const graphs = Object.keys(files).flatMap((path) => /^onnx\/(.*)\.onnx$/.exec(path)?.[1] ?? [])
+    expect(first?.receipt).toMatchObject({ executionProvider: 'cpu' })
+    expect(first?.receipt.dtype).toEqual(Object.fromEntries(graphs.map((graph) => [graph, 'fp32'])))
     // Every file of these models is needed.
     expect(first?.receipt.files.map(({ path }) => path)).toEqual(Object.keys(files).toSorted())
     expect(second?.receipt).toEqual(first?.receipt)

@@ -1,0 +1,52 @@
+/** As transformers.js calls a streamer: with the prompt, then with each token, then at the end. */
+export interface TokenStreamer {
+  put(rows: readonly (readonly bigint[])[]): void
+  end(): void
+}
+
+interface Decoder {
+  decode(ids: bigint[], options: { skip_special_tokens: boolean }): string
+}
+
+/** How many tokens of the prompt are decoded with the first new one: what a token reads as depends on those before it. */
+const CONTEXT = 5
+
+/**
+ * Turns tokens into text as they come, without the prompt. The library's own streamer begins anew behind the prompt, and
+ * loses the space that many tokenizers write between two words.
+ *
+ * Some tokens at a time are decoded, together with those just before them; what is new is what comes behind the text of
+ * those alone. A character that is not whole yet waits for the next token.
+ */
+export function createTextStream(decoder: Decoder, onText: (piece: string) => void): TokenStreamer {
+  const ids: bigint[] = []
+  let isPrompt = true
+  /** Where the tokens begin that are decoded again, and where those begin whose text was not given yet. */
+  let [context, fresh] = [0, 0]
+  const decode = (from: number, to: number): string =>
+    decoder.decode(ids.slice(from, to), { skip_special_tokens: true })
+
+  function give(isEnd: boolean): void {
+    const text = decode(context, ids.length)
+    const known = decode(context, fresh)
+    // U+FFFD stands for bytes that are no character yet.
+    if (text.length <= known.length || (text.endsWith('\ufffd') && !isEnd)) return
+    context = fresh
+    fresh = ids.length
+    onText(text.slice(known.length))
+  }
+
+  return {
+    put([row = []]) {
+      ids.push(...row)
+      if (isPrompt) {
+        isPrompt = false
+        fresh = ids.length
+        context = Math.max(0, fresh - CONTEXT)
+      } else give(false)
+    },
+    end() {
+      give(true)
+    },
+  }
+}
