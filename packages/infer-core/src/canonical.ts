@@ -27,6 +27,7 @@ export type CanonicalInput =
   | { kind: 'samples'; samples: Float32Array; sampleRate: number }
   | { kind: 'question'; question: string; context: string }
   | { kind: 'document'; question: string; bytes: Uint8Array }
+  | { kind: 'prompt'; text: string; bytes: Uint8Array }
   | { kind: 'ranking'; query: string; documents: readonly string[] }
   /** `voice` as the model wants it: what is called speaker embeddings. */
   | { kind: 'speech'; text: string; voice: Float32Array }
@@ -35,7 +36,7 @@ export type CanonicalInput =
  * The block of an input:
  *
  * - `{ text }`, `{ chat: [{ role, content }] }`, `{ question, context }`, `{ query, documents: [text] }`;
- * - `{ image: CID }`, `{ audio: CID }`, `{ image: CID, question }` with the raw CID of the file's bytes;
+ * - `{ image: CID }`, `{ audio: CID }`, `{ image: CID, question }`, `{ image: CID, text }` with the raw CID of the file's bytes;
  * - `{ samples: tensor, sampleRate }`, `{ text, voice: tensor }`.
  *
  * @throws {InvalidInputError} Text that is not well-formed Unicode.
@@ -54,6 +55,7 @@ async function inputValue(input: CanonicalInput): Promise<unknown> {
   if (input.kind === 'question') return { question: input.question, context: input.context }
   if (input.kind === 'ranking') return { query: input.query, documents: [...input.documents] }
   if (input.kind === 'document') return { image: await cidOf(RAW, input.bytes), question: input.question }
+  if (input.kind === 'prompt') return { image: await cidOf(RAW, input.bytes), text: input.text }
   if (input.kind === 'speech') return { text: input.text, voice: vector(input.voice) }
   return { [input.kind]: await cidOf(RAW, input.bytes) }
 }

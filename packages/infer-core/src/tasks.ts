@@ -16,7 +16,10 @@ export type TaskOutput<Name extends TaskName = TaskName> =
 /** The kinds of input that a task takes. */
 export type TaskInputKind<Name extends TaskName = TaskName> = Tasks[Name]['inputs'][number]
 
-/** Every task there is. All but `rerank` are the pipelines of transformers.js, with their names and options. */
+/**
+ * Every task there is. All but `rerank` and `image-text-to-text` are the pipelines of transformers.js, with their names and
+ * options.
+ */
 export const TASKS: Readonly<Record<TaskName, Task>> = {
   ...TEXT_TASKS,
   ...IMAGE_TASKS,

@@ -152,6 +152,10 @@ describe('an input is encoded canonically', () => {
       question: 'a',
       image: await cidOf(RAW, image),
     })
+    expect(await decoded({ kind: 'prompt', text: 'a', bytes: image })).toEqual({
+      text: 'a',
+      image: await cidOf(RAW, image),
+    })
     expect(await decoded({ kind: 'speech', text: 'a', voice: Float32Array.of(1) })).toEqual({
       text: 'a',
       voice: { type: 'float32', dims: [1], data: Uint8Array.of(0, 0, 0x80, 0x3f) },

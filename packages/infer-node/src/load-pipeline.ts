@@ -11,6 +11,7 @@ import {
 } from '@x/model-loader'
 import { BackendError, NotFoundError } from '@x/storage-core'
 
+import { loadImageTextToText } from './image-text-to-text.ts'
 import { fieldsOf, readModelJson } from './model-json.ts'
 import { rerank } from './rerank.ts'
 import { NEEDS } from './task-needs.ts'
@@ -96,7 +97,10 @@ const pipelineOf = (task: TaskName): string => NEEDS[task].pipeline ?? task
 async function wantedSessions({ ModelRegistry }: Transformers, task: TaskName, id: string): Promise<string[]> {
   // In fp32 a graph's file has no suffix.
   const options = { dtype: 'fp32', device: EXECUTION_PROVIDER } as const
-  const files = await ModelRegistry.get_pipeline_files(pipelineOf(task), id, options)
+  const pipeline = pipelineOf(task)
+  const files = await (pipeline === 'none'
+    ? ModelRegistry.get_model_files(id, options)
+    : ModelRegistry.get_pipeline_files(pipeline, id, options))
   return files.map((file) => sessionOf(file)).filter((session) => session !== undefined)
 }
 
@@ -107,10 +111,11 @@ interface AnyPipeline {
   tokenizer?: PreTrainedTokenizer
 }
 
-function make({ pipeline }: Transformers, task: TaskName, id: string, { dtype }: ChosenDtype): Promise<AnyPipeline> {
-  const options = { device: EXECUTION_PROVIDER, dtype }
+function make(transformers: Transformers, task: TaskName, id: string, { dtype }: ChosenDtype): Promise<AnyPipeline> {
+  const options = { device: EXECUTION_PROVIDER, dtype } as const
+  if (task === 'image-text-to-text') return loadImageTextToText(transformers, id, options)
   // The type of `pipeline` over all of its tasks is too complex to check.
-  return Reflect.apply(pipeline, undefined, [pipelineOf(task), id, options])
+  return Reflect.apply(transformers.pipeline, undefined, [pipelineOf(task), id, options])
 }
 
 /**

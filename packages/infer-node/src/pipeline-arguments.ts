@@ -52,7 +52,8 @@ async function valuesOf(
     return [resample(sound.samples, sound.sampleRate, sampleRate ?? sound.sampleRate)]
   }
   const image = await decodeImage(transformers, input.bytes)
-  return input.kind === 'document' ? [image, input.question] : [image]
+  if (input.kind === 'document') return [image, input.question]
+  return input.kind === 'prompt' ? [image, input.text] : [image]
 }
 
 async function decodeImage({ RawImage }: Transformers, bytes: Uint8Array): Promise<object> {

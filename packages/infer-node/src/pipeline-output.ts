@@ -10,6 +10,7 @@ const LISTED: ReadonlySet<TaskName> = new Set<TaskName>([
   'summarization',
   'translation',
   'image-to-text',
+  'image-text-to-text',
   'document-question-answering',
 ])
 

@@ -25,6 +25,8 @@ export interface TaskInputs {
   audio: FileInput | Float32Array<ArrayBuffer>
   question: { question: string; context: string }
   document: { question: string; image: FileInput }
+  /** A prompt of the model's own kind, or a text for its chat template. */
+  prompt: { text: string; image: FileInput }
   ranking: { query: string; documents: readonly string[] }
   /** The voice as the model wants it; or a file of it, of float32 in little-endian order. */
   speech: { text: string; voice: FileInput | Float32Array<ArrayBuffer> }
@@ -86,6 +88,12 @@ const READERS: Readonly<Record<InputKind, Reader>> = {
     if (typeof question !== 'string' || !isFile(image)) return undefined
     assertFilled(task, { question })
     return { kind: 'document', question, bytes: await readBytes(image, signal) }
+  },
+  async prompt(input, { task, signal }) {
+    const { text, image } = partsOf(input, ['text', 'image'])
+    if (typeof text !== 'string' || !isFile(image)) return undefined
+    assertFilled(task, { text })
+    return { kind: 'prompt', text, bytes: await readBytes(image, signal) }
   },
   ranking(input, { task }) {
     const { query, documents } = partsOf(input, ['query', 'documents'])
@@ -180,6 +188,7 @@ const WRITTEN: Readonly<Record<InputKind, string>> = {
   audio: 'audio',
   question: '{ question, context }',
   document: '{ question, image }',
+  prompt: '{ text, image }',
   ranking: '{ query, documents }',
   speech: '{ text, voice }',
 }

@@ -6,7 +6,7 @@ export interface TaskNeeds {
   files: readonly string[]
   /** Outputs of its graphs, one of each list. Without them the model is one for another task. */
   outputs: readonly (readonly string[])[]
-  /** The pipeline of transformers.js that loads it. Default: the one of the task's name. */
+  /** The pipeline of transformers.js that loads it, `none`: its classes do. Default: the one of the task's name. */
   pipeline?: string
 }
 
@@ -37,6 +37,7 @@ export const NEEDS: Readonly<Record<TaskName, TaskNeeds>> = {
   'image-to-image': { files: PROCESSOR, outputs: [['reconstruction']] },
   'image-feature-extraction': { files: PROCESSOR, outputs: [['last_hidden_state', 'logits', 'image_embeds']] },
   'image-to-text': { files: [...TOKENIZER, ...PROCESSOR], outputs: LOGITS },
+  'image-text-to-text': { files: [...TOKENIZER, ...PROCESSOR], outputs: LOGITS, pipeline: 'none' },
   'document-question-answering': { files: [...TOKENIZER, ...PROCESSOR], outputs: LOGITS },
   'zero-shot-image-classification': { files: [...TOKENIZER, ...PROCESSOR], outputs: [['logits_per_image']] },
   'zero-shot-object-detection': { files: [...TOKENIZER, ...PROCESSOR], outputs: [['logits'], ['pred_boxes']] },

@@ -22,7 +22,7 @@ describe.each(fixtureModels())('$name', ({ name, task, files }) => {
     const { open, added } = await hold(name)
     const options = optionsOf(recorded)
     const run = async (): Promise<TaskResult | undefined> =>
-      (await runTask(task, await open(), inputsOf(recorded).slice(0, 1), { options }))[0]
+      (await runTask(task, await open(), inputsOf(task, recorded).slice(0, 1), { options }))[0]
     const [first, second] = [await run(), await run()]
     expect(first?.receipt).toMatchObject({ schema: 1, task, model: added.cid, manifest: added.manifest })
     const graphs = Object.keys(files).flatMap((path) => /^onnx\/(.*)\.onnx$/.exec(path)?.[1] ?? [])

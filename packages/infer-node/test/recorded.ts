@@ -1,6 +1,6 @@
 /** What a recorded case of a fixture model is run with. */
 import { fixtureMedia, toMediaName, type PipelineCase } from '@x/fixtures'
-import type { GivenOptions } from '@x/infer-core'
+import type { GivenOptions, TaskName } from '@x/infer-core'
 
 import type { TaskInput } from '../src/index.ts'
 
@@ -10,13 +10,14 @@ function mediaOf(input: unknown): Uint8Array | undefined {
   return name && fixtureMedia()[name]
 }
 
-export function inputsOf({ input }: PipelineCase): TaskInput[] {
+export function inputsOf(task: TaskName, { input }: PipelineCase): TaskInput[] {
   const media = mediaOf(input)
   if (media !== undefined) return [media]
   if (typeof input === 'object' && input !== null && 'image' in input && 'text' in input) {
     const image = mediaOf(input.image)
-    // A page and what is asked of it are called image and text there.
-    return image === undefined ? [] : [{ image, question: String(input.text) }]
+    if (image === undefined) throw new TypeError('not the name of an image')
+    const text = String(input.text)
+    return task === 'document-question-answering' ? [{ image, question: text }] : [{ image, text }]
   }
   const value: TaskInput = JSON.parse(JSON.stringify(input))
   return isTexts(value) ? value : [value]

@@ -74,15 +74,16 @@ describe('a generated text is given as it comes', () => {
 /** Each token is a byte. */
 const decode = (ids: bigint[]): string => new TextDecoder().decode(Uint8Array.from(ids, Number))
 
+function stream(bytes: number[]): string[] {
+  const pieces: string[] = []
+  const streamer = createTextStream({ decode }, (piece) => pieces.push(piece))
+  streamer.put([[97n, 98n]])
+  for (const byte of bytes) streamer.put([[BigInt(byte)]])
+  streamer.end()
+  return pieces
+}
+
 it('a character of several tokens is given when it is whole, or at the end', () => {
-  const stream = (bytes: number[]): string[] => {
-    const pieces: string[] = []
-    const streamer = createTextStream({ decode }, (piece) => pieces.push(piece))
-    streamer.put([[97n, 98n]])
-    for (const byte of bytes) streamer.put([[BigInt(byte)]])
-    streamer.end()
-    return pieces
-  }
   expect(stream([0x63, 0xe2, 0x82, 0xac, 0x64])).toEqual(['c', '€', 'd'])
   expect(stream([0xe2, 0x82])).toEqual(['\ufffd'])
   expect(stream([])).toEqual([])

@@ -37,6 +37,8 @@ export interface ImageTasks {
   /** `[width]` of a pooled one, `[patches, width]` otherwise. */
   'image-feature-extraction': Task<'image', Tensor>
   'image-to-text': Task<'image', { generated_text: string }>
+  /** Ours: transformers.js has no pipeline for it, but the models and their class. */
+  'image-text-to-text': Task<'prompt', { generated_text: string }>
   /** null: the model found no answer. */
   'document-question-answering': Task<'document', { answer: string | null }>
   'zero-shot-image-classification': Task<'image', Labels>
@@ -96,6 +98,13 @@ export const IMAGE_TASKS: Readonly<ImageTasks> = {
     classes: ['AutoModelForVision2Seq'],
     streams: true,
     options: { max_new_tokens: maxNewTokens(), ...generation },
+  },
+  'image-text-to-text': {
+    inputs: ['prompt'],
+    output: record({ generated_text: text }),
+    classes: ['AutoModelForImageTextToText'],
+    streams: true,
+    options: { max_new_tokens: maxNewTokens(256), ...generation },
   },
   'document-question-answering': {
     inputs: ['document'],
