@@ -8,6 +8,7 @@ export {
 } from './engine/engine.ts'
 export type { DispatcherStats, WorkerStats } from './engine/dispatcher.ts'
 export type { PreparedGraph, PrepareGraph } from './engine/residence.ts'
+export { modelClasses, type ModelClass } from './model-classes.ts'
 export { resample } from './resample.ts'
 export { createRunner, runTask, type Runner, type RunnerOptions, type RunOptions } from './runner.ts'
 export type { FileInput, TaskInput, TaskInputs } from './task-input.ts'
