@@ -62,8 +62,8 @@ export type PulledFrom =
   | ({ kind: 'bucket' } & PulledRemoteModel)
 
 /**
- * Brings a model into the local store: by CID from the backends that are named, from the Hugging Face hub, or from a bucket. What was
- * downloaded when it was stopped is there the next time, also after a crash.
+ * Brings a model into the local store: by CID from the backends that are named, from the Hugging Face hub, or from a bucket. Each
+ * leaf (1 MiB) of which all had come when it was stopped is there the next time, also after a crash.
  *
  * @param reference - `ipfs://<cid>[/path]`, `ipns://<name>` with a Kubo daemon, `hf://org/name[@revision]`, `s3://bucket/prefix`, or `org/name[@version]`: a
  *   name of the store, which is there, else of a registry that it follows, else of the hub. A CID is answered by that CID, and
