@@ -1,7 +1,7 @@
-import { cidOf, encodeDagCbor, InvalidInputError, RAW, type Block, type CID } from '@x/cid'
+import { cidOf, decodeDagCbor, encodeDagCbor, InvalidInputError, RAW, type Block, type CID } from '@x/cid'
 
 import type { Params } from './params.ts'
-import { isTensor, tensorBytes, type Tensor } from './tensor.ts'
+import { isTensor, isTensorType, tensorBytes, tensorFromBytes, type Tensor } from './tensor.ts'
 
 /** What a task gives for one input. */
 export type OutputValue =
@@ -79,6 +79,27 @@ export function encodeParams(params: Params): Promise<Block> {
  */
 export async function encodeOutput(output: OutputValue): Promise<Block> {
   return encodeDagCbor(toCanonical(output))
+}
+
+/**
+ * The output that `encodeOutput` made a block of; the bytes were verified.
+ *
+ * @throws {InvalidInputError} It is none.
+ */
+export function decodeOutput(bytes: Uint8Array): OutputValue {
+  return fromCanonical(decodeDagCbor(bytes))
+}
+
+function fromCanonical(value: unknown): OutputValue {
+  if (value === null || typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean')
+    return value
+  if (Array.isArray(value)) return value.map((item: unknown) => fromCanonical(item))
+  if (!isPlainObject(value)) throw new InvalidInputError(`a ${typeof value} is no output`, { input: typeof value })
+  const { type, dims, data } = value
+  if (data instanceof Uint8Array && isTensorType(type) && Array.isArray(dims)) {
+    return tensorFromBytes(type, dims.map(Number), data)
+  }
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, fromCanonical(item)]))
 }
 
 function toCanonical(value: unknown): unknown {

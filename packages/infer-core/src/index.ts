@@ -1,6 +1,7 @@
 export { cutBatches, type BatchLimits } from './batching/cut-batches.ts'
 export { createFairQueue, type FairQueue, type FairQueueLimits, type Queued } from './batching/fair-queue.ts'
 export {
+  decodeOutput,
   encodeInput,
   encodeOutput,
   encodeParams,
@@ -20,6 +21,7 @@ export {
   type UsedFile,
 } from './receipt.ts'
 export { type Shape } from './shape.ts'
+export { encodeLoadKey, encodeResultKey, type LoadKeyParts, type ResultKeyParts } from './result-key.ts'
 export {
   assertTask,
   isOutputOf,

@@ -20,7 +20,7 @@ export interface Software {
  * duration, is kept beside it.
  */
 export interface ResultReceipt {
-  schema: 1
+  schema: 1 | 2
   task: TaskName
   /** The UnixFS root of the model's directory. */
   model: CID
@@ -40,6 +40,11 @@ export interface ResultReceipt {
   executionProvider: string
   /** Of each session, by the name of its graph: `{ model: 'fp32' }`. */
   dtype: Readonly<Record<string, string>>
+  /**
+   * What else decides the last bits: the processor's features and how the weights are held. Only runs of one class are to be
+   * equal bit for bit. From schema 2 on.
+   */
+  numericClass?: string | undefined
 }
 
 export function encodeReceipt(receipt: ResultReceipt): Promise<Block> {
@@ -57,6 +62,7 @@ export function encodeReceipt(receipt: ResultReceipt): Promise<Block> {
     library: { name: receipt.library.name, version: receipt.library.version },
     executionProvider,
     dtype: { ...receipt.dtype },
+    ...(receipt.numericClass !== undefined && { numericClass: receipt.numericClass }),
   })
 }
 
@@ -67,11 +73,12 @@ export function encodeReceipt(receipt: ResultReceipt): Promise<Block> {
  */
 export function decodeReceipt(bytes: Uint8Array): ResultReceipt {
   const fields = toFields(decoded(bytes), 'the receipt')
-  if (fields.schema !== 1) throw refusal(`its schema is ${JSON.stringify(fields.schema) ?? 'missing'}, not 1`)
+  const { schema } = fields
+  if (schema !== 1 && schema !== 2) throw refusal(`its schema is ${JSON.stringify(schema) ?? 'missing'}, not 1 or 2`)
   const task = toText(fields.task, 'task')
   assertTask(task)
   return {
-    schema: 1,
+    schema,
     task,
     model: toCid(fields.model, 'model'),
     manifest: toCid(fields.manifest, 'manifest'),
@@ -85,6 +92,7 @@ export function decodeReceipt(bytes: Uint8Array): ResultReceipt {
     dtype: Object.fromEntries(
       Object.entries(toFields(fields.dtype, 'dtype')).map(([key, value]) => [key, toText(value, `dtype ${key}`)]),
     ),
+    ...(schema === 2 && { numericClass: toText(fields.numericClass, 'numericClass') }),
   }
 }
 

@@ -49,7 +49,8 @@ const ARRAYS: Readonly<Record<TensorType, { new (buffer: ArrayBuffer): TensorDat
   uint64: BigUint64Array,
 }
 
-const isTensorType = (value: unknown): value is TensorType => typeof value === 'string' && Object.hasOwn(ARRAYS, value)
+export const isTensorType = (value: unknown): value is TensorType =>
+  typeof value === 'string' && Object.hasOwn(ARRAYS, value)
 
 /** Whether a value has the three fields of a tensor, and its data the array that its type wants. */
 export function isTensor(value: unknown): value is Tensor {

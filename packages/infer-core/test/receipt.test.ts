@@ -36,6 +36,13 @@ it('has one CID for one content, whatever else the object carries', async () => 
   expect(known.toString()).toBe('bafyreia7dl6ni2xxlxpe3kaqnh7njwnufhsjqwtvxnpzaxuigmqwglxwga')
 })
 
+it('says from schema 2 on of which numeric class it is', async () => {
+  const given: ResultReceipt = { ...(await receipt()), schema: 2, numericClass: 'x64-0123456789ab-prepacked' }
+  expect(decodeReceipt((await encodeReceipt(given)).bytes)).toEqual(given)
+  const { bytes } = await encodeDagCbor({ ...(await receipt()), schema: 2 })
+  expect(() => decodeReceipt(bytes)).toThrowError('numericClass is no text')
+})
+
 it('changes its CID with every field', async () => {
   const given = await receipt()
   const other = await cid(9)
@@ -72,7 +79,7 @@ it('is shown as JSON with CIDs as text', async () => {
 
 describe('what is no receipt is refused', () => {
   it.each<[string, object]>([
-    ['schema', { schema: 2 }],
+    ['schema', { schema: 3 }],
     ['unknown task', { task: 'guess' }],
     ['model is no CID', { model: 'bafy' }],
     ['files is no list', { files: {} }],

@@ -7,6 +7,7 @@ import {
   encodeReceipt,
   type OutputValue,
   type Params,
+  type ResultKeyParts,
   type ResultReceipt,
   type TaskName,
   type TaskOutput,
@@ -15,12 +16,15 @@ import type { OpenedModel } from '@x/model-loader'
 
 import type { LoadedPipeline } from './load-pipeline.ts'
 import type { LoadedModel } from './loaded-models.ts'
+import { numericClassOf } from './numeric-class.ts'
 import { runPipeline, type PipelineRunOptions } from './run-pipeline.ts'
 import { readInput, type TaskInput } from './task-input.ts'
 import { versionsOf, type Versions } from './transformers.ts'
 
 export interface TaskResult<Name extends TaskName = TaskName> {
   output: TaskOutput<Name>
+  /** `computed` now; kept from before, in `memory` or on `disk`; or `joined`: computed for another caller at the same moment. */
+  from: 'computed' | 'memory' | 'disk' | 'joined'
   receipt: ResultReceipt
   receiptCid: CID
   /** The task's options with their defaults. */
@@ -55,7 +59,7 @@ export async function runInput<Name extends TaskName>(
     throw namingInput(error, input)
   })
   signal?.throwIfAborted()
-  const facts = { ...versionsOf(transformers), ...pipeline }
+  const facts = { ...versionsOf(transformers), ...pipeline, numericClass: numericClassOf('prepacked') }
   return toResult({ task, model, facts, started, inputBlock, paramsBlock: await encodeParams(params), output, params })
 }
 
@@ -67,10 +71,15 @@ export interface Clock {
 
 export const startClock = (): Clock => ({ startedAt: new Date().toISOString(), startMs: performance.now() })
 
+/** What loading a model found out. */
+export interface RunFacts extends Versions, Pick<LoadedPipeline, 'files' | 'executionProvider' | 'dtype'> {
+  numericClass: string
+}
+
 export interface ResultParts<Name extends TaskName> {
   task: Name
   model: OpenedModel
-  facts: Versions & Pick<LoadedPipeline, 'files' | 'executionProvider' | 'dtype'>
+  facts: RunFacts
   started: Clock
   inputBlock: Block
   paramsBlock: Block
@@ -82,17 +91,10 @@ export interface ResultParts<Name extends TaskName> {
 export async function toResult<Name extends TaskName>(parts: ResultParts<Name>): Promise<TaskResult<Name>> {
   const { task, model, facts, started, inputBlock, paramsBlock, params, output } = parts
   const outputBlock = await encodeOutput(output)
-  const used = model.files.filter(({ path }) => facts.files.includes(path))
   const receipt: ResultReceipt = {
-    schema: 1,
-    task,
+    schema: 2,
     model: model.cid,
-    manifest: model.manifestCid,
-    files: used.map(({ path, root }) => ({ path, cid: root })),
-    runtime: facts.runtime,
-    library: facts.library,
-    executionProvider: facts.executionProvider,
-    dtype: facts.dtype.dtype,
+    ...operandsOf(task, model, facts),
     input: inputBlock.cid,
     params: paramsBlock.cid,
     output: outputBlock.cid,
@@ -100,6 +102,7 @@ export async function toResult<Name extends TaskName>(parts: ResultParts<Name>):
   const receiptBlock = await encodeReceipt(receipt)
   return {
     output,
+    from: 'computed',
     receipt,
     receiptCid: receiptBlock.cid,
     params,
@@ -107,6 +110,26 @@ export async function toResult<Name extends TaskName>(parts: ResultParts<Name>):
     startedAt: started.startedAt,
     durationMs: performance.now() - started.startMs,
     blocks: [inputBlock, paramsBlock, outputBlock, receiptBlock],
+  }
+}
+
+/** What a result of a model rests on, but for what it was given. */
+export function operandsOf(
+  task: TaskName,
+  model: OpenedModel,
+  facts: RunFacts,
+): Omit<ResultKeyParts, 'input' | 'params'> {
+  const { runtime, library, executionProvider, dtype, numericClass } = facts
+  const used = model.files.filter(({ path }) => facts.files.includes(path))
+  return {
+    task,
+    manifest: model.manifestCid,
+    files: used.map(({ path, root }) => ({ path, cid: root })),
+    runtime,
+    library,
+    executionProvider,
+    dtype: dtype.dtype,
+    numericClass,
   }
 }
 

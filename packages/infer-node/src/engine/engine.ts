@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 
+import type { Cache } from '@x/cache'
 import { InvalidInputError } from '@x/cid'
 import {
   assertTask,
@@ -24,6 +25,7 @@ import { namingInput, startClock, toResult, type TaskResult } from '../task-resu
 import type { Loaded } from '../workers/messages.ts'
 import { crashOf, createDispatcher, isBusy, type DispatcherStats } from './dispatcher.ts'
 import { laneOf, openResidence, type Job, type Lane, type PrepareGraph, type Residence } from './residence.ts'
+import { createResultCache } from './result-cache.ts'
 
 export interface BatchOptions {
   /** Rows of one run. Default 32. */
@@ -51,6 +53,10 @@ export interface EngineOptions extends Partial<FairQueueLimits> {
   keepAliveMs?: number | undefined
   /** Inputs of like length share a run, where that changes no answer. Default 32 rows and 8192 tokens. */
   batch?: BatchOptions | 'off' | undefined
+  /** Results that were computed before are given again, under keys that say all that decides them. Default: none are kept. */
+  cache?: Cache | undefined
+  /** Told of what went wrong without failing a call. Default: nobody is. */
+  onWarning?: ((message: string) => void) | undefined
   /** How long a model is left alone whose threads crashed twice in a row. Default one minute. */
   quarantineMs?: number | undefined
 }
@@ -58,6 +64,11 @@ export interface EngineOptions extends Partial<FairQueueLimits> {
 export interface EngineRunOptions extends Omit<RunOptions, 'onText'> {
   /** Called with each new piece of a text while it is generated, without the prompt. Only of tasks that stream; see `TASKS`. */
   onText?: ((piece: string) => void) | undefined
+  /**
+   * `use` gives a result that was kept, `refresh` computes it and replaces what was kept, `bypass` does neither. Default `use`;
+   * with `onText` always `bypass`.
+   */
+  cache?: 'use' | 'refresh' | 'bypass' | undefined
   /** Who asks. Callers are served in turn, so that one who asks for much does not keep the others waiting. Default: one for all. */
   caller?: string | undefined
 }
@@ -116,6 +127,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
     batch: options.batch === 'off' ? undefined : batchOf(options.batch),
     quarantineMs: options.quarantineMs ?? QUARANTINE_MS,
   })
+  const results = options.cache && createResultCache(options.cache, options.onWarning ?? (() => undefined))
   const residences = new Map<string, Promise<Residence>>()
   const opened = new Set<Residence>()
   let closed = false
@@ -179,7 +191,12 @@ export function createEngine(options: EngineOptions = {}): Engine {
   }
 
   return {
-    async run(task, model, input, { options: given = {}, dtype, signal, caller = '', onText } = {}) {
+    async run(
+      task,
+      model,
+      input,
+      { options: given = {}, dtype, signal, caller = '', onText, cache: cacheMode = 'use' } = {},
+    ) {
       enter(signal)
       const started = startClock()
       assertTask(task)
@@ -194,18 +211,32 @@ export function createEngine(options: EngineOptions = {}): Engine {
         encodeParams(params),
       ])
       enter(signal)
-      const lane = laneOf(residence, params, paramsBlock, { maxQueued, maxQueuedPerCaller })
-      const answering = ask(lane, { input: canonical, caller, onText, signal })
-      dispatcher.wake()
-      const [{ output, facts }, inputBlock] = await Promise.all([answering, encodeInput(canonical)]).catch(
-        (error: unknown) => {
+      const inputBlock = await encodeInput(canonical)
+      const compute = async (runSignal: AbortSignal | undefined): Promise<TaskResult<typeof task>> => {
+        enter(runSignal)
+        const lane = laneOf(residence, params, paramsBlock, { maxQueued, maxQueuedPerCaller })
+        const answering = ask(lane, { input: canonical, caller, onText, signal: runSignal })
+        dispatcher.wake()
+        const { output, facts: loaded } = await answering.catch((error: unknown) => {
           throw namingInput(error, input)
-        },
-      )
-      if (!isOutputOf(task, output)) {
-        throw new BackendError(`${task} gave no result of its kind: ${typeof output}`, { retryable: false })
+        })
+        if (!isOutputOf(task, output)) {
+          throw new BackendError(`${task} gave no result of its kind: ${typeof output}`, { retryable: false })
+        }
+        residence.facts = { ...loaded, numericClass: residence.numericClass }
+        const facts = residence.facts
+        return toResult({ task, model: residence.model, facts, started, inputBlock, paramsBlock, params, output })
       }
-      return toResult({ task, model: residence.model, facts, started, inputBlock, paramsBlock, params, output })
+      if (!results || cacheMode === 'bypass' || onText) return compute(signal)
+      const known = residence.facts ?? (await results.factsOf(residence))
+      const asked = { task, residence, inputBlock, paramsBlock, params, started, mode: cacheMode, signal }
+      if (known) return results.result({ ...asked, facts: known }, compute)
+      const result = await compute(signal)
+      if (residence.facts) {
+        await results.keepFacts(residence, residence.facts)
+        await results.result({ ...asked, facts: residence.facts, mode: 'refresh' }, async () => result)
+      }
+      return result
     },
     async load(task, model, { dtype, signal } = {}) {
       enter(signal)

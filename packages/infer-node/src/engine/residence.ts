@@ -13,12 +13,16 @@ import type { AbortOptions } from '@x/storage-core'
 
 import { sampleRateOf } from '../loaded-models.ts'
 import { readModelJson } from '../model-json.ts'
+import { numericClassOf, type WeightClass } from '../numeric-class.ts'
+import type { RunFacts } from '../task-result.ts'
 import type { Ask, Loaded, SentModel } from '../workers/messages.ts'
 
 /** How the weights of one graph are to be held: what ONNX Runtime opens, with which options. */
 export interface PreparedGraph {
   path: string
   options: Readonly<Record<string, unknown>>
+  /** What that does to the last bits. */
+  weights: WeightClass
 }
 
 /** Decides for a graph of a model that has paths. Default: the graph itself, as ONNX Runtime does by itself. */
@@ -60,10 +64,13 @@ export interface Residence {
   readonly bytes: number
   /** The weights are mapped from a file, so that threads share them. */
   readonly isMapped: boolean
+  readonly numericClass: string
   readonly lanes: Map<string, Lane>
   /** Runs that are under way. */
   running: number
   usedMs: number
+  /** Of its last run. */
+  facts: RunFacts | undefined
   /** Crashes since it last gave an answer. */
   crashes: number
   quarantinedUntilMs: number | undefined
@@ -92,6 +99,7 @@ export async function openResidence(
   )
   const paths: Record<string, string> = {}
   const sessionOptions: Record<string, Readonly<Record<string, unknown>>> = {}
+  let weights: WeightClass = 'prepacked'
   for (const { path: file } of model.files) {
     const path = model.path(file)
     if (path !== undefined) paths[file] = path
@@ -101,6 +109,7 @@ export async function openResidence(
     const prepared = await prepare(model, file)
     paths[file] = prepared.path
     sessionOptions[prepared.path] = prepared.options
+    if (prepared.weights === 'unpacked') weights = 'unpacked'
   }
   const { bytes: manifest } = await encodeManifest(model.manifest)
   return {
@@ -112,10 +121,12 @@ export async function openResidence(
     sent: { manifest, name: model.name, isPartial: model.isPartial === true, paths, sessionOptions },
     sampleRate: await sampleRateOf(task, model, signal),
     bytes: model.files.filter(({ path }) => files.includes(path)).reduce((sum, { size }) => sum + size, 0),
+    numericClass: numericClassOf(weights),
     isMapped: Object.keys(sessionOptions).length > 0,
     lanes: new Map(),
     running: 0,
     usedMs: Date.now(),
+    facts: undefined,
     crashes: 0,
     quarantinedUntilMs: undefined,
     close: async () => {

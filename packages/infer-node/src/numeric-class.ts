@@ -1,0 +1,26 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { cpus } from 'node:os'
+
+/** How ONNX Runtime holds weights: `prepacked`, as it does by itself, or as they lie in the file. The last bits differ. */
+export type WeightClass = 'prepacked' | 'unpacked'
+
+let processor: string | undefined
+
+/**
+ * What decides the last bits of a result besides the graph, the runtime and the provider: `x64-1f2e3d4c5b6a-prepacked`, the
+ * architecture, a digest of the processor's features, and how weights are held. How many threads compute, and whether others
+ * share a run, does not.
+ */
+export function numericClassOf(weights: WeightClass): string {
+  processor ??= `${process.arch}-${createHash('sha256').update(features()).digest('hex').slice(0, 12)}`
+  return `${processor}-${weights}`
+}
+
+/** As the system lists them; where it does not, the processor's name, which implies them. */
+function features(): string {
+  const model = cpus()[0]?.model ?? ''
+  if (process.platform !== 'linux') return model
+  const [, flags = ''] = /^(?:flags|Features)\s*:\s*(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8')) ?? []
+  return `${model}: ${flags}`
+}

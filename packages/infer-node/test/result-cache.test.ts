@@ -1,0 +1,115 @@
+import { createCache, type Cache, type CacheArea } from '@x/cache'
+import { openDiskArea } from '@x/cache/disk'
+import { verify } from '@x/cid'
+import type { Files } from '@x/fixtures'
+import { expect, it, onTestFinished } from 'vitest'
+
+import { createEngine, type Engine, type EngineOptions } from '../src/index.ts'
+import { hold, tempDirectory } from './support.ts'
+
+function startEngine(cache: Cache | undefined, options: EngineOptions = {}): Engine {
+  const engine = createEngine({ cache, ...options })
+  onTestFinished(() => engine.close({ drain: false }))
+  return engine
+}
+
+it('gives a result again, with its receipt and blocks, and without loading the model', async () => {
+  const directory = await tempDirectory()
+  const open = async (): Promise<Cache> => createCache({ disk: await openDiskArea({ directory }) })
+  const held = await hold('tiny-bert')
+  const model = await held.open()
+  const cache = await open()
+  const engine = startEngine(cache)
+  const first = await engine.run('feature-extraction', model, 'hello world')
+  expect(first.from).toBe('computed')
+  const again = await engine.run('feature-extraction', model, 'hello world')
+  expect(again.from).toBe('memory')
+  expect(again.output).toEqual(first.output)
+  await engine.close()
+  await cache.close()
+
+  // Another process, which has loaded nothing.
+  const later = await open()
+  const idle = startEngine(later)
+  const kept = await idle.run('feature-extraction', model, 'hello world')
+  expect(kept).toMatchObject({ from: 'disk', output: first.output, receipt: first.receipt, params: first.params })
+  expect(kept.receiptCid).toEqual(first.receiptCid)
+  expect(kept.dtypeReason).toBe(first.dtypeReason)
+  for (const { cid, bytes } of kept.blocks) await verify(cid, bytes)
+  expect(kept.blocks.map(({ cid }) => cid.toString())).toEqual(first.blocks.map(({ cid }) => cid.toString()))
+  expect(idle.stats()).toMatchObject({ loads: 0, runs: 0, workers: [] })
+  await later.close()
+})
+
+it('is another result for another input, option, model, dtype or way to hold weights', async () => {
+  const cache = createCache()
+  const bert = await (await hold('tiny-bert')).open()
+  const other = await (
+    await hold('tiny-bert', (files: Files) => {
+      files['README.md'] = Uint8Array.from(Buffer.from('another revision'))
+    })
+  ).open()
+  const engine = startEngine(cache)
+  const run = async (...args: Parameters<typeof engine.run<'feature-extraction'>>) => (await engine.run(...args)).from
+  expect(await run('feature-extraction', bert, 'hello')).toBe('computed')
+  expect(await run('feature-extraction', bert, 'hello')).toBe('memory')
+  expect(await run('feature-extraction', bert, 'world')).toBe('computed')
+  expect(await run('feature-extraction', bert, 'hello', { options: { normalize: true } })).toBe('computed')
+  expect(await run('feature-extraction', other, 'hello')).toBe('computed')
+  // Asked for by name, the same variant is the same key, once it is known that it is.
+  expect(await run('feature-extraction', bert, 'world', { dtype: 'fp32' })).toBe('computed')
+  expect(await run('feature-extraction', bert, 'hello', { dtype: 'fp32' })).toBe('memory')
+  expect(await run('feature-extraction', bert, 'hello', { cache: 'bypass' })).toBe('computed')
+  expect(await run('feature-extraction', bert, 'hello', { cache: 'refresh' })).toBe('computed')
+  const mapped = startEngine(cache, {
+    prepare: async (model, file) => ({
+      path: model.path(file) ?? '',
+      options: { extra: { session: { disable_prepacking: '1' } } },
+      weights: 'unpacked',
+    }),
+  })
+  expect((await mapped.run('feature-extraction', bert, 'hello')).from).toBe('computed')
+  expect((await mapped.run('feature-extraction', bert, 'hello')).from).toBe('memory')
+})
+
+it('computes once what many ask for at the same time', async () => {
+  const cache = createCache()
+  const model = await (await hold('tiny-sentiment')).open()
+  const engine = startEngine(cache)
+  await engine.run('text-classification', model, 'first, so that it is known what a run rests on')
+  const before = engine.stats().rows
+  const results = await Promise.all(Array.from({ length: 50 }, () => engine.run('text-classification', model, 'good')))
+  expect(engine.stats().rows - before).toBe(1)
+  expect(results.filter(({ from }) => from === 'computed')).toHaveLength(1)
+  expect(results.filter(({ from }) => from === 'joined')).toHaveLength(49)
+  expect(new Set(results.map(({ receiptCid }) => receiptCid.toString())).size).toBe(1)
+})
+
+const broken = (): Promise<never> => Promise.reject(new Error('the disk is broken'))
+
+it('runs on where the cache cannot be read or written', async () => {
+  const mockBrokenArea: CacheArea = {
+    get: broken,
+    put: broken,
+    delete: broken,
+    clear: broken,
+    info: broken,
+    usage: broken,
+    async *entries() {
+      yield await broken()
+    },
+    used: () => undefined,
+    count: () => undefined,
+    close: () => Promise.resolve(),
+  }
+  const problems: unknown[] = []
+  const warnings: string[] = []
+  const cache = createCache({ disk: mockBrokenArea, memoryBytes: 0, onProblem: ({ error }) => problems.push(error) })
+  const model = await (await hold('tiny-sentiment')).open()
+  const engine = startEngine(cache, { onWarning: (message) => warnings.push(message) })
+  for (const _ of [1, 2]) {
+    expect(await engine.run('text-classification', model, 'good')).toMatchObject({ output: [{ label: 'POSITIVE' }] })
+  }
+  expect(warnings[0]).toContain('the disk is broken')
+  expect(problems.length).toBeGreaterThan(0)
+})
