@@ -24,7 +24,7 @@ describe.each(fixtureModels())('$name', ({ name, task, files }) => {
     const run = async (): Promise<TaskResult | undefined> =>
       (await runTask(task, await open(), inputsOf(task, recorded).slice(0, 1), { options }))[0]
     const [first, second] = [await run(), await run()]
-    expect(first?.receipt).toMatchObject({ schema: 1, task, model: added.cid, manifest: added.manifest })
+    expect(first?.receipt).toMatchObject({ schema: 2, task, model: added.cid, manifest: added.manifest })
     const graphs = Object.keys(files).flatMap((path) => /^onnx\/(.*)\.onnx$/.exec(path)?.[1] ?? [])
     expect(first?.receipt).toMatchObject({ executionProvider: 'cpu' })
     expect(first?.receipt.dtype).toEqual(Object.fromEntries(graphs.map((graph) => [graph, 'fp32'])))
