@@ -18,7 +18,7 @@ const PROBES = ['a', 'one two three', 'hello world, this is a longer text than t
  */
 export async function whyAlone(task: TaskName, loaded: LoadedModel): Promise<string | undefined> {
   if (!canShareRuns(task)) return `${task} takes one input at a time`
-  for (const file of loaded.pipeline.dtype.files) {
+  for (const file of loaded.pipeline.dtype.files.filter((one) => one.endsWith('.onnx'))) {
     const path = loaded.model.path(file)
     if (path === undefined) return `${file} has no path, so its operators cannot be read`
     if (await isBatchVariant(path)) return `${file} has operators whose result depends on the whole batch`

@@ -308,7 +308,7 @@ function settle(jobs: readonly Job[], ran: Ran, facts: Loaded): number {
     if (one !== undefined && 'output' in one) {
       answered += 1
       job.resolve(one.output, facts)
-    } else if (one !== undefined && 'error' in one) job.reject(receiveError(one.error))
+    } else if (one !== undefined && 'error' in one) job.reject(receiveError(one.error), true)
     // Whoever gave it up has been told.
     else job.reject(new BackendError('it was cancelled before it ran', { retryable: true }))
   }

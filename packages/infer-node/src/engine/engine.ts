@@ -215,11 +215,9 @@ export function createEngine(options: EngineOptions = {}): Engine {
       const compute = async (runSignal: AbortSignal | undefined): Promise<TaskResult<typeof task>> => {
         enter(runSignal)
         const lane = laneOf(residence, params, paramsBlock, { maxQueued, maxQueuedPerCaller })
-        const answering = ask(lane, { input: canonical, caller, onText, signal: runSignal })
+        const answering = ask(lane, { input: canonical, caller, onText, signal: runSignal, given: input })
         dispatcher.wake()
-        const { output, facts: loaded } = await answering.catch((error: unknown) => {
-          throw namingInput(error, input)
-        })
+        const { output, facts: loaded } = await answering
         if (!isOutputOf(task, output)) {
           throw new BackendError(`${task} gave no result of its kind: ${typeof output}`, { retryable: false })
         }
@@ -285,7 +283,13 @@ function assertNotQuarantined(residence: Residence): void {
 /** Puts an input into its queue. Its answer, or the signal's reason. */
 function ask(
   lane: Lane,
-  { input, caller, onText, signal }: Pick<Job, 'input' | 'onText'> & AbortOptions & { caller: string },
+  {
+    input,
+    caller,
+    onText,
+    signal,
+    given,
+  }: Pick<Job, 'input' | 'onText'> & AbortOptions & { caller: string; given: unknown },
 ): Promise<{ output: OutputValue; facts: Loaded }> {
   return new Promise((resolve, reject) => {
     const done = (): void => signal?.removeEventListener('abort', onAbort)
@@ -314,9 +318,10 @@ function ask(
         done()
         resolve({ output, facts })
       },
-      reject: (error) => {
+      reject: (error, isOfInput = false) => {
         done()
-        reject(error)
+        // Of several files, the one that cannot be decoded.
+        reject(isOfInput && input.kind !== 'text' ? namingInput(error, given) : error)
       },
     }
     const withdraw = lane.queue.push({ item: job, caller })

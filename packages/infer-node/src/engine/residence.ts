@@ -33,7 +33,8 @@ export interface Job {
   input: CanonicalInput
   onText: ((piece: string) => void) | undefined
   resolve: (output: OutputValue, facts: Loaded) => void
-  reject: (error: unknown) => void
+  /** @param isOfInput - The input is at fault, or was being run. */
+  reject: (error: unknown, isOfInput?: boolean) => void
   /** Nobody wants its answer any more. */
   isCancelled: boolean
   /** Called when that is so while it runs. */
