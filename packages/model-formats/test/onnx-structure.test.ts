@@ -1,10 +1,9 @@
 import { InvalidInputError } from '@x/cid'
-import { fixtureModels } from '@x/fixtures'
 import { assert, integer, property, uint8Array } from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
 import { createOnnxChecker } from '../src/index.ts'
-import { text } from './support.ts'
+import { fixtureGraphs, text } from './support.ts'
 
 function check(bytes: Uint8Array, pieceBytes: number = bytes.length): void {
   const checker = createOnnxChecker('model.onnx')
@@ -48,9 +47,7 @@ function outerFields(bytes: Uint8Array): { number: number; end: number }[] {
   return fields
 }
 
-const graphs = fixtureModels().map(({ name, files }) => [name, files['onnx/model.onnx'] ?? new Uint8Array()] as const)
-
-describe.each(graphs)('%s', (_name, bytes) => {
+describe.each(fixtureGraphs())('%s', (_name, bytes) => {
   it('is whole, in pieces of any size', () => {
     check(bytes)
     assert(

@@ -1,5 +1,4 @@
 import { InvalidInputError } from '@x/cid'
-import { fixtureModels } from '@x/fixtures'
 import { array, assert, constantFrom, integer, nat, property, uint8Array } from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
@@ -8,12 +7,12 @@ import { gguf, ggufText, info, key, u32, u64 } from './gguf.ts'
 import { MODELS } from './models.ts'
 import { safetensors } from './safetensors.ts'
 import { soak } from './soak.ts'
-import { rangesOf, scan } from './support.ts'
+import { fixtureGraphs, rangesOf, scan } from './support.ts'
 
 const data = Uint8Array.from({ length: 96 }, (_, index) => index * 7)
 const FILES: readonly (readonly [path: string, bytes: Uint8Array])[] = [
   ...Object.values(MODELS).map((make) => ['m.onnx', make()] as const),
-  ...fixtureModels().map(({ files }) => ['m.onnx', files['onnx/model.onnx'] ?? new Uint8Array()] as const),
+  ...fixtureGraphs().map(([, bytes]) => ['m.onnx', bytes] as const),
   [
     'm.safetensors',
     safetensors(

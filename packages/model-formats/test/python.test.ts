@@ -2,13 +2,12 @@ import { readFile, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import { fixtureModels } from '@x/fixtures'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { createSkeleton, type Tensor } from '../src/index.ts'
 import { MODELS } from './models.ts'
 import { askPython, NO_PYTHON } from './python.ts'
-import { digestOf, rangesOf, scan } from './support.ts'
+import { digestOf, fixtureGraphs, rangesOf, scan } from './support.ts'
 
 interface PythonTensor {
   name: string
@@ -122,9 +121,7 @@ it('makes skeletons that onnx.checker takes, with the tensors it finds in the or
   if (NO_PYTHON !== undefined) skip(NO_PYTHON)
   const models = [
     ...Object.values(MODELS).map((make) => make()),
-    ...fixtureModels().flatMap(({ name, files }) =>
-      name === 'tiny-bert-external' ? [] : [files['onnx/model.onnx'] ?? new Uint8Array()],
-    ),
+    ...fixtureGraphs().flatMap(([name, bytes]) => (name.startsWith('tiny-bert-external') ? [] : [bytes])),
     await readFile(join(folder, 'everything.onnx')),
   ]
   const paths: string[] = []

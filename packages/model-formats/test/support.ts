@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 
 import { InvalidInputError } from '@x/cid'
+import { fixtureModel, type FixtureName } from '@x/fixtures'
 
 import { createTensorScanner, type RangeReader, type ScannedFile } from '../src/index.ts'
 
@@ -50,4 +51,25 @@ export function refusalOf(path: string, bytes: Uint8Array): string {
     return 'nothing is refused'
   })
   return messages[0] === messages[1] ? (messages[0] ?? '') : messages.join(', but in pieces: ')
+}
+
+/** Fixtures with all that a graph may have: weights beside it and subgraphs among it. Others differ in their numbers alone. */
+const NAMES: readonly FixtureName[] = [
+  'tiny-bert',
+  'tiny-bert-external',
+  'tiny-sentiment',
+  'tiny-gpt',
+  'tiny-vit',
+  'tiny-ctc',
+  'tiny-clip',
+  'tiny-bart',
+]
+
+/** Their graphs, by name and path. */
+export function fixtureGraphs(): (readonly [name: string, bytes: Uint8Array<ArrayBuffer>])[] {
+  return NAMES.flatMap((name) =>
+    Object.entries(fixtureModel(name).files)
+      .filter(([path]) => path.endsWith('.onnx'))
+      .map(([path, bytes]) => [`${name}/${path}`, bytes] as const),
+  )
 }
