@@ -2,7 +2,7 @@ import http from 'node:http'
 import net from 'node:net'
 
 import { fixtureModels, largestDifference, readReference, type PipelineCase } from '@x/fixtures'
-import { isOutputOf, isTensor, toJson, type OutputValue, type TaskName } from '@x/infer-core'
+import { isTensor, toJson, type OutputValue, type TaskName } from '@x/infer-core'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 
 import { runTask } from '../src/index.ts'
@@ -49,21 +49,7 @@ function together(task: TaskName, { input, options }: PipelineCase, outputs: Out
   if (task === 'text-generation') return isList ? outputs.map((output) => [toJson(output)]) : outputs.map(toJson)
   if (task === 'text-classification' && isList) return outputs.flatMap((output) => toJson(output))
   if (task === 'question-answering' && options.top_k === undefined && Array.isArray(first)) return first[0]
-  if (task === 'text-to-audio' && isList) return asLongAsTheLongest(outputs)
-  return LISTED.includes(task) ? outputs.map(plain) : plain(first)
-}
-
-/** Sounds with silence behind them, as a batch has it. */
-function asLongAsTheLongest(outputs: OutputValue[]): unknown {
-  const sounds = outputs.map((output) => {
-    if (!isOutputOf('text-to-audio', output)) throw new TypeError('not a sound')
-    return { rate: output.sampling_rate, samples: Array.from(output.audio.data, Number) }
-  })
-  const length = Math.max(...sounds.map(({ samples }) => samples.length))
-  return sounds.map(({ rate, samples }) => ({
-    sampling_rate: rate,
-    audio: Array.from({ length }, (_, index) => samples[index] ?? 0),
-  }))
+  return LISTED.includes(task) || (task === 'text-to-audio' && isList) ? outputs.map(plain) : plain(first)
 }
 
 /** Of these a pipeline gives a list, of one for one input. */
