@@ -55,7 +55,7 @@ export interface Vault {
   close(): Promise<void>
 }
 
-export type CaughtUp = 'same' | 'more' | 'replaced'
+type CaughtUp = 'same' | 'more' | 'replaced'
 
 export interface StrayFile {
   id: string

@@ -12,7 +12,7 @@ export type Message = { role: string; content: string }
 export const message: Shape<Message> = record({ role: text, content: text })
 
 /** Corners in pixels of the image that was given, or as parts of it where the option says so. */
-export type Box = { xmin: number; ymin: number; xmax: number; ymax: number }
+type Box = { xmin: number; ymin: number; xmax: number; ymax: number }
 
 export type Boxes = { label: string; score: number; box: Box }[]
 

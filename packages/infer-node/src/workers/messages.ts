@@ -16,7 +16,7 @@ export interface SentModel {
   sessionOptions: Readonly<Record<string, Readonly<Record<string, unknown>>>>
 }
 
-export interface SentInput {
+interface SentInput {
   input: CanonicalInput
   /** Its text is to be told while it is generated. */
   streams: boolean

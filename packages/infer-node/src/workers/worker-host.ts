@@ -19,7 +19,7 @@ export interface WorkerHost {
 }
 
 /** Of a run. */
-export interface RunListener {
+interface RunListener {
   onText: (index: number, piece: string) => void
   /** Called at once with what takes one input back while it runs. */
   onStart: (cancel: (index: number) => void) => void
