@@ -163,6 +163,31 @@ describe('run', () => {
     expect(none).toMatchObject({ code: 3, error: { message: expect.stringContaining(`${green}x`) } })
   })
 
+  it('takes inputs of several parts as JSON, and a task by its other name', async () => {
+    const place = await setup()
+    await writeFile(path.join(place.folder, 'green.png'), fixtureMedia()['green.png'])
+    for (const name of ['tiny-reranker', 'tiny-ner', 'tiny-llava', 'tiny-vits'] as const) await addFixture(name, place)
+    const run = (task: string, model: string, input: string): ReturnType<typeof cli> =>
+      cli(['run', task, '--model', `fix/${model}`, input, '--json', '--store', place.store])
+    const query = { query: 'where lives the cat', documents: ['a dog barks', 'the cat lives in a house'] }
+    const ranked = await run('rerank', 'tiny-reranker', JSON.stringify(query))
+    expect(ranked.lines[0]?.['output']).toMatchObject([{ index: 1, document: query.documents[1] }, { index: 0 }])
+    const named = await run('ner', 'tiny-ner', 'alice')
+    expect(named.lines[0]).toMatchObject({ output: [{ entity: 'B-PER' }], receipt: { task: 'token-classification' } })
+    const image = path.join(place.folder, 'green.png')
+    const prompt = { text: 'user <image> what colour is this? assistant', image }
+    const seen = await run('image-text-to-text', 'tiny-llava', JSON.stringify(prompt))
+    expect(seen.lines[0]?.['output']).toEqual({ generated_text: 'green' })
+    // A text that only begins like one.
+    expect((await run('text-to-speech', 'tiny-vits', '{do')).lines[0]?.['output']).toMatchObject({
+      sampling_rate: 16_000,
+    })
+    const bare = await run('rerank', 'tiny-reranker', 'where lives the cat')
+    expect(bare).toMatchObject({ code: 2, error: { message: expect.stringContaining('"documents"') } })
+    const half = await run('rerank', 'tiny-reranker', '{"query": "where"}')
+    expect(half).toMatchObject({ code: 2, error: { message: expect.stringContaining('not { query }') } })
+  })
+
   it('exits 4 and names the file after one byte of the stored model was flipped, every time', async () => {
     const place = await setup()
     const cid = await addFixture('tiny-bert', place)

@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
 
-import { assertTask, parseOption, receiptToJson, toJson, type ParamValue } from '@x/infer-core'
+import { parseOption, receiptToJson, toJson, toTask, type ParamValue } from '@x/infer-core'
 import { createRunner, type TaskResult } from '@x/infer-node'
 import type { OpenedModel } from '@x/model-loader'
 import { assertReference, fetchModel, openModel, signingSettings } from '@x/node'
@@ -11,13 +11,14 @@ import { BACKEND, textOption, textOptions, type Command, type Context } from '..
 import { formatOutput, printable } from '../format.ts'
 import type { Io } from '../io.ts'
 import { signingValues, TRUST } from '../signing-options.ts'
+import { parseTaskInput } from '../task-operand.ts'
 import { UsageError } from '../usage-error.ts'
 
 export const run: Command = {
   name: 'run',
   needsStore: true,
   operands: 'TASK [INPUT... or -]',
-  summary: 'run a model on texts, or on paths of images or WAV files; - reads one input a line',
+  summary: 'run a model on texts, paths of images or WAV files, or JSON; - reads one input a line',
   options: {
     model: {
       type: 'string',
@@ -35,14 +36,16 @@ export const run: Command = {
     ...BACKEND,
   },
   notes: [
+    'An input of several parts is a JSON object: {"question": "...", "context": "..."}, {"query": "...", "documents": ["..."]},',
+    '{"question": "...", "image": PATH}, {"text": "...", "image": PATH}; for speech {"text": "...", "voice": PATH}.',
     'With --backend the model is fetched into the local store first, where it is not there, and run from there.',
     'Without --trust, --unsigned and --pickle: IPFS_ACCELERATE_TRUSTED_KEYS, IPFS_ACCELERATE_UNSIGNED, IPFS_ACCELERATE_PICKLE.',
   ].join('\n'),
-  async run(context, [task, ...inputs], values) {
+  async run(context, [name, ...inputs], values) {
     const { signal } = context
     const reference = textOption(values, 'model')
-    if (task === undefined) throw new UsageError('run: a task is wanted')
-    assertTask(task)
+    if (name === undefined) throw new UsageError('run: a task is wanted')
+    const task = toTask(name)
     if (reference === undefined) throw new UsageError('run: --model REF is wanted')
     if (inputs.length === 0) throw new UsageError('run: an input is wanted; - reads one a line from standard input')
     const options: Record<string, ParamValue> = {}
@@ -58,7 +61,7 @@ export const run: Command = {
     try {
       const model = await open(await localReference(context, reference), { signal })
       for await (const input of eachInput(inputs, context.io)) {
-        for await (const result of runner.run(task, model, [input], { options, signal })) {
+        for await (const result of runner.run(task, model, [parseTaskInput(task, input)], { options, signal })) {
           await print(context, input, result)
         }
       }
