@@ -31,9 +31,19 @@ export async function argumentsOf(
   if (task === 'fill-mask' && input.kind === 'text') assertOneMask(tokenizer?.mask_token, input.text)
   const { candidate_labels: labels, ...options } = params
   const first = await valuesOf(transformers, input, sampleRate)
-  if (labels !== undefined) return [...first, labels, options]
+  if (labels !== undefined) return [...first, labels, withTemplate(options)]
   if (input.kind === 'speech') return [...first, { ...options, speaker_embeddings: input.voice }]
   return [...first, generates(task) ? { ...options, ...generationOptions(hooks) } : options]
+}
+
+/**
+ * The library puts a label into its sentence with `replace(text, text)`, to which a dollar in the label is a pattern:
+ * `$$` would become `$`. All that it does with the sentence is to call that.
+ */
+function withTemplate({ hypothesis_template: template, ...options }: Params): Record<string, unknown> {
+  if (typeof template !== 'string') return options
+  const replace = (place: string, label: string): string => template.replace(place, () => label)
+  return { ...options, hypothesis_template: { replace } }
 }
 
 /** What is given before the options. */

@@ -1,8 +1,8 @@
-import { toneSamples } from '@x/fixtures'
+import { fixtureMedia, toneSamples } from '@x/fixtures'
 import type { GivenOptions, Params } from '@x/infer-core'
 import { describe, expect, it } from 'vitest'
 
-import { runTask } from '../src/index.ts'
+import { runTask, type Transformers } from '../src/index.ts'
 import { hold } from './support.ts'
 
 const json = (value: unknown): Uint8Array<ArrayBuffer> => new TextEncoder().encode(JSON.stringify(value))
@@ -152,4 +152,37 @@ it('text is generated greedily, even where the repository asks for sampling', as
     outputs.add(JSON.stringify(result?.output))
   }
   expect([...outputs]).toEqual([JSON.stringify({ generated_text: 'the quick brown fox jumps' })])
+})
+
+it('a text beside an image is refused of a model that says in no template where the image belongs', async () => {
+  const { open } = await hold('tiny-llava', (files) => {
+    const { chat_template: _template, ...config } = JSON.parse(new TextDecoder().decode(files['tokenizer_config.json']))
+    files['tokenizer_config.json'] = json(config)
+  })
+  const input = { text: 'what colour is this?', image: fixtureMedia()['green.png'] }
+  await expect(runTask('image-text-to-text', await open(), [input])).rejects.toMatchObject({
+    code: 'INVALID_INPUT',
+    message: expect.stringContaining('It needs <image> where the image belongs'),
+  })
+})
+
+it('a label is put into its sentence as it is', async () => {
+  const seen: unknown[] = []
+  const { open } = await hold('tiny-nli')
+  const options = { candidate_labels: ['$$ music', 'food'], hypothesis_template: 'the {}' }
+  const transformers = await import('@huggingface/transformers')
+  const pipeline = async (...args: unknown[]): Promise<object> => {
+    const made: object = await Reflect.apply(transformers.pipeline, undefined, args)
+    const tokenizer: unknown = Reflect.get(made, 'tokenizer')
+    if (typeof tokenizer !== 'function') throw new TypeError('no tokenizer')
+    Reflect.set(made, 'tokenizer', (...given: unknown[]): unknown => {
+      seen.push(Reflect.get(Object(given[1]), 'text_pair'))
+      return Reflect.apply(tokenizer, undefined, given)
+    })
+    return made
+  }
+  const spying: Transformers = Object.assign(Object.create(transformers), { pipeline })
+  const [result] = await runTask('zero-shot-classification', await open(), ['sing'], { options, transformers: spying })
+  expect(seen).toEqual(['the $$ music', 'the food'])
+  expect(result?.output.labels[0]).toBe('$$ music')
 })

@@ -1,3 +1,4 @@
+import { fixtureMedia } from '@x/fixtures'
 import { describe, expect, it } from 'vitest'
 
 import { createRunner, runTask } from '../src/index.ts'
@@ -32,6 +33,14 @@ describe('a generated text is given as it comes', () => {
     })
     expect(results.map(({ output }) => output.translation_text)).toEqual(['das rot haus', 'das haus ist klein'])
     expect(pieces).toEqual(['das rot haus', 'das haus ist klein'])
+  })
+
+  it('of an image and a prompt', async () => {
+    const { open } = await hold('tiny-llava')
+    const pieces: string[] = []
+    const prompt = { text: 'user <image> what colour is this? assistant', image: fixtureMedia()['green.png'] }
+    await runTask('image-text-to-text', await open(), [prompt], { onText: (piece) => pieces.push(piece) })
+    expect(pieces.join('').trim()).toBe('green')
   })
 
   it('before the next token is made', async () => {
