@@ -62,12 +62,22 @@ const LISTED: readonly TaskName[] = [
   'document-question-answering',
 ]
 
-describe.each(fixtureModels())('$name', ({ name, task }) => {
-  it.each(readReference(name).pipelines)('gives what was recorded: $about', async (recorded) => {
-    const { open } = await hold(name)
-    const options = optionsOf(recorded)
-    const results = await runTask(task, await open(), inputsOf(task, recorded), { options })
-    const outputs = results.map(({ output }) => output)
-    expect(largestDifference(together(task, recorded, outputs), recorded.expected)).toBeLessThan(TOLERANCE)
-  })
+describe.each(fixtureModels())('$name', ({ name, task, files }) => {
+  it.each(readReference(name).pipelines)(
+    'gives what was recorded, and says on what it rests: $about',
+    async (recorded) => {
+      const { open, added } = await hold(name)
+      const options = optionsOf(recorded)
+      const results = await runTask(task, await open(), inputsOf(task, recorded), { options })
+      const outputs = results.map(({ output }) => output)
+      expect(largestDifference(together(task, recorded, outputs), recorded.expected)).toBeLessThan(TOLERANCE)
+      const { receipt } = results[0] ?? {}
+      expect(receipt).toMatchObject({ schema: 2, task, model: added.cid, manifest: added.manifest })
+      const graphs = Object.keys(files).flatMap((path) => /^onnx\/(.*)\.onnx$/.exec(path)?.[1] ?? [])
+      expect(receipt).toMatchObject({ executionProvider: 'cpu' })
+      expect(receipt?.dtype).toEqual(Object.fromEntries(graphs.map((graph) => [graph, 'fp32'])))
+      // Every file of these models is needed.
+      expect(receipt?.files.map(({ path }) => path)).toEqual(Object.keys(files).toSorted())
+    },
+  )
 })
