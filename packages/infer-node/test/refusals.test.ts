@@ -1,10 +1,15 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
 import * as transformers from '@huggingface/transformers'
+import { openFsStore, type FsStore } from '@x/backend-fs'
 import { cidOf, IntegrityError, RAW } from '@x/cid'
 import { fixtureMedia, fixtureModel, flipStoredByte, type FixtureName } from '@x/fixtures'
 import type { ChatMessage, GivenOptions, TaskName } from '@x/infer-core'
 import { openModel, type OpenedModel } from '@x/model-loader'
 import { NotFoundError } from '@x/storage-core'
-import { describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { createRunner, runTask, type TaskInput, type TaskResult, type Transformers } from '../src/index.ts'
 import { filesSource, hold, openStore, tempDirectory, type Held } from './support.ts'
@@ -176,6 +181,30 @@ describe('a model that is whole and still cannot run', () => {
 
 describe('an argument that cannot be right', () => {
   const media = fixtureMedia()
+  let folder: string
+  let store: FsStore
+  // Each model is stored and loaded once.
+  const runner = createRunner()
+  const models = new Map<FixtureName, Promise<OpenedModel>>()
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'refusals-'))
+    store = await openFsStore({ directory: folder })
+  })
+  afterAll(async () => {
+    await runner.close()
+    await store.close()
+    await rm(folder, { recursive: true, force: true })
+  })
+  async function openOnce(name: FixtureName): Promise<OpenedModel> {
+    const { cid } = await store.add(filesSource(fixtureModel(name).files))
+    return openModel(store, cid.toString())
+  }
+  function modelOf(name: FixtureName): Promise<OpenedModel> {
+    const model = models.get(name) ?? openOnce(name)
+    models.set(name, model)
+    return model
+  }
+
   const chat: ChatMessage[] = [{ role: 'user', content: 'hello' }]
 
   it.each<[FixtureName, TaskName, TaskInput, GivenOptions, string]>([
@@ -216,14 +245,38 @@ describe('an argument that cannot be right', () => {
     ['tiny-marian', 'translation', chat, {}, 'translation takes text, not Array'],
     ['tiny-t5', 'text2text-generation', 'a', { max_new_tokens: 0 }, 'a whole number from 1'],
     ['tiny-t5', 'text-generation', 'a', {}, 'text-generation cannot load'],
+    [
+      'tiny-detr',
+      'object-detection',
+      { query: 'a', documents: ['b'] },
+      {},
+      'object-detection takes image, not { query,',
+    ],
+    ['tiny-detr', 'object-detection', media['green.png'], { threshold: 2 }, 'a number from 0 to 1'],
+    ['tiny-vit', 'object-detection', media['green.png'], {}, 'object-detection cannot load'],
+    ['tiny-segformer', 'image-segmentation', media['abca.wav'], {}, 'the image cannot be decoded'],
+    ['tiny-modnet', 'background-removal', Float32Array.of(1), {}, 'background-removal takes image, not Float32Array'],
+    ['tiny-owlvit', 'zero-shot-object-detection', media['green.png'], {}, 'candidate_labels is required'],
+    ['tiny-donut', 'document-question-answering', media['green.png'], {}, 'takes { question, image }, not Uint8Array'],
+    [
+      'tiny-donut',
+      'document-question-answering',
+      { question: 'what', image: 'https://example.org/a.png' },
+      {},
+      'nothing is fetched',
+    ],
+    ['tiny-donut', 'document-question-answering', { question: '', image: 'a.png' }, {}, 'question is empty'],
+    ['tiny-llava', 'image-text-to-text', { text: '', image: media['green.png'] }, {}, 'text is empty'],
+    ['tiny-tones', 'audio-classification', media['green.png'], {}, 'it is not RIFF WAVE'],
+    ['tiny-clap', 'zero-shot-audio-classification', media['abca.wav'], {}, 'candidate_labels is required'],
+    ['tiny-vits', 'text-to-audio', Float32Array.of(1), {}, 'takes text or { text, voice }, not Float32Array'],
     ['tiny-ctc', 'automatic-speech-recognition', media['green.png'], {}, 'it is not RIFF WAVE'],
     ['tiny-ctc', 'automatic-speech-recognition', media['abca.wav'].subarray(0, 100), {}, 'it is cut short'],
     ['tiny-ctc', 'automatic-speech-recognition', 'https://example.org/a.wav', {}, 'nothing is fetched'],
   ])('%s, %s, input %o, options %j: %s', async (name, task, input, options, message) => {
-    const { open } = await hold(name)
-    const running = runTask(task, await open(), [input], { options })
-    await expect(running).rejects.toThrowError(message)
-    await expect(running).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+    const { results, error } = await attempt(runner.run(task, await modelOf(name), [input], { options }))
+    expect(results).toBe(0)
+    expect(error).toMatchObject({ code: 'INVALID_INPUT', message: expect.stringContaining(message) })
   })
 
   it('a task that there is not, of a caller without types', async () => {
