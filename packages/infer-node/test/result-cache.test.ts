@@ -66,6 +66,7 @@ it('is another result for another input, option, model, dtype or way to hold wei
       path: model.path(file) ?? '',
       options: { extra: { session: { disable_prepacking: '1' } } },
       weights: 'unpacked',
+      isMapped: false,
     }),
   })
   expect((await mapped.run('feature-extraction', bert, 'hello')).from).toBe('computed')

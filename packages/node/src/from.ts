@@ -2,12 +2,13 @@ import { openAsBlob } from 'node:fs'
 import path from 'node:path'
 
 import type { CID } from '@x/cid'
-import { parseReference, type ManifestFile, type OpenedModel } from '@x/model-loader'
+import { parseReference, type ManifestFile } from '@x/model-loader'
 import { UnsupportedError, type AbortOptions } from '@x/storage-core'
 import type { InferenceSession } from 'onnxruntime-node'
 
 import { openModel } from './models.ts'
 import { openStorage, type Storage } from './open-storage.ts'
+import { checkedPath } from './sessions/checked-path.ts'
 import { createDerivedArea, DERIVED } from './sessions/derived-area.ts'
 import { loadRuntime } from './sessions/load-runtime.ts'
 import { createPlannedSession, type SessionReport } from './sessions/session-creator.ts'
@@ -101,12 +102,6 @@ export async function from(reference: string, options: FromOptions = {}): Promis
     },
   }
 }
-
-const checkedPath = async (
-  model: OpenedModel,
-  file: string,
-  verify: 'stored' | 'each-open',
-): Promise<string | undefined> => (model.verifiedPath ? model.verifiedPath(file, { verify }) : model.path(file))
 
 const isSession = (value: unknown): value is InferenceSession =>
   typeof value === 'object' && value !== null && 'run' in value && typeof value.run === 'function'

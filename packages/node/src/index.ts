@@ -40,6 +40,7 @@ export { serveGateway } from './serve-gateway.ts'
 export { serveHttp, type HttpServer, type ServeHttpOptions } from './serve-http.ts'
 export { servePeer, type ServePeerOptions } from './serve-peer.ts'
 export { writeWholeFile, type WriteWholeFileOptions } from './write-whole-file.ts'
+export { createGraphPreparer, type GraphPreparerOptions, type PreparedGraph } from './sessions/prepare-graphs.ts'
 export type { MemoryMode } from './sessions/session-planner.ts'
 export type { SessionReport } from './sessions/session-creator.ts'
 export {

@@ -15,11 +15,17 @@ const PROBES = ['a', 'one two three', 'hello world, this is a longer text than t
 /**
  * Why a model's inputs have to run one at a time; `undefined`: they may share a run. A graph with operators that look at the
  * whole batch may not, and neither may one that gives other bits for a text in a batch than alone, which is tried here.
+ *
+ * @param pathOf - Where a graph lies as the model has it.
  */
-export async function whyAlone(task: TaskName, loaded: LoadedModel): Promise<string | undefined> {
+export async function whyAlone(
+  task: TaskName,
+  loaded: LoadedModel,
+  pathOf: (file: string) => string | undefined,
+): Promise<string | undefined> {
   if (!canShareRuns(task)) return `${task} takes one input at a time`
   for (const file of loaded.pipeline.dtype.files.filter((one) => one.endsWith('.onnx'))) {
-    const path = loaded.model.path(file)
+    const path = pathOf(file)
     if (path === undefined) return `${file} has no path, so its operators cannot be read`
     if (await isBatchVariant(path)) return `${file} has operators whose result depends on the whole batch`
   }

@@ -17,6 +17,7 @@ import type { Dtype, OpenedModel } from '@x/model-loader'
 import { BackendError, type AbortOptions } from '@x/storage-core'
 
 import { cidIn } from '../loaded-models.ts'
+import { numericClassOf } from '../numeric-class.ts'
 import { repositoryDefaults } from '../repository-defaults.ts'
 import { assertStreams } from '../run-pipeline.ts'
 import type { RunOptions } from '../runner.ts'
@@ -221,7 +222,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
         if (!isOutputOf(task, output)) {
           throw new BackendError(`${task} gave no result of its kind: ${typeof output}`, { retryable: false })
         }
-        residence.facts = { ...loaded, numericClass: residence.numericClass }
+        residence.facts = { ...loaded, numericClass: numericClassOf(loaded.weights) }
         const facts = residence.facts
         return toResult({ task, model: residence.model, facts, started, inputBlock, paramsBlock, params, output })
       }

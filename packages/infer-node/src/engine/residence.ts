@@ -15,7 +15,7 @@ import { sampleRateOf } from '../loaded-models.ts'
 import { readModelJson } from '../model-json.ts'
 import { numericClassOf, type WeightClass } from '../numeric-class.ts'
 import type { RunFacts } from '../task-result.ts'
-import type { Ask, Loaded, SentModel } from '../workers/messages.ts'
+import type { Ask, Loaded, SentGraph, SentModel } from '../workers/messages.ts'
 
 /** How the weights of one graph are to be held: what ONNX Runtime opens, with which options. */
 export interface PreparedGraph {
@@ -23,6 +23,8 @@ export interface PreparedGraph {
   options: Readonly<Record<string, unknown>>
   /** What that does to the last bits. */
   weights: WeightClass
+  /** The weights are mapped from a file, so that threads share them. */
+  isMapped: boolean
 }
 
 /** Decides for a graph of a model that has paths. Default: the graph itself, as ONNX Runtime does by itself. */
@@ -99,18 +101,18 @@ export async function openResidence(
     { dtype },
   )
   const paths: Record<string, string> = {}
-  const sessionOptions: Record<string, Readonly<Record<string, unknown>>> = {}
-  let weights: WeightClass = 'prepacked'
+  const graphs: Record<string, SentGraph> = {}
+  const prepared: PreparedGraph[] = []
   for (const { path: file } of model.files) {
     const path = model.path(file)
     if (path !== undefined) paths[file] = path
   }
   for (const file of files.filter((one) => one.endsWith('.onnx'))) {
     if (!prepare || paths[file] === undefined) continue
-    const prepared = await prepare(model, file)
-    paths[file] = prepared.path
-    sessionOptions[prepared.path] = prepared.options
-    if (prepared.weights === 'unpacked') weights = 'unpacked'
+    const one = await prepare(model, file)
+    graphs[one.path] = { options: one.options, weights: one.weights, original: paths[file] }
+    paths[file] = one.path
+    prepared.push(one)
   }
   const { bytes: manifest } = await encodeManifest(model.manifest)
   return {
@@ -119,11 +121,11 @@ export async function openResidence(
     task,
     dtype,
     model,
-    sent: { manifest, name: model.name, isPartial: model.isPartial === true, paths, sessionOptions },
+    sent: { manifest, name: model.name, isPartial: model.isPartial === true, paths, graphs },
     sampleRate: await sampleRateOf(task, model, signal),
     bytes: model.files.filter(({ path }) => files.includes(path)).reduce((sum, { size }) => sum + size, 0),
-    numericClass: numericClassOf(weights),
-    isMapped: Object.keys(sessionOptions).length > 0,
+    numericClass: numericClassOf(prepared.some(({ weights }) => weights === 'unpacked') ? 'unpacked' : 'prepacked'),
+    isMapped: prepared.length > 0 && prepared.every((one) => one.isMapped),
     lanes: new Map(),
     running: 0,
     usedMs: Date.now(),

@@ -1,6 +1,7 @@
 import type { BatchLimits, CanonicalInput, OutputValue, Params, TaskName } from '@x/infer-core'
 import type { ChosenDtype, Dtype } from '@x/model-loader'
 
+import type { WeightClass } from '../numeric-class.ts'
 import type { Versions } from '../transformers.ts'
 import type { SentError } from './sent-error.ts'
 
@@ -12,8 +13,17 @@ export interface SentModel {
   isPartial: boolean
   /** Local paths, by file; of a graph what ONNX Runtime is to open. */
   paths: Readonly<Record<string, string>>
-  /** For ONNX Runtime, by the path of a graph; they win over those of the library. */
-  sessionOptions: Readonly<Record<string, Readonly<Record<string, unknown>>>>
+  /** Those that were prepared, by their path. */
+  graphs: Readonly<Record<string, SentGraph>>
+}
+
+/** A graph that is opened in another way than the library does it. */
+export interface SentGraph {
+  /** For ONNX Runtime; they win over those of the library. */
+  options: Readonly<Record<string, unknown>>
+  weights: WeightClass
+  /** What to open where ONNX Runtime refuses what was prepared. */
+  original: string
 }
 
 interface SentInput {
@@ -41,6 +51,7 @@ export interface Loaded extends Versions {
   dtype: ChosenDtype
   files: readonly string[]
   sampleRate: number | undefined
+  weights: WeightClass
   /** Why inputs run one at a time; `undefined`: they may share a run. */
   alone: string | undefined
 }

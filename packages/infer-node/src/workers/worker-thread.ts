@@ -7,9 +7,9 @@ import { whyAlone } from '../batching/why-alone.ts'
 import { loadModel, type LoadedModel } from '../loaded-models.ts'
 import { importTransformers, versionsOf } from '../transformers.ts'
 import type { Ask, Call, FromWorker, Loaded, Results, ToWorker } from './messages.ts'
+import { withPreparedSessions } from './prepared-sessions.ts'
 import { remoteModel } from './remote-model.ts'
 import { receiveError, sendError } from './sent-error.ts'
-import { withSessionOptions } from './session-options.ts'
 
 // A thread that holds models and runs them, as `worker-host.ts` says.
 
@@ -96,15 +96,19 @@ async function perform(id: number, call: Call): Promise<Results[keyof Results]> 
 async function load({ handle, task, dtype, model: sent, threads, batching }: Call & { type: 'load' }): Promise<Loaded> {
   const transformers = await importTransformers()
   const model = await remoteModel(sent, handle, ask)
-  const loaded = await withSessionOptions(sent.sessionOptions, threads, () =>
+  const { result: loaded, weights } = await withPreparedSessions(sent.graphs, threads, () =>
     loadModel(task, model, { transformers, dtype }),
   )
   try {
-    const alone = batching ? await whyAlone(task, loaded) : 'batching is off'
+    const originalOf = (file: string): string | undefined => {
+      const path = sent.paths[file]
+      return path && (sent.graphs[path]?.original ?? path)
+    }
+    const alone = batching ? await whyAlone(task, loaded, originalOf) : 'batching is off'
     held.set(handle, { task, loaded, shares: alone === undefined })
     const { pipeline, sampleRate } = loaded
     const { executionProvider, dtype: chosen, files } = pipeline
-    return { ...versionsOf(transformers), executionProvider, dtype: chosen, files, sampleRate, alone }
+    return { ...versionsOf(transformers), executionProvider, dtype: chosen, files, sampleRate, weights, alone }
   } catch (error) {
     await loaded.dispose()
     throw error
