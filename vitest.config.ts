@@ -13,6 +13,8 @@ import { isRequired } from './tooling/required.ts'
 const source = '@x/source'
 
 const full = process.env.IPFS_ACCELERATE_TEST_FULL === '1'
+// Some of those that run at full length then are heavy tests.
+const soak = process.env.IPFS_ACCELERATE_TEST_SOAK === '1'
 const folders =
   '{packages/*,apps/*,tooling,tooling/fixtures,tooling/faults,tooling/kubo,tooling/gateway-conformance,examples}'
 
@@ -34,7 +36,7 @@ const node: TestProjectConfiguration = {
     // Else Node loads it, and knows no alias.
     server: { deps: { inline: ['interface-blockstore-tests'] } },
     include: full ? [`${folders}/test/**/*.full.test.ts`] : [`${folders}/test/**/*.test.ts`],
-    exclude: ['**/node_modules/**', '**/*.browser.test.ts', ...(full ? [] : ['**/*.full.test.ts'])],
+    exclude: ['**/node_modules/**', '**/*.browser.test.ts', ...(full || soak ? [] : ['**/*.full.test.ts'])],
     environment: 'node',
     testTimeout: full ? 1_200_000 : 30_000,
     hookTimeout: full ? 1_200_000 : 30_000,
@@ -46,8 +48,8 @@ function browser(executablePath: string): TestProjectConfiguration {
     resolve: { conditions: [source, ...defaultClientConditions] },
     test: {
       name: 'browser',
-      include: [`${folders}/test/**/*.browser.test.ts`],
-      exclude: ['**/node_modules/**'],
+      include: [`${folders}/test/**/*${full ? '.full' : ''}.browser.test.ts`],
+      exclude: ['**/node_modules/**', ...(full ? [] : ['**/*.full.browser.test.ts'])],
       browser: {
         enabled: true,
         headless: true,
@@ -74,7 +76,7 @@ function browser(executablePath: string): TestProjectConfiguration {
 }
 
 const chromium = findChromium()
-if (!chromium && !full) {
+if (!chromium) {
   const note = 'browser tests: no Chromium at CHROMIUM_PATH or /usr/bin/chromium'
   if (isRequired('chromium')) throw new Error(note)
   process.env.TEST_LEFT_OUT = note
@@ -85,7 +87,7 @@ export default defineConfig({
   test: {
     // Vitest leaves one core alone; many tests wait for other programs. A heavy test has the machine for itself.
     maxWorkers: full ? 1 : availableParallelism(),
-    projects: chromium && !full ? [node, browser(chromium)] : [node],
+    projects: chromium ? [node, browser(chromium)] : [node],
     // A package may have browser tests alone.
     passWithNoTests: chromium === undefined,
   },
