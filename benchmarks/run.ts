@@ -14,6 +14,7 @@ import { answerJson, answerText, machineText } from './harness/report.ts'
 import { runQuestion } from './harness/run-question.ts'
 import { stripTypes } from './harness/strip-types.ts'
 import { createWorkspace } from './harness/workspace.ts'
+import { question as infer } from './infer/question.ts'
 import { question as memory } from './memory/question.ts'
 import { question as onlyHash } from './only-hash/question.ts'
 import { question as openModel } from './open-model/question.ts'
@@ -24,7 +25,7 @@ import { question as roots } from './roots/question.ts'
 import { question as smallFiles } from './small-files/question.ts'
 import { question as transfer } from './transfer/question.ts'
 
-const QUESTIONS = [onlyHash, add, read, ranges, smallFiles, pins, roots, memory, transfer, download, openModel]
+const QUESTIONS = [onlyHash, add, read, ranges, smallFiles, pins, roots, memory, transfer, download, openModel, infer]
 const here = fileURLToPath(new URL('.', import.meta.url))
 
 function fail(message: string): never {
