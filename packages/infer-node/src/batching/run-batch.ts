@@ -52,28 +52,40 @@ export async function runBatch(
   const results: OneOfBatch[] = inputs.map(() => ({ cancelled: true }))
   let runs = 0
 
-  const runAlone = async ({ input, signal, onText }: BatchInput): Promise<OneOfBatch> => {
-    const output = await runPipeline(transformers, task, pipeline, input, params, { sampleRate, signal, onText })
-    return signal?.aborted ? { cancelled: true } : { output }
+  const runAlone = async (index: number): Promise<OneOfBatch> => {
+    const one = inputs[index]
+    if (one === undefined || one.signal?.aborted) return { cancelled: true }
+    const { input, signal, onText } = one
+    runs += 1
+    try {
+      const output = await runPipeline(transformers, task, pipeline, input, params, { sampleRate, signal, onText })
+      return signal?.aborted ? { cancelled: true } : { output }
+    } catch (error) {
+      return { error }
+    }
   }
 
-  const runTogether = async (indices: readonly number[]): Promise<OneOfBatch[]> => {
-    const [only] = indices.length === 1 ? indices.flatMap((index) => inputs[index] ?? []) : []
-    if (only) return [await runAlone(only)]
-    const output = await pipeline.call(
-      indices.flatMap((index) => texts[index] ?? []),
-      params,
-    )
-    const own = indices.map((index) => lengths[index] ?? 0)
-    return split(task, toValue(transformers, output), own).map((one) => ({ output: one }))
+  /** `undefined`: it failed, as a whole. */
+  const runTogether = async (indices: readonly number[]): Promise<OneOfBatch[] | undefined> => {
+    if (indices.length < 2) return undefined
+    runs += 1
+    try {
+      const output = await pipeline.call(
+        indices.flatMap((index) => texts[index] ?? []),
+        params,
+      )
+      const own = indices.map((index) => lengths[index] ?? 0)
+      return split(task, toValue(transformers, output), own).map((one) => ({ output: one }))
+    } catch {
+      // One of them may be what cannot be run. Each is told its own reason when it runs alone.
+      return undefined
+    }
   }
 
   for (const batch of cutBatches(lengths, limits)) {
     const wanted = batch.filter((index) => !inputs[index]?.signal?.aborted)
-    if (wanted.length === 0) continue
-    runs += 1
-    const together = await runTogether(wanted).catch((error: unknown) => wanted.map(() => ({ error })))
-    for (const [place, index] of wanted.entries()) results[index] = together[place] ?? { cancelled: true }
+    const together = await runTogether(wanted)
+    for (const [place, index] of wanted.entries()) results[index] = together?.[place] ?? (await runAlone(index))
     // What the other thread says meanwhile is heard now.
     await new Promise(setImmediate)
   }
