@@ -1,6 +1,8 @@
 export { isBatchVariant } from './batch-variance.ts'
 export { createDataHasher, type DataHasher, type DataHasherOptions } from './data-hasher.ts'
 export { createOnnxChecker, type OnnxChecker } from './onnx-structure.ts'
+export { readSafetensorsIndex } from './safetensors-index.ts'
+export { readSafetensorsTable, type ReadTableOptions } from './safetensors-table.ts'
 export type { ScannedFile, TensorScanner } from './scanner.ts'
 export type { CreateSha256, Sha256 } from './sha256.ts'
 export { createSkeleton, SKELETON_VERSION, type RangeReader, type Skeleton, type SkeletonOptions } from './skeleton.ts'

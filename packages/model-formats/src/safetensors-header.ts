@@ -1,3 +1,5 @@
+import { InvalidInputError } from '@x/cid'
+
 import { DTYPE_BITS } from './dtypes.ts'
 import { createJsonReader, type JsonReader } from './json-reader.ts'
 import { MAX_NAME_BYTES, MAX_RANK } from './limits.ts'
@@ -40,7 +42,27 @@ const METADATA = '__metadata__'
 /** Bytes of metadata that are kept. */
 const MAX_METADATA_BYTES = 16 * 2 ** 20
 /** Before the header: its length. */
-const PREFIX_BYTES = 8
+export const PREFIX_BYTES = 8
+/** What the reference implementation allows. */
+const MAX_HEADER_BYTES = 100_000_000
+
+/** The length of the header, from the bytes before it. */
+export function readHeaderLength(prefix: Uint8Array, refuse: (why: string) => never): number {
+  const claimed = new DataView(prefix.buffer, prefix.byteOffset, PREFIX_BYTES).getBigUint64(0, true)
+  return claimed > MAX_HEADER_BYTES
+    ? refuse(`its header claims ${claimed} bytes, over ${MAX_HEADER_BYTES}`)
+    : Number(claimed)
+}
+
+/** What every reader of such a file says of one that it refuses. */
+export const notWhole = (file: string, why: string): InvalidInputError =>
+  new InvalidInputError(`${file} is not a whole safetensors file: ${why}`, { input: file })
+
+export const endsInside = (offset: number, what: string): string => `it ends at byte ${offset}, inside ${what}`
+export const goesOn = (offset: number): string => `there is more behind its last tensor, which ends at byte ${offset}`
+export const LENGTH_OF_HEADER = 'the length of its header'
+export const HEADER = 'its header'
+export const tensorCalled = (name: string): string => `tensor ${quoted(name)}`
 
 /**
  * Reads the header: strict JSON, no name twice, every tensor as long as its shape says, one after the other without a gap.
