@@ -10,18 +10,30 @@ export {
   type ChatMessage,
   type OutputValue,
 } from './canonical.ts'
+export { compareOutputs, type OutputDifference } from './compare-outputs.ts'
+export { decodeInput, decodeParams, type DecodedInput } from './decode-input.ts'
 export { BusyError, CrashError } from './errors.ts'
 export { parseOption, toParams, type GivenOptions, type Params, type ParamValue } from './params.ts'
 export {
   decodeReceipt,
   encodeReceipt,
+  receiptFromJson,
   receiptToJson,
   type ResultReceipt,
   type Software,
   type UsedFile,
 } from './receipt.ts'
 export { type Shape } from './shape.ts'
-export { encodeLoadKey, encodeResultKey, type LoadKeyParts, type ResultKeyParts } from './result-key.ts'
+export {
+  decodeResultKey,
+  describeKey,
+  differingParts,
+  encodeLoadKey,
+  encodeResultKey,
+  type KeyPart,
+  type LoadKeyParts,
+  type ResultKeyParts,
+} from './result-key.ts'
 export {
   assertTask,
   isOutputOf,

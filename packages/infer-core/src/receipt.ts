@@ -1,4 +1,4 @@
-import { CID, decodeDagCbor, encodeDagCbor, InvalidInputError, type Block } from '@x/cid'
+import { CID, decodeDagCbor, encodeDagCbor, IntegrityError, InvalidInputError, parseCid, type Block } from '@x/cid'
 
 import { assertTask, type TaskName } from './tasks.ts'
 
@@ -72,7 +72,10 @@ export function encodeReceipt(receipt: ResultReceipt): Promise<Block> {
  * @throws {InvalidInputError} It is none, or of another schema.
  */
 export function decodeReceipt(bytes: Uint8Array): ResultReceipt {
-  const fields = toFields(decoded(bytes), 'the receipt')
+  return toReceipt(toFields(decoded(bytes), 'the receipt'))
+}
+
+function toReceipt(fields: Record<string, unknown>): ResultReceipt {
   const { schema } = fields
   if (schema !== 1 && schema !== 2) throw refusal(`its schema is ${JSON.stringify(schema) ?? 'missing'}, not 1 or 2`)
   const task = toText(fields.task, 'task')
@@ -107,6 +110,40 @@ export function receiptToJson(receipt: ResultReceipt, cid: CID): Record<string, 
     input: receipt.input.toString(),
     params: receipt.params.toString(),
     output: receipt.output.toString(),
+  }
+}
+
+/**
+ * Reads what `receiptToJson` gave.
+ *
+ * @returns The receipt and its block.
+ * @throws {IntegrityError} It does not hash to the CID in front of it.
+ * @throws {InvalidInputError} It is none, or of another schema.
+ */
+export async function receiptFromJson(value: unknown): Promise<{ receipt: ResultReceipt; block: Block }> {
+  const fields = toFields(value, 'the receipt')
+  const cids = ['model', 'manifest', 'input', 'params', 'output'].map((name) => [name, cidIn(fields[name], name)])
+  const files = Array.isArray(fields.files)
+    ? fields.files.map((item: unknown) => {
+        const file = toFields(item, 'a file')
+        return { ...file, cid: cidIn(file.cid, 'cid') }
+      })
+    : fields.files
+  const receipt = toReceipt({ ...fields, ...Object.fromEntries(cids), files })
+  const block = await encodeReceipt(receipt)
+  const claimed = fields.cid === undefined ? block.cid : cidIn(fields.cid, 'cid')
+  if (claimed.toString() !== block.cid.toString()) {
+    const message = `the receipt says that it is ${claimed}, and hashes to ${block.cid}`
+    throw new IntegrityError(message, { cid: claimed, actual: block.cid })
+  }
+  return { receipt, block }
+}
+
+function cidIn(value: unknown, field: string): CID {
+  try {
+    return parseCid(toText(value, field))
+  } catch (cause) {
+    throw refusal(`${field} is no CID`, cause)
   }
 }
 

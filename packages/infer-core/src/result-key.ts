@@ -1,6 +1,6 @@
-import { encodeDagCbor, type Block, type CID } from '@x/cid'
+import { decodeDagCbor, encodeDagCbor, type Block, type CID } from '@x/cid'
 
-import type { ResultReceipt } from './receipt.ts'
+import { decodeReceipt, type ResultReceipt } from './receipt.ts'
 
 /** All that decides an output, and nothing else: a receipt without the output. */
 export type ResultKeyParts = Omit<ResultReceipt, 'schema' | 'output' | 'model'> & { numericClass: string }
@@ -26,6 +26,67 @@ export function encodeResultKey(parts: ResultKeyParts): Promise<Block> {
     numericClass,
   })
 }
+
+/**
+ * The parts of a key's block, whose bytes were verified; `undefined`: it is another kind of key, such as `encodeLoadKey` makes.
+ *
+ * @throws {InvalidInputError} It says that it is one, and is not.
+ */
+export async function decodeResultKey(bytes: Uint8Array): Promise<ResultKeyParts | undefined> {
+  const value = decodeDagCbor(bytes)
+  if (typeof value !== 'object' || value === null || !('resultKey' in value) || !('input' in value)) return undefined
+  const { resultKey, input, ...parts } = value
+  if (resultKey !== 1) return undefined
+  // The fields are a receipt's; the two that a key has not are any CID here.
+  const { bytes: asReceipt } = await encodeDagCbor({ ...parts, schema: 2, input, model: input, output: input })
+  const { schema: _, model: _model, output: _output, numericClass = '', ...read } = decodeReceipt(asReceipt)
+  return { ...read, numericClass }
+}
+
+/** What results are told apart by, each part as text. */
+export type KeyPart = keyof ResultKeyParts
+
+/** Each part of a key, or of a receipt, as text. Equal texts are equal parts. */
+export function describeKey(
+  parts: Omit<ResultKeyParts, 'numericClass'> & Pick<ResultReceipt, 'numericClass'>,
+): Record<KeyPart, string> {
+  const { manifest, files, task, params, input, runtime, library, executionProvider, dtype, numericClass } = parts
+  const byName = Object.entries(dtype).toSorted(([a], [b]) => (a < b ? -1 : 1))
+  return {
+    manifest: manifest.toString(),
+    files: files.map(({ path, cid }) => `${path} ${cid}`).join(', '),
+    task,
+    params: params.toString(),
+    input: input.toString(),
+    runtime: `${runtime.name} ${runtime.version}`,
+    library: `${library.name} ${library.version}`,
+    executionProvider,
+    dtype: byName.map(([session, name]) => `${session} ${name}`).join(', '),
+    numericClass: numericClass ?? 'not said',
+  }
+}
+
+/** The parts in which two differ. */
+export function differingParts(
+  one: Parameters<typeof describeKey>[0],
+  other: Parameters<typeof describeKey>[0],
+): KeyPart[] {
+  const [first, second] = [describeKey(one), describeKey(other)]
+  return KEY_PARTS.filter((part) => first[part] !== second[part])
+}
+
+const KEY_PARTS = [
+  'manifest',
+  'files',
+  'task',
+  'params',
+  'input',
+  'runtime',
+  'library',
+  'executionProvider',
+  'dtype',
+  'numericClass',
+] as const satisfies readonly KeyPart[]
 
 /** What is known before a model is loaded; which files that takes follows from it. */
 export interface LoadKeyParts {

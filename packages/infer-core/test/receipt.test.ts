@@ -1,7 +1,7 @@
 import { cidOf, encodeDagCbor, RAW, type CID } from '@x/cid'
 import { describe, expect, it } from 'vitest'
 
-import { decodeReceipt, encodeReceipt, receiptToJson, type ResultReceipt } from '../src/index.ts'
+import { decodeReceipt, encodeReceipt, receiptFromJson, receiptToJson, type ResultReceipt } from '../src/index.ts'
 
 const cid = (byte: number): Promise<CID> => cidOf(RAW, Uint8Array.of(byte))
 
@@ -94,4 +94,22 @@ describe('what is no receipt is refused', () => {
   it('other bytes', () => {
     expect(() => decodeReceipt(Uint8Array.of(0xff))).toThrowError(expect.objectContaining({ code: 'INVALID_INPUT' }))
   })
+})
+
+it('is read back from JSON, unless it is not the one that it says', async () => {
+  for (const given of [
+    await receipt(),
+    { ...(await receipt()), schema: 2, numericClass: 'x64-0123456789ab-prepacked' } as const,
+  ]) {
+    const block = await encodeReceipt(given)
+    const json: object = JSON.parse(JSON.stringify(receiptToJson(given, block.cid)))
+    expect(await receiptFromJson(json)).toEqual({ receipt: given, block })
+    const changed = receiptFromJson({ ...json, output: (await cid(9)).toString() })
+    await expect(changed).rejects.toMatchObject({ code: 'INTEGRITY', cid: block.cid })
+    await expect(receiptFromJson({ ...json, output: 'nothing' })).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+    await expect(receiptFromJson({ ...json, files: [{ path: 'a' }] })).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+  }
+  for (const none of [null, 'text', {}, []]) {
+    await expect(receiptFromJson(none)).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+  }
 })

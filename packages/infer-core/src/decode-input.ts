@@ -1,0 +1,74 @@
+import { CID, decodeDagCbor, InvalidInputError } from '@x/cid'
+
+import type { CanonicalInput, ChatMessage } from './canonical.ts'
+import type { Params, ParamValue } from './params.ts'
+import { tensorFromBytes } from './tensor.ts'
+
+/** An input as its block has it: all of it, or the CID of the file that it was. */
+export type DecodedInput =
+  | Exclude<CanonicalInput, { bytes: Uint8Array }>
+  | { kind: 'file'; what: 'image' | 'audio'; cid: CID }
+
+/**
+ * The input that `encodeInput` made a block of; the bytes were verified. A file's own bytes are not in it.
+ *
+ * @throws {InvalidInputError} It is none.
+ */
+export function decodeInput(bytes: Uint8Array): DecodedInput {
+  const fields = fieldsOf(decodeDagCbor(bytes))
+  const { text, chat, question, context, query, documents, samples, sampleRate, voice } = fields
+  for (const what of ['image', 'audio'] as const) {
+    const cid = CID.asCID(fields[what])
+    if (cid !== null) return { kind: 'file', what, cid }
+  }
+  if (typeof text === 'string')
+    return voice === undefined ? { kind: 'text', text } : { kind: 'speech', text, voice: vector(voice) }
+  if (Array.isArray(chat)) return { kind: 'chat', messages: chat.map(toMessage) }
+  if (typeof question === 'string' && typeof context === 'string') return { kind: 'question', question, context }
+  if (typeof query === 'string' && Array.isArray(documents)) {
+    return { kind: 'ranking', query, documents: documents.map(String) }
+  }
+  if (samples !== undefined && typeof sampleRate === 'number') {
+    return { kind: 'samples', samples: vector(samples), sampleRate }
+  }
+  throw refusal('input', Object.keys(fields).join(', ') || 'nothing')
+}
+
+/**
+ * The parameters that `encodeParams` made a block of; the bytes were verified.
+ *
+ * @throws {InvalidInputError} They are none.
+ */
+export function decodeParams(bytes: Uint8Array): Params {
+  return Object.fromEntries(
+    Object.entries(fieldsOf(decodeDagCbor(bytes))).map(([key, value]) => {
+      if (isParam(value)) return [key, value]
+      throw refusal('parameters', key)
+    }),
+  )
+}
+
+const isParam = (value: unknown): value is ParamValue =>
+  ['string', 'number', 'boolean'].includes(typeof value) ||
+  (Array.isArray(value) && value.every((item) => typeof item === 'string'))
+
+function vector(value: unknown): Float32Array {
+  const { type, dims, data } = fieldsOf(value)
+  if (type === 'float32' && Array.isArray(dims) && data instanceof Uint8Array) {
+    const { data: numbers } = tensorFromBytes(type, dims.map(Number), data)
+    if (numbers instanceof Float32Array) return numbers
+  }
+  throw refusal('input', 'a tensor that is none')
+}
+
+function toMessage(value: unknown): ChatMessage {
+  const { role, content } = fieldsOf(value)
+  if (typeof role === 'string' && typeof content === 'string') return { role, content }
+  throw refusal('input', 'a message that is none')
+}
+
+const fieldsOf = (value: unknown): Record<string, unknown> =>
+  typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value)) : {}
+
+const refusal = (what: string, found: string): InvalidInputError =>
+  new InvalidInputError(`a block of ${found.slice(0, 80)} is no ${what}`, { input: what })

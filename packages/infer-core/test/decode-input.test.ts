@@ -1,0 +1,101 @@
+import { cidOf, encodeDagCbor, RAW } from '@x/cid'
+import { expect, it } from 'vitest'
+
+import {
+  decodeInput,
+  decodeParams,
+  decodeResultKey,
+  differingParts,
+  encodeInput,
+  encodeLoadKey,
+  encodeParams,
+  encodeResultKey,
+  type CanonicalInput,
+  type ResultKeyParts,
+} from '../src/index.ts'
+
+const inputs: CanonicalInput[] = [
+  { kind: 'text', text: 'hello' },
+  { kind: 'chat', messages: [{ role: 'user', content: 'hello' }] },
+  { kind: 'question', question: 'who?', context: 'me' },
+  { kind: 'ranking', query: 'who?', documents: ['a', 'b'] },
+  { kind: 'samples', samples: Float32Array.of(0, -0, 0.5), sampleRate: 16_000 },
+  { kind: 'speech', text: 'hello', voice: Float32Array.of(1, 2) },
+]
+
+it.each(inputs.map((input) => [input.kind, input] as const))('reads %s back as it was', async (_kind, input) => {
+  expect(decodeInput((await encodeInput(input)).bytes)).toEqual(input)
+})
+
+it('knows of a file its CID alone', async () => {
+  const bytes = Uint8Array.of(1, 2, 3)
+  const cid = await cidOf(RAW, bytes)
+  for (const input of [
+    { kind: 'image', bytes },
+    { kind: 'document', question: 'what?', bytes },
+    { kind: 'prompt', text: 'what?', bytes },
+  ] as const) {
+    expect(decodeInput((await encodeInput(input)).bytes)).toEqual({ kind: 'file', what: 'image', cid })
+  }
+  expect(decodeInput((await encodeInput({ kind: 'audio', bytes })).bytes)).toEqual({ kind: 'file', what: 'audio', cid })
+})
+
+it('refuses what is no input and no parameters', async () => {
+  for (const value of [{}, { chat: [1] }, { samples: 1, sampleRate: 1 }, 'text', null]) {
+    const { bytes } = await encodeDagCbor(value)
+    expect(() => decodeInput(bytes)).toThrowError('is no input')
+  }
+  const { bytes } = await encodeDagCbor({ top_k: { a: 1 } })
+  expect(() => decodeParams(bytes)).toThrowError('is no parameters')
+})
+
+it('reads parameters back as they were', async () => {
+  const params = { top_k: 2, normalize: true, pooling: 'mean', candidate_labels: ['a', 'b'] }
+  expect(decodeParams((await encodeParams(params)).bytes)).toEqual(params)
+})
+
+async function keyParts(): Promise<ResultKeyParts> {
+  const cid = await cidOf(RAW, Uint8Array.of(1))
+  return {
+    task: 'text-classification',
+    manifest: cid,
+    files: [{ path: 'onnx/model.onnx', cid }],
+    input: cid,
+    params: cid,
+    runtime: { name: 'onnxruntime-node', version: '1.30.0' },
+    library: { name: '@huggingface/transformers', version: '4.3.1' },
+    executionProvider: 'cpu',
+    dtype: { model: 'fp32' },
+    numericClass: 'x64-0123456789ab-prepacked',
+  }
+}
+
+it('reads a key back as it was, and tells it from the other kind', async () => {
+  const parts = await keyParts()
+  expect(await decodeResultKey((await encodeResultKey(parts)).bytes)).toEqual(parts)
+  const { manifest, task, runtime, library } = parts
+  const load = await encodeLoadKey({ manifest, task, dtype: 'auto', runtime, library })
+  expect(await decodeResultKey(load.bytes)).toBeUndefined()
+})
+
+it('names each part in which two keys differ', async () => {
+  const parts = await keyParts()
+  const other = await cidOf(RAW, Uint8Array.of(2))
+  expect(differingParts(parts, await keyParts())).toEqual([])
+  const changes: Partial<ResultKeyParts>[] = [
+    { manifest: other },
+    { files: [{ path: 'onnx/model.onnx', cid: other }] },
+    { task: 'text-generation' },
+    { params: other },
+    { input: other },
+    { runtime: { name: 'onnxruntime-node', version: '1.30.1' } },
+    { library: { name: 'other', version: '4.3.1' } },
+    { executionProvider: 'cuda' },
+    { dtype: { model: 'q8' } },
+    { numericClass: 'arm64' },
+  ]
+  for (const change of changes) {
+    expect(differingParts(parts, { ...parts, ...change })).toEqual(Object.keys(change))
+    expect((await encodeResultKey({ ...parts, ...change })).cid).not.toEqual((await encodeResultKey(parts)).cid)
+  }
+})
