@@ -5,6 +5,9 @@ import type { AbortOptions } from '@x/storage-core'
 
 import { loadPipeline, type LoadedPipeline } from './load-pipeline.ts'
 import { fieldsOf, readModelJson } from './model-json.ts'
+import { numericClassOf } from './numeric-class.ts'
+import type { KnownModel } from './result-cache.ts'
+import { factsOfLoaded } from './task-result.ts'
 import { importTransformers, type Transformers } from './transformers.ts'
 
 interface LoadOptions extends AbortOptions {
@@ -21,9 +24,18 @@ export interface LoadedModel {
   dispose(): Promise<void>
 }
 
+/** A model that was opened for a task and dtype; it is loaded when it is first needed. */
+export interface OpenedForTask extends KnownModel {
+  /** Hertz; of models that take sound. */
+  readonly sampleRate: number | undefined
+  /** The same for every call. One that failed may be tried again. */
+  load(options: AbortOptions): Promise<LoadedModel>
+}
+
 export interface LoadedModels {
-  /** Loads a model, or gives the one that was loaded for the same task and dtype. */
-  get(task: TaskName, model: string | OpenedModel, options: LoadOptions): Promise<LoadedModel>
+  /** Opens a model, or gives the one that was opened for the same task and dtype. */
+  get(task: TaskName, model: string | OpenedModel, options: LoadOptions): Promise<OpenedForTask>
+  /** Frees and closes what `get` opened. */
   close(): Promise<void>
 }
 
@@ -34,45 +46,75 @@ export interface LoadedModelsOptions {
 
 /** Keeps models loaded, by CID, task and dtype. */
 export function createLoadedModels({ openModel, transformers }: LoadedModelsOptions): LoadedModels {
-  const loaded = new Map<string, Promise<LoadedModel>>()
+  const models = new Map<string, OpenedForTask & { dispose(): Promise<void> }>()
 
   async function open(reference: string, signal: AbortSignal | undefined): Promise<OpenedModel> {
     if (openModel) return openModel(reference, { signal })
     throw new InvalidInputError(`${reference}: this runner takes opened models, not references`, { input: reference })
   }
 
+  function toLoad(
+    key: string,
+    about: Pick<OpenedForTask, 'task' | 'dtype' | 'model' | 'sampleRate'>,
+    isOwned: boolean,
+  ): OpenedForTask & { dispose(): Promise<void> } {
+    const { task, dtype, model } = about
+    let loading: Promise<LoadedModel> | undefined
+    return {
+      ...about,
+      numericClass: numericClassOf('prepacked'),
+      facts: undefined,
+      async load({ signal }) {
+        loading ??= loadModel(task, model, { dtype, signal, transformers })
+        try {
+          const loaded = await loading
+          this.facts = factsOfLoaded(loaded)
+          return loaded
+        } catch (error) {
+          // What failed may be tried again.
+          loading = undefined
+          if (models.delete(key) && isOwned) await model.close()
+          throw error
+        }
+      },
+      async dispose() {
+        // Whoever asked for one that failed to load was told.
+        const [result] = await Promise.allSettled([loading])
+        if (result.status === 'fulfilled') await result.value?.dispose()
+        if (isOwned) await model.close()
+      },
+    }
+  }
+
   return {
-    async get(task, model, options) {
-      const { dtype = 'auto', signal } = options
-      const find = (cid: CID): Promise<LoadedModel> | undefined => loaded.get(`${cid} ${task} ${dtype}`)
-      // A CID names its bytes for good: what was verified and loaded under it is opened once.
+    async get(task, model, { dtype, signal }) {
+      const keyOf = (cid: CID): string => `${cid} ${task} ${dtype ?? 'auto'}`
+      // A CID names its bytes for good: what was verified and opened under it is opened once.
       const cid = typeof model === 'string' ? cidIn(model) : model.cid
-      const known = cid && find(cid)
+      const known = cid && models.get(keyOf(cid))
       if (known) return known
       const isOwned = typeof model === 'string'
       const opened = isOwned ? await open(model, signal) : model
-      const meanwhile = find(opened.cid)
-      if (meanwhile) {
-        if (isOwned) await opened.close()
-        return meanwhile
-      }
-      const loading = loadModel(task, opened, { ...options, transformers, isOwned })
-      const key = `${opened.cid} ${task} ${dtype}`
-      loaded.set(key, loading)
       try {
-        return await loading
+        const sampleRate = await sampleRateOf(task, opened, signal)
+        const key = keyOf(opened.cid)
+        const meanwhile = models.get(key)
+        if (meanwhile) {
+          if (isOwned) await opened.close()
+          return meanwhile
+        }
+        const added = toLoad(key, { task, dtype, model: opened, sampleRate }, isOwned)
+        models.set(key, added)
+        return added
       } catch (error) {
-        // What failed may be tried again.
-        loaded.delete(key)
+        if (isOwned) await opened.close()
         throw error
       }
     },
     async close() {
-      const all = [...loaded.values()]
-      loaded.clear()
-      // Whoever asked for one that failed to load was told.
-      for (const result of await Promise.allSettled(all))
-        if (result.status === 'fulfilled') await result.value.dispose()
+      const all = [...models.values()]
+      models.clear()
+      for (const model of all) await model.dispose()
     },
   }
 }
@@ -82,30 +124,15 @@ export function cidIn(reference: string): CID | undefined {
   return parsed.kind === 'cid' && parsed.path === undefined ? parsed.cid : undefined
 }
 
-/** @param options.isOwned - Whether `dispose`, or a failure, closes the model. Default false. */
 export async function loadModel(
   task: TaskName,
   model: OpenedModel,
-  {
-    dtype,
-    signal,
-    transformers: given,
-    isOwned = false,
-  }: LoadOptions & { transformers?: Transformers | undefined; isOwned?: boolean },
+  { dtype, signal, transformers: given }: LoadOptions & { transformers?: Transformers | undefined },
 ): Promise<LoadedModel> {
-  try {
-    const transformers = given ?? (await importTransformers())
-    const sampleRate = await sampleRateOf(task, model, signal)
-    const pipeline = await loadPipeline(transformers, task, model, { dtype, signal })
-    const dispose = async (): Promise<void> => {
-      await pipeline.dispose()
-      if (isOwned) await model.close()
-    }
-    return { transformers, model, pipeline, sampleRate, dispose }
-  } catch (error) {
-    if (isOwned) await model.close()
-    throw error
-  }
+  const transformers = given ?? (await importTransformers())
+  const sampleRate = await sampleRateOf(task, model, signal)
+  const pipeline = await loadPipeline(transformers, task, model, { dtype, signal })
+  return { transformers, model, pipeline, sampleRate, dispose: () => pipeline.dispose() }
 }
 
 /** The rate in hertz that a model wants its sound at. */

@@ -1,20 +1,33 @@
-import { InvalidInputError } from '@x/cid'
-import { assertTask, toParams, type GivenOptions, type TaskName } from '@x/infer-core'
+import type { Cache } from '@x/cache'
+import { InvalidInputError, type Block } from '@x/cid'
+import {
+  assertTask,
+  encodeResultKey,
+  toParams,
+  type GivenOptions,
+  type ResultKeyParts,
+  type TaskName,
+} from '@x/infer-core'
 import type { Dtype, OpenedModel } from '@x/model-loader'
 import { BackendError, type AbortOptions } from '@x/storage-core'
 
-import { createLoadedModels } from './loaded-models.ts'
+import { createLoadedModels, type OpenedForTask } from './loaded-models.ts'
 import { repositoryDefaults } from './repository-defaults.ts'
+import { createResultCache } from './result-cache.ts'
 import { assertStreams } from './run-pipeline.ts'
 import type { TaskInput } from './task-input.ts'
-import { runInput, type TaskResult } from './task-result.ts'
-import type { Transformers } from './transformers.ts'
+import { operandsOf, readAsked, runInput, type AskedInput, type TaskResult } from './task-result.ts'
+import { versionsOf, type Transformers } from './transformers.ts'
 
 export interface RunnerOptions {
   /** Opens what a reference points to. Only for models that are given as text. */
   openModel?: ((reference: string, options: AbortOptions) => Promise<OpenedModel>) | undefined
   /** The copy of transformers.js to run on. Default: the one that is installed, loaded when first needed. */
   transformers?: Transformers | undefined
+  /** Results that were computed before are given again, under keys that say all that decides them. Default: none are kept. */
+  cache?: Cache | undefined
+  /** Told of what went wrong without failing a call. Default: nobody is. */
+  onWarning?: ((message: string) => void) | undefined
 }
 
 export interface RunOptions extends AbortOptions {
@@ -27,12 +40,26 @@ export interface RunOptions extends AbortOptions {
    * the pieces are what was generated. Only of tasks that stream; see `TASKS`.
    */
   onText?: ((piece: string, input: { index: number }) => void) | undefined
+  /**
+   * `use` gives a result that was kept, `refresh` computes it and replaces what was kept, `bypass` does neither. Default `use`;
+   * with `onText` always `bypass`.
+   */
+  cache?: 'use' | 'refresh' | 'bypass' | undefined
+}
+
+/** What a result is kept under. */
+export interface ExplainedKey {
+  /** The block whose CID is the key. */
+  block: Block
+  parts: ResultKeyParts
+  inputBlock: Block
+  paramsBlock: Block
 }
 
 export interface Runner {
   /**
    * Runs inputs one after another, each alone, and yields a result for each. The model is opened, verified and loaded
-   * before the first, and stays loaded until `close`.
+   * before the first, and stays loaded until `close`. With a cache it is loaded for the first result that is not kept.
    *
    * @param model - An opened model, which the runner does not close and which has to stay open; or a reference.
    * @throws {InvalidInputError} An unknown task or option, an input that the task does not take, a model that it cannot
@@ -46,40 +73,104 @@ export interface Runner {
     inputs: Iterable<TaskInput<Name>> | AsyncIterable<TaskInput<Name>>,
     options?: RunOptions,
   ): AsyncGenerator<TaskResult<Name>, void, undefined>
+  /**
+   * The key of a result, with all of its parts, without running anything. A model that was not loaded before, as far as the cache
+   * knows, is loaded: which files a run reads is known only then.
+   */
+  explain<Name extends TaskName>(
+    task: Name,
+    model: string | OpenedModel,
+    input: TaskInput<Name>,
+    options?: Pick<RunOptions, 'options' | 'dtype' | 'signal'>,
+  ): Promise<ExplainedKey>
   /** Frees every model. Any later call rejects. */
   close(): Promise<void>
 }
 
 /** A runner on the CPU of this process. Models run in its thread. */
-export function createRunner({ openModel, transformers }: RunnerOptions = {}): Runner {
+export function createRunner({ openModel, transformers, cache, onWarning }: RunnerOptions = {}): Runner {
   const models = createLoadedModels({ openModel, transformers })
+  const results =
+    cache && createResultCache(cache, onWarning ?? (() => undefined), transformers && versionsOf(transformers))
+  /** A caller who left does not wait for these; freeing the model does. */
+  const running = new Set<Promise<void>>()
   let closed = false
   const enter = (signal: AbortSignal | undefined): void => {
     signal?.throwIfAborted()
     if (closed) throw new BackendError('the runner is closed', { retryable: false })
   }
+
+  async function answer<Name extends TaskName>(
+    known: OpenedForTask,
+    asked: AskedInput<Name>,
+    {
+      signal,
+      onText,
+      cache: mode = 'use',
+    }: Pick<RunOptions, 'signal' | 'cache'> & { onText?: (piece: string) => void },
+  ): Promise<TaskResult<Name>> {
+    const compute = async (runSignal: AbortSignal | undefined): Promise<TaskResult<Name>> => {
+      const run = known
+        .load({ signal: runSignal })
+        .then((loaded) => runInput(asked, loaded, { signal: runSignal, onText }))
+      const ended = run.then(
+        () => undefined,
+        // Whoever asked for it is told.
+        () => undefined,
+      )
+      running.add(ended)
+      void ended.then(() => running.delete(ended))
+      return run
+    }
+    if (!results || mode === 'bypass' || onText) return compute(signal)
+    return results.result({ ...asked, known, mode, signal }, compute)
+  }
+
   return {
-    async *run(task, model, inputs, { options = {}, dtype, signal, onText } = {}) {
+    async *run(task, model, inputs, { options = {}, dtype, signal, onText, cache: mode } = {}) {
       enter(signal)
       assertTask(task)
       if (typeof inputs === 'string') throw new InvalidInputError('inputs is a list, not one text', { input: inputs })
       // Before a model is loaded for nothing.
       toParams(task, options)
       assertStreams(task, onText)
-      const loaded = await models.get(task, model, { dtype, signal })
-      const params = toParams(task, options, await repositoryDefaults(task, loaded.model, options, signal))
+      const known = await models.get(task, model, { dtype, signal })
+      if (!results || mode === 'bypass' || onText) await known.load({ signal })
+      const params = toParams(task, options, await repositoryDefaults(task, known.model, options, signal))
       let index = 0
       for await (const input of inputs) {
         enter(signal)
         const current = { index }
-        yield runInput(task, loaded, input, params, signal, {
-          onText: onText && ((piece) => onText(piece, current)),
+        const asked = await readAsked(task, input, params, { sampleRate: known.sampleRate, signal })
+        yield answer(known, asked, {
+          signal,
+          cache: mode,
+          ...(onText && { onText: (piece: string) => onText(piece, current) }),
         })
         index += 1
       }
     },
+    async explain(task, model, input, { options = {}, dtype, signal } = {}) {
+      enter(signal)
+      assertTask(task)
+      toParams(task, options)
+      const known = await models.get(task, model, { dtype, signal })
+      const params = toParams(task, options, await repositoryDefaults(task, known.model, options, signal))
+      const asked = await readAsked(task, input, params, { sampleRate: known.sampleRate, signal })
+      let facts = known.facts ?? (await results?.factsOf(known))
+      if (facts === undefined) {
+        await known.load({ signal })
+        facts = known.facts
+      }
+      if (facts === undefined) throw new TypeError('a model that was loaded, and nothing is known of it')
+      const operands = operandsOf(task, known.model, facts)
+      const { inputBlock, paramsBlock } = asked
+      const parts = { ...operands, input: inputBlock.cid, params: paramsBlock.cid }
+      return { block: await encodeResultKey(parts), parts, inputBlock, paramsBlock }
+    },
     async close() {
       closed = true
+      await Promise.all(running)
       await models.close()
     },
   }

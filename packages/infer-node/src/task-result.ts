@@ -5,6 +5,7 @@ import {
   encodeOutput,
   encodeParams,
   encodeReceipt,
+  type CanonicalInput,
   type OutputValue,
   type Params,
   type ResultKeyParts,
@@ -13,6 +14,7 @@ import {
   type TaskOutput,
 } from '@x/infer-core'
 import type { OpenedModel } from '@x/model-loader'
+import type { AbortOptions } from '@x/storage-core'
 
 import type { LoadedPipeline } from './load-pipeline.ts'
 import type { LoadedModel } from './loaded-models.ts'
@@ -38,29 +40,49 @@ export interface TaskResult<Name extends TaskName = TaskName> {
   blocks: readonly Block[]
 }
 
+/** One input that is asked for, read so far that it is identified. */
+export interface AskedInput<Name extends TaskName> extends Pick<
+  ResultParts<Name>,
+  'task' | 'started' | 'inputBlock' | 'paramsBlock' | 'params'
+> {
+  given: TaskInput<Name>
+  input: CanonicalInput
+}
+
+export async function readAsked<Name extends TaskName>(
+  task: Name,
+  given: TaskInput<Name>,
+  params: Params,
+  { sampleRate, signal }: AbortOptions & { sampleRate: number | undefined },
+): Promise<AskedInput<Name>> {
+  const started = startClock()
+  const input = await readInput(task, given, sampleRate, signal)
+  const [inputBlock, paramsBlock] = await Promise.all([encodeInput(input), encodeParams(params)])
+  return { task, given, input, started, inputBlock, paramsBlock, params }
+}
+
+/** What loading a model found out, in the thread that runs it. */
+export const factsOfLoaded = ({ transformers, pipeline }: LoadedModel): RunFacts => {
+  const { files, executionProvider, dtype } = pipeline
+  return { ...versionsOf(transformers), files, executionProvider, dtype, numericClass: numericClassOf('prepacked') }
+}
+
 /** Runs one input, and says on what the result rests. */
 export async function runInput<Name extends TaskName>(
-  task: Name,
+  { given, input, ...asked }: AskedInput<Name>,
   loaded: LoadedModel,
-  input: TaskInput<Name>,
-  params: Params,
-  signal: AbortSignal | undefined,
-  { onText }: Pick<PipelineRunOptions, 'onText'> = {},
+  { signal, onText }: Pick<PipelineRunOptions, 'signal'> & Partial<Pick<PipelineRunOptions, 'onText'>>,
 ): Promise<TaskResult<Name>> {
-  const started = startClock()
   const { transformers, model, pipeline, sampleRate } = loaded
-  const canonical = await readInput(task, input, sampleRate, signal)
-  const inputBlock = await encodeInput(canonical)
-  const output = await runPipeline(transformers, task, pipeline, canonical, params, {
+  const output = await runPipeline(transformers, asked.task, pipeline, input, asked.params, {
     sampleRate,
     signal,
     onText,
   }).catch((error: unknown) => {
-    throw namingInput(error, input)
+    throw namingInput(error, given)
   })
   signal?.throwIfAborted()
-  const facts = { ...versionsOf(transformers), ...pipeline, numericClass: numericClassOf('prepacked') }
-  return toResult({ task, model, facts, started, inputBlock, paramsBlock: await encodeParams(params), output, params })
+  return toResult({ ...asked, model, facts: factsOfLoaded(loaded), output })
 }
 
 /** When a run began. */

@@ -4,7 +4,7 @@ import { verify } from '@x/cid'
 import type { Files } from '@x/fixtures'
 import { expect, it, onTestFinished } from 'vitest'
 
-import { createEngine, type Engine, type EngineOptions } from '../src/index.ts'
+import { createEngine, createRunner, type Engine, type EngineOptions, type Runner } from '../src/index.ts'
 import { hold, tempDirectory } from './support.ts'
 
 function startEngine(cache: Cache | undefined, options: EngineOptions = {}): Engine {
@@ -113,4 +113,69 @@ it('runs on where the cache cannot be read or written', async () => {
   }
   expect(warnings[0]).toContain('the disk is broken')
   expect(problems.length).toBeGreaterThan(0)
+})
+
+function startRunner(cache: Cache): Runner {
+  const runner = createRunner({ cache })
+  onTestFinished(() => runner.close())
+  return runner
+}
+
+it('is the same cache for a runner, which loads a model for the first result that is not there', async () => {
+  const cache = createCache()
+  const model = await (await hold('tiny-sentiment')).open()
+  const opened: string[] = []
+  const verifiedPath: typeof model.verifiedPath = (file, options) => {
+    opened.push(file)
+    return model.verifiedPath?.(file, options) ?? Promise.resolve(undefined)
+  }
+  const watched = { ...model, verifiedPath }
+  const run = async (runner: Runner, inputs: string[], mode?: 'use' | 'refresh' | 'bypass') => {
+    const from: string[] = []
+    const given = { cache: mode }
+    for await (const result of runner.run('text-classification', watched, inputs, given)) from.push(result.from)
+    return from
+  }
+  const isLoaded = (): boolean => opened.some((file) => file.endsWith('.onnx'))
+  expect(await run(startRunner(cache), ['good', 'bad', 'good'])).toEqual(['computed', 'computed', 'memory'])
+  expect(isLoaded()).toBe(true)
+  opened.length = 0
+  const later = startRunner(cache)
+  expect(await run(later, ['bad', 'good'])).toEqual(['memory', 'memory'])
+  expect(isLoaded()).toBe(false)
+  expect(await run(later, ['bad', 'new', 'good'])).toEqual(['memory', 'computed', 'memory'])
+  expect(isLoaded()).toBe(true)
+  expect(await run(later, ['good'], 'bypass')).toEqual(['computed'])
+  expect(await run(later, ['good'], 'refresh')).toEqual(['computed'])
+  // An engine's keys are the same.
+  const engine = startEngine(cache)
+  expect((await engine.run('text-classification', model, 'new')).from).toBe('memory')
+})
+
+it('explains a key before there is a result, and it is the one that the result is kept under', async () => {
+  const cache = createCache()
+  const model = await (await hold('tiny-sentiment')).open()
+  const runner = startRunner(cache)
+  const before = await runner.explain('text-classification', model, 'good')
+  expect(await cache.explain(before.block)).toMatchObject({ state: 'absent' })
+  for await (const { receipt } of runner.run('text-classification', model, ['good'])) {
+    expect(receipt).toMatchObject({ ...before.parts })
+  }
+  expect(await cache.explain(before.block)).toMatchObject({ state: 'held' })
+  const other = await runner.explain('text-classification', model, 'good', { options: { top_k: 2 } })
+  expect(other.parts).toEqual({ ...before.parts, params: other.paramsBlock.cid })
+  expect(await cache.explain(other.block)).toMatchObject({ state: 'absent' })
+})
+
+it('lets what a caller left behind end before its model is freed', async () => {
+  const cache = createCache()
+  const model = await (await hold('tiny-gpt')).open()
+  const runner = createRunner({ cache })
+  const stop = new AbortController()
+  const results = runner.run('text-generation', model, ['the quick', 'brown fox'], { signal: stop.signal })
+  expect((await results.next()).value).toMatchObject({ from: 'computed' })
+  const second = results.next()
+  stop.abort(new Error('the caller left'))
+  await expect(second).rejects.toThrowError('the caller left')
+  await runner.close()
 })

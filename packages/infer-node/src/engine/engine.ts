@@ -19,6 +19,7 @@ import { BackendError, type AbortOptions } from '@x/storage-core'
 import { cidIn } from '../loaded-models.ts'
 import { numericClassOf } from '../numeric-class.ts'
 import { repositoryDefaults } from '../repository-defaults.ts'
+import { createResultCache } from '../result-cache.ts'
 import { assertStreams } from '../run-pipeline.ts'
 import type { RunOptions } from '../runner.ts'
 import { readInput, type TaskInput } from '../task-input.ts'
@@ -26,7 +27,6 @@ import { namingInput, startClock, toResult, type TaskResult } from '../task-resu
 import type { Loaded } from '../workers/messages.ts'
 import { crashOf, createDispatcher, isBusy, type DispatcherStats } from './dispatcher.ts'
 import { laneOf, openResidence, type Job, type Lane, type PrepareGraph, type Residence } from './residence.ts'
-import { createResultCache } from './result-cache.ts'
 
 export interface BatchOptions {
   /** Rows of one run. Default 32. */
@@ -65,11 +65,6 @@ export interface EngineOptions extends Partial<FairQueueLimits> {
 export interface EngineRunOptions extends Omit<RunOptions, 'onText'> {
   /** Called with each new piece of a text while it is generated, without the prompt. Only of tasks that stream; see `TASKS`. */
   onText?: ((piece: string) => void) | undefined
-  /**
-   * `use` gives a result that was kept, `refresh` computes it and replaces what was kept, `bypass` does neither. Default `use`;
-   * with `onText` always `bypass`.
-   */
-  cache?: 'use' | 'refresh' | 'bypass' | undefined
   /** Who asks. Callers are served in turn, so that one who asks for much does not keep the others waiting. Default: one for all. */
   caller?: string | undefined
 }
@@ -227,15 +222,10 @@ export function createEngine(options: EngineOptions = {}): Engine {
         return toResult({ task, model: residence.model, facts, started, inputBlock, paramsBlock, params, output })
       }
       if (!results || cacheMode === 'bypass' || onText) return compute(signal)
-      const known = residence.facts ?? (await results.factsOf(residence))
-      const asked = { task, residence, inputBlock, paramsBlock, params, started, mode: cacheMode, signal }
-      if (known) return results.result({ ...asked, facts: known }, compute)
-      const result = await compute(signal)
-      if (residence.facts) {
-        await results.keepFacts(residence, residence.facts)
-        await results.result({ ...asked, facts: residence.facts, mode: 'refresh' }, async () => result)
-      }
-      return result
+      return results.result(
+        { task, known: residence, inputBlock, paramsBlock, params, started, mode: cacheMode, signal },
+        compute,
+      )
     },
     async load(task, model, { dtype, signal } = {}) {
       enter(signal)
