@@ -2,12 +2,12 @@ import path from 'node:path'
 
 import { decideGates, isOn, mayReach, type Environment, type Gates, type GateSettings } from '@x/gating'
 import type { SigningPolicy } from '@x/model-signing'
-import { InvalidInputError } from '@x/storage-core'
 
 import { dataDirectory } from '../data-directory.ts'
 import { oneOf } from '../one-of.ts'
 import type { MemoryMode } from '../sessions/session-planner.ts'
 import { signingSettings, UNSIGNED_VARIABLE } from '../signing/signing-settings.ts'
+import { wholeNumber } from '../whole-number.ts'
 
 export interface HookSettings {
   gates: Gates
@@ -96,12 +96,4 @@ function strictness(
     return { offline: 'models', whyOffline }
   }
   return { offline: 'prefer', whyOffline: asked === 'prefer' ? 'Asked for: offline=prefer.' : hub.reason }
-}
-
-function wholeNumber(environment: Environment, variable: string): number | undefined {
-  const value = environment[variable]?.trim()
-  if (value === undefined || value === '') return undefined
-  const number = Number(value)
-  if (Number.isSafeInteger(number) && number > 0) return number
-  throw new InvalidInputError(`${variable}: ${JSON.stringify(value)} is no whole number above 0`, { input: value })
 }
