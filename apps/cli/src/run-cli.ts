@@ -15,6 +15,7 @@ import { createClosing } from './closing.ts'
 import { textOption, textOptions, type Command, type Context, type Values } from './command.ts'
 import { add } from './commands/add.ts'
 import { cacheExport, cacheImport, cacheLs } from './commands/cache/cache.ts'
+import { cacheClear, cacheExplain, cacheStats } from './commands/cache/results.ts'
 import { carExport, carImport } from './commands/car.ts'
 import { cat } from './commands/cat.ts'
 import { demo } from './commands/demo.ts'
@@ -36,6 +37,7 @@ import { pinAdd, pinLs, pinRm } from './commands/pin.ts'
 import { pull } from './commands/pull.ts'
 import { push } from './commands/push.ts'
 import { rebuild } from './commands/rebuild.ts'
+import { receiptShow, receiptVerify } from './commands/receipt.ts'
 import { registryFollow, registryLs, registryPublish, registryRm } from './commands/registry/registry.ts'
 import { rm } from './commands/rm.ts'
 import { run } from './commands/run.ts'
@@ -94,6 +96,11 @@ export const COMMANDS: readonly Command[] = [
   cacheExport,
   hubServe,
   run,
+  cacheStats,
+  cacheClear,
+  cacheExplain,
+  receiptShow,
+  receiptVerify,
   status,
   demo,
 ]

@@ -105,7 +105,8 @@ describe('run', () => {
       output: expect.stringMatching(/^bafy/),
       runtime: { name: 'onnxruntime-node', version: expect.stringMatching(/^1\./) },
     })
-    expect(lines[2]).toEqual(lines[0])
+    expect(lines.map((line) => line['from'])).toEqual(['computed', 'computed', 'memory'])
+    expect(lines[2]).toEqual({ ...lines[0], from: 'memory' })
   })
 
   it('runs a model in a directory, and its receipt has the CID that adding it gives', async () => {

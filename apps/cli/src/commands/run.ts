@@ -1,17 +1,19 @@
 import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
 
-import { parseOption, receiptToJson, toJson, toTask, type ParamValue } from '@x/infer-core'
+import { writePartialCar } from '@x/cid'
+import { receiptToJson, toJson, toTask } from '@x/infer-core'
 import { createRunner, type TaskResult } from '@x/infer-node'
-import type { OpenedModel } from '@x/model-loader'
-import { assertReference, fetchModel, openModel, signingSettings } from '@x/node'
-import type { AbortOptions } from '@x/storage-core'
+import { resultMode, writeWholeFile } from '@x/node'
 
-import { BACKEND, textOption, textOptions, type Command, type Context } from '../command.ts'
+import { BACKEND, textOption, type Command, type Context, type Values } from '../command.ts'
 import { formatOutput, printable } from '../format.ts'
 import type { Io } from '../io.ts'
-import { signingValues, TRUST } from '../signing-options.ts'
+import { ABOUT_POLICY, openTrustedModel, POLICY } from '../open-trusted-model.ts'
+import { resultCache } from '../results.ts'
+import { assertSparesInputs } from '../spare-inputs.ts'
 import { parseTaskInput } from '../task-operand.ts'
+import { OPTION, taskOptions } from '../task-options.ts'
 import { UsageError } from '../usage-error.ts'
 
 export const run: Command = {
@@ -25,74 +27,88 @@ export const run: Command = {
       metavar: 'REF',
       help: 'ipfs://<cid>, CID, name, hf:// or s3:// that was pulled, or a directory such as ./model',
     },
-    option: { type: 'string', multiple: true, metavar: 'K=V', help: 'an option of the task; may be repeated' },
-    trust: TRUST,
-    unsigned: { type: 'string', metavar: 'P', help: 'allow (default), warn or refuse; with --trust default refuse' },
-    pickle: {
+    option: OPTION,
+    cache: {
       type: 'string',
-      metavar: 'P',
-      help: 'list (default), or refuse models with files that Python would unpickle',
+      metavar: 'C',
+      help: 'use (default) what was computed before, refresh it, or bypass: neither read nor kept',
     },
+    receipt: {
+      type: 'string',
+      metavar: 'FILE',
+      help: 'write the receipt there, with its output, parameters and input: a CAR, for receipt verify',
+    },
+    force: { type: 'boolean', help: 'replace the FILE of --receipt when it is there' },
+    ...POLICY,
     ...BACKEND,
   },
   notes: [
     'An input of several parts is a JSON object: {"question": "...", "context": "..."}, {"query": "...", "documents": ["..."]},',
     '{"question": "...", "image": PATH}, {"text": "...", "image": PATH}; for speech {"text": "...", "voice": PATH}.',
     'With --backend the model is fetched into the local store first, where it is not there, and run from there.',
-    'Without --trust, --unsigned and --pickle: IPFS_ACCELERATE_TRUSTED_KEYS, IPFS_ACCELERATE_UNSIGNED, IPFS_ACCELERATE_PICKLE.',
+    'Without --cache: IPFS_ACCELERATE_RESULTS. The model is verified, and has to be trusted, also where its result is kept.',
+    ABOUT_POLICY,
   ].join('\n'),
   async run(context, [name, ...inputs], values) {
-    const { signal } = context
+    const { printer, signal } = context
     const reference = textOption(values, 'model')
     if (name === undefined) throw new UsageError('run: a task is wanted')
     const task = toTask(name)
     if (reference === undefined) throw new UsageError('run: --model REF is wanted')
     if (inputs.length === 0) throw new UsageError('run: an input is wanted; - reads one a line from standard input')
-    const options: Record<string, ParamValue> = {}
-    for (const text of textOptions(values, 'option')) {
-      const { key, value } = splitOption(text)
-      options[key] = parseOption(task, key, value)
-    }
-    const policy = signingSettings(context.io.environment, signingValues(values))
-    const onWarning = (message: string): void => void context.printer.warning(message)
-    const open = (wanted: string, given: AbortOptions): Promise<OpenedModel> =>
-      openModel(context.storage, wanted, { policy, onWarning, ...given })
-    const runner = createRunner({ openModel: open })
+    const file = await receiptFile(context, inputs, values)
+    const options = taskOptions(task, values)
+    const mode = resultMode(context.io.environment, '--cache', textOption(values, 'cache'))
+    const model = await openTrustedModel(context, reference, values)
+    const cache = mode === 'bypass' ? undefined : await resultCache(context)
+    const onWarning = (message: string): void => void printer.warning(message)
+    const runner = createRunner({ cache, onWarning })
     try {
-      const model = await open(await localReference(context, reference), { signal })
       for await (const input of eachInput(inputs, context.io)) {
-        for await (const result of runner.run(task, model, [parseTaskInput(task, input)], { options, signal })) {
+        const given = [parseTaskInput(task, input)]
+        for await (const result of runner.run(task, model, given, { options, cache: mode, signal })) {
+          if (file !== undefined) {
+            await writeWholeFile(file, receiptCar(result), { force: values['force'] === true, signal })
+          }
           await print(context, input, result)
         }
       }
-      await model.close()
     } finally {
       await runner.close()
     }
   },
 }
 
-/** The reference itself, or the CID of what was fetched because of it. */
-async function localReference(
-  { named, backend: open, storage, printer, signal }: Context,
-  reference: string,
-): Promise<string> {
-  if (named) assertReference(named.kind, reference)
-  const backend = await open()
-  if (backend === undefined) return reference
-  const bar = printer.progress(reference, { unit: 'block' })
-  const cid = await fetchModel(await storage(), backend, reference, {
-    signal,
-    onProgress: ({ fetched, blocks }) => bar.update({ bytes: fetched, items: blocks }),
-  })
-  bar.clear()
-  return `ipfs://${cid}`
+/**
+ * Where the receipt shall be written.
+ *
+ * @throws {UsageError} There may be several, or it would replace what is read.
+ */
+async function receiptFile(
+  context: Context,
+  [first = '-', ...more]: readonly string[],
+  values: Values,
+): Promise<string | undefined> {
+  const file = textOption(values, 'receipt')
+  if (file === undefined && values['force']) throw new UsageError('run: --force needs --receipt FILE')
+  if (file === undefined) return undefined
+  if (file === '') throw new UsageError('run: --receipt is empty')
+  if (more.length > 0 || first === '-') throw new UsageError('run: --receipt is of one result, so of one input')
+  await assertSparesInputs(context, file, [['INPUT', first]], '--receipt')
+  return file
 }
 
-function splitOption(text: string): { key: string; value: string } {
-  const equals = text.indexOf('=')
-  if (equals < 1) throw new UsageError(`--option ${text} is not of the form key=value`)
-  return { key: text.slice(0, equals), value: text.slice(equals + 1) }
+/** The receipt, and of what it names what is no model. */
+function receiptCar({ receiptCid, blocks }: TaskResult): AsyncIterable<Uint8Array> {
+  const find = async (cid: typeof receiptCid): Promise<Uint8Array> => {
+    const block = blocks.find((each) => each.cid.equals(cid))
+    if (block === undefined) throw new TypeError('a result without its receipt')
+    return block.bytes
+  }
+  return writePartialCar(find, receiptCid, {
+    scope: 'block',
+    before: blocks.filter(({ cid }) => !cid.equals(receiptCid)),
+  })
 }
 
 /** The inputs as given; `-` stands for the lines of standard input, empty ones left out. */
@@ -112,10 +128,21 @@ async function* eachInput(inputs: readonly string[], { stdin, signal }: Io): Asy
   }
 }
 
-async function print({ printer }: Context, input: string, { output, receipt, receiptCid }: TaskResult): Promise<void> {
+async function print(
+  { printer }: Context,
+  input: string,
+  { output, from, receipt, receiptCid }: TaskResult,
+): Promise<void> {
   const json = toJson(output)
   await printer.result(
-    { input, output: json, receipt: receiptToJson(receipt, receiptCid) },
-    `${printable(input)}\n  ${formatOutput(json)}\n  model ${receipt.model.toString()}, output ${receipt.output.toString()}, receipt ${receiptCid.toString()}`,
+    { input, output: json, from, receipt: receiptToJson(receipt, receiptCid) },
+    `${printable(input)}\n  ${formatOutput(json)}\n  ${FROM[from]}; model ${receipt.model.toString()}, output ${receipt.output.toString()}, receipt ${receiptCid.toString()}`,
   )
+}
+
+const FROM: Readonly<Record<TaskResult['from'], string>> = {
+  computed: 'computed',
+  joined: 'computed',
+  memory: 'kept in memory',
+  disk: 'kept on disk',
 }

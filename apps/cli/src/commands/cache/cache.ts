@@ -11,7 +11,10 @@ import { UsageError } from '../../usage-error.ts'
 import { localReference } from '../model/local-reference.ts'
 import { nameAndVersion } from '../model/name-and-version.ts'
 
-const CACHE_NOTES = 'The cache is where HF_HUB_CACHE, HF_HOME and XDG_CACHE_HOME say, unless one is named.'
+const CACHE_NOTES = [
+  'The cache is where HF_HUB_CACHE, HF_HOME and XDG_CACHE_HOME say, unless one is named. What run has computed is another one:',
+  'cache stats, cache clear, cache explain.',
+].join('\n')
 
 export const cacheLs: Command = {
   name: 'cache ls',

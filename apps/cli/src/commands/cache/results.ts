@@ -1,0 +1,194 @@
+import { createCache, type CacheArea, type EntryInfo } from '@x/cache'
+import {
+  decodeParams,
+  decodeResultKey,
+  describeKey,
+  differingParts,
+  toTask,
+  type KeyPart,
+  type ResultKeyParts,
+} from '@x/infer-core'
+import { createRunner } from '@x/infer-node'
+
+import { textOption, type Command } from '../../command.ts'
+import { formatBytes, formatCount, formatNumber, formatTable, printable } from '../../format.ts'
+import { ABOUT_POLICY, openTrustedModel, POLICY } from '../../open-trusted-model.ts'
+import { noOperands } from '../../operands.ts'
+import { resultArea } from '../../results.ts'
+import { parseTaskInput } from '../../task-operand.ts'
+import { OPTION, taskOptions } from '../../task-options.ts'
+import { UsageError } from '../../usage-error.ts'
+
+const RESULT_NOTES = [
+  'This is of the results that run keeps in the store, under what decides them; cache ls, import and export are of the Hugging Face',
+  'cache. IPFS_ACCELERATE_RESULT_BYTES is how much they may take (1 GiB); what was not used for longest goes first.',
+].join('\n')
+
+export const cacheStats: Command = {
+  name: 'cache stats',
+  needsStore: true,
+  operands: '',
+  summary: 'how many results of run are kept, how large they are, and how often one was there',
+  options: {},
+  notes: `${RESULT_NOTES}\nA run looks up what is known of the model, and then the result: both are counted.`,
+  async run(context, operands) {
+    noOperands(operands)
+    const area = await resultArea(context)
+    let results = 0
+    let oldestMs: number | undefined
+    for await (const { keyBytes, storedMs } of area.entries()) {
+      if (keyBytes === undefined || (await decodeResultKey(keyBytes)) === undefined) continue
+      results += 1
+      oldestMs = Math.min(oldestMs ?? storedMs, storedMs)
+    }
+    const { directory, entries, bytes, maxBytes, counters } = await area.usage()
+    const { memoryHits, diskHits, misses, computed, evicted, damaged } = counters
+    const hits = memoryHits + diskHits
+    const since = oldestMs === undefined ? '' : `, the oldest of ${timeOf(oldestMs)}`
+    await context.printer.result(
+      { directory, results, entries, bytes, maxBytes, hits, misses, counters },
+      [
+        `${formatCount(results, 'result')}${since}, and what is known of ${formatCount(entries - results, 'model')}`,
+        `${formatBytes(bytes)} of ${formatBytes(maxBytes)}  ${printable(directory)}`,
+        `looked up ${formatNumber(hits + misses)} times: ${formatCount(hits, 'hit')}, ${formatNumber(misses)} not there; computed ${formatNumber(computed)}, evicted ${formatNumber(evicted)}, damaged ${formatNumber(damaged)}`,
+      ].join('\n'),
+    )
+  },
+}
+
+export const cacheClear: Command = {
+  name: 'cache clear',
+  needsStore: true,
+  operands: '',
+  summary: 'remove every result that run has kept; models stay',
+  options: {},
+  notes: RESULT_NOTES,
+  async run(context, operands) {
+    noOperands(operands)
+    const area = await resultArea(context)
+    const { directory } = await area.usage()
+    const { entries, bytes } = await area.clear()
+    await context.printer.result(
+      { directory, entries, bytes },
+      `removed ${formatNumber(entries)} ${entries === 1 ? 'entry' : 'entries'}, ${formatBytes(bytes)}  ${printable(directory)}`,
+    )
+  },
+}
+
+/** Of the entries that are not the one asked for, so many are shown. */
+const NEAREST = 3
+
+export const cacheExplain: Command = {
+  name: 'cache explain',
+  needsStore: true,
+  operands: 'TASK INPUT',
+  summary: 'what decides a result, whether run has kept it, and in what those that it has differ',
+  options: {
+    model: { type: 'string', metavar: 'REF', help: 'as for run' },
+    option: OPTION,
+    ...POLICY,
+  },
+  notes: [
+    RESULT_NOTES,
+    'Nothing is run; a model that was not run before is loaded, for which files it reads is known only then.',
+    ABOUT_POLICY,
+  ].join('\n'),
+  async run(context, [name, input, ...more], values) {
+    const { printer, signal } = context
+    const reference = textOption(values, 'model')
+    if (name === undefined || input === undefined || more.length > 0) {
+      throw new UsageError('cache explain: one task and one input are wanted')
+    }
+    if (reference === undefined) throw new UsageError('cache explain: --model REF is wanted')
+    const task = toTask(name)
+    const options = taskOptions(task, values)
+    const model = await openTrustedModel(context, reference, values)
+    const area = await resultArea(context)
+    // To look is no use, and no hit.
+    const cache = createCache({ disk: { ...area, used: () => undefined, count: () => undefined } })
+    const onWarning = (message: string): void => void printer.warning(message)
+    const runner = createRunner({ cache, onWarning })
+    try {
+      const { block, parts, paramsBlock } = await runner.explain(task, model, parseTaskInput(task, input), {
+        options,
+        signal,
+      })
+      const { state, disk } = await cache.explain(block)
+      const nearest = state === 'held' ? [] : await nearestOf(area, parts)
+      const params = decodeParams(paramsBlock.bytes)
+      const described = describeKey(parts)
+      const receipt = disk?.value?.toString() ?? null
+      await printer.result(
+        {
+          key: block.cid.toString(),
+          state,
+          receipt,
+          stored: disk ? timeOf(disk.storedMs) : null,
+          expires: disk?.expiresMs === undefined ? null : timeOf(disk.expiresMs),
+          bytes: disk?.bytes ?? null,
+          model: model.cid.toString(),
+          parts: { ...described, params },
+          nearest,
+        },
+        [
+          `${block.cid.toString()}  ${sayState(state, disk)}`,
+          formatTable([
+            ['', 'model', model.cid.toString()],
+            ...Object.entries({ ...described, params: `${described.params}  ${JSON.stringify(params)}` }).map(
+              ([part, text]) => ['', part, printable(text)],
+            ),
+          ]),
+          ...nearest.flatMap(({ receipt: other, stored, differs }) => [
+            `kept is ${other}, since ${stored}, which differs in`,
+            formatTable(
+              Object.entries(differs).map(([part, { asked, held }]) => ['', part, printable(`${held}, not ${asked}`)]),
+            ),
+          ]),
+        ].join('\n'),
+      )
+    } finally {
+      await runner.close()
+    }
+  },
+}
+
+const timeOf = (ms: number): string => new Date(ms).toISOString()
+
+function sayState(state: 'held' | 'expired' | 'absent', info: EntryInfo | undefined): string {
+  if (info === undefined || state === 'absent') return 'not kept'
+  const until = info.expiresMs === undefined ? '' : `, until ${timeOf(info.expiresMs)}`
+  return `${state === 'held' ? 'kept' : 'expired'}, since ${timeOf(info.storedMs)}${until}: receipt ${info.value?.toString() ?? 'none'}`
+}
+
+interface Near {
+  receipt: string
+  key: string
+  stored: string
+  differs: Partial<Record<KeyPart, { asked: string; held: string }>>
+}
+
+/** Results of the same model or the same input, those that differ in least first, of these the newest. */
+async function nearestOf(area: CacheArea, asked: ResultKeyParts): Promise<Near[]> {
+  let best: { info: EntryInfo; parts: ResultKeyParts; differing: KeyPart[] }[] = []
+  for await (const info of area.entries()) {
+    const parts = info.keyBytes && (await decodeResultKey(info.keyBytes))
+    if (!parts || !(parts.manifest.equals(asked.manifest) || parts.input.equals(asked.input))) continue
+    const differing = differingParts(asked, parts)
+    if (differing.length === 0) continue
+    best.push({ info, parts, differing })
+    best.sort((a, b) => a.differing.length - b.differing.length || b.info.storedMs - a.info.storedMs)
+    best = best.slice(0, NEAREST)
+  }
+  const mine = describeKey(asked)
+  return Promise.all(
+    best.map(async ({ info, parts, differing }) => {
+      const theirs = describeKey(parts)
+      return {
+        receipt: info.value?.toString() ?? '',
+        key: info.key.toString(),
+        stored: timeOf(info.storedMs),
+        differs: Object.fromEntries(differing.map((part) => [part, { asked: mine[part], held: theirs[part] }])),
+      }
+    }),
+  )
+}

@@ -1,0 +1,179 @@
+import { IntegrityError } from '@x/cid'
+import { decodeInput, decodeOutput, decodeParams, receiptToJson, toJson, type OutputDifference } from '@x/infer-core'
+import { createRunner, verifyReceipt, type ReceiptVerdict } from '@x/infer-node'
+import { BackendError } from '@x/storage-core'
+
+import { textOption, textOptions, type Command, type Values } from '../command.ts'
+import { formatCount, formatNumber, formatOutput, formatTable, printable } from '../format.ts'
+import { ABOUT_POLICY, openTrustedModel, POLICY } from '../open-trusted-model.ts'
+import { onlyOperand } from '../operands.ts'
+import { givenReceipt, type GivenReceipt } from '../receipt-operand.ts'
+import { parseTaskInput } from '../task-operand.ts'
+import { OPTION, taskOptions } from '../task-options.ts'
+import { UsageError } from '../usage-error.ts'
+
+const ABOUT_FILES =
+  'A FILE is what run --receipt wrote, the block of a receipt, or a line of run --json; a CID is of a result that run has kept.'
+
+export const receiptShow: Command = {
+  name: 'receipt show',
+  needsStore: true,
+  operands: 'CID|FILE',
+  summary: 'on what a result rests, and what it was, where that is here',
+  options: {},
+  notes: ABOUT_FILES,
+  async run(context, operands) {
+    const { receipt, cid, blocks } = await givenReceipt(context, onlyOperand(operands, 'receipt'))
+    const bytesOf = (wanted: typeof cid): Uint8Array | undefined =>
+      blocks.find((block) => block.cid.equals(wanted))?.bytes
+    const [input, params, output] = [bytesOf(receipt.input), bytesOf(receipt.params), bytesOf(receipt.output)]
+    const shown = {
+      input: input && inputToJson(input),
+      params: params && decodeParams(params),
+      output: output && toJson(decodeOutput(output)),
+    }
+    const json = receiptToJson(receipt, cid)
+    const { runtime, library, files, dtype } = receipt
+    await context.printer.result(
+      { receipt: json, input: shown.input ?? null, params: shown.params ?? null, output: shown.output ?? null },
+      formatTable([
+        ['receipt', cid.toString()],
+        ['task', receipt.task],
+        ['model', receipt.model.toString()],
+        ['manifest', receipt.manifest.toString()],
+        ...files.map((file) => ['file', printable(`${file.path}  ${file.cid}`)]),
+        ...(['input', 'params', 'output'] as const).map((part) => [
+          part,
+          printable(`${receipt[part]}  ${shown[part] === undefined ? 'not here' : formatOutput(shown[part])}`),
+        ]),
+        ['runtime', printable(`${runtime.name} ${runtime.version}, ${receipt.executionProvider}`)],
+        ['library', printable(`${library.name} ${library.version}`)],
+        [
+          'dtype',
+          printable(
+            Object.entries(dtype)
+              .map(([session, name]) => `${session} ${name}`)
+              .join(', '),
+          ),
+        ],
+        ['numeric class', printable(receipt.numericClass ?? 'not said')],
+      ]),
+    )
+  },
+}
+
+function inputToJson(bytes: Uint8Array): unknown {
+  const input = decodeInput(bytes)
+  if (input.kind === 'file') return { [input.what]: input.cid.toString() }
+  const { kind: _, ...parts } = input
+  return Object.fromEntries(
+    Object.entries(parts).map(([name, part]) => [name, part instanceof Float32Array ? Array.from(part) : part]),
+  )
+}
+
+export const receiptVerify: Command = {
+  name: 'receipt verify',
+  needsStore: true,
+  operands: 'CID|FILE [INPUT]',
+  summary: 'run the model of a receipt again, on the same input, and compare what comes out',
+  options: {
+    model: { type: 'string', metavar: 'REF', help: 'where its model is; default ipfs://CID, in the store' },
+    option: { ...OPTION, help: 'an option of the task, where the parameters are not here; may be repeated' },
+    tolerance: {
+      type: 'string',
+      metavar: 'N',
+      help: 'where runtime, library or numeric class are others: numbers may differ by so much',
+    },
+    ...POLICY,
+  },
+  notes: [
+    ABOUT_FILES,
+    'INPUT is needed where it is not here: of images and sounds only the CID is kept. Its CID has to be that of the receipt.',
+    'Exit code 0: the same output. 4: another one, under the same conditions. 1: another one, under others, so that nothing can be told',
+    'but by how much it differs; or a model that gives another output each time.',
+    ABOUT_POLICY,
+  ].join('\n'),
+  async run(context, [operand, input, ...more], values) {
+    const { printer, signal } = context
+    if (operand === undefined || more.length > 0) {
+      throw new UsageError('receipt verify: one receipt is wanted, and perhaps its input')
+    }
+    const tolerance = toleranceOption(values)
+    const given = await givenReceipt(context, operand)
+    const { receipt, blocks } = given
+    const text = input ?? given.input
+    const options = textOptions(values, 'option').length > 0 ? taskOptions(receipt.task, values) : undefined
+    const reference = textOption(values, 'model') ?? `ipfs://${receipt.model.toString()}`
+    const model = await openTrustedModel(context, reference, values)
+    const runner = createRunner()
+    try {
+      const found = await verifyReceipt(runner, receipt, model, {
+        blocks,
+        input: text === undefined ? undefined : parseTaskInput(receipt.task, text),
+        options,
+        signal,
+      })
+      const { verdict, conditions, difference, result } = found
+      const isWithin = verdict === 'incomparable' && tolerance !== undefined && differsByAtMost(difference, tolerance)
+      const said = isWithin ? 'within tolerance' : verdict
+      const output = result.receipt.output.toString()
+      await printer.result(
+        { receipt: given.cid.toString(), verdict: said, output, conditions, difference: difference ?? null },
+        [
+          `${given.cid.toString()}  ${said}: output ${output}`,
+          ...conditions.map((each) => `  ${each.part}: ${printable(`${each.here}, not ${each.receipt}`)}`),
+          ...(difference ? sayDifference(difference).map((line) => `  ${printable(line)}`) : []),
+        ].join('\n'),
+      )
+      if (verdict !== 'same' && !isWithin) throw failureOf(given, found, tolerance)
+    } finally {
+      await runner.close()
+    }
+  },
+}
+
+/** @throws {UsageError} It is no number from 0. */
+function toleranceOption(values: Values): number | undefined {
+  const text = textOption(values, 'tolerance')
+  if (text === undefined) return undefined
+  const tolerance = Number(text)
+  if (text.trim() !== '' && Number.isFinite(tolerance) && tolerance >= 0) return tolerance
+  throw new UsageError(`--tolerance ${text} is no number from 0`)
+}
+
+const differsByAtMost = (difference: OutputDifference | undefined, tolerance: number): boolean =>
+  difference !== undefined && difference.otherCount === 0 && difference.largest <= tolerance
+
+function sayDifference({ numbers, differing, largest, at, others, otherCount }: OutputDifference): string[] {
+  const said = others.length < otherCount ? [...others, `and ${formatNumber(otherCount - others.length)} more`] : others
+  if (differing === 0) return said
+  const by = `by ${largest.toPrecision(3)} at most, at ${at || 'the output'}`
+  return [`${formatNumber(differing)} of ${formatCount(numbers, 'number')} differ, ${by}`, ...said]
+}
+
+function failureOf(
+  { receipt }: GivenReceipt,
+  { verdict, conditions, difference, result }: ReceiptVerdict,
+  tolerance: number | undefined,
+): Error {
+  const actual = result.receipt.output
+  if (verdict === 'other') {
+    return new IntegrityError(`the model gives ${actual}, and not ${receipt.output} as the receipt says`, {
+      cid: receipt.output,
+      actual,
+    })
+  }
+  const why =
+    verdict === 'undetermined'
+      ? 'the model gives another output each time'
+      : `${conditions.map(({ part }) => part).join(', ')} differ, so that outputs are not to be equal bit for bit; ${sayTolerance(difference, tolerance)}`
+  return new BackendError(`it cannot be told whether the receipt is true: ${why}`, { retryable: false })
+}
+
+function sayTolerance(difference: OutputDifference | undefined, tolerance: number | undefined): string {
+  if (difference === undefined) return 'by how much they differ is not known, for that of the receipt is not here'
+  if (difference.otherCount > 0) return 'they differ in more than numbers'
+  return tolerance === undefined
+    ? `they differ by ${difference.largest.toPrecision(3)} at most (--tolerance)`
+    : `they differ by ${difference.largest.toPrecision(3)}, which is over ${tolerance}`
+}

@@ -1,0 +1,108 @@
+import { cidOf, DAG_CBOR, decodeDagCbor, parseCid, readCar, type Block, type CID } from '@x/cid'
+import { decodeReceipt, receiptFromJson, TASKS, type ResultReceipt } from '@x/infer-core'
+import { InvalidInputError, isStorageError, NotFoundError } from '@x/storage-core'
+
+import type { Context } from './command.ts'
+import { readBytes } from './read-file.ts'
+import { entryOfReceipt, resultArea } from './results.ts'
+
+/** A receipt, and what came with it. */
+export interface GivenReceipt {
+  receipt: ResultReceipt
+  cid: CID
+  /** Blocks of what it names, as far as they are here; each was checked. */
+  blocks: readonly Block[]
+  /** The input as it was given to `run`, where the file has it and it is a text. */
+  input: string | undefined
+}
+
+/**
+ * The receipt that a command line names: by its CID, from the results that are kept; or a file, which is the CAR of
+ * `run --receipt`, the receipt's own block, or JSON as `run --json` prints it.
+ *
+ * @throws {NotFoundError} No result with that CID is kept. @throws {InvalidInputError} The file is not there, or holds no receipt.
+ * @throws {IntegrityError} The file says another CID than the one that it hashes to.
+ */
+export async function givenReceipt(context: Context, operand: string): Promise<GivenReceipt> {
+  const cid = cidIn(operand)
+  if (cid) return fromCache(context, cid)
+  const given = await inFile(operand, await readBytes('the receipt', operand))
+  if (given.blocks.length > 0) return given
+  try {
+    // What the file lacks may be here.
+    return { ...(await fromCache(context, given.cid)), input: given.input }
+  } catch (error) {
+    if (error instanceof NotFoundError) return given
+    throw error
+  }
+}
+
+function cidIn(operand: string): CID | undefined {
+  try {
+    return parseCid(operand.replace(/^ipfs:\/\//, ''))
+  } catch {
+    // A file, then.
+    return undefined
+  }
+}
+
+async function fromCache(context: Context, cid: CID): Promise<GivenReceipt> {
+  const { content } = await entryOfReceipt(await resultArea(context), cid)
+  const [first, ...blocks] = content.kind === 'value' ? content.blocks : []
+  if (first === undefined) throw new TypeError('a result without its receipt')
+  return { receipt: decodeReceipt(first.bytes), cid: first.cid, blocks, input: undefined }
+}
+
+async function inFile(file: string, bytes: Uint8Array): Promise<GivenReceipt> {
+  try {
+    const text = bytes[0] === 0x7b ? new TextDecoder().decode(bytes) : undefined
+    if (text !== undefined) return await fromJson(JSON.parse(text))
+    return isOneBlock(bytes) ? await fromBlock(bytes) : await fromCar(bytes)
+  } catch (cause) {
+    if (isStorageError(cause) && cause.code === 'INTEGRITY') throw cause
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw new InvalidInputError(`${file} holds no receipt: ${why}`, { input: file, cause })
+  }
+}
+
+/** As `run --json` prints a result, or its `receipt` alone. */
+async function fromJson(value: unknown): Promise<GivenReceipt> {
+  const line = typeof value === 'object' && value !== null && 'receipt' in value ? value : { receipt: value }
+  const { receipt, block } = await receiptFromJson(line.receipt)
+  const isText = TASKS[receipt.task].inputs.every((kind) => TEXTS.has(kind))
+  const input = 'input' in line && typeof line.input === 'string' && isText ? line.input : undefined
+  return { receipt, cid: block.cid, blocks: [], input }
+}
+
+/** What names no file: a file's path in somebody else's receipt is none of here. */
+const TEXTS: ReadonlySet<string> = new Set(['text', 'chat', 'question', 'ranking'])
+
+function isOneBlock(bytes: Uint8Array): boolean {
+  try {
+    decodeDagCbor(bytes)
+    return true
+  } catch {
+    // Or not even a CAR, as its reader will say.
+    return false
+  }
+}
+
+async function fromBlock(bytes: Uint8Array): Promise<GivenReceipt> {
+  const receipt = decodeReceipt(bytes)
+  return { receipt, cid: await cidOf(DAG_CBOR, bytes), blocks: [], input: undefined }
+}
+
+async function fromCar(bytes: Uint8Array): Promise<GivenReceipt> {
+  const car = await readCar([bytes], { maxBlockBytes: Math.max(1, bytes.length) })
+  const blocks: Block[] = []
+  for await (const block of car.blocks) blocks.push(block)
+  const [root] = car.roots
+  const first = blocks.find(({ cid }) => root?.equals(cid))
+  if (first === undefined) throw new InvalidInputError('the block that its header names is not in it', { input: 'CAR' })
+  return {
+    receipt: decodeReceipt(first.bytes),
+    cid: first.cid,
+    blocks: blocks.filter((block) => block !== first),
+    input: undefined,
+  }
+}

@@ -1,0 +1,41 @@
+import { createCache, type Cache, type CacheArea, type Entry } from '@x/cache'
+import type { CID } from '@x/cid'
+import { openResults } from '@x/node'
+import { NotFoundError } from '@x/storage-core'
+import { reasonOf } from '@x/storage-core/backend'
+
+import type { Context } from './command.ts'
+
+/** The results that are kept in the local store, to look at. */
+export const resultArea = (context: Context): Promise<CacheArea> => context.keep(opened(context))
+
+async function opened({ io, printer, storage }: Context): Promise<CacheArea> {
+  const onWarning = (message: string): void => void printer.warning(message)
+  return openResults(await storage(), { environment: io.environment, onWarning })
+}
+
+/** The same, to run with. A run is good without: where it cannot be opened that is said, and there is none. */
+export async function resultCache(context: Context): Promise<Cache | undefined> {
+  const { printer, keep, signal } = context
+  const notKept = (why: unknown): void => void printer.warning(`results are not kept: ${reasonOf(why)}`)
+  try {
+    const open = async (): Promise<Cache> =>
+      createCache({ disk: await opened(context), onProblem: ({ error }) => notKept(error) })
+    return await keep(open())
+  } catch (error) {
+    signal.throwIfAborted()
+    notKept(error)
+    return undefined
+  }
+}
+
+/** @throws {NotFoundError} No result with this receipt is kept. */
+export async function entryOfReceipt(area: CacheArea, receipt: CID): Promise<Entry> {
+  for await (const { key, value } of area.entries()) {
+    if (!value?.equals(receipt)) continue
+    const entry = await area.get(key)
+    if (entry !== undefined && entry !== 'damaged') return entry
+  }
+  const message = `no result with the receipt ${receipt} is kept in this store`
+  throw new NotFoundError(receipt.toString(), { cid: receipt, message })
+}

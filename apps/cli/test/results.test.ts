@@ -1,0 +1,253 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+
+import { readCar, type Block } from '@x/cid'
+import { fixtureMedia, flipStoredByte, writeFixtureModel, type FixtureName } from '@x/fixtures'
+import { decodeReceipt, encodeOutput, encodeReceipt, type ResultReceipt } from '@x/infer-core'
+import { describe, expect, it } from 'vitest'
+
+import { cli, temporaryDirectory, type CliOptions, type Outcome } from './harness.ts'
+
+interface Place {
+  folder: string
+  store: string
+  /** With `--json` and `--store`. */
+  run: (argv: readonly string[], options?: CliOptions) => Promise<Outcome>
+  /** @returns Its CID. */
+  add: (name: FixtureName) => Promise<string>
+}
+
+async function setup(): Promise<Place> {
+  const folder = await temporaryDirectory()
+  const store = path.join(folder, 'store')
+  const run: Place['run'] = (argv, options) => cli([...argv, '--json', '--store', store], options)
+  return {
+    folder,
+    store,
+    run,
+    async add(name) {
+      const directory = path.join(folder, name)
+      await writeFixtureModel(name, directory)
+      const { lines } = await run(['model', 'add', directory, '--name', `fix/${name}`])
+      return String(lines[0]?.['cid'])
+    },
+  }
+}
+
+const HELLO = ['run', 'text-classification', 'good', '--model', 'fix/tiny-sentiment']
+const fromOf = ({ lines }: Outcome): unknown => lines[0]?.['from']
+const receiptOf = ({ lines }: Outcome): Record<string, unknown> => Object(lines[0]?.['receipt'])
+
+describe('run', () => {
+  it('gives again what it computed before, and says so', async () => {
+    const { run, add } = await setup()
+    await add('tiny-sentiment')
+    const first = await run(HELLO)
+    expect(fromOf(first)).toBe('computed')
+    const again = await run(HELLO)
+    expect(again.lines).toEqual([{ ...first.lines[0], from: 'disk' }])
+    expect(fromOf(await run([...HELLO, '--option', 'top_k=2']))).toBe('computed')
+    expect(fromOf(await run([...HELLO, '--cache', 'bypass']))).toBe('computed')
+    expect(fromOf(await run([...HELLO, '--cache', 'refresh']))).toBe('computed')
+    expect(fromOf(await run(HELLO, { environment: { IPFS_ACCELERATE_RESULTS: 'bypass' } }))).toBe('computed')
+    expect(
+      fromOf(await run([...HELLO, '--cache', 'use'], { environment: { IPFS_ACCELERATE_RESULTS: 'bypass' } })),
+    ).toBe('disk')
+    expect(await run([...HELLO, '--cache', 'maybe'])).toMatchObject({ code: 2, error: { code: 'INVALID_INPUT' } })
+  })
+
+  it('keeps nothing that was not to be kept', async () => {
+    const { run, add } = await setup()
+    await add('tiny-sentiment')
+    await run([...HELLO, '--cache', 'bypass'])
+    expect((await run(['cache', 'stats'])).lines).toMatchObject([{ results: 0, entries: 0 }])
+  })
+
+  it('asks a model for its signature, and for its bytes, before its results', async () => {
+    const { run, add, folder, store } = await setup()
+    await add('tiny-sentiment')
+    await run(HELLO)
+    expect(fromOf(await run(HELLO))).toBe('disk')
+    const refused = await run([...HELLO, '--unsigned', 'refuse'])
+    expect(refused).toMatchObject({ code: 4, stdout: '', error: { code: 'SIGNATURE' } })
+    await flipStoredByte(store, await readFile(path.join(folder, 'tiny-sentiment', 'onnx', 'model.onnx')))
+    expect(await run(HELLO)).toMatchObject({ code: 4, stdout: '', error: { code: 'INTEGRITY' } })
+  })
+
+  it('runs on where no results can be kept', async () => {
+    const { run, add, folder, store } = await setup()
+    await add('tiny-sentiment')
+    await writeFile(path.join(store, 'results'), 'a file')
+    const inStore = await run(HELLO)
+    expect(inStore).toMatchObject({ code: 0, lines: [{ from: 'computed' }] })
+    expect(inStore.stderr).toContain('results are not kept')
+    // A model that lies in a directory needs no store.
+    const directory = path.join(folder, 'tiny-sentiment')
+    const argv = ['run', 'text-classification', 'good', '--model', directory, '--store', path.join(folder, 'none')]
+    const alone = await cli([...argv, '--json'])
+    expect(alone).toMatchObject({ code: 0, lines: [{ from: 'computed' }] })
+    expect(alone.stderr).toContain('there is no store')
+    expect((await cli([...argv, '--json', '--cache', 'bypass'])).stderr).toBe('')
+  })
+})
+
+describe('cache', () => {
+  it('counts and clears results; models stay', async () => {
+    const { run, add, store } = await setup()
+    await add('tiny-sentiment')
+    const environment = { IPFS_ACCELERATE_RESULT_BYTES: '1000000' }
+    await run(HELLO)
+    await run(HELLO)
+    const stats = await run(['cache', 'stats'], { environment })
+    expect(stats.lines).toMatchObject([
+      { directory: path.join(store, 'results'), results: 1, entries: 2, maxBytes: 1_000_000, hits: 2, misses: 1 },
+    ])
+    await run(['gc'])
+    const cleared = await run(['cache', 'clear'])
+    expect(cleared.lines).toMatchObject([{ entries: 2, bytes: stats.lines[0]?.['bytes'] }])
+    expect((await run(['cache', 'stats'])).lines).toMatchObject([{ results: 0, entries: 0, bytes: 0 }])
+    expect(fromOf(await run(HELLO))).toBe('computed')
+  })
+
+  it('explains a key, and in what the nearest result differs', async () => {
+    const { run, add } = await setup()
+    const cid = await add('tiny-sentiment')
+    const explain = ['cache', 'explain', 'text-classification', 'good', '--model', 'fix/tiny-sentiment']
+    const before = await run(explain)
+    expect(before.lines).toMatchObject([{ state: 'absent', receipt: null, model: cid, nearest: [] }])
+    const ran = await run(HELLO)
+    const after = await run(explain)
+    expect(after.lines).toMatchObject([
+      {
+        key: before.lines[0]?.['key'],
+        state: 'held',
+        receipt: receiptOf(ran)['cid'],
+        parts: { task: 'text-classification', input: receiptOf(ran)['input'], params: { top_k: 1 } },
+        nearest: [],
+      },
+    ])
+    const other = await run([...explain, '--option', 'top_k=2'])
+    expect(other.lines).toMatchObject([
+      { state: 'absent', nearest: [{ receipt: receiptOf(ran)['cid'], differs: { params: expect.anything() } }] },
+    ])
+    expect(Object.keys(Object(other.lines[0]?.['nearest'])[0].differs)).toEqual(['params'])
+    // To explain is no look-up that counts.
+    expect((await run(['cache', 'stats'])).lines).toMatchObject([{ hits: 0, misses: 1, results: 1 }])
+  })
+})
+
+/** The blocks of a CAR, its root first. */
+async function blocksIn(file: string): Promise<[Block, ...Block[]]> {
+  const car = await readCar([await readFile(file)])
+  const blocks: Block[] = []
+  for await (const block of car.blocks) blocks.push(block)
+  const root = blocks.find(({ cid }) => car.roots[0]?.equals(cid))
+  if (root === undefined) throw new Error('no root')
+  return [root, ...blocks.filter((block) => block !== root)]
+}
+
+/** A receipt with fields of its own, as JSON and as its block. */
+async function forged(place: Place, receipt: ResultReceipt, change: Partial<ResultReceipt>): Promise<string> {
+  const file = path.join(place.folder, 'forged')
+  await writeFile(file, (await encodeReceipt({ ...receipt, ...change })).bytes)
+  return file
+}
+
+describe('receipt', () => {
+  it('is shown and verified by its CID, by what run wrote, by its block and as JSON', async () => {
+    const { run, add, folder, store } = await setup()
+    const model = await add('tiny-sentiment')
+    const car = path.join(folder, 'result.car')
+    const ran = await run([...HELLO, '--receipt', car])
+    const cid = String(receiptOf(ran)['cid'])
+    const shown = await run(['receipt', 'show', cid])
+    expect(shown.lines).toMatchObject([
+      { receipt: { cid, model }, input: { text: 'good' }, params: { top_k: 1 }, output: ran.lines[0]?.['output'] },
+    ])
+    const [block] = await blocksIn(car)
+    await writeFile(path.join(folder, 'block'), block.bytes)
+    await writeFile(path.join(folder, 'line.json'), ran.stdout)
+    await writeFile(path.join(folder, 'receipt.json'), JSON.stringify(receiptOf(ran)))
+    for (const operand of [
+      cid,
+      `ipfs://${cid}`,
+      car,
+      ...['block', 'line.json'].map((name) => path.join(folder, name)),
+    ]) {
+      const verified = await run(['receipt', 'verify', operand])
+      expect(verified).toMatchObject({ code: 0, lines: [{ receipt: cid, verdict: 'same', conditions: [] }] })
+    }
+    // Elsewhere nothing is kept but the model.
+    const elsewhere = ['--json', '--store', path.join(folder, 'elsewhere')]
+    await cli(['model', 'add', path.join(folder, 'tiny-sentiment'), ...elsewhere])
+    const verify = ['receipt', 'verify', path.join(folder, 'receipt.json'), ...elsewhere]
+    expect(await cli(verify)).toMatchObject({ code: 2, error: { message: expect.stringContaining('not kept here') } })
+    expect(await cli([...verify, 'good'])).toMatchObject({ code: 0, lines: [{ verdict: 'same' }] })
+    const bad = await cli([...verify, 'bad'])
+    expect(bad).toMatchObject({ code: 2, error: { message: expect.stringContaining('not the input of the receipt') } })
+    const params = await cli([...verify, 'good', '--option', 'top_k=2'])
+    expect(params).toMatchObject({ code: 2, error: { message: expect.stringContaining('not the parameters') } })
+    expect(await cli(['receipt', 'verify', cid, ...elsewhere])).toMatchObject({ code: 3, error: { code: 'NOT_FOUND' } })
+    expect(await cli(['receipt', 'show', car, '--json', '--store', store])).toMatchObject({ code: 0 })
+  })
+
+  it('with another output is refused, and by how much it differs is said', async () => {
+    const place = await setup()
+    const { run, add, folder } = place
+    await add('tiny-sentiment')
+    const car = path.join(folder, 'result.car')
+    const ran = await run([...HELLO, '--receipt', car])
+    const [{ bytes }] = await blocksIn(car)
+    const receipt = decodeReceipt(bytes)
+    const lie = await encodeOutput([{ label: 'NEGATIVE', score: 0.5 }])
+    const refused = await run(['receipt', 'verify', await forged(place, receipt, { output: lie.cid }), 'good'])
+    expect(refused).toMatchObject({
+      code: 4,
+      error: { code: 'INTEGRITY', cid: lie.cid.toString(), actual: receiptOf(ran)['output'] },
+      lines: [{ verdict: 'other', difference: null }],
+    })
+    // A machine of another kind may differ in the last bits, and nothing more can be told.
+    const far = await forged(place, receipt, { output: lie.cid, numericClass: 'arm64-0123456789ab-prepacked' })
+    const elsewhere = await run(['receipt', 'verify', far, 'good', '--tolerance', '1'])
+    expect(elsewhere).toMatchObject({
+      code: 1,
+      error: { message: expect.stringContaining('numericClass') },
+      lines: [{ verdict: 'incomparable', conditions: [{ part: 'numericClass' }] }],
+    })
+    // JSON that was changed hashes to another CID than the one in it.
+    const changed = path.join(folder, 'changed.json')
+    await writeFile(changed, JSON.stringify({ ...receiptOf(ran), output: lie.cid.toString() }))
+    expect(await run(['receipt', 'verify', changed, 'good'])).toMatchObject({ code: 4, error: { code: 'INTEGRITY' } })
+    const nothing = path.join(folder, 'nothing')
+    await writeFile(nothing, 'no receipt')
+    expect(await run(['receipt', 'show', nothing])).toMatchObject({ code: 2, error: { code: 'INVALID_INPUT' } })
+  })
+
+  it('of an image needs the image, and of a model that one', async () => {
+    const { run, add, folder } = await setup()
+    await add('tiny-vit')
+    await add('tiny-sentiment')
+    const media = fixtureMedia()
+    const [green, red] = ['green.png', 'other.png'].map((name) => path.join(folder, name))
+    await writeFile(green ?? '', media['green.png'])
+    await writeFile(red ?? '', Buffer.concat([media['green.png'], Buffer.from('more')]))
+    const ran = await run(['run', 'image-classification', '--model', 'fix/tiny-vit', green ?? ''])
+    const verify = ['receipt', 'verify', String(receiptOf(ran)['cid'])]
+    expect(await run(verify)).toMatchObject({ code: 2, error: { message: expect.stringContaining('of its image') } })
+    expect(await run([...verify, green ?? ''])).toMatchObject({ code: 0, lines: [{ verdict: 'same' }] })
+    expect(await run([...verify, red ?? ''])).toMatchObject({ code: 2, error: { code: 'INVALID_INPUT' } })
+    const other = await run([...verify, green ?? '', '--model', 'fix/tiny-sentiment'])
+    expect(other).toMatchObject({ code: 2, error: { message: expect.stringContaining('the receipt is of the model') } })
+  })
+
+  it('is written of one result, and over nothing', async () => {
+    const { run, add, folder } = await setup()
+    await add('tiny-sentiment')
+    const car = path.join(folder, 'result.car')
+    expect(await run([...HELLO, 'bad', '--receipt', car])).toMatchObject({ code: 2, error: { code: 'USAGE' } })
+    expect(await run([...HELLO, '--receipt', car])).toMatchObject({ code: 0 })
+    expect(await run([...HELLO, '--receipt', car])).toMatchObject({ code: 2, error: { code: 'INVALID_INPUT' } })
+    expect(await run([...HELLO, '--receipt', car, '--force'])).toMatchObject({ code: 0 })
+    expect(await run([...HELLO, '--force'])).toMatchObject({ code: 2, error: { code: 'USAGE' } })
+  })
+})
