@@ -96,10 +96,14 @@ export interface LoadKeyParts {
   dtype: string
   runtime: ResultReceipt['runtime']
   library: ResultReceipt['library']
+  /** The execution providers that may run it, in the order in which they are tried. Default `['cpu']`. */
+  providers?: readonly string[] | undefined
 }
 
 /** The block whose CID is the key of what was found out by loading a model. */
-export function encodeLoadKey({ manifest, task, dtype, runtime, library }: LoadKeyParts): Promise<Block> {
+export function encodeLoadKey(parts: LoadKeyParts): Promise<Block> {
+  const { manifest, task, dtype, runtime, library, providers = ['cpu'] } = parts
+  const isDefault = providers.length === 1 && providers[0] === 'cpu'
   return encodeDagCbor({
     loadKey: 1,
     manifest,
@@ -107,5 +111,6 @@ export function encodeLoadKey({ manifest, task, dtype, runtime, library }: LoadK
     dtype,
     runtime: { name: runtime.name, version: runtime.version },
     library: { name: library.name, version: library.version },
+    ...(!isDefault && { providers: [...providers] }),
   })
 }
