@@ -1,11 +1,13 @@
 import { spawnSync } from 'node:child_process'
+import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-import { writeFixtureModel } from '@x/fixtures'
+import { fixtureMedia, writeFixtureModel } from '@x/fixtures'
 import { expect, it } from 'vitest'
 
 import { cli, temporaryDirectory } from './harness.ts'
+import { blocksIn, HELLO, receiptOf, setup } from './results-support.ts'
 
 const program = fileURLToPath(new URL('./cli-process.ts', import.meta.url))
 
@@ -38,4 +40,85 @@ it('runs, gives again, explains, verifies and clears by CID with the network cut
   expect(cut('receipt', 'verify', receipt)).toMatchObject({ verdict: 'same' })
   expect(cut('cache', 'clear')).toMatchObject({ entries: 2 })
   expect(cut('run', ...asked)).toEqual(first)
+})
+
+it('run keeps nothing that was not to be kept', async () => {
+  const { run, add } = await setup()
+  await add('tiny-sentiment')
+  await run([...HELLO, '--cache', 'bypass'])
+  expect((await run(['cache', 'stats'])).lines).toMatchObject([{ results: 0, entries: 0 }])
+})
+
+it('run goes on where no results can be kept', async () => {
+  const { run, add, folder, store } = await setup()
+  await add('tiny-sentiment')
+  await writeFile(path.join(store, 'results'), 'a file')
+  const inStore = await run(HELLO)
+  expect(inStore).toMatchObject({ code: 0, lines: [{ from: 'computed' }] })
+  expect(inStore.stderr).toContain('results are not kept')
+  // A model that lies in a directory needs no store.
+  const directory = path.join(folder, 'tiny-sentiment')
+  const argv = ['run', 'text-classification', 'good', '--model', directory, '--store', path.join(folder, 'none')]
+  const alone = await cli([...argv, '--json'])
+  expect(alone).toMatchObject({ code: 0, lines: [{ from: 'computed' }] })
+  expect(alone.stderr).toContain('there is no store')
+  expect((await cli([...argv, '--json', '--cache', 'bypass'])).stderr).toBe('')
+})
+
+it('a receipt of an image needs the image, and of a model that one', async () => {
+  const { run, add, folder } = await setup()
+  await add('tiny-vit')
+  await add('tiny-sentiment')
+  const media = fixtureMedia()
+  const [green, red] = ['green.png', 'other.png'].map((name) => path.join(folder, name))
+  await writeFile(green ?? '', media['green.png'])
+  await writeFile(red ?? '', Buffer.concat([media['green.png'], Buffer.from('more')]))
+  const ran = await run(['run', 'image-classification', '--model', 'fix/tiny-vit', green ?? ''])
+  const verify = ['receipt', 'verify', String(receiptOf(ran)['cid'])]
+  expect(await run(verify)).toMatchObject({ code: 2, error: { message: expect.stringContaining('of its image') } })
+  expect(await run([...verify, green ?? ''])).toMatchObject({ code: 0, lines: [{ verdict: 'same' }] })
+  expect(await run([...verify, red ?? ''])).toMatchObject({ code: 2, error: { code: 'INVALID_INPUT' } })
+  const other = await run([...verify, green ?? '', '--model', 'fix/tiny-sentiment'])
+  expect(other).toMatchObject({ code: 2, error: { message: expect.stringContaining('the receipt is of the model') } })
+})
+
+it('a receipt is written of one result, and over nothing', async () => {
+  const { run, add, folder } = await setup()
+  await add('tiny-sentiment')
+  const car = path.join(folder, 'result.car')
+  expect(await run([...HELLO, 'bad', '--receipt', car])).toMatchObject({ code: 2, error: { code: 'USAGE' } })
+  expect(await run([...HELLO, '--receipt', car])).toMatchObject({ code: 0 })
+  expect(await run([...HELLO, '--receipt', car])).toMatchObject({ code: 2, error: { code: 'INVALID_INPUT' } })
+  expect(await run([...HELLO, '--receipt', car, '--force'])).toMatchObject({ code: 0 })
+  expect(await run([...HELLO, '--force'])).toMatchObject({ code: 2, error: { code: 'USAGE' } })
+})
+
+it('a receipt is verified by its block and as JSON, here and where nothing is kept but the model', async () => {
+  const { run, add, folder } = await setup()
+  await add('tiny-sentiment')
+  const car = path.join(folder, 'result.car')
+  const ran = await run([...HELLO, '--receipt', car])
+  const cid = String(receiptOf(ran)['cid'])
+  const [{ bytes }] = await blocksIn(car)
+  await writeFile(path.join(folder, 'block'), bytes)
+  await writeFile(path.join(folder, 'line.json'), ran.stdout)
+  await writeFile(path.join(folder, 'receipt.json'), JSON.stringify(receiptOf(ran)))
+  for (const operand of [
+    `ipfs://${cid}`,
+    ...['block', 'line.json', 'receipt.json'].map((name) => path.join(folder, name)),
+  ]) {
+    const verified = await run(['receipt', 'verify', operand])
+    expect(verified).toMatchObject({ code: 0, lines: [{ receipt: cid, verdict: 'same', conditions: [] }] })
+  }
+  const elsewhere = ['--json', '--store', path.join(folder, 'elsewhere')]
+  await cli(['model', 'add', path.join(folder, 'tiny-sentiment'), ...elsewhere])
+  const line = await cli(['receipt', 'verify', path.join(folder, 'line.json'), ...elsewhere])
+  expect(line).toMatchObject({ code: 0, lines: [{ verdict: 'same' }] })
+  const verify = ['receipt', 'verify', path.join(folder, 'receipt.json'), ...elsewhere]
+  expect(await cli(verify)).toMatchObject({ code: 2, error: { message: expect.stringContaining('not kept here') } })
+  expect(await cli([...verify, 'good'])).toMatchObject({ code: 0, lines: [{ verdict: 'same' }] })
+  const bad = await cli([...verify, 'bad'])
+  expect(bad).toMatchObject({ code: 2, error: { message: expect.stringContaining('not the input of the receipt') } })
+  const params = await cli([...verify, 'good', '--option', 'top_k=2'])
+  expect(params).toMatchObject({ code: 2, error: { message: expect.stringContaining('not the parameters') } })
 })

@@ -1,42 +1,11 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 
-import { readCar, type Block } from '@x/cid'
-import { fixtureMedia, flipStoredByte, writeFixtureModel, type FixtureName } from '@x/fixtures'
+import { flipStoredByte } from '@x/fixtures'
 import { decodeReceipt, encodeOutput, encodeReceipt, type ResultReceipt } from '@x/infer-core'
 import { describe, expect, it } from 'vitest'
 
-import { cli, temporaryDirectory, type CliOptions, type Outcome } from './harness.ts'
-
-interface Place {
-  folder: string
-  store: string
-  /** With `--json` and `--store`. */
-  run: (argv: readonly string[], options?: CliOptions) => Promise<Outcome>
-  /** @returns Its CID. */
-  add: (name: FixtureName) => Promise<string>
-}
-
-async function setup(): Promise<Place> {
-  const folder = await temporaryDirectory()
-  const store = path.join(folder, 'store')
-  const run: Place['run'] = (argv, options) => cli([...argv, '--json', '--store', store], options)
-  return {
-    folder,
-    store,
-    run,
-    async add(name) {
-      const directory = path.join(folder, name)
-      await writeFixtureModel(name, directory)
-      const { lines } = await run(['model', 'add', directory, '--name', `fix/${name}`])
-      return String(lines[0]?.['cid'])
-    },
-  }
-}
-
-const HELLO = ['run', 'text-classification', 'good', '--model', 'fix/tiny-sentiment']
-const fromOf = ({ lines }: Outcome): unknown => lines[0]?.['from']
-const receiptOf = ({ lines }: Outcome): Record<string, unknown> => Object(lines[0]?.['receipt'])
+import { blocksIn, fromOf, HELLO, receiptOf, setup, type Place } from './results-support.ts'
 
 describe('run', () => {
   it('gives again what it computed before, and says so', async () => {
@@ -56,13 +25,6 @@ describe('run', () => {
     expect(await run([...HELLO, '--cache', 'maybe'])).toMatchObject({ code: 2, error: { code: 'INVALID_INPUT' } })
   })
 
-  it('keeps nothing that was not to be kept', async () => {
-    const { run, add } = await setup()
-    await add('tiny-sentiment')
-    await run([...HELLO, '--cache', 'bypass'])
-    expect((await run(['cache', 'stats'])).lines).toMatchObject([{ results: 0, entries: 0 }])
-  })
-
   it('asks a model for its signature, and for its bytes, before its results', async () => {
     const { run, add, folder, store } = await setup()
     await add('tiny-sentiment')
@@ -72,22 +34,6 @@ describe('run', () => {
     expect(refused).toMatchObject({ code: 4, stdout: '', error: { code: 'SIGNATURE' } })
     await flipStoredByte(store, await readFile(path.join(folder, 'tiny-sentiment', 'onnx', 'model.onnx')))
     expect(await run(HELLO)).toMatchObject({ code: 4, stdout: '', error: { code: 'INTEGRITY' } })
-  })
-
-  it('runs on where no results can be kept', async () => {
-    const { run, add, folder, store } = await setup()
-    await add('tiny-sentiment')
-    await writeFile(path.join(store, 'results'), 'a file')
-    const inStore = await run(HELLO)
-    expect(inStore).toMatchObject({ code: 0, lines: [{ from: 'computed' }] })
-    expect(inStore.stderr).toContain('results are not kept')
-    // A model that lies in a directory needs no store.
-    const directory = path.join(folder, 'tiny-sentiment')
-    const argv = ['run', 'text-classification', 'good', '--model', directory, '--store', path.join(folder, 'none')]
-    const alone = await cli([...argv, '--json'])
-    expect(alone).toMatchObject({ code: 0, lines: [{ from: 'computed' }] })
-    expect(alone.stderr).toContain('there is no store')
-    expect((await cli([...argv, '--json', '--cache', 'bypass'])).stderr).toBe('')
   })
 })
 
@@ -136,16 +82,6 @@ describe('cache', () => {
   })
 })
 
-/** The blocks of a CAR, its root first. */
-async function blocksIn(file: string): Promise<[Block, ...Block[]]> {
-  const car = await readCar([await readFile(file)])
-  const blocks: Block[] = []
-  for await (const block of car.blocks) blocks.push(block)
-  const root = blocks.find(({ cid }) => car.roots[0]?.equals(cid))
-  if (root === undefined) throw new Error('no root')
-  return [root, ...blocks.filter((block) => block !== root)]
-}
-
 /** A receipt with fields of its own, as JSON and as its block. */
 async function forged(place: Place, receipt: ResultReceipt, change: Partial<ResultReceipt>): Promise<string> {
   const file = path.join(place.folder, 'forged')
@@ -154,8 +90,8 @@ async function forged(place: Place, receipt: ResultReceipt, change: Partial<Resu
 }
 
 describe('receipt', () => {
-  it('is shown and verified by its CID, by what run wrote, by its block and as JSON', async () => {
-    const { run, add, folder, store } = await setup()
+  it('is shown and verified by its CID, and by what run wrote', async () => {
+    const { run, add, folder } = await setup()
     const model = await add('tiny-sentiment')
     const car = path.join(folder, 'result.car')
     const ran = await run([...HELLO, '--receipt', car])
@@ -164,31 +100,10 @@ describe('receipt', () => {
     expect(shown.lines).toMatchObject([
       { receipt: { cid, model }, input: { text: 'good' }, params: { top_k: 1 }, output: ran.lines[0]?.['output'] },
     ])
-    const [block] = await blocksIn(car)
-    await writeFile(path.join(folder, 'block'), block.bytes)
-    await writeFile(path.join(folder, 'line.json'), ran.stdout)
-    await writeFile(path.join(folder, 'receipt.json'), JSON.stringify(receiptOf(ran)))
-    for (const operand of [
-      cid,
-      `ipfs://${cid}`,
-      car,
-      ...['block', 'line.json'].map((name) => path.join(folder, name)),
-    ]) {
-      const verified = await run(['receipt', 'verify', operand])
-      expect(verified).toMatchObject({ code: 0, lines: [{ receipt: cid, verdict: 'same', conditions: [] }] })
-    }
-    // Elsewhere nothing is kept but the model.
-    const elsewhere = ['--json', '--store', path.join(folder, 'elsewhere')]
-    await cli(['model', 'add', path.join(folder, 'tiny-sentiment'), ...elsewhere])
-    const verify = ['receipt', 'verify', path.join(folder, 'receipt.json'), ...elsewhere]
-    expect(await cli(verify)).toMatchObject({ code: 2, error: { message: expect.stringContaining('not kept here') } })
-    expect(await cli([...verify, 'good'])).toMatchObject({ code: 0, lines: [{ verdict: 'same' }] })
-    const bad = await cli([...verify, 'bad'])
-    expect(bad).toMatchObject({ code: 2, error: { message: expect.stringContaining('not the input of the receipt') } })
-    const params = await cli([...verify, 'good', '--option', 'top_k=2'])
-    expect(params).toMatchObject({ code: 2, error: { message: expect.stringContaining('not the parameters') } })
-    expect(await cli(['receipt', 'verify', cid, ...elsewhere])).toMatchObject({ code: 3, error: { code: 'NOT_FOUND' } })
-    expect(await cli(['receipt', 'show', car, '--json', '--store', store])).toMatchObject({ code: 0 })
+    await run(['cache', 'clear'])
+    expect(await run(['receipt', 'verify', cid])).toMatchObject({ code: 3, error: { code: 'NOT_FOUND' } })
+    const verified = await run(['receipt', 'verify', car])
+    expect(verified).toMatchObject({ code: 0, lines: [{ receipt: cid, verdict: 'same', conditions: [] }] })
   })
 
   it('with another output is refused, and by how much it differs is said', async () => {
@@ -221,33 +136,5 @@ describe('receipt', () => {
     const nothing = path.join(folder, 'nothing')
     await writeFile(nothing, 'no receipt')
     expect(await run(['receipt', 'show', nothing])).toMatchObject({ code: 2, error: { code: 'INVALID_INPUT' } })
-  })
-
-  it('of an image needs the image, and of a model that one', async () => {
-    const { run, add, folder } = await setup()
-    await add('tiny-vit')
-    await add('tiny-sentiment')
-    const media = fixtureMedia()
-    const [green, red] = ['green.png', 'other.png'].map((name) => path.join(folder, name))
-    await writeFile(green ?? '', media['green.png'])
-    await writeFile(red ?? '', Buffer.concat([media['green.png'], Buffer.from('more')]))
-    const ran = await run(['run', 'image-classification', '--model', 'fix/tiny-vit', green ?? ''])
-    const verify = ['receipt', 'verify', String(receiptOf(ran)['cid'])]
-    expect(await run(verify)).toMatchObject({ code: 2, error: { message: expect.stringContaining('of its image') } })
-    expect(await run([...verify, green ?? ''])).toMatchObject({ code: 0, lines: [{ verdict: 'same' }] })
-    expect(await run([...verify, red ?? ''])).toMatchObject({ code: 2, error: { code: 'INVALID_INPUT' } })
-    const other = await run([...verify, green ?? '', '--model', 'fix/tiny-sentiment'])
-    expect(other).toMatchObject({ code: 2, error: { message: expect.stringContaining('the receipt is of the model') } })
-  })
-
-  it('is written of one result, and over nothing', async () => {
-    const { run, add, folder } = await setup()
-    await add('tiny-sentiment')
-    const car = path.join(folder, 'result.car')
-    expect(await run([...HELLO, 'bad', '--receipt', car])).toMatchObject({ code: 2, error: { code: 'USAGE' } })
-    expect(await run([...HELLO, '--receipt', car])).toMatchObject({ code: 0 })
-    expect(await run([...HELLO, '--receipt', car])).toMatchObject({ code: 2, error: { code: 'INVALID_INPUT' } })
-    expect(await run([...HELLO, '--receipt', car, '--force'])).toMatchObject({ code: 0 })
-    expect(await run([...HELLO, '--force'])).toMatchObject({ code: 2, error: { code: 'USAGE' } })
   })
 })

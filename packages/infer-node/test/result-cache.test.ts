@@ -170,12 +170,29 @@ it('explains a key before there is a result, and it is the one that the result i
 it('lets what a caller left behind end before its model is freed', async () => {
   const cache = createCache()
   const model = await (await hold('tiny-gpt')).open()
-  const runner = createRunner({ cache })
   const stop = new AbortController()
-  const results = runner.run('text-generation', model, ['the quick', 'brown fox'], { signal: stop.signal })
-  expect((await results.next()).value).toMatchObject({ from: 'computed' })
-  const second = results.next()
-  stop.abort(new Error('the caller left'))
-  await expect(second).rejects.toThrowError('the caller left')
+  let isLoaded = false
+  let isUnderWay = false
+  const watched: Cache = {
+    ...cache,
+    getOrCompute: (key, compute, options) =>
+      cache.getOrCompute(
+        key,
+        async (signal) => {
+          const computing = compute(signal)
+          if (!isLoaded) return computing
+          isUnderWay = true
+          setImmediate(() => stop.abort(new Error('the caller left')))
+          return computing.finally(() => (isUnderWay = false))
+        },
+        options,
+      ),
+  }
+  const runner = createRunner({ cache: watched })
+  for await (const _ of runner.run('text-generation', model, ['to load the model'])) isLoaded = true
+  const results = runner.run('text-generation', model, ['the quick'], { signal: stop.signal })
+  await expect(results.next()).rejects.toThrowError('the caller left')
+  expect(isUnderWay).toBe(true)
   await runner.close()
+  expect(isUnderWay).toBe(false)
 })
