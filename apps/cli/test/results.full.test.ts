@@ -3,7 +3,9 @@ import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 
+import { writePartialCar } from '@x/cid'
 import { fixtureMedia, writeFixtureModel } from '@x/fixtures'
+import { decodeReceipt, encodeOutput, encodeReceipt, type OutputValue, type ResultReceipt } from '@x/infer-core'
 import { expect, it } from 'vitest'
 
 import { cli, temporaryDirectory } from './harness.ts'
@@ -121,4 +123,40 @@ it('a receipt is verified by its block and as JSON, here and where nothing is ke
   expect(bad).toMatchObject({ code: 2, error: { message: expect.stringContaining('not the input of the receipt') } })
   const params = await cli([...verify, 'good', '--option', 'top_k=2'])
   expect(params).toMatchObject({ code: 2, error: { message: expect.stringContaining('not the parameters') } })
+})
+
+it('of another kind of machine as much is told as the tolerance says', async () => {
+  const { run, add, folder } = await setup()
+  await add('tiny-sentiment')
+  const car = path.join(folder, 'result.car')
+  const { lines } = await run([...HELLO, '--receipt', car])
+  const [root, ...others] = await blocksIn(car)
+  const given = Object(lines[0]?.['output'])[0]
+  const write = async (name: string, output: OutputValue, change: Partial<ResultReceipt>): Promise<string> => {
+    const block = await encodeOutput(output)
+    const receipt = await encodeReceipt({ ...decodeReceipt(root.bytes), ...change, output: block.cid })
+    const file = path.join(folder, name)
+    const options = { scope: 'block', before: [...others, block] } as const
+    const pieces: Uint8Array[] = []
+    for await (const piece of writePartialCar(async () => receipt.bytes, receipt.cid, options)) pieces.push(piece)
+    await writeFile(file, Buffer.concat(pieces))
+    return file
+  }
+  const near = [{ ...given, score: given.score - 0.25 }]
+  const elsewhere = { numericClass: 'arm64-0123456789ab-prepacked' }
+  const verify = ['receipt', 'verify', await write('near.car', near, elsewhere)]
+  const found = { difference: { numbers: 1, differing: 1, at: '[0].score', otherCount: 0 } }
+  expect(await run(verify)).toMatchObject({ code: 1, lines: [{ verdict: 'incomparable', ...found }] })
+  expect(await run([...verify, '--tolerance', '0.2'])).toMatchObject({ code: 1, lines: [{ verdict: 'incomparable' }] })
+  expect(await run([...verify, '--tolerance', '0.3'])).toMatchObject({
+    code: 0,
+    lines: [{ verdict: 'within tolerance' }],
+  })
+  expect(await run([...verify, '--tolerance', 'much'])).toMatchObject({ code: 2, error: { code: 'USAGE' } })
+  // Another label is no difference of numbers, and under the same conditions none is allowed.
+  const label = await write('label.car', [{ ...given, label: 'OTHER' }], elsewhere)
+  expect(await run(['receipt', 'verify', label, '--tolerance', '1'])).toMatchObject({ code: 1 })
+  const same = await write('same.car', near, {})
+  const refused = await run(['receipt', 'verify', same, '--tolerance', '1'])
+  expect(refused).toMatchObject({ code: 4, error: { code: 'INTEGRITY' }, lines: [{ verdict: 'other', ...found }] })
 })
