@@ -10,6 +10,14 @@ export type { DispatcherStats, WorkerStats } from './engine/dispatcher.ts'
 export type { PreparedGraph, PrepareGraph } from './engine/residence.ts'
 export { modelClasses, type ModelClass } from './model-classes.ts'
 export { resample } from './resample.ts'
+export type { ProviderRefusal, Providers } from './providers/ladder.ts'
+export {
+  createProviderProber,
+  type ListedProviders,
+  type ProviderProber,
+  type ProviderProberOptions,
+  type ProviderVerdict,
+} from './providers/prober.ts'
 export { createRunner, runTask, type ExplainedKey, type Runner, type RunnerOptions, type RunOptions } from './runner.ts'
 export type { FileInput, TaskInput, TaskInputs } from './task-input.ts'
 export type { TaskResult } from './task-result.ts'

@@ -13,12 +13,10 @@ import { BackendError, NotFoundError } from '@x/storage-core'
 
 import { loadImageTextToText } from './image-text-to-text.ts'
 import { fieldsOf, readModelJson } from './model-json.ts'
+import { deviceOf } from './providers/provider-names.ts'
 import { rerank } from './rerank.ts'
 import { NEEDS } from './task-needs.ts'
 import { bindingOf, type Transformers } from './transformers.ts'
-
-/** One at a time, and on this machine always there. */
-const EXECUTION_PROVIDER = 'cpu'
 
 export interface LoadedPipeline {
   /** Calls the pipeline with the task's own arguments. */
@@ -28,8 +26,20 @@ export interface LoadedPipeline {
   dtype: ChosenDtype
   /** Every file that was read, sorted. */
   files: readonly string[]
+  /** The one that all sessions were created with, alone. */
   executionProvider: string
   dispose(): Promise<void>
+}
+
+export interface PipelineOptions {
+  dtype?: Dtype | undefined
+  /** Default `cpu`. */
+  executionProvider?: string | undefined
+  /**
+   * Which execution provider to try after one on which the model cannot be loaded; `undefined`: none. Default: none.
+   */
+  nextProvider?: ((refused: { provider: string; why: string }) => Promise<string | undefined>) | undefined
+  signal?: AbortSignal | undefined
 }
 
 /**
@@ -43,7 +53,7 @@ export async function loadPipeline(
   transformers: Transformers,
   task: TaskName,
   model: OpenedModel,
-  { dtype: asked, signal }: { dtype?: Dtype | undefined; signal?: AbortSignal | undefined },
+  { dtype: asked, executionProvider: first = 'cpu', nextProvider, signal }: PipelineOptions,
 ): Promise<LoadedPipeline> {
   const paths = model.files.map(({ path }) => path)
   for (const path of NEEDS[task].files) {
@@ -62,23 +72,36 @@ export async function loadPipeline(
     assertLabels(task, model, config)
     const dtype = chooseDtype(config, paths, { dtype: asked, sessions })
     const files = dtype.files.join(', ')
-    const pipeline = await make(transformers, task, registered.id, dtype).catch((cause: unknown) => {
-      throw refused(registered, `${model.cid}: ${files}`, task, cause)
-    })
+    let executionProvider = first
+    let pipeline: AnyPipeline | undefined
+    while (pipeline === undefined) {
+      try {
+        pipeline = await make(transformers, task, registered.id, dtype, executionProvider)
+      } catch (cause) {
+        const on = executionProvider === 'cpu' ? '' : ` on ${executionProvider}`
+        const error = refused(registered, `${model.cid}: ${files}${on}`, task, cause)
+        // What the model's store says is so on any other too.
+        const isOfProvider = registered.failure() === undefined && !isStorageError(cause)
+        const why = cause instanceof Error ? cause.message : String(cause)
+        signal?.throwIfAborted()
+        const next = isOfProvider ? await nextProvider?.({ provider: executionProvider, why }) : undefined
+        if (next === undefined) throw error
+        executionProvider = next
+      }
+    }
+    const made = pipeline
     const loaded: LoadedPipeline = {
       call: async (...args) =>
-        task === 'rerank'
-          ? Reflect.apply(rerank, undefined, [pipeline, ...args])
-          : Reflect.apply(pipeline, undefined, args),
-      tokenizer: pipeline.tokenizer,
+        task === 'rerank' ? Reflect.apply(rerank, undefined, [made, ...args]) : Reflect.apply(made, undefined, args),
+      tokenizer: made.tokenizer,
       dtype,
       files: [...new Set(['config.json', ...registered.used(), ...dtype.files])].toSorted(),
-      executionProvider: EXECUTION_PROVIDER,
-      dispose: () => pipeline.dispose(),
+      executionProvider,
+      dispose: () => made.dispose(),
     }
     try {
-      assertAsAsked(pipeline.model.sessions, dtype)
-      assertGives(task, model, pipeline.model.sessions)
+      assertAsAsked(made.model.sessions, dtype, executionProvider)
+      assertGives(task, model, made.model.sessions)
       signal?.throwIfAborted()
     } catch (error) {
       await loaded.dispose()
@@ -96,7 +119,7 @@ const pipelineOf = (task: TaskName): string => NEEDS[task].pipeline ?? task
 /** The names of the graphs that the model's architecture has, by transformers.js's own table. */
 async function wantedSessions({ ModelRegistry }: Transformers, task: TaskName, id: string): Promise<string[]> {
   // In fp32 a graph's file has no suffix.
-  const options = { dtype: 'fp32', device: EXECUTION_PROVIDER } as const
+  const options = { dtype: 'fp32', device: 'cpu' } as const
   const pipeline = pipelineOf(task)
   const files = await (pipeline === 'none'
     ? ModelRegistry.get_model_files(id, options)
@@ -111,8 +134,16 @@ interface AnyPipeline {
   tokenizer?: PreTrainedTokenizer
 }
 
-function make(transformers: Transformers, task: TaskName, id: string, { dtype }: ChosenDtype): Promise<AnyPipeline> {
-  const options = { device: EXECUTION_PROVIDER, dtype } as const
+function make(
+  transformers: Transformers,
+  task: TaskName,
+  id: string,
+  { dtype }: ChosenDtype,
+  executionProvider: string,
+): Promise<AnyPipeline> {
+  // The library knows few by name. With one alone, and no other to move to, a session runs on it or is not made.
+  const session_options = { executionProviders: [executionProvider] }
+  const options = { device: deviceOf(executionProvider, process), dtype, session_options } as const
   if (task === 'image-text-to-text') return loadImageTextToText(transformers, id, options)
   // The type of `pipeline` over all of its tasks is too complex to check.
   return Reflect.apply(transformers.pipeline, undefined, [pipelineOf(task), id, options])
@@ -122,16 +153,14 @@ function make(transformers: Transformers, task: TaskName, id: string, { dtype }:
  * That each session is what was asked for. In Node, ONNX Runtime does not move from one execution provider to another: a
  * session that was created with one alone runs on it.
  */
-function assertAsAsked(sessions: unknown, { dtype }: ChosenDtype): void {
+function assertAsAsked(sessions: unknown, { dtype }: ChosenDtype, executionProvider: string): void {
+  const device = deviceOf(executionProvider, process)
   const made = Object.values(fieldsOf(sessions)).map((session) => fieldsOf(fieldsOf(session).config))
   const wanted = new Set(Object.values<unknown>(dtype))
-  if (made.length > 0 && made.every((one) => one.device === EXECUTION_PROVIDER && wanted.has(one.dtype))) return
-  throw new BackendError(
-    `asked for ${[...wanted].join()} on ${EXECUTION_PROVIDER}, transformers.js made ${JSON.stringify(made)}`,
-    {
-      retryable: false,
-    },
-  )
+  if (made.length > 0 && made.every((one) => one.device === device && wanted.has(one.dtype))) return
+  throw new BackendError(`asked for ${[...wanted].join()} on ${device}, transformers.js made ${JSON.stringify(made)}`, {
+    retryable: false,
+  })
 }
 
 /** @throws {InvalidInputError} The model is one for another task. */

@@ -1,11 +1,13 @@
-import { InvalidInputError, type CID } from '@x/cid'
+import { InvalidInputError, UnsupportedError, type CID } from '@x/cid'
 import { TASKS, type TaskName } from '@x/infer-core'
 import { parseReference, type Dtype, type OpenedModel } from '@x/model-loader'
 import type { AbortOptions } from '@x/storage-core'
 
-import { loadPipeline, type LoadedPipeline } from './load-pipeline.ts'
+import { loadPipeline, type LoadedPipeline, type PipelineOptions } from './load-pipeline.ts'
 import { fieldsOf, readModelJson } from './model-json.ts'
 import { numericClassOf } from './numeric-class.ts'
+import type { ProviderLadder } from './providers/ladder.ts'
+import { WASM } from './providers/provider-names.ts'
 import type { KnownModel } from './result-cache.ts'
 import { factsOfLoaded } from './task-result.ts'
 import { importTransformers, type Transformers } from './transformers.ts'
@@ -42,10 +44,11 @@ export interface LoadedModels {
 export interface LoadedModelsOptions {
   openModel?: ((reference: string, options: AbortOptions) => Promise<OpenedModel>) | undefined
   transformers?: Transformers | undefined
+  ladder: ProviderLadder
 }
 
 /** Keeps models loaded, by CID, task and dtype. */
-export function createLoadedModels({ openModel, transformers }: LoadedModelsOptions): LoadedModels {
+export function createLoadedModels({ openModel, transformers, ladder }: LoadedModelsOptions): LoadedModels {
   const models = new Map<string, OpenedForTask & { dispose(): Promise<void> }>()
 
   async function open(reference: string, signal: AbortSignal | undefined): Promise<OpenedModel> {
@@ -55,17 +58,25 @@ export function createLoadedModels({ openModel, transformers }: LoadedModelsOpti
 
   function toLoad(
     key: string,
-    about: Pick<OpenedForTask, 'task' | 'dtype' | 'model' | 'sampleRate'>,
+    about: Pick<OpenedForTask, 'task' | 'dtype' | 'model' | 'providers' | 'sampleRate'>,
     isOwned: boolean,
   ): OpenedForTask & { dispose(): Promise<void> } {
-    const { task, dtype, model } = about
+    const { task, dtype, model, providers } = about
+    const nextProvider: PipelineOptions['nextProvider'] = (refused) =>
+      ladder.next({ ...refused, model: model.cid.toString() })
     let loading: Promise<LoadedModel> | undefined
     return {
       ...about,
-      numericClass: numericClassOf('prepacked'),
+      numericClassOn: (executionProvider) => numericClassOf('prepacked', executionProvider),
       facts: undefined,
       async load({ signal }) {
-        loading ??= loadModel(task, model, { dtype, signal, transformers })
+        loading ??= loadModel(task, model, {
+          dtype,
+          executionProvider: providers[0],
+          nextProvider,
+          signal,
+          transformers,
+        })
         try {
           const loaded = await loading
           this.facts = factsOfLoaded(loaded)
@@ -96,6 +107,7 @@ export function createLoadedModels({ openModel, transformers }: LoadedModelsOpti
       const isOwned = typeof model === 'string'
       const opened = isOwned ? await open(model, signal) : model
       try {
+        const providers = await climb(ladder)
         const sampleRate = await sampleRateOf(task, opened, signal)
         const key = keyOf(opened.cid)
         const meanwhile = models.get(key)
@@ -103,7 +115,7 @@ export function createLoadedModels({ openModel, transformers }: LoadedModelsOpti
           if (isOwned) await opened.close()
           return meanwhile
         }
-        const added = toLoad(key, { task, dtype, model: opened, sampleRate }, isOwned)
+        const added = toLoad(key, { task, dtype, model: opened, providers, sampleRate }, isOwned)
         models.set(key, added)
         return added
       } catch (error) {
@@ -119,6 +131,12 @@ export function createLoadedModels({ openModel, transformers }: LoadedModelsOpti
   }
 }
 
+async function climb(ladder: ProviderLadder): Promise<KnownModel['providers']> {
+  const providers = await ladder.climb()
+  if (providers[0] !== WASM) return providers
+  throw new UnsupportedError(`${WASM} takes a thread of its own, which an engine has and a runner has not`)
+}
+
 export function cidIn(reference: string): CID | undefined {
   const parsed = parseReference(reference)
   return parsed.kind === 'cid' && parsed.path === undefined ? parsed.cid : undefined
@@ -127,11 +145,11 @@ export function cidIn(reference: string): CID | undefined {
 export async function loadModel(
   task: TaskName,
   model: OpenedModel,
-  { dtype, signal, transformers: given }: LoadOptions & { transformers?: Transformers | undefined },
+  { transformers: given, ...options }: PipelineOptions & { transformers?: Transformers | undefined },
 ): Promise<LoadedModel> {
   const transformers = given ?? (await importTransformers())
-  const sampleRate = await sampleRateOf(task, model, signal)
-  const pipeline = await loadPipeline(transformers, task, model, { dtype, signal })
+  const sampleRate = await sampleRateOf(task, model, options.signal)
+  const pipeline = await loadPipeline(transformers, task, model, options)
   return { transformers, model, pipeline, sampleRate, dispose: () => pipeline.dispose() }
 }
 

@@ -2,6 +2,9 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 
+import { deviceFacts } from './providers/device-facts.ts'
+import { runsOnProcessor } from './providers/provider-names.ts'
+
 /** How ONNX Runtime holds weights: `prepacked`, as it does by itself, or as they lie in the file. The last bits differ. */
 export type WeightClass = 'prepacked' | 'unpacked'
 
@@ -9,13 +12,16 @@ let processor: string | undefined
 
 /**
  * What decides the last bits of a result besides the graph, the runtime and the provider: `x64-1f2e3d4c5b6a-prepacked`, the
- * architecture, a digest of the processor's features, and how weights are held. How many threads compute, and whether others
- * share a run, does not.
+ * architecture, a digest of the processor's features, and how weights are held; where something else than the processor computes, also
+ * a digest of the devices and drivers. How many threads compute, and whether others share a run, does not.
  */
-export function numericClassOf(weights: WeightClass): string {
-  processor ??= `${process.arch}-${createHash('sha256').update(features()).digest('hex').slice(0, 12)}`
-  return `${processor}-${weights}`
+export function numericClassOf(weights: WeightClass, executionProvider: string): string {
+  processor ??= `${process.arch}-${digest(features())}`
+  const device = runsOnProcessor(executionProvider) ? '' : `-${digest(JSON.stringify(deviceFacts()))}`
+  return `${processor}${device}-${weights}`
 }
+
+const digest = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 12)
 
 /** As the system lists them; where it does not, the processor's name, which implies them. */
 function features(): string {

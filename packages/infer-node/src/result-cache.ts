@@ -22,8 +22,10 @@ export interface KnownModel {
   readonly task: TaskName
   readonly dtype: Dtype | undefined
   readonly model: OpenedModel
-  /** Of its runs here. */
-  readonly numericClass: string
+  /** Execution providers: the first is tried first, then what comes after it. */
+  readonly providers: readonly [string, ...string[]]
+  /** Of its runs here, on one of them. */
+  numericClassOn: (executionProvider: string) => string
   /** What loading it found out; `undefined` until it was. */
   facts: RunFacts | undefined
 }
@@ -58,17 +60,24 @@ interface Asked<Name extends TaskName> {
   signal: AbortSignal | undefined
 }
 
+const loadKey = ({ model, task, dtype, providers }: KnownModel, versions: Versions): Promise<Block> =>
+  encodeLoadKey({ manifest: model.manifestCid, task, dtype: dtype ?? 'auto', providers, ...versions })
+
 /**
  * @param onWarning - Told where what loading found out could not be read or kept; the result is good without it.
- * @param installed - What will run. `undefined` where that cannot be told without loading it.
+ * @param versionsFor - What will run an execution provider. `undefined` where that cannot be told without loading it.
  */
 export function createResultCache(
   cache: Cache,
   onWarning: (message: string) => void,
-  installed: Versions | undefined = installedVersions(),
+  versionsFor: (executionProvider: string) => Versions | undefined = installedVersions,
 ): ResultCache {
-  const loadKey = ({ model, task, dtype }: KnownModel): Promise<Block> | undefined =>
-    installed && encodeLoadKey({ manifest: model.manifestCid, task, dtype: dtype ?? 'auto', ...installed })
+  const installed = new Map<string, Versions | undefined>()
+
+  const installedFor = ({ providers: [first] }: KnownModel): Versions | undefined => {
+    if (!installed.has(first)) installed.set(first, versionsFor(first))
+    return installed.get(first)
+  }
 
   const told = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
     try {
@@ -80,20 +89,22 @@ export function createResultCache(
   }
 
   async function factsOf(known: KnownModel): Promise<RunFacts | undefined> {
-    const key = await loadKey(known)
-    if (key === undefined || installed === undefined) return undefined
+    const versions = installedFor(known)
+    if (versions === undefined) return undefined
+    const key = await loadKey(known, versions)
     const hit = await told(() => cache.get(key))
     if (hit?.kind !== 'value') return undefined
     const found = readFacts(decodeDagCbor(hit.blocks[0].bytes))
-    return found && { ...installed, ...found, numericClass: known.numericClass }
+    return found && { ...versions, ...found, numericClass: known.numericClassOn(found.executionProvider) }
   }
 
   async function keepFacts(known: KnownModel, facts: RunFacts): Promise<void> {
-    const key = await loadKey(known)
+    const versions = installedFor(known)
     const isInstalled =
-      facts.runtime.version === installed?.runtime.version && facts.library.version === installed.library.version
+      facts.runtime.version === versions?.runtime.version && facts.library.version === versions.library.version
     // What ran is not what would be looked up.
-    if (key === undefined || !isInstalled) return
+    if (versions === undefined || !isInstalled) return
+    const key = await loadKey(known, versions)
     const { files, executionProvider, dtype } = facts
     const found = { files: [...files], executionProvider, dtype: { ...dtype, files: [...dtype.files] } }
     await told(async () => cache.put(key, await encodeDagCbor(found)))

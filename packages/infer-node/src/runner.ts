@@ -12,6 +12,8 @@ import type { Dtype, OpenedModel } from '@x/model-loader'
 import { BackendError, type AbortOptions } from '@x/storage-core'
 
 import { createLoadedModels, type OpenedForTask } from './loaded-models.ts'
+import { createLadder, type Providers } from './providers/ladder.ts'
+import { createProviderProber, type ProviderProber } from './providers/prober.ts'
 import { repositoryDefaults } from './repository-defaults.ts'
 import { createResultCache } from './result-cache.ts'
 import { assertStreams } from './run-pipeline.ts'
@@ -24,9 +26,13 @@ export interface RunnerOptions {
   openModel?: ((reference: string, options: AbortOptions) => Promise<OpenedModel>) | undefined
   /** The copy of transformers.js to run on. Default: the one that is installed, loaded when first needed. */
   transformers?: Transformers | undefined
+  /** What graphs run on. Default `['cpu']`. In this thread `wasm` cannot be one of them. */
+  providers?: Providers | undefined
+  /** Says which execution providers work here. Default: one of its own, which keeps what it finds out in `cache`. */
+  prober?: ProviderProber | undefined
   /** Results that were computed before are given again, under keys that say all that decides them. Default: none are kept. */
   cache?: Cache | undefined
-  /** Told of what went wrong without failing a call. Default: nobody is. */
+  /** Told of what went wrong without failing a call, such as an execution provider that does not work. Default: nobody is. */
   onWarning?: ((message: string) => void) | undefined
 }
 
@@ -66,6 +72,7 @@ export interface Runner {
    *   load.
    * @throws {NotFoundError} No such model, or it lacks a file.
    * @throws {IntegrityError} A file of it is damaged.
+   * @throws {GatedError} No execution provider that may be used works here.
    */
   run<Name extends TaskName>(
     task: Name,
@@ -87,11 +94,20 @@ export interface Runner {
   close(): Promise<void>
 }
 
-/** A runner on the CPU of this process. Models run in its thread. */
-export function createRunner({ openModel, transformers, cache, onWarning }: RunnerOptions = {}): Runner {
-  const models = createLoadedModels({ openModel, transformers })
-  const results =
-    cache && createResultCache(cache, onWarning ?? (() => undefined), transformers && versionsOf(transformers))
+/** A runner in this thread. */
+export function createRunner({
+  openModel,
+  transformers,
+  providers = ['cpu'],
+  cache,
+  onWarning = () => undefined,
+  prober = createProviderProber({ cache, onWarning }),
+}: RunnerOptions = {}): Runner {
+  const ladder = createLadder({ providers, prober, onWarning })
+  const models = createLoadedModels({ openModel, transformers, ladder })
+  // A copy that was given runs them all, whatever is installed.
+  const given = cache && transformers && versionsOf(transformers)
+  const results = cache && createResultCache(cache, onWarning, given && (() => given))
   /** A caller who left does not wait for these; freeing the model does. */
   const running = new Set<Promise<void>>()
   let closed = false
@@ -181,9 +197,9 @@ export async function runTask<Name extends TaskName>(
   task: Name,
   model: OpenedModel,
   inputs: Iterable<TaskInput<Name>> | AsyncIterable<TaskInput<Name>>,
-  { transformers, ...options }: RunOptions & Pick<RunnerOptions, 'transformers'> = {},
+  { transformers, providers, ...options }: RunOptions & Pick<RunnerOptions, 'transformers' | 'providers'> = {},
 ): Promise<TaskResult<Name>[]> {
-  const runner = createRunner({ transformers })
+  const runner = createRunner({ transformers, providers })
   try {
     const results: TaskResult<Name>[] = []
     for await (const result of runner.run(task, model, inputs, options)) results.push(result)

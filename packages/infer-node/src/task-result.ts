@@ -64,7 +64,8 @@ export async function readAsked<Name extends TaskName>(
 /** What loading a model found out, in the thread that runs it. */
 export const factsOfLoaded = ({ transformers, pipeline }: LoadedModel): RunFacts => {
   const { files, executionProvider, dtype } = pipeline
-  return { ...versionsOf(transformers), files, executionProvider, dtype, numericClass: numericClassOf('prepacked') }
+  const numericClass = numericClassOf('prepacked', executionProvider)
+  return { ...versionsOf(transformers), files, executionProvider, dtype, numericClass }
 }
 
 /** Runs one input, and says on what the result rests. */

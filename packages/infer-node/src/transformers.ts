@@ -38,15 +38,16 @@ export interface Versions {
 /**
  * What is installed, as it says of itself.
  *
- * @throws {BackendError} transformers.js runs on something else than onnxruntime-node.
+ * @throws {BackendError} transformers.js runs on something else than ONNX Runtime.
  */
 export function versionsOf({ env }: Transformers): Versions {
-  const version = env.backends.onnx.versions?.node
+  const { node, web } = env.backends.onnx.versions ?? {}
+  const version = node ?? web
   if (version === undefined) {
-    throw new BackendError('transformers.js does not say which onnxruntime-node it runs on', { retryable: false })
+    throw new BackendError('transformers.js does not say which ONNX Runtime it runs on', { retryable: false })
   }
   return {
-    runtime: { name: 'onnxruntime-node', version },
+    runtime: { name: node === undefined ? 'onnxruntime-web' : 'onnxruntime-node', version },
     library: { name: '@huggingface/transformers', version: env.version },
   }
 }

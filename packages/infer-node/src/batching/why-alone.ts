@@ -4,6 +4,7 @@ import { encodeOutput, toParams, type CanonicalInput, type TaskName } from '@x/i
 import { createSkeleton } from '@x/model-formats'
 
 import type { LoadedModel } from '../loaded-models.ts'
+import { runsOnProcessor } from '../providers/provider-names.ts'
 import { runPipeline } from '../run-pipeline.ts'
 import { canShareRuns, runBatch } from './run-batch.ts'
 
@@ -24,6 +25,9 @@ export async function whyAlone(
   pathOf: (file: string) => string | undefined,
 ): Promise<string | undefined> {
   if (!canShareRuns(task)) return `${task} takes one input at a time`
+  const { executionProvider } = loaded.pipeline
+  // Its kernels may differ with the number of rows, which no few tries would show.
+  if (!runsOnProcessor(executionProvider)) return `on ${executionProvider} other bits may come of several texts at once`
   for (const file of loaded.pipeline.dtype.files.filter((one) => one.endsWith('.onnx'))) {
     const path = pathOf(file)
     if (path === undefined) return `${file} has no path, so its operators cannot be read`

@@ -10,6 +10,8 @@ export interface DispatcherOptions {
   workers: number
   /** Of ONNX Runtime, in each worker. */
   threads: number
+  /** Whether graphs run on its WASM build; known once there is a residence. */
+  isWasm: () => boolean
   heapMib: number | undefined
   /** Of the weights of all models that are loaded, in all workers. */
   memoryBytes: number
@@ -81,6 +83,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   function startSlot(): Slot {
     const host = startWorker({
       heapMib: options.heapMib,
+      start: { wasmThreads: options.isWasm() ? options.threads : undefined },
       answer: async (ask) => {
         const residence = residences.get(ask.handle)
         if (residence) return answerFor(residence, ask)
@@ -200,8 +203,10 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     if (known) return known
     counts.loads += 1
     const { handle, task, dtype, sent } = residence
+    const [executionProvider] = residence.providers
     const { threads } = options
-    const call = { type: 'load', handle, task, dtype, model: sent, threads, batching: batch !== undefined } as const
+    const batching = batch !== undefined
+    const call = { type: 'load', handle, task, dtype, executionProvider, model: sent, threads, batching } as const
     const loading = slot.host.call(call).catch((error: unknown) => {
       slot.placed.delete(residence)
       throw error

@@ -18,6 +18,9 @@ import { BackendError, type AbortOptions } from '@x/storage-core'
 
 import { cidIn } from '../loaded-models.ts'
 import { numericClassOf } from '../numeric-class.ts'
+import { createLadder, type ProviderRefusal, type Providers } from '../providers/ladder.ts'
+import { createProviderProber, type ProviderProber, type ProviderVerdict } from '../providers/prober.ts'
+import { WASM } from '../providers/provider-names.ts'
 import { repositoryDefaults } from '../repository-defaults.ts'
 import { createResultCache } from '../result-cache.ts'
 import { assertStreams } from '../run-pipeline.ts'
@@ -56,7 +59,14 @@ export interface EngineOptions extends Partial<FairQueueLimits> {
   batch?: BatchOptions | 'off' | undefined
   /** Results that were computed before are given again, under keys that say all that decides them. Default: none are kept. */
   cache?: Cache | undefined
-  /** Told of what went wrong without failing a call. Default: nobody is. */
+  /**
+   * What graphs run on. Default `['cpu']`. Of a list the first that works; `auto`: of all that the installed runtime has, and of its
+   * WASM build, GPUs first; `{ require }`: that one and no other.
+   */
+  providers?: Providers | undefined
+  /** Says which execution providers work here. Default: one of its own, which keeps what it finds out in `cache`. */
+  prober?: ProviderProber | undefined
+  /** Told of what went wrong without failing a call, such as an execution provider that does not work. Default: nobody is. */
   onWarning?: ((message: string) => void) | undefined
   /** How long a model is left alone whose threads crashed twice in a row. Default one minute. */
   quarantineMs?: number | undefined
@@ -70,6 +80,8 @@ export interface EngineRunOptions extends Omit<RunOptions, 'onText'> {
 }
 
 export interface EngineStats extends DispatcherStats {
+  /** The execution providers that were tried, and why those that are not used are not. */
+  providers: { verdicts: readonly ProviderVerdict[]; refusals: readonly ProviderRefusal[] }
   /** Requests that wait. */
   queued: number
   models: readonly {
@@ -77,6 +89,8 @@ export interface EngineStats extends DispatcherStats {
     task: string
     bytes: number
     queued: number
+    /** What its last run was on. */
+    executionProvider: string | undefined
     quarantinedUntilMs: number | undefined
   }[]
 }
@@ -89,6 +103,7 @@ export interface Engine {
    * @param model - An opened model, which has to stay open; or a reference.
    * @throws {BusyError} As many wait as may.
    * @throws {CrashError} The thread that ran it ended.
+   * @throws {GatedError} No execution provider that may be used works here.
    */
   run<Name extends TaskName>(
     task: Name,
@@ -115,7 +130,12 @@ export function createEngine(options: EngineOptions = {}): Engine {
   if (!(Number.isSafeInteger(workers) && workers > 0)) {
     throw new InvalidInputError(`workers is a whole number from 1, not ${workers}`, { input: String(workers) })
   }
+  const onWarning = options.onWarning ?? ((): void => undefined)
+  const prober = options.prober ?? createProviderProber({ cache: options.cache, onWarning })
+  const ladder = createLadder({ providers: options.providers ?? ['cpu'], prober, onWarning })
+  let isWasm = false
   const dispatcher = createDispatcher({
+    isWasm: () => isWasm,
     workers,
     threads: options.threads ?? Math.max(1, Math.floor(availableParallelism() / workers)),
     heapMib: options.heapMib,
@@ -123,7 +143,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
     batch: options.batch === 'off' ? undefined : batchOf(options.batch),
     quarantineMs: options.quarantineMs ?? QUARANTINE_MS,
   })
-  const results = options.cache && createResultCache(options.cache, options.onWarning ?? (() => undefined))
+  const results = options.cache && createResultCache(options.cache, onWarning)
   const residences = new Map<string, Promise<Residence>>()
   const opened = new Set<Residence>()
   let closed = false
@@ -154,11 +174,12 @@ export function createEngine(options: EngineOptions = {}): Engine {
       if (isOwned) await own.close()
       return meanwhile
     }
-    const opening = openResidence(key, task, own, { dtype, isOwned, prepare, signal })
+    const opening = openResidence(key, task, own, { dtype, isOwned, prepare, ladder, signal })
     residences.set(key, opening)
     try {
       const residence = await opening
       opened.add(residence)
+      isWasm = residence.providers[0] === WASM
       dispatcher.add(residence)
       return residence
     } catch (error) {
@@ -217,7 +238,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
         if (!isOutputOf(task, output)) {
           throw new BackendError(`${task} gave no result of its kind: ${typeof output}`, { retryable: false })
         }
-        residence.facts = { ...loaded, numericClass: numericClassOf(loaded.weights) }
+        residence.facts = { ...loaded, numericClass: numericClassOf(loaded.weights, loaded.executionProvider) }
         const facts = residence.facts
         return toResult({ task, model: residence.model, facts, started, inputBlock, paramsBlock, params, output })
       }
@@ -240,14 +261,16 @@ export function createEngine(options: EngineOptions = {}): Engine {
       return idle.length
     },
     stats() {
-      const models = [...opened].map(({ model, task, bytes, lanes, quarantinedUntilMs }) => ({
+      const models = [...opened].map(({ model, task, bytes, lanes, facts, quarantinedUntilMs }) => ({
         cid: model.cid.toString(),
         task,
         bytes,
         queued: [...lanes.values()].reduce((sum, { queue }) => sum + queue.size, 0),
+        executionProvider: facts?.executionProvider,
         quarantinedUntilMs,
       }))
-      return { ...dispatcher.stats(), queued: models.reduce((sum, { queued }) => sum + queued, 0), models }
+      const providers = { verdicts: prober.verdicts(), refusals: ladder.refusals() }
+      return { ...dispatcher.stats(), providers, queued: models.reduce((sum, { queued }) => sum + queued, 0), models }
     },
     async close({ drain = true } = {}) {
       closed = true

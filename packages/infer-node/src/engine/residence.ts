@@ -14,6 +14,7 @@ import type { AbortOptions } from '@x/storage-core'
 import { sampleRateOf } from '../loaded-models.ts'
 import { readModelJson } from '../model-json.ts'
 import { numericClassOf, type WeightClass } from '../numeric-class.ts'
+import type { ProviderLadder } from '../providers/ladder.ts'
 import type { RunFacts } from '../task-result.ts'
 import type { Ask, Loaded, SentGraph, SentModel } from '../workers/messages.ts'
 
@@ -67,7 +68,11 @@ export interface Residence {
   readonly bytes: number
   /** The weights are mapped from a file, so that threads share them. */
   readonly isMapped: boolean
-  readonly numericClass: string
+  /** Execution providers: the first is tried first, then what comes after it. */
+  readonly providers: readonly [string, ...string[]]
+  numericClassOn: (executionProvider: string) => string
+  /** Which to try after one on which it cannot be loaded. */
+  nextProvider: (provider: string, why: string) => Promise<string | undefined>
   readonly lanes: Map<string, Lane>
   /** Runs that are under way. */
   running: number
@@ -91,9 +96,16 @@ export async function openResidence(
     dtype,
     isOwned,
     prepare,
+    ladder,
     signal,
-  }: AbortOptions & { dtype: Dtype | undefined; isOwned: boolean; prepare: PrepareGraph | undefined },
+  }: AbortOptions & {
+    dtype: Dtype | undefined
+    isOwned: boolean
+    prepare: PrepareGraph | undefined
+    ladder: ProviderLadder
+  },
 ): Promise<Residence> {
+  const providers = await ladder.climb()
   const config = await readModelJson(model, 'config.json', signal)
   const { files } = chooseDtype(
     config,
@@ -108,13 +120,15 @@ export async function openResidence(
     if (path !== undefined) paths[file] = path
   }
   for (const file of files.filter((one) => one.endsWith('.onnx'))) {
-    if (!prepare || paths[file] === undefined) continue
+    // It is for the processor that weights are mapped and packed.
+    if (!prepare || providers[0] !== 'cpu' || paths[file] === undefined) continue
     const one = await prepare(model, file)
     graphs[one.path] = { options: one.options, weights: one.weights, original: paths[file] }
     paths[file] = one.path
     prepared.push(one)
   }
   const { bytes: manifest } = await encodeManifest(model.manifest)
+  const weights = prepared.some((one) => one.weights === 'unpacked') ? 'unpacked' : 'prepacked'
   return {
     key,
     handle: (lastHandle += 1),
@@ -124,7 +138,10 @@ export async function openResidence(
     sent: { manifest, name: model.name, isPartial: model.isPartial === true, paths, graphs },
     sampleRate: await sampleRateOf(task, model, signal),
     bytes: model.files.filter(({ path }) => files.includes(path)).reduce((sum, { size }) => sum + size, 0),
-    numericClass: numericClassOf(prepared.some(({ weights }) => weights === 'unpacked') ? 'unpacked' : 'prepacked'),
+    providers,
+    numericClassOn: (executionProvider) =>
+      numericClassOf(executionProvider === 'cpu' ? weights : 'prepacked', executionProvider),
+    nextProvider: (provider, why) => ladder.next({ provider, why, model: model.cid.toString() }),
     isMapped: prepared.length > 0 && prepared.every((one) => one.isMapped),
     lanes: new Map(),
     running: 0,
@@ -149,7 +166,8 @@ export function laneOf(residence: Residence, params: Params, paramsBlock: Block,
 }
 
 /** What a thread asks of the model. */
-export async function answerFor({ model }: Residence, ask: Ask): Promise<unknown> {
+export async function answerFor({ model, nextProvider }: Residence, ask: Ask): Promise<unknown> {
+  if (ask.op === 'next-provider') return nextProvider(ask.provider, ask.why)
   if (ask.op === 'read') return model.read(ask.file)
   if (ask.op === 'data-of') return model.dataOf?.(ask.file, {})
   if (model.verifiedPath) await model.verifiedPath(ask.file, { verify: ask.verify })

@@ -32,6 +32,12 @@ interface SentInput {
   streams: boolean
 }
 
+/** What a thread is started with. */
+export interface WorkerStart {
+  /** Graphs run on ONNX Runtime's WASM build, with so many threads; `undefined`: on its native one. */
+  wasmThreads: number | undefined
+}
+
 /** What the main thread asks for. */
 export type Call =
   | {
@@ -39,6 +45,7 @@ export type Call =
       handle: number
       task: TaskName
       dtype: Dtype | undefined
+      executionProvider: string
       model: SentModel
       threads: number
       batching: boolean
@@ -70,6 +77,8 @@ export type Ask =
   | { op: 'read'; handle: number; file: string }
   | { op: 'verified-path'; handle: number; file: string; verify: 'stored' | 'each-open' }
   | { op: 'data-of'; handle: number; file: string }
+  /** The model cannot be loaded on an execution provider: which is next? */
+  | { op: 'next-provider'; handle: number; provider: string; why: string }
 
 export type ToWorker =
   /** Nobody wants one input's answer any more. */

@@ -1,25 +1,31 @@
 import { createRequire } from 'node:module'
+import { basename } from 'node:path'
 
 import type { WeightClass } from '../numeric-class.ts'
-import type { SentGraph } from './messages.ts'
+import type { SentModel } from './messages.ts'
 
 /**
  * Lets sessions that transformers.js makes while `work` runs be made as was prepared, with so many threads. The library has one
- * table of options for all graphs of a model, these are for each. This thread loads one model at a time.
+ * table of options for all graphs of a model, these are for each. This thread loads one model at a time. What was prepared is for
+ * the processor; on another execution provider it is the graph as the model has it.
  *
  * @returns What `work` gave, and how the weights are held now.
  */
 export async function withPreparedSessions<T>(
-  graphs: Readonly<Record<string, SentGraph>>,
+  { graphs, paths }: Pick<SentModel, 'graphs' | 'paths'>,
   threads: number,
   work: () => Promise<T>,
 ): Promise<{ result: T; weights: WeightClass }> {
-  const sessions = sessionsOfLibrary()
+  const { sessions, isWasm } = sessionsOfLibrary()
   const { create } = sessions
   let weights: WeightClass = 'prepacked'
   sessions.create = async (graph, options, ...rest) => {
-    const given = { intraOpNumThreads: threads, ...options }
+    const data = isWasm && typeof graph === 'string' ? { externalData: dataBeside(graph, paths) } : {}
+    const given = { intraOpNumThreads: threads, ...options, ...data }
     const prepared = typeof graph === 'string' ? graphs[graph] : undefined
+    if (prepared && !isOnProcessor(options)) {
+      return Reflect.apply(create, sessions, [prepared.original, given, ...rest])
+    }
     if (prepared) {
       try {
         const session = await Reflect.apply(create, sessions, [graph, { ...given, ...prepared.options }, ...rest])
@@ -45,9 +51,21 @@ interface Sessions {
   create: (this: void, graph: unknown, options?: Record<string, unknown>, ...rest: unknown[]) => Promise<unknown>
 }
 
-/** `InferenceSession` of the copy of onnxruntime-node that transformers.js runs on. */
-function sessionsOfLibrary(): Sessions {
+const isOnProcessor = ({ executionProviders: given }: Record<string, unknown> = {}): boolean =>
+  Array.isArray(given) && given.length === 1 && given[0] === 'cpu'
+
+/** What the WASM build has to be given beside a graph: it reads no file by itself. */
+function dataBeside(graph: string, paths: SentModel['paths']): { path: string; data: string }[] {
+  const [file] = Object.entries(paths).find(([, path]) => path === graph) ?? []
+  if (file === undefined) return []
+  return Object.entries(paths).flatMap(([other, data]) =>
+    other.startsWith(`${file}_data`) ? [{ path: basename(other), data }] : [],
+  )
+}
+
+/** `InferenceSession` of the copy of ONNX Runtime that transformers.js runs on. */
+function sessionsOfLibrary(): { sessions: Sessions; isWasm: boolean } {
   const require = createRequire(createRequire(import.meta.url).resolve('@huggingface/transformers'))
-  const runtime: { InferenceSession: Sessions } = require('onnxruntime-node')
-  return runtime.InferenceSession
+  const runtime: { InferenceSession: Sessions; env: { versions: { node?: string } } } = require('onnxruntime-node')
+  return { sessions: runtime.InferenceSession, isWasm: runtime.env.versions.node === undefined }
 }

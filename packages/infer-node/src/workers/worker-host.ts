@@ -2,7 +2,7 @@ import { Worker } from 'node:worker_threads'
 
 import { CrashError } from '@x/infer-core'
 
-import type { Ask, Call, FromWorker, Results, ToWorker } from './messages.ts'
+import type { Ask, Call, FromWorker, Results, ToWorker, WorkerStart } from './messages.ts'
 import { receiveError, sendError } from './sent-error.ts'
 
 /** One thread, as the main one sees it. */
@@ -29,6 +29,7 @@ export interface WorkerHostOptions {
   answer: (ask: Ask) => Promise<unknown>
   /** Most of the thread's own heap, in MiB. A thread that needs more ends. Default: Node's. */
   heapMib?: number | undefined
+  start: WorkerStart
 }
 
 interface Waiter {
@@ -37,7 +38,7 @@ interface Waiter {
   listener: RunListener | undefined
 }
 
-export function startWorker({ answer, heapMib }: WorkerHostOptions): WorkerHost {
+export function startWorker({ answer, heapMib, start }: WorkerHostOptions): WorkerHost {
   // The source when it runs from there, as in tests; the built file in the published package. What is loaded by `--import`
   // before the program has no business in these threads.
   const [file, execArgv] = import.meta.url.endsWith('.ts')
@@ -45,6 +46,7 @@ export function startWorker({ answer, heapMib }: WorkerHostOptions): WorkerHost 
     : ['./worker-thread.js', []]
   const worker = new Worker(new URL(file, import.meta.url), {
     execArgv,
+    workerData: start,
     ...(heapMib !== undefined && { resourceLimits: { maxOldGenerationSizeMb: heapMib } }),
   })
   const waiting = new Map<number, Waiter>()

@@ -1,12 +1,13 @@
-import { parentPort } from 'node:worker_threads'
+import { parentPort, workerData } from 'node:worker_threads'
 
 import type { TaskName } from '@x/infer-core'
 
 import { runBatch } from '../batching/run-batch.ts'
 import { whyAlone } from '../batching/why-alone.ts'
 import { loadModel, type LoadedModel } from '../loaded-models.ts'
+import { runOnWasm } from '../providers/run-on-wasm.ts'
 import { importTransformers, versionsOf } from '../transformers.ts'
-import type { Ask, Call, FromWorker, Loaded, Results, ToWorker } from './messages.ts'
+import type { Ask, Call, FromWorker, Loaded, Results, ToWorker, WorkerStart } from './messages.ts'
 import { withPreparedSessions } from './prepared-sessions.ts'
 import { remoteModel } from './remote-model.ts'
 import { receiveError, sendError } from './sent-error.ts'
@@ -15,6 +16,9 @@ import { receiveError, sendError } from './sent-error.ts'
 
 if (parentPort === null) throw new Error('this file runs in a worker thread')
 const port = parentPort
+
+const { wasmThreads }: WorkerStart = workerData
+if (wasmThreads !== undefined) runOnWasm(wasmThreads)
 
 interface Held {
   task: TaskName
@@ -93,11 +97,27 @@ async function perform(id: number, call: Call): Promise<Results[keyof Results]> 
   return { ran, runs }
 }
 
-async function load({ handle, task, dtype, model: sent, threads, batching }: Call & { type: 'load' }): Promise<Loaded> {
+async function load({
+  handle,
+  task,
+  dtype,
+  executionProvider: first,
+  model: sent,
+  threads,
+  batching,
+}: Call & { type: 'load' }): Promise<Loaded> {
   const transformers = await importTransformers()
   const model = await remoteModel(sent, handle, ask)
-  const { result: loaded, weights } = await withPreparedSessions(sent.graphs, threads, () =>
-    loadModel(task, model, { transformers, dtype }),
+  const { result: loaded, weights } = await withPreparedSessions(sent, threads, () =>
+    loadModel(task, model, {
+      transformers,
+      dtype,
+      executionProvider: first,
+      nextProvider: async (refused) => {
+        const next = await ask({ op: 'next-provider', handle, ...refused })
+        return typeof next === 'string' ? next : undefined
+      },
+    }),
   )
   try {
     const originalOf = (file: string): string | undefined => {
