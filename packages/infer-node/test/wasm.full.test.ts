@@ -1,0 +1,105 @@
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+
+import { createCache } from '@x/cache'
+import { readReference, type FixtureName } from '@x/fixtures'
+import type { TaskName } from '@x/infer-core'
+import { expect, it, onTestFinished } from 'vitest'
+
+import {
+  createEngine,
+  createProviderProber,
+  createRunner,
+  runTask,
+  type Engine,
+  type EngineOptions,
+} from '../src/index.ts'
+import { installedRuntime } from '../src/providers/installed-runtime.ts'
+import { differences } from './differences.ts'
+import { inputsOf, optionsOf } from './recorded.ts'
+import { hold } from './support.ts'
+
+function startEngine(options: EngineOptions = {}): Engine {
+  const engine = createEngine({ providers: ['wasm'], ...options })
+  onTestFinished(() => engine.close({ drain: false }))
+  return engine
+}
+
+const { name, version } = installedRuntime('onnxruntime-web')
+
+it.for<[FixtureName, TaskName]>([
+  ['tiny-bert', 'feature-extraction'],
+  ['tiny-bert-external', 'feature-extraction'],
+  ['tiny-gpt', 'text-generation'],
+  ['tiny-vit', 'image-classification'],
+  ['tiny-ctc', 'automatic-speech-recognition'],
+])('gives with the WASM build what the native one gives, and says which it was: %s', async ([fixture, task]) => {
+  const [wanted] = readReference(fixture).pipelines
+  if (wanted === undefined) throw new Error('every model has a case')
+  const model = await (await hold(fixture)).open()
+  const [inputs, options] = [inputsOf(task, wanted), optionsOf(wanted)]
+  const engine = startEngine()
+  const expected = await runTask<TaskName>(task, model, inputs, { options })
+  const given = await Promise.all(inputs.map((input) => engine.run<TaskName>(task, model, input, { options })))
+  for (const [index, { output, receipt }] of given.entries()) {
+    expect(receipt).toMatchObject({ executionProvider: 'wasm', runtime: { name, version } })
+    expect(differences(output, expected[index]?.output)).toEqual([])
+  }
+})
+
+it('keeps its results apart from those of the native runtime', async () => {
+  const cache = createCache()
+  const model = await (await hold('tiny-bert')).open()
+  const prober = createProviderProber({ cache })
+  const native = startEngine({ cache, providers: ['cpu'] })
+  await native.run('feature-extraction', model, 'hello')
+  const first = await startEngine({ cache, prober }).run('feature-extraction', model, 'hello')
+  expect(first).toMatchObject({ from: 'computed', receipt: { executionProvider: 'wasm' } })
+  const idle = startEngine({ cache, prober })
+  const again = await idle.run('feature-extraction', model, 'hello')
+  expect(again).toMatchObject({ from: 'memory', receipt: first.receipt })
+  expect(idle.stats()).toMatchObject({ loads: 0, providers: { verdicts: [{ provider: 'wasm', works: true }] } })
+})
+
+it('runs in threads alone', async () => {
+  const runner = createRunner({ providers: ['wasm'] })
+  onTestFinished(() => runner.close())
+  const model = await (await hold('tiny-bert')).open()
+  await expect(runner.run('feature-extraction', model, ['a']).next()).rejects.toMatchObject({ code: 'UNSUPPORTED' })
+})
+
+it.runIf(process.platform === 'linux')(
+  'is what runs where the native runtime cannot be loaded, without a network',
+  async () => {
+    const { directory, added, store, open } = await hold('tiny-bert')
+    const expected = await runTask('feature-extraction', await open(), ['hello world', 'a', 'this is a test'])
+    await store.close()
+    const { href: preload } = new URL('./children/no-native-runtime.mjs', import.meta.url)
+    const child = fileURLToPath(new URL('./children/run-anywhere.ts', import.meta.url))
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      [
+        '--conditions=@x/source',
+        '--disable-warning=ExperimentalWarning',
+        child,
+        directory,
+        `ipfs://${added.cid}`,
+        '"auto"',
+      ],
+      { env: { ...process.env, NODE_OPTIONS: `--import=${preload}` } },
+    )
+    const told: { values: number[][] } = JSON.parse(stdout)
+    expect(told).toMatchObject({
+      receipts: [1, 2, 3].map(() => ({ runtime: { name, version }, executionProvider: 'wasm' })),
+      isNative: false,
+      warnings: [expect.stringMatching(/onnxruntime-node 1\..* cannot be loaded: Error loading shared library/)],
+    })
+    expect(
+      differences(
+        told.values,
+        expected.map(({ output }) => [...output.data]),
+      ),
+    ).toEqual([])
+  },
+)
