@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
 import { createCache } from '@x/cache'
+import type { OpenedModel } from '@x/model-loader'
 import { expect, it, onTestFinished } from 'vitest'
 
 import {
@@ -15,6 +16,9 @@ import {
   type Engine,
   type EngineOptions,
   type PrepareGraph,
+  type Providers,
+  type Runner,
+  type TaskResult,
 } from '../src/index.ts'
 import { installedRuntime } from '../src/providers/installed-runtime.ts'
 import { deviceOf } from '../src/providers/provider-names.ts'
@@ -142,6 +146,37 @@ it('gives no result that was kept from a provider that may not run it', async ()
   await expect(other.run('feature-extraction', model, 'hello')).rejects.toMatchObject({
     message: expect.stringContaining('no-such'),
   })
+})
+
+it('keeps results of a runner under the provider that ran, which another runner need not load a model to know', async () => {
+  const cache = createCache()
+  const model = await (await hold('tiny-bert')).open()
+  const startRunner = (providers: Providers): Runner => {
+    const runner = createRunner({ cache, providers, prober: mockProber({ 'no-such': true, cpu: true }) })
+    onTestFinished(() => runner.close())
+    return runner
+  }
+  const run = async (providers: Providers): Promise<TaskResult | undefined> => {
+    const { value } = await startRunner(providers).run('feature-extraction', model, ['hello']).next()
+    return value ?? undefined
+  }
+  const ladder = ['no-such', 'cpu']
+  const first = await run(ladder)
+  expect(first).toMatchObject({ from: 'computed', receipt: { executionProvider: 'cpu' } })
+  const opened: string[] = []
+  const watched: OpenedModel = {
+    ...model,
+    verifiedPath: (file) => {
+      opened.push(file)
+      return Promise.resolve(undefined)
+    },
+  }
+  const { value: second } = await startRunner(ladder).run('feature-extraction', watched, ['hello']).next()
+  expect(second).toMatchObject({ from: 'memory', receiptCid: first?.receiptCid })
+  expect(opened).toEqual([])
+  // What is known of one list says nothing of another.
+  await expect(run({ require: 'no-such' })).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+  expect(await run(['cpu'])).toMatchObject({ from: 'computed' })
 })
 
 /** A processor that answers as a GPU does, which Chromium brings along. */
