@@ -67,7 +67,7 @@ export function createLoadedModels({ openModel, transformers, ladder }: LoadedMo
     let loading: Promise<LoadedModel> | undefined
     return {
       ...about,
-      numericClassOn: (executionProvider) => numericClassOf('prepacked', executionProvider),
+      numericClassOn: (executionProvider) => numericClassOf('prepacked', executionProvider, 1),
       facts: undefined,
       async load({ signal }) {
         loading ??= loadModel(task, model, {

@@ -13,12 +13,14 @@ let processor: string | undefined
 /**
  * What decides the last bits of a result besides the graph, the runtime and the provider: `x64-1f2e3d4c5b6a-prepacked`, the
  * architecture, a digest of the processor's features, and how weights are held; where something else than the processor computes, also
- * a digest of the devices and drivers. How many threads compute, and whether others share a run, does not.
+ * a digest of the devices and drivers. Over weights that are not prepacked ONNX Runtime adds up a product as it is divided
+ * among threads, so their number is part of it: `x64-1f2e3d4c5b6a-unpacked-2`. Prepacked, no number of threads was seen to
+ * change a bit.
  */
-export function numericClassOf(weights: WeightClass, executionProvider: string): string {
+export function numericClassOf(weights: WeightClass, executionProvider: string, threads: number): string {
   processor ??= `${process.arch}-${digest(features())}`
   const device = runsOnProcessor(executionProvider) ? '' : `-${digest(JSON.stringify(deviceFacts()))}`
-  return `${processor}${device}-${weights}`
+  return `${processor}${device}-${weights === 'unpacked' ? `unpacked-${threads}` : weights}`
 }
 
 const digest = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 12)

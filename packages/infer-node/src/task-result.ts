@@ -64,7 +64,7 @@ export async function readAsked<Name extends TaskName>(
 /** What loading a model found out, in the thread that runs it. */
 export const factsOfLoaded = ({ transformers, pipeline }: LoadedModel): RunFacts => {
   const { files, executionProvider, dtype } = pipeline
-  const numericClass = numericClassOf('prepacked', executionProvider)
+  const numericClass = numericClassOf('prepacked', executionProvider, 1)
   return { ...versionsOf(transformers), files, executionProvider, dtype, numericClass }
 }
 

@@ -28,11 +28,27 @@ export interface BatchInput {
 /** Tasks whose pipeline takes several texts in one run. */
 const TEXTS_AT_ONCE: ReadonlySet<TaskName> = new Set(['feature-extraction', 'text-classification'])
 
-export const canShareRuns = (task: TaskName): boolean => TEXTS_AT_ONCE.has(task)
+/** Those by which the library takes the last place of a row, which is padding in all but the longest. */
+const POOLED_FROM_THE_END: ReadonlySet<unknown> = new Set(['last_token', 'eos'])
 
 /**
- * Runs several inputs of one model, texts of like length together. What one input gives is what it gives alone: the caller has
- * seen to it that the graph is one of which that is true.
+ * Why inputs of a task with these parameters run one at a time, whatever the graph is; `undefined`: they may share a run. What
+ * the library makes of a row has to begin where the text does.
+ */
+export function whyNotTogether(
+  task: TaskName,
+  { tokenizer }: Pick<LoadedModel['pipeline'], 'tokenizer'>,
+  params: Params,
+): string | undefined {
+  if (!TEXTS_AT_ONCE.has(task)) return `${task} takes one input at a time`
+  if (tokenizer?.padding_side !== 'right') return 'the tokenizer does not pad at the end'
+  if (POOLED_FROM_THE_END.has(params['pooling'])) return 'it is pooled from the end of a row, where padding is'
+  return undefined
+}
+
+/**
+ * Runs several inputs of one model, texts of like length together where the parameters allow it. What one input gives is what
+ * it gives alone: the caller has seen to it that the graph is one of which that is true.
  *
  * @returns For each input its own answer or error, in their order; and how many runs of the graph it took.
  */
@@ -41,9 +57,10 @@ export async function runBatch(
   loaded: LoadedModel,
   inputs: readonly BatchInput[],
   params: Params,
-  limits: BatchLimits,
+  most: BatchLimits,
 ): Promise<{ results: OneOfBatch[]; runs: number }> {
   const { pipeline, sampleRate, transformers } = loaded
+  const limits = whyNotTogether(task, pipeline, params) === undefined ? most : { ...most, maxRows: 1 }
   const texts = inputs.map(({ input }) => (input.kind === 'text' ? input.text : undefined))
   // One that runs alone is as long as a batch may be.
   const lengths = texts.map((text) =>

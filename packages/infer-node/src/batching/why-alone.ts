@@ -1,21 +1,44 @@
 import { open } from 'node:fs/promises'
 
-import { encodeOutput, toParams, type CanonicalInput, type TaskName } from '@x/infer-core'
+import { encodeOutput, toParams, type CanonicalInput, type Params, type TaskName } from '@x/infer-core'
 import { createSkeleton } from '@x/model-formats'
 
 import type { LoadedModel } from '../loaded-models.ts'
 import { runsOnProcessor } from '../providers/provider-names.ts'
 import { runPipeline } from '../run-pipeline.ts'
-import { canShareRuns, runBatch } from './run-batch.ts'
+import { runBatch, whyNotTogether } from './run-batch.ts'
+
+interface Probe {
+  texts: readonly string[]
+  /** Of these what they give alone is compared. */
+  compared: readonly number[]
+}
 
 /** Of different lengths, so that the shorter ones are padded. */
-const PROBES = ['a', 'one two three', 'hello world, this is a longer text than the others', 'b c'].map(
-  (text): CanonicalInput => ({ kind: 'text', text }),
-)
+const SHORT: Probe = {
+  texts: ['a', 'one two three', 'hello world, this is a longer text than the others', 'b c'],
+  compared: [0, 1, 2, 3],
+}
+
+const WORDS = 'hello world this is a test of content address model'.split(' ')
+const LONG_ROWS = 32
+const LONG_WORDS = 40
+
+/** So many tokens that a runtime which divides larger products in another way does so. The last one is short, and padded. */
+const LONG: Probe = {
+  texts: Array.from({ length: LONG_ROWS }, (_, row) =>
+    Array.from({ length: row === LONG_ROWS - 1 ? 3 : LONG_WORDS }, (_unused, word) => WORDS[(row + word) % 10]).join(
+      ' ',
+    ),
+  ),
+  compared: [0, 17, LONG_ROWS - 1],
+}
 
 /**
- * Why a model's inputs have to run one at a time; `undefined`: they may share a run. A graph with operators that look at the
- * whole batch may not, and neither may one that gives other bits for a text in a batch than alone, which is tried here.
+ * Why a model's inputs have to run one at a time, whatever their parameters; `undefined`: they may share a run. A graph with
+ * operators that look at the whole batch may not, and neither may one that gives other bits for a text in a batch than alone.
+ * That is tried here, with few tokens and with many. What a trial has not shown it cannot rule out; weights that are not
+ * prepacked are known to differ by the size of the batch, and are not even tried.
  *
  * @param pathOf - Where a graph lies as the model has it.
  */
@@ -24,7 +47,9 @@ export async function whyAlone(
   loaded: LoadedModel,
   pathOf: (file: string) => string | undefined,
 ): Promise<string | undefined> {
-  if (!canShareRuns(task)) return `${task} takes one input at a time`
+  const params = toParams(task, {})
+  const why = whyNotTogether(task, loaded.pipeline, params)
+  if (why !== undefined) return why
   const { executionProvider } = loaded.pipeline
   // Its kernels may differ with the number of rows, which no few tries would show.
   if (!runsOnProcessor(executionProvider)) return `on ${executionProvider} other bits may come of several texts at once`
@@ -33,18 +58,35 @@ export async function whyAlone(
     if (path === undefined) return `${file} has no path, so its operators cannot be read`
     if (await isBatchVariant(path)) return `${file} has operators whose result depends on the whole batch`
   }
-  const params = toParams(task, {})
+  // Each token's own vector, of which any pooling is made; and pooled, for padding that is no number spoils a mean.
+  const tried = task === 'feature-extraction' ? [{ ...params, pooling: 'none' }, params] : [params]
+  for (const [index, one] of tried.entries()) {
+    const different =
+      (await whyDifferent(task, loaded, one, SHORT)) ?? (index === 0 && (await whyDifferent(task, loaded, one, LONG)))
+    if (different) return different
+  }
+  return undefined
+}
+
+async function whyDifferent(
+  task: TaskName,
+  loaded: LoadedModel,
+  params: Params,
+  { texts, compared }: Probe,
+): Promise<string | undefined> {
+  const inputs = texts.map((text): CanonicalInput => ({ kind: 'text', text }))
   const { results } = await runBatch(
     task,
     loaded,
-    PROBES.map((input) => ({ input })),
+    inputs.map((input) => ({ input })),
     params,
     // As one batch, however much padding that takes.
-    { maxRows: PROBES.length, maxTokens: Number.MAX_SAFE_INTEGER, maxPadding: Infinity },
+    { maxRows: inputs.length, maxTokens: Number.MAX_SAFE_INTEGER, maxPadding: Infinity },
   )
-  for (const [index, input] of PROBES.entries()) {
-    const result = results[index]
-    if (result === undefined || !('output' in result)) return 'it fails with several texts at once'
+  for (const index of compared) {
+    const [input, result] = [inputs[index], results[index]]
+    if (input === undefined || result === undefined || !('output' in result))
+      return 'it fails with several texts at once'
     const alone = await runPipeline(loaded.transformers, task, loaded.pipeline, input, params, {
       sampleRate: loaded.sampleRate,
       signal: undefined,

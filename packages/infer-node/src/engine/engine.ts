@@ -17,7 +17,6 @@ import type { Dtype, OpenedModel } from '@x/model-loader'
 import { BackendError, type AbortOptions } from '@x/storage-core'
 
 import { cidIn } from '../loaded-models.ts'
-import { numericClassOf } from '../numeric-class.ts'
 import { createLadder, type ProviderRefusal, type Providers } from '../providers/ladder.ts'
 import { createProviderProber, type ProviderProber, type ProviderVerdict } from '../providers/prober.ts'
 import { WASM } from '../providers/provider-names.ts'
@@ -134,10 +133,11 @@ export function createEngine(options: EngineOptions = {}): Engine {
   const prober = options.prober ?? createProviderProber({ cache: options.cache, onWarning })
   const ladder = createLadder({ providers: options.providers ?? ['cpu'], prober, onWarning })
   let isWasm = false
+  const threads = options.threads ?? Math.max(1, Math.floor(availableParallelism() / workers))
   const dispatcher = createDispatcher({
     isWasm: () => isWasm,
     workers,
-    threads: options.threads ?? Math.max(1, Math.floor(availableParallelism() / workers)),
+    threads,
     heapMib: options.heapMib,
     memoryBytes: options.memoryBytes ?? MEMORY_BYTES,
     batch: options.batch === 'off' ? undefined : batchOf(options.batch),
@@ -174,7 +174,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
       if (isOwned) await own.close()
       return meanwhile
     }
-    const opening = openResidence(key, task, own, { dtype, isOwned, prepare, ladder, signal })
+    const opening = openResidence(key, task, own, { dtype, isOwned, prepare, ladder, threads, signal })
     residences.set(key, opening)
     try {
       const residence = await opening
@@ -238,7 +238,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
         if (!isOutputOf(task, output)) {
           throw new BackendError(`${task} gave no result of its kind: ${typeof output}`, { retryable: false })
         }
-        residence.facts = { ...loaded, numericClass: numericClassOf(loaded.weights, loaded.executionProvider) }
+        residence.facts = loaded
         const facts = residence.facts
         return toResult({ task, model: residence.model, facts, started, inputBlock, paramsBlock, params, output })
       }

@@ -97,12 +97,15 @@ export async function openResidence(
     isOwned,
     prepare,
     ladder,
+    threads,
     signal,
   }: AbortOptions & {
     dtype: Dtype | undefined
     isOwned: boolean
     prepare: PrepareGraph | undefined
     ladder: ProviderLadder
+    /** Of ONNX Runtime. */
+    threads: number
   },
 ): Promise<Residence> {
   const providers = await ladder.climb()
@@ -140,7 +143,7 @@ export async function openResidence(
     bytes: model.files.filter(({ path }) => files.includes(path)).reduce((sum, { size }) => sum + size, 0),
     providers,
     numericClassOn: (executionProvider) =>
-      numericClassOf(executionProvider === 'cpu' ? weights : 'prepacked', executionProvider),
+      numericClassOf(executionProvider === 'cpu' ? weights : 'prepacked', executionProvider, threads),
     nextProvider: (provider, why) => ladder.next({ provider, why, model: model.cid.toString() }),
     isMapped: prepared.length > 0 && prepared.every((one) => one.isMapped),
     lanes: new Map(),

@@ -58,7 +58,8 @@ export interface Loaded extends Versions {
   dtype: ChosenDtype
   files: readonly string[]
   sampleRate: number | undefined
-  weights: WeightClass
+  /** Of how the sessions were made in the end. */
+  numericClass: string
   /** Why inputs run one at a time; `undefined`: they may share a run. */
   alone: string | undefined
 }

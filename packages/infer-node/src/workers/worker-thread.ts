@@ -5,6 +5,7 @@ import type { TaskName } from '@x/infer-core'
 import { runBatch } from '../batching/run-batch.ts'
 import { whyAlone } from '../batching/why-alone.ts'
 import { loadModel, type LoadedModel } from '../loaded-models.ts'
+import { numericClassOf } from '../numeric-class.ts'
 import { runOnWasm } from '../providers/run-on-wasm.ts'
 import { importTransformers, versionsOf } from '../transformers.ts'
 import type { Ask, Call, FromWorker, Loaded, Results, ToWorker, WorkerStart } from './messages.ts'
@@ -124,11 +125,16 @@ async function load({
       const path = sent.paths[file]
       return path && (sent.graphs[path]?.original ?? path)
     }
-    const alone = batching ? await whyAlone(task, loaded, originalOf) : 'batching is off'
+    const alone = !batching
+      ? 'batching is off'
+      : weights === 'unpacked'
+        ? 'weights that are not prepacked give other bits with other numbers of rows'
+        : await whyAlone(task, loaded, originalOf)
     held.set(handle, { task, loaded, shares: alone === undefined })
     const { pipeline, sampleRate } = loaded
     const { executionProvider, dtype: chosen, files } = pipeline
-    return { ...versionsOf(transformers), executionProvider, dtype: chosen, files, sampleRate, weights, alone }
+    const numericClass = numericClassOf(weights, executionProvider, threads)
+    return { ...versionsOf(transformers), executionProvider, dtype: chosen, files, sampleRate, numericClass, alone }
   } catch (error) {
     await loaded.dispose()
     throw error

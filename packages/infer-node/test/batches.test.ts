@@ -1,0 +1,83 @@
+import { wideBert, type Files } from '@x/fixtures'
+import type { GivenOptions } from '@x/infer-core'
+import { addModel, openModel, type OpenedModel } from '@x/model-loader'
+import { expect, it, onTestFinished } from 'vitest'
+
+import { encoder } from '../../../tooling/fixtures/src/models/encoder.ts'
+import { createEngine, createRunner, type Engine, type EngineOptions, type Runner } from '../src/index.ts'
+import { createSha256, filesSource, openStore } from './support.ts'
+
+function startEngine(options: EngineOptions = {}): Engine {
+  const engine = createEngine(options)
+  onTestFinished(() => engine.close({ drain: false }))
+  return engine
+}
+
+async function openFiles(files: Files): Promise<OpenedModel> {
+  const { store } = await openStore()
+  const { cid } = await addModel(store, filesSource(files), { createSha256 })
+  return openModel(store, `ipfs://${cid}`)
+}
+
+function padding(files: Files, side: string): Files {
+  const config = Buffer.from(files['tokenizer_config.json'] ?? []).toString()
+  const padded = JSON.stringify({ ...JSON.parse(config), padding_side: side })
+  return { ...files, 'tokenizer_config.json': Uint8Array.from(Buffer.from(padded)) }
+}
+
+const TASK = 'feature-extraction'
+// Of like length, so that they would share a run with little padding.
+const TEXTS = ['hello world this', 'hello world this is', 'a test', 'content address model test', 'this is a test']
+
+async function outputsAlone(runner: Runner, model: OpenedModel, options: GivenOptions): Promise<string[]> {
+  const outputs: string[] = []
+  for await (const { receipt } of runner.run(TASK, model, TEXTS, { options })) outputs.push(receipt.output.toString())
+  return outputs
+}
+
+const CASES = ['right', 'left'].flatMap((side) =>
+  ['mean', 'cls', 'first_token', 'last_token', 'eos', 'none'].flatMap((pooling) =>
+    [false, true].map((normalize) => ({ side, options: { pooling, normalize } })),
+  ),
+)
+
+it('gives in a batch the bits that a text has alone: any pooling, normalised or not, padded at either side', async () => {
+  const engine = startEngine()
+  const runner = createRunner()
+  onTestFinished(() => runner.close())
+  const shape = { width: 16, layers: 1, heads: 2, intermediate: 32 }
+  const models = {
+    right: await openFiles(padding(encoder(shape), 'right')),
+    left: await openFiles(padding(encoder(shape), 'left')),
+  }
+  for (const { side, options } of CASES) {
+    const model = side === 'left' ? models.left : models.right
+    const given = await Promise.all(TEXTS.map((text) => engine.run(TASK, model, text, { options })))
+    const outputs = given.map(({ receipt }) => receipt.output.toString())
+    expect({ side, options, outputs }).toEqual({ side, options, outputs: await outputsAlone(runner, model, options) })
+  }
+  // It is the batches that were right.
+  expect(engine.stats().runs).toBeLessThan(engine.stats().rows)
+})
+
+it('lets no inputs share a run where the weights are not prepacked', async () => {
+  const model = await openFiles(wideBert(512, 2))
+  const engine = startEngine({
+    threads: 2,
+    prepare: async (of, file) => ({
+      path: of.path(file) ?? '',
+      options: { extra: { session: { disable_prepacking: '1' } } },
+      weights: 'unpacked',
+      isMapped: false,
+    }),
+  })
+  const texts = Array.from({ length: 32 }, (_, row) => `${TEXTS.join(' ')} ${'a '.repeat(row % 2)}`)
+  const [first] = texts
+  const alone = await engine.run(TASK, model, first ?? '')
+  const before = engine.stats()
+  const [given] = await Promise.all(texts.map((text) => engine.run(TASK, model, text)))
+  expect(given?.receipt.output).toEqual(alone.receipt.output)
+  expect(engine.stats().runs - before.runs).toBe(texts.length)
+  // And with another number of threads the bits are not said to be the same.
+  expect(given?.receipt.numericClass).toMatch(/-unpacked-2/)
+})
