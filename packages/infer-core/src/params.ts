@@ -58,7 +58,8 @@ function optionOf(task: TaskName, key: string): TaskOption {
 
 function checked(task: TaskName, key: string, option: TaskOption, value: ParamValue): ParamValue {
   const complaint = complaintAbout(option, value)
-  if (complaint === undefined) return value
+  // A list of its own: the caller may change theirs.
+  if (complaint === undefined) return Array.isArray(value) ? value.map(String) : value
   throw refusal(task, key, `must be ${complaint}, not ${JSON.stringify(value) ?? 'nothing'}`)
 }
 

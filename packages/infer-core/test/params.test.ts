@@ -22,6 +22,13 @@ describe('toParams', () => {
     })
   })
 
+  it('keeps a list as it was given, whatever the caller does with it afterwards', () => {
+    const labels = ['a', 'b']
+    const params = toParams('zero-shot-classification', { candidate_labels: labels })
+    labels.push('c')
+    expect(params).toMatchObject({ candidate_labels: ['a', 'b'] })
+  })
+
   it('leaves out what has no default', () => {
     expect(toParams('automatic-speech-recognition', {})).toEqual({ return_timestamps: false, chunk_length_s: 0 })
   })

@@ -42,7 +42,8 @@ interface Reading {
 }
 
 /**
- * Reads one input so far that it can be identified. Nothing is decoded yet.
+ * Reads one input so far that it can be identified. Nothing is decoded yet. What is given is copied: it is hashed now and run
+ * later, and the caller may use its memory again.
  *
  * @param sampleRate - Of the model, hertz; `undefined` when the task takes no sound.
  * @throws {InvalidInputError} Not what the task takes, or a URL: nothing is fetched.
@@ -69,12 +70,13 @@ type Reader = (input: unknown, reading: Reading) => CanonicalInput | undefined |
 /** `undefined`: the input is of another kind. */
 const READERS: Readonly<Record<InputKind, Reader>> = {
   text: (input) => (typeof input === 'string' ? { kind: 'text', text: input } : undefined),
-  chat: (input) => (isChat(input) ? { kind: 'chat', messages: input } : undefined),
+  chat: (input) =>
+    isChat(input) ? { kind: 'chat', messages: input.map(({ role, content }) => ({ role, content })) } : undefined,
   async image(input, { signal }) {
     return isFile(input) ? { kind: 'image', bytes: await readBytes(input, signal) } : undefined
   },
   async audio(input, { sampleRate, signal }) {
-    if (isSamples(input) && sampleRate !== undefined) return { kind: 'samples', samples: input, sampleRate }
+    if (isSamples(input) && sampleRate !== undefined) return { kind: 'samples', samples: input.slice(), sampleRate }
     return isFile(input) ? { kind: 'audio', bytes: await readBytes(input, signal) } : undefined
   },
   question(input, { task }) {
@@ -99,13 +101,13 @@ const READERS: Readonly<Record<InputKind, Reader>> = {
     const { query, documents } = partsOf(input, ['query', 'documents'])
     if (typeof query !== 'string' || !isTexts(documents)) return undefined
     assertFilled(task, { query, documents })
-    return { kind: 'ranking', query, documents }
+    return { kind: 'ranking', query, documents: [...documents] }
   },
   async speech(input, { task, signal }) {
     const { text, voice } = partsOf(input, ['text', 'voice'])
     if (typeof text !== 'string') return undefined
     assertFilled(task, { text })
-    if (isSamples(voice)) return { kind: 'speech', text, voice }
+    if (isSamples(voice)) return { kind: 'speech', text, voice: voice.slice() }
     return isFile(voice) ? { kind: 'speech', text, voice: floats(await readBytes(voice, signal)) } : undefined
   },
 }
@@ -139,7 +141,8 @@ function floats(bytes: Uint8Array): Float32Array {
 }
 
 async function readBytes(input: FileInput, signal: AbortSignal | undefined): Promise<Uint8Array> {
-  return input instanceof Uint8Array ? input : readLocalFile(input, signal)
+  // A copy even of a Buffer, whose own `slice` makes none.
+  return input instanceof Uint8Array ? Uint8Array.from(input) : readLocalFile(input, signal)
 }
 
 async function readLocalFile(input: string | URL, signal: AbortSignal | undefined): Promise<Uint8Array> {
