@@ -48,10 +48,8 @@ export interface Dispatcher {
   load(residence: Residence): Promise<void>
   /** Unloads a model from all threads. Nothing of it may wait or run. */
   remove(residence: Residence): void
-  /** @returns The models that can be unloaded, those not used for longest first. */
-  idleModels(): Residence[]
-  /** Nothing more comes: resolves when nothing waits and nothing runs. */
-  drain(): Promise<void>
+  /** Nothing more comes: what was just begun waits for no others. */
+  hurry(): void
   stats(): DispatcherStats
   /** Ends all threads; what waits or runs is rejected. */
   end(error: unknown): Promise<void>
@@ -74,7 +72,6 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const limits: BatchLimits = batch ?? { maxRows: 1, maxTokens: 1 }
   const residences = new Map<number, Residence>()
   const counts = { runs: 0, rows: 0, crashes: 0, loads: 0, unloads: 0 }
-  const idlers: (() => void)[] = []
   let slots: Slot[] = []
   let isWoken = false
   let isDraining = false
@@ -135,7 +132,6 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         if (lane) void serve(slot, lane)
       }
     }
-    if (![...residences.values()].some(isBusy)) for (const resolve of idlers.splice(0)) resolve()
   }
 
   /** What a thread is to do next. */
@@ -217,8 +213,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 
   async function serve(slot: Slot, lane: Lane): Promise<void> {
     const { residence } = lane
-    slot.given.push(residence)
-    residence.running += 1
+    occupy(slot, residence)
     // Taken now: what comes while the model is loaded is for the next.
     const jobs = lane.queue.take(shareOf(lane))
     lane.sinceMs = performance.now()
@@ -242,15 +237,33 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       counts.runs += runs
       counts.rows += settle(jobs, ran, facts)
     } catch (error) {
-      if (error instanceof CrashError) noteCrash(slot)
-      const told = error instanceof CrashError ? crashOf(residence, error) : error
+      const told = reasonFor(slot, residence, error)
       for (const job of jobs) job.reject(told)
     } finally {
-      slot.given.splice(slot.given.indexOf(residence), 1)
-      residence.running -= 1
-      residence.usedMs = Date.now()
-      wake()
+      release(slot, residence)
     }
+  }
+
+  /** From now on a thread has something of this model to do, and it is not unloaded. */
+  function occupy(slot: Slot, residence: Residence): void {
+    slot.given.push(residence)
+    residence.running += 1
+  }
+
+  function release(slot: Slot, residence: Residence): void {
+    slot.given.splice(slot.given.indexOf(residence), 1)
+    residence.running -= 1
+    residence.usedMs = Date.now()
+    wake()
+  }
+
+  /** What those are told for whom a thread did something that failed. */
+  function reasonFor(slot: Slot, residence: Residence, error: unknown): unknown {
+    if (!(error instanceof CrashError)) return error
+    // It was ended, by us.
+    if (ended) return ended.error
+    noteCrash(slot)
+    return crashOf(residence, error)
   }
 
   /** Of what waits, as much as one of the threads that have nothing to do should take. */
@@ -263,24 +276,31 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     wake,
     add: (residence) => void residences.set(residence.handle, residence),
     async load(residence) {
+      if (ended) throw ended.error
       if (residence.bytes > memoryBytes) throw tooLarge(residence, memoryBytes)
       while (slots.length < options.workers) slots.push(startSlot())
-      const slot = slots.toSorted((a, b) => a.given.length - b.given.length)[0]
-      if (!slot || isPlaced(residence)) return
-      if (!hasRoomFor(residence)) throw new BusyError(`${residence.model.cid}: the models that run take all the room`)
-      await place(slot, residence)
+      const having = slots.find(({ placed }) => placed.has(residence))
+      const slot = having ?? slots.toSorted((a, b) => a.given.length - b.given.length)[0]
+      if (!slot) return
+      if (!having && !hasRoomFor(residence)) {
+        throw new BusyError(`${residence.model.cid}: the models that run take all the room`)
+      }
+      occupy(slot, residence)
+      try {
+        await place(slot, residence)
+      } catch (error) {
+        throw reasonFor(slot, residence, error)
+      } finally {
+        release(slot, residence)
+      }
     },
     remove(residence) {
       unload(residence)
       residences.delete(residence.handle)
     },
-    idleModels,
-    drain() {
+    hurry() {
       isDraining = true
-      const { promise, resolve } = Promise.withResolvers<void>()
-      idlers.push(resolve)
       wake()
-      return ended ? Promise.resolve() : promise
     },
     stats: () => ({
       ...counts,
@@ -300,7 +320,6 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       slots = []
       for (const slot of all) slot.isDead = true
       for (const { host } of all) await host.end()
-      for (const done of idlers.splice(0)) done()
     },
   }
 }

@@ -15,8 +15,8 @@ import {
 } from '@x/infer-core'
 import type { Dtype, OpenedModel } from '@x/model-loader'
 import { BackendError, type AbortOptions } from '@x/storage-core'
+import { reasonOf, untilAborted } from '@x/storage-core/backend'
 
-import { cidIn } from '../loaded-models.ts'
 import { createLadder, type ProviderRefusal, type Providers } from '../providers/ladder.ts'
 import { createProviderProber, type ProviderProber, type ProviderVerdict } from '../providers/prober.ts'
 import { WASM } from '../providers/provider-names.ts'
@@ -28,7 +28,8 @@ import { readInput, type TaskInput } from '../task-input.ts'
 import { namingInput, startClock, toResult, type TaskResult } from '../task-result.ts'
 import type { Loaded } from '../workers/messages.ts'
 import { crashOf, createDispatcher, isBusy, type DispatcherStats } from './dispatcher.ts'
-import { laneOf, openResidence, type Job, type Lane, type PrepareGraph, type Residence } from './residence.ts'
+import { laneOf, type Job, type Lane, type PrepareGraph, type Residence } from './residence.ts'
+import { createResidences } from './residences.ts'
 
 export interface BatchOptions {
   /** Rows of one run. Default 32. */
@@ -125,11 +126,11 @@ const QUARANTINE_MS = 60_000
 
 export function createEngine(options: EngineOptions = {}): Engine {
   const { openModel, prepare, maxQueued = MAX_QUEUED, maxQueuedPerCaller, keepAliveMs } = options
+  const onWarning = options.onWarning ?? (() => undefined)
   const workers = options.workers ?? 1
   if (!(Number.isSafeInteger(workers) && workers > 0)) {
     throw new InvalidInputError(`workers is a whole number from 1, not ${workers}`, { input: String(workers) })
   }
-  const onWarning = options.onWarning ?? ((): void => undefined)
   const prober = options.prober ?? createProviderProber({ cache: options.cache, onWarning })
   const ladder = createLadder({ providers: options.providers ?? ['cpu'], prober, onWarning })
   let isWasm = false
@@ -144,124 +145,119 @@ export function createEngine(options: EngineOptions = {}): Engine {
     quarantineMs: options.quarantineMs ?? QUARANTINE_MS,
   })
   const results = options.cache && createResultCache(options.cache, onWarning)
-  const residences = new Map<string, Promise<Residence>>()
-  const opened = new Set<Residence>()
-  let closed = false
-  const sweeper =
-    keepAliveMs === undefined ? undefined : setInterval(() => void sweep(keepAliveMs), Math.max(100, keepAliveMs / 4))
-  sweeper?.unref()
-
-  const enter = (signal: AbortSignal | undefined): void => {
-    signal?.throwIfAborted()
-    if (closed) throw new BackendError('the engine is closed', { retryable: false })
-  }
-
-  async function residenceOf(
-    task: string,
-    model: string | OpenedModel,
-    { dtype, signal }: AbortOptions & { dtype?: Dtype | undefined },
-  ): Promise<Residence> {
-    assertTask(task)
-    const keyOf = (cid: string): string => `${cid} ${task} ${dtype ?? 'auto'}`
-    const cid = typeof model === 'string' ? cidIn(model) : model.cid
-    const known = cid && residences.get(keyOf(cid.toString()))
-    if (known) return known
-    const isOwned = typeof model === 'string'
-    const own = isOwned ? await open(model, signal) : model
-    const key = keyOf(own.cid.toString())
-    const meanwhile = residences.get(key)
-    if (meanwhile) {
-      if (isOwned) await own.close()
-      return meanwhile
-    }
-    const opening = openResidence(key, task, own, { dtype, isOwned, prepare, ladder, threads, signal })
-    residences.set(key, opening)
-    try {
-      const residence = await opening
-      opened.add(residence)
+  const residences = createResidences({
+    openModel,
+    prepare,
+    ladder,
+    threads,
+    onOpen: (residence) => {
       isWasm = residence.providers[0] === WASM
       dispatcher.add(residence)
-      return residence
-    } catch (error) {
-      // What failed may be tried again.
-      residences.delete(key)
-      if (isOwned) await own.close()
-      throw error
+    },
+    onClose: (residence) => dispatcher.remove(residence),
+    isBusy,
+    onWarning,
+  })
+  const underWay = new Set<Promise<unknown>>()
+  const closedError = new BackendError('the engine is closed', { retryable: false })
+  let isClosed = false
+  let ended: { error: unknown } | undefined
+  const sweeper =
+    keepAliveMs === undefined ? undefined : setInterval(() => sweep(keepAliveMs), Math.max(100, keepAliveMs / 4))
+  sweeper?.unref()
+
+  /** Does what was asked for, which `close` waits for. */
+  async function doing<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+    signal?.throwIfAborted()
+    if (isClosed) throw closedError
+    const done = work()
+    underWay.add(done)
+    try {
+      return await done
+    } finally {
+      underWay.delete(done)
     }
   }
 
-  async function open(reference: string, signal: AbortSignal | undefined): Promise<OpenedModel> {
-    if (openModel) return openModel(reference, { signal })
-    throw new InvalidInputError(`${reference}: this engine takes opened models, not references`, { input: reference })
+  /** Before what was asked for is put into a queue. */
+  const assertOpen = (signal: AbortSignal | undefined): void => {
+    signal?.throwIfAborted()
+    if (ended) throw ended.error
   }
 
-  async function forget(residence: Residence): Promise<void> {
-    dispatcher.remove(residence)
-    residences.delete(residence.key)
-    opened.delete(residence)
-    await residence.close()
-  }
-
-  async function sweep(keepMs: number): Promise<void> {
-    const old = dispatcher.idleModels().filter(({ usedMs }) => Date.now() - usedMs > keepMs)
-    await Promise.all(old.map(forget))
+  function sweep(keepMs: number): void {
+    for (const residence of residences.all()) {
+      if (Date.now() - residence.usedMs <= keepMs || !residences.isIdle(residence)) continue
+      const failed = (error: unknown): void => onWarning(`${residence.model.cid} was not closed: ${reasonOf(error)}`)
+      residences.release(residence).catch(failed)
+    }
   }
 
   return {
-    async run(
+    run(
       task,
       model,
       input,
       { options: given = {}, dtype, signal, caller = '', onText, cache: cacheMode = 'use' } = {},
     ) {
-      enter(signal)
-      const started = startClock()
-      assertTask(task)
-      // Before a model is opened for nothing.
-      toParams(task, given)
-      assertStreams(task, onText)
-      const residence = await residenceOf(task, model, { dtype, signal })
-      assertNotQuarantined(residence)
-      const params = toParams(task, given, await repositoryDefaults(task, residence.model, given, signal))
-      const [canonical, paramsBlock] = await Promise.all([
-        readInput(task, input, residence.sampleRate, signal),
-        encodeParams(params),
-      ])
-      enter(signal)
-      const inputBlock = await encodeInput(canonical)
-      const compute = async (runSignal: AbortSignal | undefined): Promise<TaskResult<typeof task>> => {
-        enter(runSignal)
-        const lane = laneOf(residence, params, paramsBlock, { maxQueued, maxQueuedPerCaller })
-        const answering = ask(lane, { input: canonical, caller, onText, signal: runSignal, given: input })
-        dispatcher.wake()
-        const { output, facts: loaded } = await answering
-        if (!isOutputOf(task, output)) {
-          throw new BackendError(`${task} gave no result of its kind: ${typeof output}`, { retryable: false })
-        }
-        residence.facts = loaded
-        const facts = residence.facts
-        return toResult({ task, model: residence.model, facts, started, inputBlock, paramsBlock, params, output })
-      }
-      if (!results || cacheMode === 'bypass' || onText) return compute(signal)
-      return results.result(
-        { task, known: residence, inputBlock, paramsBlock, params, started, mode: cacheMode, signal },
-        compute,
-      )
+      return doing(signal, async () => {
+        const started = startClock()
+        assertTask(task)
+        // Before a model is opened for nothing.
+        toParams(task, given)
+        assertStreams(task, onText)
+        return residences.use(task, model, { dtype, signal }, async (residence) => {
+          assertNotQuarantined(residence)
+          const params = toParams(task, given, await repositoryDefaults(task, residence.model, given, signal))
+          const [canonical, paramsBlock] = await Promise.all([
+            readInput(task, input, residence.sampleRate, signal),
+            encodeParams(params),
+          ])
+          const inputBlock = await encodeInput(canonical)
+          const compute = async (runSignal: AbortSignal | undefined): Promise<TaskResult<typeof task>> => {
+            assertOpen(runSignal)
+            // Whoever asked first may have given up, and its model may have gone, while others wait for the same result.
+            if (!residences.has(residence)) {
+              throw new BackendError(`${residence.model.cid} was unloaded meanwhile`, { retryable: true })
+            }
+            const lane = laneOf(residence, params, paramsBlock, { maxQueued, maxQueuedPerCaller })
+            const answering = ask(lane, { input: canonical, caller, onText, signal: runSignal, given: input })
+            dispatcher.wake()
+            const { output, facts: loaded } = await answering
+            if (!isOutputOf(task, output)) {
+              throw new BackendError(`${task} gave no result of its kind: ${typeof output}`, { retryable: false })
+            }
+            residence.facts = loaded
+            const facts = residence.facts
+            return toResult({ task, model: residence.model, facts, started, inputBlock, paramsBlock, params, output })
+          }
+          if (!results || cacheMode === 'bypass' || onText) return compute(signal)
+          return results.result(
+            { task, known: residence, inputBlock, paramsBlock, params, started, mode: cacheMode, signal },
+            compute,
+          )
+        })
+      })
     },
-    async load(task, model, { dtype, signal } = {}) {
-      enter(signal)
-      const residence = await residenceOf(task, model, { dtype, signal })
-      assertNotQuarantined(residence)
-      await dispatcher.load(residence)
+    load(task, model, { dtype, signal } = {}) {
+      return doing(signal, async () => {
+        assertTask(task)
+        await residences.use(task, model, { dtype, signal }, async (residence) => {
+          assertNotQuarantined(residence)
+          assertOpen(signal)
+          // A thread does not stop in the middle of that; who does not want it any more need not wait.
+          await untilAborted(dispatcher.load(residence), signal)
+        })
+      })
     },
     async unload(cid) {
-      enter(undefined)
-      const idle = [...opened].filter((one) => one.model.cid.toString() === cid && !isBusy(one))
-      await Promise.all(idle.map(forget))
+      if (isClosed) throw closedError
+      const idle = residences.all().filter((one) => one.model.cid.toString() === cid && residences.isIdle(one))
+      await Promise.all(idle.map((one) => residences.release(one)))
       return idle.length
     },
     stats() {
-      const models = [...opened].map(({ model, task, bytes, lanes, facts, quarantinedUntilMs }) => ({
+      const models = residences.all().map(({ model, task, bytes, lanes, facts, quarantinedUntilMs }) => ({
         cid: model.cid.toString(),
         task,
         bytes,
@@ -273,13 +269,17 @@ export function createEngine(options: EngineOptions = {}): Engine {
       return { ...dispatcher.stats(), providers, queued: models.reduce((sum, { queued }) => sum + queued, 0), models }
     },
     async close({ drain = true } = {}) {
-      closed = true
+      isClosed = true
       clearInterval(sweeper)
-      if (drain) await dispatcher.drain()
-      await dispatcher.end(new BackendError('the engine was closed', { retryable: false }))
-      await Promise.all([...opened].map((residence) => residence.close()))
-      opened.clear()
-      residences.clear()
+      if (drain) {
+        dispatcher.hurry()
+        // Each has told its own caller how it ended.
+        await Promise.allSettled(underWay)
+      }
+      const error = new BackendError('the engine was closed', { retryable: false })
+      ended ??= { error }
+      await dispatcher.end(error)
+      await residences.close(error)
     },
   }
 }

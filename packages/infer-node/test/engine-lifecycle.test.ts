@@ -1,0 +1,146 @@
+import type { Worker } from 'node:worker_threads'
+
+import type { OpenedModel } from '@x/model-loader'
+import { expect, it, onTestFinished, vi } from 'vitest'
+
+import { createEngine, type Engine, type EngineOptions } from '../src/index.ts'
+import { hold } from './support.ts'
+
+const TASK = 'feature-extraction'
+const WAITING = { batch: { windowMs: 3_600_000 } }
+const CLOSED = { code: 'BACKEND', message: 'the engine was closed' }
+
+function startEngine(options: EngineOptions = {}): Engine {
+  const engine = createEngine(options)
+  onTestFinished(() => engine.close({ drain: false }))
+  return engine
+}
+
+/** The threads that are started from now on, and of those the ones that have ended. */
+function watchWorkers(): { started: Worker[]; ended: Worker[] } {
+  const started: Worker[] = []
+  const ended: Worker[] = []
+  const note = (worker: Worker): void => {
+    started.push(worker)
+    worker.once('exit', () => ended.push(worker))
+  }
+  process.on('worker', note)
+  onTestFinished(() => void process.off('worker', note))
+  return { started, ended }
+}
+
+/** Resolves when it is so; asked at every turn of the loop. */
+async function until(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await new Promise(setImmediate)
+}
+
+const open = async (): Promise<OpenedModel> => (await hold('tiny-bert')).open()
+
+const close = (): Promise<void> => Promise.reject(new Error('it will not close'))
+
+/** How each of them ends, heard from now on. */
+const told = (...all: Promise<unknown>[]): Promise<PromiseSettledResult<unknown>[]> => Promise.allSettled(all)
+
+/** An engine that has opened a model, and holds it for nobody. */
+async function withIdleModel(engine: Engine, model: OpenedModel): Promise<void> {
+  const stop = new AbortController()
+  const first = told(engine.run(TASK, model, 'a', { signal: stop.signal }))
+  await until(() => engine.stats().queued === 1)
+  stop.abort()
+  await first
+}
+
+it('does not let go of a model that somebody has in hand', async () => {
+  const model = await open()
+  const engine = startEngine(WAITING)
+  await withIdleModel(engine, model)
+  const asked = told(engine.run(TASK, model, 'hello world'))
+  expect(await engine.unload(model.cid.toString())).toBe(0)
+  await until(() => engine.stats().queued === 1)
+  await engine.close({ drain: false })
+  expect(await asked).toMatchObject([{ reason: CLOSED }])
+})
+
+it('opens a model for the others when the first of them gives up', async () => {
+  const model = await open()
+  const engine = startEngine(WAITING)
+  const stop = new AbortController()
+  const asked = told(engine.run(TASK, model, 'a', { signal: stop.signal }), engine.run(TASK, model, 'b'))
+  const reason = new Error('the first gave up')
+  stop.abort(reason)
+  await until(() => engine.stats().queued === 1)
+  await engine.close({ drain: false })
+  expect(await asked).toMatchObject([{ reason }, { reason: CLOSED }])
+})
+
+it('goes on when a model that nobody asked for any more cannot be closed, and says so', async () => {
+  const { added, open: openHeld } = await hold('tiny-bert')
+  const onWarning = vi.fn<(message: string) => void>()
+  const openModel = async (): Promise<OpenedModel> => ({ ...(await openHeld()), close })
+  const engine = createEngine({ ...WAITING, keepAliveMs: 1, openModel, onWarning })
+  const stop = new AbortController()
+  const first = told(engine.run(TASK, `ipfs://${added.cid}`, 'a', { signal: stop.signal }))
+  await until(() => engine.stats().queued === 1)
+  stop.abort()
+  await first
+  await until(() => engine.stats().models.length === 0)
+  await until(() => onWarning.mock.calls.length > 0)
+  expect(onWarning.mock.calls).toEqual([[`${added.cid} was not closed: it will not close`]])
+  await engine.close()
+})
+
+it('closes a model that is open only after the engine was closed', async () => {
+  const model = await open()
+  const opening = Promise.withResolvers<OpenedModel>()
+  const events: string[] = []
+  const engine = startEngine({ openModel: () => opening.promise })
+  const asked = told(engine.run(TASK, 'a name', 'a'))
+  await engine.close({ drain: false })
+  opening.resolve({ ...model, close: async () => void events.push('closed') })
+  expect(await asked).toMatchObject([{ reason: CLOSED }])
+  expect(events).toEqual(['closed'])
+})
+
+it('lets end what was asked for in the same turn when it is closed, loads as well', async () => {
+  const model = await open()
+  const { started, ended } = watchWorkers()
+  const engine = startEngine()
+  const loading = told(engine.load(TASK, model), engine.run(TASK, model, 'a'))
+  await engine.close()
+  expect(await loading).toMatchObject([{ status: 'fulfilled' }, { value: { output: { dims: [16] } } }])
+  expect(ended).toEqual(started)
+})
+
+it('tells what runs when it is closed at once that it was closed, and loads as well', async () => {
+  const [gpt, bert] = [await (await hold('tiny-gpt')).open(), await open()]
+  const begun = Promise.withResolvers<void>()
+  const engine = startEngine()
+  const options = { max_new_tokens: 100_000 }
+  const asked = told(engine.run('text-generation', gpt, 'the', { options, onText: () => begun.resolve() }))
+  await begun.promise
+  const loading = told(engine.load(TASK, bert))
+  await until(() => engine.stats().workers[0]?.given === 2)
+  await engine.close({ drain: false })
+  expect([...(await asked), ...(await loading)]).toMatchObject([{ reason: CLOSED }, { reason: CLOSED }])
+})
+
+it('loads once for all who ask, until the last of them; one that ends in the middle is a crash of the model', async () => {
+  const model = await open()
+  const { started } = watchWorkers()
+  const engine = startEngine()
+  const stop = new AbortController()
+  const order: string[] = []
+  const loads = ['first', 'second'].map((name) => engine.load(TASK, model).finally(() => order.push(name)))
+  const asked = told(...loads)
+  const given = told(engine.load(TASK, model, { signal: stop.signal }).finally(() => order.push('aborted')))
+  await until(() => engine.stats().workers[0]?.given === 3)
+  const reason = new Error('enough')
+  stop.abort(reason)
+  expect(await given).toMatchObject([{ reason }])
+  expect(await engine.unload(model.cid.toString())).toBe(0)
+  await started[0]?.terminate()
+  const crash = { code: 'CRASH', model: model.cid.toString() }
+  expect(await asked).toMatchObject([{ reason: crash }, { reason: crash }])
+  expect(order[0]).toBe('aborted')
+  expect(engine.stats()).toMatchObject({ crashes: 1, loads: 1 })
+})
