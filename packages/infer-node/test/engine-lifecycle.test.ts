@@ -144,3 +144,60 @@ it('loads once for all who ask, until the last of them; one that ends in the mid
   expect(order[0]).toBe('aborted')
   expect(engine.stats()).toMatchObject({ crashes: 1, loads: 1 })
 })
+
+it('counts what waits over all parameters, and has one timer for it, which keeps the process', async () => {
+  const model = await (await hold('tiny-sentiment')).open()
+  const timers = new Set<NodeJS.Timeout>()
+  const { setTimeout: set, clearTimeout: clear } = globalThis
+  vi.spyOn(globalThis, 'setTimeout').mockImplementation(
+    Object.assign((...args: Parameters<typeof set>) => {
+      const timer = set(...args)
+      if ((args[1] ?? 0) > 3_000_000) timers.add(timer)
+      return timer
+    }, set),
+  )
+  vi.spyOn(globalThis, 'clearTimeout').mockImplementation((timer) => {
+    if (typeof timer === 'object') timers.delete(timer)
+    clear(timer)
+  })
+  onTestFinished(() => void vi.restoreAllMocks())
+  const engine = startEngine({ ...WAITING, maxQueued: 4 })
+  const asked = Array.from({ length: 6 }, (_, index) =>
+    engine.run('text-classification', model, 'good', { options: { top_k: index + 1 } }),
+  )
+  const all = told(...asked)
+  await Promise.any(asked.map((one) => one.catch((error: unknown) => error)))
+  await until(() => engine.stats().queued === 4 && timers.size > 0)
+  await new Promise(setImmediate)
+  expect([...timers].map((timer) => timer.hasRef())).toEqual([true])
+  // No thread is started for what is not to run yet.
+  expect(engine.stats().workers).toEqual([])
+  await engine.close({ drain: false })
+  expect(timers.size).toBe(0)
+  const codes = (await all).map((one) => (one.status === 'rejected' ? Reflect.get(Object(one.reason), 'code') : ''))
+  expect(codes.filter((code) => code === 'BUSY')).toHaveLength(2)
+  expect(codes.filter((code) => code === 'BACKEND')).toHaveLength(4)
+})
+
+it('starts no thread for one that ended while nothing waits, and waits before it starts one where the last did nothing', async () => {
+  const model = await open()
+  const { started } = watchWorkers()
+  const engine = startEngine()
+  const loading = told(engine.load(TASK, model))
+  await until(() => started.length === 1)
+  await started[0]?.terminate()
+  expect(await loading).toMatchObject([{ reason: { code: 'CRASH' } }])
+  for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate)
+  expect(engine.stats().workers).toEqual([])
+  const asked = engine.run(TASK, model, 'a')
+  await until(() => engine.stats().queued === 1)
+  for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate)
+  expect(started).toHaveLength(1)
+  expect(await asked).toMatchObject({ output: { dims: [16] } })
+})
+
+it('refuses a heap in which no thread can run, and of which the smallest end the process', () => {
+  for (const heapMib of [2, 23, Number.NaN]) {
+    expect(() => createEngine({ heapMib })).toThrow(expect.objectContaining({ code: 'INVALID_INPUT' }))
+  }
+})

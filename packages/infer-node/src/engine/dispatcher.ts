@@ -1,10 +1,12 @@
-import { BusyError, CrashError, type BatchLimits } from '@x/infer-core'
+import type { Block } from '@x/cid'
+import { BusyError, CrashError, type BatchLimits, type FairQueueLimits, type Params } from '@x/infer-core'
 import { BackendError, NoSpaceError } from '@x/storage-core'
 
 import type { Loaded, Ran } from '../workers/messages.ts'
 import { receiveError } from '../workers/sent-error.ts'
 import { startWorker, type WorkerHost } from '../workers/worker-host.ts'
 import { answerFor, type Job, type Lane, type Residence } from './residence.ts'
+import { createWaitingRoom } from './waiting-room.ts'
 
 export interface DispatcherOptions {
   workers: number
@@ -19,6 +21,8 @@ export interface DispatcherOptions {
   batch: (BatchLimits & { windowMs: number }) | undefined
   /** How long a model that crashed twice in a row is left alone. */
   quarantineMs: number
+  /** Of what waits. */
+  limits: FairQueueLimits
 }
 
 export interface WorkerStats {
@@ -34,6 +38,8 @@ export interface DispatcherStats {
   runs: number
   rows: number
   crashes: number
+  /** Requests that wait. */
+  queued: number
   loads: number
   unloads: number
   workers: readonly WorkerStats[]
@@ -41,8 +47,13 @@ export interface DispatcherStats {
 
 /** Gives waiting jobs to threads, and sees to it that these hold the models. */
 export interface Dispatcher {
-  /** Something waits in a lane. */
-  wake(): void
+  /**
+   * Puts a job into the queue of its model and parameters.
+   *
+   * @returns Takes it out again; whether it was still waiting.
+   * @throws {BusyError} As many wait as may, in all or of its caller.
+   */
+  push(residence: Residence, params: Params, paramsBlock: Block, job: Job): () => boolean
   add(residence: Residence): void
   /** Loads a model into a thread, where none has it. */
   load(residence: Residence): Promise<void>
@@ -60,12 +71,17 @@ interface Slot {
   /** The models of the runs that were given to it, in their order: the first is running. */
   given: Residence[]
   placed: Map<Residence, Promise<Loaded>>
+  /** It has loaded or run something. */
+  hasAnswered: boolean
   isDead: boolean
 }
 
 /** While one batch runs the next is on its way, so that the thread does not wait for the main one. */
 const GIVEN_AT_ONCE = 2
 const CRASHES_TO_QUARANTINE = 2
+/** After a thread ended before it had answered anything; twice as long each time. */
+const FIRST_RESTART_MS = 500
+const LAST_RESTART_MS = 30_000
 
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const { batch, memoryBytes } = options
@@ -73,6 +89,13 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const residences = new Map<number, Residence>()
   const counts = { runs: 0, rows: 0, crashes: 0, loads: 0, unloads: 0 }
   let slots: Slot[] = []
+  const waiting = createWaitingRoom(options.limits)
+  /** Threads in a row that ended before they had answered anything. */
+  let stillborn = 0
+  /** No thread is started before. Of `performance.now`. */
+  let startAtMs = 0
+  /** The one that wakes it, of which something that waits keeps the process from ending. */
+  let timer: NodeJS.Timeout | undefined
   let isWoken = false
   let isDraining = false
   let ended: { error: unknown } | undefined
@@ -87,17 +110,21 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         throw new BackendError('the model was unloaded meanwhile', { retryable: true })
       },
     })
-    const slot: Slot = { host, given: [], placed: new Map(), isDead: false }
+    const slot: Slot = { host, given: [], placed: new Map(), hasAnswered: false, isDead: false }
     void host.crashed.then(() => noteCrash(slot))
     return slot
   }
 
-  /** Once for each thread: whose run it was is told apart, and another thread takes its place. */
+  /** Once for each thread: whose run it was is told apart. Another takes its place when something waits. */
   function noteCrash(slot: Slot): void {
     if (slot.isDead) return
     slot.isDead = true
     slots = slots.filter((other) => other !== slot)
     counts.crashes += 1
+    if (!slot.hasAnswered) {
+      startAtMs = performance.now() + Math.min(FIRST_RESTART_MS * 2 ** stillborn, LAST_RESTART_MS)
+      stillborn += 1
+    }
     const [guilty] = slot.given
     if (guilty) {
       guilty.crashes += 1
@@ -110,7 +137,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     residence.quarantinedUntilMs = Date.now() + options.quarantineMs
     residence.crashes = 0
     const error = crashOf(residence)
-    for (const lane of residence.lanes.values()) for (const job of lane.queue.drain()) job.reject(error)
+    for (const job of waiting.drain(residence)) job.reject(error)
   }
 
   function wake(): void {
@@ -124,7 +151,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   }
 
   function dispatch(): void {
-    while (slots.length < options.workers) slots.push(startSlot())
+    const lanes = waiting.inTurn(residences.values())
+    if (lanes.some(isReady) && performance.now() >= startAtMs) startSlots()
     for (let depth = 0; depth < GIVEN_AT_ONCE; depth++) {
       for (const slot of slots) {
         if (slot.given.length !== depth) continue
@@ -132,15 +160,27 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         if (lane) void serve(slot, lane)
       }
     }
+    setTimer()
+  }
+
+  function startSlots(): void {
+    while (slots.length < options.workers) slots.push(startSlot())
+  }
+
+  /** For what waits and does not become ready, or find a thread, by something that happens. */
+  function setTimer(): void {
+    clearTimeout(timer)
+    timer = undefined
+    const lanes = waiting.inTurn(residences.values())
+    const times = lanes.map(gatheringMs).filter((ms) => ms > 0)
+    const startMs = startAtMs - performance.now()
+    if (startMs > 0 && slots.length < options.workers && lanes.some(isReady)) times.push(startMs)
+    if (times.length > 0) timer = setTimeout(wake, Math.ceil(Math.min(...times)))
   }
 
   /** What a thread is to do next. */
   function laneFor(slot: Slot): Lane | undefined {
-    const waiting = [...residences.values()]
-      .flatMap((residence) => [...residence.lanes.values()])
-      .filter(({ queue }) => queue.size > 0)
-      .toSorted((a, b) => a.sinceMs - b.sinceMs)
-    return waiting.find((lane) => isFor(slot, lane) && !isStillGathering(lane))
+    return waiting.inTurn(residences.values()).find((lane) => isFor(slot, lane) && isReady(lane))
   }
 
   function isFor(slot: Slot, { residence }: Lane): boolean {
@@ -152,14 +192,13 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     return hasRoomFor(residence)
   }
 
-  /** One that was just begun may be joined by others, where the caller wants to wait for them. */
-  function isStillGathering({ queue, sinceMs }: Lane): boolean {
-    if (!batch || batch.windowMs === 0 || isDraining || queue.size >= batch.maxRows) return false
-    const leftMs = sinceMs + batch.windowMs - performance.now()
-    if (leftMs <= 0) return false
-    setTimeout(wake, leftMs).unref()
-    return true
+  /** How long one that was just begun may still be joined by others, where the caller wants to wait for them. */
+  function gatheringMs({ queue, sinceMs }: Lane): number {
+    if (!batch || batch.windowMs === 0 || isDraining || queue.size >= batch.maxRows) return 0
+    return Math.max(0, sinceMs + batch.windowMs - performance.now())
   }
+
+  const isReady = (lane: Lane): boolean => gatheringMs(lane) === 0
 
   const isPlaced = (residence: Residence): boolean => slots.some(({ placed }) => placed.has(residence))
 
@@ -215,9 +254,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     const { residence } = lane
     occupy(slot, residence)
     // Taken now: what comes while the model is loaded is for the next.
-    const jobs = lane.queue.take(shareOf(lane))
-    lane.sinceMs = performance.now()
-    if (lane.queue.size === 0) residence.lanes.delete(lane.key)
+    const jobs = waiting.take(lane, shareOf(lane))
     try {
       if (residence.bytes > memoryBytes) throw tooLarge(residence, memoryBytes)
       const facts = await place(slot, residence)
@@ -233,6 +270,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
           }
         },
       })
+      noteAnswer(slot)
       residence.crashes = 0
       counts.runs += runs
       counts.rows += settle(jobs, ran, facts)
@@ -257,6 +295,11 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     wake()
   }
 
+  function noteAnswer(slot: Slot): void {
+    slot.hasAnswered = true
+    stillborn = 0
+  }
+
   /** What those are told for whom a thread did something that failed. */
   function reasonFor(slot: Slot, residence: Residence, error: unknown): unknown {
     if (!(error instanceof CrashError)) return error
@@ -273,12 +316,22 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   }
 
   return {
-    wake,
+    push(residence, params, paramsBlock, job) {
+      if (ended) throw ended.error
+      const withdraw = waiting.push(residence, params, paramsBlock, job)
+      wake()
+      return () => {
+        const wasWaiting = withdraw()
+        // The timer may not be wanted any more.
+        if (wasWaiting) wake()
+        return wasWaiting
+      }
+    },
     add: (residence) => void residences.set(residence.handle, residence),
     async load(residence) {
       if (ended) throw ended.error
       if (residence.bytes > memoryBytes) throw tooLarge(residence, memoryBytes)
-      while (slots.length < options.workers) slots.push(startSlot())
+      startSlots()
       const having = slots.find(({ placed }) => placed.has(residence))
       const slot = having ?? slots.toSorted((a, b) => a.given.length - b.given.length)[0]
       if (!slot) return
@@ -288,6 +341,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       occupy(slot, residence)
       try {
         await place(slot, residence)
+        noteAnswer(slot)
       } catch (error) {
         throw reasonFor(slot, residence, error)
       } finally {
@@ -304,6 +358,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     },
     stats: () => ({
       ...counts,
+      queued: waiting.size,
       workers: slots.map(({ host, given, placed }) => ({
         threadId: host.threadId,
         given: given.length,
@@ -313,9 +368,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     async end(error) {
       if (ended) return
       ended = { error }
-      for (const { lanes } of residences.values()) {
-        for (const { queue } of lanes.values()) for (const job of queue.drain()) job.reject(error)
-      }
+      clearTimeout(timer)
+      for (const residence of residences.values()) for (const job of waiting.drain(residence)) job.reject(error)
       const all = slots
       slots = []
       for (const slot of all) slot.isDead = true

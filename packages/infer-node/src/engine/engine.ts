@@ -28,7 +28,7 @@ import { readInput, type TaskInput } from '../task-input.ts'
 import { namingInput, startClock, toResult, type TaskResult } from '../task-result.ts'
 import type { Loaded } from '../workers/messages.ts'
 import { crashOf, createDispatcher, isBusy, type DispatcherStats } from './dispatcher.ts'
-import { laneOf, type Job, type Lane, type PrepareGraph, type Residence } from './residence.ts'
+import type { Job, PrepareGraph, Residence } from './residence.ts'
 import { createResidences } from './residences.ts'
 
 export interface BatchOptions {
@@ -49,7 +49,7 @@ export interface EngineOptions extends Partial<FairQueueLimits> {
   workers?: number | undefined
   /** Of ONNX Runtime, in each worker. Default: the processor's cores, shared out. */
   threads?: number | undefined
-  /** Most of the heap of a worker, in MiB; one that needs more ends, and is replaced. Default: Node's. */
+  /** Most of the heap of a worker, in MiB, from 24; one that needs more ends, and is replaced. Default: Node's. */
   heapMib?: number | undefined
   /** Most bytes of weights that are loaded at a time. What was not used for longest goes. Default 4 GiB. */
   memoryBytes?: number | undefined
@@ -82,8 +82,6 @@ export interface EngineRunOptions extends Omit<RunOptions, 'onText'> {
 export interface EngineStats extends DispatcherStats {
   /** The execution providers that were tried, and why those that are not used are not. */
   providers: { verdicts: readonly ProviderVerdict[]; refusals: readonly ProviderRefusal[] }
-  /** Requests that wait. */
-  queued: number
   models: readonly {
     cid: string
     task: string
@@ -123,6 +121,8 @@ export interface Engine {
 const MAX_QUEUED = 1024
 const MEMORY_BYTES = 4 * 2 ** 30
 const QUARANTINE_MS = 60_000
+/** With 16 threads of Node 24 end while they load the smallest model, with 24 it runs; with 2 the whole process ends. */
+const LEAST_HEAP_MIB = 24
 
 export function createEngine(options: EngineOptions = {}): Engine {
   const { openModel, prepare, maxQueued = MAX_QUEUED, maxQueuedPerCaller, keepAliveMs } = options
@@ -135,14 +135,20 @@ export function createEngine(options: EngineOptions = {}): Engine {
   const ladder = createLadder({ providers: options.providers ?? ['cpu'], prober, onWarning })
   let isWasm = false
   const threads = options.threads ?? Math.max(1, Math.floor(availableParallelism() / workers))
+  const { heapMib } = options
+  if (heapMib !== undefined && !(heapMib >= LEAST_HEAP_MIB)) {
+    const message = `heapMib is a number from ${LEAST_HEAP_MIB}, which a thread needs to load a model, not ${heapMib}`
+    throw new InvalidInputError(message, { input: String(heapMib) })
+  }
   const dispatcher = createDispatcher({
     isWasm: () => isWasm,
     workers,
     threads,
-    heapMib: options.heapMib,
+    heapMib,
     memoryBytes: options.memoryBytes ?? MEMORY_BYTES,
     batch: options.batch === 'off' ? undefined : batchOf(options.batch),
     quarantineMs: options.quarantineMs ?? QUARANTINE_MS,
+    limits: { maxQueued, maxQueuedPerCaller },
   })
   const results = options.cache && createResultCache(options.cache, onWarning)
   const residences = createResidences({
@@ -220,9 +226,8 @@ export function createEngine(options: EngineOptions = {}): Engine {
             if (!residences.has(residence)) {
               throw new BackendError(`${residence.model.cid} was unloaded meanwhile`, { retryable: true })
             }
-            const lane = laneOf(residence, params, paramsBlock, { maxQueued, maxQueuedPerCaller })
-            const answering = ask(lane, { input: canonical, caller, onText, signal: runSignal, given: input })
-            dispatcher.wake()
+            const push = (job: Job): (() => boolean) => dispatcher.push(residence, params, paramsBlock, job)
+            const answering = ask(push, { input: canonical, caller, onText, signal: runSignal, given: input })
             const { output, facts: loaded } = await answering
             if (!isOutputOf(task, output)) {
               throw new BackendError(`${task} gave no result of its kind: ${typeof output}`, { retryable: false })
@@ -266,7 +271,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
         quarantinedUntilMs,
       }))
       const providers = { verdicts: prober.verdicts(), refusals: ladder.refusals() }
-      return { ...dispatcher.stats(), providers, queued: models.reduce((sum, { queued }) => sum + queued, 0), models }
+      return { ...dispatcher.stats(), providers, models }
     },
     async close({ drain = true } = {}) {
       isClosed = true
@@ -296,14 +301,14 @@ function assertNotQuarantined(residence: Residence): void {
 
 /** Puts an input into its queue. Its answer, or the signal's reason. */
 function ask(
-  lane: Lane,
+  push: (job: Job) => () => boolean,
   {
     input,
     caller,
     onText,
     signal,
     given,
-  }: Pick<Job, 'input' | 'onText'> & AbortOptions & { caller: string; given: unknown },
+  }: Pick<Job, 'input' | 'caller' | 'onText'> & AbortOptions & { given: unknown },
 ): Promise<{ output: OutputValue; facts: Loaded }> {
   return new Promise((resolve, reject) => {
     const done = (): void => signal?.removeEventListener('abort', onAbort)
@@ -316,6 +321,7 @@ function ask(
     }
     const job: Job = {
       input,
+      caller,
       isCancelled: false,
       onCancel: undefined,
       onText:
@@ -338,8 +344,7 @@ function ask(
         reject(isOfInput && input.kind !== 'text' ? namingInput(error, given) : error)
       },
     }
-    const withdraw = lane.queue.push({ item: job, caller })
-    if (lane.queue.size === 1) lane.sinceMs = performance.now()
+    const withdraw = push(job)
     function onAbort(): void {
       giveUp(signal?.reason)
     }

@@ -1,13 +1,4 @@
-import type { Block } from '@x/cid'
-import {
-  createFairQueue,
-  type CanonicalInput,
-  type FairQueue,
-  type FairQueueLimits,
-  type OutputValue,
-  type Params,
-  type TaskName,
-} from '@x/infer-core'
+import type { CanonicalInput, FairQueue, OutputValue, Params, TaskName } from '@x/infer-core'
 import { chooseDtype, encodeManifest, type Dtype, type OpenedModel } from '@x/model-loader'
 import type { AbortOptions } from '@x/storage-core'
 
@@ -34,6 +25,8 @@ export type PrepareGraph = (model: OpenedModel, file: string) => Promise<Prepare
 /** One input that waits or runs. */
 export interface Job {
   input: CanonicalInput
+  /** Who asks. */
+  caller: string
   onText: ((piece: string) => void) | undefined
   resolve: (output: OutputValue, facts: Loaded) => void
   /** @param isOfInput - The input is at fault, or was being run. */
@@ -49,8 +42,9 @@ export interface Lane {
   readonly key: string
   residence: Residence
   params: Params
-  paramsBlock: Block
   queue: FairQueue<Job>
+  /** How much of each caller waits here. */
+  readonly waiting: Map<string, number>
   /** Since when something waits here that was not looked at. Of `performance.now`. */
   sinceMs: number
 }
@@ -156,16 +150,6 @@ export async function openResidence(
       if (isOwned) await model.close()
     },
   }
-}
-
-export function laneOf(residence: Residence, params: Params, paramsBlock: Block, limits: FairQueueLimits): Lane {
-  const key = paramsBlock.cid.toString()
-  const known = residence.lanes.get(key)
-  if (known) return known
-  const queue = createFairQueue<Job>(limits)
-  const lane: Lane = { key, residence, params, paramsBlock, queue, sinceMs: performance.now() }
-  residence.lanes.set(key, lane)
-  return lane
 }
 
 /** What a thread asks of the model. */
