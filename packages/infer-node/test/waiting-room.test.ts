@@ -4,6 +4,8 @@ import { expect, it } from 'vitest'
 
 import { openResidence, type Job, type Residence } from '../src/engine/residence.ts'
 import { createWaitingRoom, type WaitingRoom } from '../src/engine/waiting-room.ts'
+import { createLadder } from '../src/providers/ladder.ts'
+import { mockProber } from './mock-prober.ts'
 import { hold } from './support.ts'
 
 const TASK = 'text-classification'
@@ -11,7 +13,13 @@ const TASK = 'text-classification'
 async function openOne(): Promise<Residence> {
   const { store, added } = await hold('tiny-sentiment')
   const model = await openModel(store, `ipfs://${added.cid}`)
-  return openResidence('key', TASK, model, { dtype: undefined, isOwned: false, prepare: undefined })
+  return openResidence('key', TASK, model, {
+    dtype: undefined,
+    isOwned: false,
+    prepare: undefined,
+    ladder: createLadder({ providers: ['cpu'], prober: mockProber({ cpu: true }), onWarning: none }),
+    threads: 1,
+  })
 }
 
 const none = (): void => undefined
