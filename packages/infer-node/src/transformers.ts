@@ -1,15 +1,16 @@
 import type { Software } from '@x/infer-core'
 import { createTransformersBinding, type TransformersBinding } from '@x/model-loader'
 import { BackendError, GatedError } from '@x/storage-core'
+import { reasonOf } from '@x/storage-core/backend'
 
 export type Transformers = typeof import('@huggingface/transformers')
 
-/** @throws {GatedError} The optional package is not installed. */
+/** @throws {GatedError} It is not installed, or ONNX Runtime has no native build that runs here. */
 export async function importTransformers(): Promise<Transformers> {
   try {
     return await import('@huggingface/transformers')
   } catch (cause) {
-    throw new GatedError('@huggingface/transformers cannot be loaded; inference needs it installed', {
+    throw new GatedError(`inference needs @huggingface/transformers, which cannot be loaded: ${reasonOf(cause)}`, {
       feature: 'inference',
       cause,
     })

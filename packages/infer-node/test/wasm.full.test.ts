@@ -14,11 +14,12 @@ import {
   runTask,
   type Engine,
   type EngineOptions,
+  type Providers,
 } from '../src/index.ts'
 import { installedRuntime } from '../src/providers/installed-runtime.ts'
 import { differences } from './differences.ts'
 import { inputsOf, optionsOf } from './recorded.ts'
-import { hold } from './support.ts'
+import { hold, type Held } from './support.ts'
 
 function startEngine(options: EngineOptions = {}): Engine {
   const engine = createEngine({ providers: ['wasm'], ...options })
@@ -69,26 +70,31 @@ it('runs in threads alone', async () => {
   await expect(runner.run('feature-extraction', model, ['a']).next()).rejects.toMatchObject({ code: 'UNSUPPORTED' })
 })
 
+/** In a process in which onnxruntime-node cannot be loaded, and nothing can be fetched. */
+function runWithoutNative({ directory, added }: Held, providers: Providers): Promise<{ stdout: string }> {
+  const { href: preload } = new URL('./children/no-native-runtime.mjs', import.meta.url)
+  const child = fileURLToPath(new URL('./children/run-anywhere.ts', import.meta.url))
+  return promisify(execFile)(
+    process.execPath,
+    [
+      '--conditions=@x/source',
+      '--disable-warning=ExperimentalWarning',
+      child,
+      directory,
+      `ipfs://${added.cid}`,
+      JSON.stringify(providers),
+    ],
+    { env: { ...process.env, NODE_OPTIONS: `--import=${preload}` } },
+  )
+}
+
 it.runIf(process.platform === 'linux')(
-  'is what runs where the native runtime cannot be loaded, without a network',
+  'is what runs where the native one cannot be loaded, without a network',
   async () => {
-    const { directory, added, store, open } = await hold('tiny-bert')
-    const expected = await runTask('feature-extraction', await open(), ['hello world', 'a', 'this is a test'])
-    await store.close()
-    const { href: preload } = new URL('./children/no-native-runtime.mjs', import.meta.url)
-    const child = fileURLToPath(new URL('./children/run-anywhere.ts', import.meta.url))
-    const { stdout } = await promisify(execFile)(
-      process.execPath,
-      [
-        '--conditions=@x/source',
-        '--disable-warning=ExperimentalWarning',
-        child,
-        directory,
-        `ipfs://${added.cid}`,
-        '"auto"',
-      ],
-      { env: { ...process.env, NODE_OPTIONS: `--import=${preload}` } },
-    )
+    const held = await hold('tiny-bert')
+    const expected = await runTask('feature-extraction', await held.open(), ['hello world', 'a', 'this is a test'])
+    await held.store.close()
+    const { stdout } = await runWithoutNative(held, 'auto')
     const told: { values: number[][] } = JSON.parse(stdout)
     expect(told).toMatchObject({
       receipts: [1, 2, 3].map(() => ({ runtime: { name, version }, executionProvider: 'wasm' })),
@@ -103,3 +109,10 @@ it.runIf(process.platform === 'linux')(
     ).toEqual([])
   },
 )
+
+it('is not used where it was not asked for', async () => {
+  const held = await hold('tiny-bert')
+  await held.store.close()
+  const stderr = expect.stringMatching(/GatedError: .*cannot be loaded: Error loading shared library/)
+  await expect(runWithoutNative(held, ['cpu'])).rejects.toMatchObject({ stderr })
+})
