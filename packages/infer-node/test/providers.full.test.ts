@@ -25,7 +25,7 @@ import { deviceOf } from '../src/providers/provider-names.ts'
 import { bindingOf, importTransformers } from '../src/transformers.ts'
 import { differences } from './differences.ts'
 import { mockProber } from './mock-prober.ts'
-import { hold } from './support.ts'
+import { hold, type Held } from './support.ts'
 
 const isLinuxX64 = process.platform === 'linux' && process.arch === 'x64'
 const hasVulkan = existsSync('/usr/share/vulkan/icd.d') || existsSync('/etc/vulkan/icd.d')
@@ -183,12 +183,10 @@ it('keeps results of a runner under the provider that ran, which another runner 
 const chromium = dirname(process.env['CHROMIUM_PATH'] ?? '/usr/bin/chromium').replace(/bin$/, 'lib/chromium')
 const driver = join(chromium, 'vk_swiftshader_icd.json')
 
-it.runIf(existsSync(driver))('runs on a GPU, and says so', async () => {
-  const { directory, added, store, open } = await hold('tiny-bert')
-  const texts = ['hello world', 'a', 'this is a test']
-  const expected = await runTask('feature-extraction', await open(), texts)
-  await store.close()
+/** In a process that has the driver. */
+async function runOnGpu({ directory, added }: Held, ...task: string[]): Promise<{ values: unknown[] }> {
   const child = fileURLToPath(new URL('./children/run-anywhere.ts', import.meta.url))
+  const named = JSON.stringify(['qnn', 'webgpu', 'cpu'])
   const { stdout } = await promisify(execFile)(
     process.execPath,
     [
@@ -197,21 +195,44 @@ it.runIf(existsSync(driver))('runs on a GPU, and says so', async () => {
       child,
       directory,
       `ipfs://${added.cid}`,
-      JSON.stringify(['qnn', 'webgpu', 'cpu']),
+      named,
+      ...task,
     ],
     { env: { ...process.env, LD_LIBRARY_PATH: chromium, VK_ICD_FILENAMES: driver } },
   )
-  const told: { values: number[][] } = JSON.parse(stdout)
+  return JSON.parse(stdout)
+}
+
+it.runIf(existsSync(driver))('runs on a GPU, and says so', async () => {
+  const held = await hold('tiny-bert')
+  const texts = ['hello world', 'a', 'this is a test']
+  const results = await runTask('feature-extraction', await held.open(), texts)
+  const ofProcessor = results.map(({ output }) => [...output.data])
+  await held.store.close()
+  const told = await runOnGpu(held)
   const runtime = { name: 'onnxruntime-node', version: installedRuntime('onnxruntime-node').version }
   const numericClass = expect.stringMatching(/^x64-[0-9a-f]{12}-[0-9a-f]{12}-prepacked$/)
   expect(told).toMatchObject({
     receipts: texts.map(() => ({ runtime, executionProvider: 'webgpu', numericClass })),
     warnings: [expect.stringMatching(/^execution provider qnn does not work here: onnxruntime-node .* has no qnn/)],
-    // Each by itself.
-    stats: { runs: 3, rows: 3, models: [{ executionProvider: 'webgpu' }] },
+    stats: { models: [{ executionProvider: 'webgpu' }] },
   })
-  const ofProcessor = expected.map(({ output }) => [...output.data])
   expect(differences(told.values, ofProcessor)).toEqual([])
   // It is not the processor's answer under another name.
   expect(told.values).not.toEqual(ofProcessor)
 })
+
+it.runIf(existsSync(driver))(
+  'lets no inputs share a run on a GPU, of a model whose inputs share one on the processor',
+  async () => {
+    const held = await hold('tiny-sentiment')
+    const { engine } = startEngine({})
+    const texts = ['hello world', 'a', 'this is a test']
+    const model = await held.open()
+    await Promise.all(texts.map((text) => engine.run('text-classification', model, text)))
+    // Texts of like length share one.
+    expect(engine.stats().runs).toBeLessThan(3)
+    await held.store.close()
+    expect(await runOnGpu(held, 'text-classification')).toMatchObject({ stats: { runs: 3, rows: 3 } })
+  },
+)
