@@ -36,7 +36,10 @@ export interface ResultReceipt {
   runtime: Software
   /** What prepared its inputs and read its outputs. */
   library: Software
-  /** The one execution provider that every session ran on, as ONNX Runtime names it. */
+  /**
+   * The one execution provider that every session was made for, as ONNX Runtime names it. Operators that it lacks are run on the
+   * processor; which, follows from the runtime and the graph.
+   */
   executionProvider: string
   /** Of each session, by the name of its graph: `{ model: 'fp32' }`. */
   dtype: Readonly<Record<string, string>>
