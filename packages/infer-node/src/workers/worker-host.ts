@@ -58,6 +58,11 @@ export function startWorker({ answer, heapMib, start }: WorkerHostOptions): Work
   // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
   const send = (message: ToWorker): void => worker.postMessage(message)
 
+  const forget = (id: number): void => {
+    waiting.delete(id)
+    if (waiting.size === 0) worker.unref()
+  }
+
   const end = (cause: unknown): void => {
     if (ended) return
     ended = { cause }
@@ -77,13 +82,16 @@ export function startWorker({ answer, heapMib, start }: WorkerHostOptions): Work
       waiter?.listener?.onText(message.index, message.piece)
       return
     }
-    waiting.delete(message.id)
-    if (waiting.size === 0) worker.unref()
+    forget(message.id)
     if (message.kind === 'failure') waiter?.reject(receiveError(message.error))
     else waiter?.resolve(message.result)
   })
   worker.on('error', end)
-  worker.on('messageerror', end)
+  // What it said cannot be read, so whoever waits for it would wait for ever.
+  worker.on('messageerror', (error) => {
+    end(error)
+    void worker.terminate()
+  })
   worker.on('exit', (code) => end(new Error(`it ended with code ${code}`)))
   worker.unref()
 
@@ -106,7 +114,13 @@ export function startWorker({ answer, heapMib, start }: WorkerHostOptions): Work
         waiting.set(id, { resolve, reject, listener })
         // Only work under way keeps the process from ending.
         worker.ref()
-        send({ kind: 'call', id, call })
+        try {
+          send({ kind: 'call', id, call })
+        } catch (error) {
+          // What cannot be cloned was not sent, and has no answer.
+          forget(id)
+          throw error
+        }
         listener?.onStart((index) => {
           if (waiting.has(id)) send({ kind: 'cancel', id, index })
         })
