@@ -201,3 +201,15 @@ it('refuses a heap in which no thread can run, and of which the smallest end the
     expect(() => createEngine({ heapMib })).toThrow(expect.objectContaining({ code: 'INVALID_INPUT' }))
   }
 })
+
+it('answers each input of a task whose inputs share no run as soon as it has run', async () => {
+  const model = await (await hold('tiny-gpt')).open()
+  const results: string[] = []
+  process.once('worker', (worker) => {
+    worker.on('message', ({ kind }: { kind: string }) => kind === 'result' && results.push(kind))
+  })
+  const engine = startEngine()
+  await Promise.all(Array.from({ length: 4 }, () => engine.run('text-generation', model, 'the')))
+  // One of the load, and one of each.
+  expect(results).toHaveLength(5)
+})

@@ -128,11 +128,18 @@ it.for<[string, Graph['nodes']]>([
 ])('lets no inputs share a run of a graph that looks at the whole batch: %s', async ([, nodes]) => {
   const { open } = await hold('tiny-bert', batchVariant(nodes))
   const model = await open()
+  const told: { kind: string; id: number }[] = []
+  process.once('worker', (worker) => worker.on('message', (message) => told.push(message)))
   const engine = startEngine()
   const expected = await alone('feature-extraction', model, TEXTS)
   const given = await Promise.all(TEXTS.map((text) => engine.run('feature-extraction', model, text)))
   expect(given.map(({ output }) => output)).toEqual(expected.map(({ output }) => output))
   expect(engine.stats()).toMatchObject({ runs: TEXTS.length, rows: TEXTS.length })
+  // Those that were taken before it was known are answered one by one, and later ones taken so.
+  expect(told.filter(({ kind }) => kind === 'ran')).toHaveLength(TEXTS.length)
+  told.length = 0
+  await Promise.all(TEXTS.map((text) => engine.run('feature-extraction', model, text)))
+  expect(told.filter(({ kind }) => kind === 'ran')).toEqual([])
 })
 
 it('tells a bad input, a task and a model apart, and goes on', async () => {

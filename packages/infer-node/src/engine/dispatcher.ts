@@ -2,7 +2,8 @@ import type { Block } from '@x/cid'
 import { BusyError, CrashError, type BatchLimits, type FairQueueLimits, type Params } from '@x/infer-core'
 import { BackendError, NoSpaceError } from '@x/storage-core'
 
-import type { Loaded, Ran } from '../workers/messages.ts'
+import { canShareRuns } from '../batching/run-batch.ts'
+import type { Loaded, Ran, RanOne } from '../workers/messages.ts'
 import { receiveError } from '../workers/sent-error.ts'
 import { startWorker, type WorkerHost } from '../workers/worker-host.ts'
 import { answerFor, type Job, type Lane, type Residence } from './residence.ts'
@@ -258,11 +259,22 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     try {
       if (residence.bytes > memoryBytes) throw tooLarge(residence, memoryBytes)
       const facts = await place(slot, residence)
+      residence.isAlone = facts.alone !== undefined
       const { handle } = residence
       const inputs = jobs.map(({ input, onText }) => ({ input, streams: onText !== undefined }))
+      const counted = { runs: 0, rows: 0 }
       const run = { type: 'run', handle, inputs, params: lane.params, limits } as const
       const { ran, runs } = await slot.host.call(run, {
         onText: (index, piece) => jobs[index]?.onText?.(piece),
+        onRan: (index, one) => {
+          // Counted before whoever asked hears of it; each was run alone.
+          const by = { runs: 'cancelled' in one ? 0 : 1, rows: 'output' in one ? 1 : 0 }
+          counted.runs += by.runs
+          counted.rows += by.rows
+          counts.runs += by.runs
+          counts.rows += by.rows
+          settleOne(jobs[index], one, facts)
+        },
         onStart: (cancel) => {
           for (const [index, job] of jobs.entries()) {
             job.onCancel = () => cancel(index)
@@ -272,8 +284,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       })
       noteAnswer(slot)
       residence.crashes = 0
-      counts.runs += runs
-      counts.rows += settle(jobs, ran, facts)
+      counts.runs += runs - counted.runs
+      counts.rows += settle(jobs, ran, facts) - counted.rows
     } catch (error) {
       const told = reasonFor(slot, residence, error)
       for (const job of jobs) job.reject(told)
@@ -310,7 +322,9 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   }
 
   /** Of what waits, as much as one of the threads that have nothing to do should take. */
-  function shareOf({ queue }: Lane): number {
+  function shareOf({ queue, residence: { task, isAlone } }: Lane): number {
+    // Together they would only wait for each other.
+    if (isAlone || !canShareRuns(task)) return 1
     const free = slots.filter(({ given }) => given.length === 0).length + 1
     return Math.min(limits.maxRows, Math.ceil(queue.size / free))
   }
@@ -340,7 +354,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       }
       occupy(slot, residence)
       try {
-        await place(slot, residence)
+        const facts = await place(slot, residence)
+        residence.isAlone = facts.alone !== undefined
         noteAnswer(slot)
       } catch (error) {
         throw reasonFor(slot, residence, error)
@@ -380,17 +395,16 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 
 /** @returns How many have an answer. */
 function settle(jobs: readonly Job[], ran: Ran, facts: Loaded): number {
-  let answered = 0
-  for (const [index, job] of jobs.entries()) {
-    const one = ran[index]
-    if (one !== undefined && 'output' in one) {
-      answered += 1
-      job.resolve(one.output, facts)
-    } else if (one !== undefined && 'error' in one) job.reject(receiveError(one.error), true)
-    // Whoever gave it up has been told.
-    else job.reject(new BackendError('it was cancelled before it ran', { retryable: true }))
-  }
-  return answered
+  for (const [index, job] of jobs.entries()) settleOne(job, ran[index], facts)
+  return ran.filter((one) => 'output' in one).length
+}
+
+/** Nothing, where that was done before. */
+function settleOne(job: Job | undefined, one: RanOne | undefined, facts: Loaded): void {
+  if (one !== undefined && 'output' in one) job?.resolve(one.output, facts)
+  else if (one !== undefined && 'error' in one) job?.reject(receiveError(one.error), true)
+  // Whoever gave it up has been told.
+  else job?.reject(new BackendError('it was cancelled before it ran', { retryable: true }))
 }
 
 export const isBusy = ({ running, lanes }: Residence): boolean =>

@@ -73,6 +73,8 @@ export interface Residence {
   usedMs: number
   /** Of its last run. */
   facts: RunFacts | undefined
+  /** Its inputs run one at a time; told by the first load. */
+  isAlone: boolean
   /** Crashes since it last gave an answer. */
   crashes: number
   quarantinedUntilMs: number | undefined
@@ -144,6 +146,7 @@ export async function openResidence(
     running: 0,
     usedMs: Date.now(),
     facts: undefined,
+    isAlone: false,
     crashes: 0,
     quarantinedUntilMs: undefined,
     close: async () => {

@@ -64,8 +64,11 @@ export interface Loaded extends Versions {
   alone: string | undefined
 }
 
+/** What came of one input. */
+export type RanOne = { output: OutputValue } | { error: SentError } | { cancelled: true }
+
 /** Of each input, in their order. */
-export type Ran = readonly ({ output: OutputValue } | { error: SentError } | { cancelled: true })[]
+export type Ran = readonly RanOne[]
 
 export interface Results {
   load: Loaded
@@ -91,6 +94,8 @@ export type ToWorker =
 export type FromWorker =
   /** A piece of the text that is generated for an input. */
   | { kind: 'text'; id: number; index: number; piece: string }
+  /** What came of an input of a run that goes on with others. */
+  | { kind: 'ran'; id: number; index: number; one: RanOne }
   | { kind: 'result'; id: number; result: Results[keyof Results] }
   | { kind: 'failure'; id: number; error: SentError }
   | { kind: 'ask'; id: number; ask: Ask }

@@ -2,7 +2,7 @@ import { Worker } from 'node:worker_threads'
 
 import { CrashError } from '@x/infer-core'
 
-import type { Ask, Call, FromWorker, Results, ToWorker, WorkerStart } from './messages.ts'
+import type { Ask, Call, FromWorker, RanOne, Results, ToWorker, WorkerStart } from './messages.ts'
 import { receiveError, sendError } from './sent-error.ts'
 
 /** One thread, as the main one sees it. */
@@ -21,6 +21,8 @@ export interface WorkerHost {
 /** Of a run. */
 interface RunListener {
   onText: (index: number, piece: string) => void
+  /** An input has its answer before the others have theirs. The result of the run has it again. */
+  onRan: (index: number, one: RanOne) => void
   /** Called at once with what takes one input back while it runs. */
   onStart: (cancel: (index: number) => void) => void
 }
@@ -80,6 +82,10 @@ export function startWorker({ answer, heapMib, start }: WorkerHostOptions): Work
     const waiter = waiting.get(message.id)
     if (message.kind === 'text') {
       waiter?.listener?.onText(message.index, message.piece)
+      return
+    }
+    if (message.kind === 'ran') {
+      waiter?.listener?.onRan(message.index, message.one)
       return
     }
     forget(message.id)

@@ -2,13 +2,13 @@ import { parentPort, workerData } from 'node:worker_threads'
 
 import type { TaskName } from '@x/infer-core'
 
-import { runBatch } from '../batching/run-batch.ts'
+import { runBatch, type BatchInput } from '../batching/run-batch.ts'
 import { whyAlone } from '../batching/why-alone.ts'
 import { loadModel, type LoadedModel } from '../loaded-models.ts'
 import { numericClassOf } from '../numeric-class.ts'
 import { runOnWasm } from '../providers/run-on-wasm.ts'
 import { importTransformers, versionsOf } from '../transformers.ts'
-import type { Ask, Call, FromWorker, Loaded, Results, ToWorker, WorkerStart } from './messages.ts'
+import type { Ask, Call, FromWorker, Loaded, RanOne, Results, ToWorker, WorkerStart } from './messages.ts'
 import { withPreparedSessions } from './prepared-sessions.ts'
 import { remoteModel } from './remote-model.ts'
 import { receiveError, sendError } from './sent-error.ts'
@@ -92,8 +92,26 @@ async function perform(id: number, call: Call): Promise<Results[keyof Results]> 
     signal: stops[index]?.signal,
     onText: streams ? (piece: string) => say({ kind: 'text', id, index, piece }) : undefined,
   }))
-  const limits = model.shares ? call.limits : { ...call.limits, maxRows: 1 }
-  const { results, runs } = await runBatch(model.task, model.loaded, inputs, call.params, limits)
+  if (model.shares) return runOf(model, inputs, call)
+  const ran: RanOne[] = []
+  let runs = 0
+  for (const [index, input] of inputs.entries()) {
+    const result = await runOf(model, [input], { ...call, limits: { ...call.limits, maxRows: 1 } })
+    runs += result.runs
+    const [one = { cancelled: true }] = result.ran
+    ran.push(one)
+    // Nobody waits for what others take.
+    if (inputs.length > 1) say({ kind: 'ran', id, index, one })
+  }
+  return { ran, runs }
+}
+
+async function runOf(
+  { task, loaded }: Held,
+  inputs: readonly BatchInput[],
+  { params, limits }: Call & { type: 'run' },
+): Promise<Results['run']> {
+  const { results, runs } = await runBatch(task, loaded, inputs, params, limits)
   const ran = results.map((result) => ('error' in result ? { error: sendError(result.error) } : result))
   return { ran, runs }
 }
