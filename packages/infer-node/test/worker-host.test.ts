@@ -7,7 +7,10 @@ import { startWorker, type WorkerHost } from '../src/workers/worker-host.ts'
 
 async function start(): Promise<{ host: WorkerHost; worker: Worker }> {
   const started = once(process, 'worker')
-  const host = startWorker({ answer: () => Promise.reject(new Error('nothing is asked here')) })
+  const host = startWorker({
+    answer: () => Promise.reject(new Error('nothing is asked here')),
+    start: { wasmThreads: undefined },
+  })
   onTestFinished(() => host.end())
   const [worker]: Worker[] = await started
   if (!worker) throw new Error('it starts one thread')

@@ -28,6 +28,8 @@ export interface BatchInput {
 /** Tasks whose pipeline takes several texts in one run. */
 const TEXTS_AT_ONCE: ReadonlySet<TaskName> = new Set(['feature-extraction', 'text-classification'])
 
+export const canShareRuns = (task: TaskName): boolean => TEXTS_AT_ONCE.has(task)
+
 /** Those by which the library takes the last place of a row, which is padding in all but the longest. */
 const POOLED_FROM_THE_END: ReadonlySet<unknown> = new Set(['last_token', 'eos'])
 
@@ -40,7 +42,7 @@ export function whyNotTogether(
   { tokenizer }: Pick<LoadedModel['pipeline'], 'tokenizer'>,
   params: Params,
 ): string | undefined {
-  if (!TEXTS_AT_ONCE.has(task)) return `${task} takes one input at a time`
+  if (!canShareRuns(task)) return `${task} takes one input at a time`
   if (tokenizer?.padding_side !== 'right') return 'the tokenizer does not pad at the end'
   if (POOLED_FROM_THE_END.has(params['pooling'])) return 'it is pooled from the end of a row, where padding is'
   return undefined
