@@ -20,7 +20,7 @@ export interface Software {
  * duration, is kept beside it.
  */
 export interface ResultReceipt {
-  schema: 1 | 2
+  schema: 1 | 2 | 3
   task: TaskName
   /** The UnixFS root of the model's directory. */
   model: CID
@@ -48,6 +48,8 @@ export interface ResultReceipt {
    * equal bit for bit. From schema 2 on.
    */
   numericClass?: string | undefined
+  /** What else made the inputs or the output, by version: what wrote this receipt, and what decodes images. Sorted by name. From schema 3 on. */
+  tools?: readonly Software[] | undefined
 }
 
 export function encodeReceipt(receipt: ResultReceipt): Promise<Block> {
@@ -66,6 +68,7 @@ export function encodeReceipt(receipt: ResultReceipt): Promise<Block> {
     executionProvider,
     dtype: { ...receipt.dtype },
     ...(receipt.numericClass !== undefined && { numericClass: receipt.numericClass }),
+    ...(receipt.tools !== undefined && { tools: receipt.tools.map(({ name, version }) => ({ name, version })) }),
   })
 }
 
@@ -80,7 +83,9 @@ export function decodeReceipt(bytes: Uint8Array): ResultReceipt {
 
 function toReceipt(fields: Record<string, unknown>): ResultReceipt {
   const { schema } = fields
-  if (schema !== 1 && schema !== 2) throw refusal(`its schema is ${JSON.stringify(schema) ?? 'missing'}, not 1 or 2`)
+  if (schema !== 1 && schema !== 2 && schema !== 3) {
+    throw refusal(`its schema is ${JSON.stringify(schema) ?? 'missing'}, not 1, 2 or 3`)
+  }
   const task = toText(fields.task, 'task')
   assertTask(task)
   return {
@@ -98,7 +103,8 @@ function toReceipt(fields: Record<string, unknown>): ResultReceipt {
     dtype: Object.fromEntries(
       Object.entries(toFields(fields.dtype, 'dtype')).map(([key, value]) => [key, toText(value, `dtype ${key}`)]),
     ),
-    ...(schema === 2 && { numericClass: toText(fields.numericClass, 'numericClass') }),
+    ...(schema > 1 && { numericClass: toText(fields.numericClass, 'numericClass') }),
+    ...(schema > 2 && { tools: toTools(fields.tools) }),
   }
 }
 
@@ -164,6 +170,11 @@ function toFiles(value: unknown): UsedFile[] {
     const { path, cid } = toFields(item, 'a file')
     return { path: toText(path, 'path'), cid: toCid(cid, 'cid') }
   })
+}
+
+function toTools(value: unknown): Software[] {
+  if (!Array.isArray(value)) throw refusal('tools is no list')
+  return value.map((item: unknown) => toSoftware(item, 'a tool'))
 }
 
 function toSoftware(value: unknown, field: string): Software {

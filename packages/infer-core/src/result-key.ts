@@ -1,19 +1,23 @@
 import { decodeDagCbor, encodeDagCbor, type Block, type CID } from '@x/cid'
 
-import { decodeReceipt, type ResultReceipt } from './receipt.ts'
+import { decodeReceipt, type ResultReceipt, type Software } from './receipt.ts'
 
 /** All that decides an output, and nothing else: a receipt without the output. */
-export type ResultKeyParts = Omit<ResultReceipt, 'schema' | 'output' | 'model'> & { numericClass: string }
+export type ResultKeyParts = Omit<ResultReceipt, 'schema' | 'output' | 'model'> & {
+  numericClass: string
+  tools: readonly Software[]
+}
 
 /**
- * The block whose CID is the key of a result: `{ resultKey: 1, manifest, files, task, params, input, runtime, library,
- * executionProvider, dtype, numericClass }`. Whatever differs, be it a revision, a dtype, an option, a version or a processor,
+ * The block whose CID is the key of a result: `{ resultKey: 2, manifest, files, task, params, input, runtime, library,
+ * executionProvider, dtype, numericClass, tools }`. Whatever differs, be it a revision, a dtype, an option, a version or a processor,
  * makes another key.
  */
 export function encodeResultKey(parts: ResultKeyParts): Promise<Block> {
-  const { manifest, files, task, params, input, runtime, library, executionProvider, dtype, numericClass } = parts
+  const { manifest, files, task, params, input, runtime, library, executionProvider, dtype, numericClass, tools } =
+    parts
   return encodeDagCbor({
-    resultKey: 1,
+    resultKey: 2,
     manifest,
     files: files.map(({ path, cid }) => ({ path, cid })),
     task,
@@ -24,11 +28,13 @@ export function encodeResultKey(parts: ResultKeyParts): Promise<Block> {
     executionProvider,
     dtype: { ...dtype },
     numericClass,
+    tools: tools.map(({ name, version }) => ({ name, version })),
   })
 }
 
 /**
  * The parts of a key's block, whose bytes were verified; `undefined`: it is another kind of key, such as `encodeLoadKey` makes.
+ * Keys of before `tools` have none.
  *
  * @throws {InvalidInputError} It says that it is one, and is not.
  */
@@ -36,11 +42,17 @@ export async function decodeResultKey(bytes: Uint8Array): Promise<ResultKeyParts
   const value = decodeDagCbor(bytes)
   if (typeof value !== 'object' || value === null || !('resultKey' in value) || !('input' in value)) return undefined
   const { resultKey, input, ...parts } = value
-  if (resultKey !== 1) return undefined
+  if (resultKey !== 1 && resultKey !== 2) return undefined
   // The fields are a receipt's; the two that a key has not are any CID here.
-  const { bytes: asReceipt } = await encodeDagCbor({ ...parts, schema: 2, input, model: input, output: input })
-  const { schema: _, model: _model, output: _output, numericClass = '', ...read } = decodeReceipt(asReceipt)
-  return { ...read, numericClass }
+  const { bytes: asReceipt } = await encodeDagCbor({
+    ...parts,
+    schema: resultKey === 1 ? 2 : 3,
+    input,
+    model: input,
+    output: input,
+  })
+  const { schema: _, model: _model, output: _output, numericClass = '', tools = [], ...read } = decodeReceipt(asReceipt)
+  return { ...read, numericClass, tools }
 }
 
 /** What results are told apart by, each part as text. */
@@ -48,9 +60,21 @@ export type KeyPart = keyof ResultKeyParts
 
 /** Each part of a key, or of a receipt, as text. Equal texts are equal parts. */
 export function describeKey(
-  parts: Omit<ResultKeyParts, 'numericClass'> & Pick<ResultReceipt, 'numericClass'>,
+  parts: Omit<ResultKeyParts, 'numericClass' | 'tools'> & Pick<ResultReceipt, 'numericClass' | 'tools'>,
 ): Record<KeyPart, string> {
-  const { manifest, files, task, params, input, runtime, library, executionProvider, dtype, numericClass } = parts
+  const {
+    manifest,
+    files,
+    task,
+    params,
+    input,
+    runtime,
+    library,
+    executionProvider,
+    dtype,
+    numericClass,
+    tools = [],
+  } = parts
   const byName = Object.entries(dtype).toSorted(([a], [b]) => (a < b ? -1 : 1))
   return {
     manifest: manifest.toString(),
@@ -63,6 +87,7 @@ export function describeKey(
     executionProvider,
     dtype: byName.map(([session, name]) => `${session} ${name}`).join(', '),
     numericClass: numericClass ?? 'not said',
+    tools: tools.map(({ name, version }) => `${name} ${version}`).join(', ') || 'not said',
   }
 }
 
@@ -86,6 +111,7 @@ const KEY_PARTS = [
   'executionProvider',
   'dtype',
   'numericClass',
+  'tools',
 ] as const satisfies readonly KeyPart[]
 
 /** What is known before a model is loaded; which files that takes follows from it. */
@@ -96,21 +122,23 @@ export interface LoadKeyParts {
   dtype: string
   runtime: ResultReceipt['runtime']
   library: ResultReceipt['library']
+  tools: readonly Software[]
   /** The execution providers that may run it, in the order in which they are tried. Default `['cpu']`. */
   providers?: readonly string[] | undefined
 }
 
 /** The block whose CID is the key of what was found out by loading a model. */
 export function encodeLoadKey(parts: LoadKeyParts): Promise<Block> {
-  const { manifest, task, dtype, runtime, library, providers = ['cpu'] } = parts
+  const { manifest, task, dtype, runtime, library, tools, providers = ['cpu'] } = parts
   const isDefault = providers.length === 1 && providers[0] === 'cpu'
   return encodeDagCbor({
-    loadKey: 1,
+    loadKey: 2,
     manifest,
     task,
     dtype,
     runtime: { name: runtime.name, version: runtime.version },
     library: { name: library.name, version: library.version },
+    tools: tools.map(({ name, version }) => ({ name, version })),
     ...(!isDefault && { providers: [...providers] }),
   })
 }

@@ -67,15 +67,20 @@ async function keyParts(): Promise<ResultKeyParts> {
     executionProvider: 'cpu',
     dtype: { model: 'fp32' },
     numericClass: 'x64-0123456789ab-prepacked',
+    tools: [{ name: '@x/infer-node', version: '0.1.0' }],
   }
 }
 
 it('reads a key back as it was, and tells it from the other kind', async () => {
   const parts = await keyParts()
   expect(await decodeResultKey((await encodeResultKey(parts)).bytes)).toEqual(parts)
-  const { manifest, task, runtime, library } = parts
-  const load = await encodeLoadKey({ manifest, task, dtype: 'auto', runtime, library })
+  const { manifest, task, runtime, library, tools } = parts
+  const load = await encodeLoadKey({ manifest, task, dtype: 'auto', runtime, library, tools })
   expect(await decodeResultKey(load.bytes)).toBeUndefined()
+  const { tools: _, ...before } = parts
+  const old = await encodeDagCbor({ resultKey: 1, ...before })
+  expect(await decodeResultKey(old.bytes)).toEqual({ ...before, tools: [] })
+  expect(differingParts(parts, { ...before, tools: [] })).toEqual(['tools'])
 })
 
 it('names each part in which two keys differ', async () => {
@@ -93,6 +98,7 @@ it('names each part in which two keys differ', async () => {
     { executionProvider: 'cuda' },
     { dtype: { model: 'q8' } },
     { numericClass: 'arm64' },
+    { tools: [{ name: '@x/infer-node', version: '0.2.0' }] },
   ]
   for (const change of changes) {
     expect(differingParts(parts, { ...parts, ...change })).toEqual(Object.keys(change))

@@ -10,9 +10,10 @@ it('says which execution providers may run a model, where that is not the proces
     dtype: 'auto',
     runtime: { name: 'onnxruntime-node', version: '1.30.0' },
     library: { name: '@huggingface/transformers', version: '4.3.1' },
+    tools: [{ name: '@x/infer-node', version: '0.1.0' }],
   }
   const plain = await encodeLoadKey(parts)
-  expect(decodeDagCbor(plain.bytes)).toEqual({ loadKey: 1, ...parts })
+  expect(decodeDagCbor(plain.bytes)).toEqual({ loadKey: 2, ...parts })
   expect((await encodeLoadKey({ ...parts, providers: ['cpu'] })).cid).toEqual(plain.cid)
   const others = [['cuda'], ['cuda', 'cpu'], ['cpu', 'cuda']]
   const keys = await Promise.all(others.map((providers) => encodeLoadKey({ ...parts, providers })))

@@ -1,7 +1,15 @@
 import { cidOf, encodeDagCbor, RAW, type CID } from '@x/cid'
 import { describe, expect, it } from 'vitest'
 
-import { decodeReceipt, encodeReceipt, receiptFromJson, receiptToJson, type ResultReceipt } from '../src/index.ts'
+import {
+  decodeReceipt,
+  encodeReceipt,
+  encodeResultKey,
+  receiptFromJson,
+  receiptToJson,
+  type ResultKeyParts,
+  type ResultReceipt,
+} from '../src/index.ts'
 
 const cid = (byte: number): Promise<CID> => cidOf(RAW, Uint8Array.of(byte))
 
@@ -43,6 +51,36 @@ it('says from schema 2 on of which numeric class it is', async () => {
   expect(() => decodeReceipt(bytes)).toThrowError('numericClass is no text')
 })
 
+it('says from schema 3 on which tools made input and output', async () => {
+  const tools = [{ name: '@x/infer-node', version: '0.1.0' }]
+  const numericClass = 'x64-0123456789ab-prepacked'
+  const given: ResultReceipt = { ...(await receipt()), schema: 3, numericClass, tools }
+  expect(decodeReceipt((await encodeReceipt(given)).bytes)).toEqual(given)
+  const without = await encodeDagCbor({ ...(await receipt()), schema: 3, numericClass })
+  expect(() => decodeReceipt(without.bytes)).toThrowError('tools is no list')
+})
+
+it('has a result key that every part changes', async () => {
+  const { schema: _, model: _model, output: _output, ...parts } = await receipt()
+  const tools = [{ name: '@x/infer-node', version: '0.1.0' }]
+  const given: ResultKeyParts = { ...parts, numericClass: 'x64-0123456789ab-prepacked', tools }
+  const changed: ResultKeyParts[] = [
+    given,
+    { ...given, manifest: await cid(9) },
+    { ...given, files: [] },
+    { ...given, params: await cid(9) },
+    { ...given, input: await cid(9) },
+    { ...given, numericClass: 'x64-0123456789ab-unpacked-2' },
+    { ...given, dtype: { model: 'q8' } },
+    { ...given, tools: [{ name: '@x/infer-node', version: '0.2.0' }] },
+    { ...given, tools: [...tools, { name: 'sharp', version: '0.34.5' }] },
+    { ...given, library: { ...given.library, version: '4.3.2' } },
+    { ...given, runtime: { ...given.runtime, version: '1.30.1' } },
+  ]
+  const cids = await Promise.all(changed.map(async (one) => (await encodeResultKey(one)).cid.toString()))
+  expect(new Set(cids).size).toBe(changed.length)
+})
+
 it('changes its CID with every field', async () => {
   const given = await receipt()
   const other = await cid(9)
@@ -79,7 +117,7 @@ it('is shown as JSON with CIDs as text', async () => {
 
 describe('what is no receipt is refused', () => {
   it.each<[string, object]>([
-    ['schema', { schema: 3 }],
+    ['schema', { schema: 4 }],
     ['unknown task', { task: 'guess' }],
     ['model is no CID', { model: 'bafy' }],
     ['files is no list', { files: {} }],

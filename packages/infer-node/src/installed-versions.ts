@@ -1,17 +1,54 @@
-import { findPackageJSON } from 'node:module'
+import { readFileSync } from 'node:fs'
+import { createRequire, findPackageJSON } from 'node:module'
+import { pathToFileURL } from 'node:url'
 
-import { installedRuntime, runtimeOf, versionIn } from './providers/installed-runtime.ts'
+import { TASKS, type InputKind, type Software, type TaskName } from '@x/infer-core'
+import { BackendError } from '@x/storage-core'
+
+import { fieldsOf } from './model-json.ts'
+import { installedRuntime, runtimeOf } from './providers/installed-runtime.ts'
 import type { Versions } from './transformers.ts'
 
-/** What is installed to run an execution provider, without loading it; `undefined` where it is not, or cannot be told. */
-export function installedVersions(executionProvider: string): Versions | undefined {
+/** What is installed to run a task on an execution provider, without loading it; `undefined` where it is not, or cannot be told. */
+export function installedVersions(executionProvider: string, task: TaskName): Versions | undefined {
   try {
     const library = findPackageJSON('@huggingface/transformers', import.meta.url)
     if (library === undefined) return undefined
     const { name, version } = installedRuntime(runtimeOf(executionProvider))
-    return { runtime: { name, version }, library: { name: '@huggingface/transformers', version: versionIn(library) } }
+    return { runtime: { name, version }, library: softwareIn(library), tools: toolsOf(task) }
   } catch {
     // Whoever runs a model is told what is missing, and why.
     return undefined
   }
+}
+
+const WITH_IMAGE: ReadonlySet<InputKind> = new Set<InputKind>(['image', 'document', 'prompt'])
+
+/**
+ * What makes inputs or outputs of a task besides the library: this package, which resamples, ranks and fills in templates, and
+ * sharp, which decodes images.
+ *
+ * @throws {BackendError} The version of one cannot be told.
+ */
+export function toolsOf(task: TaskName): Software[] {
+  // Of a program that this was bundled into, it is that program's: what ran is its code.
+  const own = findPackageJSON(import.meta.url)
+  if (own === undefined) throw new BackendError('this code belongs to no package', { retryable: false })
+  const tools = [softwareIn(own)]
+  if (TASKS[task].inputs.some((kind) => WITH_IMAGE.has(kind))) tools.push(softwareOfLibrary('sharp'))
+  return tools.toSorted((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+/** A package as transformers.js finds it. */
+function softwareOfLibrary(name: string): Software {
+  const entry = createRequire(import.meta.url).resolve('@huggingface/transformers')
+  const file = findPackageJSON(name, pathToFileURL(entry))
+  if (file === undefined)
+    throw new BackendError(`${name} is not installed beside transformers.js`, { retryable: false })
+  return softwareIn(file)
+}
+
+function softwareIn(file: string): Software {
+  const { name, version } = fieldsOf(JSON.parse(readFileSync(file, 'utf8')))
+  return { name: String(name), version: String(version) }
 }

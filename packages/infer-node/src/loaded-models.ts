@@ -67,7 +67,7 @@ export function createLoadedModels({ openModel, transformers, ladder }: LoadedMo
     let loading: Promise<LoadedModel> | undefined
     return {
       ...about,
-      numericClassOn: (executionProvider) => numericClassOf('prepacked', executionProvider, 1),
+      numericClassOn: (executionProvider) => numericClassOf('prepacked', executionProvider, 1, []),
       facts: undefined,
       async load({ signal }) {
         loading ??= loadModel(task, model, {
@@ -79,7 +79,7 @@ export function createLoadedModels({ openModel, transformers, ladder }: LoadedMo
         })
         try {
           const loaded = await loading
-          this.facts = factsOfLoaded(loaded)
+          this.facts = factsOfLoaded(task, loaded)
           return loaded
         } catch (error) {
           // What failed may be tried again.

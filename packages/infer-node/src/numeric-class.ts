@@ -15,12 +15,24 @@ let processor: string | undefined
  * architecture, a digest of the processor's features, and how weights are held; where something else than the processor computes, also
  * a digest of the devices and drivers. Over weights that are not prepacked ONNX Runtime adds up a product as it is divided
  * among threads, so their number is part of it: `x64-1f2e3d4c5b6a-unpacked-2`. Prepacked, no number of threads was seen to
- * change a bit.
+ * change a bit. Where graphs were prepared with options or in files of their own, a digest of those comes last:
+ * `x64-1f2e3d4c5b6a-prepacked-0a1b2c3d4e5f`.
+ *
+ * @param prepared - The digest of each graph that was.
  */
-export function numericClassOf(weights: WeightClass, executionProvider: string, threads: number): string {
+export function numericClassOf(
+  weights: WeightClass,
+  executionProvider: string,
+  threads: number,
+  prepared: readonly string[],
+): string {
   processor ??= `${process.arch}-${digest(features())}`
-  const device = runsOnProcessor(executionProvider) ? '' : `-${digest(JSON.stringify(deviceFacts()))}`
-  return `${processor}${device}-${weights === 'unpacked' ? `unpacked-${threads}` : weights}`
+  return [
+    processor,
+    ...(runsOnProcessor(executionProvider) ? [] : [digest(JSON.stringify(deviceFacts()))]),
+    weights === 'unpacked' ? `unpacked-${threads}` : weights,
+    ...(prepared.length > 0 ? [digest(prepared.toSorted().join())] : []),
+  ].join('-')
 }
 
 const digest = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 12)

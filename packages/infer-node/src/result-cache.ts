@@ -24,8 +24,8 @@ export interface KnownModel {
   readonly model: OpenedModel
   /** Execution providers: the first is tried first, then what comes after it. */
   readonly providers: readonly [string, ...string[]]
-  /** Of its runs here, on one of them. */
-  numericClassOn: (executionProvider: string) => string
+  /** Of a run here that read these files, on one of them. */
+  numericClassOn: (executionProvider: string, files: readonly string[]) => string
   /** What loading it found out; `undefined` until it was. */
   facts: RunFacts | undefined
 }
@@ -65,18 +65,19 @@ const loadKey = ({ model, task, dtype, providers }: KnownModel, versions: Versio
 
 /**
  * @param onWarning - Told where what loading found out could not be read or kept; the result is good without it.
- * @param versionsFor - What will run an execution provider. `undefined` where that cannot be told without loading it.
+ * @param versionsFor - What will run a task on an execution provider. `undefined` where that cannot be told without loading it.
  */
 export function createResultCache(
   cache: Cache,
   onWarning: (message: string) => void,
-  versionsFor: (executionProvider: string) => Versions | undefined = installedVersions,
+  versionsFor: (executionProvider: string, task: TaskName) => Versions | undefined = installedVersions,
 ): ResultCache {
   const installed = new Map<string, Versions | undefined>()
 
-  const installedFor = ({ providers: [first] }: KnownModel): Versions | undefined => {
-    if (!installed.has(first)) installed.set(first, versionsFor(first))
-    return installed.get(first)
+  const installedFor = ({ providers: [first], task }: KnownModel): Versions | undefined => {
+    const key = `${first} ${task}`
+    if (!installed.has(key)) installed.set(key, versionsFor(first, task))
+    return installed.get(key)
   }
 
   const told = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
@@ -95,7 +96,7 @@ export function createResultCache(
     const hit = await told(() => cache.get(key))
     if (hit?.kind !== 'value') return undefined
     const found = readFacts(decodeDagCbor(hit.blocks[0].bytes))
-    return found && { ...versions, ...found, numericClass: known.numericClassOn(found.executionProvider) }
+    return found && { ...versions, ...found, numericClass: known.numericClassOn(found.executionProvider, found.files) }
   }
 
   async function keepFacts(known: KnownModel, facts: RunFacts): Promise<void> {
@@ -124,8 +125,8 @@ export function createResultCache(
         const [input, parameters, output, receiptBlock] = blocks
         if (!input || !parameters || !output || !receiptBlock) throw new TypeError('a result without its blocks')
         // What ran is what the key says, or it is not kept under it.
-        const { numericClass = '' } = receipt
-        const { cid } = await encodeResultKey({ ...receipt, numericClass })
+        const { numericClass = '', tools = [] } = receipt
+        const { cid } = await encodeResultKey({ ...receipt, numericClass, tools })
         const value = { block: receiptBlock, linked: [output, parameters, input] }
         return { kind: 'value', value, keep: cid.equals(key.cid) }
       },

@@ -106,8 +106,8 @@ export function createRunner({
   const ladder = createLadder({ providers, prober, onWarning })
   const models = createLoadedModels({ openModel, transformers, ladder })
   // A copy that was given runs them all, whatever is installed.
-  const given = cache && transformers && versionsOf(transformers)
-  const results = cache && createResultCache(cache, onWarning, given && (() => given))
+  const versionsFor = transformers && ((_: string, task: TaskName) => versionsOf(transformers, task))
+  const results = cache && createResultCache(cache, onWarning, versionsFor)
   /** A caller who left does not wait for these; freeing the model does. */
   const running = new Set<Promise<void>>()
   let closed = false

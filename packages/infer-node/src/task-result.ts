@@ -62,10 +62,10 @@ export async function readAsked<Name extends TaskName>(
 }
 
 /** What loading a model found out, in the thread that runs it. */
-export const factsOfLoaded = ({ transformers, pipeline }: LoadedModel): RunFacts => {
+export const factsOfLoaded = (task: TaskName, { transformers, pipeline }: LoadedModel): RunFacts => {
   const { files, executionProvider, dtype } = pipeline
-  const numericClass = numericClassOf('prepacked', executionProvider, 1)
-  return { ...versionsOf(transformers), files, executionProvider, dtype, numericClass }
+  const numericClass = numericClassOf('prepacked', executionProvider, 1, [])
+  return { ...versionsOf(transformers, task), files, executionProvider, dtype, numericClass }
 }
 
 /** Runs one input, and says on what the result rests. */
@@ -83,7 +83,7 @@ export async function runInput<Name extends TaskName>(
     throw namingInput(error, given)
   })
   signal?.throwIfAborted()
-  return toResult({ ...asked, model, facts: factsOfLoaded(loaded), output })
+  return toResult({ ...asked, model, facts: factsOfLoaded(asked.task, loaded), output })
 }
 
 /** When a run began. */
@@ -115,7 +115,7 @@ export async function toResult<Name extends TaskName>(parts: ResultParts<Name>):
   const { task, model, facts, started, inputBlock, paramsBlock, params, output } = parts
   const outputBlock = await encodeOutput(output)
   const receipt: ResultReceipt = {
-    schema: 2,
+    schema: 3,
     model: model.cid,
     ...operandsOf(task, model, facts),
     input: inputBlock.cid,
@@ -142,7 +142,7 @@ export function operandsOf(
   model: OpenedModel,
   facts: RunFacts,
 ): Omit<ResultKeyParts, 'input' | 'params'> {
-  const { runtime, library, executionProvider, dtype, numericClass } = facts
+  const { runtime, library, tools, executionProvider, dtype, numericClass } = facts
   const used = model.files.filter(({ path }) => facts.files.includes(path))
   return {
     task,
@@ -150,6 +150,7 @@ export function operandsOf(
     files: used.map(({ path, root }) => ({ path, cid: root })),
     runtime,
     library,
+    tools,
     executionProvider,
     dtype: dtype.dtype,
     numericClass,

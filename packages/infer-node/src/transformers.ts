@@ -1,7 +1,9 @@
-import type { Software } from '@x/infer-core'
+import type { Software, TaskName } from '@x/infer-core'
 import { createTransformersBinding, type TransformersBinding } from '@x/model-loader'
 import { BackendError, GatedError } from '@x/storage-core'
 import { reasonOf } from '@x/storage-core/backend'
+
+import { toolsOf } from './installed-versions.ts'
 
 export type Transformers = typeof import('@huggingface/transformers')
 
@@ -34,6 +36,8 @@ export function bindingOf({ env }: Transformers): TransformersBinding {
 export interface Versions {
   runtime: Software
   library: Software
+  /** What else makes inputs or outputs of the task. Sorted by name. */
+  tools: readonly Software[]
 }
 
 /**
@@ -41,7 +45,7 @@ export interface Versions {
  *
  * @throws {BackendError} transformers.js runs on something else than ONNX Runtime.
  */
-export function versionsOf({ env }: Transformers): Versions {
+export function versionsOf({ env }: Transformers, task: TaskName): Versions {
   const { node, web } = env.backends.onnx.versions ?? {}
   const version = node ?? web
   if (version === undefined) {
@@ -50,5 +54,6 @@ export function versionsOf({ env }: Transformers): Versions {
   return {
     runtime: { name: node === undefined ? 'onnxruntime-web' : 'onnxruntime-node', version },
     library: { name: '@huggingface/transformers', version: env.version },
+    tools: toolsOf(task),
   }
 }

@@ -7,6 +7,7 @@ import { fixtureMedia } from '@x/fixtures'
 import { decodeReceipt, encodeReceipt, type GivenOptions, type TaskName } from '@x/infer-core'
 import { describe, expect, it } from 'vitest'
 
+import own from '../package.json' with { type: 'json' }
 import { createRunner, runTask, type TaskInput, type TaskResult } from '../src/index.ts'
 import { hold } from './support.ts'
 
@@ -33,6 +34,19 @@ describe('a receipt', () => {
     const installed: unknown = load('onnxruntime-node/package.json')
     expect(installed).toMatchObject(result?.receipt.runtime ?? {})
     expect(result?.receipt.library).toEqual({ name: '@huggingface/transformers', version: env.version })
+  })
+
+  it('names this package as it is installed, and where images are decoded what decodes them', async () => {
+    const load = createRequire(createRequire(import.meta.url).resolve('@huggingface/transformers'))
+    const { versions }: { versions: { sharp: string } } = load('sharp')
+    const [text] = await runBert(['hello'])
+    expect(text?.receipt.tools).toEqual([{ name: own.name, version: own.version }])
+    const { open } = await hold('tiny-vit')
+    const [image] = await runTask('image-classification', await open(), [media['green.png']])
+    expect(image?.receipt.tools).toEqual([
+      { name: own.name, version: own.version },
+      { name: 'sharp', version: versions.sharp },
+    ])
   })
 
   it('comes with the blocks that it names, and its own', async () => {

@@ -72,7 +72,7 @@ describe.each(fixtureModels())('$name', ({ name, task, files }) => {
       const outputs = results.map(({ output }) => output)
       expect(largestDifference(together(task, recorded, outputs), recorded.expected)).toBeLessThan(TOLERANCE)
       const { receipt } = results[0] ?? {}
-      expect(receipt).toMatchObject({ schema: 2, task, model: added.cid, manifest: added.manifest })
+      expect(receipt).toMatchObject({ schema: 3, task, model: added.cid, manifest: added.manifest })
       const graphs = Object.keys(files).flatMap((path) => /^onnx\/(.*)\.onnx$/.exec(path)?.[1] ?? [])
       expect(receipt).toMatchObject({ executionProvider: 'cpu' })
       expect(receipt?.dtype).toEqual(Object.fromEntries(graphs.map((graph) => [graph, 'fp32'])))

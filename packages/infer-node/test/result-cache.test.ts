@@ -1,3 +1,6 @@
+import { appendFile, copyFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
 import { createCache, type Cache, type CacheArea } from '@x/cache'
 import { openDiskArea } from '@x/cache/disk'
 import { verify } from '@x/cid'
@@ -71,6 +74,42 @@ it('is another result for another input, option, model, dtype or way to hold wei
   })
   expect((await mapped.run('feature-extraction', bert, 'hello')).from).toBe('computed')
   expect((await mapped.run('feature-extraction', bert, 'hello')).from).toBe('memory')
+})
+
+it('is another result where graphs are prepared with other options or in another file', async () => {
+  const cache = createCache()
+  const bert = await (await hold('tiny-bert')).open()
+  const directory = await tempDirectory()
+  const preparedWith = (options: Record<string, unknown>, at?: string): Engine =>
+    startEngine(cache, {
+      prepare: async (model, file) => {
+        const own = model.path(file) ?? ''
+        if (at !== undefined) await copyFile(own, at)
+        // Another file: what follows is a field of no meaning.
+        if (at !== undefined) await appendFile(at, Uint8Array.of(0xa2, 0x06, 0))
+        return { path: at ?? own, options, weights: 'prepacked', isMapped: false }
+      },
+    })
+  const classes: unknown[] = []
+  for (const engine of [
+    startEngine(cache),
+    preparedWith({ graphOptimizationLevel: 'disabled' }),
+    preparedWith({ graphOptimizationLevel: 'basic' }),
+    preparedWith({}, join(directory, 'derived.onnx')),
+  ]) {
+    const { from, receipt } = await engine.run('feature-extraction', bert, 'hello world')
+    expect(from).toBe('computed')
+    expect((await engine.run('feature-extraction', bert, 'hello world')).from).toBe('memory')
+    classes.push(receipt.numericClass)
+  }
+  expect(new Set(classes).size).toBe(4)
+  // Prepared as it is by itself, it is the same.
+  expect((await preparedWith({}).run('feature-extraction', bert, 'hello world')).from).toBe('memory')
+  for (const options of [{ executionProviders: ['cpu'] }, { log: () => undefined }]) {
+    await expect(preparedWith(options).run('feature-extraction', bert, 'a')).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+    })
+  }
 })
 
 it('computes once what many ask for at the same time', async () => {

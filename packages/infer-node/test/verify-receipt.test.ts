@@ -48,6 +48,8 @@ it.each<[string, Partial<ResultReceipt>]>([
   ['executionProvider', { executionProvider: 'cuda' }],
   ['numericClass', { numericClass: 'arm64-0123456789ab-prepacked' }],
   ['numericClass', { schema: 1, numericClass: undefined }],
+  ['tools', { tools: [{ name: '@x/infer-node', version: '0.0.1' }] }],
+  ['tools', { schema: 2, tools: undefined }],
 ])('cannot tell where the %s is another one', async (part, change) => {
   const { model, runner, result } = await setup()
   const { receipt, blocks } = await moved(result, 0.5)

@@ -57,6 +57,7 @@ export const receiptShow: Command = {
           ),
         ],
         ['numeric class', printable(receipt.numericClass ?? 'not said')],
+        ['tools', printable(receipt.tools?.map(({ name, version }) => `${name} ${version}`).join(', ') ?? 'not said')],
       ]),
     )
   },
@@ -82,7 +83,7 @@ export const receiptVerify: Command = {
     tolerance: {
       type: 'string',
       metavar: 'N',
-      help: 'where runtime, library or numeric class are others: numbers may differ by so much',
+      help: 'where runtime, library, tools or numeric class are others: numbers may differ by so much',
     },
     ...POLICY,
   },

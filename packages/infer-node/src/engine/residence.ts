@@ -8,6 +8,7 @@ import { numericClassOf, type WeightClass } from '../numeric-class.ts'
 import type { ProviderLadder } from '../providers/ladder.ts'
 import type { RunFacts } from '../task-result.ts'
 import type { Ask, Loaded, SentGraph, SentModel } from '../workers/messages.ts'
+import { digestOf } from './prepared-digest.ts'
 
 /** How the weights of one graph are to be held: what ONNX Runtime opens, with which options. */
 export interface PreparedGraph {
@@ -64,7 +65,8 @@ export interface Residence {
   readonly isMapped: boolean
   /** Execution providers: the first is tried first, then what comes after it. */
   readonly providers: readonly [string, ...string[]]
-  numericClassOn: (executionProvider: string) => string
+  /** Of a run on one of them that read these files, as they were prepared. */
+  numericClassOn: (executionProvider: string, files: readonly string[]) => string
   /** Which to try after one on which it cannot be loaded. */
   nextProvider: (provider: string, why: string) => Promise<string | undefined>
   readonly lanes: Map<string, Lane>
@@ -122,12 +124,16 @@ export async function openResidence(
     // It is for the processor that weights are mapped and packed.
     if (!prepare || providers[0] !== 'cpu' || paths[file] === undefined) continue
     const one = await prepare(model, file)
-    graphs[one.path] = { options: one.options, weights: one.weights, original: paths[file] }
+    graphs[one.path] = {
+      options: one.options,
+      weights: one.weights,
+      original: paths[file],
+      digest: await digestOf(one, paths[file]),
+    }
     paths[file] = one.path
     prepared.push(one)
   }
   const { bytes: manifest } = await encodeManifest(model.manifest)
-  const weights = prepared.some((one) => one.weights === 'unpacked') ? 'unpacked' : 'prepacked'
   return {
     key,
     handle: (lastHandle += 1),
@@ -138,8 +144,13 @@ export async function openResidence(
     sampleRate: await sampleRateOf(task, model, signal),
     bytes: model.files.filter(({ path }) => files.includes(path)).reduce((sum, { size }) => sum + size, 0),
     providers,
-    numericClassOn: (executionProvider) =>
-      numericClassOf(executionProvider === 'cpu' ? weights : 'prepacked', executionProvider, threads),
+    numericClassOn(executionProvider, read) {
+      // What was prepared is for the processor.
+      const used = executionProvider === 'cpu' ? read.flatMap((file) => graphs[paths[file] ?? ''] ?? []) : []
+      const weights = used.some((one) => one.weights === 'unpacked') ? 'unpacked' : 'prepacked'
+      const digests = used.flatMap(({ digest }) => digest ?? [])
+      return numericClassOf(weights, executionProvider, threads, digests)
+    },
     nextProvider: (provider, why) => ladder.next({ provider, why, model: model.cid.toString() }),
     isMapped: prepared.length > 0 && prepared.every((one) => one.isMapped),
     lanes: new Map(),

@@ -31,4 +31,4 @@ export function installedRuntime(name: RuntimeName): InstalledRuntime {
   return { name, entry, version: versionIn(description) }
 }
 
-export const versionIn = (file: string): string => String(fieldsOf(JSON.parse(readFileSync(file, 'utf8')))['version'])
+const versionIn = (file: string): string => String(fieldsOf(JSON.parse(readFileSync(file, 'utf8')))['version'])

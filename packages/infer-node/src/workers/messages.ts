@@ -24,6 +24,8 @@ export interface SentGraph {
   weights: WeightClass
   /** What to open where ONNX Runtime refuses what was prepared. */
   original: string
+  /** Of all that was prepared; `undefined`: nothing was. */
+  digest: string | undefined
 }
 
 interface SentInput {

@@ -9,16 +9,17 @@ import type { SentModel } from './messages.ts'
  * table of options for all graphs of a model, these are for each. This thread loads one model at a time. What was prepared is for
  * the processor; on another execution provider it is the graph as the model has it.
  *
- * @returns What `work` gave, and how the weights are held now.
+ * @returns What `work` gave, how the weights are held now, and the digests of what was prepared and used.
  */
 export async function withPreparedSessions<T>(
   { graphs, paths }: Pick<SentModel, 'graphs' | 'paths'>,
   threads: number,
   work: () => Promise<T>,
-): Promise<{ result: T; weights: WeightClass }> {
+): Promise<{ result: T; weights: WeightClass; prepared: string[] }> {
   const { sessions, isWasm } = sessionsOfLibrary()
   const { create } = sessions
   let weights: WeightClass = 'prepacked'
+  const used: string[] = []
   sessions.create = async (graph, options, ...rest) => {
     const data = isWasm && typeof graph === 'string' ? { externalData: dataBeside(graph, paths) } : {}
     const given = { intraOpNumThreads: threads, ...options, ...data }
@@ -30,6 +31,7 @@ export async function withPreparedSessions<T>(
       try {
         const session = await Reflect.apply(create, sessions, [graph, { ...given, ...prepared.options }, ...rest])
         if (prepared.weights === 'unpacked') weights = 'unpacked'
+        if (prepared.digest !== undefined) used.push(prepared.digest)
         return session
       } catch (error) {
         if (graph === prepared.original) throw error
@@ -41,7 +43,7 @@ export async function withPreparedSessions<T>(
   }
   try {
     const result = await work()
-    return { result, weights }
+    return { result, weights, prepared: used }
   } finally {
     sessions.create = create
   }

@@ -127,7 +127,11 @@ async function load({
 }: Call & { type: 'load' }): Promise<Loaded> {
   const transformers = await importTransformers()
   const model = await remoteModel(sent, handle, ask)
-  const { result: loaded, weights } = await withPreparedSessions(sent, threads, () =>
+  const {
+    result: loaded,
+    weights,
+    prepared,
+  } = await withPreparedSessions(sent, threads, () =>
     loadModel(task, model, {
       transformers,
       dtype,
@@ -151,8 +155,16 @@ async function load({
     held.set(handle, { task, loaded, shares: alone === undefined })
     const { pipeline, sampleRate } = loaded
     const { executionProvider, dtype: chosen, files } = pipeline
-    const numericClass = numericClassOf(weights, executionProvider, threads)
-    return { ...versionsOf(transformers), executionProvider, dtype: chosen, files, sampleRate, numericClass, alone }
+    const numericClass = numericClassOf(weights, executionProvider, threads, prepared)
+    return {
+      ...versionsOf(transformers, task),
+      executionProvider,
+      dtype: chosen,
+      files,
+      sampleRate,
+      numericClass,
+      alone,
+    }
   } catch (error) {
     await loaded.dispose()
     throw error
