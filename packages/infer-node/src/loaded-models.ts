@@ -3,6 +3,7 @@ import { TASKS, type TaskName } from '@x/infer-core'
 import { parseReference, type Dtype, type OpenedModel } from '@x/model-loader'
 import type { AbortOptions } from '@x/storage-core'
 
+import { readOperators } from './batching/graph-operators.ts'
 import { loadPipeline, type LoadedPipeline, type PipelineOptions } from './load-pipeline.ts'
 import { fieldsOf, readModelJson } from './model-json.ts'
 import { numericClassOf } from './numeric-class.ts'
@@ -45,10 +46,13 @@ export interface LoadedModelsOptions {
   openModel?: ((reference: string, options: AbortOptions) => Promise<OpenedModel>) | undefined
   transformers?: Transformers | undefined
   ladder: ProviderLadder
+  /** Whether results are to be kept is found out too, which takes reading the graphs. */
+  readsOperators: boolean
 }
 
 /** Keeps models loaded, by CID, task and dtype. */
-export function createLoadedModels({ openModel, transformers, ladder }: LoadedModelsOptions): LoadedModels {
+export function createLoadedModels(options: LoadedModelsOptions): LoadedModels {
+  const { openModel, transformers, ladder, readsOperators } = options
   const models = new Map<string, OpenedForTask & { dispose(): Promise<void> }>()
 
   async function open(reference: string, signal: AbortSignal | undefined): Promise<OpenedModel> {
@@ -79,7 +83,7 @@ export function createLoadedModels({ openModel, transformers, ladder }: LoadedMo
         })
         try {
           const loaded = await loading
-          this.facts = factsOfLoaded(task, loaded)
+          this.facts ??= { ...factsOfLoaded(task, loaded), random: await whyRandom(loaded) }
           return loaded
         } catch (error) {
           // What failed may be tried again.
@@ -95,6 +99,12 @@ export function createLoadedModels({ openModel, transformers, ladder }: LoadedMo
         if (isOwned) await model.close()
       },
     }
+  }
+
+  async function whyRandom({ model, pipeline }: LoadedModel): Promise<string | undefined> {
+    if (!readsOperators) return undefined
+    const { random } = await readOperators(pipeline.dtype.files, model, (file) => model.path(file))
+    return random
   }
 
   return {

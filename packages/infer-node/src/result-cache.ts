@@ -1,4 +1,4 @@
-import type { Cache } from '@x/cache'
+import type { Answer, Cache, Computed } from '@x/cache'
 import { decodeDagCbor, encodeDagCbor, type Block } from '@x/cid'
 import {
   decodeOutput,
@@ -7,6 +7,7 @@ import {
   encodeResultKey,
   isOutputOf,
   type Params,
+  type ResultReceipt,
   type TaskName,
 } from '@x/infer-core'
 import { isDtype, type ChosenDtype, type Dtype, type OpenedModel } from '@x/model-loader'
@@ -16,6 +17,12 @@ import { installedVersions } from './installed-versions.ts'
 import { fieldsOf } from './model-json.ts'
 import { operandsOf, type Clock, type RunFacts, type TaskResult } from './task-result.ts'
 import type { Versions } from './transformers.ts'
+
+/** What loading a model found out, and whether its results are to be kept. */
+export interface KnownFacts extends RunFacts {
+  /** Why the same input may have another result each time; `undefined`: it has not. */
+  random: string | undefined
+}
 
 /** A model for one task and dtype, loaded or not. */
 export interface KnownModel {
@@ -27,14 +34,14 @@ export interface KnownModel {
   /** Of a run here that read these files, on one of them. */
   numericClassOn: (executionProvider: string, files: readonly string[]) => string
   /** What loading it found out; `undefined` until it was. */
-  facts: RunFacts | undefined
+  facts: KnownFacts | undefined
 }
 
 /** Results that were computed before, under keys that say all that decides them. */
 export interface ResultCache {
   /**
    * The result of an input: kept, or from `compute`, which is then kept. Callers who ask for the same meanwhile share it. A model
-   * that was loaded before, with what is installed now, is not loaded for a result that is kept.
+   * that was loaded before, with what is installed now, is not loaded for a result that is kept. Where the cache fails, it is computed.
    *
    * @param compute - Has set `facts` of the model when it resolves.
    */
@@ -46,7 +53,7 @@ export interface ResultCache {
    * What is known of the runs of a model without loading it, because it was loaded before. `undefined`: it was not, or
    * something else is installed now.
    */
-  factsOf(known: KnownModel): Promise<RunFacts | undefined>
+  factsOf(known: KnownModel): Promise<KnownFacts | undefined>
 }
 
 interface Asked<Name extends TaskName> {
@@ -56,7 +63,8 @@ interface Asked<Name extends TaskName> {
   paramsBlock: Block
   params: Params
   started: Clock
-  mode: 'use' | 'refresh'
+  /** `undefined`: `use`, where the same input has the same result each time. */
+  mode: 'use' | 'refresh' | undefined
   signal: AbortSignal | undefined
 }
 
@@ -64,7 +72,7 @@ const loadKey = ({ model, task, dtype, providers }: KnownModel, versions: Versio
   encodeLoadKey({ manifest: model.manifestCid, task, dtype: dtype ?? 'auto', providers, ...versions })
 
 /**
- * @param onWarning - Told where what loading found out could not be read or kept; the result is good without it.
+ * @param onWarning - Told where the cache fails or is not used; the result is good without it.
  * @param versionsFor - What will run a task on an execution provider. `undefined` where that cannot be told without loading it.
  */
 export function createResultCache(
@@ -80,6 +88,10 @@ export function createResultCache(
     return installed.get(key)
   }
 
+  /** What failed in a computation, not in the cache: whoever asked is told. */
+  const failures = new WeakSet<object>()
+  const toldOf = new WeakSet<KnownModel>()
+
   const told = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
     try {
       return await work()
@@ -89,7 +101,7 @@ export function createResultCache(
     }
   }
 
-  async function factsOf(known: KnownModel): Promise<RunFacts | undefined> {
+  async function factsOf(known: KnownModel): Promise<KnownFacts | undefined> {
     const versions = installedFor(known)
     if (versions === undefined) return undefined
     const key = await loadKey(known, versions)
@@ -99,79 +111,132 @@ export function createResultCache(
     return found && { ...versions, ...found, numericClass: known.numericClassOn(found.executionProvider, found.files) }
   }
 
-  async function keepFacts(known: KnownModel, facts: RunFacts): Promise<void> {
+  async function keepFacts(known: KnownModel, facts: KnownFacts): Promise<void> {
     const versions = installedFor(known)
     const isInstalled =
       facts.runtime.version === versions?.runtime.version && facts.library.version === versions.library.version
     // What ran is not what would be looked up.
     if (versions === undefined || !isInstalled) return
     const key = await loadKey(known, versions)
-    const { files, executionProvider, dtype } = facts
-    const found = { files: [...files], executionProvider, dtype: { ...dtype, files: [...dtype.files] } }
+    const { files, executionProvider, dtype, random } = facts
+    const found = {
+      files: [...files],
+      executionProvider,
+      dtype: { ...dtype, files: [...dtype.files] },
+      random: random ?? null,
+    }
     await told(async () => cache.put(key, await encodeDagCbor(found)))
   }
 
-  async function kept<Name extends TaskName>(
-    { task, known, inputBlock, paramsBlock, params, started, mode, signal }: Asked<Name>,
-    facts: RunFacts,
-    compute: (signal: AbortSignal) => Promise<TaskResult<Name>>,
-  ): Promise<TaskResult<Name>> {
-    const operands = operandsOf(task, known.model, facts)
-    const key = await encodeResultKey({ ...operands, input: inputBlock.cid, params: paramsBlock.cid })
-    const answer = await cache.getOrCompute(
-      key,
-      async (flightSignal) => {
-        const { blocks, receipt } = await compute(flightSignal)
-        const [input, parameters, output, receiptBlock] = blocks
-        if (!input || !parameters || !output || !receiptBlock) throw new TypeError('a result without its blocks')
-        // What ran is what the key says, or it is not kept under it.
-        const { numericClass = '', tools = [] } = receipt
-        const { cid } = await encodeResultKey({ ...receipt, numericClass, tools })
-        const value = { block: receiptBlock, linked: [output, parameters, input] }
-        return { kind: 'value', value, keep: cid.equals(key.cid) }
-      },
-      { mode, signal },
-    )
-    if (answer.kind !== 'value') throw new TypeError('a result that is none was kept')
-    const [receiptBlock, outputBlock, ...others] = answer.blocks
-    const receipt = decodeReceipt(receiptBlock.bytes)
-    const output = outputBlock && decodeOutput(outputBlock.bytes)
-    if (!outputBlock || !isOutputOf(task, output)) throw new TypeError(`what was kept is no result of ${task}`)
-    return {
-      output,
-      from: answer.from,
-      receipt,
-      receiptCid: receiptBlock.cid,
-      params,
-      dtypeReason: facts.dtype.reason,
-      startedAt: started.startedAt,
-      durationMs: performance.now() - started.startMs,
-      blocks: [inputBlock, paramsBlock, outputBlock, receiptBlock, ...others.slice(2)],
-    }
+  /** Whether results are kept though nobody asked for that: it is said once where they are not. */
+  function isKept({ random }: KnownFacts, { known, mode }: Pick<Asked<TaskName>, 'known' | 'mode'>): boolean {
+    if (random === undefined || mode !== undefined) return true
+    if (!toldOf.has(known)) onWarning(`results of ${known.model.cid} are not kept: ${random}`)
+    toldOf.add(known)
+    return false
   }
 
   return {
     factsOf,
     async result(asked, compute) {
-      const { known, signal } = asked
+      const { task, known, inputBlock, paramsBlock, params, started, mode = 'use', signal } = asked
       const facts = known.facts ?? (await factsOf(known))
-      if (facts) return kept(asked, facts, compute)
-      // Only now it is known which key that is.
-      const result = await compute(signal)
-      if (known.facts) {
-        await keepFacts(known, known.facts)
-        await kept({ ...asked, mode: 'refresh' }, known.facts, async () => result)
+      if (facts && !isKept(facts, asked)) return compute(signal)
+      const key = await (facts
+        ? encodeResultKey({
+            ...operandsOf(task, known.model, facts),
+            input: inputBlock.cid,
+            params: paramsBlock.cid,
+          })
+        : flightKey(asked))
+
+      const flight = async (flightSignal: AbortSignal): Promise<Computed> => {
+        const { blocks, receipt } = await compute(flightSignal).catch((error: unknown) => {
+          if (typeof error === 'object' && error !== null) failures.add(error)
+          throw error
+        })
+        const [input, parameters, output, receiptBlock] = blocks
+        if (!input || !parameters || !output || !receiptBlock) throw new TypeError('a result without its blocks')
+        const value = { block: receiptBlock, linked: [output, parameters, input] }
+        const ownKey = await keyOf(receipt)
+        if (!facts && known.facts) {
+          // Now it is known what decides the result.
+          await keepFacts(known, known.facts)
+          if (isKept(known.facts, asked)) await told(() => cache.put(ownKey, value))
+        }
+        // What ran is what the key says, or it is not kept under it.
+        return { kind: 'value', value, keep: ownKey.cid.equals(key.cid) }
       }
-      return result
+
+      const read = (answer: Answer): TaskResult<typeof task> => {
+        if (answer.kind !== 'value') throw new TypeError('a result that is none was kept')
+        const [receiptBlock, outputBlock, ...others] = answer.blocks
+        const receipt = decodeReceipt(receiptBlock.bytes)
+        const output = outputBlock && decodeOutput(outputBlock.bytes)
+        if (!outputBlock?.cid.equals(receipt.output)) throw new TypeError('the receipt is of another output')
+        if (!isOutputOf(task, output)) throw new TypeError(`it is no result of ${task}`)
+        const { dtype } = facts ?? known.facts ?? {}
+        if (dtype === undefined) throw new TypeError('a result of a model that was never loaded')
+        return {
+          output,
+          from: answer.from,
+          receipt,
+          receiptCid: receiptBlock.cid,
+          params,
+          dtypeReason: dtype.reason,
+          startedAt: started.startedAt,
+          durationMs: performance.now() - started.startMs,
+          blocks: [inputBlock, paramsBlock, outputBlock, receiptBlock, ...others.slice(2)],
+        }
+      }
+
+      const kept = async (answer: Answer): Promise<TaskResult<typeof task>> => {
+        const result = read(answer)
+        if ((await keyOf(result.receipt)).cid.equals(key.cid)) return result
+        throw new TypeError('its receipt has another key')
+      }
+
+      try {
+        // Nothing is kept under the key of a flight, so it is not looked for.
+        const answer = await cache.getOrCompute(key, flight, { mode: facts ? mode : 'refresh', signal })
+        if (answer.from === 'computed' || answer.from === 'joined') return read(answer)
+        try {
+          return await kept(answer)
+        } catch (error) {
+          onWarning(`what was kept under ${key.cid} is computed again: ${reasonOf(error)}`)
+        }
+        return read(await cache.getOrCompute(key, flight, { mode: 'refresh', signal }))
+      } catch (error) {
+        signal?.throwIfAborted()
+        if (typeof error === 'object' && error !== null && failures.has(error)) throw error
+        onWarning(`the cache was not used: ${reasonOf(error)}`)
+        return compute(signal)
+      }
     },
   }
 }
 
-function readFacts(value: unknown): Pick<RunFacts, 'files' | 'executionProvider' | 'dtype'> | undefined {
-  const { files, executionProvider, dtype } = fieldsOf(value)
+const flights = new WeakMap<KnownModel, number>()
+let lastFlight = 0
+
+/** Of a result while it is not known yet what it rests on: those who ask for it meanwhile share it. Nothing is kept under it. */
+function flightKey({ known, inputBlock, paramsBlock }: Asked<TaskName>): Promise<Block> {
+  const flight = flights.get(known) ?? (lastFlight += 1)
+  flights.set(known, flight)
+  return encodeDagCbor({ flightKey: 1, flight, input: inputBlock.cid, params: paramsBlock.cid })
+}
+
+const keyOf = (receipt: ResultReceipt): Promise<Block> => {
+  const { numericClass = '', tools = [] } = receipt
+  return encodeResultKey({ ...receipt, numericClass, tools })
+}
+
+function readFacts(value: unknown): Pick<KnownFacts, 'files' | 'executionProvider' | 'dtype' | 'random'> | undefined {
+  const { files, executionProvider, dtype, random } = fieldsOf(value)
   const chosen = readDtype(dtype)
   if (!Array.isArray(files) || typeof executionProvider !== 'string' || chosen === undefined) return undefined
-  return { files: files.map(String), executionProvider, dtype: chosen }
+  if (typeof random !== 'string' && random !== null) return undefined
+  return { files: files.map(String), executionProvider, dtype: chosen, random: random ?? undefined }
 }
 
 function readDtype(value: unknown): ChosenDtype | undefined {

@@ -47,8 +47,8 @@ export interface RunOptions extends AbortOptions {
    */
   onText?: ((piece: string, input: { index: number }) => void) | undefined
   /**
-   * `use` gives a result that was kept, `refresh` computes it and replaces what was kept, `bypass` does neither. Default `use`;
-   * with `onText` always `bypass`.
+   * `use` gives a result that was kept, `refresh` computes it and replaces what was kept, `bypass` does neither. Default `use`,
+   * and `bypass` of a model that draws random numbers; with `onText` always `bypass`.
    */
   cache?: 'use' | 'refresh' | 'bypass' | undefined
 }
@@ -104,7 +104,7 @@ export function createRunner({
   prober = createProviderProber({ cache, onWarning }),
 }: RunnerOptions = {}): Runner {
   const ladder = createLadder({ providers, prober, onWarning })
-  const models = createLoadedModels({ openModel, transformers, ladder })
+  const models = createLoadedModels({ openModel, transformers, ladder, readsOperators: cache !== undefined })
   // A copy that was given runs them all, whatever is installed.
   const versionsFor = transformers && ((_: string, task: TaskName) => versionsOf(transformers, task))
   const results = cache && createResultCache(cache, onWarning, versionsFor)
@@ -119,11 +119,7 @@ export function createRunner({
   async function answer<Name extends TaskName>(
     known: OpenedForTask,
     asked: AskedInput<Name>,
-    {
-      signal,
-      onText,
-      cache: mode = 'use',
-    }: Pick<RunOptions, 'signal' | 'cache'> & { onText?: (piece: string) => void },
+    { signal, onText, cache: mode }: Pick<RunOptions, 'signal' | 'cache'> & { onText?: (piece: string) => void },
   ): Promise<TaskResult<Name>> {
     const compute = async (runSignal: AbortSignal | undefined): Promise<TaskResult<Name>> => {
       const run = known

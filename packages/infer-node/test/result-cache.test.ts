@@ -1,13 +1,22 @@
 import { appendFile, copyFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { createCache, type Cache, type CacheArea } from '@x/cache'
+import { createCache, type Cache, type CacheArea, type CacheValue } from '@x/cache'
 import { openDiskArea } from '@x/cache/disk'
-import { verify } from '@x/cid'
+import { encodeDagCbor, verify } from '@x/cid'
 import type { Files } from '@x/fixtures'
+import { encodeResultKey } from '@x/infer-core'
 import { expect, it, onTestFinished } from 'vitest'
 
-import { createEngine, createRunner, type Engine, type EngineOptions, type Runner } from '../src/index.ts'
+import { encodeModel, float32 } from '../../../tooling/fixtures/src/onnx-writer.ts'
+import {
+  createEngine,
+  createRunner,
+  type Engine,
+  type EngineOptions,
+  type EngineRunOptions,
+  type Runner,
+} from '../src/index.ts'
 import { hold, tempDirectory } from './support.ts'
 
 function startEngine(cache: Cache | undefined, options: EngineOptions = {}): Engine {
@@ -123,6 +132,98 @@ it('computes once what many ask for at the same time', async () => {
   expect(results.filter(({ from }) => from === 'computed')).toHaveLength(1)
   expect(results.filter(({ from }) => from === 'joined')).toHaveLength(49)
   expect(new Set(results.map(({ receiptCid }) => receiptCid.toString())).size).toBe(1)
+})
+
+it('computes once what many ask for at the same time before the model was ever loaded', async () => {
+  const cache = createCache()
+  const model = await (await hold('tiny-sentiment')).open()
+  const engine = startEngine(cache)
+  const results = await Promise.all(Array.from({ length: 50 }, () => engine.run('text-classification', model, 'good')))
+  expect(engine.stats().rows).toBe(1)
+  expect(results.filter(({ from }) => from === 'computed')).toHaveLength(1)
+  expect(results.filter(({ from }) => from === 'joined')).toHaveLength(49)
+  expect(new Set(results.map(({ receiptCid }) => receiptCid.toString())).size).toBe(1)
+  // From now on it is kept under its own key.
+  expect((await engine.run('text-classification', model, 'good')).from).toBe('memory')
+})
+
+it('does not keep results of a graph that draws random numbers, unless asked to', async () => {
+  const drawing = encodeModel({
+    nodes: [
+      ['Gather', ['table', 'input_ids'], ['word'], { axis: 0 }],
+      ['RandomUniformLike', ['word'], ['noise']],
+      ['Add', ['word', 'noise'], ['last_hidden_state']],
+    ],
+    initializers: { table: float32([1024, 16], new Float32Array(16_384)) },
+    inputs: { input_ids: ['int64', ['batch', 'length']], attention_mask: ['int64', ['batch', 'length']] },
+    outputs: { last_hidden_state: ['float32', ['batch', 'length', 16]] },
+  })
+  const { open } = await hold('tiny-bert', (files: Files) => {
+    files['onnx/model.onnx'] = drawing
+  })
+  const model = await open()
+  const cache = createCache()
+  const warnings: string[] = []
+  const onWarning = (message: string): void => void warnings.push(message)
+  const engine = startEngine(cache, { onWarning })
+  const run = (options?: EngineRunOptions) => engine.run('feature-extraction', model, 'a', options)
+  const [first, second] = [await run(), await run()]
+  expect([first.from, second.from]).toEqual(['computed', 'computed'])
+  expect(second.receipt.output).not.toEqual(first.receipt.output)
+  expect(warnings).toEqual([
+    `results of ${model.cid} are not kept: onnx/model.onnx draws random numbers (RandomUniformLike)`,
+  ])
+  // What was found out is kept.
+  expect((await startEngine(cache).run('feature-extraction', model, 'a')).from).toBe('computed')
+  const kept = await run({ cache: 'use' })
+  expect(kept.from).toBe('computed')
+  expect(await run({ cache: 'use' })).toMatchObject({ from: 'memory', output: kept.output })
+  // Nor does a runner, which has found it out itself.
+  const runner = createRunner({ cache: createCache(), onWarning })
+  onTestFinished(() => runner.close())
+  for (const _ of ['once', 'again']) {
+    for await (const { from } of runner.run('feature-extraction', model, ['a'])) expect(from).toBe('computed')
+  }
+  expect(warnings).toHaveLength(2)
+})
+
+it('computes again what was kept and is no such result, and says so', async () => {
+  const cache = createCache()
+  const model = await (await hold('tiny-sentiment')).open()
+  const warnings: string[] = []
+  const engine = startEngine(cache, { onWarning: (message) => warnings.push(message) })
+  const run = (text: string) => engine.run('text-classification', model, text)
+  const [good, bad] = [await run('good'), await run('bad')]
+  const { numericClass = '', tools = [] } = good.receipt
+  const { cid: key } = await encodeResultKey({ ...good.receipt, numericClass, tools })
+  const [input, params, output, receipt] = good.blocks
+  const [, , otherOutput, otherReceipt] = bad.blocks
+  if (!input || !params || !output || !receipt || !otherOutput || !otherReceipt) throw new Error('a result has four')
+  const wrong: [string, CacheValue][] = [
+    ['schema is 9', await encodeDagCbor({ schema: 9 })],
+    ['another key', { block: otherReceipt, linked: [otherOutput, params, input] }],
+    ['another output', { block: receipt, linked: [otherOutput, params, input] }],
+    ['another output', receipt],
+  ]
+  for (const [why, value] of wrong) {
+    await cache.put(key, value)
+    expect(await run('good')).toMatchObject({ from: 'computed', output: good.output, receiptCid: good.receiptCid })
+    expect(warnings.pop()).toContain(why)
+    expect(await run('good')).toMatchObject({ from: 'memory', output: good.output })
+  }
+  await cache.close()
+  expect(await run('good')).toMatchObject({ from: 'computed', output: good.output })
+  expect(warnings).toEqual(['the cache was not used: the cache is closed'])
+})
+
+it('says what is wrong with a request once, and that the cache is not', async () => {
+  const model = await (await hold('tiny-bert')).open()
+  const warnings: string[] = []
+  const engine = startEngine(createCache(), { onWarning: (message) => warnings.push(message) })
+  const told = await Promise.allSettled([1, 2, 3].map(() => engine.run('text-classification', model, 'good')))
+  for (const one of told) expect(one).toMatchObject({ status: 'rejected', reason: { code: 'INVALID_INPUT' } })
+  expect(warnings).toEqual([])
+  expect(engine.stats().loads).toBe(1)
 })
 
 const broken = (): Promise<never> => Promise.reject(new Error('the disk is broken'))

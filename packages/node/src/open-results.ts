@@ -46,11 +46,11 @@ export async function openResults(
 }
 
 /**
- * What an option, or else `IPFS_ACCELERATE_RESULTS`, says. Default `use`.
+ * What an option, or else `IPFS_ACCELERATE_RESULTS`, says; `undefined`: nothing, and results are kept of all but graphs that draw random numbers.
  *
  * @param what - Of the option, for messages.
  * @throws {InvalidInputError} Another word.
  */
-export function resultMode(environment: Environment, what: string, option: string | undefined): ResultMode {
-  return oneOf(what, option, MODES) ?? oneOf(MODE_VARIABLE, environment[MODE_VARIABLE], MODES) ?? 'use'
+export function resultMode(environment: Environment, what: string, option: string | undefined): ResultMode | undefined {
+  return oneOf(what, option, MODES) ?? oneOf(MODE_VARIABLE, environment[MODE_VARIABLE], MODES)
 }

@@ -46,7 +46,7 @@ it('are bounded by the option, else by the variable', async () => {
 
 it('are used as the option, else as the variable says', () => {
   const environment = { IPFS_ACCELERATE_RESULTS: 'bypass' }
-  expect(resultMode({}, '--cache', undefined)).toBe('use')
+  expect(resultMode({}, '--cache', undefined)).toBeUndefined()
   expect(resultMode(environment, '--cache', undefined)).toBe('bypass')
   expect(resultMode(environment, '--cache', 'refresh')).toBe('refresh')
   expect(() => resultMode({ IPFS_ACCELERATE_RESULTS: 'no' }, '--cache', undefined)).toThrowError(

@@ -1,11 +1,9 @@
-import { open } from 'node:fs/promises'
-
 import { encodeOutput, toParams, type CanonicalInput, type Params, type TaskName } from '@x/infer-core'
-import { createSkeleton } from '@x/model-formats'
 
 import type { LoadedModel } from '../loaded-models.ts'
 import { runsOnProcessor } from '../providers/provider-names.ts'
 import { runPipeline } from '../run-pipeline.ts'
+import type { GraphOperators } from './graph-operators.ts'
 import { runBatch, whyNotTogether } from './run-batch.ts'
 
 interface Probe {
@@ -39,13 +37,11 @@ const LONG: Probe = {
  * operators that look at the whole batch may not, and neither may one that gives other bits for a text in a batch than alone.
  * That is tried here, with few tokens and with many. What a trial has not shown it cannot rule out; weights that are not
  * prepacked are known to differ by the size of the batch, and are not even tried.
- *
- * @param pathOf - Where a graph lies as the model has it.
  */
 export async function whyAlone(
   task: TaskName,
   loaded: LoadedModel,
-  pathOf: (file: string) => string | undefined,
+  { batchVariant }: GraphOperators,
 ): Promise<string | undefined> {
   const params = toParams(task, {})
   const why = whyNotTogether(task, loaded.pipeline, params)
@@ -53,11 +49,7 @@ export async function whyAlone(
   const { executionProvider } = loaded.pipeline
   // Its kernels may differ with the number of rows, which no few tries would show.
   if (!runsOnProcessor(executionProvider)) return `on ${executionProvider} other bits may come of several texts at once`
-  for (const file of loaded.pipeline.dtype.files.filter((one) => one.endsWith('.onnx'))) {
-    const path = pathOf(file)
-    if (path === undefined) return `${file} has no path, so its operators cannot be read`
-    if (await isBatchVariant(path)) return `${file} has operators whose result depends on the whole batch`
-  }
+  if (batchVariant !== undefined) return batchVariant
   // Each token's own vector, of which any pooling is made; and pooled, for padding that is no number spoils a mean.
   const tried = task === 'feature-extraction' ? [{ ...params, pooling: 'none' }, params] : [params]
   for (const [index, one] of tried.entries()) {
@@ -95,25 +87,4 @@ async function whyDifferent(
     if (!one.cid.equals(other.cid)) return 'a text in a batch gives other bits than alone'
   }
   return undefined
-}
-
-async function isBatchVariant(path: string): Promise<boolean> {
-  const handle = await open(path, 'r')
-  try {
-    const { size } = await handle.stat()
-    const { batchVariant } = await createSkeleton(
-      {
-        size,
-        async read(offset, length) {
-          const { buffer, bytesRead } = await handle.read(new Uint8Array(length), 0, length, offset)
-          return buffer.subarray(0, bytesRead)
-        },
-      },
-      // Where the weights would be said to lie; only the operators are of use here.
-      { location: 'weights' },
-    )
-    return batchVariant
-  } finally {
-    await handle.close()
-  }
 }

@@ -200,12 +200,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
   }
 
   return {
-    run(
-      task,
-      model,
-      input,
-      { options: given = {}, dtype, signal, caller = '', onText, cache: cacheMode = 'use' } = {},
-    ) {
+    run(task, model, input, { options: given = {}, dtype, signal, caller = '', onText, cache: cacheMode } = {}) {
       return doing(signal, async () => {
         const started = startClock()
         assertTask(task)

@@ -6,7 +6,7 @@ import { sampleRateOf } from '../loaded-models.ts'
 import { readModelJson } from '../model-json.ts'
 import { numericClassOf, type WeightClass } from '../numeric-class.ts'
 import type { ProviderLadder } from '../providers/ladder.ts'
-import type { RunFacts } from '../task-result.ts'
+import type { KnownFacts } from '../result-cache.ts'
 import type { Ask, Loaded, SentGraph, SentModel } from '../workers/messages.ts'
 import { digestOf } from './prepared-digest.ts'
 
@@ -74,7 +74,7 @@ export interface Residence {
   running: number
   usedMs: number
   /** Of its last run. */
-  facts: RunFacts | undefined
+  facts: KnownFacts | undefined
   /** Its inputs run one at a time; told by the first load. */
   isAlone: boolean
   /** Crashes since it last gave an answer. */

@@ -64,6 +64,8 @@ export interface Loaded extends Versions {
   numericClass: string
   /** Why inputs run one at a time; `undefined`: they may share a run. */
   alone: string | undefined
+  /** Why the same input may have another result each time; `undefined`: it has not. */
+  random: string | undefined
 }
 
 /** What came of one input. */

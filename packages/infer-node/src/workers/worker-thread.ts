@@ -2,6 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 
 import type { TaskName } from '@x/infer-core'
 
+import { readOperators } from '../batching/graph-operators.ts'
 import { runBatch, type BatchInput } from '../batching/run-batch.ts'
 import { whyAlone } from '../batching/why-alone.ts'
 import { loadModel, type LoadedModel } from '../loaded-models.ts'
@@ -147,11 +148,12 @@ async function load({
       const path = sent.paths[file]
       return path && (sent.graphs[path]?.original ?? path)
     }
+    const operators = await readOperators(loaded.pipeline.dtype.files, model, originalOf)
     const alone = !batching
       ? 'batching is off'
       : weights === 'unpacked'
         ? 'weights that are not prepacked give other bits with other numbers of rows'
-        : await whyAlone(task, loaded, originalOf)
+        : await whyAlone(task, loaded, operators)
     held.set(handle, { task, loaded, shares: alone === undefined })
     const { pipeline, sampleRate } = loaded
     const { executionProvider, dtype: chosen, files } = pipeline
@@ -164,6 +166,7 @@ async function load({
       sampleRate,
       numericClass,
       alone,
+      random: operators.random,
     }
   } catch (error) {
     await loaded.dispose()
