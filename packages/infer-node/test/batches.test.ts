@@ -4,6 +4,7 @@ import { addModel, openModel, type OpenedModel } from '@x/model-loader'
 import { expect, it, onTestFinished } from 'vitest'
 
 import { encoder } from '../../../tooling/fixtures/src/models/encoder.ts'
+import { encodeModel, float32, int64 } from '../../../tooling/fixtures/src/onnx-writer.ts'
 import { createEngine, createRunner, type Engine, type EngineOptions, type Runner } from '../src/index.ts'
 import { createSha256, filesSource, openStore } from './support.ts'
 
@@ -58,6 +59,27 @@ it('gives in a batch the bits that a text has alone: any pooling, normalised or 
   }
   // It is the batches that were right.
   expect(engine.stats().runs).toBeLessThan(engine.stats().rows)
+})
+
+it('sees when it tries a graph that many tokens at once change what it gives', async () => {
+  const changing = encodeModel({
+    nodes: [
+      ['Gather', ['table', 'input_ids'], ['word'], { axis: 0 }],
+      ['Shape', ['input_ids'], ['shape']],
+      ['ReduceProd', ['shape'], ['tokens'], { keepdims: 0 }],
+      ['Greater', ['tokens', 'many'], ['are_many']],
+      ['Cast', ['are_many'], ['shift'], { to: 1 }],
+      ['Add', ['word', 'shift'], ['last_hidden_state']],
+    ],
+    initializers: { table: float32([1024, 16], new Float32Array(16_384)), many: int64([], [200]) },
+    inputs: { input_ids: ['int64', ['batch', 'length']], attention_mask: ['int64', ['batch', 'length']] },
+    outputs: { last_hidden_state: ['float32', ['batch', 'length', 16]] },
+  })
+  const model = await openFiles({ ...wideBert(16, 1), 'onnx/model.onnx': changing })
+  const engine = startEngine()
+  await engine.load(TASK, model)
+  const given = await Promise.all(TEXTS.map((text) => engine.run(TASK, model, text)))
+  expect(given).toHaveLength(engine.stats().runs)
 })
 
 it('lets no inputs share a run where the weights are not prepacked', async () => {
