@@ -24,15 +24,31 @@ export interface Cleared {
 /** Whether a write was kept, and why not. */
 export type Kept = { kept: true; evicted: number } | { kept: false; why: string }
 
+/** Why an entry was not kept that would have overwritten a newer one. */
+export const CHANGED_MEANWHILE = 'the key was changed meanwhile'
+
+/** Which entry of a key is to go, where not every one is. */
+export interface DeleteOptions {
+  /** This one: what has replaced it stays. Default: whatever is there. */
+  only?: Entry | undefined
+  /** Asked at the moment of writing; `false` leaves what is there. */
+  isCurrent?: (() => boolean) | undefined
+}
+
 /** A place that outlives the process. It hands out nothing that it has not checked. */
 export interface CacheArea {
   /** `undefined`: there is none. `damaged`: there was one that was not what its CIDs say; it is removed. */
   get(key: CID): Promise<Entry | 'damaged' | undefined>
   /** Notes when a key was last read; no write for each read. */
   used(key: CID, nowMs: number): void
-  /** All or nothing. An older entry of the key is replaced. */
-  put(entry: Entry, nowMs: number): Promise<Kept>
-  delete(key: CID): Promise<boolean>
+  /**
+   * All or nothing. An older entry of the key is replaced, or removed where the new one is not kept.
+   *
+   * @param isCurrent - Asked at the moment of writing; `false` changes nothing.
+   */
+  put(entry: Entry, nowMs: number, isCurrent?: () => boolean): Promise<Kept>
+  delete(key: CID, options?: DeleteOptions): Promise<boolean>
+  /** What is put meanwhile may go or stay. */
   clear(): Promise<Cleared>
   /** In no particular order. What is put meanwhile may be left out. */
   entries(): AsyncIterable<EntryInfo>

@@ -2,12 +2,22 @@ import { InvalidInputError, type CID } from '@x/cid'
 import { BackendError, type AbortOptions } from '@x/storage-core'
 import { reasonOf } from '@x/storage-core/backend'
 
-import type { AreaUsage, CacheArea, Cleared, DiskUsage } from './area.ts'
+import { CHANGED_MEANWHILE, type AreaUsage, type CacheArea, type Cleared, type DiskUsage } from './area.ts'
 import { isExpired, type Content, type Entry, type EntryInfo } from './entry.ts'
-import { keyOf, ownContent, toContent, type CacheKey, type CacheValue, type Computed } from './given.ts'
+import {
+  cidOfKey,
+  keyOf,
+  ownContent,
+  toContent,
+  type CacheKey,
+  type CacheValue,
+  type Computed,
+  type Key,
+} from './given.ts'
 import { createMemory } from './memory.ts'
 import { createSingleFlight } from './single-flight.ts'
 import { addCounters, noCounters, type Counters } from './statistics.ts'
+import { createTurns, type Turn } from './turns.ts'
 
 export interface CacheOptions {
   /** For what was used last, in this process. Default 64 MiB; 0 keeps nothing in memory. */
@@ -83,7 +93,8 @@ export interface Cache {
    */
   get(key: CacheKey, options?: AbortOptions): Promise<CacheHit | undefined>
   /**
-   * Replaces what is there. What is too large for either place is in neither; `stored.why` says so.
+   * Replaces what is there. What is too large for either place is in neither; `stored.why` says so. Of several that
+   * change a key at the same time, the one that was called last counts.
    *
    * @throws {IntegrityError} A block that does not hash to its CID.
    * @throws {InvalidInputError} A time to live that is no number above 0.
@@ -94,7 +105,8 @@ export interface Cache {
   putAbsent(key: CacheKey, reason: string, options?: StoreOptions): Promise<Stored>
   /**
    * What is there, or else what `compute` gives, which is then kept. Callers that ask for the same key meanwhile are given
-   * the same result; `compute` is aborted when all of them have gone. A disk that cannot be read or written is told
+   * the same result; `compute` is aborted when all of them have gone. A result is not kept where its key was
+   * changed by what was called later. A disk that cannot be read or written is told
    * through `onProblem`: the result is good without it.
    */
   getOrCompute(
@@ -102,7 +114,7 @@ export interface Cache {
     compute: (signal: AbortSignal) => Promise<Computed>,
     options?: ComputeOptions,
   ): Promise<Answer>
-  /** @returns Whether there was one. */
+  /** @returns Whether it removed one; what is put meanwhile stays. */
   delete(key: CacheKey): Promise<boolean>
   clear(): Promise<Cleared>
   /** Those on disk, or in memory where there is no disk; expired ones too. */
@@ -129,6 +141,7 @@ export function createCache({
   assertTtl(absentTtlMs)
   const memory = createMemory(memoryBytes)
   const flights = createSingleFlight<Pick<Answer, 'stored'> & { entry: Entry; from: Answer['from'] }>()
+  const turns = createTurns()
   const counters = noCounters()
   let closed = false
 
@@ -141,37 +154,51 @@ export function createCache({
     disk?.count(deltas)
   }
 
-  /** The entry that counts, and where it was. */
-  async function find(key: CID): Promise<{ entry: Entry; from: 'memory' | 'disk' } | undefined> {
-    const nowMs = now()
-    const near = memory.get(key, nowMs)
-    const entry = near ?? (await disk?.get(key))
-    if (entry === undefined || entry === 'damaged') {
-      count({ misses: 1, damaged: entry === 'damaged' ? 1 : 0 })
-      return undefined
-    }
-    if (isExpired(entry, nowMs)) {
-      memory.delete(key)
-      await disk?.delete(key)
-      count({ misses: 1, expired: 1 })
-      return undefined
-    }
-    if (near === undefined) count({ evicted: memory.put(entry, nowMs) ?? 0 })
-    disk?.used(key, nowMs)
-    const from = near ? 'memory' : 'disk'
+  const hit = (entry: Entry, from: 'memory' | 'disk', nowMs: number): Found => {
+    disk?.used(entry.key, nowMs)
     count({ [`${from}Hits`]: 1, absentHits: entry.content.kind === 'absent' ? 1 : 0 })
     return { entry, from }
   }
 
-  async function keep(entry: Entry): Promise<Stored> {
+  /** The entry that counts, and where it was. */
+  async function find(key: CID): Promise<Found | undefined> {
+    const nowMs = now()
+    const near = memory.get(key, nowMs)
+    if (near !== undefined && !isExpired(near, nowMs)) return hit(near, 'memory', nowMs)
+    if (near !== undefined) memory.delete(key)
+    const turn = turns.begin(key.toString())
+    try {
+      const far = await disk?.get(key)
+      if (far !== undefined && far !== 'damaged') {
+        if (!isExpired(far, nowMs)) {
+          // What has been changed meanwhile must not come back.
+          if (turn.isUnchanged()) count({ evicted: memory.put(far, nowMs) ?? 0 })
+          return hit(far, 'disk', nowMs)
+        }
+        await disk?.delete(key, { only: far })
+      }
+      const wasExpired = near !== undefined || (far !== undefined && far !== 'damaged')
+      count({ misses: 1, expired: wasExpired ? 1 : 0, damaged: far === 'damaged' ? 1 : 0 })
+      return undefined
+    } finally {
+      turn.end()
+    }
+  }
+
+  async function keep(entry: Entry, turn: Turn): Promise<Stored> {
+    if (!turn.isLatest()) {
+      count({ notKept: 1 })
+      return { ...NOWHERE, why: CHANGED_MEANWHILE }
+    }
+    turn.change()
     const nowMs = now()
     const inMemory = memory.put(entry, nowMs)
     let evicted = inMemory ?? 0
     try {
-      const kept = await disk?.put(entry, nowMs)
+      const kept = await disk?.put(entry, nowMs, turn.isLatest)
       if (kept?.kept) evicted += kept.evicted
       const stored = {
-        memory: inMemory !== undefined,
+        memory: inMemory !== undefined && turn.isLatest(),
         disk: kept?.kept ?? false,
         why: kept ? (kept.kept ? undefined : kept.why) : inMemory === undefined ? TOO_LARGE : undefined,
       }
@@ -183,11 +210,10 @@ export function createCache({
     }
   }
 
-  async function toEntry(given: CacheKey, computed: Computed): Promise<Entry> {
+  async function toEntry({ key, keyBytes }: Key, computed: Computed): Promise<Entry> {
     const storedMs = now()
     const ttl = computed.ttlMs ?? (computed.kind === 'absent' ? absentTtlMs : ttlMs)
     assertTtl(ttl)
-    const { key, keyBytes } = await keyOf(given)
     return {
       key,
       keyBytes,
@@ -199,7 +225,22 @@ export function createCache({
 
   const put = async (given: CacheKey, computed: Computed, signal: AbortSignal | undefined): Promise<Stored> => {
     enter(signal)
-    return keep(await toEntry(given, computed))
+    const turn = turns.begin(cidOfKey(given).toString())
+    try {
+      return await keep(await toEntry(await keyOf(given), computed), turn)
+    } finally {
+      turn.end()
+    }
+  }
+
+  /** A result is good, whatever becomes of its place. */
+  async function keptOrTold(entry: Entry, turn: Turn): Promise<Stored> {
+    try {
+      return await keep(entry, turn)
+    } catch (error) {
+      onProblem({ key: entry.key, error })
+      return { ...NOWHERE, memory: memory.info(entry.key) !== undefined, why: reasonOf(error) }
+    }
   }
 
   return {
@@ -216,7 +257,8 @@ export function createCache({
     putAbsent: (key, reason, { ttlMs: ttl, signal } = {}) => put(key, { kind: 'absent', reason, ttlMs: ttl }, signal),
     async getOrCompute(given, compute, { mode = 'use', signal } = {}) {
       enter(signal)
-      const { key } = await keyOf(given)
+      const named = await keyOf(given)
+      const { key } = named
       const told = async <T>(work: Promise<T>): Promise<T | undefined> => {
         try {
           return await work
@@ -230,25 +272,23 @@ export function createCache({
       const { joined, result } = await flights.run(
         flight,
         async (flightSignal) => {
-          const found = mode === 'use' ? await told(find(key)) : undefined
-          if (found) return { ...found, stored: undefined }
-          count({ computed: 1 })
-          const computed = await compute(flightSignal).catch((error: unknown) => {
-            count({ failed: 1 })
-            throw error
-          })
-          const entry = await toEntry(given, computed)
-          if (computed.keep === false) return { entry, from: 'computed', stored: { ...NOWHERE, why: 'not asked for' } }
-          let why: string | undefined
-          const stored = await keep(entry).catch((error: unknown) => {
-            onProblem({ key, error })
-            why = reasonOf(error)
-            return undefined
-          })
-          return {
-            entry,
-            from: 'computed',
-            stored: stored ?? { ...NOWHERE, memory: memory.info(key) !== undefined, why },
+          const turn = turns.begin(key.toString())
+          try {
+            const found = mode === 'use' ? await told(find(key)) : undefined
+            if (found) return { ...found, stored: undefined }
+            // All who asked may have gone while the disk was read.
+            flightSignal.throwIfAborted()
+            count({ computed: 1 })
+            const computed = await compute(flightSignal).catch((error: unknown) => {
+              count({ failed: 1 })
+              throw error
+            })
+            const entry = await toEntry(named, computed)
+            if (computed.keep === false)
+              return { entry, from: 'computed', stored: { ...NOWHERE, why: 'not asked for' } }
+            return { entry, from: 'computed', stored: await keptOrTold(entry, turn) }
+          } finally {
+            turn.end()
           }
         },
         signal,
@@ -260,14 +300,26 @@ export function createCache({
     },
     async delete(given) {
       enter()
-      const { key } = await keyOf(given)
-      const wasNear = memory.delete(key)
-      return (await disk?.delete(key)) || wasNear
+      const turn = turns.begin(cidOfKey(given).toString())
+      try {
+        const { key } = await keyOf(given)
+        if (!turn.isLatest()) return false
+        turn.change()
+        const wasNear = memory.delete(key)
+        return (await disk?.delete(key, { isCurrent: turn.isLatest })) || wasNear
+      } finally {
+        turn.end()
+      }
     },
     async clear() {
       enter()
-      const near = memory.clear()
-      return (await disk?.clear()) ?? near
+      const end = turns.changeAll()
+      try {
+        const near = memory.clear()
+        return (await disk?.clear()) ?? near
+      } finally {
+        end()
+      }
     },
     async *entries() {
       enter()
@@ -294,6 +346,11 @@ export function createCache({
       await disk?.close()
     },
   }
+}
+
+interface Found {
+  entry: Entry
+  from: 'memory' | 'disk'
 }
 
 const TOO_LARGE = 'it is larger than the cache may be'

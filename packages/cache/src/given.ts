@@ -15,11 +15,23 @@ export type Computed =
 
 const isBlock = (value: CacheKey | { block: Block; linked: readonly Block[] }): value is Block => 'cid' in value
 
-/** @throws {IntegrityError} A block that does not hash to its CID. */
-export async function keyOf(given: CacheKey): Promise<{ key: CID; keyBytes: Uint8Array | undefined }> {
+export interface Key {
+  key: CID
+  keyBytes: Uint8Array | undefined
+}
+
+/** Unchecked. */
+export const cidOfKey = (given: CacheKey): CID => (isBlock(given) ? given.cid : given)
+
+/**
+ * With bytes of its own, so that the caller may change theirs.
+ *
+ * @throws {IntegrityError} A block that does not hash to its CID.
+ */
+export async function keyOf(given: CacheKey): Promise<Key> {
   if (!isBlock(given)) return { key: given, keyBytes: undefined }
-  await verify(given.cid, given.bytes)
-  return { key: given.cid, keyBytes: given.bytes }
+  const { cid, bytes } = await checked(given)
+  return { key: cid, keyBytes: bytes }
 }
 
 /**

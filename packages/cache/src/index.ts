@@ -1,4 +1,4 @@
-export type { AreaUsage, CacheArea, Cleared, DiskUsage, Kept } from './area.ts'
+export type { AreaUsage, CacheArea, Cleared, DeleteOptions, DiskUsage, Kept } from './area.ts'
 export {
   createCache,
   type Answer,

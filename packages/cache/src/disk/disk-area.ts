@@ -1,8 +1,8 @@
-import { CID, IntegrityError, verify, type Block } from '@x/cid'
+import { CID, equalBytes, IntegrityError, verify, type Block } from '@x/cid'
 import { NoSpaceError } from '@x/storage-core'
-import { reasonOf, type Database, type Row } from '@x/storage-core/backend'
+import { bytesOf, reasonOf, type Database, type Row } from '@x/storage-core/backend'
 
-import type { CacheArea, Cleared, DiskUsage, Kept } from '../area.ts'
+import { CHANGED_MEANWHILE, type CacheArea, type Cleared, type DiskUsage, type Kept } from '../area.ts'
 import { costOf, type EntryInfo } from '../entry.ts'
 import { addCounters, noCounters } from '../statistics.ts'
 import { assertSealed, deleteRow, infoOf, insertRow, readBlocks, readRow, sealOf, toRow } from './rows.ts'
@@ -97,11 +97,17 @@ export async function openDiskArea({
     }
   }
 
-  const remove = (key: CID): Promise<boolean> =>
+  /** @param seal - Of the only one that is to go. */
+  const remove = (
+    key: CID,
+    { seal, isCurrent }: { seal?: Uint8Array | undefined; isCurrent?: IsCurrent | undefined },
+  ): Promise<boolean> =>
     shared.write((database) => {
       const row = rowOf(database, key)
-      if (row !== undefined) deleteRow(database, readRow(row))
-      return row !== undefined
+      if (row === undefined || isCurrent?.() === false) return false
+      if (seal !== undefined && !equalBytes(bytesOf(row, 'seal'), seal)) return false
+      deleteRow(database, readRow(row))
+      return true
     })
 
   return {
@@ -114,7 +120,7 @@ export async function openDiskArea({
       const blocks = await checkedBlocks(found.blocks)
       if (blocks === undefined) {
         onWarning(`cache: an entry of ${directory} was damaged and is removed: ${key}`)
-        await remove(key)
+        await remove(key, { seal: await sealOf(found.row) })
         return 'damaged'
       }
       const { keyBytes, reason, stored, expires } = found.row
@@ -133,22 +139,26 @@ export async function openDiskArea({
       uses.set(key.toString(), { key: key.bytes, usedMs })
       noteSoon()
     },
-    async put(entry, nowMs): Promise<Kept> {
+    async put(entry, nowMs, isCurrent): Promise<Kept> {
       const bytes = costOf(entry)
       if (bytes > maxEntryBytes) return { kept: false, why: `it counts ${bytes} bytes, of at most ${maxEntryBytes}` }
       const row = toRow(entry)
       const seal = await sealOf(row)
       const evicted = await makeRoom(bytes, nowMs)
-      await shared.write((database) => {
+      const isKept = await shared.write((database) => {
+        if (isCurrent?.() === false) return false
         const old = rowOf(database, entry.key)
         if (old !== undefined) deleteRow(database, readRow(old))
         insertRow(database, entry, row, seal, nowMs)
         uses.delete(entry.key.toString())
         if (Date.now() - notedMs > NOTE_MS) note(database)
+        return true
       })
-      return { kept: true, evicted }
+      return isKept ? { kept: true, evicted } : { kept: false, why: CHANGED_MEANWHILE }
     },
-    delete: remove,
+    async delete(key, { only, isCurrent } = {}) {
+      return remove(key, { isCurrent, seal: only && (await sealOf(toRow(only))) })
+    },
     async clear(): Promise<Cleared> {
       try {
         return await emptied(shared)
@@ -201,6 +211,8 @@ export async function openDiskArea({
     },
   }
 }
+
+type IsCurrent = () => boolean
 
 const totalsOf = (database: Database): Cleared => ({
   entries: totalOf(database, 'entries'),
