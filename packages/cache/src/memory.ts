@@ -77,6 +77,7 @@ export function createMemory(maxBytes: number): Memory {
 
 const infoOf = ({ entry: { content, ...entry }, bytes, usedMs }: Held): EntryInfo => ({
   ...entry,
+  keyBytes: entry.keyBytes?.slice(),
   kind: content.kind,
   value: content.kind === 'value' ? content.cid : undefined,
   usedMs,

@@ -38,6 +38,23 @@ it('keeps blocks that belong to a value, and refuses one that is not what its CI
   expect((await cache.get(key))?.kind === 'value').toBe(true)
 })
 
+it('tells what a key was made of, whatever is done to the bytes it was given as', async () => {
+  const cache = createCache()
+  const { cid, bytes: keyBytes } = await keyFor('a')
+  const given = { cid, bytes: keyBytes.slice() }
+  await cache.put(given, toBytes('one'))
+  given.bytes.fill(0)
+  for (const { keyBytes: told } of await collect(cache.entries())) told?.fill(1)
+  expect((await collect(cache.entries()))[0]?.keyBytes).toEqual(keyBytes)
+  const again = { cid, bytes: keyBytes.slice() }
+  const compute = async () => {
+    again.bytes.fill(0)
+    return { kind: 'value', value: toBytes('two') } as const
+  }
+  expect((await cache.getOrCompute(again, compute, { mode: 'refresh' })).stored).toMatchObject({ memory: true })
+  expect((await collect(cache.entries()))[0]?.keyBytes).toEqual(keyBytes)
+})
+
 it('forgets what is too old, also when the clock was set back', async () => {
   let time = 1_000_000_000
   const cache = createCache({ ttlMs: 1000, absentTtlMs: 100, now: () => time })
