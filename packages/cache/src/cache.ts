@@ -35,7 +35,7 @@ export interface CacheOptions {
 }
 
 export interface StoreOptions extends AbortOptions {
-  /** How long it counts, in milliseconds from now. */
+  /** How long it counts, in milliseconds from now. `Infinity`: for ever. */
   ttlMs?: number | undefined
 }
 
@@ -219,7 +219,7 @@ export function createCache({
       keyBytes,
       content: await toContent(computed),
       storedMs,
-      expiresMs: ttl === undefined ? undefined : storedMs + ttl,
+      expiresMs: ttl === undefined ? undefined : endOf(storedMs + ttl),
     }
   }
 
@@ -355,6 +355,10 @@ interface Found {
 
 const TOO_LARGE = 'it is larger than the cache may be'
 const NOWHERE: Stored = { memory: false, disk: false, why: undefined }
+
+/** What ends after all that a number can count in milliseconds does not end. */
+const endOf = (expiresMs: number): number | undefined =>
+  expiresMs <= Number.MAX_SAFE_INTEGER ? Math.ceil(expiresMs) : undefined
 
 function assertTtl(ttlMs: number | undefined): void {
   if (ttlMs === undefined || ttlMs > 0) return

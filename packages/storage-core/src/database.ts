@@ -135,17 +135,21 @@ function sqliteCode(cause: unknown): number | undefined {
   return cause.errcode & 0xff
 }
 
+/** A number is there that JavaScript has none for: none that was written. */
+const isOutOfRange = (cause: unknown): boolean =>
+  cause instanceof RangeError && 'code' in cause && cause.code === 'ERR_OUT_OF_RANGE'
+
 function translated<T>(doing: string, work: () => T, { owner, askDisk, onDamage }: DatabaseOptions): T {
   try {
     return work()
   } catch (cause) {
     const code = sqliteCode(cause)
-    if (code === undefined || isStorageError(cause)) throw cause
+    if ((code === undefined && !isOutOfRange(cause)) || isStorageError(cause)) throw cause
     const what = `${owner}: ${doing}`
     const why = cause instanceof Error ? cause.message : String(cause)
     if (code === SQLITE_BUSY) throw new InUseError(`${what}: another process is writing to it`, { cause })
     if (code === SQLITE_FULL) throw new NoSpaceError(`${what}: the disk or the quota is full`, { cause })
-    if (DAMAGED.has(code)) {
+    if (code === undefined || DAMAGED.has(code)) {
       onDamage()
       const message = `${what}: it is damaged (${why}), and is made anew when it is opened again`
       throw new DamagedDatabaseError(message, { cause, retryable: false })

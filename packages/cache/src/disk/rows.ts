@@ -58,13 +58,20 @@ export async function sealOf(row: SealedRow): Promise<Uint8Array> {
 const orNull = <T>(row: Row, column: string, read: (row: Row, column: string) => T): T | null =>
   row[column] === null ? null : read(row, column)
 
+/** SQLite may hold what no entry has: a number without end. */
+function countOf(row: Row, column: string): number {
+  const value = numberOf(row, column)
+  if (Number.isFinite(value)) return value
+  throw new DamagedDatabaseError(`cache: column ${column} of an entry is ${value}`, { retryable: false })
+}
+
 export const readRow = (row: Row): SealedRow => ({
   key: bytesOf(row, 'key'),
   keyBytes: orNull(row, 'key_bytes', bytesOf),
   reason: orNull(row, 'reason', textOf),
-  stored: numberOf(row, 'stored'),
-  expires: orNull(row, 'expires', numberOf),
-  bytes: numberOf(row, 'bytes'),
+  stored: countOf(row, 'stored'),
+  expires: orNull(row, 'expires', countOf),
+  bytes: countOf(row, 'bytes'),
   parts: bytesOf(row, 'parts'),
 })
 
