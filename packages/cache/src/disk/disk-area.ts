@@ -7,7 +7,7 @@ import { costOf, type EntryInfo } from '../entry.ts'
 import { addCounters, noCounters } from '../statistics.ts'
 import { assertSealed, deleteRow, infoOf, insertRow, readBlocks, readRow, sealOf, toRow } from './rows.ts'
 import { addToTotal, totalOf } from './schema.ts'
-import { openSharedDatabase, type SharedDatabase } from './shared-database.ts'
+import { openSharedDatabase, type SharedDatabase, type Write } from './shared-database.ts'
 
 export interface DiskAreaOptions {
   /** Made where it is not there. Processes may share it. */
@@ -45,42 +45,49 @@ export async function openDiskArea({
   let counted = noCounters()
   let notedMs = Date.now()
   let timer: NodeJS.Timeout | undefined
+  let isClosed = false
 
   /** The totals and when each was used: in some other write, or soon. */
   function noteSoon(): void {
-    if (timer) return
+    if (timer || isClosed) return
     timer = setTimeout(() => void noteNow(), NOTE_MS)
     timer.unref()
   }
 
   async function noteNow(): Promise<void> {
+    clearTimeout(timer)
+    timer = undefined
     try {
       await shared.write(note)
     } catch (error) {
       // Nothing is lost but numbers, and the order in which entries would make room.
       onWarning(`cache: what was used could not be noted: ${reasonOf(error)}`)
+      noteSoon()
     }
   }
 
-  function note(database: Database): void {
-    clearTimeout(timer)
-    timer = undefined
+  const note: Write<void> = (database, onCommit) => {
     for (const { key, usedMs } of uses.values()) database.run('UPDATE entries SET used = ? WHERE key = ?', usedMs, key)
-    uses.clear()
     for (const [name, value] of Object.entries(counted)) addToTotal(database, `counter ${name}`, value)
-    counted = noCounters()
-    notedMs = Date.now()
+    // What could not be written is still to be.
+    onCommit(() => {
+      clearTimeout(timer)
+      timer = undefined
+      uses.clear()
+      counted = noCounters()
+      notedMs = Date.now()
+    })
   }
 
   /** Removes the expired, then those not used for longest, until there is room. */
   async function makeRoom(bytes: number, nowMs: number): Promise<number> {
     let evicted = 0
     for (;;) {
-      const removed = await shared.write((database) => {
+      const removed = await shared.write((database, onCommit) => {
         const over = (): boolean => totalOf(database, 'bytes') + bytes > maxBytes
         if (!over()) return 0
         // What was read since is not what goes first.
-        if (uses.size > 0) note(database)
+        if (uses.size > 0) note(database, onCommit)
         const expired = database.all('SELECT * FROM entries WHERE expires <= ? LIMIT ?', nowMs, EVICTED_AT_ONCE)
         const rows =
           expired.length > 0 ? expired : database.all('SELECT * FROM entries ORDER BY used LIMIT ?', EVICTED_AT_ONCE)
@@ -145,13 +152,13 @@ export async function openDiskArea({
       const row = toRow(entry)
       const seal = await sealOf(row)
       const evicted = await makeRoom(bytes, nowMs)
-      const isKept = await shared.write((database) => {
+      const isKept = await shared.write((database, onCommit) => {
         if (isCurrent?.() === false) return false
         const old = rowOf(database, entry.key)
         if (old !== undefined) deleteRow(database, readRow(old))
         insertRow(database, entry, row, seal, nowMs)
-        uses.delete(entry.key.toString())
-        if (Date.now() - notedMs > NOTE_MS) note(database)
+        onCommit(() => uses.delete(entry.key.toString()))
+        if (Date.now() - notedMs > NOTE_MS) note(database, onCommit)
         return true
       })
       return isKept ? { kept: true, evicted } : { kept: false, why: CHANGED_MEANWHILE }
@@ -205,8 +212,8 @@ export async function openDiskArea({
       noteSoon()
     },
     async close() {
+      isClosed = true
       await noteNow()
-      clearTimeout(timer)
       shared.close()
     },
   }
