@@ -1,12 +1,13 @@
 import type { Block } from '@x/cid'
 import { BusyError, CrashError, type BatchLimits, type FairQueueLimits, type Params } from '@x/infer-core'
 import { BackendError, NoSpaceError } from '@x/storage-core'
+import { reasonOf } from '@x/storage-core/backend'
 
 import { canShareRuns } from '../batching/run-batch.ts'
-import type { Loaded, Ran, RanOne } from '../workers/messages.ts'
+import type { Call, Loaded, Ran, RanOne } from '../workers/messages.ts'
 import { receiveError } from '../workers/sent-error.ts'
 import { startWorker, type WorkerHost } from '../workers/worker-host.ts'
-import { answerFor, type Job, type Lane, type Residence } from './residence.ts'
+import { answerFor, noteLoaded, type Job, type Lane, type Residence } from './residence.ts'
 import { createWaitingRoom } from './waiting-room.ts'
 
 export interface DispatcherOptions {
@@ -24,6 +25,7 @@ export interface DispatcherOptions {
   quarantineMs: number
   /** Of what waits. */
   limits: FairQueueLimits
+  onWarning: (message: string) => void
 }
 
 export interface WorkerStats {
@@ -91,6 +93,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const counts = { runs: 0, rows: 0, crashes: 0, loads: 0, unloads: 0 }
   let slots: Slot[] = []
   const waiting = createWaitingRoom(options.limits)
+  /** Bytes that threads were told to let go of, and have yet to. */
+  const unloading = new Map<Promise<unknown>, number>()
   /** Threads in a row that ended before they had answered anything. */
   let stillborn = 0
   /** No thread is started before. Of `performance.now`. */
@@ -164,6 +168,10 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     setTimer()
   }
 
+  function assertGoing(): void {
+    if (ended) throw ended.error
+  }
+
   function startSlots(): void {
     while (slots.length < options.workers) slots.push(startSlot())
   }
@@ -181,7 +189,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 
   /** What a thread is to do next. */
   function laneFor(slot: Slot): Lane | undefined {
-    return waiting.inTurn(residences.values()).find((lane) => isFor(slot, lane) && isReady(lane))
+    return waiting.inTurn(residences.values()).find((lane) => isReady(lane) && isFor(slot, lane))
   }
 
   function isFor(slot: Slot, { residence }: Lane): boolean {
@@ -203,34 +211,58 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 
   const isPlaced = (residence: Residence): boolean => slots.some(({ placed }) => placed.has(residence))
 
-  const bytesLoaded = (): number => {
-    const placed = slots.flatMap((slot) => [...slot.placed.keys()])
-    // Mapped weights are in memory once, whoever maps them.
-    const counted = placed.filter((one, index) => !one.isMapped || placed.indexOf(one) === index)
-    return counted.reduce((sum, { bytes }) => sum + bytes, 0)
+  /** In all threads. Mapped weights are in memory once, whoever maps them. */
+  const bytesIn = (residence: Residence): number => {
+    const copies = slots.filter(({ placed }) => placed.has(residence)).length
+    return residence.bytes * (residence.isMapped ? Math.min(1, copies) : copies)
   }
 
   const idleModels = (): Residence[] =>
     [...residences.values()].filter((one) => isPlaced(one) && !isBusy(one)).toSorted((a, b) => a.usedMs - b.usedMs)
 
-  /** Unloads others, those not used for longest first, until there is room for one more. */
+  /** Whether there is room for one more; unloads others, those not used for longest first, where that makes it. */
   function hasRoomFor(residence: Residence): boolean {
+    // Whoever asked is told so, and nothing else has to go for that.
+    if (residence.leastBytes > memoryBytes) return true
     const more = residence.isMapped && isPlaced(residence) ? 0 : residence.bytes
+    // What is estimated to be too large may fit, alone.
+    const fits = (bytes: number): boolean => bytes === 0 || bytes + more <= memoryBytes
+    let left = [...residences.values()].reduce((sum, one) => sum + bytesIn(one), 0)
+    const victims: Residence[] = []
     for (const victim of idleModels()) {
-      if (bytesLoaded() + more <= memoryBytes) break
-      if (victim !== residence) unload(victim)
+      if (fits(left)) break
+      if (victim === residence) continue
+      victims.push(victim)
+      left -= bytesIn(victim)
     }
-    // Alone it may be too large; who asked is told so.
-    const isAlone = bytesLoaded() === 0
-    return isAlone || bytesLoaded() + more <= memoryBytes
+    if (!fits(left)) return false
+    for (const victim of victims) unload(victim)
+    // What a thread has yet to unload is there still.
+    return fits(left + [...unloading.values()].reduce((sum, bytes) => sum + bytes, 0))
   }
 
   function unload(residence: Residence): void {
-    for (const slot of slots) {
-      if (!slot.placed.delete(residence)) continue
-      counts.unloads += 1
+    const bytes = bytesIn(residence)
+    const having = slots.filter(({ placed }) => placed.delete(residence))
+    if (having.length === 0) return
+    counts.unloads += having.length
+    const done = Promise.all(having.map((slot) => unloadFrom(slot, residence)))
+    unloading.set(done, bytes)
+    void freeWhen(done)
+  }
+
+  async function freeWhen(done: Promise<unknown>): Promise<void> {
+    await done
+    unloading.delete(done)
+    wake()
+  }
+
+  async function unloadFrom({ host }: Slot, { handle, model }: Residence): Promise<void> {
+    try {
+      await host.call({ type: 'unload', handle })
+    } catch (error) {
       // A thread that ends meanwhile has unloaded it too.
-      slot.host.call({ type: 'unload', handle: residence.handle }).catch(() => undefined)
+      if (!(error instanceof CrashError)) options.onWarning(`${model.cid} was not unloaded: ${reasonOf(error)}`)
     }
   }
 
@@ -243,12 +275,23 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     const { threads } = options
     const batching = batch !== undefined
     const call = { type: 'load', handle, task, dtype, executionProvider, model: sent, threads, batching } as const
-    const loading = slot.host.call(call).catch((error: unknown) => {
-      slot.placed.delete(residence)
-      throw error
-    })
+    const loading = load(slot, residence, call)
     slot.placed.set(residence, loading)
     return loading
+  }
+
+  async function load(slot: Slot, residence: Residence, call: Call & { type: 'load' }): Promise<Loaded> {
+    try {
+      const loaded = await slot.host.call(call)
+      noteLoaded(residence, loaded)
+      for (const why of loaded.fallbacks) options.onWarning(`${residence.model.cid}: ${why}`)
+      if (residence.bytes <= memoryBytes) return loaded
+    } catch (error) {
+      slot.placed.delete(residence)
+      throw error
+    }
+    unload(residence)
+    throw tooLarge(residence, memoryBytes)
   }
 
   async function serve(slot: Slot, lane: Lane): Promise<void> {
@@ -257,9 +300,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     // Taken now: what comes while the model is loaded is for the next.
     const jobs = waiting.take(lane, shareOf(lane))
     try {
-      if (residence.bytes > memoryBytes) throw tooLarge(residence, memoryBytes)
+      if (residence.leastBytes > memoryBytes) throw tooLarge(residence, memoryBytes)
       const facts = await place(slot, residence)
-      residence.isAlone = facts.alone !== undefined
       const { handle } = residence
       const inputs = jobs.map(({ input, onText }) => ({ input, streams: onText !== undefined }))
       const counted = { runs: 0, rows: 0 }
@@ -331,7 +373,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 
   return {
     push(residence, params, paramsBlock, job) {
-      if (ended) throw ended.error
+      assertGoing()
       const withdraw = waiting.push(residence, params, paramsBlock, job)
       wake()
       return () => {
@@ -343,19 +385,22 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     },
     add: (residence) => void residences.set(residence.handle, residence),
     async load(residence) {
-      if (ended) throw ended.error
-      if (residence.bytes > memoryBytes) throw tooLarge(residence, memoryBytes)
+      assertGoing()
+      if (residence.leastBytes > memoryBytes) throw tooLarge(residence, memoryBytes)
+      while (!isPlaced(residence) && !hasRoomFor(residence)) {
+        if (unloading.size === 0) {
+          throw new BusyError(`${residence.model.cid}: the models that run take all the room`)
+        }
+        await Promise.race(unloading.keys())
+        assertGoing()
+      }
       startSlots()
       const having = slots.find(({ placed }) => placed.has(residence))
       const slot = having ?? slots.toSorted((a, b) => a.given.length - b.given.length)[0]
       if (!slot) return
-      if (!having && !hasRoomFor(residence)) {
-        throw new BusyError(`${residence.model.cid}: the models that run take all the room`)
-      }
       occupy(slot, residence)
       try {
-        const facts = await place(slot, residence)
-        residence.isAlone = facts.alone !== undefined
+        await place(slot, residence)
         noteAnswer(slot)
       } catch (error) {
         throw reasonFor(slot, residence, error)
@@ -420,5 +465,5 @@ export function crashOf({ model, quarantinedUntilMs }: Residence, cause?: CrashE
   })
 }
 
-const tooLarge = ({ model, bytes }: Residence, most: number): NoSpaceError =>
-  new NoSpaceError(`${model.cid}: its weights are ${bytes} bytes, and ${most} may be loaded`)
+const tooLarge = ({ model, leastBytes }: Residence, most: number): NoSpaceError =>
+  new NoSpaceError(`${model.cid}: its weights are ${leastBytes} bytes, and ${most} may be loaded`)

@@ -149,6 +149,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
     batch: options.batch === 'off' ? undefined : batchOf(options.batch),
     quarantineMs: options.quarantineMs ?? QUARANTINE_MS,
     limits: { maxQueued, maxQueuedPerCaller },
+    onWarning,
   })
   const results = options.cache && createResultCache(options.cache, onWarning)
   const residences = createResidences({

@@ -1,6 +1,6 @@
 import type { CanonicalInput, FairQueue, OutputValue, Params, TaskName } from '@x/infer-core'
-import { chooseDtype, encodeManifest, type Dtype, type OpenedModel } from '@x/model-loader'
-import type { AbortOptions } from '@x/storage-core'
+import { chooseDtype, encodeManifest, sessionOf, type Dtype, type OpenedModel } from '@x/model-loader'
+import { NotFoundError, type AbortOptions } from '@x/storage-core'
 
 import { sampleRateOf } from '../loaded-models.ts'
 import { readModelJson } from '../model-json.ts'
@@ -59,10 +59,12 @@ export interface Residence {
   readonly model: OpenedModel
   readonly sent: SentModel
   readonly sampleRate: number | undefined
-  /** Of its weights, in one thread. */
-  readonly bytes: number
+  /** Of its weights, in one thread. An estimate, of all graphs that are there, until a load tells which are used. */
+  bytes: number
+  /** It takes no less than this. */
+  leastBytes: number
   /** The weights are mapped from a file, so that threads share them. */
-  readonly isMapped: boolean
+  isMapped: boolean
   /** Execution providers: the first is tried first, then what comes after it. */
   readonly providers: readonly [string, ...string[]]
   /** Of a run on one of them that read these files, as they were prepared. */
@@ -108,11 +110,8 @@ export async function openResidence(
 ): Promise<Residence> {
   const providers = await ladder.climb()
   const config = await readModelJson(model, 'config.json', signal)
-  const { files } = chooseDtype(
-    config,
-    model.files.map(({ path }) => path),
-    { dtype },
-  )
+  const sizes = graphSizes(config, model, dtype)
+  const files = [...sizes.keys()].flat()
   const paths: Record<string, string> = {}
   const graphs: Record<string, SentGraph> = {}
   const prepared: PreparedGraph[] = []
@@ -142,7 +141,8 @@ export async function openResidence(
     model,
     sent: { manifest, name: model.name, isPartial: model.isPartial === true, paths, graphs },
     sampleRate: await sampleRateOf(task, model, signal),
-    bytes: model.files.filter(({ path }) => files.includes(path)).reduce((sum, { size }) => sum + size, 0),
+    bytes: [...sizes.values()].reduce((sum, size) => sum + size, 0),
+    leastBytes: Math.min(...sizes.values()),
     providers,
     numericClassOn(executionProvider, read) {
       // What was prepared is for the processor.
@@ -173,4 +173,38 @@ export async function answerFor({ model, nextProvider }: Residence, ask: Ask): P
   if (ask.op === 'data-of') return model.dataOf?.(ask.file, {})
   if (model.verifiedPath) await model.verifiedPath(ask.file, { verify: ask.verify })
   return undefined
+}
+
+/** Of files of a model. */
+const bytesOf = ({ files }: OpenedModel, paths: readonly string[]): number =>
+  files.filter(({ path }) => paths.includes(path)).reduce((sum, { size }) => sum + size, 0)
+
+/**
+ * The files of each graph that may be loaded, and their bytes. Which of them the architecture has is known to the library alone,
+ * in the thread: one that lacks the dtype is no reason to refuse the model here.
+ */
+function graphSizes(config: unknown, model: OpenedModel, dtype: Dtype | undefined): Map<readonly string[], number> {
+  const paths = model.files.map(({ path }) => path)
+  const sessions = new Set(paths.map((path) => sessionOf(path)).filter((session) => session !== undefined))
+  const sizes = new Map<readonly string[], number>()
+  for (const session of sessions) {
+    try {
+      const { files } = chooseDtype(config, paths, { dtype, sessions: [session] })
+      sizes.set(files, bytesOf(model, files))
+    } catch (error) {
+      if (!(error instanceof NotFoundError)) throw error
+    }
+  }
+  // None at all: it says what is missing.
+  if (sizes.size === 0) chooseDtype(config, paths, { dtype })
+  return sizes
+}
+
+/** Notes what a load told. */
+export function noteLoaded(residence: Residence, { alone, dtype, fallbacks }: Loaded): void {
+  residence.isAlone = alone !== undefined
+  residence.bytes = bytesOf(residence.model, dtype.files)
+  residence.leastBytes = residence.bytes
+  // What is not held as was prepared is a copy in each thread.
+  if (fallbacks.length > 0) residence.isMapped = false
 }

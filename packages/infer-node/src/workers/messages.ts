@@ -62,6 +62,8 @@ export interface Loaded extends Versions {
   sampleRate: number | undefined
   /** Of how the sessions were made in the end. */
   numericClass: string
+  /** Of graphs that ONNX Runtime refused as they were prepared, so that they were opened as they are. For a person. */
+  fallbacks: readonly string[]
   /** Why inputs run one at a time; `undefined`: they may share a run. */
   alone: string | undefined
   /** Why the same input may have another result each time; `undefined`: it has not. */

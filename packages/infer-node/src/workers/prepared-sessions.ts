@@ -9,17 +9,19 @@ import type { SentModel } from './messages.ts'
  * table of options for all graphs of a model, these are for each. This thread loads one model at a time. What was prepared is for
  * the processor; on another execution provider it is the graph as the model has it.
  *
- * @returns What `work` gave, how the weights are held now, and the digests of what was prepared and used.
+ * @returns What `work` gave, how the weights are held now, the digests of what was prepared and used, and which graphs were
+ *   opened as they are, with why.
  */
 export async function withPreparedSessions<T>(
   { graphs, paths }: Pick<SentModel, 'graphs' | 'paths'>,
   threads: number,
   work: () => Promise<T>,
-): Promise<{ result: T; weights: WeightClass; prepared: string[] }> {
+): Promise<{ result: T; weights: WeightClass; prepared: string[]; fallbacks: string[] }> {
   const { sessions, isWasm } = sessionsOfLibrary()
   const { create } = sessions
   let weights: WeightClass = 'prepacked'
   const used: string[] = []
+  const fallbacks: string[] = []
   sessions.create = async (graph, options, ...rest) => {
     const data = isWasm && typeof graph === 'string' ? { externalData: dataBeside(graph, paths) } : {}
     const given = { intraOpNumThreads: threads, ...options, ...data }
@@ -35,6 +37,9 @@ export async function withPreparedSessions<T>(
         return session
       } catch (error) {
         if (graph === prepared.original) throw error
+        fallbacks.push(
+          `${prepared.original} is opened as it is: ${error instanceof Error ? error.message : String(error)}`,
+        )
         // What was derived is of no use here; what it was derived from is the model.
         return Reflect.apply(create, sessions, [prepared.original, given, ...rest])
       }
@@ -43,7 +48,7 @@ export async function withPreparedSessions<T>(
   }
   try {
     const result = await work()
-    return { result, weights, prepared: used }
+    return { result, weights, prepared: used, fallbacks }
   } finally {
     sessions.create = create
   }

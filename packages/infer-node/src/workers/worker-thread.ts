@@ -132,6 +132,7 @@ async function load({
     result: loaded,
     weights,
     prepared,
+    fallbacks,
   } = await withPreparedSessions(sent, threads, () =>
     loadModel(task, model, {
       transformers,
@@ -165,6 +166,7 @@ async function load({
       files,
       sampleRate,
       numericClass,
+      fallbacks,
       alone,
       random: operators.random,
     }
