@@ -240,7 +240,9 @@ it('fails what a thread was doing when it ended, and starts another', async () =
   const workers = watchWorkers()
   const engine = startEngine()
   await engine.load('feature-extraction', model)
-  const running = Promise.allSettled(TEXTS.map((text) => engine.run('feature-extraction', model, text)))
+  // Long enough not to be answered before the thread has ended.
+  const long = TEXTS.map((text) => text.repeat(20_000))
+  const running = Promise.allSettled(long.map((text) => engine.run('feature-extraction', model, text)))
   await until(() => engine.stats().workers[0]?.given === 1)
   await workers[0]?.terminate()
   for (const result of await running) {
