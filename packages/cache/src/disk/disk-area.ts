@@ -1,9 +1,11 @@
+import { setImmediate } from 'node:timers/promises'
+
 import { CID, equalBytes, IntegrityError, verify, type Block } from '@x/cid'
 import { NoSpaceError } from '@x/storage-core'
 import { bytesOf, reasonOf, type Database, type Row } from '@x/storage-core/backend'
 
 import { CHANGED_MEANWHILE, type CacheArea, type Cleared, type DiskUsage, type Kept } from '../area.ts'
-import { costOf, type EntryInfo } from '../entry.ts'
+import { costOf, type Entry, type EntryInfo } from '../entry.ts'
 import { addCounters, noCounters } from '../statistics.ts'
 import { assertSealed, deleteRow, infoOf, insertRow, readBlocks, readRow, sealOf, toRow } from './rows.ts'
 import { addToTotal, totalOf } from './schema.ts'
@@ -24,6 +26,9 @@ const MAX_BYTES = 2 ** 30
 const MAX_ENTRY_BYTES = 16 * 2 ** 20
 /** Removed in one transaction, so that none holds up the process for long. */
 const EVICTED_AT_ONCE = 256
+const FREED_AT_ONCE = 4 * 2 ** 20
+const EXPIRED = 'SELECT * FROM entries WHERE expires <= ? LIMIT ?'
+const LEAST_USED = 'SELECT * FROM entries ORDER BY used LIMIT ?'
 const LISTED_AT_ONCE = 500
 /** A read must not cost a write: when an entry was used is known to the minute. */
 const NOTE_MS = 60_000
@@ -79,28 +84,59 @@ export async function openDiskArea({
     })
   }
 
-  /** Removes the expired, then those not used for longest, until there is room. */
-  async function makeRoom(bytes: number, nowMs: number): Promise<number> {
+  /** Inside a transaction: the expired, then those not used for longest, until there is room or it is enough for once. */
+  function makeRoom(database: Database, bytes: number, nowMs: number): { evicted: number; isEnough: boolean } {
+    const isOver = (): boolean => totalOf(database, 'bytes') + bytes > maxBytes
     let evicted = 0
-    for (;;) {
-      const removed = await shared.write((database, onCommit) => {
-        const over = (): boolean => totalOf(database, 'bytes') + bytes > maxBytes
-        if (!over()) return 0
+    let freed = 0
+    for (const sql of [EXPIRED, LEAST_USED]) {
+      if (!isOver()) break
+      const rows = database.all(sql, ...(sql === EXPIRED ? [nowMs] : []), EVICTED_AT_ONCE - evicted)
+      for (const row of rows) {
+        if (!isOver()) break
+        if (freed >= FREED_AT_ONCE) return { evicted, isEnough: false }
+        freed += deleteRow(database, readRow(row))
+        evicted += 1
+      }
+      if (evicted >= EVICTED_AT_ONCE) break
+    }
+    return { evicted, isEnough: evicted < EVICTED_AT_ONCE || !isOver() }
+  }
+
+  /** In place of the older entry, which goes in any case. Where it takes much to make room, in several transactions. */
+  async function replace(entry: Entry, nowMs: number, isCurrent: IsCurrent | undefined): Promise<Kept> {
+    const bytes = costOf(entry)
+    const row = toRow(entry)
+    const seal = await sealOf(row)
+    for (let evicted = 0; ; await setImmediate()) {
+      const step = await shared.write((database, onCommit) => {
+        if (isCurrent?.() === false) return undefined
+        const old = rowOf(database, entry.key)
+        if (old !== undefined) deleteRow(database, readRow(old))
+        const isOver = totalOf(database, 'bytes') + bytes > maxBytes
         // What was read since is not what goes first.
-        if (uses.size > 0) note(database, onCommit)
-        const expired = database.all('SELECT * FROM entries WHERE expires <= ? LIMIT ?', nowMs, EVICTED_AT_ONCE)
-        const rows =
-          expired.length > 0 ? expired : database.all('SELECT * FROM entries ORDER BY used LIMIT ?', EVICTED_AT_ONCE)
-        let count = 0
-        for (const row of rows) {
-          if (!over()) break
-          deleteRow(database, readRow(row))
-          count += 1
+        if ((isOver && uses.size > 0) || Date.now() - notedMs > NOTE_MS) note(database, onCommit)
+        const room = makeRoom(database, bytes, nowMs)
+        if (room.isEnough) {
+          insertRow(database, entry, row, seal, nowMs)
+          onCommit(() => uses.delete(entry.key.toString()))
         }
-        return count
+        return room
       })
-      evicted += removed
-      if (removed < EVICTED_AT_ONCE) return evicted
+      if (step === undefined) return { kept: false, why: CHANGED_MEANWHILE }
+      evicted += step.evicted
+      if (step.isEnough) return { kept: true, evicted }
+    }
+  }
+
+  /** The disk is full, and what was to be replaced must not come back. */
+  async function removeOnFullDisk(key: CID, isCurrent: IsCurrent | undefined): Promise<void> {
+    try {
+      await remove(key, { isCurrent })
+    } catch (error) {
+      if (!(error instanceof NoSpaceError)) throw error
+      // SQLite needs room to remove one.
+      await shared.beginAnew('the disk is full')
     }
   }
 
@@ -148,20 +184,17 @@ export async function openDiskArea({
     },
     async put(entry, nowMs, isCurrent): Promise<Kept> {
       const bytes = costOf(entry)
-      if (bytes > maxEntryBytes) return { kept: false, why: `it counts ${bytes} bytes, of at most ${maxEntryBytes}` }
-      const row = toRow(entry)
-      const seal = await sealOf(row)
-      const evicted = await makeRoom(bytes, nowMs)
-      const isKept = await shared.write((database, onCommit) => {
-        if (isCurrent?.() === false) return false
-        const old = rowOf(database, entry.key)
-        if (old !== undefined) deleteRow(database, readRow(old))
-        insertRow(database, entry, row, seal, nowMs)
-        onCommit(() => uses.delete(entry.key.toString()))
-        if (Date.now() - notedMs > NOTE_MS) note(database, onCommit)
-        return true
-      })
-      return isKept ? { kept: true, evicted } : { kept: false, why: CHANGED_MEANWHILE }
+      const most = Math.min(maxEntryBytes, maxBytes)
+      if (bytes > most) {
+        await remove(entry.key, { isCurrent })
+        return { kept: false, why: `it counts ${bytes} bytes, of at most ${most}` }
+      }
+      try {
+        return await replace(entry, nowMs, isCurrent)
+      } catch (error) {
+        if (error instanceof NoSpaceError) await removeOnFullDisk(entry.key, isCurrent)
+        throw error
+      }
     },
     async delete(key, { only, isCurrent } = {}) {
       return remove(key, { isCurrent, seal: only && (await sealOf(toRow(only))) })

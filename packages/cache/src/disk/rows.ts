@@ -124,12 +124,14 @@ function insertBlock(database: Database, { cid, bytes }: Block): number {
   return costOfBlock(bytes.length)
 }
 
-/** Inside a transaction: removes an entry and the blocks that are no other's. */
-export function deleteRow(database: Database, row: SealedRow): void {
+/** Inside a transaction: removes an entry and the blocks that are no other's. How many bytes that frees. */
+export function deleteRow(database: Database, row: SealedRow): number {
   const blockCosts = split(row.parts).map((cid) => removeBlock(database, cid))
   database.run('DELETE FROM entries WHERE key = ?', row.key)
+  const bytes = blockCosts.reduce((sum, cost) => sum + cost, costOfRow(row))
   addToTotal(database, 'entries', -1)
-  addToTotal(database, 'bytes', -blockCosts.reduce((sum, cost) => sum + cost, costOfRow(row)))
+  addToTotal(database, 'bytes', -bytes)
+  return bytes
 }
 
 /** How many bytes that frees. */

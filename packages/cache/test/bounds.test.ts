@@ -1,0 +1,97 @@
+import { join } from 'node:path'
+
+import { expect, it, onTestFinished } from 'vitest'
+
+import { mountSmallDisk } from '../../../tooling/faults/small-disk.ts'
+import { openDiskArea } from '../src/disk.ts'
+import { createCache } from '../src/index.ts'
+import { bytes, keyFor, tempDirectory, textOf, toBytes } from './support.ts'
+
+it('has neither the old entry nor the new one where the new one is too large', async () => {
+  const directory = await tempDirectory()
+  const cache = createCache({ disk: await openDiskArea({ directory, maxEntryBytes: 6000 }), memoryBytes: 3000 })
+  onTestFinished(() => cache.close())
+  const [a, b] = [await keyFor('a'), await keyFor('b')]
+  await cache.put(a, toBytes('old'))
+  expect(await cache.put(a, bytes(7000))).toMatchObject({ memory: false, disk: false })
+  expect(await cache.get(a)).toBeUndefined()
+  await cache.put(b, toBytes('old'))
+  await cache.getOrCompute(b, async () => ({ kind: 'value', value: bytes(7000) }), { mode: 'refresh' })
+  expect((await cache.explain(b)).state).toBe('absent')
+  expect((await cache.stats()).disk).toMatchObject({ entries: 0, bytes: 0 })
+})
+
+it('has neither the old entry nor the new one where the disk is full', async (context) => {
+  const small = await mountSmallDisk({ sizeBytes: 1_500_000 })
+  if ('reason' in small) context.skip(small.reason)
+  if ('reason' in small) return
+  onTestFinished(() => small.unmount())
+  const directory = join(small.directory, 'cache')
+  const cache = createCache({ disk: await openDiskArea({ directory, maxEntryBytes: 4_000_000 }), memoryBytes: 0 })
+  const key = await keyFor('a')
+  await cache.put(key, toBytes('old'))
+  await expect(cache.put(key, bytes(3_000_000))).rejects.toMatchObject({ code: 'NO_SPACE' })
+  expect(await cache.get(key)).toBeUndefined()
+  let failure: unknown
+  let number = 0
+  for (; failure === undefined; number++) {
+    failure = await cache.put(await keyFor(number), bytes(20_000, number)).then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+  }
+  expect(failure).toMatchObject({ code: 'NO_SPACE' })
+  // Now there is no room for as much as the note that one is gone.
+  await expect(cache.put(await keyFor(0), bytes(500_000, 9))).rejects.toMatchObject({ code: 'NO_SPACE' })
+  expect(await cache.get(await keyFor(0))).toBeUndefined()
+  await cache.close()
+})
+
+it('is within its bound however many are put at once', async () => {
+  const disk = await openDiskArea({ directory: await tempDirectory(), maxBytes: 100_000 })
+  const cache = createCache({ disk, memoryBytes: 0 })
+  onTestFinished(() => cache.close())
+  const keys = await Promise.all(Array.from({ length: 40 }, (_, index) => keyFor(index)))
+  await Promise.all(keys.map(({ cid }, index) => cache.put(cid, bytes(10_000, index))))
+  const { disk: usage } = await cache.stats()
+  expect(usage?.bytes).toBeLessThanOrEqual(100_000)
+  expect(usage?.bytes).toBeGreaterThan(85_000)
+})
+
+it('is within its bound where what has expired is not enough', async () => {
+  let time = 1_000_000
+  const disk = await openDiskArea({ directory: await tempDirectory(), maxBytes: 12_000, maxEntryBytes: 6000 })
+  const cache = createCache({ disk, memoryBytes: 0, now: () => time })
+  onTestFinished(() => cache.close())
+  await cache.putAbsent(await keyFor('small'), 'there is none', { ttlMs: 5 })
+  for (const index of [0, 1, 2]) {
+    time += 1
+    await cache.put((await keyFor(index)).cid, bytes(3300, index))
+  }
+  time += 10
+  await cache.put((await keyFor(3)).cid, bytes(5500, 9))
+  expect((await cache.stats()).disk).toMatchObject({ entries: 2 })
+  expect((await cache.stats()).disk?.bytes).toBeLessThanOrEqual(12_000)
+})
+
+it('makes no room for what takes the place of its older self', async () => {
+  const disk = await openDiskArea({ directory: await tempDirectory(), maxBytes: 20_000, maxEntryBytes: 6000 })
+  const cache = createCache({ disk, memoryBytes: 0 })
+  onTestFinished(() => cache.close())
+  for (const index of [0, 1, 2, 3]) await cache.put((await keyFor(index)).cid, bytes(4000, index))
+  await cache.put((await keyFor(3)).cid, bytes(4000, 9))
+  expect((await cache.stats()).disk).toMatchObject({ entries: 4 })
+})
+
+it('makes room for more than goes at once', async () => {
+  const directory = await tempDirectory()
+  const before = createCache({ disk: await openDiskArea({ directory }), memoryBytes: 0 })
+  for (let number = 0; number < 600; number++) await before.put((await keyFor(number)).cid, toBytes(`${number}`))
+  await before.close()
+  const cache = createCache({ disk: await openDiskArea({ directory, maxBytes: 8000 }), memoryBytes: 0 })
+  onTestFinished(() => cache.close())
+  await cache.put(await keyFor('last'), toBytes('last'))
+  expect((await cache.stats()).disk?.bytes).toBeLessThanOrEqual(8000)
+  expect(textOf(await cache.get(await keyFor('last')))).toBe('last')
+  expect(textOf(await cache.get(await keyFor(599)))).toBe('599')
+})
