@@ -45,6 +45,8 @@ export interface Database {
    * @throws {InUseError} Another process writes.
    */
   begin(): void
+  /** Moves what is in the log into the file, and empties the log, as far as that can be done without waiting for others. */
+  checkpoint(): void
   /** Does nothing where no transaction is open: SQLite ends some by itself. */
   rollback(): void
   close(): void
@@ -75,21 +77,22 @@ export function openDatabase(path: string, options: DatabaseOptions): Database {
     }
     return statement
   }
+  /** Waiting would hold up the whole process; whoever waits asks again. */
+  const withoutWaiting = (sql: string): void => {
+    connection.exec('PRAGMA busy_timeout = 0')
+    try {
+      connection.exec(sql)
+    } finally {
+      connection.exec(`PRAGMA busy_timeout = ${BUSY_MS}`)
+    }
+  }
   return {
     run: (sql, ...values) => inOurWords('write to', () => Number(prepared(sql).run(...values).changes)),
     get: (sql, ...values) => inOurWords('read', () => prepared(sql).get(...values)),
     all: (sql, ...values) => inOurWords('read', () => prepared(sql).all(...values)),
     exec: (sql) => inOurWords('use', () => connection.exec(sql)),
-    begin: () =>
-      inOurWords('write to', () => {
-        // Waiting would hold up the whole process; whoever waits asks again.
-        connection.exec('PRAGMA busy_timeout = 0')
-        try {
-          connection.exec('BEGIN IMMEDIATE')
-        } finally {
-          connection.exec(`PRAGMA busy_timeout = ${BUSY_MS}`)
-        }
-      }),
+    begin: () => inOurWords('write to', () => withoutWaiting('BEGIN IMMEDIATE')),
+    checkpoint: () => inOurWords('write to', () => withoutWaiting('PRAGMA wal_checkpoint(TRUNCATE)')),
     rollback: () => {
       if (connection.isTransaction) inOurWords('undo in', () => connection.exec('ROLLBACK'))
     },

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 
 import { CID, equalBytes, IntegrityError, verify, type Block } from '@x/cid'
 import { NoSpaceError } from '@x/storage-core'
-import { bytesOf, reasonOf, type Database, type Row } from '@x/storage-core/backend'
+import { bytesOf, numberOf, reasonOf, type Database, type Row } from '@x/storage-core/backend'
 
 import { CHANGED_MEANWHILE, type CacheArea, type Cleared, type DiskUsage, type Kept } from '../area.ts'
 import { costOf, type Entry, type EntryInfo } from '../entry.ts'
@@ -16,17 +16,19 @@ export interface DiskAreaOptions {
   directory: string
   /** Default 1 GiB. The file on disk is somewhat larger. */
   maxBytes?: number | undefined
-  /** Of one entry. Default 16 MiB, or a quarter of `maxBytes` where that is less. */
+  /** Of one entry. Default 4 MiB, or a quarter of `maxBytes` where that is less. */
   maxEntryBytes?: number | undefined
   /** Told of damage that was found, and of notes that could not be written. Default: nobody is. */
   onWarning?: ((message: string) => void) | undefined
 }
 
 const MAX_BYTES = 2 ** 30
-const MAX_ENTRY_BYTES = 16 * 2 ** 20
+/** Written and read in one go: one of 16 MiB holds up the process for 0.2 s. */
+const MAX_ENTRY_BYTES = 4 * 2 ** 20
 /** Removed in one transaction, so that none holds up the process for long. */
 const EVICTED_AT_ONCE = 256
 const FREED_AT_ONCE = 4 * 2 ** 20
+const PAGES_AT_ONCE = 256
 const EXPIRED = 'SELECT * FROM entries WHERE expires <= ? LIMIT ?'
 const LEAST_USED = 'SELECT * FROM entries ORDER BY used LIMIT ?'
 const LISTED_AT_ONCE = 500
@@ -200,17 +202,25 @@ export async function openDiskArea({
       return remove(key, { isCurrent, seal: only && (await sealOf(toRow(only))) })
     },
     async clear(): Promise<Cleared> {
+      const cleared = { entries: 0, bytes: 0 }
       try {
-        return await emptied(shared)
+        await empty(shared, cleared)
       } catch (error) {
         if (!(error instanceof NoSpaceError)) throw error
         // SQLite needs room to make room. Other processes go on with the old file until they end.
-        const was = await shared.read(totalsOf)
+        const rest = await shared.read(totalsOf)
         await shared.beginAnew('the disk is full')
-        return was
+        return { entries: cleared.entries + rest.entries, bytes: cleared.bytes + rest.bytes }
       } finally {
         uses.clear()
       }
+      try {
+        await giveBack(shared)
+      } catch (error) {
+        // The entries are gone; the next ones take their room.
+        onWarning(`cache: the room of what was cleared could not be given back: ${reasonOf(error)}`)
+      }
+      return cleared
     },
     async *entries(): AsyncGenerator<EntryInfo> {
       let after: Uint8Array = new Uint8Array(0)
@@ -259,20 +269,39 @@ const totalsOf = (database: Database): Cleared => ({
   bytes: totalOf(database, 'bytes'),
 })
 
-async function emptied(shared: SharedDatabase): Promise<Cleared> {
-  const cleared = await shared.write((database) => {
-    const was = totalsOf(database)
-    database.exec('DELETE FROM entries; DELETE FROM blocks')
-    addToTotal(database, 'entries', -was.entries)
-    addToTotal(database, 'bytes', -was.bytes)
-    return was
-  })
-  await shared.read((database) => {
-    // The room is the disk's again.
-    database.exec('PRAGMA incremental_vacuum')
-    database.exec('PRAGMA wal_checkpoint(TRUNCATE)')
-  })
-  return cleared
+/** Removes each entry that was there, some at a time, and adds up what went. */
+async function empty(shared: SharedDatabase, cleared: Cleared): Promise<void> {
+  for (let after: Uint8Array | undefined = new Uint8Array(0); after !== undefined; await setImmediate()) {
+    const from: Uint8Array = after
+    const step = await shared.write((database) => {
+      const rows = database.all('SELECT * FROM entries WHERE key > ? ORDER BY key LIMIT ?', from, EVICTED_AT_ONCE)
+      const gone = { entries: 0, bytes: 0, last: undefined as Uint8Array | undefined }
+      for (const row of rows.map(readRow)) {
+        if (gone.bytes >= FREED_AT_ONCE) break
+        gone.bytes += deleteRow(database, row)
+        gone.entries += 1
+        gone.last = row.key
+      }
+      return gone
+    })
+    cleared.entries += step.entries
+    cleared.bytes += step.bytes
+    after = step.last
+  }
+}
+
+/** The room is the disk's again, some at a time. */
+async function giveBack(shared: SharedDatabase): Promise<void> {
+  for (let before = Infinity; ; await setImmediate()) {
+    const left = await shared.write((database) => {
+      database.exec(`PRAGMA incremental_vacuum(${PAGES_AT_ONCE})`)
+      const row = database.get('PRAGMA freelist_count')
+      return row === undefined ? 0 : numberOf(row, 'freelist_count')
+    })
+    if (left === 0 || left >= before) break
+    before = left
+  }
+  await shared.read((database) => database.checkpoint())
 }
 
 const rowOf = (database: Database, key: CID): Row | undefined =>
