@@ -48,21 +48,21 @@ function linuxDevices(): string[] {
   ]
 }
 
-// What is not there, or may not be read, is a fact too: the same next time.
+// What is not there, or may not be read, is a fact too, each another one: the same next time.
 
 function namesIn(directory: string): string[] {
   try {
     return readdirSync(directory).toSorted()
-  } catch {
-    return []
+  } catch (cause) {
+    return [whyNot(cause)]
   }
 }
 
 function textOf(file: string): string {
   try {
     return readFileSync(file, 'utf8')
-  } catch {
-    return ''
+  } catch (cause) {
+    return whyNot(cause)
   }
 }
 
@@ -70,7 +70,11 @@ function stamp(file: string): string {
   try {
     const { size, mtimeMs } = statSync(file)
     return `${file} ${size} ${Math.trunc(mtimeMs)}`
-  } catch {
-    return `${file} absent`
+  } catch (cause) {
+    return `${file} ${whyNot(cause)}`
   }
 }
+
+/** The system's name of what failed: `ENOENT`, `EACCES`. */
+const whyNot = (cause: unknown): string =>
+  cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause)
