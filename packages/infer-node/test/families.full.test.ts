@@ -1,22 +1,11 @@
 import { fixtureModel, largestDifference, readReference, type FixtureName } from '@x/fixtures'
-import { toJson, type TaskName } from '@x/infer-core'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { toJson } from '@x/infer-core'
+import { describe, expect, it } from 'vitest'
 
-import { modelClasses, runTask, type ModelClass } from '../src/index.ts'
+import { runTask } from '../src/index.ts'
+import { classOf, configOf } from './families-support.ts'
 import { inputsOf, optionsOf } from './recorded.ts'
 import { hold } from './support.ts'
-
-let classes: ModelClass[]
-beforeAll(async () => {
-  classes = await modelClasses()
-})
-
-const classOf = (task: TaskName, modelType: string): string | undefined =>
-  classes.find((one) => one.task === task && one.modelType === modelType)?.className
-
-function configOf(name: FixtureName): Record<string, unknown> {
-  return JSON.parse(new TextDecoder().decode(fixtureModel(name).files['config.json']))
-}
 
 /** Families whose graphs take and give the same: the fixture of another, with a config.json that says theirs. */
 describe.each<[string, string, string, FixtureName]>([
@@ -39,7 +28,7 @@ describe.each<[string, string, string, FixtureName]>([
 ])('%s, of type %s', (_family, modelType, className, name) => {
   it(`is run by ${className}, and answers as ${name} does`, async () => {
     const { task } = fixtureModel(name)
-    expect(classOf(task, modelType)).toBe(className)
+    expect(await classOf(task, modelType)).toBe(className)
     const [recorded] = readReference(name).pipelines
     if (recorded === undefined) throw new Error('every model has a case')
     const own = await hold(name)

@@ -1,20 +1,8 @@
 import { fixtureModel, type FixtureName } from '@x/fixtures'
 import type { TaskName } from '@x/infer-core'
-import { beforeAll, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 
-import { modelClasses, type ModelClass } from '../src/index.ts'
-
-let classes: ModelClass[]
-beforeAll(async () => {
-  classes = await modelClasses()
-})
-
-const classOf = (task: TaskName, modelType: string): string | undefined =>
-  classes.find((one) => one.task === task && one.modelType === modelType)?.className
-
-function configOf(name: FixtureName): Record<string, unknown> {
-  return JSON.parse(new TextDecoder().decode(fixtureModel(name).files['config.json']))
-}
+import { classOf, configOf } from './families-support.ts'
 
 /**
  * Families whose fixture is of their own kind; what it answers is compared in references.test.ts. More of them run on the
@@ -51,7 +39,7 @@ it.each<[string, TaskName, string, FixtureName]>([
   ['wav2vec2', 'audio-classification', 'Wav2Vec2ForSequenceClassification', 'tiny-tones'],
   ['CLAP', 'zero-shot-audio-classification', 'ClapModel', 'tiny-clap'],
   ['VITS', 'text-to-audio', 'VitsModel', 'tiny-vits'],
-])('%s, %s: %s runs %s', (_family, task, className, name) => {
+])('%s, %s: %s runs %s', async (_family, task, className, name) => {
   expect(fixtureModel(name).task).toBe(task)
-  expect(classOf(task, String(configOf(name).model_type))).toBe(className)
+  expect(await classOf(task, String(configOf(name).model_type))).toBe(className)
 })
