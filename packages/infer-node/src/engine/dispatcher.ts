@@ -156,16 +156,18 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   }
 
   function dispatch(): void {
+    // One look at the clock: what is not ready at it has a timer, else it would be waited for that nobody sets.
+    const nowMs = performance.now()
     const lanes = waiting.inTurn(residences.values())
-    if (lanes.some(isReady) && performance.now() >= startAtMs) startSlots()
+    if (nowMs >= startAtMs && lanes.some((lane) => isReady(lane, nowMs))) startSlots()
     for (let depth = 0; depth < GIVEN_AT_ONCE; depth++) {
       for (const slot of slots) {
         if (slot.given.length !== depth) continue
-        const lane = laneFor(slot)
+        const lane = laneFor(slot, nowMs)
         if (lane) void serve(slot, lane)
       }
     }
-    setTimer()
+    setTimer(nowMs)
   }
 
   function assertGoing(): void {
@@ -177,19 +179,20 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   }
 
   /** For what waits and does not become ready, or find a thread, by something that happens. */
-  function setTimer(): void {
+  function setTimer(nowMs: number): void {
     clearTimeout(timer)
     timer = undefined
     const lanes = waiting.inTurn(residences.values())
-    const times = lanes.map(gatheringMs).filter((ms) => ms > 0)
-    const startMs = startAtMs - performance.now()
-    if (startMs > 0 && slots.length < options.workers && lanes.some(isReady)) times.push(startMs)
+    const times = lanes.map((lane) => gatheringMs(lane, nowMs)).filter((ms) => ms > 0)
+    const startMs = startAtMs - nowMs
+    const isWanted = slots.length < options.workers && lanes.some((lane) => isReady(lane, nowMs))
+    if (startMs > 0 && isWanted) times.push(startMs)
     if (times.length > 0) timer = setTimeout(wake, Math.ceil(Math.min(...times)))
   }
 
   /** What a thread is to do next. */
-  function laneFor(slot: Slot): Lane | undefined {
-    return waiting.inTurn(residences.values()).find((lane) => isReady(lane) && isFor(slot, lane))
+  function laneFor(slot: Slot, nowMs: number): Lane | undefined {
+    return waiting.inTurn(residences.values()).find((lane) => isReady(lane, nowMs) && isFor(slot, lane))
   }
 
   function isFor(slot: Slot, { residence }: Lane): boolean {
@@ -202,12 +205,12 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   }
 
   /** How long one that was just begun may still be joined by others, where the caller wants to wait for them. */
-  function gatheringMs({ queue, sinceMs }: Lane): number {
+  function gatheringMs({ queue, sinceMs }: Lane, nowMs: number): number {
     if (!batch || batch.windowMs === 0 || isDraining || queue.size >= batch.maxRows) return 0
-    return Math.max(0, sinceMs + batch.windowMs - performance.now())
+    return Math.max(0, sinceMs + batch.windowMs - nowMs)
   }
 
-  const isReady = (lane: Lane): boolean => gatheringMs(lane) === 0
+  const isReady = (lane: Lane, nowMs: number): boolean => gatheringMs(lane, nowMs) === 0
 
   const isPlaced = (residence: Residence): boolean => slots.some(({ placed }) => placed.has(residence))
 
