@@ -16,6 +16,7 @@ import { textOption, textOptions, type Command, type Context, type Values } from
 import { add } from './commands/add.ts'
 import { cacheExport, cacheImport, cacheLs } from './commands/cache/cache.ts'
 import { cacheClear, cacheExplain, cacheStats } from './commands/cache/results.ts'
+import { cachePack, cacheUnpack } from './commands/cache/signed-results.ts'
 import { carExport, carImport } from './commands/car.ts'
 import { cat } from './commands/cat.ts'
 import { demo } from './commands/demo.ts'
@@ -99,6 +100,8 @@ export const COMMANDS: readonly Command[] = [
   cacheStats,
   cacheClear,
   cacheExplain,
+  cachePack,
+  cacheUnpack,
   receiptShow,
   receiptVerify,
   status,

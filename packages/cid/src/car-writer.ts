@@ -7,6 +7,7 @@ import { InvalidInputError } from './errors.ts'
 import { IDENTITY } from './hash.ts'
 import { createLinkStack, isInlineRaw } from './link-stack.ts'
 import type { GetBlock } from './read-dag.ts'
+import type { Block } from './unixfs-node.ts'
 import { varint } from './varint.ts'
 
 export interface WriteCarOptions {
@@ -65,6 +66,24 @@ export async function* writeCar(
     if (written === 0) yield count(lengthPrefixed(encodeCarHeader([root])))
     if (!isInline) yield count(lengthPrefixed(cid.bytes, bytes))
     pending.push(links.filter((link) => !isInlineRaw(link)))
+  }
+}
+
+/**
+ * Writes blocks as a CARv1, in the order in which they come, whether they link to each other or not.
+ *
+ * @param roots - What its header names.
+ * @param blocks - Trusted to be verified. One that comes twice is written twice.
+ */
+export async function* writeCarBlocks(
+  roots: readonly CID[],
+  blocks: AsyncIterable<Block> | Iterable<Block>,
+  { signal }: Pick<WriteCarOptions, 'signal'> = {},
+): AsyncGenerator<Uint8Array> {
+  yield lengthPrefixed(encodeCarHeader(roots))
+  for await (const { cid, bytes } of blocks) {
+    signal?.throwIfAborted()
+    yield lengthPrefixed(cid.bytes, bytes)
   }
 }
 

@@ -15,7 +15,7 @@ export { buildFile, type BuildFileOptions, type BuiltBlock, type BuiltFile } fro
 export { buildOutboard } from './build-outboard.ts'
 export { readCar, type Car, type ReadCarOptions } from './car-reader.ts'
 export { assertLinksKnown, linksOf } from './car-links.ts'
-export { writeCar, type WriteCarOptions } from './car-writer.ts'
+export { writeCar, writeCarBlocks, type WriteCarOptions } from './car-writer.ts'
 export { decodeDagCbor, encodeDagCbor } from './dag-cbor.ts'
 export { assertEntryName, foldPath, pathSegments } from './entry-name.ts'
 export {

@@ -3,6 +3,7 @@ import { decodeDagCbor, encodeDagCbor, type Block } from '@x/cid'
 import {
   decodeOutput,
   decodeReceipt,
+  decodeVoucher,
   encodeLoadKey,
   encodeResultKey,
   isOutputOf,
@@ -171,6 +172,7 @@ export function createResultCache(
       const read = (answer: Answer): TaskResult<typeof task> => {
         if (answer.kind !== 'value') throw new TypeError('a result that is none was kept')
         const [receiptBlock, outputBlock, ...others] = answer.blocks
+        const vouchers = others.map((block) => decodeVoucher(block))
         const receipt = decodeReceipt(receiptBlock.bytes)
         const output = outputBlock && decodeOutput(outputBlock.bytes)
         if (!outputBlock?.cid.equals(receipt.output)) throw new TypeError('the receipt is of another output')
@@ -180,13 +182,14 @@ export function createResultCache(
         return {
           output,
           from: answer.from,
+          vouchedBy: vouchers.find((voucher) => voucher !== undefined),
           receipt,
           receiptCid: receiptBlock.cid,
           params,
           dtypeReason: dtype.reason,
           startedAt: started.startedAt,
           durationMs: performance.now() - started.startMs,
-          blocks: [inputBlock, paramsBlock, outputBlock, receiptBlock, ...others.slice(2)],
+          blocks: [inputBlock, paramsBlock, outputBlock, receiptBlock],
         }
       }
 

@@ -10,6 +10,7 @@ import {
   type Params,
   type ResultKeyParts,
   type ResultReceipt,
+  type ResultVoucher,
   type TaskName,
   type TaskOutput,
 } from '@x/infer-core'
@@ -27,6 +28,8 @@ export interface TaskResult<Name extends TaskName = TaskName> {
   output: TaskOutput<Name>
   /** `computed` now; kept from before, in `memory` or on `disk`; or `joined`: computed for another caller at the same moment. */
   from: 'computed' | 'memory' | 'disk' | 'joined'
+  /** It was kept, and somebody else computed and signed it. `undefined`: it was computed here. */
+  vouchedBy: ResultVoucher | undefined
   receipt: ResultReceipt
   receiptCid: CID
   /** The task's options with their defaults. */
@@ -126,6 +129,7 @@ export async function toResult<Name extends TaskName>(parts: ResultParts<Name>):
   return {
     output,
     from: 'computed',
+    vouchedBy: undefined,
     receipt,
     receiptCid: receiptBlock.cid,
     params,

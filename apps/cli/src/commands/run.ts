@@ -131,12 +131,14 @@ async function* eachInput(inputs: readonly string[], { stdin, signal }: Io): Asy
 async function print(
   { printer }: Context,
   input: string,
-  { output, from, receipt, receiptCid }: TaskResult,
+  { output, from, vouchedBy, receipt, receiptCid }: TaskResult,
 ): Promise<void> {
   const json = toJson(output)
+  const by = vouchedBy && printable(vouchedBy.name ?? vouchedBy.fingerprint ?? vouchedBy.subject ?? vouchedBy.method)
+  const signed = by === undefined ? '' : `, computed elsewhere and signed by ${by}`
   await printer.result(
-    { input, output: json, from, receipt: receiptToJson(receipt, receiptCid) },
-    `${printable(input)}\n  ${formatOutput(json)}\n  ${FROM[from]}; model ${receipt.model.toString()}, output ${receipt.output.toString()}, receipt ${receiptCid.toString()}`,
+    { input, output: json, from, vouchedBy: vouchedBy ?? null, receipt: receiptToJson(receipt, receiptCid) },
+    `${printable(input)}\n  ${formatOutput(json)}\n  ${FROM[from]}${signed}; model ${receipt.model.toString()}, output ${receipt.output.toString()}, receipt ${receiptCid.toString()}`,
   )
 }
 

@@ -1,0 +1,280 @@
+import { createCache, type CacheArea } from '@x/cache'
+import { cidOf, encodeDagCbor, RAW, readCar, writeCarBlocks, type Block, type CID } from '@x/cid'
+import { decodeReceipt, decodeVoucher, encodeOutput, encodeReceipt } from '@x/infer-core'
+import { createEngine, type TaskResult } from '@x/infer-node'
+import type { OpenedModel } from '@x/model-loader'
+import { signDocument } from '@x/model-signing'
+import { expect, it, onTestFinished } from 'vitest'
+
+import { hold } from '../../infer-node/test/support.ts'
+import { acceptResults, packResults } from '../src/index.ts'
+import { collect, entriesIn, newSigner, openArea, piecesOf, valuesIn } from './support.ts'
+
+const TEXTS = ['hello world', 'this is a test', 'content address']
+
+/** Runs the texts with what is kept in an area. */
+async function run(
+  area: CacheArea,
+  model: OpenedModel,
+  texts: readonly string[] = TEXTS,
+): Promise<{ results: TaskResult[]; loads: number }> {
+  const engine = createEngine({ cache: createCache({ disk: area, memoryBytes: 0 }) })
+  try {
+    const results = await Promise.all(texts.map((text) => engine.run('feature-extraction', model, text)))
+    return { results, loads: engine.stats().loads }
+  } finally {
+    await engine.close()
+  }
+}
+
+async function computed(): Promise<{ area: CacheArea; model: OpenedModel; results: TaskResult[] }> {
+  const [area, { open }] = [await openArea(), await hold('tiny-bert')]
+  const model = await open()
+  return { area, model, results: (await run(area, model)).results }
+}
+
+const alice = newSigner('alice')
+interface Made {
+  car: Uint8Array
+  blocks: Block[]
+  /** What is under each key. */
+  values: Record<string, string>
+  receipts: CID[]
+}
+
+let once: Promise<Made> | undefined
+/** A CAR that alice made, and what is in it. */
+const madeByAlice = (): Promise<Made> => (once ??= make())
+
+async function make(): Promise<Made> {
+  const { area, results } = await computed()
+  const { signer } = await alice
+  const car = await collect((await packResults(area, { signer })).car)
+  const blocks: Block[] = []
+  for await (const block of (await readCar([car])).blocks) blocks.push(block)
+  return { car, blocks, values: await valuesIn(area), receipts: results.map(({ receiptCid }) => receiptCid) }
+}
+
+it('gives others the results without a run, and says who computed them', async () => {
+  const { area, model, results } = await computed()
+  const { signer, trusted } = await alice
+  const packed = await packResults(area, { signer, name: 'of alice' })
+  expect(packed).toMatchObject({ results: 3, facts: 1, leftOut: 0 })
+  const there = await openArea()
+  const report = await acceptResults(there, packed.car, { trusted: [trusted] })
+  expect(report).toMatchObject({
+    name: 'of alice',
+    results: 3,
+    facts: 1,
+    held: 0,
+    missing: 0,
+    disputed: [],
+    refused: [],
+  })
+  expect(report.signer).toMatchObject({ name: 'alice', method: 'key' })
+  const given = await run(there, model)
+  expect(given.loads).toBe(0)
+  for (const [index, result] of given.results.entries()) {
+    expect(result).toMatchObject({ from: 'disk', output: results[index]?.output, receipt: results[index]?.receipt })
+    expect(result.vouchedBy).toEqual({
+      method: 'key',
+      name: 'alice',
+      fingerprint: signer.publicKey.fingerprint,
+      subject: undefined,
+    })
+    expect(result.blocks).toHaveLength(4)
+  }
+  const again = await acceptResults(there, (await packResults(area, { signer })).car, { trusted: [trusted] })
+  expect(again).toMatchObject({ results: 0, facts: 0, held: 4 })
+  // What others computed is not ours to sign.
+  await expect(packResults(there, { signer })).rejects.toMatchObject({
+    code: 'NOT_FOUND',
+    message: 'no result that was computed here is kept; 3 were computed by others',
+  })
+  const own = await run(there, model, ['another text'])
+  expect(own.results[0]).toMatchObject({ from: 'computed', vouchedBy: undefined })
+  expect(await packResults(there, { signer })).toMatchObject({ results: 1, leftOut: 3 })
+})
+
+it('packs those of a receipt or a model alone', async () => {
+  const { area, model, results } = await computed()
+  const { open } = await hold('tiny-bert', (files) => {
+    files['README.md'] = Uint8Array.from(Buffer.from('another model'))
+  })
+  const other = await open()
+  await run(area, other)
+  const { signer, trusted } = await alice
+  const [first] = results
+  if (!first) throw new Error('there are results')
+  const packed = await packResults(area, { signer, receipts: [first.receiptCid] })
+  expect(packed).toMatchObject({ results: 1, facts: 1 })
+  const there = await openArea()
+  await acceptResults(there, packed.car, { trusted: [trusted] })
+  const given = await run(there, model)
+  expect(given.results.map(({ from }) => from)).toEqual(['disk', 'computed', 'computed'])
+  expect(await packResults(area, { signer })).toMatchObject({ results: 6, facts: 2 })
+  expect(await packResults(area, { signer, manifests: [other.manifestCid] })).toMatchObject({ results: 3, facts: 1 })
+  await expect(packResults(area, { signer, receipts: [model.cid] })).rejects.toMatchObject({
+    code: 'NOT_FOUND',
+    what: model.cid.toString(),
+  })
+  await expect(packResults(await openArea(), { signer })).rejects.toMatchObject({ code: 'NOT_FOUND' })
+})
+
+it('takes nothing of somebody who is not trusted, or of a signature over something else', async () => {
+  const made = await madeByAlice()
+  const [{ signer, trusted }, { trusted: bob }] = [await alice, await newSigner('bob')]
+  const there = await openArea()
+  const accept = (car: Uint8Array, who = [trusted], name?: string) =>
+    acceptResults(there, piecesOf(car), { trusted: who, name })
+  await expect(accept(made.car, [bob])).rejects.toMatchObject({ code: 'SIGNATURE', reason: 'unknown-key' })
+  await expect(accept(made.car, [])).rejects.toMatchObject({ code: 'INVALID_INPUT', input: 'trusted' })
+  await expect(accept(made.car, [{ ...trusted, repos: ['acme/*'] }])).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+  await expect(accept(made.car, [trusted], 'another')).rejects.toMatchObject({ code: 'SIGNATURE', reason: 'mismatch' })
+  const registry = await signDocument({ entries: [] }, signer, { kind: 'registry', name: 'results', sequence: 0 })
+  const root = { cid: await cidOf(RAW, registry), bytes: registry }
+  await expect(accept(await collect(writeCarBlocks([root.cid], [root])))).rejects.toMatchObject({
+    code: 'SIGNATURE',
+    reason: 'mismatch',
+  })
+  expect(await valuesIn(there)).toEqual({})
+})
+
+it('keeps nothing that is not signed, whichever byte was changed', async () => {
+  const made = await madeByAlice()
+  const { trusted } = await alice
+  const there = await openArea()
+  let refused = 0
+  // Some hundred bytes, another bit of each: with all of them it takes minutes.
+  const step = Math.floor(made.car.length / 100)
+  for (let at = 3; at < made.car.length; at += step) {
+    const car = made.car.slice()
+    car[at] = (car[at] ?? 0) ^ (1 << (at % 8))
+    const told = await acceptResults(there, piecesOf(car), { trusted: [trusted] }).then(
+      () => 'taken',
+      (error: unknown) => error,
+    )
+    if (told !== 'taken') refused += 1
+    for (const [key, value] of Object.entries(await valuesIn(there))) expect(value).toBe(made.values[key])
+    await there.clear()
+  }
+  expect(refused).toBe(Math.ceil((made.car.length - 3) / step))
+})
+
+it('says what is missing of a CAR that was cut between two results', async () => {
+  const made = await madeByAlice()
+  const { trusted } = await alice
+  const roots = (await readCar([made.car])).roots
+  // The signature, and the one entry that is no result: its key and its value.
+  const there = await openArea()
+  const cut = writeCarBlocks(roots, made.blocks.slice(0, 3))
+  expect(await acceptResults(there, cut, { trusted: [trusted] })).toMatchObject({ facts: 1, results: 0, missing: 3 })
+  const inside = writeCarBlocks(roots, made.blocks.slice(0, 5))
+  await expect(acceptResults(there, inside, { trusted: [trusted] })).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+  const twice = writeCarBlocks(roots, [...made.blocks, ...made.blocks.slice(1)])
+  await expect(acceptResults(there, twice, { trusted: [trusted] })).rejects.toMatchObject({
+    code: 'INVALID_INPUT',
+    message: expect.stringContaining('is not signed, or is there twice'),
+  })
+  const more = [...made.blocks, await encodeDagCbor({ resultKey: 2 })]
+  await expect(acceptResults(there, writeCarBlocks(roots, more), { trusted: [trusted] })).rejects.toMatchObject({
+    code: 'INVALID_INPUT',
+  })
+})
+
+/** What alice would sign, were she to say anything. */
+async function signed(
+  entries: { key: Block; value: Block; linked: Block[]; expires?: number }[],
+): Promise<AsyncIterable<Uint8Array>> {
+  const { signer } = await alice
+  const listed = entries.map(({ key, value, expires }) => ({
+    key: key.cid,
+    value: value.cid,
+    ...(expires !== undefined && { expires }),
+  }))
+  const bytes = await signDocument({ entries: listed }, signer, {
+    kind: 'results',
+    name: 'results',
+    sequence: 0,
+    format: 'dag-cbor',
+  })
+  const root = { cid: await cidOf(RAW, bytes), bytes }
+  return writeCarBlocks([root.cid], [root, ...entries.flatMap(({ key, value, linked }) => [key, value, ...linked])])
+}
+
+/** The blocks of the first result: key, receipt, output, params, input. */
+function firstResult({ blocks, receipts }: Made): [Block, Block, Block, Block, Block] {
+  const at = blocks.findIndex(({ cid }) => receipts.some((receipt) => receipt.equals(cid)))
+  const [key, receipt, output, params, input] = blocks.slice(at - 1, at + 4)
+  if (!key || !receipt || !output || !params || !input) throw new Error('a result has five blocks')
+  return [key, receipt, output, params, input]
+}
+
+it('names the results that are signed and are none, and takes the others', async () => {
+  const made = await madeByAlice()
+  const { trusted } = await alice
+  const [key, receipt, output, params, input] = firstResult(made)
+  const there = await openArea()
+  const otherOutput = await encodeOutput({ label: 'no vector', score: 1 })
+  const noVector = await encodeReceipt({ ...decodeReceipt(receipt.bytes), output: otherOutput.cid })
+  const otherKey = made.blocks.find(({ cid }) => !cid.equals(key.cid) && made.values[cid.toString()] !== undefined)
+  if (!otherKey) throw new Error('there are several')
+  const facts = made.blocks[1]
+  if (!facts) throw new Error('facts come first')
+  expect(
+    await acceptResults(there, await signed([{ key, value: noVector, linked: [otherOutput, params, input] }]), {
+      trusted: [trusted],
+    }),
+  ).toMatchObject({ results: 0, refused: [{ key: key.cid, why: 'its output is none of feature-extraction' }] })
+  const swapped = made.blocks.filter(({ cid }) => made.receipts.some((one) => one.equals(cid)))[1]
+  const secondKey = swapped && made.blocks[made.blocks.indexOf(swapped) - 1]
+  if (!secondKey) throw new Error('there are three')
+  expect(
+    await acceptResults(there, await signed([{ key: secondKey, value: receipt, linked: [output, params, input] }]), {
+      trusted: [trusted],
+    }),
+  ).toMatchObject({ results: 0, refused: [{ why: `its receipt has the key ${key.cid}` }] })
+  const past = await signed([{ key, value: receipt, linked: [output, params, input], expires: 1000 }])
+  expect(await acceptResults(there, past, { trusted: [trusted] })).toMatchObject({ results: 0, expired: 1 })
+  const good = await signed([{ key, value: receipt, linked: [output, params, input], expires: 8e15 }])
+  expect(await acceptResults(there, good, { trusted: [trusted] })).toMatchObject({ results: 1 })
+  const [entry] = (await entriesIn(there)).values()
+  expect(entry?.expiresMs).toBe(8e15)
+  expect(entry?.content.kind === 'value' && entry.content.blocks.map((block) => decodeVoucher(block)?.name)).toEqual([
+    undefined,
+    undefined,
+    undefined,
+    undefined,
+    'alice',
+  ])
+})
+
+it('keeps its own result where another one is signed, and says so', async () => {
+  const made = await madeByAlice()
+  const { trusted } = await alice
+  const { area } = await computed()
+  const [key, receipt, , params, input] = firstResult(made)
+  const other = await encodeOutput({ type: 'float32', dims: [1], data: Float32Array.of(1) })
+  const lie = await encodeReceipt({ ...decodeReceipt(receipt.bytes), output: other.cid })
+  const before = await valuesIn(area)
+  const report = await acceptResults(area, await signed([{ key, value: lie, linked: [other, params, input] }]), {
+    trusted: [trusted],
+  })
+  expect(report).toMatchObject({ results: 0, disputed: [{ key: key.cid, receipt: lie.cid, ours: receipt.cid }] })
+  expect(await valuesIn(area)).toEqual(before)
+})
+
+it('ends where it is no longer wanted', async () => {
+  const { signer, trusted } = await alice
+  const { area } = await computed()
+  const stop = new AbortController()
+  onTestFinished(() => stop.abort())
+  const there = await openArea()
+  const accepting = acceptResults(there, (await packResults(area, { signer })).car, {
+    trusted: [trusted],
+    signal: stop.signal,
+    onProgress: () => stop.abort(new Error('enough')),
+  })
+  await expect(accepting).rejects.toThrow('enough')
+  expect(Object.keys(await valuesIn(there))).toHaveLength(1)
+})
