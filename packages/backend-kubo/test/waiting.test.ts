@@ -133,7 +133,7 @@ describe('an abort', () => {
 
 describe('a daemon that works for longer than the stall time', () => {
   // A busy machine answers within it; less than the half second in which a pin tells how far it is.
-  const STALL_MS = 400
+  const STALL_MS = 1000
 
   it('is waited for while a collection keeps an add out', async (context) => {
     const node = await open(context)

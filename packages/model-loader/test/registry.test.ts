@@ -1,5 +1,4 @@
-import { generateKeyPair, createSigner, signDocument, type Signer } from '@x/model-signing'
-import { isStorageError, NotFoundError, type ContentStore } from '@x/storage-core'
+import { isStorageError, NotFoundError } from '@x/storage-core'
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
@@ -24,35 +23,10 @@ import {
   searchModels,
   signRegistry,
 } from '../src/index.ts'
+import { CID_TEXT, keyPair, published, row, SOURCE } from './registry-support.ts'
 import { collect, filesSource, stores, text, tinyBert } from './support.ts'
 
-const SOURCE = 'https://models.example.org/registry.json'
 const variant = (note: string) => filesSource({ ...tinyBert(), 'README.md': text(`---\nlicense: mit\n---\n${note}`) })
-
-async function keyPair(): Promise<{ signer: Signer; trusted: { key: string; name: string }[] }> {
-  const { privateKey, publicKey } = await generateKeyPair()
-  return { signer: await createSigner(privateKey), trusted: [{ key: publicKey, name: 'them' }] }
-}
-
-const row = (cid: unknown, more: object = {}): Record<string, unknown> => ({
-  name: 'org/tiny',
-  current: true,
-  cid: String(cid),
-  files: 1,
-  size: 1,
-  ...more,
-})
-const CID_TEXT = 'bafybeidskjjd4zmr7oh6ku6wp72vvbxyibcli2r6if3ocdcy7jjjusvl2u'
-
-const named = (name: string, versions: number) =>
-  Array.from({ length: versions }, (_, index) =>
-    row(CID_TEXT, { name, version: `${100_000 + index}`, current: index === versions - 1 || undefined }),
-  )
-
-async function published(store: ContentStore, signer: Signer, models: unknown[], sequence: number, name = 'them') {
-  const bytes = await signDocument({ schema: 1, models }, signer, { kind: 'registry', name, sequence })
-  return bytes
-}
 
 describe.each(stores)('in the %s store', (_kind, open) => {
   it('says what names and versions are, which another store follows', async () => {
@@ -221,24 +195,6 @@ describe.each(stores)('in the %s store', (_kind, open) => {
     await expect(elsewhere).rejects.toMatchObject({ message: expect.stringContaining('begins with "acme/"') })
     expect(await collect(store.names.list())).toEqual([])
     expect(await signRegistry(store, signer, { name: 'r', empty: 'allow' })).toMatchObject({ models: 0 })
-  })
-
-  it('a large one is kept in parts, of which a name is found in one or two', async () => {
-    const store = await open()
-    const { signer, trusted } = await keyPair()
-    const models = ['a/first', 'org/m1', 'org/m2', 'z/last'].flatMap((name) => named(name, 3000))
-    await acceptRegistry(store, await published(store, signer, models, 1), { source: SOURCE, trusted })
-    await store.gc()
-    expect((await readRegistry(store, 'them')).models).toHaveLength(models.length)
-    for (const name of ['a/first', 'org/m1', 'org/m2', 'z/last']) {
-      expect((await readRegistry(store, 'them', { name })).models).toHaveLength(3000)
-      expect(await findInRegistries(store, { name })).toMatchObject({ name, version: '102999' })
-      expect(await findInRegistries(store, { name, version: '100000' })).toMatchObject({ name, version: '100000' })
-    }
-    for (const name of ['a', 'b', 'org/m11', 'zz']) expect(await findInRegistries(store, { name })).toBeUndefined()
-    await acceptRegistry(store, await published(store, signer, [], 2), { source: SOURCE })
-    await store.gc()
-    expect(await collect(store.blocks.list())).toHaveLength(1)
   })
 })
 

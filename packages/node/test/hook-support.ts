@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { copyFile, mkdir, realpath, symlink, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
@@ -6,9 +6,11 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
+import { fixtureModel, type FixtureName } from '@x/fixtures'
 import { addModel, registerVersion } from '@x/model-loader'
 import { openStorage } from '@x/node'
 import type { AddSource } from '@x/storage-core'
+import type { TestContext } from 'vitest'
 
 import { temporaryDirectory } from './support.ts'
 
@@ -160,4 +162,21 @@ export async function copyLibrary(modules: string): Promise<string> {
     await linkPackage(modules, name, path.join(beside, name))
   }
   return to
+}
+
+export const fixtureFiles = (name: FixtureName): Files => fixtureModel(name).files
+export const OFFLINE = { IPFS_ACCELERATE_NETWORK: 'off' }
+export const fixtureRepos = (): Record<string, Files> => ({
+  'fix/tiny-bert': fixtureFiles('tiny-bert'),
+  'fix/tiny-bert-external': fixtureFiles('tiny-bert-external'),
+  'fix/tiny-sentiment': fixtureFiles('tiny-sentiment'),
+  'fix/tiny-gpt': fixtureFiles('tiny-gpt'),
+})
+
+/** A network namespace without any device but a loopback that is down. */
+export const NO_NETWORK: readonly string[] = ['unshare', '-rn']
+
+export function networkCutOrSkip(context: TestContext): void {
+  const { status } = spawnSync('unshare', ['-rn', 'true'])
+  if (status !== 0) context.skip('the network cannot be cut here: `unshare -rn` does not run')
 }
