@@ -14,6 +14,8 @@ export interface DiskUsage extends AreaUsage {
   directory: string
   /** Of all processes since the area was made, as far as they have said. */
   counters: Counters
+  /** Of these, those of each group that was named. */
+  groups: Readonly<Record<string, Counters>>
 }
 
 export interface Cleared {
@@ -54,8 +56,10 @@ export interface CacheArea {
   entries(): AsyncIterable<EntryInfo>
   /** Without counting as a use. */
   info(key: CID): Promise<EntryInfo | undefined>
+  /** Of an entry that has this value; `undefined`: none has. Without counting as a use, and without looking at the others. */
+  findValue(value: CID): Promise<EntryInfo | undefined>
   usage(): Promise<DiskUsage>
-  /** Adds to the counters of all processes; soon, not at once. */
-  count(deltas: Readonly<Partial<Counters>>): void
+  /** Adds to the counters of all processes, and to those of a group; soon, not at once. */
+  count(deltas: Readonly<Partial<Counters>>, group?: string): void
   close(): Promise<void>
 }

@@ -16,7 +16,7 @@ import {
 } from './given.ts'
 import { createMemory } from './memory.ts'
 import { createSingleFlight } from './single-flight.ts'
-import { addCounters, noCounters, type Counters } from './statistics.ts'
+import { createTally, type Counters } from './statistics.ts'
 import { createTurns, type Turn } from './turns.ts'
 
 export interface CacheOptions {
@@ -34,7 +34,12 @@ export interface CacheOptions {
   now?: (() => number) | undefined
 }
 
-export interface StoreOptions extends AbortOptions {
+export interface CountOptions extends AbortOptions {
+  /** Is counted under this name too, in `groups` of `stats`: one for each kind of thing that is kept. Default: under none. */
+  group?: string | undefined
+}
+
+export interface StoreOptions extends CountOptions {
   /** How long it counts, in milliseconds from now. `Infinity`: for ever. */
   ttlMs?: number | undefined
 }
@@ -63,14 +68,18 @@ export type Answer = Content & {
   stored: Stored | undefined
 }
 
-export interface ComputeOptions extends AbortOptions {
+export interface ComputeOptions extends CountOptions {
   /** `refresh` computes even where there is an entry, and replaces it. Default `use`. */
   mode?: 'use' | 'refresh' | undefined
+  /** `alone` shares the computation with no other caller: for one who watches it. Default `shared`. */
+  flight?: 'shared' | 'alone' | undefined
 }
 
 export interface CacheStats {
   /** Since this cache was opened. */
   counters: Counters
+  /** Of these, those of each group that was named. */
+  groups: Readonly<Record<string, Counters>>
   memory: AreaUsage
   disk: DiskUsage | undefined
 }
@@ -91,7 +100,7 @@ export interface Cache {
    * @returns `undefined`: there is none that counts.
    * @throws {BackendError} The disk cannot be read, so it cannot be told.
    */
-  get(key: CacheKey, options?: AbortOptions): Promise<CacheHit | undefined>
+  get(key: CacheKey, options?: CountOptions): Promise<CacheHit | undefined>
   /**
    * Replaces what is there. What is too large for either place is in neither; `stored.why` says so. Of several that
    * change a key at the same time, the one that was called last counts.
@@ -142,29 +151,32 @@ export function createCache({
   const memory = createMemory(memoryBytes)
   const flights = createSingleFlight<Pick<Answer, 'stored'> & { entry: Entry; from: Answer['from'] }>()
   const turns = createTurns()
-  const counters = noCounters()
+  const tally = createTally()
+  let lastFlight = 0
   let closed = false
 
   const enter = (signal?: AbortSignal): void => {
     signal?.throwIfAborted()
     if (closed) throw new BackendError('the cache is closed', { retryable: false })
   }
-  const count = (deltas: Partial<Counters>): void => {
-    addCounters(counters, { ...deltas })
-    disk?.count(deltas)
-  }
+  const countIn =
+    (group: string | undefined): Count =>
+    (deltas) => {
+      tally.add(deltas, group)
+      disk?.count(deltas, group)
+    }
 
-  const hit = (entry: Entry, from: 'memory' | 'disk', nowMs: number): Found => {
+  const hit = (entry: Entry, from: 'memory' | 'disk', nowMs: number, count: Count): Found => {
     disk?.used(entry.key, nowMs)
     count({ [`${from}Hits`]: 1, absentHits: entry.content.kind === 'absent' ? 1 : 0 })
     return { entry, from }
   }
 
   /** The entry that counts, and where it was. */
-  async function find(key: CID): Promise<Found | undefined> {
+  async function find(key: CID, count: Count): Promise<Found | undefined> {
     const nowMs = now()
     const near = memory.get(key, nowMs)
-    if (near !== undefined && !isExpired(near, nowMs)) return hit(near, 'memory', nowMs)
+    if (near !== undefined && !isExpired(near, nowMs)) return hit(near, 'memory', nowMs, count)
     if (near !== undefined) memory.delete(key)
     const turn = turns.begin(key.toString())
     try {
@@ -173,7 +185,7 @@ export function createCache({
         if (!isExpired(far, nowMs)) {
           // What has been changed meanwhile must not come back.
           if (turn.isUnchanged()) count({ evicted: memory.put(far, nowMs) ?? 0 })
-          return hit(far, 'disk', nowMs)
+          return hit(far, 'disk', nowMs, count)
         }
         await disk?.delete(key, { only: far })
       }
@@ -185,7 +197,7 @@ export function createCache({
     }
   }
 
-  async function keep(entry: Entry, turn: Turn): Promise<Stored> {
+  async function keep(entry: Entry, turn: Turn, count: Count): Promise<Stored> {
     if (!turn.isLatest()) {
       count({ notKept: 1 })
       return { ...NOWHERE, why: CHANGED_MEANWHILE }
@@ -223,20 +235,20 @@ export function createCache({
     }
   }
 
-  const put = async (given: CacheKey, computed: Computed, signal: AbortSignal | undefined): Promise<Stored> => {
+  const put = async (given: CacheKey, computed: Computed, { signal, group }: CountOptions): Promise<Stored> => {
     enter(signal)
     const turn = turns.begin(cidOfKey(given).toString())
     try {
-      return await keep(await toEntry(await keyOf(given), computed), turn)
+      return await keep(await toEntry(await keyOf(given), computed), turn, countIn(group))
     } finally {
       turn.end()
     }
   }
 
   /** A result is good, whatever becomes of its place. */
-  async function keptOrTold(entry: Entry, turn: Turn): Promise<Stored> {
+  async function keptOrTold(entry: Entry, turn: Turn, count: Count): Promise<Stored> {
     try {
-      return await keep(entry, turn)
+      return await keep(entry, turn, count)
     } catch (error) {
       onProblem({ key: entry.key, error })
       return { ...NOWHERE, memory: memory.info(entry.key) !== undefined, why: reasonOf(error) }
@@ -244,19 +256,21 @@ export function createCache({
   }
 
   return {
-    async get(given, { signal } = {}) {
+    async get(given, { signal, group } = {}) {
       enter(signal)
       const { key } = await keyOf(given)
-      const found = await find(key)
+      const found = await find(key, countIn(group))
       signal?.throwIfAborted()
       if (found === undefined) return undefined
       const { storedMs, expiresMs } = found.entry
       return { ...ownContent(found.entry.content), key, storedMs, expiresMs, from: found.from }
     },
-    put: (key, value, { ttlMs: ttl, signal } = {}) => put(key, { kind: 'value', value, ttlMs: ttl }, signal),
-    putAbsent: (key, reason, { ttlMs: ttl, signal } = {}) => put(key, { kind: 'absent', reason, ttlMs: ttl }, signal),
-    async getOrCompute(given, compute, { mode = 'use', signal } = {}) {
+    put: (key, value, { ttlMs: ttl, ...options } = {}) => put(key, { kind: 'value', value, ttlMs: ttl }, options),
+    putAbsent: (key, reason, { ttlMs: ttl, ...options } = {}) =>
+      put(key, { kind: 'absent', reason, ttlMs: ttl }, options),
+    async getOrCompute(given, compute, { mode = 'use', flight: sharing = 'shared', signal, group } = {}) {
       enter(signal)
+      const count = countIn(group)
       const named = await keyOf(given)
       const { key } = named
       const told = async <T>(work: Promise<T>): Promise<T | undefined> => {
@@ -268,13 +282,13 @@ export function createCache({
         }
       }
       // One that refreshes is not given what is there, so it cannot join one that may be.
-      const flight = `${mode} ${key}`
+      const flight = sharing === 'alone' ? `${mode} ${key} ${(lastFlight += 1)}` : `${mode} ${key}`
       const { joined, result } = await flights.run(
         flight,
         async (flightSignal) => {
           const turn = turns.begin(key.toString())
           try {
-            const found = mode === 'use' ? await told(find(key)) : undefined
+            const found = mode === 'use' ? await told(find(key, count)) : undefined
             if (found) return { ...found, stored: undefined }
             // All who asked may have gone while the disk was read.
             flightSignal.throwIfAborted()
@@ -286,7 +300,7 @@ export function createCache({
             const entry = await toEntry(named, computed)
             if (computed.keep === false)
               return { entry, from: 'computed', stored: { ...NOWHERE, why: 'not asked for' } }
-            return { entry, from: 'computed', stored: await keptOrTold(entry, turn) }
+            return { entry, from: 'computed', stored: await keptOrTold(entry, turn, count) }
           } finally {
             turn.end()
           }
@@ -337,7 +351,7 @@ export function createCache({
     },
     async stats() {
       enter()
-      return { counters: { ...counters }, memory: memory.usage(), disk: await disk?.usage() }
+      return { ...tally.read(), memory: memory.usage(), disk: await disk?.usage() }
     },
     async close() {
       if (closed) return
@@ -347,6 +361,8 @@ export function createCache({
     },
   }
 }
+
+type Count = (deltas: Partial<Counters>) => void
 
 interface Found {
   entry: Entry

@@ -7,6 +7,7 @@ export {
   type CacheOptions,
   type CacheStats,
   type ComputeOptions,
+  type CountOptions,
   type Explanation,
   type StoreOptions,
   type Stored,

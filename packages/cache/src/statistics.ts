@@ -37,10 +37,46 @@ const NONE: Counters = {
   evicted: 0,
 }
 
-export const noCounters = (): Counters => ({ ...NONE })
+export const isCounter = (name: string): name is keyof Counters => Object.hasOwn(NONE, name)
 
-const isCounter = (name: string): name is keyof Counters => Object.hasOwn(NONE, name)
+const NAMES = Object.keys(NONE).filter(isCounter)
 
-export function addCounters(to: Counters, deltas: Readonly<Record<string, number | undefined>>): void {
-  for (const [name, delta] of Object.entries(deltas)) if (isCounter(name)) to[name] += delta ?? 0
+/** The counters of a cache, and of its groups. */
+export interface Tally {
+  /** To the whole, and to a group where one is named. */
+  add(deltas: Readonly<Partial<Counters>>, group: string | undefined): void
+  /** To the whole, or else to a group. */
+  addTo(group: string | undefined, deltas: Readonly<Partial<Counters>>): void
+  /** Copies. */
+  read(): { counters: Counters; groups: Record<string, Counters> }
+  /** Each that is not 0; that of the whole has no group. */
+  counts(): { group: string | undefined; name: keyof Counters; value: number }[]
+}
+
+export function createTally(): Tally {
+  const all = new Map<string | undefined, Counters>([[undefined, { ...NONE }]])
+
+  const addTo: Tally['addTo'] = (group, deltas) => {
+    const counters = all.get(group) ?? { ...NONE }
+    all.set(group, counters)
+    for (const name of NAMES) counters[name] += deltas[name] ?? 0
+  }
+
+  return {
+    addTo,
+    add(deltas, group) {
+      addTo(undefined, deltas)
+      if (group !== undefined) addTo(group, deltas)
+    },
+    read: () => ({
+      counters: { ...NONE, ...all.get(undefined) },
+      groups: Object.fromEntries(
+        Array.from(all).flatMap(([group, counters]) => (group === undefined ? [] : [[group, { ...counters }]])),
+      ),
+    }),
+    counts: () =>
+      Array.from(all).flatMap(([group, counters]) =>
+        NAMES.filter((name) => counters[name] !== 0).map((name) => ({ group, name, value: counters[name] })),
+      ),
+  }
 }

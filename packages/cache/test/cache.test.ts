@@ -180,6 +180,7 @@ it('gives a result that the disk does not take, and says what happened', async (
     delete: broken,
     clear: broken,
     info: broken,
+    findValue: broken,
     usage: broken,
     // eslint-disable-next-line require-yield
     async *entries() {
@@ -271,4 +272,19 @@ it('holds what a plain map would hold, over any calls and over restarts', async 
     }),
     { numRuns: 30 },
   )
+})
+
+it('computes alone for one who watches it', async () => {
+  const cache = createCache()
+  const key = await keyFor('a')
+  let computed = 0
+  const compute = async () => ({ kind: 'value' as const, value: toBytes(`answer ${(computed += 1)}`) })
+  const answers = await Promise.all([
+    cache.getOrCompute(key, compute, { flight: 'alone' }),
+    cache.getOrCompute(key, compute, { flight: 'alone' }),
+    cache.getOrCompute(key, compute),
+  ])
+  expect(answers.map(({ from }) => from)).toEqual(['computed', 'computed', 'computed'])
+  expect(computed).toBe(3)
+  expect(await cache.getOrCompute(key, compute, { flight: 'alone' })).toMatchObject({ from: 'memory' })
 })

@@ -1,11 +1,14 @@
 import { readdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 
+import { CID } from '@x/cid'
 import { expect, it, onTestFinished } from 'vitest'
 
 import { mountSmallDisk } from '../../../tooling/faults/small-disk.ts'
 import { startChild } from '../../../tooling/start-child.ts'
 import { openDiskArea } from '../src/disk.ts'
+import { OF_VALUE } from '../src/disk/rows.ts'
 import { createCache, type Cache } from '../src/index.ts'
 import { flipBits } from './flip-bits.ts'
 import { bytes, collect, keyFor, tempDirectory, textOf, toBytes } from './support.ts'
@@ -183,4 +186,58 @@ it('names the directory that cannot be made or written', async () => {
     code: 'BACKEND',
     message: expect.stringContaining(join(parent, 'file', 'cache')),
   })
+})
+
+it('finds an entry by its value, whatever else is there', async () => {
+  const directory = await tempDirectory()
+  const disk = await openDiskArea({ directory })
+  const cache = createCache({ disk })
+  const [key, other] = [await keyFor('a'), await keyFor('b')]
+  await cache.put(key, { block: await keyFor('value'), linked: [await keyFor('linked')] })
+  await cache.put(other, toBytes('another'))
+  expect(await disk.findValue((await keyFor('value')).cid)).toMatchObject({ key: key.cid, keyBytes: key.bytes })
+  expect(await disk.findValue((await keyFor('linked')).cid)).toBeUndefined()
+  await cache.delete(key)
+  expect(await disk.findValue((await keyFor('value')).cid)).toBeUndefined()
+  await cache.close()
+  // Not by reading each: the index is asked.
+  const database = new DatabaseSync(join(directory, 'v1-1.sqlite'))
+  onTestFinished(() => database.close())
+  expect(JSON.stringify(database.prepare(`EXPLAIN QUERY PLAN ${OF_VALUE}`).all())).toContain('entries_by_value')
+})
+
+it('counts by groups too, over restarts', async () => {
+  const directory = await tempDirectory()
+  const key = await keyFor('a')
+  const compute = async () => ({ kind: 'value' as const, value: toBytes('one') })
+  for (const _ of [1, 2]) {
+    const cache = await openCache(directory)
+    await cache.get(key, { group: '__proto__' })
+    await cache.getOrCompute(key, compute, { group: 'of answers' })
+    const { groups } = await cache.stats()
+    expect(Object.keys(groups).toSorted()).toEqual(['__proto__', 'of answers'])
+    await cache.close()
+  }
+  const cache = await openCache(directory)
+  const { counters, groups, disk } = await cache.stats()
+  expect({ counters: counters.misses, groups }).toEqual({ counters: 0, groups: {} })
+  expect(disk?.counters).toMatchObject({ misses: 2, diskHits: 2, computed: 1, stored: 1 })
+  expect(disk?.groups['of answers']).toMatchObject({ misses: 1, diskHits: 1, computed: 1, stored: 1 })
+  expect(Object.entries(disk?.groups ?? {})).toContainEqual([
+    '__proto__',
+    expect.objectContaining({ misses: 1, diskHits: 1, computed: 0 }),
+  ])
+  await cache.close()
+})
+
+it('keeps a value whose CID is as long as the value', async () => {
+  const cache = await openCache(await tempDirectory())
+  const key = await keyFor('a')
+  const value = bytes(300)
+  const cid = CID.decode(Uint8Array.of(1, 0x55, 0, 0xac, 2, ...value))
+  await cache.put(key, { cid, bytes: value })
+  expect(await cache.get(key)).toMatchObject({ cid, blocks: [{ bytes: value }] })
+  await cache.delete(key)
+  expect((await cache.stats()).disk).toMatchObject({ entries: 0, bytes: 0 })
+  await cache.close()
 })

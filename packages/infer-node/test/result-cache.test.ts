@@ -235,6 +235,7 @@ it('runs on where the cache cannot be read or written', async () => {
     delete: broken,
     clear: broken,
     info: broken,
+    findValue: broken,
     usage: broken,
     async *entries() {
       yield await broken()

@@ -2,12 +2,12 @@ import { setImmediate } from 'node:timers/promises'
 
 import { CID, equalBytes, IntegrityError, verify, type Block } from '@x/cid'
 import { NoSpaceError } from '@x/storage-core'
-import { bytesOf, numberOf, reasonOf, type Database, type Row } from '@x/storage-core/backend'
+import { bytesOf, numberOf, reasonOf, textOf, type Database, type Row } from '@x/storage-core/backend'
 
 import { CHANGED_MEANWHILE, type CacheArea, type Cleared, type DiskUsage, type Kept } from '../area.ts'
 import { costOf, type Entry, type EntryInfo } from '../entry.ts'
-import { addCounters, noCounters } from '../statistics.ts'
-import { assertSealed, deleteRow, infoOf, insertRow, readBlocks, readRow, sealOf, toRow } from './rows.ts'
+import { createTally, isCounter, type Tally } from '../statistics.ts'
+import { assertSealed, deleteRow, infoOf, insertRow, readBlocks, readRow, rowOfValue, sealOf, toRow } from './rows.ts'
 import { addToTotal, totalOf } from './schema.ts'
 import { openSharedDatabase, type SharedDatabase, type Write } from './shared-database.ts'
 
@@ -49,7 +49,7 @@ export async function openDiskArea({
 }: DiskAreaOptions): Promise<CacheArea> {
   const shared = await openSharedDatabase(directory, onWarning)
   const uses = new Map<string, { key: Uint8Array; usedMs: number }>()
-  let counted = noCounters()
+  let counted = createTally()
   let notedMs = Date.now()
   let timer: NodeJS.Timeout | undefined
   let isClosed = false
@@ -75,13 +75,13 @@ export async function openDiskArea({
 
   const note: Write<void> = (database, onCommit) => {
     for (const { key, usedMs } of uses.values()) database.run('UPDATE entries SET used = ? WHERE key = ?', usedMs, key)
-    for (const [name, value] of Object.entries(counted)) addToTotal(database, `counter ${name}`, value)
+    for (const { group, name, value } of counted.counts()) addToTotal(database, counterName(name, group), value)
     // What could not be written is still to be.
     onCommit(() => {
       clearTimeout(timer)
       timer = undefined
       uses.clear()
-      counted = noCounters()
+      counted = createTally()
       notedMs = Date.now()
     })
   }
@@ -242,16 +242,22 @@ export async function openDiskArea({
         return row && (await infoOf(row))
       })
     },
-    async usage(): Promise<DiskUsage> {
-      return shared.read((database) => {
-        const counters = { ...counted }
-        const saved = Object.keys(counters).map((name) => [name, totalOf(database, `counter ${name}`)] as const)
-        addCounters(counters, Object.fromEntries(saved))
-        return { ...totalsOf(database), maxBytes, directory, counters }
+    async findValue(value) {
+      return shared.read(async (database) => {
+        const row = rowOfValue(database, value)
+        return row && (await infoOf(row))
       })
     },
-    count(deltas) {
-      addCounters(counted, { ...deltas })
+    async usage(): Promise<DiskUsage> {
+      return shared.read((database) => ({
+        ...totalsOf(database),
+        maxBytes,
+        directory,
+        ...countsOf(database, counted),
+      }))
+    },
+    count(deltas, group) {
+      counted.add(deltas, group)
       noteSoon()
     },
     async close() {
@@ -268,6 +274,23 @@ const totalsOf = (database: Database): Cleared => ({
   entries: totalOf(database, 'entries'),
   bytes: totalOf(database, 'bytes'),
 })
+
+/** As it is written: `counter misses`, and of a group `counter misses of answers`. */
+const counterName = (name: string, group: string | undefined): string =>
+  group === undefined ? `counter ${name}` : `counter ${name} of ${group}`
+
+const COUNTER_NAME = /^counter (\w+)(?: of (.*))?$/s
+
+/** What is written, and what is not yet. */
+function countsOf(database: Database, counted: Tally): ReturnType<Tally['read']> {
+  const all = createTally()
+  for (const row of database.all("SELECT name, value FROM totals WHERE name LIKE 'counter %'")) {
+    const [, name = '', group] = COUNTER_NAME.exec(textOf(row, 'name')) ?? []
+    if (isCounter(name)) all.addTo(group, { [name]: numberOf(row, 'value') })
+  }
+  for (const { group, name, value } of counted.counts()) all.addTo(group, { [name]: value })
+  return all.read()
+}
 
 /** Removes each entry that was there, some at a time, and adds up what went. */
 async function empty(shared: SharedDatabase, cleared: Cleared): Promise<void> {

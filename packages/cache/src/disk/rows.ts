@@ -20,7 +20,7 @@ export interface SealedRow {
   stored: number
   expires: number | null
   bytes: number
-  /** The CIDs of the blocks, the value's first: a byte of length before each. */
+  /** The CIDs of the blocks, the value's first, each after its length. */
   parts: Uint8Array
 }
 
@@ -34,17 +34,30 @@ export const toRow = (entry: Entry): SealedRow => ({
   parts: joined(blocksOf(entry)),
 })
 
-function joined(blocks: readonly Block[]): Uint8Array {
-  const cids = blocks.map(({ cid }) => cid.bytes)
-  return Uint8Array.from(cids.flatMap((bytes) => [bytes.length, ...bytes]))
+const joined = (blocks: readonly Block[]): Uint8Array => Buffer.concat(blocks.map(({ cid }) => measured(cid.bytes)))
+
+/** Stands before a length of four bytes: an inline CID is as long as what is in it. */
+const LONG = 255
+
+function measured(cid: Uint8Array): Uint8Array {
+  if (cid.length < LONG) return Uint8Array.of(cid.length, ...cid)
+  const measured = new Uint8Array(5 + cid.length)
+  measured[0] = LONG
+  new DataView(measured.buffer).setUint32(1, cid.length)
+  measured.set(cid, 5)
+  return measured
 }
 
 function split(parts: Uint8Array): Uint8Array[] {
+  const view = new DataView(parts.buffer, parts.byteOffset, parts.byteLength)
   const cids: Uint8Array[] = []
   for (let at = 0; at < parts.length;) {
-    const length = parts[at] ?? 0
-    cids.push(parts.subarray(at + 1, at + 1 + length))
-    at += 1 + length
+    const isLong = parts[at] === LONG && at + 5 <= parts.length
+    const length = isLong ? view.getUint32(at + 1) : view.getUint8(at)
+    const start = at + (isLong ? 5 : 1)
+    // Where it was damaged it may end anywhere.
+    cids.push(parts.subarray(start, start + length))
+    at = start + length
   }
   return cids
 }
@@ -103,6 +116,28 @@ export async function infoOf(row: Row): Promise<EntryInfo> {
     usedMs: numberOf(row, 'used'),
     bytes: read.bytes,
   }
+}
+
+/** By the index of `schema.ts`. */
+export const OF_VALUE =
+  'SELECT * FROM entries WHERE substr(parts, 1, 64) >= ? AND substr(parts, 1, 64) < ? AND substr(parts, 1, ?) = ? LIMIT 1'
+
+/** A row whose value this is. The index has the beginning of it. */
+export function rowOfValue(database: Database, { bytes }: CID): Row | undefined {
+  const prefix = measured(bytes)
+  const indexed = prefix.subarray(0, INDEXED_BYTES)
+  return database.get(OF_VALUE, indexed, after(indexed), prefix.length, prefix)
+}
+
+/** As the index in `schema.ts` has it. */
+const INDEXED_BYTES = 64
+
+/** What comes after all that begins with these bytes, the first of which is the length of a CID. */
+function after(bytes: Uint8Array): Uint8Array {
+  const end = bytes.findLastIndex((byte) => byte < 255) + 1
+  const next = bytes.slice(0, end)
+  next[end - 1] = (next[end - 1] ?? 0) + 1
+  return next
 }
 
 /** Inside a transaction; the key has no row. */
