@@ -206,14 +206,15 @@ it('finds an entry by its value, whatever else is there', async () => {
   expect(JSON.stringify(database.prepare(`EXPLAIN QUERY PLAN ${OF_VALUE}`).all())).toContain('entries_by_value')
 })
 
+const computeOne = async () => ({ kind: 'value' as const, value: toBytes('one') })
+
 it('counts by groups too, over restarts', async () => {
   const directory = await tempDirectory()
   const key = await keyFor('a')
-  const compute = async () => ({ kind: 'value' as const, value: toBytes('one') })
   for (const _ of [1, 2]) {
     const cache = await openCache(directory)
     await cache.get(key, { group: '__proto__' })
-    await cache.getOrCompute(key, compute, { group: 'of answers' })
+    await cache.getOrCompute(key, computeOne, { group: 'of answers' })
     const { groups } = await cache.stats()
     expect(Object.keys(groups).toSorted()).toEqual(['__proto__', 'of answers'])
     await cache.close()

@@ -66,6 +66,8 @@ interface Asked<Name extends TaskName> {
   started: Clock
   /** `undefined`: `use`, where the same input has the same result each time. */
   mode: 'use' | 'refresh' | undefined
+  /** Whether the computation is watched while it goes on, so that nobody else may share it. */
+  isWatched?: boolean | undefined
   signal: AbortSignal | undefined
 }
 
@@ -89,8 +91,6 @@ export function createResultCache(
     return installed.get(key)
   }
 
-  /** What failed in a computation, not in the cache: whoever asked is told. */
-  const failures = new WeakSet<object>()
   const toldOf = new WeakSet<KnownModel>()
 
   const told = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
@@ -106,7 +106,7 @@ export function createResultCache(
     const versions = installedFor(known)
     if (versions === undefined) return undefined
     const key = await loadKey(known, versions)
-    const hit = await told(() => cache.get(key))
+    const hit = await told(() => cache.get(key, { group: GROUPS.models }))
     if (hit?.kind !== 'value') return undefined
     const found = readFacts(decodeDagCbor(hit.blocks[0].bytes))
     return found && { ...versions, ...found, numericClass: known.numericClassOn(found.executionProvider, found.files) }
@@ -126,7 +126,7 @@ export function createResultCache(
       dtype: { ...dtype, files: [...dtype.files] },
       random: random ?? null,
     }
-    await told(async () => cache.put(key, await encodeDagCbor(found)))
+    await told(async () => cache.put(key, await encodeDagCbor(found), { group: GROUPS.models }))
   }
 
   /** Whether results are kept though nobody asked for that: it is said once where they are not. */
@@ -140,7 +140,7 @@ export function createResultCache(
   return {
     factsOf,
     async result(asked, compute) {
-      const { task, known, inputBlock, paramsBlock, params, started, mode = 'use', signal } = asked
+      const { task, known, inputBlock, paramsBlock, params, started, mode = 'use', isWatched, signal } = asked
       const facts = known.facts ?? (await factsOf(known))
       if (facts && !isKept(facts, asked)) return compute(signal)
       const key = await (facts
@@ -153,20 +153,21 @@ export function createResultCache(
 
       const flight = async (flightSignal: AbortSignal): Promise<Computed> => {
         const { blocks, receipt } = await compute(flightSignal).catch((error: unknown) => {
-          if (typeof error === 'object' && error !== null) failures.add(error)
-          throw error
+          throw new ComputationError(error)
         })
         const [input, parameters, output, receiptBlock] = blocks
         if (!input || !parameters || !output || !receiptBlock) throw new TypeError('a result without its blocks')
         const value = { block: receiptBlock, linked: [output, parameters, input] }
         const ownKey = await keyOf(receipt)
-        if (!facts && known.facts) {
-          // Now it is known what decides the result.
+        const isAsKnown = ownKey.cid.equals(key.cid)
+        if (!isAsKnown && known.facts) {
+          // Now it is known what decides the result: it was not before, or it was another thing, as where an execution provider that
+          // refused the model runs it now.
           await keepFacts(known, known.facts)
-          if (isKept(known.facts, asked)) await told(() => cache.put(ownKey, value))
+          if (isKept(known.facts, asked)) await told(() => cache.put(ownKey, value, { group: GROUPS.results }))
         }
         // What ran is what the key says, or it is not kept under it.
-        return { kind: 'value', value, keep: ownKey.cid.equals(key.cid) }
+        return { kind: 'value', value, keep: isAsKnown }
       }
 
       const read = (answer: Answer): TaskResult<typeof task> => {
@@ -200,24 +201,36 @@ export function createResultCache(
       }
 
       try {
-        // Nothing is kept under the key of a flight, so it is not looked for.
-        const answer = await cache.getOrCompute(key, flight, { mode: facts ? mode : 'refresh', signal })
+        const sharing = isWatched ? 'alone' : 'shared'
+        const options = { flight: sharing, signal, group: GROUPS.results } as const
+        // Nothing is kept under the key of a flight, and that it is not there counts.
+        const answer = await cache.getOrCompute(key, flight, { ...options, mode })
         if (answer.from === 'computed' || answer.from === 'joined') return read(answer)
         try {
           return await kept(answer)
         } catch (error) {
           onWarning(`what was kept under ${key.cid} is computed again: ${reasonOf(error)}`)
         }
-        return read(await cache.getOrCompute(key, flight, { mode: 'refresh', signal }))
+        return read(await cache.getOrCompute(key, flight, { ...options, mode: 'refresh' }))
       } catch (error) {
         signal?.throwIfAborted()
-        if (typeof error === 'object' && error !== null && failures.has(error)) throw error
+        if (error instanceof ComputationError) throw error.cause
         onWarning(`the cache was not used: ${reasonOf(error)}`)
         return compute(signal)
       }
     },
   }
 }
+
+/** What failed is the computation, and not the cache: whoever asked is told of the cause. */
+class ComputationError extends Error {
+  constructor(cause: unknown) {
+    super('the computation failed', { cause })
+  }
+}
+
+/** Under what the cache counts what is kept in it. */
+const GROUPS = { results: 'results', models: 'models' } as const
 
 const flights = new WeakMap<KnownModel, number>()
 let lastFlight = 0

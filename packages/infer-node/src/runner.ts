@@ -48,7 +48,8 @@ export interface RunOptions extends AbortOptions {
   onText?: ((piece: string, input: { index: number }) => void) | undefined
   /**
    * `use` gives a result that was kept, `refresh` computes it and replaces what was kept, `bypass` does neither. Default `use`,
-   * and `bypass` of a model that draws random numbers; with `onText` always `bypass`.
+   * and `bypass` of a model that draws random numbers. Of a result that was kept `onText` is given nothing; an engine that is given
+   * `onText` always does `bypass`.
    */
   cache?: 'use' | 'refresh' | 'bypass' | undefined
 }
@@ -134,8 +135,8 @@ export function createRunner({
       void ended.then(() => running.delete(ended))
       return run
     }
-    if (!results || mode === 'bypass' || onText) return compute(signal)
-    return results.result({ ...asked, known, mode, signal }, compute)
+    if (!results || mode === 'bypass') return compute(signal)
+    return results.result({ ...asked, known, mode, isWatched: onText !== undefined, signal }, compute)
   }
 
   return {
@@ -147,7 +148,7 @@ export function createRunner({
       toParams(task, options)
       assertStreams(task, onText)
       const known = await models.get(task, model, { dtype, signal })
-      if (!results || mode === 'bypass' || onText) await known.load({ signal })
+      if (!results || mode === 'bypass') await known.load({ signal })
       const params = toParams(task, options, await repositoryDefaults(task, known.model, options, signal))
       let index = 0
       for await (const input of inputs) {

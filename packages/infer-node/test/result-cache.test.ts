@@ -3,7 +3,7 @@ import { join } from 'node:path'
 
 import { createCache, type Cache, type CacheArea, type CacheValue } from '@x/cache'
 import { openDiskArea } from '@x/cache/disk'
-import { encodeDagCbor, verify } from '@x/cid'
+import { decodeDagCbor, encodeDagCbor, verify } from '@x/cid'
 import type { Files } from '@x/fixtures'
 import { encodeResultKey } from '@x/infer-core'
 import { expect, it, onTestFinished } from 'vitest'
@@ -337,3 +337,67 @@ it('lets what a caller left behind end before its model is freed', async () => {
   await runner.close()
   expect(isUnderWay).toBe(false)
 })
+
+it('forgets what was known of a model when something else ran it', async () => {
+  const cache = createCache()
+  const model = await (await hold('tiny-sentiment')).open()
+  const from = async (): Promise<string[]> => {
+    const runner = startRunner(cache)
+    const given: string[] = []
+    for await (const result of runner.run('text-classification', model, ['good'])) given.push(result.from)
+    await runner.close()
+    return given
+  }
+  expect(await from()).toEqual(['computed'])
+  // As an execution provider that had refused the model leaves it.
+  for await (const { key, keyBytes } of cache.entries()) {
+    const hit = await cache.get(key)
+    if (keyBytes === undefined || hit?.kind !== 'value' || !('loadKey' in Object(decodeDagCbor(keyBytes)))) continue
+    const facts = Object(decodeDagCbor(hit.blocks[0].bytes))
+    await cache.put({ cid: key, bytes: keyBytes }, await encodeDagCbor({ ...facts, executionProvider: 'cuda' }))
+  }
+  expect(await from()).toEqual(['computed'])
+  expect(await from()).toEqual(['memory'])
+})
+
+it('counts results apart from what is known of models', async () => {
+  const cache = createCache()
+  const model = await (await hold('tiny-sentiment')).open()
+  for (const _ of [1, 2, 3]) {
+    const runner = startRunner(cache)
+    for await (const result of runner.run('text-classification', model, ['good'])) expect(result).toBeDefined()
+    await runner.close()
+  }
+  const { groups } = await cache.stats()
+  expect(groups).toMatchObject({
+    results: { misses: 1, computed: 1, stored: 1, memoryHits: 2 },
+    models: { misses: 1, computed: 0, stored: 1, memoryHits: 2 },
+  })
+})
+
+it('keeps what was watched while it was written, and gives it again without pieces', async () => {
+  const cache = createCache()
+  const model = await (await hold('tiny-gpt')).open()
+  const runner = startRunner(cache)
+  const write = async (stops = false): Promise<{ from: string; text: string }> => {
+    let text = ''
+    const onText = (piece: string): void => {
+      if (stops) throw PRIMITIVE
+      text += piece
+    }
+    for await (const { from, output } of runner.run('text-generation', model, ['the quick'], { onText })) {
+      expect(from === 'computed' ? `the quick${text}` : output.generated_text).toBe(output.generated_text)
+      return { from, text }
+    }
+    throw new Error('there is no result')
+  }
+  await expect(write(true)).rejects.toBe(PRIMITIVE)
+  // Each hears of its own: neither is given what the other's computation says.
+  const [one, other] = await Promise.all([write(), write()])
+  expect(one.text).not.toBe('')
+  expect([one, other]).toEqual([one, one])
+  expect(await write()).toEqual({ from: 'memory', text: '' })
+})
+
+/** No object, by which an error could be known again. */
+const PRIMITIVE = 'enough'

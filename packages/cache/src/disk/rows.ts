@@ -41,11 +41,11 @@ const LONG = 255
 
 function measured(cid: Uint8Array): Uint8Array {
   if (cid.length < LONG) return Uint8Array.of(cid.length, ...cid)
-  const measured = new Uint8Array(5 + cid.length)
-  measured[0] = LONG
-  new DataView(measured.buffer).setUint32(1, cid.length)
-  measured.set(cid, 5)
-  return measured
+  const bytes = new Uint8Array(5 + cid.length)
+  bytes[0] = LONG
+  new DataView(bytes.buffer).setUint32(1, cid.length)
+  bytes.set(cid, 5)
+  return bytes
 }
 
 function split(parts: Uint8Array): Uint8Array[] {

@@ -54,6 +54,8 @@ export interface ProviderProberOptions {
 const TIMEOUT_MS = 30_000
 /** What did not work is tried again: a device may have been busy, a driver installed where no file tells of it. */
 const FAILURE_TTL_MS = 3_600_000
+/** Under what the cache counts them. */
+const GROUP = 'providers'
 
 /**
  * Verdicts hold for a version of the runtime, with the libraries beside it, and for this machine with its devices and drivers, as
@@ -83,7 +85,7 @@ export function createProviderProber({
     provider: string | undefined,
   ): Promise<ProbeOutcome & Pick<ProviderVerdict, 'from'>> {
     const key = await probeKey(runtime, provider)
-    const hit = cache && (await told(() => cache.get(key)))
+    const hit = cache && (await told(() => cache.get(key, { group: GROUP })))
     const kept = hit?.kind === 'value' ? readOutcome(decodeDagCbor(hit.blocks[0].bytes)) : undefined
     if (kept) return { ...kept, from: 'kept' }
     const outcome = await runProbe(runtime.entry, provider, timeoutMs)
@@ -94,7 +96,9 @@ export function createProviderProber({
         failure: failure ?? null,
         milliseconds: Math.round(milliseconds),
       })
-      await told(() => cache.put(key, value, { ttlMs: failure === undefined ? undefined : FAILURE_TTL_MS }))
+      await told(() =>
+        cache.put(key, value, { ttlMs: failure === undefined ? undefined : FAILURE_TTL_MS, group: GROUP }),
+      )
     }
     return { ...outcome, from: 'probed' }
   }
