@@ -31,11 +31,9 @@ export async function resultCache(context: Context): Promise<Cache | undefined> 
 
 /** @throws {NotFoundError} No result with this receipt is kept. */
 export async function entryOfReceipt(area: CacheArea, receipt: CID): Promise<Entry> {
-  for await (const { key, value } of area.entries()) {
-    if (!value?.equals(receipt)) continue
-    const entry = await area.get(key)
-    if (entry !== undefined && entry !== 'damaged') return entry
-  }
+  const found = await area.findValue(receipt)
+  const entry = found && (await area.get(found.key))
+  if (entry !== undefined && entry !== 'damaged') return entry
   const message = `no result with the receipt ${receipt} is kept in this store`
   throw new NotFoundError(receipt.toString(), { cid: receipt, message })
 }

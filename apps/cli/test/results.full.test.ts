@@ -38,7 +38,7 @@ it('runs, gives again, explains, verifies and clears by CID with the network cut
   expect(cut('run', ...asked)).toEqual({ ...first, from: 'disk' })
   const receipt = String(Object(first['receipt']).cid)
   expect(cut('cache', 'explain', ...asked)).toMatchObject({ state: 'held', receipt })
-  expect(cut('cache', 'stats')).toMatchObject({ results: 1, hits: 2 })
+  expect(cut('cache', 'stats')).toMatchObject({ results: { held: 1, hits: 1 }, models: { hits: 1 } })
   expect(cut('receipt', 'verify', receipt)).toMatchObject({ verdict: 'same' })
   expect(cut('cache', 'clear')).toMatchObject({ entries: 2 })
   expect(cut('run', ...asked)).toEqual(first)
@@ -48,7 +48,7 @@ it('run keeps nothing that was not to be kept', async () => {
   const { run, add } = await setup()
   await add('tiny-sentiment')
   await run([...HELLO, '--cache', 'bypass'])
-  expect((await run(['cache', 'stats'])).lines).toMatchObject([{ results: 0, entries: 0 }])
+  expect((await run(['cache', 'stats'])).lines).toMatchObject([{ results: { held: 0 }, entries: 0 }])
 })
 
 it('run goes on where no results can be kept', async () => {

@@ -46,12 +46,19 @@ describe('cache', () => {
     await run(HELLO)
     const stats = await run(['cache', 'stats'], { environment })
     expect(stats.lines).toMatchObject([
-      { directory: path.join(store, 'results'), results: 1, entries: 2, maxBytes: 1_000_000, hits: 2, misses: 1 },
+      {
+        directory: path.join(store, 'results'),
+        entries: 2,
+        maxBytes: 1_000_000,
+        results: { held: 1, hits: 1, misses: 1, computed: 1 },
+        models: { held: 1, hits: 1, misses: 1 },
+        providers: { held: 0, hits: 0, misses: 0 },
+      },
     ])
     await run(['gc'])
     const cleared = await run(['cache', 'clear'])
     expect(cleared.lines).toMatchObject([{ entries: 2, bytes: stats.lines[0]?.['bytes'] }])
-    expect((await run(['cache', 'stats'])).lines).toMatchObject([{ results: 0, entries: 0, bytes: 0 }])
+    expect((await run(['cache', 'stats'])).lines).toMatchObject([{ results: { held: 0 }, entries: 0, bytes: 0 }])
     expect(fromOf(await run(HELLO))).toBe('computed')
   })
 
@@ -78,7 +85,9 @@ describe('cache', () => {
     ])
     expect(Object.keys(Object(other.lines[0]?.['nearest'])[0].differs)).toEqual(['params'])
     // To explain is no look-up that counts.
-    expect((await run(['cache', 'stats'])).lines).toMatchObject([{ hits: 0, misses: 1, results: 1 }])
+    expect((await run(['cache', 'stats'])).lines).toMatchObject([
+      { results: { held: 1, hits: 0, misses: 1 }, models: { hits: 0, misses: 1 } },
+    ])
   })
 })
 

@@ -30,6 +30,7 @@ export {
   differingParts,
   encodeLoadKey,
   encodeResultKey,
+  kindOfKey,
   type KeyPart,
   type LoadKeyParts,
   type ResultKeyParts,

@@ -55,6 +55,27 @@ export async function decodeResultKey(bytes: Uint8Array): Promise<ResultKeyParts
   return { ...read, numericClass, tools }
 }
 
+/**
+ * Of what a key is, by its first field: of a result; of what is known of a model, as `encodeLoadKey` makes it; of an execution
+ * provider, as `@x/infer-node` keeps it; or of something else.
+ */
+export function kindOfKey(bytes: Uint8Array): 'result' | 'model' | 'provider' | 'other' {
+  const fields = fieldsIn(bytes)
+  if ('resultKey' in fields) return 'result'
+  if ('loadKey' in fields) return 'model'
+  return 'executionProvider' in fields ? 'provider' : 'other'
+}
+
+function fieldsIn(bytes: Uint8Array): object {
+  try {
+    const value = decodeDagCbor(bytes)
+    return typeof value === 'object' && value !== null ? value : {}
+  } catch {
+    // Somebody else's key.
+    return {}
+  }
+}
+
 /** What results are told apart by, each part as text. */
 export type KeyPart = keyof ResultKeyParts
 

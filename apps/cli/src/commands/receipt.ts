@@ -7,6 +7,7 @@ import { textOption, textOptions, type Command, type Values } from '../command.t
 import { formatCount, formatNumber, formatOutput, formatTable, printable } from '../format.ts'
 import { ABOUT_POLICY, openTrustedModel, POLICY } from '../open-trusted-model.ts'
 import { onlyOperand } from '../operands.ts'
+import { PROVIDER, providersOption } from '../provider-option.ts'
 import { givenReceipt, type GivenReceipt } from '../receipt-operand.ts'
 import { parseTaskInput } from '../task-operand.ts'
 import { OPTION, taskOptions } from '../task-options.ts'
@@ -79,6 +80,7 @@ export const receiptVerify: Command = {
   summary: 'run the model of a receipt again, on the same input, and compare what comes out',
   options: {
     model: { type: 'string', metavar: 'REF', help: 'where its model is; default ipfs://CID, in the store' },
+    ...PROVIDER,
     option: { ...OPTION, help: 'an option of the task, where the parameters are not here; may be repeated' },
     tolerance: {
       type: 'string',
@@ -100,13 +102,14 @@ export const receiptVerify: Command = {
       throw new UsageError('receipt verify: one receipt is wanted, and perhaps its input')
     }
     const tolerance = toleranceOption(values)
+    const providers = providersOption(values)
     const given = await givenReceipt(context, operand)
     const { receipt, blocks } = given
     const text = input ?? given.input
     const options = textOptions(values, 'option').length > 0 ? taskOptions(receipt.task, values) : undefined
     const reference = textOption(values, 'model') ?? `ipfs://${receipt.model.toString()}`
     const model = await openTrustedModel(context, reference, values)
-    const runner = createRunner()
+    const runner = createRunner({ providers, onWarning: (message) => void printer.warning(message) })
     try {
       const found = await verifyReceipt(runner, receipt, model, {
         blocks,

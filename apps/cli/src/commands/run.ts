@@ -2,18 +2,28 @@ import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
 
 import { writePartialCar } from '@x/cid'
-import { receiptToJson, toJson, toTask } from '@x/infer-core'
-import { createRunner, type TaskResult } from '@x/infer-node'
-import { resultMode, writeWholeFile } from '@x/node'
+import { receiptToJson, TASKS, toJson, toTask, type ParamValue, type TaskName } from '@x/infer-core'
+import {
+  createEngine,
+  createRunner,
+  type Providers,
+  type RunnerOptions,
+  type TaskInput,
+  type TaskResult,
+} from '@x/infer-node'
+import type { OpenedModel } from '@x/model-loader'
+import { resultMode, writeWholeFile, type ResultMode } from '@x/node'
 
 import { BACKEND, textOption, type Command, type Context, type Values } from '../command.ts'
 import { formatOutput, printable } from '../format.ts'
 import type { Io } from '../io.ts'
 import { ABOUT_POLICY, openTrustedModel, POLICY } from '../open-trusted-model.ts'
+import { PROVIDER, providersOption } from '../provider-option.ts'
 import { resultCache } from '../results.ts'
 import { assertSparesInputs } from '../spare-inputs.ts'
 import { parseTaskInput } from '../task-operand.ts'
 import { OPTION, taskOptions } from '../task-options.ts'
+import { printPieces, type TextPieces } from '../text-pieces.ts'
 import { UsageError } from '../usage-error.ts'
 
 export const run: Command = {
@@ -39,12 +49,16 @@ export const run: Command = {
       help: 'write the receipt there, with its output, parameters and input: a CAR, for receipt verify',
     },
     force: { type: 'boolean', help: 'replace the FILE of --receipt when it is there' },
+    stream: { type: 'boolean', help: 'print a text while it is written, also where no terminal is' },
+    ...PROVIDER,
     ...POLICY,
     ...BACKEND,
   },
   notes: [
     'An input of several parts is a JSON object: {"question": "...", "context": "..."}, {"query": "...", "documents": ["..."]},',
     '{"question": "...", "image": PATH}, {"text": "...", "image": PATH}; for speech {"text": "...", "voice": PATH}.',
+    'On a terminal a text is printed while it is written; with --stream --json as {"input", "piece"} lines before the result.',
+    'With --provider nothing else computes than what is named: exit code 5 where none of it works here.',
     'With --backend the model is fetched into the local store first, where it is not there, and run from there.',
     'Without --cache: IPFS_ACCELERATE_RESULTS. The model is verified, and has to be trusted, also where its result is kept.',
     ABOUT_POLICY,
@@ -58,25 +72,74 @@ export const run: Command = {
     if (inputs.length === 0) throw new UsageError('run: an input is wanted; - reads one a line from standard input')
     const file = await receiptFile(context, inputs, values)
     const options = taskOptions(task, values)
+    const streams = isStreamed(context, task, values)
+    const providers = providersOption(values)
     const mode = resultMode(context.io.environment, '--cache', textOption(values, 'cache'))
     const model = await openTrustedModel(context, reference, values)
     const cache = mode === 'bypass' ? undefined : await resultCache(context)
     const onWarning = (message: string): void => void printer.warning(message)
-    const runner = createRunner({ cache, onWarning })
+    const runner = openRunner(providers, { cache, onWarning })
     try {
       for await (const input of eachInput(inputs, context.io)) {
-        const given = [parseTaskInput(task, input)]
-        for await (const result of runner.run(task, model, given, { options, cache: mode, signal })) {
-          if (file !== undefined) {
-            await writeWholeFile(file, receiptCar(result), { force: values['force'] === true, signal })
-          }
-          await print(context, input, result)
+        const given = parseTaskInput(task, input)
+        const pieces = streams ? printPieces(context, input) : undefined
+        const result = await watched(
+          runner.run(task, model, given, { options, cache: mode, signal, onText: pieces?.add }),
+          pieces,
+        )
+        if (file !== undefined) {
+          await writeWholeFile(file, receiptCar(result), { force: values['force'] === true, signal })
         }
+        await print(context, input, result)
       }
     } finally {
       await runner.close()
     }
   },
+}
+
+/**
+ * Whether texts are printed while they are written.
+ *
+ * @throws {UsageError} It is asked for, of a task that writes none.
+ */
+function isStreamed({ io, printer }: Context, task: TaskName, values: Values): boolean {
+  const isAsked = values['stream'] === true
+  if (TASKS[task].streams) return isAsked || (io.stdout.isTTY && !printer.json)
+  if (!isAsked) return false
+  const names = Object.entries(TASKS).flatMap(([name, { streams }]) => (streams ? [name] : []))
+  throw new UsageError(`run: --stream: ${task} writes no text; these do: ${names.join(', ')}`)
+}
+
+interface OneRunner {
+  run: (task: TaskName, model: OpenedModel, input: TaskInput, options: OneRunOptions) => Promise<TaskResult>
+  close: () => Promise<void>
+}
+
+interface OneRunOptions {
+  options: Record<string, ParamValue>
+  cache: ResultMode | undefined
+  signal: AbortSignal
+  onText: ((piece: string) => void) | undefined
+}
+
+/** In this thread; where ONNX Runtime's WASM build may have to do it, in one of its own, which that needs. */
+function openRunner(providers: Providers, options: Pick<RunnerOptions, 'cache' | 'onWarning'>): OneRunner {
+  if (providers === 'auto' || (Array.isArray(providers) && providers.includes('wasm'))) {
+    const engine = createEngine({ ...options, providers })
+    return {
+      run: (task, model, input, given) => engine.run(task, model, input, given),
+      close: () => engine.close({ drain: false }),
+    }
+  }
+  const runner = createRunner({ ...options, providers })
+  return {
+    async run(task, model, input, given) {
+      for await (const result of runner.run(task, model, [input], given)) return result
+      throw new TypeError('a run without a result')
+    },
+    close: () => runner.close(),
+  }
 }
 
 /**
@@ -128,17 +191,38 @@ async function* eachInput(inputs: readonly string[], { stdin, signal }: Io): Asy
   }
 }
 
+interface Printed extends TaskResult {
+  /** Its text was printed while it was written. */
+  isPrinted: boolean
+}
+
+/** A result, when all of its text is printed. */
+async function watched(running: Promise<TaskResult>, pieces: TextPieces | undefined): Promise<Printed> {
+  try {
+    const result = await running
+    return { ...result, isPrinted: (await pieces?.end()) ?? false }
+  } catch (error) {
+    // What is said of it stands in a line of its own; that the output is gone is known.
+    await pieces?.end().catch(() => undefined)
+    throw error
+  }
+}
+
 async function print(
   { printer }: Context,
   input: string,
-  { output, from, vouchedBy, receipt, receiptCid }: TaskResult,
+  { output, from, vouchedBy, receipt, receiptCid, isPrinted }: Printed,
 ): Promise<void> {
   const json = toJson(output)
   const by = vouchedBy && printable(vouchedBy.name ?? vouchedBy.fingerprint ?? vouchedBy.subject ?? vouchedBy.method)
   const signed = by === undefined ? '' : `, computed elsewhere and signed by ${by}`
+  const said = isPrinted ? [] : [printable(input), `  ${formatOutput(json)}`]
   await printer.result(
     { input, output: json, from, vouchedBy: vouchedBy ?? null, receipt: receiptToJson(receipt, receiptCid) },
-    `${printable(input)}\n  ${formatOutput(json)}\n  ${FROM[from]}${signed}; model ${receipt.model.toString()}, output ${receipt.output.toString()}, receipt ${receiptCid.toString()}`,
+    [
+      ...said,
+      `  ${FROM[from]}${signed}; model ${receipt.model.toString()}, output ${receipt.output.toString()}, receipt ${receiptCid.toString()}`,
+    ].join('\n'),
   )
 }
 

@@ -1,9 +1,10 @@
-import { createCache, type CacheArea, type EntryInfo } from '@x/cache'
+import { createCache, type CacheArea, type Counters, type EntryInfo } from '@x/cache'
 import {
   decodeParams,
   decodeResultKey,
   describeKey,
   differingParts,
+  kindOfKey,
   toTask,
   type KeyPart,
   type ResultKeyParts,
@@ -14,6 +15,7 @@ import { textOption, type Command } from '../../command.ts'
 import { formatBytes, formatCount, formatNumber, formatTable, printable } from '../../format.ts'
 import { ABOUT_POLICY, openTrustedModel, POLICY } from '../../open-trusted-model.ts'
 import { noOperands } from '../../operands.ts'
+import { PROVIDER, providersOption } from '../../provider-option.ts'
 import { resultArea } from '../../results.ts'
 import { parseTaskInput } from '../../task-operand.ts'
 import { OPTION, taskOptions } from '../../task-options.ts'
@@ -30,31 +32,59 @@ export const cacheStats: Command = {
   operands: '',
   summary: 'how many results of run are kept, how large they are, and how often one was there',
   options: {},
-  notes: `${RESULT_NOTES}\nA run looks up what is known of the model, and then the result: both are counted.`,
+  notes: `${RESULT_NOTES}\nA run also looks up what is known of the model, and with --provider of execution providers: these are counted apart.`,
   async run(context, operands) {
     noOperands(operands)
     const area = await resultArea(context)
-    let results = 0
+    const held = { result: 0, model: 0, provider: 0, other: 0 }
     let oldestMs: number | undefined
     for await (const { keyBytes, storedMs } of area.entries()) {
-      if (keyBytes === undefined || (await decodeResultKey(keyBytes)) === undefined) continue
-      results += 1
-      oldestMs = Math.min(oldestMs ?? storedMs, storedMs)
+      const kind = keyBytes === undefined ? 'other' : kindOfKey(keyBytes)
+      held[kind] += 1
+      if (kind === 'result') oldestMs = Math.min(oldestMs ?? storedMs, storedMs)
     }
-    const { directory, entries, bytes, maxBytes, counters } = await area.usage()
-    const { memoryHits, diskHits, misses, computed, evicted, damaged } = counters
-    const hits = memoryHits + diskHits
+    const { directory, entries, bytes, maxBytes, counters, groups } = await area.usage()
+    const [results, models] = [lookUpsOf(groups['results']), lookUpsOf(groups['models'])]
+    const providers = lookUpsOf(groups['providers'])
     const since = oldestMs === undefined ? '' : `, the oldest of ${timeOf(oldestMs)}`
+    const { evicted, damaged } = counters
     await context.printer.result(
-      { directory, results, entries, bytes, maxBytes, hits, misses, counters },
+      {
+        directory,
+        entries,
+        bytes,
+        maxBytes,
+        results: { held: held.result, oldest: oldestMs === undefined ? null : timeOf(oldestMs), ...results },
+        models: { held: held.model, hits: models.hits, misses: models.misses },
+        providers: { held: held.provider, hits: providers.hits, misses: providers.misses },
+        evicted,
+        damaged,
+      },
       [
-        `${formatCount(results, 'result')}${since}, and what is known of ${formatCount(entries - results, 'model')}`,
+        `${formatCount(held.result, 'result')}${since}: ${sayLookUps(results)}, computed ${formatNumber(results.computed)}`,
+        `what is known of ${formatCount(held.model, 'model')}: ${sayLookUps(models)}`,
+        `what is known of ${formatCount(held.provider, 'execution provider')}: ${sayLookUps(providers)}`,
+        `evicted ${formatNumber(evicted)}, damaged ${formatNumber(damaged)}`,
         `${formatBytes(bytes)} of ${formatBytes(maxBytes)}  ${printable(directory)}`,
-        `looked up ${formatNumber(hits + misses)} times: ${formatCount(hits, 'hit')}, ${formatNumber(misses)} not there; computed ${formatNumber(computed)}, evicted ${formatNumber(evicted)}, damaged ${formatNumber(damaged)}`,
       ].join('\n'),
     )
   },
 }
+
+interface LookUps {
+  hits: number
+  misses: number
+  computed: number
+}
+
+/** None where nothing was counted. */
+const lookUpsOf = (counters: Counters | undefined): LookUps => {
+  const { memoryHits = 0, diskHits = 0, misses = 0, computed = 0 } = counters ?? {}
+  return { hits: memoryHits + diskHits, misses, computed }
+}
+
+const sayLookUps = ({ hits, misses }: LookUps): string =>
+  `looked up ${formatCount(hits + misses, 'time')}, ${formatCount(hits, 'hit')}, ${formatNumber(misses)} not there`
 
 export const cacheClear: Command = {
   name: 'cache clear',
@@ -86,6 +116,7 @@ export const cacheExplain: Command = {
   options: {
     model: { type: 'string', metavar: 'REF', help: 'as for run' },
     option: OPTION,
+    ...PROVIDER,
     ...POLICY,
   },
   notes: [
@@ -102,12 +133,13 @@ export const cacheExplain: Command = {
     if (reference === undefined) throw new UsageError('cache explain: --model REF is wanted')
     const task = toTask(name)
     const options = taskOptions(task, values)
+    const providers = providersOption(values)
     const model = await openTrustedModel(context, reference, values)
     const area = await resultArea(context)
     // To look is no use, and no hit.
     const cache = createCache({ disk: { ...area, used: () => undefined, count: () => undefined } })
     const onWarning = (message: string): void => void printer.warning(message)
-    const runner = createRunner({ cache, onWarning })
+    const runner = createRunner({ cache, providers, onWarning })
     try {
       const { block, parts, paramsBlock } = await runner.explain(task, model, parseTaskInput(task, input), {
         options,
