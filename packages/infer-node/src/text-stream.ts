@@ -12,11 +12,17 @@ interface Decoder {
 const CONTEXT = 5
 
 /**
+ * A text that ends so may change with what comes: the library takes away the space before marks and before `n't`, `'m`, `'s`, `'ve`
+ * and `'re`, and both about a lone `'`; U+FFFD stands for bytes that are no character yet.
+ */
+const UNFINISHED = /(?: (?:'(?:v|r)?|n'?)?|\ufffd)$/
+
+/**
  * Turns tokens into text as they come, without the prompt. The library's own streamer begins anew behind the prompt, and
  * loses the space that many tokenizers write between two words.
  *
  * Some tokens at a time are decoded, together with those just before them; what is new is what comes behind the text of
- * those alone. A character that is not whole yet waits for the next token.
+ * those alone. What the next token may change waits for it.
  */
 export function createTextStream(decoder: Decoder, onText: (piece: string) => void): TokenStreamer {
   const ids: bigint[] = []
@@ -29,11 +35,11 @@ export function createTextStream(decoder: Decoder, onText: (piece: string) => vo
   function give(isEnd: boolean): void {
     const text = decode(context, ids.length)
     const known = decode(context, fresh)
-    // U+FFFD stands for bytes that are no character yet.
-    if (text.length <= known.length || (text.endsWith('\ufffd') && !isEnd)) return
+    const piece = text.slice(sharedLength(known, text))
+    if (piece === '' || (UNFINISHED.test(text) && !isEnd)) return
     context = fresh
     fresh = ids.length
-    onText(text.slice(known.length))
+    onText(piece)
   }
 
   return {
@@ -49,4 +55,12 @@ export function createTextStream(decoder: Decoder, onText: (piece: string) => vo
       give(true)
     },
   }
+}
+
+/** With how many characters both begin: all of the first, but where a prompt ended in what changed. */
+function sharedLength(known: string, text: string): number {
+  if (text.startsWith(known)) return known.length
+  let length = 0
+  while (length < known.length && known[length] === text[length]) length += 1
+  return length
 }

@@ -98,6 +98,37 @@ it('a character of several tokens is given when it is whole, or at the end', () 
   expect(stream([])).toEqual([])
 })
 
+/** As the library writes a text down: without the space before some of what stands after words. */
+const cleaned = (text: string): string =>
+  text.replaceAll(' .', '.').replaceAll(" ' ", "'").replaceAll(" n't", "n't").replaceAll(" 's", "'s")
+
+it('what the library takes away behind a token is never given', () => {
+  for (const words of [
+    ['it', " '", 's', ' good', ' .', ' yes'],
+    ['ca', ' n', "'t", ' go', ' '],
+    ['a', ' ', '.', ' b', " '", ' c', ' n', ' d'],
+  ]) {
+    const pieces: string[] = []
+    const decoder = { decode: (ids: bigint[]) => cleaned(ids.map((id) => words[Number(id)]).join('')) }
+    const streamer = createTextStream(decoder, (piece) => pieces.push(piece))
+    streamer.put([[]])
+    for (const index of words.keys()) streamer.put([[BigInt(index)]])
+    streamer.end()
+    expect(pieces.join('')).toBe(cleaned(words.join('')))
+    expect(pieces.length).toBeGreaterThan(1)
+  }
+  // Of a prompt that ends in it nothing can be taken back; what is new is given.
+  const prompted: string[] = []
+  const words = ['it', " '", 's', ' good']
+  const decoder = { decode: (ids: bigint[]) => cleaned(ids.map((id) => words[Number(id)]).join('')) }
+  const streamer = createTextStream(decoder, (piece) => prompted.push(piece))
+  streamer.put([[0n, 1n]])
+  streamer.put([[2n]])
+  streamer.put([[3n]])
+  streamer.end()
+  expect(prompted.join('')).toBe("'s good")
+})
+
 it('the type of a result is that of its task', async () => {
   const { open } = await hold('tiny-qa')
   const runner = createRunner()
