@@ -7,7 +7,7 @@ export interface OutputDifference {
   numbers: number
   /** Of those, how many differ. */
   differing: number
-  /** By how much at most, and where: `[0].score`. 0 where none does. */
+  /** By how much at most, and where: `[0].score`. 0 where none does, or only 0 from -0. */
   largest: number
   at: string
   /** Whatever else differs: labels, texts, lengths, dims. The first ten, each with its place. */
@@ -25,19 +25,29 @@ export function compareOutputs(one: OutputValue | undefined, other: OutputValue 
     found.otherCount += 1
     if (found.others.length < SAID) found.others.push(`${at || 'the output'}: ${a.slice(0, 80)}, not ${b.slice(0, 80)}`)
   }
+  const differsBy = (at: string, by: number): void => {
+    found.differing += 1
+    if (by > found.largest || found.at === '') Object.assign(found, { largest: by, at })
+  }
   const number = (at: string, a: number, b: number): void => {
     found.numbers += 1
-    // NaN is equal to NaN here, and an infinity to itself.
-    if (a === b || (Number.isNaN(a) && Number.isNaN(b))) return
-    const by = Math.abs(a - b)
+    // NaN is equal to NaN here, and an infinity to itself; -0 and 0 differ by 0.
+    if (Object.is(a, b)) return
+    const by = a === b ? 0 : Math.abs(a - b)
     if (!Number.isFinite(by)) return differs(at, String(b), String(a))
-    found.differing += 1
-    if (by > found.largest) Object.assign(found, { largest: by, at })
+    differsBy(at, by)
+  }
+  const items = (at: string, a: Tensor, b: Tensor, index: number): void => {
+    const [first, second] = [a.data[index], b.data[index]]
+    if (typeof first !== 'bigint' || typeof second !== 'bigint') return number(at, itemOf(a, index), itemOf(b, index))
+    found.numbers += 1
+    // As numbers, two beyond 2^53 may be the same.
+    if (first !== second) differsBy(at, Number(first > second ? first - second : second - first))
   }
   const tensors = (at: string, a: Tensor, b: Tensor): void => {
     const [shape, wanted] = [b, a].map(({ type, dims }) => `${type} [${dims.join(', ')}]`)
     if (shape !== wanted) return differs(at, shape ?? '', wanted ?? '')
-    for (let index = 0; index < a.data.length; index++) number(`${at}[${index}]`, itemOf(a, index), itemOf(b, index))
+    for (let index = 0; index < a.data.length; index++) items(`${at}[${index}]`, a, b, index)
   }
   const values = (at: string, a: OutputValue | undefined, b: OutputValue | undefined): void => {
     if (typeof a === 'number' && typeof b === 'number') return number(at, a, b)
@@ -49,8 +59,8 @@ export function compareOutputs(one: OutputValue | undefined, other: OutputValue 
     }
     const [first, second] = [fieldsOf(a), fieldsOf(b)]
     if (first && second) {
-      for (const key of new Set([...Object.keys(first), ...Object.keys(second)])) {
-        values(at === '' ? key : `${at}.${key}`, first[key], second[key])
+      for (const key of new Set([...first.keys(), ...second.keys()])) {
+        values(at === '' ? key : `${at}.${key}`, first.get(key), second.get(key))
       }
       return
     }
@@ -60,9 +70,10 @@ export function compareOutputs(one: OutputValue | undefined, other: OutputValue 
   return found
 }
 
-function fieldsOf(value: OutputValue | undefined): Record<string, OutputValue | undefined> | undefined {
+/** A map: no key of it is one that objects have by themselves. */
+function fieldsOf(value: OutputValue | undefined): Map<string, OutputValue | undefined> | undefined {
   if (typeof value !== 'object' || value === null || Array.isArray(value) || isTensor(value)) return undefined
-  return Object.fromEntries(Object.entries(value))
+  return new Map(Object.entries(value))
 }
 
 function itemOf({ type, data }: Tensor, index: number): number {

@@ -60,3 +60,20 @@ it('names ten places, and counts the others', () => {
   expect(found.others).toHaveLength(10)
   expect(found.otherCount).toBe(25)
 })
+
+it('takes no name for one that objects have by themselves', () => {
+  const [forged, given] = [{ score: 1, constructor: 'x', toString: 2 }, { score: 1 }]
+  const others = ['constructor: nothing, not "x"', 'toString: nothing, not 2']
+  expect(compareOutputs([forged], [given])).toMatchObject({ differing: 0, others: others.map((each) => `[0].${each}`) })
+  expect(compareOutputs(given, JSON.parse('{"score":1,"__proto__":3}'))).toMatchObject({
+    others: ['__proto__: 3, not nothing'],
+  })
+})
+
+const big = (value: bigint): Tensor => ({ type: 'int64', dims: [1], data: BigInt64Array.of(value) })
+
+it('finds what differs by nothing that is counted: 0 from -0, and whole numbers beyond 2^53', () => {
+  expect(compareOutputs(tensor(-0, 1), tensor(0, 1))).toMatchObject({ differing: 1, largest: 0, at: '[0]' })
+  expect(compareOutputs(big(2n ** 53n), big(2n ** 53n + 1n))).toMatchObject({ numbers: 1, differing: 1, largest: 1 })
+  expect(compareOutputs(big(-5n), big(-5n))).toMatchObject({ numbers: 1, differing: 0 })
+})
