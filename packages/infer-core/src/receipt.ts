@@ -75,7 +75,7 @@ export function encodeReceipt(receipt: ResultReceipt): Promise<Block> {
 /**
  * Reads a receipt's block, whose bytes were verified.
  *
- * @throws {InvalidInputError} It is none, or of another schema.
+ * @throws {InvalidInputError} It is none, of another schema, or has more in it than its schema.
  */
 export function decodeReceipt(bytes: Uint8Array): ResultReceipt {
   return toReceipt(toFields(decoded(bytes), 'the receipt'))
@@ -86,6 +86,9 @@ function toReceipt(fields: Record<string, unknown>): ResultReceipt {
   if (schema !== 1 && schema !== 2 && schema !== 3) {
     throw refusal(`its schema is ${JSON.stringify(schema) ?? 'missing'}, not 1, 2 or 3`)
   }
+  // What is not read was not looked at by who says that a receipt is true.
+  const known = [...FIELDS, ...(schema > 1 ? ['numericClass'] : []), ...(schema > 2 ? ['tools'] : [])]
+  assertNoOthers(fields, 'the receipt', known)
   const task = toText(fields.task, 'task')
   assertTask(task)
   return {
@@ -106,6 +109,27 @@ function toReceipt(fields: Record<string, unknown>): ResultReceipt {
     ...(schema > 1 && { numericClass: toText(fields.numericClass, 'numericClass') }),
     ...(schema > 2 && { tools: toTools(fields.tools) }),
   }
+}
+
+/** Of every schema. */
+const FIELDS = [
+  'schema',
+  'task',
+  'model',
+  'manifest',
+  'files',
+  'input',
+  'params',
+  'output',
+  'runtime',
+  'library',
+  'executionProvider',
+  'dtype',
+]
+
+function assertNoOthers(fields: Record<string, unknown>, what: string, known: readonly string[]): void {
+  const other = Object.keys(fields).find((name) => !known.includes(name))
+  if (other !== undefined) throw refusal(`${what} has a field ${JSON.stringify(other)}`)
 }
 
 /** A receipt as plain JSON, CIDs as text, with its own CID in front. */
@@ -130,7 +154,7 @@ export function receiptToJson(receipt: ResultReceipt, cid: CID): Record<string, 
  * @throws {InvalidInputError} It is none, or of another schema.
  */
 export async function receiptFromJson(value: unknown): Promise<{ receipt: ResultReceipt; block: Block }> {
-  const fields = toFields(value, 'the receipt')
+  const { cid: claimedCid, ...fields } = toFields(value, 'the receipt')
   const cids = ['model', 'manifest', 'input', 'params', 'output'].map((name) => [name, cidIn(fields[name], name)])
   const files = Array.isArray(fields.files)
     ? fields.files.map((item: unknown) => {
@@ -140,7 +164,7 @@ export async function receiptFromJson(value: unknown): Promise<{ receipt: Result
     : fields.files
   const receipt = toReceipt({ ...fields, ...Object.fromEntries(cids), files })
   const block = await encodeReceipt(receipt)
-  const claimed = fields.cid === undefined ? block.cid : cidIn(fields.cid, 'cid')
+  const claimed = claimedCid === undefined ? block.cid : cidIn(claimedCid, 'cid')
   if (claimed.toString() !== block.cid.toString()) {
     const message = `the receipt says that it is ${claimed}, and hashes to ${block.cid}`
     throw new IntegrityError(message, { cid: claimed, actual: block.cid })
@@ -167,7 +191,8 @@ function decoded(bytes: Uint8Array): unknown {
 function toFiles(value: unknown): UsedFile[] {
   if (!Array.isArray(value)) throw refusal('files is no list')
   return value.map((item: unknown) => {
-    const { path, cid } = toFields(item, 'a file')
+    const { path, cid, ...others } = toFields(item, 'a file')
+    assertNoOthers(others, 'a file', [])
     return { path: toText(path, 'path'), cid: toCid(cid, 'cid') }
   })
 }
@@ -178,7 +203,8 @@ function toTools(value: unknown): Software[] {
 }
 
 function toSoftware(value: unknown, field: string): Software {
-  const { name, version } = toFields(value, field)
+  const { name, version, ...others } = toFields(value, field)
+  assertNoOthers(others, field, [])
   return { name: toText(name, `${field} name`), version: toText(version, `${field} version`) }
 }
 

@@ -1,4 +1,4 @@
-import { cidOf, encodeDagCbor, RAW, type CID } from '@x/cid'
+import { cidOf, decodeDagCbor, encodeDagCbor, RAW, type CID } from '@x/cid'
 import { describe, expect, it } from 'vitest'
 
 import {
@@ -150,4 +150,22 @@ it('is read back from JSON, unless it is not the one that it says', async () => 
   for (const none of [null, 'text', {}, []]) {
     await expect(receiptFromJson(none)).rejects.toMatchObject({ code: 'INVALID_INPUT' })
   }
+})
+
+it('with more in it than its schema has is none: nobody would look at that', async () => {
+  const given = await receipt()
+  const fields = Object(decodeDagCbor((await encodeReceipt(given)).bytes))
+  const wrong: [string, object][] = [
+    ['the receipt has a field "signedBy"', { signedBy: 'a king' }],
+    ['the receipt has a field "numericClass"', { numericClass: 'x' }],
+    ['a file has a field "size"', { files: [{ path: 'x', cid: await cid(3), size: 1 }] }],
+    ['runtime has a field "build"', { runtime: { ...given.runtime, build: 'mine' } }],
+  ]
+  for (const [why, more] of wrong) {
+    const { bytes } = await encodeDagCbor({ ...fields, ...more })
+    expect(() => decodeReceipt(bytes)).toThrowError(why)
+  }
+  const block = await encodeReceipt(given)
+  const json = { ...receiptToJson(given, block.cid), signedBy: 'a king' }
+  await expect(receiptFromJson(json)).rejects.toThrowError('the receipt has a field "signedBy"')
 })
