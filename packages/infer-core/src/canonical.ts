@@ -1,5 +1,6 @@
-import { cidOf, decodeDagCbor, encodeDagCbor, InvalidInputError, RAW, type Block, type CID } from '@x/cid'
+import { cidOf, encodeDagCbor, InvalidInputError, RAW, type Block, type CID } from '@x/cid'
 
+import { decodeBlock } from './decode-block.ts'
 import type { Params } from './params.ts'
 import { isTensor, isTensorType, tensorBytes, tensorFromBytes, type Tensor } from './tensor.ts'
 
@@ -87,19 +88,23 @@ export async function encodeOutput(output: OutputValue): Promise<Block> {
  * @throws {InvalidInputError} It is none.
  */
 export function decodeOutput(bytes: Uint8Array): OutputValue {
-  return fromCanonical(decodeDagCbor(bytes))
+  return decodeBlock('an output', bytes, (value) => fromCanonical(value, 0))
 }
 
-function fromCanonical(value: unknown): OutputValue {
+/** No task's output comes near it; who reads an output does so by recursion. */
+const MAX_DEPTH = 100
+
+function fromCanonical(value: unknown, depth: number): OutputValue {
+  if (depth > MAX_DEPTH) throw new InvalidInputError(`an output is nested over ${MAX_DEPTH} deep`, { input: 'output' })
   if (value === null || typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean')
     return value
-  if (Array.isArray(value)) return value.map((item: unknown) => fromCanonical(item))
+  if (Array.isArray(value)) return value.map((item: unknown) => fromCanonical(item, depth + 1))
   if (!isPlainObject(value)) throw new InvalidInputError(`a ${typeof value} is no output`, { input: typeof value })
   const { type, dims, data } = value
   if (data instanceof Uint8Array && isTensorType(type) && Array.isArray(dims)) {
     return tensorFromBytes(type, dims.map(Number), data)
   }
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, fromCanonical(item)]))
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, fromCanonical(item, depth + 1)]))
 }
 
 function toCanonical(value: unknown): unknown {

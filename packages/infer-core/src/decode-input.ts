@@ -1,6 +1,7 @@
-import { CID, decodeDagCbor, InvalidInputError } from '@x/cid'
+import { CID, InvalidInputError } from '@x/cid'
 
 import type { CanonicalInput, ChatMessage } from './canonical.ts'
+import { decodeBlock } from './decode-block.ts'
 import type { Params, ParamValue } from './params.ts'
 import { tensorFromBytes } from './tensor.ts'
 
@@ -15,7 +16,7 @@ export type DecodedInput =
  * @throws {InvalidInputError} It is none.
  */
 export function decodeInput(bytes: Uint8Array): DecodedInput {
-  const fields = fieldsOf(decodeDagCbor(bytes))
+  const fields = decodeBlock('an input', bytes, fieldsOf)
   const { text, chat, question, context, query, documents, samples, sampleRate, voice } = fields
   for (const what of ['image', 'audio'] as const) {
     const cid = CID.asCID(fields[what])
@@ -41,7 +42,7 @@ export function decodeInput(bytes: Uint8Array): DecodedInput {
  */
 export function decodeParams(bytes: Uint8Array): Params {
   return Object.fromEntries(
-    Object.entries(fieldsOf(decodeDagCbor(bytes))).map(([key, value]) => {
+    Object.entries(decodeBlock('parameters', bytes, fieldsOf)).map(([key, value]) => {
       if (isParam(value)) return [key, value]
       throw refusal('parameters', key)
     }),

@@ -67,8 +67,7 @@ const isLittleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1
  * @throws {InvalidInputError} `dims` does not multiply to the number of items.
  */
 export function tensorBytes({ dims, data }: Tensor): Uint8Array<ArrayBuffer> {
-  const items = dims.reduce((product, dim) => product * dim, 1)
-  if (items !== data.length || dims.some((dim) => !Number.isSafeInteger(dim) || dim < 0)) {
+  if (itemsOf(dims) !== data.length) {
     throw new InvalidInputError(`a tensor of ${data.length} items has dims [${dims.join(', ')}]`, {
       input: dims.join(','),
     })
@@ -85,8 +84,7 @@ export function tensorBytes({ dims, data }: Tensor): Uint8Array<ArrayBuffer> {
  */
 export function tensorFromBytes(type: TensorType, dims: readonly number[], bytes: Uint8Array): Tensor {
   const ArrayType = ARRAYS[type]
-  const items = dims.reduce((product, dim) => product * dim, 1)
-  if (bytes.length !== items * ArrayType.BYTES_PER_ELEMENT) {
+  if (bytes.length !== itemsOf(dims) * ArrayType.BYTES_PER_ELEMENT) {
     throw new InvalidInputError(`a ${type} tensor [${dims.join(', ')}] has ${bytes.length} bytes`, {
       input: dims.join(','),
     })
@@ -95,6 +93,10 @@ export function tensorFromBytes(type: TensorType, dims: readonly number[], bytes
   const copy = inOrder(Uint8Array.from(bytes), ArrayType.BYTES_PER_ELEMENT)
   return { type, dims: [...dims], data: new ArrayType(copy.buffer) }
 }
+
+/** NaN where one of them is no length. */
+const itemsOf = (dims: readonly number[]): number =>
+  dims.reduce((product, dim) => (Number.isSafeInteger(dim) && dim >= 0 ? product * dim : Number.NaN), 1)
 
 /** Turns host order into little-endian or back, in place. */
 function inOrder(bytes: Uint8Array<ArrayBuffer>, itemBytes: number): Uint8Array<ArrayBuffer> {

@@ -98,6 +98,8 @@ it.each([
 
 it('refuses bytes that are not as many as a tensor needs', () => {
   expect(() => tensorFromBytes('int64', [2], new Uint8Array(15))).toThrowError('15 bytes')
+  for (const dims of [[-2, -2], [0.5, 8], [Number.NaN]])
+    expect(() => tensorFromBytes('uint8', dims, new Uint8Array(4))).toThrowError('has 4 bytes')
 })
 
 async function decoded(input: CanonicalInput): Promise<unknown> {

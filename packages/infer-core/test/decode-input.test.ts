@@ -3,6 +3,7 @@ import { expect, it } from 'vitest'
 
 import {
   decodeInput,
+  decodeOutput,
   decodeParams,
   decodeResultKey,
   differingParts,
@@ -10,6 +11,7 @@ import {
   encodeLoadKey,
   encodeParams,
   encodeResultKey,
+  kindOfKey,
   type CanonicalInput,
   type ResultKeyParts,
 } from '../src/index.ts'
@@ -104,4 +106,39 @@ it('names each part in which two keys differ', async () => {
     expect(differingParts(parts, { ...parts, ...change })).toEqual(Object.keys(change))
     expect((await encodeResultKey({ ...parts, ...change })).cid).not.toEqual((await encodeResultKey(parts)).cid)
   }
+})
+
+it('names what it was to read of bytes that cannot be read', () => {
+  const deep = new Uint8Array(200_001).fill(0x81, 0, 200_000)
+  const nested = new Uint8Array(202).fill(0x81, 0, 201)
+  for (const bytes of [Uint8Array.of(0xff), deep]) {
+    const refused = expect.objectContaining({
+      code: 'INVALID_INPUT',
+      message: expect.stringMatching(/^a block of \d+ bytes/),
+    })
+    for (const decode of [decodeInput, decodeParams, decodeOutput])
+      expect(thrownBy(() => decode(bytes))).toEqual(refused)
+  }
+  expect(thrownBy(() => decodeOutput(nested))).toMatchObject({
+    code: 'INVALID_INPUT',
+    message: expect.stringContaining('over 100 deep'),
+  })
+})
+
+function thrownBy(work: () => unknown): unknown {
+  try {
+    return work()
+  } catch (error) {
+    return error
+  }
+}
+
+const kindOf = async (value: unknown): Promise<string> => kindOfKey((await encodeDagCbor(value)).bytes)
+
+it('knows of what a key is', async () => {
+  expect(await kindOf({ resultKey: 9, task: 'of a later version' })).toBe('result')
+  expect(await kindOf({ loadKey: 2 })).toBe('model')
+  expect(await kindOf({ executionProvider: 1 })).toBe('provider')
+  expect(await kindOf(['resultKey'])).toBe('other')
+  expect(kindOfKey(Uint8Array.of(0xff))).toBe('other')
 })
