@@ -14,7 +14,7 @@ import { answerJson, answerText, machineText } from './harness/report.ts'
 import { runQuestion } from './harness/run-question.ts'
 import { stripTypes } from './harness/strip-types.ts'
 import { createWorkspace } from './harness/workspace.ts'
-import { question as infer } from './infer/question.ts'
+import { questions as infer } from './infer/questions.ts'
 import { question as memory } from './memory/question.ts'
 import { question as onlyHash } from './only-hash/question.ts'
 import { question as openModel } from './open-model/question.ts'
@@ -25,7 +25,20 @@ import { question as roots } from './roots/question.ts'
 import { question as smallFiles } from './small-files/question.ts'
 import { question as transfer } from './transfer/question.ts'
 
-const QUESTIONS = [onlyHash, add, read, ranges, smallFiles, pins, roots, memory, transfer, download, openModel, infer]
+const QUESTIONS = [
+  onlyHash,
+  add,
+  read,
+  ranges,
+  smallFiles,
+  pins,
+  roots,
+  memory,
+  transfer,
+  download,
+  openModel,
+  ...infer,
+]
 const here = fileURLToPath(new URL('.', import.meta.url))
 
 function fail(message: string): never {
@@ -56,9 +69,11 @@ const { values, positionals } = parseArgs({
   },
 })
 const names = QUESTIONS.map((question) => question.name)
-const unknown = positionals.find((name) => !names.includes(name))
+/** A question by its name, or all parts of one by that of their folder. */
+const isNamed = (name: string, by: string): boolean => name === by || name.startsWith(`${by}/`)
+const unknown = positionals.find((by) => !names.some((name) => isNamed(name, by)))
 if (unknown !== undefined) fail(`no question '${unknown}'; there are: ${names.join(', ')}`)
-const asked = positionals.length === 0 ? QUESTIONS : QUESTIONS.filter(({ name }) => positionals.includes(name))
+const asked = QUESTIONS.filter(({ name }) => positionals.length === 0 || positionals.some((by) => isNamed(name, by)))
 const options = {
   rounds: count('rounds', values.rounds),
   bytes: count('bytes', values.bytes) ?? 2 ** 30,
@@ -82,6 +97,7 @@ if (!options.source)
       '--filter=@x/backend-helia',
       '--filter=@x/transfer',
       '--filter=@x/node',
+      '--filter=@x/infer-node',
       '--output-logs=errors-only',
     ],
     join(here, '..'),
@@ -116,7 +132,7 @@ for (const question of asked) {
       rounds: options.rounds,
       log: (line) => console.error(line),
     })
-    writeFileSync(join(results, `${question.name}.json`), answerJson(answer, machine, options))
+    writeFileSync(join(results, `${question.name.replace('/', '-')}.json`), answerJson(answer, machine, options))
     console.log(`\n${answerText(answer)}`)
   } catch (error) {
     failed += 1

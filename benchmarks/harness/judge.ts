@@ -1,6 +1,6 @@
 import type { Run } from './run-job.ts'
 import { spread, type Spread } from './statistics.ts'
-import type { Target } from './types.ts'
+import type { FigureOf, Target, Unit } from './types.ts'
 
 export interface Verdict {
   label: string
@@ -47,7 +47,7 @@ export function judge(target: Target, runs: Runs): Verdict {
     const bytes = target.figure === 'peakBytes'
     const show = (value: number): string => {
       if (target.unit === 'ratio') return `${value.toFixed(4)}x`
-      return bytes ? megabytes(value) : seconds(value)
+      return bytes ? megabytes(value) : inUnit(value, target.unit ?? 'seconds')
     }
     return {
       label: target.label,
@@ -64,9 +64,9 @@ export function judge(target: Target, runs: Runs): Verdict {
     )
     return {
       label: target.label,
-      target: `<= ${target.atMost}x`,
+      target: target.atMost === undefined ? 'reported' : `<= ${target.atMost}x`,
       measured: times(ratio.median),
-      reached: ratio.median <= target.atMost,
+      reached: target.atMost === undefined ? undefined : ratio.median <= target.atMost,
       note: `${target.large} ÷ ${target.small}`,
       ratio,
     }
@@ -76,18 +76,19 @@ export function judge(target: Target, runs: Runs): Verdict {
   if (target.peers.length === 0) {
     return { label, target: wanted, measured: '-', reached: undefined, note: target.absent ?? '' }
   }
-  const ours = runsOf(runs, target.ours)
-  const all = target.peers.map((name) => ({ name, runs: runsOf(runs, name) }))
-  const bothReport = [ours, ...all.map((peer) => peer.runs)].every((of) => of.every((run) => run.work !== undefined))
+  const ours = contender(runs, target.ours)
+  const all = target.peers.map((peer) => contender(runs, peer))
+  const bothReport = [ours, ...all].every((of) => of.runs.every((run) => run.work !== undefined))
   const basis = target.basis ?? (bothReport ? 'work' : 'process')
-  const best = all.toSorted((a, b) => spread(values(a.runs, basis)).median - spread(values(b.runs, basis)).median)[0]
+  const timesOf = ({ runs: of, figure }: Contender): number[] => values(of, figure ?? basis)
+  const best = all.toSorted((a, b) => spread(timesOf(a)).median - spread(timesOf(b)).median)[0]
   if (!best) throw new Error('no peer')
-  const ratio = ratios(values(best.runs, basis), values(ours, basis))
-  const processes = ratios(values(best.runs, 'process'), values(ours, 'process'))
-  const note = [
-    all.length > 1 ? `the best of ${all.length}: ${best.name}` : best.name,
-    basis === 'work' ? `whole processes: ${times(processes.median)}` : 'whole processes',
-  ]
+  const ratio = ratios(timesOf(best), timesOf(ours))
+  const processes = ratios(values(best.runs, 'process'), values(ours.runs, 'process'))
+  const note = [all.length > 1 ? `the best of ${all.length}: ${best.name}` : best.name]
+  if (basis === 'process') note.push('whole processes')
+  // A process that takes several times is not one of them.
+  else if (ours.figure === undefined) note.push(`whole processes: ${times(processes.median)}`)
   return {
     label,
     target: wanted,
@@ -96,6 +97,24 @@ export function judge(target: Target, runs: Runs): Verdict {
     note: note.join('; '),
     ratio,
   }
+}
+
+interface Contender {
+  name: string
+  runs: readonly Run[]
+  /** `undefined`: what the target is about. */
+  figure: string | undefined
+}
+
+function contender(runs: Runs, of: string | FigureOf): Contender {
+  if (typeof of === 'string') return { name: of, runs: runsOf(runs, of), figure: undefined }
+  return { name: `${of.job}, ${of.figure}`, runs: runsOf(runs, of.job), figure: of.figure }
+}
+
+export function inUnit(value: number, unit: Unit): string {
+  if (unit === 'seconds') return seconds(value)
+  if (unit === 'ratio') return times(value)
+  return unit === 'MB' ? `${value.toFixed(0)} MB` : String(Number(value.toPrecision(4)))
 }
 
 export const times = (value: number): string => `${value >= 100 ? value.toFixed(0) : value.toFixed(2)}x`

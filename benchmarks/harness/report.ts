@@ -1,8 +1,9 @@
-import { megabytes, seconds } from './judge.ts'
+import { inUnit, megabytes, seconds } from './judge.ts'
 import type { Machine } from './machine.ts'
 import type { Run } from './run-job.ts'
 import type { Answer } from './run-question.ts'
 import { spread } from './statistics.ts'
+import type { FigureTable } from './types.ts'
 
 /** One Markdown table, padded so that a terminal shows it as one too. */
 function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -22,6 +23,20 @@ export function machineText({ cpu, cores, memoryGiB, kernel, fileSystem, version
 }
 
 const reached = (value: boolean | undefined): string => (value === undefined ? '-' : value ? 'yes' : 'NO')
+
+function medianCell(runs: readonly Run[], { figure, unit }: FigureTable['columns'][number]): string {
+  const known = runs.flatMap((run) => run.figures[figure] ?? [])
+  return known.length === 0 ? '-' : inUnit(spread(known).median, unit)
+}
+
+/** One row a job. */
+function figureTable({ title, jobs, columns }: FigureTable, runs: Answer['runs']): string {
+  const rows = [...runs]
+    .filter(([name]) => jobs?.includes(name) ?? true)
+    .map(([name, of]) => [name, ...columns.map((column) => medianCell(of, column))])
+    .filter((cells) => cells.slice(1).some((text) => text !== '-'))
+  return table([title, ...columns.map(({ label }) => label)], rows)
+}
 
 export function answerText(answer: Answer): string {
   const jobs = [...answer.runs].map(([name, runs]) => {
@@ -50,6 +65,7 @@ export function answerText(answer: Answer): string {
         verdict.note,
       ]),
     ),
+    ...answer.tables.map((one) => figureTable(one, answer.runs)),
   ].join('\n\n')
 }
 

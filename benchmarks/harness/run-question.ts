@@ -1,7 +1,7 @@
 import { createAgreement } from './agreement.ts'
 import { judge, type Verdict } from './judge.ts'
 import { runJobOnce, type Run } from './run-job.ts'
-import type { Question, Workspace } from './types.ts'
+import type { FigureTable, Question, Workspace } from './types.ts'
 
 export interface Answer {
   question: string
@@ -10,6 +10,7 @@ export interface Answer {
   /** Job to its runs, one a round. */
   runs: ReadonlyMap<string, readonly Run[]>
   verdicts: readonly Verdict[]
+  tables: readonly FigureTable[]
 }
 
 /**
@@ -25,7 +26,7 @@ export async function runQuestion(
   const rounds = wanted ?? question.rounds ?? 5
   const figuresFile = workspace.path('figures')
   log(`${question.name}: preparing`)
-  const { jobs, targets, expected, done } = await question.prepare(workspace)
+  const { jobs, targets, tables, expected, done } = await question.prepare(workspace)
   const agreement = createAgreement(expected)
   const runs = new Map<string, Run[]>(jobs.map(({ name }) => [name, []]))
 
@@ -55,5 +56,6 @@ export async function runQuestion(
     rounds,
     runs,
     verdicts: targets.map((target) => judge(target, runs)),
+    tables: tables ?? [],
   }
 }

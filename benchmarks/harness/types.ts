@@ -25,18 +25,28 @@ export interface Job {
   after?(): Promise<void>
 }
 
+/** One of several times that a job takes. */
+export interface FigureOf {
+  job: string
+  /** A name in `figures`. */
+  figure: string
+}
+
+/** What a figure is, for a person. */
+export type Unit = 'seconds' | 'ratio' | 'count' | 'MB'
+
 export type Target =
   | {
       type: 'faster'
       label: string
-      ours: string
-      /** Names of jobs; the one with the best median counts. None: no such peer here. */
-      peers: readonly string[]
+      ours: string | FigureOf
+      /** Names of jobs, or figures of them; the one with the best median counts. None: no such peer here. */
+      peers: readonly (string | FigureOf)[]
       /** How many times faster ours shall be. Absent: reported only. */
       atLeast?: number
       /**
        * `work`: the time that both report of themselves. `process`: whole processes, for a peer that is a command and
-       * has no other. Default: `work` where both report it.
+       * has no other. Default: `work` where both report it. Of figures, the figures.
        */
       basis?: 'work' | 'process'
       /** Why there is no such peer. */
@@ -50,8 +60,8 @@ export type Target =
       figure: string
       /** Absent: reported only. */
       atMost?: number
-      /** What the figure is. Default seconds, or bytes for `peakBytes`. */
-      unit?: 'ratio'
+      /** Default seconds, or bytes for `peakBytes`. */
+      unit?: Unit
     }
   | {
       type: 'flat'
@@ -60,12 +70,22 @@ export type Target =
       large: string
       /** A name in `figures`. Default `peakBytes`. */
       figure?: string
-      atMost: number
+      /** Absent: reported only. */
+      atMost?: number
     }
+
+/** Figures of jobs side by side; the median of the rounds. */
+export interface FigureTable {
+  title: string
+  /** Default: those that have one of the figures. */
+  jobs?: readonly string[]
+  columns: readonly { label: string; figure: string; unit: Unit }[]
+}
 
 export interface Plan {
   jobs: readonly Job[]
   targets: readonly Target[]
+  tables?: readonly FigureTable[]
   /** What is known of the right result beforehand. */
   expected: Evidence
   /** Removes what the preparation made. */
@@ -73,6 +93,7 @@ export interface Plan {
 }
 
 export interface Question {
+  /** Of its folder; a part of a question has its own name after a slash. */
   name: string
   title: string
   /** Rounds, where the default of 5 would take long. `--rounds` wins. */
@@ -98,7 +119,7 @@ export interface InputDirectory {
 export interface Workspace {
   /** Bytes of the main input, as `--bytes` has it. */
   readonly bytes: number
-  /** Entries of the questions about many roots or files, as `--entries` has it. */
+  /** Entries of the questions about many roots, files or texts, as `--entries` has it. */
   readonly entries: number | undefined
   /** Path of a Kubo. */
   readonly kubo: string | undefined
@@ -118,4 +139,6 @@ export interface ScriptOptions {
   output?: string
   /** Set before the names of what the job proves, where another job proves the same of another input. */
   scope?: string
+  /** What runs the script, as it is. Default: Node. */
+  program?: string
 }

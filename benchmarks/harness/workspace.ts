@@ -42,12 +42,12 @@ export function createWorkspace({ folder, bytes, entries, kubo, compiled, nodeFl
       directories.set(count, made)
       return made
     },
-    script: (name, url, parameters, { output, scope } = {}): Job => ({
+    script: (name, url, parameters, { output, scope, program } = {}): Job => ({
       name,
       command: (check) => [
-        process.execPath,
-        ...nodeFlags,
-        compiled(fileURLToPath(url)),
+        ...(program === undefined
+          ? ([process.execPath, ...nodeFlags, compiled(fileURLToPath(url))] as const)
+          : ([program, fileURLToPath(url)] as const)),
         JSON.stringify({ ...parameters, ...(output !== undefined && { output }), check }),
       ],
       // What it is told of in the workspace.

@@ -1,17 +1,68 @@
-import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 
 import type { JobResult } from '../harness/types.ts'
+import { checkedCount, createProof, type Inputs, type Proof } from './inputs.ts'
 
-/** So many callers, each of which asks for its next text when it has its answer. */
+export interface Phase {
+  callers: number
+  /** Texts. */
+  count: number
+}
+
+/** What both contenders are told. */
+export interface AskedOfCallers {
+  /** A file. */
+  inputs: string
+  phases: readonly Phase[]
+}
+
+/**
+ * So many callers, each of which asks for its next text when it has its answer.
+ *
+ * @param stats - Of runs so far, where texts may share one.
+ */
 export async function measureCallers(
+  inputs: Inputs,
+  { phases, check }: { phases: readonly Phase[]; check: boolean },
+  ask: (text: string) => Promise<Float32Array>,
+  stats?: () => { runs: number; rows: number },
+): Promise<JobResult> {
+  const proof = createProof(inputs, 'answer', 'be-same')
+  const figures: Record<string, number> = {}
+  let total = 0
+  for (const { callers, count } of phases) {
+    const texts = inputs.texts.slice(0, check ? checkedCount(count) : count)
+    const before = stats?.()
+    const { seconds, delays, loopP99 } = await measurePhase(texts, callers, ask, proof)
+    const after = stats?.()
+    total += seconds
+    delays.sort((a, b) => a - b)
+    const at = (share: number): number => (delays[Math.floor(delays.length * share)] ?? 0) / 1000
+    Object.assign(figures, {
+      // Of one text, so that phases of other lengths can be compared.
+      [`${callers} perText`]: seconds / texts.length,
+      [`${callers} perSecond`]: texts.length / seconds,
+      [`${callers} p50`]: at(0.5),
+      [`${callers} p99`]: at(0.99),
+      [`${callers} loopP99`]: loopP99,
+      ...(before && after && { [`${callers} rowsPerRun`]: (after.rows - before.rows) / (after.runs - before.runs) }),
+    })
+  }
+  return {
+    seconds: total,
+    evidence: proof.evidence(),
+    figures: { ...figures, ...proof.figures(), privateMB: memoryOf().privateMB },
+  }
+}
+
+async function measurePhase(
   texts: readonly string[],
   callers: number,
   ask: (text: string) => Promise<Float32Array>,
-): Promise<JobResult> {
+  proof: Proof,
+): Promise<{ seconds: number; delays: number[]; loopP99: number }> {
   const delays: number[] = []
-  const proof: string[] = []
   const loop = monitorEventLoopDelay({ resolution: 1 })
   loop.enable()
   const start = performance.now()
@@ -22,30 +73,29 @@ export async function measureCallers(
         const asked = performance.now()
         const vector = await ask(texts[index] ?? '')
         delays.push(performance.now() - asked)
-        // Some of them: to hash each would be work of its own.
-        if (index % 50 === 0) proof[index] = digestOf(vector)
+        proof.take(index, vector)
       }
     }),
   )
   const seconds = (performance.now() - start) / 1000
   loop.disable()
-  delays.sort((a, b) => a - b)
-  const at = (share: number): number => (delays[Math.floor(delays.length * share)] ?? 0) / 1000
-  const [, kilobytes] = /RssAnon:\s+(\d+) kB/.exec(readFileSync('/proc/self/status', 'utf8')) ?? []
-  return {
-    seconds,
-    evidence: { answers: createHash('sha256').update(Object.values(proof).join()).digest('hex') },
-    figures: {
-      perSecond: texts.length / seconds,
-      p50: at(0.5),
-      p99: at(0.99),
-      loopP99: loop.percentile(99) / 1e9,
-      privateMB: Number(kilobytes) / 1000,
-    },
-  }
+  // A loop that never turned has nothing to tell.
+  return { seconds, delays, loopP99: loop.count === 0 ? seconds : loop.percentile(99) / 1e9 }
 }
 
-const digestOf = (vector: Float32Array): string =>
-  createHash('sha256')
-    .update(new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength))
-    .digest('hex')
+/** What the kernel says that this process holds. MB are 10^6 bytes. */
+export function memoryOf(): { privateMB: number; uniqueMB: number; proportionalMB: number; residentMB: number } {
+  const text = readFileSync('/proc/self/smaps_rollup', 'utf8')
+  const megabytes = (field: string): number => {
+    const [, kilobytes] = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(text) ?? []
+    if (kilobytes === undefined) throw new Error(`/proc/self/smaps_rollup has no ${field}`)
+    return (Number(kilobytes) * 1024) / 1e6
+  }
+  const privateMB = megabytes('Private_Dirty')
+  return {
+    privateMB,
+    uniqueMB: privateMB + megabytes('Private_Clean'),
+    proportionalMB: megabytes('Pss'),
+    residentMB: megabytes('Rss'),
+  }
+}

@@ -7,7 +7,8 @@ import { toolCache } from '../tool-cache.ts'
 
 /** What tests use Python for: a file of pinned requirements each, in this folder. */
 export const PURPOSES = ['formats', 'hub-1', 'hub-2', 'model-signing'] as const
-export type Purpose = (typeof PURPOSES)[number]
+/** And what a benchmark uses it for, which prepares that by itself. */
+export type Purpose = (typeof PURPOSES)[number] | 'onnxruntime'
 
 /** Written when an environment is complete. */
 export const READY = 'ready'
