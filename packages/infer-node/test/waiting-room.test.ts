@@ -73,3 +73,18 @@ it('serves callers in turn, whatever the parameters', async () => {
   }
   expect(served).toEqual(['much', 'little', 'much', 'much'])
 })
+
+it('gives a lane its turn whose caller shares the runs of another', async () => {
+  const residence = await openOne()
+  const room = createWaitingRoom({ maxQueued: 100 })
+  for (let count = 0; count < 10; count++) for (const caller of ['y', 'x']) await push(room, residence, caller, 1)
+  await push(room, residence, 'x', 2)
+  const served: unknown[] = []
+  for (let run = 0; run < 3; run++) {
+    const [lane] = room.inTurn([residence])
+    if (!lane) throw new Error('something waits')
+    served.push(lane.params['top_k'])
+    room.take(lane, 2)
+  }
+  expect(served).toContain(2)
+})

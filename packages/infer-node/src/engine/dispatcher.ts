@@ -8,6 +8,7 @@ import type { Call, Loaded, Ran, RanOne } from '../workers/messages.ts'
 import { receiveError } from '../workers/sent-error.ts'
 import { startWorker, type WorkerHost } from '../workers/worker-host.ts'
 import { answerFor, noteLoaded, type Job, type Lane, type Residence } from './residence.ts'
+import { createRoom } from './room.ts'
 import { createWaitingRoom } from './waiting-room.ts'
 
 export interface DispatcherOptions {
@@ -19,6 +20,8 @@ export interface DispatcherOptions {
   heapMib: number | undefined
   /** Of the weights of all models that are loaded, in all workers. */
   memoryBytes: number
+  /** How long a model that was loaded stays so while it is used, though another one waits for its room. `undefined`: by its load. */
+  minResidentMs: number | undefined
   /** `undefined`: each input runs alone. */
   batch: (BatchLimits & { windowMs: number }) | undefined
   /** How long a model that crashed twice in a row is left alone. */
@@ -85,6 +88,9 @@ const CRASHES_TO_QUARANTINE = 2
 /** After a thread ended before it had answered anything; twice as long each time. */
 const FIRST_RESTART_MS = 500
 const LAST_RESTART_MS = 30_000
+/** A model stays at least so many times as long as its load took, so that at most a fifth of the time goes into loading. */
+const RESIDENT_LOADS = 4
+const LEAST_RESIDENT_MS = 1000
 
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const { batch, memoryBytes } = options
@@ -95,6 +101,13 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const waiting = createWaitingRoom(options.limits)
   /** Bytes that threads were told to let go of, and have yet to. */
   const unloading = new Map<Promise<unknown>, number>()
+  const room = createRoom({
+    memoryBytes,
+    residences: () => residences.values(),
+    copiesOf: (residence) => slots.filter(({ placed }) => placed.has(residence)).length,
+    unload,
+    unloadingBytes: () => [...unloading.values()].reduce((sum, bytes) => sum + bytes, 0),
+  })
   /** Threads in a row that ended before they had answered anything. */
   let stillborn = 0
   /** No thread is started before. Of `performance.now`. */
@@ -158,8 +171,9 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   function dispatch(): void {
     // One look at the clock: what is not ready at it has a timer, else it would be waited for that nobody sets.
     const nowMs = performance.now()
-    const lanes = waiting.inTurn(residences.values())
-    if (nowMs >= startAtMs && lanes.some((lane) => isReady(lane, nowMs))) startSlots()
+    const ready = waiting.inTurn(residences.values()).filter((lane) => isReady(lane, nowMs))
+    if (ready.length > 0 && nowMs >= startAtMs) startSlots()
+    room.look(ready)
     for (let depth = 0; depth < GIVEN_AT_ONCE; depth++) {
       for (const slot of slots) {
         if (slot.given.length !== depth) continue
@@ -187,6 +201,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     const startMs = startAtMs - nowMs
     const isWanted = slots.length < options.workers && lanes.some((lane) => isReady(lane, nowMs))
     if (startMs > 0 && isWanted) times.push(startMs)
+    const roomMs = room.lookAgainMs()
+    if (roomMs !== undefined) times.push(roomMs)
     if (times.length > 0) timer = setTimeout(wake, Math.ceil(Math.min(...times)))
   }
 
@@ -196,12 +212,16 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   }
 
   function isFor(slot: Slot, { residence }: Lane): boolean {
+    if (room.isLeaving(residence)) return false
     const isFree = (other: Slot): boolean => other.given.length === 0
     const free = slots.filter((other) => other !== slot && isFree(other))
-    if (slot.placed.has(residence)) return isFree(slot) || free.length === 0
+    const isNext = isFree(slot) || free.length === 0
+    if (slot.placed.has(residence)) return isNext
+    // None has it: the next that can, though it has something to do first. Or no busy thread would ever load it.
+    if (!isPlaced(residence)) return isNext && room.hasRoomFor(residence)
     // One that has it and has nothing to do is faster than one that has to load it.
     if (!isFree(slot) || free.some((other) => other.placed.has(residence))) return false
-    return hasRoomFor(residence)
+    return room.hasRoomFor(residence)
   }
 
   /** How long one that was just begun may still be joined by others, where the caller wants to wait for them. */
@@ -214,40 +234,10 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 
   const isPlaced = (residence: Residence): boolean => slots.some(({ placed }) => placed.has(residence))
 
-  /** In all threads. Mapped weights are in memory once, whoever maps them. */
-  const bytesIn = (residence: Residence): number => {
-    const copies = slots.filter(({ placed }) => placed.has(residence)).length
-    return residence.bytes * (residence.isMapped ? Math.min(1, copies) : copies)
-  }
-
-  const idleModels = (): Residence[] =>
-    [...residences.values()].filter((one) => isPlaced(one) && !isBusy(one)).toSorted((a, b) => a.usedMs - b.usedMs)
-
-  /** Whether there is room for one more; unloads others, those not used for longest first, where that makes it. */
-  function hasRoomFor(residence: Residence): boolean {
-    // Whoever asked is told so, and nothing else has to go for that.
-    if (residence.leastBytes > memoryBytes) return true
-    const more = residence.isMapped && isPlaced(residence) ? 0 : residence.bytes
-    // What is estimated to be too large may fit, alone.
-    const fits = (bytes: number): boolean => bytes === 0 || bytes + more <= memoryBytes
-    let left = [...residences.values()].reduce((sum, one) => sum + bytesIn(one), 0)
-    const victims: Residence[] = []
-    for (const victim of idleModels()) {
-      if (fits(left)) break
-      if (victim === residence) continue
-      victims.push(victim)
-      left -= bytesIn(victim)
-    }
-    if (!fits(left)) return false
-    for (const victim of victims) unload(victim)
-    // What a thread has yet to unload is there still.
-    return fits(left + [...unloading.values()].reduce((sum, bytes) => sum + bytes, 0))
-  }
-
   function unload(residence: Residence): void {
-    const bytes = bytesIn(residence)
     const having = slots.filter(({ placed }) => placed.delete(residence))
     if (having.length === 0) return
+    const bytes = residence.bytes * (residence.isMapped ? 1 : having.length)
     counts.unloads += having.length
     const done = Promise.all(having.map((slot) => unloadFrom(slot, residence)))
     unloading.set(done, bytes)
@@ -273,6 +263,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     const known = slot.placed.get(residence)
     if (known) return known
     counts.loads += 1
+    if (!isPlaced(residence)) residence.residentUntilMs = undefined
     const { handle, task, dtype, sent } = residence
     const [executionProvider] = residence.providers
     const { threads } = options
@@ -284,9 +275,14 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   }
 
   async function load(slot: Slot, residence: Residence, call: Call & { type: 'load' }): Promise<Loaded> {
+    const sinceMs = performance.now()
     try {
       const loaded = await slot.host.call(call)
       noteLoaded(residence, loaded)
+      const nowMs = performance.now()
+      const stayMs = options.minResidentMs ?? Math.max(LEAST_RESIDENT_MS, RESIDENT_LOADS * (nowMs - sinceMs))
+      // Of the first copy: that of another thread does not make it stay longer.
+      residence.residentUntilMs ??= nowMs + stayMs
       for (const why of loaded.fallbacks) options.onWarning(`${residence.model.cid}: ${why}`)
       if (residence.bytes <= memoryBytes) return loaded
     } catch (error) {
@@ -390,7 +386,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     async load(residence) {
       assertGoing()
       if (residence.leastBytes > memoryBytes) throw tooLarge(residence, memoryBytes)
-      while (!isPlaced(residence) && !hasRoomFor(residence)) {
+      while (!isPlaced(residence) && !room.hasRoomFor(residence, 'once')) {
         if (unloading.size === 0) {
           throw new BusyError(`${residence.model.cid}: the models that run take all the room`)
         }
@@ -454,9 +450,6 @@ function settleOne(job: Job | undefined, one: RanOne | undefined, facts: Loaded)
   // Whoever gave it up has been told.
   else job?.reject(new BackendError('it was cancelled before it ran', { retryable: true }))
 }
-
-export const isBusy = ({ running, lanes }: Residence): boolean =>
-  running > 0 || [...lanes.values()].some(({ queue }) => queue.size > 0)
 
 export function crashOf({ model, quarantinedUntilMs }: Residence, cause?: CrashError): CrashError {
   const until = quarantinedUntilMs

@@ -27,8 +27,8 @@ import type { RunOptions } from '../runner.ts'
 import { readInput, type TaskInput } from '../task-input.ts'
 import { namingInput, startClock, toResult, type TaskResult } from '../task-result.ts'
 import type { Loaded } from '../workers/messages.ts'
-import { crashOf, createDispatcher, isBusy, type DispatcherStats } from './dispatcher.ts'
-import type { Job, PrepareGraph, Residence } from './residence.ts'
+import { crashOf, createDispatcher, type DispatcherStats } from './dispatcher.ts'
+import { isBusy, type Job, type PrepareGraph, type Residence } from './residence.ts'
 import { createResidences } from './residences.ts'
 
 export interface BatchOptions {
@@ -53,6 +53,11 @@ export interface EngineOptions extends Partial<FairQueueLimits> {
   heapMib?: number | undefined
   /** Most bytes of weights that are loaded at a time. What was not used for longest goes. Default 4 GiB. */
   memoryBytes?: number | undefined
+  /**
+   * How long a model that was loaded stays so while it is used, in milliseconds, though another one waits for its room; then no
+   * new run of it begins until the other one is loaded. Default: 1000, or four times as long as its load took, if that is longer.
+   */
+  minResidentMs?: number | undefined
   /** A model that was not used for so long is unloaded. Default: never. */
   keepAliveMs?: number | undefined
   /** Inputs of like length share a run, where that changes no answer. Default 32 rows and 8192 tokens. */
@@ -146,6 +151,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
     threads,
     heapMib,
     memoryBytes: options.memoryBytes ?? MEMORY_BYTES,
+    minResidentMs: options.minResidentMs,
     batch: options.batch === 'off' ? undefined : batchOf(options.batch),
     quarantineMs: options.quarantineMs ?? QUARANTINE_MS,
     limits: { maxQueued, maxQueuedPerCaller },

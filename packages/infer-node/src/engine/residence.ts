@@ -75,6 +75,8 @@ export interface Residence {
   /** Runs that are under way. */
   running: number
   usedMs: number
+  /** Until then it stays loaded while it is used, though another one waits for its room. Of `performance.now`; `undefined`: it is not loaded. */
+  residentUntilMs: number | undefined
   /** Of its last run. */
   facts: KnownFacts | undefined
   /** Its inputs run one at a time; told by the first load. */
@@ -156,6 +158,7 @@ export async function openResidence(
     lanes: new Map(),
     running: 0,
     usedMs: Date.now(),
+    residentUntilMs: undefined,
     facts: undefined,
     isAlone: false,
     crashes: 0,
@@ -165,6 +168,10 @@ export async function openResidence(
     },
   }
 }
+
+/** Something of it runs or waits. */
+export const isBusy = ({ running, lanes }: Residence): boolean =>
+  running > 0 || [...lanes.values()].some(({ queue }) => queue.size > 0)
 
 /** What a thread asks of the model. */
 export async function answerFor({ model, nextProvider }: Residence, ask: Ask): Promise<unknown> {

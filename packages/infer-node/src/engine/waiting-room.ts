@@ -41,10 +41,14 @@ export function createWaitingRoom({ maxQueued, maxQueuedPerCaller = maxQueued }:
   }
 
   function take(lane: Lane, most: number): Job[] {
+    const turn = turnOf(lane)
     const jobs = lane.queue.take(most)
     lane.sinceMs = performance.now()
-    for (const { caller } of jobs) {
-      count(lane, caller, -1)
+    const isTurnOf = ({ caller }: Job): boolean => callers.get(caller)?.turn === turn
+    // Whoever shares the run of another keeps the turn, or what it has in other lanes would never have one.
+    const served = new Set((jobs.some(isTurnOf) ? jobs.filter(isTurnOf) : jobs).map(({ caller }) => caller))
+    for (const { caller } of jobs) count(lane, caller, -1)
+    for (const caller of served) {
       const mine = callers.get(caller)
       if (mine) mine.turn = lastTurn += 1
     }

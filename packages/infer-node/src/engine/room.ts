@@ -1,0 +1,144 @@
+import { isBusy, type Lane, type Residence } from './residence.ts'
+
+export interface RoomOptions {
+  /** Of the weights of all models that are loaded, in all threads. */
+  memoryBytes: number
+  residences: () => Iterable<Residence>
+  /** How many threads have a model loaded, or are loading it. */
+  copiesOf: (residence: Residence) => number
+  unload: (residence: Residence) => void
+  /** Bytes that threads were told to let go of, and have yet to. */
+  unloadingBytes: () => number
+}
+
+/**
+ * Which models have room. One that waits for it has it in the end, however busy the others are: of those that have been loaded
+ * for as long as they should (`residentUntilMs`), no new run begins, until there is room for the one that has waited longest.
+ */
+export interface Room {
+  /** Sees which model has waited longest to be loaded, and which are to go for it. To be called before runs are given out. */
+  look(ready: readonly Lane[]): void
+  /** No new run of it begins, so that another one has its room. */
+  isLeaving(residence: Residence): boolean
+  /**
+   * Whether there is room for one more copy; unloads others, those not used for longest first, where that makes it.
+   *
+   * @param at - `once`: what nobody uses now goes, though it was used a moment ago. Default `turn`.
+   */
+  hasRoomFor(residence: Residence, at?: 'turn' | 'once'): boolean
+  /** In how many milliseconds it is worth looking again, though nothing happens; `undefined`: it is not. */
+  lookAgainMs(): number | undefined
+}
+
+/** A model that should still be there, and of which nothing was asked for so long, is not about to be asked again. */
+const IDLE_MS = 100
+
+interface Claim {
+  residence: Residence
+  /** `undefined`: all that may go would not be enough. */
+  leaving: ReadonlySet<Residence> | undefined
+  /** How long the one that may go next is held, as of the look that found that it may not go yet. */
+  againMs: number | undefined
+}
+
+export function createRoom({ memoryBytes, residences, copiesOf, unload, unloadingBytes }: RoomOptions): Room {
+  let claim: Claim | undefined
+
+  const isPlaced = (residence: Residence): boolean => copiesOf(residence) > 0
+
+  /** In all threads. Mapped weights are in memory once, whoever maps them. */
+  const bytesIn = (residence: Residence): number => {
+    const copies = copiesOf(residence)
+    return residence.bytes * (residence.isMapped ? Math.min(1, copies) : copies)
+  }
+
+  const loaded = (): Residence[] => [...residences()].filter(isPlaced)
+
+  const idle = (): Residence[] =>
+    loaded()
+      .filter((one) => !isBusy(one))
+      .toSorted((a, b) => a.usedMs - b.usedMs)
+
+  const busy = (): Residence[] =>
+    loaded()
+      .filter((one) => isBusy(one))
+      .toSorted((a, b) => (a.residentUntilMs ?? Infinity) - (b.residentUntilMs ?? Infinity))
+
+  /** What the model that has waited longest will take, which is not for others. */
+  const reservedBeside = (residence: Residence): number =>
+    claim !== undefined && isWaiting(claim) && claim.residence !== residence ? claim.residence.bytes : 0
+
+  const isWaiting = ({ residence }: Claim): boolean => !isPlaced(residence) && isBusy(residence)
+
+  const moreOf = (residence: Residence): number => (residence.isMapped && isPlaced(residence) ? 0 : residence.bytes)
+
+  // What is estimated to be too large may fit, alone.
+  const fitsBeside = (residence: Residence, bytes: number): boolean =>
+    bytes === 0 || bytes + moreOf(residence) <= memoryBytes
+
+  /** What is there besides, when these are gone that have to go; `undefined`: no number of them makes room. */
+  function makeRoom(
+    residence: Residence,
+    candidates: readonly Residence[],
+  ): { victims: Residence[]; left: number } | undefined {
+    let left = loaded().reduce((sum, one) => sum + bytesIn(one), reservedBeside(residence))
+    const victims: Residence[] = []
+    for (const victim of candidates) {
+      if (fitsBeside(residence, left)) break
+      if (victim === residence) continue
+      victims.push(victim)
+      left -= bytesIn(victim)
+    }
+    return fitsBeside(residence, left) ? { victims, left } : undefined
+  }
+
+  const isLeaving = (residence: Residence): boolean =>
+    claim !== undefined && isWaiting(claim) && claim.leaving?.has(residence) === true
+
+  return {
+    look(ready) {
+      const [longest] = ready
+        .filter(({ residence }) => !isPlaced(residence) && residence.leastBytes <= memoryBytes)
+        .toSorted((a, b) => a.sinceMs - b.sinceMs)
+      claim = undefined
+      if (longest === undefined) return
+      const { residence } = longest
+      // One look at the clock for each: who is not held any more a moment later would be waited for without end.
+      const held = new Map(loaded().map((one) => [one, heldMs(one)]))
+      const made = makeRoom(
+        residence,
+        [...idle(), ...busy()].filter((one) => (held.get(one) ?? 0) <= 0),
+      )
+      const times = [...held.values()].filter((ms) => ms > 0 && ms < Infinity)
+      claim = {
+        residence,
+        leaving: made && new Set(made.victims),
+        againMs: times.length > 0 ? Math.min(...times) : undefined,
+      }
+    },
+    isLeaving,
+    hasRoomFor(residence, at = 'turn') {
+      // Whoever asked is told so, and nothing else has to go for that.
+      if (residence.leastBytes > memoryBytes) return true
+      const unused = idle().filter((one) => at === 'once' || mayGo(one))
+      const drained = claim?.residence === residence ? busy().filter((one) => isLeaving(one) && one.running === 0) : []
+      const made = makeRoom(residence, [...unused, ...drained])
+      if (made === undefined) return false
+      for (const victim of made.victims) unload(victim)
+      // What a thread has yet to unload is there still.
+      return fitsBeside(residence, made.left + unloadingBytes())
+    },
+    lookAgainMs() {
+      if (claim === undefined || !isWaiting(claim) || claim.leaving !== undefined) return undefined
+      return claim.againMs
+    },
+  }
+}
+
+/** For how much longer a model is not made to go. */
+function heldMs(residence: Residence): number {
+  const restMs = (residence.residentUntilMs ?? Infinity) - performance.now()
+  return isBusy(residence) ? restMs : Math.min(restMs, residence.usedMs + IDLE_MS - Date.now())
+}
+
+const mayGo = (residence: Residence): boolean => heldMs(residence) <= 0

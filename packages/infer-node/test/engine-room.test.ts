@@ -1,0 +1,63 @@
+import { expect, it, onTestFinished } from 'vitest'
+
+import { createEngine, type Engine, type EngineOptions } from '../src/index.ts'
+import { askBesideBusy, CLASSIFY, EMBED, keepBusy, openBoth, type Keeper } from './room-support.ts'
+
+function startEngine(options: EngineOptions): Engine {
+  const engine = createEngine(options)
+  onTestFinished(() => engine.close({ drain: false }))
+  return engine
+}
+
+it('lets no model wait for ever beside one that is always busy, whether there is room for both or not', async () => {
+  const both = await openBoth()
+  for (const hasRoom of [true, false]) {
+    const drill = { workers: 1, maxRows: 2, atOnce: 8, hasRoom, callers: ['one', 'other'] } as const
+    await expect(askBesideBusy(both, drill)).resolves.toBeUndefined()
+  }
+})
+
+it('lets two that are both always busy take turns where there is room for one', async () => {
+  const { bert, sentiment, memoryBytes } = await openBoth()
+  const engine = startEngine({ memoryBytes, minResidentMs: 0, batch: { maxRows: 2 } })
+  const done = Promise.withResolvers<void>()
+  const onAnswer = (): void => {
+    if (Math.min(first.answered, second.answered) >= 20) done.resolve()
+  }
+  const first: Keeper = keepBusy(() => engine.run(EMBED, bert, 'hello world', { caller: 'one' }), 8, onAnswer)
+  const second: Keeper = keepBusy(() => engine.run(CLASSIFY, sentiment, 'good', { caller: 'other' }), 8, onAnswer)
+  await done.promise
+  await Promise.all([first.stop(), second.stop()])
+  expect(engine.stats().unloads).toBeGreaterThan(1)
+})
+
+it('keeps a model that was just loaded for as long as it should stay while it is used, then lets it go at once', async () => {
+  const { bert, sentiment, memoryBytes } = await openBoth()
+  const engine = startEngine({ memoryBytes, minResidentMs: 3_600_000 })
+  const enough = Promise.withResolvers<void>()
+  const busy: Keeper = keepBusy(
+    () => engine.run(EMBED, bert, 'hello world'),
+    8,
+    () => busy.answered === 200 && enough.resolve(),
+  )
+  await engine.run(EMBED, bert, 'a')
+  const waiting = engine.run(CLASSIFY, sentiment, 'good')
+  await enough.promise
+  expect(engine.stats()).toMatchObject({ loads: 1, unloads: 0 })
+  await busy.stop()
+  expect(await waiting).toMatchObject({ output: [{ label: 'POSITIVE' }] })
+  expect(engine.stats()).toMatchObject({ loads: 2, unloads: 1 })
+})
+
+it('does not load two models anew for every request of two who ask for one after the other', async () => {
+  const { bert, sentiment, memoryBytes } = await openBoth()
+  const engine = startEngine({ memoryBytes })
+  const asking = [
+    () => engine.run(EMBED, bert, 'hello world', { caller: 'one' }),
+    () => engine.run(CLASSIFY, sentiment, 'good', { caller: 'other' }),
+  ].map(async (run) => {
+    for (let count = 0; count < 30; count++) await run()
+  })
+  await Promise.all(asking)
+  expect(engine.stats().loads).toBeLessThan(20)
+})
