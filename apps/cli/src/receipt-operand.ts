@@ -1,5 +1,5 @@
 import { cidOf, DAG_CBOR, decodeDagCbor, parseCid, readCar, type Block, type CID } from '@x/cid'
-import { decodeReceipt, receiptFromJson, TASKS, type ResultReceipt } from '@x/infer-core'
+import { decodeReceipt, RAW_TENSORS, receiptFromJson, TASKS, type ResultReceipt } from '@x/infer-core'
 import { InvalidInputError, isStorageError, NotFoundError } from '@x/storage-core'
 
 import type { Context } from './command.ts'
@@ -69,7 +69,7 @@ async function inFile(file: string, bytes: Uint8Array): Promise<GivenReceipt> {
 async function fromJson(value: unknown): Promise<GivenReceipt> {
   const line = typeof value === 'object' && value !== null && 'receipt' in value ? value : { receipt: value }
   const { receipt, block } = await receiptFromJson(line.receipt)
-  const isText = TASKS[receipt.task].inputs.every((kind) => TEXTS.has(kind))
+  const isText = receipt.task !== RAW_TENSORS && TASKS[receipt.task].inputs.every((kind) => TEXTS.has(kind))
   const input = 'input' in line && typeof line.input === 'string' && isText ? line.input : undefined
   return { receipt, cid: block.cid, blocks: [], input }
 }

@@ -2,6 +2,7 @@ import { cidOf, encodeDagCbor, InvalidInputError, RAW, type Block, type CID } fr
 
 import { decodeBlock } from './decode-block.ts'
 import type { Params } from './params.ts'
+import type { RawTensors } from './raw-tensors.ts'
 import { isTensor, isTensorType, tensorBytes, tensorFromBytes, type Tensor } from './tensor.ts'
 
 /** What a task gives for one input. */
@@ -32,13 +33,16 @@ export type CanonicalInput =
   | { kind: 'ranking'; query: string; documents: readonly string[] }
   /** `voice` as the model wants it: what is called speaker embeddings. */
   | { kind: 'speech'; text: string; voice: Float32Array }
+  /** For a graph, by the names of its inputs. */
+  | { kind: 'tensors'; tensors: RawTensors }
 
 /**
  * The block of an input:
  *
  * - `{ text }`, `{ chat: [{ role, content }] }`, `{ question, context }`, `{ query, documents: [text] }`;
  * - `{ image: CID }`, `{ audio: CID }`, `{ image: CID, question }`, `{ image: CID, text }` with the raw CID of the file's bytes;
- * - `{ samples: tensor, sampleRate }`, `{ text, voice: tensor }`.
+ * - `{ samples: tensor, sampleRate }`, `{ text, voice: tensor }`;
+ * - `{ tensors: { name: tensor } }`, one of texts as `{ type: 'string', dims, data: [text] }`.
  *
  * @throws {InvalidInputError} Text that is not well-formed Unicode.
  */
@@ -57,6 +61,7 @@ async function inputValue(input: CanonicalInput): Promise<unknown> {
   if (input.kind === 'ranking') return { query: input.query, documents: [...input.documents] }
   if (input.kind === 'document') return { image: await cidOf(RAW, input.bytes), question: input.question }
   if (input.kind === 'prompt') return { image: await cidOf(RAW, input.bytes), text: input.text }
+  if (input.kind === 'tensors') return { tensors: input.tensors }
   if (input.kind === 'speech') return { text: input.text, voice: vector(input.voice) }
   return { [input.kind]: await cidOf(RAW, input.bytes) }
 }

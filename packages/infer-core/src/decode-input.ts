@@ -1,8 +1,9 @@
 import { CID, InvalidInputError } from '@x/cid'
 
-import type { CanonicalInput, ChatMessage } from './canonical.ts'
+import { decodeOutput, type CanonicalInput, type ChatMessage } from './canonical.ts'
 import { decodeBlock } from './decode-block.ts'
 import type { Params, ParamValue } from './params.ts'
+import { isRawTensors } from './raw-tensors.ts'
 import { tensorFromBytes } from './tensor.ts'
 
 /** An input as its block has it: all of it, or the CID of the file that it was. */
@@ -28,6 +29,10 @@ export function decodeInput(bytes: Uint8Array): DecodedInput {
   if (typeof question === 'string' && typeof context === 'string') return { kind: 'question', question, context }
   if (typeof query === 'string' && Array.isArray(documents)) {
     return { kind: 'ranking', query, documents: documents.map(String) }
+  }
+  if (fields.tensors !== undefined) {
+    const { tensors } = fieldsOf(decodeOutput(bytes))
+    if (isRawTensors(tensors)) return { kind: 'tensors', tensors }
   }
   if (samples !== undefined && typeof sampleRate === 'number') {
     return { kind: 'samples', samples: vector(samples), sampleRate }

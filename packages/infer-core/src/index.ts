@@ -15,6 +15,19 @@ export { decodeInput, decodeParams, type DecodedInput } from './decode-input.ts'
 export { BusyError, CrashError } from './errors.ts'
 export { parseOption, toParams, type GivenOptions, type Params, type ParamValue } from './params.ts'
 export {
+  isRawTensor,
+  isRawTensors,
+  isRawType,
+  OIP_TYPES,
+  toFeeds,
+  toOutputNames,
+  type GraphValue,
+  type RawTensor,
+  type RawTensors,
+  type RawType,
+  type TextTensor,
+} from './raw-tensors.ts'
+export {
   decodeReceipt,
   encodeReceipt,
   receiptFromJson,
@@ -38,9 +51,11 @@ export {
 export {
   assertTask,
   isOutputOf,
+  RAW_TENSORS,
   TASK_ALIASES,
   TASKS,
   toTask,
+  type RunName,
   type TaskInputKind,
   type TaskName,
   type TaskOutput,

@@ -1,6 +1,6 @@
 import { CID, decodeDagCbor, encodeDagCbor, IntegrityError, InvalidInputError, parseCid, type Block } from '@x/cid'
 
-import { assertTask, type TaskName } from './tasks.ts'
+import { assertRun, type RunName } from './tasks.ts'
 
 /** A file that the run read, by the UnixFS root of its bytes. */
 export interface UsedFile {
@@ -21,7 +21,8 @@ export interface Software {
  */
 export interface ResultReceipt {
   schema: 1 | 2 | 3
-  task: TaskName
+  /** `raw-tensors` of a graph that was run on tensors as they are. */
+  task: RunName
   /** The UnixFS root of the model's directory. */
   model: CID
   /** The dag-cbor block that lists the model's files. */
@@ -34,14 +35,14 @@ export interface ResultReceipt {
   output: CID
   /** What ran the graph, as installed. */
   runtime: Software
-  /** What prepared its inputs and read its outputs. */
+  /** What prepared its inputs and read its outputs; of raw tensors, what gave them to the runtime. */
   library: Software
   /**
    * The one execution provider that every session was made for, as ONNX Runtime names it. Operators that it lacks are run on the
    * processor; which, follows from the runtime and the graph.
    */
   executionProvider: string
-  /** Of each session, by the name of its graph: `{ model: 'fp32' }`. */
+  /** Of each session, by the name of its graph: `{ model: 'fp32' }`. Of raw tensors none: the parameters name the graph. */
   dtype: Readonly<Record<string, string>>
   /**
    * What else decides the last bits: the processor's features and how the weights are held. Only runs of one class are to be
@@ -90,7 +91,7 @@ function toReceipt(fields: Record<string, unknown>): ResultReceipt {
   const known = [...FIELDS, ...(schema > 1 ? ['numericClass'] : []), ...(schema > 2 ? ['tools'] : [])]
   assertNoOthers(fields, 'the receipt', known)
   const task = toText(fields.task, 'task')
-  assertTask(task)
+  assertRun(task)
   return {
     schema,
     task,

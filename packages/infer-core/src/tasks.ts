@@ -1,5 +1,6 @@
 import { InvalidInputError } from '@x/cid'
 
+import { isRawTensors, type RawTensors } from './raw-tensors.ts'
 import { AUDIO_TASKS, type AudioTasks } from './tasks/audio.ts'
 import { IMAGE_TASKS, type ImageTasks } from './tasks/image.ts'
 import type { InputKind, Task } from './tasks/task.ts'
@@ -9,9 +10,19 @@ interface Tasks extends TextTasks, ImageTasks, AudioTasks {}
 
 export type TaskName = keyof Tasks
 
-/** What a task gives for one input: `TaskOutput<'question-answering'>` is `{ answer: string, score: number }[]`. */
-export type TaskOutput<Name extends TaskName = TaskName> =
-  Tasks[Name] extends Task<InputKind, infer Output> ? Output : never
+/** What a result is of that no task made: a graph was run on tensors as they are. */
+export const RAW_TENSORS = 'raw-tensors'
+
+interface Runs extends Tasks {
+  [RAW_TENSORS]: Task<InputKind, RawTensors>
+}
+
+/** What a result may be of. */
+export type RunName = keyof Runs
+
+/** What a task gives for one input: `TaskOutput<'question-answering'>` is `{ answer: string, score: number }[]`; raw tensors give such. */
+export type TaskOutput<Name extends RunName = TaskName> =
+  Runs[Name] extends Task<InputKind, infer Output> ? Output : never
 
 /** The kinds of input that a task takes. */
 export type TaskInputKind<Name extends TaskName = TaskName> = Tasks[Name]['inputs'][number]
@@ -43,6 +54,11 @@ export function assertTask(name: string): asserts name is TaskName {
   })
 }
 
+/** @throws {InvalidInputError} There is neither such a task, nor is it `raw-tensors`. */
+export function assertRun(name: string): asserts name is RunName {
+  if (name !== RAW_TENSORS) assertTask(name)
+}
+
 /**
  * The task of a name or of one of its other names.
  *
@@ -54,7 +70,8 @@ export function toTask(name: string): TaskName {
   return known
 }
 
-/** Whether a value is what a task gives for one input. */
-export function isOutputOf<Name extends TaskName>(task: Name, value: unknown): value is TaskOutput<Name> {
-  return TASKS[task].output.is(value)
+/** Whether a value is what a task, or a graph on raw tensors, gives for one input. */
+export function isOutputOf<Name extends RunName>(task: Name, value: unknown): value is TaskOutput<Name> {
+  const run: RunName = task
+  return run === RAW_TENSORS ? isRawTensors(value) : TASKS[run].output.is(value)
 }

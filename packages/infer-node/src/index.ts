@@ -8,6 +8,8 @@ export {
 } from './engine/engine.ts'
 export type { DispatcherStats, WorkerStats } from './engine/dispatcher.ts'
 export type { PreparedGraph, PrepareGraph } from './engine/residence.ts'
+export type { GraphSession, SessionOptions, SessionRunOptions } from './raw/graph-session.ts'
+export type { GraphTable } from './raw/load-graph.ts'
 export { modelClasses, type ModelClass } from './model-classes.ts'
 export { resample } from './resample.ts'
 export type { ProviderRefusal, Providers } from './providers/ladder.ts'

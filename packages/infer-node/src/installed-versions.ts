@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { createRequire, findPackageJSON } from 'node:module'
 import { pathToFileURL } from 'node:url'
 
-import { TASKS, type InputKind, type Software, type TaskName } from '@x/infer-core'
+import { RAW_TENSORS, TASKS, type InputKind, type RunName, type Software, type TaskName } from '@x/infer-core'
 import { BackendError } from '@x/storage-core'
 
 import { fieldsOf } from './model-json.ts'
@@ -10,12 +10,14 @@ import { installedRuntime, runtimeOf } from './providers/installed-runtime.ts'
 import type { Versions } from './transformers.ts'
 
 /** What is installed to run a task on an execution provider, without loading it; `undefined` where it is not, or cannot be told. */
-export function installedVersions(executionProvider: string, task: TaskName): Versions | undefined {
+export function installedVersions(executionProvider: string, task: RunName): Versions | undefined {
   try {
     const library = findPackageJSON('@huggingface/transformers', import.meta.url)
     if (library === undefined) return undefined
     const { name, version } = installedRuntime(runtimeOf(executionProvider))
-    return { runtime: { name, version }, library: softwareIn(library), tools: toolsOf(task) }
+    const runtime = { name, version }
+    if (task === RAW_TENSORS) return { runtime, library: ownSoftware(), tools: [] }
+    return { runtime, library: softwareIn(library), tools: toolsOf(task) }
   } catch {
     // Whoever runs a model is told what is missing, and why.
     return undefined
@@ -31,12 +33,20 @@ const WITH_IMAGE: ReadonlySet<InputKind> = new Set<InputKind>(['image', 'documen
  * @throws {BackendError} The version of one cannot be told.
  */
 export function toolsOf(task: TaskName): Software[] {
-  // Of a program that this was bundled into, it is that program's: what ran is its code.
-  const own = findPackageJSON(import.meta.url)
-  if (own === undefined) throw new BackendError('this code belongs to no package', { retryable: false })
-  const tools = [softwareIn(own)]
+  const tools = [ownSoftware()]
   if (TASKS[task].inputs.some((kind) => WITH_IMAGE.has(kind))) tools.push(softwareOfLibrary('sharp'))
   return tools.toSorted((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+/**
+ * This package. Of a program that it was bundled into, that program: what ran is its code.
+ *
+ * @throws {BackendError} That cannot be told.
+ */
+export function ownSoftware(): Software {
+  const own = findPackageJSON(import.meta.url)
+  if (own === undefined) throw new BackendError('this code belongs to no package', { retryable: false })
+  return softwareIn(own)
 }
 
 /** A package as transformers.js finds it. */

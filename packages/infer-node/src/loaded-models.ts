@@ -29,6 +29,7 @@ export interface LoadedModel {
 
 /** A model that was opened for a task and dtype; it is loaded when it is first needed. */
 export interface OpenedForTask extends KnownModel {
+  readonly task: TaskName
   /** Hertz; of models that take sound. */
   readonly sampleRate: number | undefined
   /** The same for every call. One that failed may be tried again. */

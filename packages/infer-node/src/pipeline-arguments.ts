@@ -57,6 +57,7 @@ async function valuesOf(
   if (input.kind === 'question') return [input.question, input.context]
   if (input.kind === 'ranking') return [{ query: input.query, documents: input.documents }]
   if (input.kind === 'samples') return [input.samples]
+  if (input.kind === 'tensors') throw new TypeError('no task takes tensors as they are')
   if (input.kind === 'audio') {
     const sound = decodeWav(input.bytes)
     return [resample(sound.samples, sound.sampleRate, sampleRate ?? sound.sampleRate)]

@@ -9,13 +9,14 @@ import {
   isOutputOf,
   type Params,
   type ResultReceipt,
-  type TaskName,
+  type RunName,
 } from '@x/infer-core'
 import { isDtype, type ChosenDtype, type Dtype, type OpenedModel } from '@x/model-loader'
 import { reasonOf } from '@x/storage-core/backend'
 
 import { installedVersions } from './installed-versions.ts'
 import { fieldsOf } from './model-json.ts'
+import type { ChosenGraph } from './raw/choose-graph.ts'
 import { operandsOf, type Clock, type RunFacts, type TaskResult } from './task-result.ts'
 import type { Versions } from './transformers.ts'
 
@@ -27,8 +28,10 @@ export interface KnownFacts extends RunFacts {
 
 /** A model for one task and dtype, loaded or not. */
 export interface KnownModel {
-  readonly task: TaskName
+  readonly task: RunName
   readonly dtype: Dtype | undefined
+  /** Which graph, where it is run on raw tensors. */
+  readonly graph?: ChosenGraph | undefined
   readonly model: OpenedModel
   /** Execution providers: the first is tried first, then what comes after it. */
   readonly providers: readonly [string, ...string[]]
@@ -46,7 +49,7 @@ export interface ResultCache {
    *
    * @param compute - Has set `facts` of the model when it resolves.
    */
-  result<Name extends TaskName>(
+  result<Name extends RunName>(
     asked: Asked<Name>,
     compute: (signal: AbortSignal | undefined) => Promise<TaskResult<Name>>,
   ): Promise<TaskResult<Name>>
@@ -57,7 +60,7 @@ export interface ResultCache {
   factsOf(known: KnownModel): Promise<KnownFacts | undefined>
 }
 
-interface Asked<Name extends TaskName> {
+interface Asked<Name extends RunName> {
   task: Name
   known: KnownModel
   inputBlock: Block
@@ -71,8 +74,8 @@ interface Asked<Name extends TaskName> {
   signal: AbortSignal | undefined
 }
 
-const loadKey = ({ model, task, dtype, providers }: KnownModel, versions: Versions): Promise<Block> =>
-  encodeLoadKey({ manifest: model.manifestCid, task, dtype: dtype ?? 'auto', providers, ...versions })
+const loadKey = ({ model, task, dtype, graph, providers }: KnownModel, versions: Versions): Promise<Block> =>
+  encodeLoadKey({ manifest: model.manifestCid, task, dtype: graph?.file ?? dtype ?? 'auto', providers, ...versions })
 
 /**
  * @param onWarning - Told where the cache fails or is not used; the result is good without it.
@@ -81,7 +84,7 @@ const loadKey = ({ model, task, dtype, providers }: KnownModel, versions: Versio
 export function createResultCache(
   cache: Cache,
   onWarning: (message: string) => void,
-  versionsFor: (executionProvider: string, task: TaskName) => Versions | undefined = installedVersions,
+  versionsFor: (executionProvider: string, task: RunName) => Versions | undefined = installedVersions,
 ): ResultCache {
   const installed = new Map<string, Versions | undefined>()
 
@@ -130,7 +133,7 @@ export function createResultCache(
   }
 
   /** Whether results are kept though nobody asked for that: it is said once where they are not. */
-  function isKept({ random }: KnownFacts, { known, mode }: Pick<Asked<TaskName>, 'known' | 'mode'>): boolean {
+  function isKept({ random }: KnownFacts, { known, mode }: Pick<Asked<RunName>, 'known' | 'mode'>): boolean {
     if (random === undefined || mode !== undefined) return true
     if (!toldOf.has(known)) onWarning(`results of ${known.model.cid} are not kept: ${random}`)
     toldOf.add(known)
@@ -236,7 +239,7 @@ const flights = new WeakMap<KnownModel, number>()
 let lastFlight = 0
 
 /** Of a result while it is not known yet what it rests on: those who ask for it meanwhile share it. Nothing is kept under it. */
-function flightKey({ known, inputBlock, paramsBlock }: Asked<TaskName>): Promise<Block> {
+function flightKey({ known, inputBlock, paramsBlock }: Asked<RunName>): Promise<Block> {
   const flight = flights.get(known) ?? (lastFlight += 1)
   flights.set(known, flight)
   return encodeDagCbor({ flightKey: 1, flight, input: inputBlock.cid, params: paramsBlock.cid })

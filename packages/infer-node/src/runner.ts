@@ -3,17 +3,22 @@ import { InvalidInputError, type Block } from '@x/cid'
 import {
   assertTask,
   encodeResultKey,
+  RAW_TENSORS,
   toParams,
   type GivenOptions,
   type ResultKeyParts,
+  type RunName,
   type TaskName,
 } from '@x/infer-core'
 import type { Dtype, OpenedModel } from '@x/model-loader'
 import { BackendError, type AbortOptions } from '@x/storage-core'
 
+import { installedVersions } from './installed-versions.ts'
 import { createLoadedModels, type OpenedForTask } from './loaded-models.ts'
 import { createLadder, type Providers } from './providers/ladder.ts'
 import { createProviderProber, type ProviderProber } from './providers/prober.ts'
+import type { GraphSession, SessionOptions } from './raw/graph-session.ts'
+import { createRunnerSessions } from './raw/runner-sessions.ts'
 import { repositoryDefaults } from './repository-defaults.ts'
 import { createResultCache } from './result-cache.ts'
 import { assertStreams } from './run-pipeline.ts'
@@ -82,6 +87,14 @@ export interface Runner {
     options?: RunOptions,
   ): AsyncGenerator<TaskResult<Name>, void, undefined>
   /**
+   * Loads a graph of a model, to run it on tensors as they are, in this thread. It stays loaded until `close`.
+   *
+   * @throws {NotFoundError} The model has no such graph.
+   * @throws {InvalidInputError} It has several, and none was named; or ONNX Runtime refuses it.
+   * @throws {UnsupportedError} It takes what is no tensor, or one of a type that JavaScript has not.
+   */
+  session(model: string | OpenedModel, options?: SessionOptions): Promise<GraphSession>
+  /**
    * The key of a result, with all of its parts, without running anything. A model that was not loaded before, as far as the cache
    * knows, is loaded: which files a run reads is known only then.
    */
@@ -107,15 +120,36 @@ export function createRunner({
   const ladder = createLadder({ providers, prober, onWarning })
   const models = createLoadedModels({ openModel, transformers, ladder, readsOperators: cache !== undefined })
   // A copy that was given runs them all, whatever is installed.
-  const versionsFor = transformers && ((_: string, task: TaskName) => versionsOf(transformers, task))
+  const versionsFor =
+    transformers &&
+    ((provider: string, task: RunName) =>
+      task === RAW_TENSORS ? installedVersions(provider, task) : versionsOf(transformers, task))
   const results = cache && createResultCache(cache, onWarning, versionsFor)
-  /** A caller who left does not wait for these; freeing the model does. */
   const running = new Set<Promise<void>>()
   let closed = false
   const enter = (signal: AbortSignal | undefined): void => {
     signal?.throwIfAborted()
     if (closed) throw new BackendError('the runner is closed', { retryable: false })
   }
+
+  async function open(reference: string, signal: AbortSignal | undefined): Promise<OpenedModel> {
+    if (openModel) return openModel(reference, { signal })
+    throw new InvalidInputError(`${reference}: this runner takes opened models, not references`, { input: reference })
+  }
+
+  /** A caller who left does not wait for it; freeing the model does. */
+  async function track<T>(run: Promise<T>): Promise<T> {
+    const ended = run.then(
+      () => undefined,
+      // Whoever asked for it is told.
+      () => undefined,
+    )
+    running.add(ended)
+    void ended.then(() => running.delete(ended))
+    return run
+  }
+
+  const sessions = createRunnerSessions({ open, ladder, results, enter, track })
 
   async function answer<Name extends TaskName>(
     known: OpenedForTask,
@@ -126,14 +160,7 @@ export function createRunner({
       const run = known
         .load({ signal: runSignal })
         .then((loaded) => runInput(asked, loaded, { signal: runSignal, onText }))
-      const ended = run.then(
-        () => undefined,
-        // Whoever asked for it is told.
-        () => undefined,
-      )
-      running.add(ended)
-      void ended.then(() => running.delete(ended))
-      return run
+      return track(run)
     }
     if (!results || mode === 'bypass') return compute(signal)
     return results.result({ ...asked, known, mode, isWatched: onText !== undefined, signal }, compute)
@@ -163,6 +190,10 @@ export function createRunner({
         index += 1
       }
     },
+    async session(model, options = {}) {
+      enter(options.signal)
+      return sessions.open(model, options)
+    },
     async explain(task, model, input, { options = {}, dtype, signal } = {}) {
       enter(signal)
       assertTask(task)
@@ -184,6 +215,7 @@ export function createRunner({
     async close() {
       closed = true
       await Promise.all(running)
+      await sessions.close()
       await models.close()
     },
   }

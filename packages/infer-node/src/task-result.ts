@@ -11,6 +11,7 @@ import {
   type ResultKeyParts,
   type ResultReceipt,
   type ResultVoucher,
+  type RunName,
   type TaskName,
   type TaskOutput,
 } from '@x/infer-core'
@@ -24,7 +25,7 @@ import { runPipeline, type PipelineRunOptions } from './run-pipeline.ts'
 import { readInput, type TaskInput } from './task-input.ts'
 import { versionsOf, type Versions } from './transformers.ts'
 
-export interface TaskResult<Name extends TaskName = TaskName> {
+export interface TaskResult<Name extends RunName = TaskName> {
   output: TaskOutput<Name>
   /** `computed` now; kept from before, in `memory` or on `disk`; or `joined`: computed for another caller at the same moment. */
   from: 'computed' | 'memory' | 'disk' | 'joined'
@@ -102,7 +103,7 @@ export interface RunFacts extends Versions, Pick<LoadedPipeline, 'files' | 'exec
   numericClass: string
 }
 
-export interface ResultParts<Name extends TaskName> {
+export interface ResultParts<Name extends RunName> {
   task: Name
   model: OpenedModel
   facts: RunFacts
@@ -114,7 +115,7 @@ export interface ResultParts<Name extends TaskName> {
 }
 
 /** A result with its receipt. */
-export async function toResult<Name extends TaskName>(parts: ResultParts<Name>): Promise<TaskResult<Name>> {
+export async function toResult<Name extends RunName>(parts: ResultParts<Name>): Promise<TaskResult<Name>> {
   const { task, model, facts, started, inputBlock, paramsBlock, params, output } = parts
   const outputBlock = await encodeOutput(output)
   const receipt: ResultReceipt = {
@@ -142,7 +143,7 @@ export async function toResult<Name extends TaskName>(parts: ResultParts<Name>):
 
 /** What a result of a model rests on, but for what it was given. */
 export function operandsOf(
-  task: TaskName,
+  task: RunName,
   model: OpenedModel,
   facts: RunFacts,
 ): Omit<ResultKeyParts, 'input' | 'params'> {

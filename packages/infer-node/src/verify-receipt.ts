@@ -6,10 +6,13 @@ import {
   decodeParams,
   describeKey,
   differingParts,
+  RAW_TENSORS,
   type GivenOptions,
   type KeyPart,
   type OutputDifference,
   type ResultReceipt,
+  type RunName,
+  type TaskName,
 } from '@x/infer-core'
 import { isDtype, type Dtype, type OpenedModel } from '@x/model-loader'
 import type { AbortOptions } from '@x/storage-core'
@@ -40,7 +43,7 @@ export interface ReceiptVerdict {
   /** By how much the outputs differ; `undefined` where they do not, or where the receipt's is not there to be compared. */
   difference: OutputDifference | undefined
   /** What ran now. */
-  result: TaskResult
+  result: TaskResult<RunName>
 }
 
 /**
@@ -62,6 +65,7 @@ export async function verifyReceipt(
   }
   const bytesOf = (cid: CID): Uint8Array | undefined => blocks.find((block) => block.cid.equals(cid))?.bytes
   const { task } = receipt
+  if (task === RAW_TENSORS) return verifyRaw(runner, receipt, model, bytesOf, signal)
   const params = paramsOf(bytesOf(receipt.params), options)
   const given = inputOf(receipt, bytesOf(receipt.input), input)
   const asked = { options: params, dtype: dtypeOf(receipt), cache: 'bypass', signal } as const
@@ -69,7 +73,40 @@ export async function verifyReceipt(
   const { parts } = await runner.explain(task, model, given, asked)
   assertSame('input', receipt.input, parts.input)
   assertSame('parameters', receipt.params, parts.params)
-  const result = await runOnce(runner, receipt, model, given, asked)
+  return verdictOf(receipt, bytesOf, () => runOnce(runner, task, model, given, asked))
+}
+
+/** Of a graph that was run on tensors as they are. */
+async function verifyRaw(
+  runner: Runner,
+  receipt: ResultReceipt,
+  model: OpenedModel,
+  bytesOf: BytesOf,
+  signal: AbortSignal | undefined,
+): Promise<ReceiptVerdict> {
+  const [kept, params] = [bytesOf(receipt.input), bytesOf(receipt.params)]
+  const input = kept && decodeInput(kept)
+  if (input?.kind !== 'tensors') throw wanted(receipt, 'its tensors are not here')
+  if (params === undefined) throw wanted(receipt, 'which graph it was of is not here')
+  const { graph, outputs } = decodeParams(params)
+  const session = await runner.session(model, { file: String(graph), signal })
+  const names = Array.isArray(outputs) ? outputs.map(String) : []
+  return verdictOf(receipt, bytesOf, async () => {
+    const result = await session.run(input.tensors, { outputs: names, signal, cache: 'bypass' })
+    assertSame('input', receipt.input, result.receipt.input)
+    assertSame('parameters', receipt.params, result.receipt.params)
+    return result
+  })
+}
+
+type BytesOf = (cid: CID) => Uint8Array | undefined
+
+async function verdictOf(
+  receipt: ResultReceipt,
+  bytesOf: BytesOf,
+  run: () => Promise<TaskResult<RunName>>,
+): Promise<ReceiptVerdict> {
+  const result = await run()
   const [claimed, here] = [describeKey(receipt), describeKey(result.receipt)]
   const conditions = differingParts(receipt, result.receipt).map((part) => ({
     part,
@@ -83,14 +120,14 @@ export async function verifyReceipt(
   // Which revision the files came from decides nothing: they are the same.
   if (conditions.some(({ part }) => part !== 'manifest'))
     return { verdict: 'incomparable', conditions, difference, result }
-  const again = await runOnce(runner, receipt, model, given, asked)
+  const again = await run()
   const isFirm = again.receipt.output.equals(result.receipt.output)
   return { verdict: isFirm ? 'other' : 'undetermined', conditions, difference, result }
 }
 
 async function runOnce(
   runner: Runner,
-  { task }: ResultReceipt,
+  task: TaskName,
   model: OpenedModel,
   input: TaskInput,
   options: RunOptions,
@@ -99,7 +136,7 @@ async function runOnce(
   throw new TypeError('a run without a result')
 }
 
-function outputBlockOf({ blocks, receipt }: TaskResult): Block {
+function outputBlockOf({ blocks, receipt }: TaskResult<RunName>): Block {
   const block = blocks.find(({ cid }) => cid.equals(receipt.output))
   if (block) return block
   throw new TypeError('a result without its output')
@@ -126,6 +163,7 @@ function inputOf(receipt: ResultReceipt, kept: Uint8Array | undefined, given: Ta
   if (input.kind === 'ranking') return { query: input.query, documents: input.documents }
   if (input.kind === 'samples') return Float32Array.from(input.samples)
   if (input.kind === 'speech') return { text: input.text, voice: Float32Array.from(input.voice) }
+  if (input.kind === 'tensors') throw wanted(receipt, 'it is one of raw tensors')
   throw wanted(receipt, `of its ${input.what} only the CID is kept, ${input.cid}`)
 }
 

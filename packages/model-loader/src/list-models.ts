@@ -59,7 +59,7 @@ export async function* listModels(store: ContentStore, options: AbortOptions = {
 }
 
 /**
- * Whether a root is what `openModel` takes for a model: a directory with a `config.json`, or a `.gguf` file at its top. Only
+ * Whether a root is what `openModel` takes for a model: a directory with a `config.json`, or a `.gguf` or `.onnx` file at its top. Only
  * its top is looked at.
  *
  * @throws {NotFoundError} The root is not held.

@@ -29,7 +29,7 @@ export interface OpenModelOptions extends AbortOptions {
  * @throws {NotFoundError} No such name, or part of the model is not held. Its message has the reference.
  * @throws {IntegrityError} A file is damaged; it names the file.
  * @throws {InvalidInputError} A reference to a local directory (`openModelDirectory` opens it), or to content that is no
- *   model: no directory, or one with neither config.json nor a `.gguf` at its top.
+ *   model: no directory, or one with neither config.json nor a `.gguf` or `.onnx` at its top.
  */
 export async function openModel(
   store: ContentStore,

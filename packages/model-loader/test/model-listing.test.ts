@@ -33,6 +33,8 @@ it.each([
   [['config.json'], true],
   [['tiny.Q4_K_M.gguf', 'README.md'], true],
   [['TINY.GGUF'], true],
+  [['mnist.onnx'], true],
+  [['onnx/mnist.onnx'], false],
   [['weights/tiny.gguf'], false],
   [['text/config.json'], false],
   [['tiny.gguf.txt', 'gguf'], false],
@@ -56,7 +58,7 @@ it.each(stores)('a directory with a GGUF file and no config.json is a model in t
 it.each(stores)('one with GGUF files below its top alone is none in the %s store', async (_, open) => {
   const store = await open()
   const files = filesSource({ 'README.md': text('# tiny'), 'weights/tiny.gguf': gguf() })
-  const message = 'no config.json, and no .gguf file'
+  const message = 'no config.json, and no .gguf or .onnx file'
   await expect(addModel(store, files)).rejects.toThrow(message)
   expect(await visible(store)).toMatchObject({ roots: [] })
   const { cid } = await store.add(files)

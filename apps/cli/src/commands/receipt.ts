@@ -1,5 +1,15 @@
 import { IntegrityError } from '@x/cid'
-import { decodeInput, decodeOutput, decodeParams, receiptToJson, toJson, type OutputDifference } from '@x/infer-core'
+import {
+  decodeInput,
+  decodeOutput,
+  decodeParams,
+  RAW_TENSORS,
+  receiptToJson,
+  toJson,
+  type OutputDifference,
+  type ResultReceipt,
+  type TaskName,
+} from '@x/infer-core'
 import { createRunner, verifyReceipt, type ReceiptVerdict } from '@x/infer-node'
 import { BackendError } from '@x/storage-core'
 
@@ -64,9 +74,18 @@ export const receiptShow: Command = {
   },
 }
 
+/** @throws {UsageError} It is of raw tensors, which are given as blocks alone. */
+function taskOf({ task }: ResultReceipt): TaskName {
+  if (task !== RAW_TENSORS) return task
+  throw new UsageError(
+    'receipt verify: a receipt of raw tensors takes neither an input nor options: they have to be here as blocks',
+  )
+}
+
 function inputToJson(bytes: Uint8Array): unknown {
   const input = decodeInput(bytes)
   if (input.kind === 'file') return { [input.what]: input.cid.toString() }
+  if (input.kind === 'tensors') return { tensors: toJson(input.tensors) }
   const { kind: _, ...parts } = input
   return Object.fromEntries(
     Object.entries(parts).map(([name, part]) => [name, part instanceof Float32Array ? Array.from(part) : part]),
@@ -106,14 +125,14 @@ export const receiptVerify: Command = {
     const given = await givenReceipt(context, operand)
     const { receipt, blocks } = given
     const text = input ?? given.input
-    const options = textOptions(values, 'option').length > 0 ? taskOptions(receipt.task, values) : undefined
+    const options = textOptions(values, 'option').length > 0 ? taskOptions(taskOf(receipt), values) : undefined
     const reference = textOption(values, 'model') ?? `ipfs://${receipt.model.toString()}`
     const model = await openTrustedModel(context, reference, values)
     const runner = createRunner({ providers, onWarning: (message) => void printer.warning(message) })
     try {
       const found = await verifyReceipt(runner, receipt, model, {
         blocks,
-        input: text === undefined ? undefined : parseTaskInput(receipt.task, text),
+        input: text === undefined ? undefined : parseTaskInput(taskOf(receipt), text),
         options,
         signal,
       })

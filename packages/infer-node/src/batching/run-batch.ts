@@ -5,6 +5,7 @@ import {
   type CanonicalInput,
   type OutputValue,
   type Params,
+  type RunName,
   type TaskName,
 } from '@x/infer-core'
 import { BackendError } from '@x/storage-core'
@@ -26,9 +27,9 @@ export interface BatchInput {
 }
 
 /** Tasks whose pipeline takes several texts in one run. */
-const TEXTS_AT_ONCE: ReadonlySet<TaskName> = new Set(['feature-extraction', 'text-classification'])
+const TEXTS_AT_ONCE: ReadonlySet<RunName> = new Set<RunName>(['feature-extraction', 'text-classification'])
 
-export const canShareRuns = (task: TaskName): boolean => TEXTS_AT_ONCE.has(task)
+export const canShareRuns = (task: RunName): boolean => TEXTS_AT_ONCE.has(task)
 
 /** Those by which the library takes the last place of a row, which is padding in all but the longest. */
 const POOLED_FROM_THE_END: ReadonlySet<unknown> = new Set(['last_token', 'eos'])

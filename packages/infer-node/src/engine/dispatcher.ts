@@ -264,11 +264,21 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     if (known) return known
     counts.loads += 1
     if (!isPlaced(residence)) residence.residentUntilMs = undefined
-    const { handle, task, dtype, sent } = residence
+    const { handle, task, dtype, graph, sent } = residence
     const [executionProvider] = residence.providers
     const { threads } = options
     const batching = batch !== undefined
-    const call = { type: 'load', handle, task, dtype, executionProvider, model: sent, threads, batching } as const
+    const call = {
+      type: 'load',
+      handle,
+      task,
+      dtype,
+      graph,
+      executionProvider,
+      model: sent,
+      threads,
+      batching,
+    } as const
     const loading = load(slot, residence, call)
     slot.placed.set(residence, loading)
     return loading

@@ -1,16 +1,24 @@
 import { availableParallelism } from 'node:os'
 
 import type { Cache } from '@x/cache'
-import { InvalidInputError } from '@x/cid'
+import { InvalidInputError, type Block } from '@x/cid'
 import {
   assertTask,
+  decodeInput,
   encodeInput,
   encodeParams,
   isOutputOf,
+  RAW_TENSORS,
+  toFeeds,
+  toOutputNames,
   toParams,
   type BatchLimits,
+  type CanonicalInput,
   type FairQueueLimits,
   type OutputValue,
+  type Params,
+  type RawTensors,
+  type RunName,
   type TaskName,
 } from '@x/infer-core'
 import type { Dtype, OpenedModel } from '@x/model-loader'
@@ -20,12 +28,14 @@ import { reasonOf, untilAborted } from '@x/storage-core/backend'
 import { createLadder, type ProviderRefusal, type Providers } from '../providers/ladder.ts'
 import { createProviderProber, type ProviderProber, type ProviderVerdict } from '../providers/prober.ts'
 import { WASM } from '../providers/provider-names.ts'
+import { paramsOfRaw, type GraphSession, type SessionOptions, type SessionRunOptions } from '../raw/graph-session.ts'
+import type { GraphTable } from '../raw/load-graph.ts'
 import { repositoryDefaults } from '../repository-defaults.ts'
 import { createResultCache } from '../result-cache.ts'
 import { assertStreams } from '../run-pipeline.ts'
 import type { RunOptions } from '../runner.ts'
 import { readInput, type TaskInput } from '../task-input.ts'
-import { namingInput, startClock, toResult, type TaskResult } from '../task-result.ts'
+import { namingInput, startClock, toResult, type Clock, type TaskResult } from '../task-result.ts'
 import type { Loaded } from '../workers/messages.ts'
 import { crashOf, createDispatcher, type DispatcherStats } from './dispatcher.ts'
 import { isBusy, type Job, type PrepareGraph, type Residence } from './residence.ts'
@@ -84,6 +94,21 @@ export interface EngineRunOptions extends Omit<RunOptions, 'onText'> {
   caller?: string | undefined
 }
 
+/** An input that has been read, of a run. */
+interface AskedOf<Name extends RunName> {
+  task: Name
+  started: Clock
+  inputBlock: Block
+  paramsBlock: Block
+  params: Params
+  /** As it was given, for a person. */
+  given: unknown
+  caller: string
+  onText: ((piece: string) => void) | undefined
+  signal: AbortSignal | undefined
+  cacheMode: RunOptions['cache']
+}
+
 export interface EngineStats extends DispatcherStats {
   /** The execution providers that were tried, and why those that are not used are not. */
   providers: { verdicts: readonly ProviderVerdict[]; refusals: readonly ProviderRefusal[] }
@@ -114,6 +139,15 @@ export interface Engine {
     input: TaskInput<Name>,
     options?: EngineRunOptions,
   ): Promise<TaskResult<Name>>
+  /**
+   * Loads a graph of a model, to run it on tensors as they are. It needs no more of the model than the graph and what its tensors lie
+   * in, and shares threads, queues, memory and cache with all others; where it was unloaded, a run loads it again.
+   *
+   * @throws {NotFoundError} The model has no such graph.
+   * @throws {InvalidInputError} It has several, and none was named; or ONNX Runtime refuses it.
+   * @throws {UnsupportedError} It takes what is no tensor, or one of a type that JavaScript has not.
+   */
+  session(model: string | OpenedModel, options?: SessionOptions): Promise<GraphSession>
   /** Opens and loads a model before it is asked for. */
   load(task: string, model: string | OpenedModel, options?: AbortOptions & { dtype?: Dtype | undefined }): Promise<void>
   /** @returns How many were unloaded: those of a CID that nothing waits for. */
@@ -206,6 +240,78 @@ export function createEngine(options: EngineOptions = {}): Engine {
     }
   }
 
+  /** The result of an input that has been read: kept, or computed by a thread. */
+  async function answer<Name extends RunName>(
+    residence: Residence,
+    asked: AskedOf<Name>,
+    inputOf: () => CanonicalInput,
+  ): Promise<TaskResult<Name>> {
+    const { task, started, inputBlock, paramsBlock, params, caller, onText, given, signal, cacheMode } = asked
+    const compute = async (runSignal: AbortSignal | undefined): Promise<TaskResult<Name>> => {
+      assertOpen(runSignal)
+      // Whoever asked first may have given up, and its model may have gone, while others wait for the same result.
+      if (!residences.has(residence)) {
+        throw new BackendError(`${residence.model.cid} was unloaded meanwhile`, { retryable: true })
+      }
+      const push = (job: Job): (() => boolean) => dispatcher.push(residence, params, paramsBlock, job)
+      const answering = ask(push, { input: inputOf(), caller, onText, signal: runSignal, given })
+      const { output, facts: loaded } = await answering
+      if (!isOutputOf(task, output)) {
+        throw new BackendError(`${task} gave no result of its kind: ${typeof output}`, { retryable: false })
+      }
+      residence.facts = loaded
+      const facts = residence.facts
+      return toResult({ task, model: residence.model, facts, started, inputBlock, paramsBlock, params, output })
+    }
+    if (!results || cacheMode === 'bypass' || onText) return compute(signal)
+    return results.result(
+      { task, known: residence, inputBlock, paramsBlock, params, started, mode: cacheMode, signal },
+      compute,
+    )
+  }
+
+  /** What a graph takes and gives; where it is not known yet, it is loaded. */
+  async function tableOf(residence: Residence, signal: AbortSignal | undefined): Promise<GraphTable> {
+    if (residence.table === undefined) {
+      assertOpen(signal)
+      await untilAborted(dispatcher.load(residence), signal)
+    }
+    if (residence.table === undefined) throw new TypeError('a graph that was loaded, and nothing is known of it')
+    return residence.table
+  }
+
+  async function runRaw(
+    residence: Residence,
+    tensors: RawTensors,
+    outputs: readonly string[],
+    started: Clock,
+    { signal, caller = '', cache: cacheMode }: SessionRunOptions,
+  ): Promise<TaskResult<typeof RAW_TENSORS>> {
+    assertNotQuarantined(residence)
+    const params = paramsOfRaw(residence.graph?.file ?? '', outputs)
+    const canonical: CanonicalInput = { kind: 'tensors', tensors }
+    const [inputBlock, paramsBlock] = await Promise.all([encodeInput(canonical), encodeParams(params)])
+    const asked: AskedOf<typeof RAW_TENSORS> = {
+      task: RAW_TENSORS,
+      started,
+      inputBlock,
+      paramsBlock,
+      params,
+      given: undefined,
+      caller,
+      onText: undefined,
+      signal,
+      cacheMode,
+    }
+    // A thread is given the memory itself; what is computed again is read from the block.
+    let own: CanonicalInput | undefined = canonical
+    return answer(residence, asked, () => {
+      const input = own ?? rawInputOf(inputBlock.bytes)
+      own = undefined
+      return input
+    })
+  }
+
   return {
     run(task, model, input, { options: given = {}, dtype, signal, caller = '', onText, cache: cacheMode } = {}) {
       return doing(signal, async () => {
@@ -222,29 +328,49 @@ export function createEngine(options: EngineOptions = {}): Engine {
             encodeParams(params),
           ])
           const inputBlock = await encodeInput(canonical)
-          const compute = async (runSignal: AbortSignal | undefined): Promise<TaskResult<typeof task>> => {
-            assertOpen(runSignal)
-            // Whoever asked first may have given up, and its model may have gone, while others wait for the same result.
-            if (!residences.has(residence)) {
-              throw new BackendError(`${residence.model.cid} was unloaded meanwhile`, { retryable: true })
-            }
-            const push = (job: Job): (() => boolean) => dispatcher.push(residence, params, paramsBlock, job)
-            const answering = ask(push, { input: canonical, caller, onText, signal: runSignal, given: input })
-            const { output, facts: loaded } = await answering
-            if (!isOutputOf(task, output)) {
-              throw new BackendError(`${task} gave no result of its kind: ${typeof output}`, { retryable: false })
-            }
-            residence.facts = loaded
-            const facts = residence.facts
-            return toResult({ task, model: residence.model, facts, started, inputBlock, paramsBlock, params, output })
+          const asked = {
+            task,
+            started,
+            inputBlock,
+            paramsBlock,
+            params,
+            given: input,
+            caller,
+            onText,
+            signal,
+            cacheMode,
           }
-          if (!results || cacheMode === 'bypass' || onText) return compute(signal)
-          return results.result(
-            { task, known: residence, inputBlock, paramsBlock, params, started, mode: cacheMode, signal },
-            compute,
-          )
+          return answer(residence, asked, () => canonical)
         })
       })
+    },
+    session(model, { file, dtype, signal } = {}) {
+      const variant = { graphFile: file, dtype }
+      return doing(signal, () =>
+        residences.use(RAW_TENSORS, model, { ...variant, signal }, async (residence) => {
+          assertNotQuarantined(residence)
+          const { inputs, outputs } = await tableOf(residence, signal)
+          const { cid } = residence.model
+          // A name may lead elsewhere when it is opened again.
+          const same = typeof model === 'string' ? `ipfs://${cid}` : model
+          return {
+            model: cid,
+            file: residence.graph?.file ?? '',
+            inputs,
+            outputs,
+            run: (feeds, runOptions = {}) =>
+              doing(runOptions.signal, async () => {
+                const started = startClock()
+                // At once, before the caller's memory is used for something else.
+                const tensors = toFeeds(inputs, feeds)
+                const names = toOutputNames(outputs, runOptions.outputs)
+                return residences.use(RAW_TENSORS, same, { ...variant, signal: runOptions.signal }, (held) =>
+                  runRaw(held, tensors, names, started, runOptions),
+                )
+              }),
+          }
+        }),
+      )
     },
     load(task, model, { dtype, signal } = {}) {
       return doing(signal, async () => {
@@ -289,6 +415,12 @@ export function createEngine(options: EngineOptions = {}): Engine {
       await residences.close(error)
     },
   }
+}
+
+function rawInputOf(bytes: Uint8Array): CanonicalInput {
+  const input = decodeInput(bytes)
+  if (input.kind === 'tensors') return input
+  throw new TypeError('a block of tensors has none')
 }
 
 const batchOf = ({ maxRows = 32, maxTokens = 8192, windowMs = 0 }: BatchOptions = {}): BatchLimits & {

@@ -1,4 +1,11 @@
-import type { CanonicalInput, FairQueue, OutputValue, Params, TaskName } from '@x/infer-core'
+import {
+  RAW_TENSORS,
+  type CanonicalInput,
+  type FairQueue,
+  type OutputValue,
+  type Params,
+  type RunName,
+} from '@x/infer-core'
 import { chooseDtype, encodeManifest, sessionOf, type Dtype, type OpenedModel } from '@x/model-loader'
 import { NotFoundError, type AbortOptions } from '@x/storage-core'
 
@@ -6,6 +13,8 @@ import { sampleRateOf } from '../loaded-models.ts'
 import { readModelJson } from '../model-json.ts'
 import { numericClassOf, type WeightClass } from '../numeric-class.ts'
 import type { ProviderLadder } from '../providers/ladder.ts'
+import { chooseGraph, type ChosenGraph } from '../raw/choose-graph.ts'
+import type { GraphTable } from '../raw/load-graph.ts'
 import type { KnownFacts } from '../result-cache.ts'
 import type { Ask, Loaded, SentGraph, SentModel } from '../workers/messages.ts'
 import { digestOf } from './prepared-digest.ts'
@@ -54,8 +63,10 @@ export interface Lane {
 export interface Residence {
   readonly key: string
   readonly handle: number
-  readonly task: TaskName
+  readonly task: RunName
   readonly dtype: Dtype | undefined
+  /** The one that is run on raw tensors. */
+  readonly graph: ChosenGraph | undefined
   readonly model: OpenedModel
   readonly sent: SentModel
   readonly sampleRate: number | undefined
@@ -77,6 +88,8 @@ export interface Residence {
   usedMs: number
   /** Until then it stays loaded while it is used, though another one waits for its room. Of `performance.now`; `undefined`: it is not loaded. */
   residentUntilMs: number | undefined
+  /** What a graph on raw tensors takes and gives; told by the first load. */
+  table: GraphTable | undefined
   /** Of its last run. */
   facts: KnownFacts | undefined
   /** Its inputs run one at a time; told by the first load. */
@@ -92,10 +105,11 @@ let lastHandle = 0
 /** @throws {NotFoundError} The model lacks the graphs that were asked for. */
 export async function openResidence(
   key: string,
-  task: TaskName,
+  task: RunName,
   model: OpenedModel,
   {
     dtype,
+    graphFile,
     isOwned,
     prepare,
     ladder,
@@ -103,6 +117,8 @@ export async function openResidence(
     signal,
   }: AbortOptions & {
     dtype: Dtype | undefined
+    /** Which is run on raw tensors. */
+    graphFile?: string | undefined
     isOwned: boolean
     prepare: PrepareGraph | undefined
     ladder: ProviderLadder
@@ -111,8 +127,10 @@ export async function openResidence(
   },
 ): Promise<Residence> {
   const providers = await ladder.climb()
-  const config = await readModelJson(model, 'config.json', signal)
-  const sizes = graphSizes(config, model, dtype)
+  const graph = task === RAW_TENSORS ? await chooseGraph(model, { file: graphFile, dtype, signal }) : undefined
+  const sizes = graph
+    ? new Map([[graph.files, bytesOf(model, graph.files)]])
+    : graphSizes(await readModelJson(model, 'config.json', signal), model, dtype)
   const files = [...sizes.keys()].flat()
   const paths: Record<string, string> = {}
   const graphs: Record<string, SentGraph> = {}
@@ -121,7 +139,7 @@ export async function openResidence(
     const path = model.path(file)
     if (path !== undefined) paths[file] = path
   }
-  for (const file of files.filter((one) => one.endsWith('.onnx'))) {
+  for (const file of files.filter((path) => path === graph?.file || path.endsWith('.onnx'))) {
     // It is for the processor that weights are mapped and packed.
     if (!prepare || providers[0] !== 'cpu' || paths[file] === undefined) continue
     const one = await prepare(model, file)
@@ -140,9 +158,10 @@ export async function openResidence(
     handle: (lastHandle += 1),
     task,
     dtype,
+    graph,
     model,
     sent: { manifest, name: model.name, isPartial: model.isPartial === true, paths, graphs },
-    sampleRate: await sampleRateOf(task, model, signal),
+    sampleRate: task === RAW_TENSORS ? undefined : await sampleRateOf(task, model, signal),
     bytes: [...sizes.values()].reduce((sum, size) => sum + size, 0),
     leastBytes: Math.min(...sizes.values()),
     providers,
@@ -159,6 +178,7 @@ export async function openResidence(
     running: 0,
     usedMs: Date.now(),
     residentUntilMs: undefined,
+    table: undefined,
     facts: undefined,
     isAlone: false,
     crashes: 0,
@@ -208,7 +228,8 @@ function graphSizes(config: unknown, model: OpenedModel, dtype: Dtype | undefine
 }
 
 /** Notes what a load told. */
-export function noteLoaded(residence: Residence, { alone, dtype, fallbacks }: Loaded): void {
+export function noteLoaded(residence: Residence, { alone, dtype, fallbacks, table }: Loaded): void {
+  residence.table = table
   residence.isAlone = alone !== undefined
   residence.bytes = bytesOf(residence.model, dtype.files)
   residence.leastBytes = residence.bytes

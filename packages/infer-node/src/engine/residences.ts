@@ -1,5 +1,5 @@
 import { InvalidInputError } from '@x/cid'
-import type { TaskName } from '@x/infer-core'
+import type { RunName } from '@x/infer-core'
 import type { Dtype, OpenedModel } from '@x/model-loader'
 import type { AbortOptions } from '@x/storage-core'
 import { reasonOf, untilAborted } from '@x/storage-core/backend'
@@ -8,13 +8,20 @@ import { cidIn } from '../loaded-models.ts'
 import type { ProviderLadder } from '../providers/ladder.ts'
 import { openResidence, type PrepareGraph, type Residence } from './residence.ts'
 
+/** Which variant of a model. */
+interface Variant {
+  dtype: Dtype | undefined
+  /** The graph that is run on raw tensors. */
+  graphFile?: string | undefined
+}
+
 /** The models that an engine has opened, each once for all who ask for it. */
 export interface Residences {
   /** Calls `work` with a model, which is not let go before that has ended. */
   use<T>(
-    task: TaskName,
+    task: RunName,
     model: string | OpenedModel,
-    options: AbortOptions & { dtype: Dtype | undefined },
+    options: AbortOptions & Variant,
     work: (residence: Residence) => Promise<T>,
   ): Promise<T>
   /** Those that are open. */
@@ -66,25 +73,28 @@ export function createResidences(options: ResidencesOptions): Residences {
   }
 
   async function enter(
-    task: TaskName,
+    task: RunName,
     model: string | OpenedModel,
-    { dtype, signal }: AbortOptions & { dtype: Dtype | undefined },
+    { signal, ...variant }: AbortOptions & Variant,
   ): Promise<Tenant> {
-    const keyOf = (of: string): string => `${of} ${task} ${dtype ?? 'auto'}`
+    const { dtype, graphFile = '' } = variant
+    const keyOf = (of: string): string => `${of} ${task} ${dtype ?? 'auto'} ${graphFile}`
     const cid = typeof model === 'string' ? cidIn(model) : model.cid
     const known = cid && join(keyOf(cid.toString()))
     if (known) return known
-    if (typeof model !== 'string') return start(keyOf(model.cid.toString()), task, model, { dtype, isOwned: false })
+    if (typeof model !== 'string') {
+      return start(keyOf(model.cid.toString()), task, model, { ...variant, isOwned: false })
+    }
     const own = await open(model, signal)
     if (closed) {
       await own.close()
       throw closed.reason
     }
     const key = keyOf(own.cid.toString())
-    if (!tenants.has(key)) return start(key, task, own, { dtype, isOwned: true })
+    if (!tenants.has(key)) return start(key, task, own, { ...variant, isOwned: true })
     await own.close()
     // It may have been let go meanwhile.
-    return join(key) ?? enter(task, model, { dtype, signal })
+    return join(key) ?? enter(task, model, { ...variant, signal })
   }
 
   async function open(reference: string, signal: AbortSignal | undefined): Promise<OpenedModel> {
@@ -94,9 +104,9 @@ export function createResidences(options: ResidencesOptions): Residences {
 
   function start(
     key: string,
-    task: TaskName,
+    task: RunName,
     own: OpenedModel,
-    { dtype, isOwned }: { dtype: Dtype | undefined; isOwned: boolean },
+    { isOwned, ...variant }: Variant & { isOwned: boolean },
   ): Tenant {
     const stop = new AbortController()
     const { promise: opening, resolve, reject } = Promise.withResolvers<Residence>()
@@ -106,7 +116,7 @@ export function createResidences(options: ResidencesOptions): Residences {
       try {
         // Of no caller's signal: the others wait for it too.
         const residence = await openResidence(key, task, own, {
-          dtype,
+          ...variant,
           isOwned,
           prepare,
           ladder,

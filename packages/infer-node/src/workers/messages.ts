@@ -1,7 +1,9 @@
-import type { BatchLimits, CanonicalInput, OutputValue, Params, TaskName } from '@x/infer-core'
+import type { BatchLimits, CanonicalInput, OutputValue, Params, RunName } from '@x/infer-core'
 import type { ChosenDtype, Dtype } from '@x/model-loader'
 
 import type { WeightClass } from '../numeric-class.ts'
+import type { ChosenGraph } from '../raw/choose-graph.ts'
+import type { GraphTable } from '../raw/load-graph.ts'
 import type { Versions } from '../transformers.ts'
 import type { SentError } from './sent-error.ts'
 
@@ -45,7 +47,9 @@ export type Call =
   | {
       type: 'load'
       handle: number
-      task: TaskName
+      task: RunName
+      /** The one that is run on raw tensors. */
+      graph: ChosenGraph | undefined
       dtype: Dtype | undefined
       executionProvider: string
       model: SentModel
@@ -68,6 +72,8 @@ export interface Loaded extends Versions {
   alone: string | undefined
   /** Why the same input may have another result each time; `undefined`: it has not. */
   random: string | undefined
+  /** Of one that is run on raw tensors: what it takes and gives. */
+  table: GraphTable | undefined
 }
 
 /** What came of one input. */

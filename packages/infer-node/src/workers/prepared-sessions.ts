@@ -1,7 +1,7 @@
-import { createRequire } from 'node:module'
 import { basename } from 'node:path'
 
 import type { WeightClass } from '../numeric-class.ts'
+import { libraryRuntime } from '../providers/library-runtime.ts'
 import type { SentModel } from './messages.ts'
 
 /**
@@ -17,7 +17,7 @@ export async function withPreparedSessions<T>(
   threads: number,
   work: () => Promise<T>,
 ): Promise<{ result: T; weights: WeightClass; prepared: string[]; fallbacks: string[] }> {
-  const { sessions, isWasm } = sessionsOfLibrary()
+  const { InferenceSession: sessions, isWasm } = libraryRuntime()
   const { create } = sessions
   let weights: WeightClass = 'prepacked'
   const used: string[] = []
@@ -54,10 +54,6 @@ export async function withPreparedSessions<T>(
   }
 }
 
-interface Sessions {
-  create: (this: void, graph: unknown, options?: Record<string, unknown>, ...rest: unknown[]) => Promise<unknown>
-}
-
 const isOnProcessor = ({ executionProviders: given }: Record<string, unknown> = {}): boolean =>
   Array.isArray(given) && given.length === 1 && given[0] === 'cpu'
 
@@ -68,11 +64,4 @@ function dataBeside(graph: string, paths: SentModel['paths']): { path: string; d
   return Object.entries(paths).flatMap(([other, data]) =>
     other.startsWith(`${file}_data`) ? [{ path: basename(other), data }] : [],
   )
-}
-
-/** `InferenceSession` of the copy of ONNX Runtime that transformers.js runs on. */
-function sessionsOfLibrary(): { sessions: Sessions; isWasm: boolean } {
-  const require = createRequire(createRequire(import.meta.url).resolve('@huggingface/transformers'))
-  const runtime: { InferenceSession: Sessions; env: { versions: { node?: string } } } = require('onnxruntime-node')
-  return { sessions: runtime.InferenceSession, isWasm: runtime.env.versions.node === undefined }
 }

@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads'
 
 import { CrashError } from '@x/infer-core'
 
+import { buffersOf } from '../raw/buffers-of.ts'
 import type { Ask, Call, FromWorker, RanOne, Results, ToWorker, WorkerStart } from './messages.ts'
 import { receiveError, sendError } from './sent-error.ts'
 
@@ -57,8 +58,8 @@ export function startWorker({ answer, heapMib, start }: WorkerHostOptions): Work
   let ended: { cause: unknown } | undefined
   let isTold = false
 
-  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
-  const send = (message: ToWorker): void => worker.postMessage(message)
+  const send = (message: ToWorker): void =>
+    worker.postMessage(message, message.kind === 'call' ? buffersIn(message.call) : [])
 
   const forget = (id: number): void => {
     waiting.delete(id)
@@ -141,6 +142,12 @@ export function startWorker({ answer, heapMib, start }: WorkerHostOptions): Work
       end(new Error('it was told to end'))
     },
   }
+}
+
+/** What is handed over with a call, and not copied: the tensors of a graph's inputs, which are of nobody else. */
+function buffersIn(call: Call): ArrayBuffer[] {
+  if (call.type !== 'run') return []
+  return call.inputs.flatMap(({ input }) => (input.kind === 'tensors' ? buffersOf(input.tensors) : []))
 }
 
 const gone = (cause: unknown): CrashError => {

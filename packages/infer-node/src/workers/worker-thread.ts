@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads'
 
-import type { TaskName } from '@x/infer-core'
+import { isRawTensors, RAW_TENSORS, type CanonicalInput, type TaskName } from '@x/infer-core'
 
 import { readOperators } from '../batching/graph-operators.ts'
 import { runBatch, type BatchInput } from '../batching/run-batch.ts'
@@ -8,8 +8,11 @@ import { whyAlone } from '../batching/why-alone.ts'
 import { loadModel, type LoadedModel } from '../loaded-models.ts'
 import { numericClassOf } from '../numeric-class.ts'
 import { runOnWasm } from '../providers/run-on-wasm.ts'
+import { buffersOf } from '../raw/buffers-of.ts'
+import type { ChosenGraph } from '../raw/choose-graph.ts'
+import { loadGraph, type LoadedGraph } from '../raw/load-graph.ts'
 import { importTransformers, versionsOf } from '../transformers.ts'
-import type { Ask, Call, FromWorker, Loaded, RanOne, Results, ToWorker, WorkerStart } from './messages.ts'
+import type { Ask, Call, FromWorker, Loaded, RanOne, Results, SentModel, ToWorker, WorkerStart } from './messages.ts'
 import { withPreparedSessions } from './prepared-sessions.ts'
 import { remoteModel } from './remote-model.ts'
 import { receiveError, sendError } from './sent-error.ts'
@@ -22,12 +25,15 @@ const port = parentPort
 const { wasmThreads }: WorkerStart = workerData
 if (wasmThreads !== undefined) runOnWasm(wasmThreads)
 
-interface Held {
+interface HeldModel {
   task: TaskName
   loaded: LoadedModel
   /** Inputs may share a run. */
   shares: boolean
 }
+
+/** Ready to run a task, or to be run on tensors as they are. */
+type Held = HeldModel | { graph: LoadedGraph }
 
 const held = new Map<number, Held>()
 const asked = new Map<number, { resolve: (result: unknown) => void; reject: (error: unknown) => void }>()
@@ -36,7 +42,7 @@ const running = new Map<number, AbortController[]>()
 let lastAsk = 0
 let tail = Promise.resolve()
 
-const say = (message: FromWorker): void => port.postMessage(message)
+const say = (message: FromWorker, handedOver: ArrayBuffer[] = []): void => port.postMessage(message, handedOver)
 
 function ask(question: Ask): Promise<unknown> {
   const id = (lastAsk += 1)
@@ -70,7 +76,8 @@ port.on('message', (message: ToWorker) => {
 
 async function answer(id: number, call: Call): Promise<void> {
   try {
-    say({ kind: 'result', id, result: await perform(id, call) })
+    const result = await perform(id, call)
+    say({ kind: 'result', id, result }, buffersIn(result))
   } catch (error) {
     say({ kind: 'failure', id, error: sendError(error) })
   } finally {
@@ -78,16 +85,23 @@ async function answer(id: number, call: Call): Promise<void> {
   }
 }
 
+/** What a graph gave is of nobody else. */
+function buffersIn(result: Results[keyof Results]): ArrayBuffer[] {
+  if (result === undefined || !('ran' in result)) return []
+  return result.ran.flatMap((one) => ('output' in one && isRawTensors(one.output) ? buffersOf(one.output) : []))
+}
+
 async function perform(id: number, call: Call): Promise<Results[keyof Results]> {
   if (call.type === 'load') return load(call)
   const model = held.get(call.handle)
   if (call.type === 'unload') {
     held.delete(call.handle)
-    await model?.loaded.dispose()
+    await (model && 'graph' in model ? model.graph : model?.loaded)?.dispose()
     return undefined
   }
   if (model === undefined) throw new Error(`this thread holds no model ${call.handle}`)
   const stops = running.get(id) ?? []
+  if ('graph' in model) return runGraph(model.graph, call, stops)
   const inputs = call.inputs.map(({ input, streams }, index) => ({
     input,
     signal: stops[index]?.signal,
@@ -107,8 +121,30 @@ async function perform(id: number, call: Call): Promise<Results[keyof Results]> 
   return { ran, runs }
 }
 
+async function runGraph(
+  graph: LoadedGraph,
+  { inputs, params: { outputs } }: Call & { type: 'run' },
+  stops: readonly AbortController[],
+): Promise<Results['run']> {
+  const ran: RanOne[] = []
+  for (const [index, { input }] of inputs.entries()) {
+    if (stops[index]?.signal.aborted) ran.push({ cancelled: true })
+    else ran.push(await runTensors(graph, input, outputs))
+  }
+  return { ran, runs: ran.filter((one) => !('cancelled' in one)).length }
+}
+
+async function runTensors(graph: LoadedGraph, input: CanonicalInput, outputs: unknown): Promise<RanOne> {
+  try {
+    if (input.kind !== 'tensors' || !Array.isArray(outputs)) throw new TypeError(`a graph was given ${input.kind}`)
+    return { output: await graph.run(input.tensors, outputs.map(String)) }
+  } catch (error) {
+    return { error: sendError(error) }
+  }
+}
+
 async function runOf(
-  { task, loaded }: Held,
+  { task, loaded }: HeldModel,
   inputs: readonly BatchInput[],
   { params, limits }: Call & { type: 'run' },
 ): Promise<Results['run']> {
@@ -117,15 +153,60 @@ async function runOf(
   return { ran, runs }
 }
 
-async function load({
-  handle,
-  task,
-  dtype,
-  executionProvider: first,
-  model: sent,
-  threads,
-  batching,
-}: Call & { type: 'load' }): Promise<Loaded> {
+const asksFor =
+  (handle: number) =>
+  async (refused: { provider: string; why: string }): Promise<string | undefined> => {
+    const next = await ask({ op: 'next-provider', handle, ...refused })
+    return typeof next === 'string' ? next : undefined
+  }
+
+async function load(call: Call & { type: 'load' }): Promise<Loaded> {
+  const { task, graph } = call
+  if (task === RAW_TENSORS) {
+    if (graph === undefined) throw new TypeError('a graph is to be loaded, and none is named')
+    return loadRaw(call, graph)
+  }
+  return loadTask(call, task)
+}
+
+async function loadRaw(
+  { handle, executionProvider: first, model: sent, threads }: Call & { type: 'load' },
+  chosen: ChosenGraph,
+): Promise<Loaded> {
+  const model = await remoteModel(sent, handle, ask)
+  const made = await withPreparedSessions(sent, threads, () =>
+    loadGraph(model, chosen, { executionProvider: first, nextProvider: asksFor(handle) }),
+  )
+  const { result: graph, weights, prepared, fallbacks } = made
+  const { random } = await readOperators([chosen.file], model, originalIn(sent))
+  held.set(handle, { graph })
+  const { executionProvider, table, versions } = graph
+  return {
+    ...versions,
+    executionProvider,
+    dtype: { dtype: {}, files: [...chosen.files], reason: chosen.reason },
+    files: chosen.files,
+    sampleRate: undefined,
+    numericClass: numericClassOf(weights, executionProvider, threads, prepared),
+    fallbacks,
+    alone: 'raw tensors are run as they are',
+    random,
+    table,
+  }
+}
+
+/** Where a graph lies as the model has it. */
+const originalIn =
+  ({ paths, graphs }: SentModel) =>
+  (file: string): string | undefined => {
+    const path = paths[file]
+    return path && (graphs[path]?.original ?? path)
+  }
+
+async function loadTask(
+  { handle, dtype, executionProvider: first, model: sent, threads, batching }: Call & { type: 'load' },
+  task: TaskName,
+): Promise<Loaded> {
   const transformers = await importTransformers()
   const model = await remoteModel(sent, handle, ask)
   const {
@@ -138,18 +219,11 @@ async function load({
       transformers,
       dtype,
       executionProvider: first,
-      nextProvider: async (refused) => {
-        const next = await ask({ op: 'next-provider', handle, ...refused })
-        return typeof next === 'string' ? next : undefined
-      },
+      nextProvider: asksFor(handle),
     }),
   )
   try {
-    const originalOf = (file: string): string | undefined => {
-      const path = sent.paths[file]
-      return path && (sent.graphs[path]?.original ?? path)
-    }
-    const operators = await readOperators(loaded.pipeline.dtype.files, model, originalOf)
+    const operators = await readOperators(loaded.pipeline.dtype.files, model, originalIn(sent))
     const alone = !batching
       ? 'batching is off'
       : weights === 'unpacked'
@@ -169,6 +243,7 @@ async function load({
       fallbacks,
       alone,
       random: operators.random,
+      table: undefined,
     }
   } catch (error) {
     await loaded.dispose()
