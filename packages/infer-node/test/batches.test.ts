@@ -103,3 +103,39 @@ it('lets no inputs share a run where the weights are not prepacked', async () =>
   // And with another number of threads the bits are not said to be the same.
   expect(given?.receipt.numericClass).toMatch(/-unpacked-2/)
 })
+
+it('answers what has run when its run ends, once, whatever becomes of those beside it', async () => {
+  const model = await openFiles(wideBert(16, 1))
+  const told: { kind: string; ones?: { index: number }[]; result?: { ran?: unknown[] } }[] = []
+  let killsNext = false
+  let ended = Promise.withResolvers<void>()
+  process.once('worker', (worker) =>
+    worker.on('message', (message) => {
+      told.push(message)
+      if (message.kind === 'result') ended.resolve()
+      if (killsNext && message.kind === 'ran') void worker.terminate()
+    }),
+  )
+  const engine = startEngine({ threads: 1 })
+  await engine.load(TASK, model)
+  told.length = 0
+  ended = Promise.withResolvers()
+  // Two runs: padding the short ones to the length of the others would cost more than a second one.
+  const texts = ['a test', 'hello world '.repeat(30), 'a test', 'hello world '.repeat(30)]
+  const given = await Promise.all(texts.map((text) => engine.run(TASK, model, text)))
+  await ended.promise
+  expect(given[0]?.receiptCid).toEqual(given[2]?.receiptCid)
+  expect(told.map(({ kind }) => kind)).toEqual(['ran', 'ran', 'result'])
+  expect(told.flatMap(({ ones = [] }) => ones.map(({ index }) => index))).toEqual([0, 2, 1, 3])
+  expect(told.at(-1)?.result?.ran).toEqual([undefined, undefined, undefined, undefined])
+  expect(engine.stats()).toMatchObject({ runs: 2, rows: 4 })
+  killsNext = true
+  // Long enough not to be answered before the thread has ended.
+  const asked = ['a test', 'a test', 'hello world '.repeat(50_000)].map((text) => engine.run(TASK, model, text))
+  expect(await Promise.allSettled(asked)).toMatchObject([
+    { value: { receiptCid: given[0]?.receiptCid } },
+    { value: { receiptCid: given[0]?.receiptCid } },
+    { reason: { code: 'CRASH' } },
+  ])
+  expect(engine.stats()).toMatchObject({ runs: 3, rows: 6, crashes: 1 })
+})

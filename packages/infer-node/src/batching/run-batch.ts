@@ -15,6 +15,12 @@ import { fieldsOf } from '../model-json.ts'
 import { toValue } from '../pipeline-output.ts'
 import { runPipeline } from '../run-pipeline.ts'
 
+/** What came of the input of an index. */
+export interface RanAt<One> {
+  index: number
+  one: One
+}
+
 /** What came of one input of several. */
 export type OneOfBatch = { output: OutputValue } | { error: unknown } | { cancelled: true }
 
@@ -53,6 +59,8 @@ export function whyNotTogether(
  * Runs several inputs of one model, texts of like length together where the parameters allow it. What one input gives is what
  * it gives alone: the caller has seen to it that the graph is one of which that is true.
  *
+ * @param onRan - Told at the end of each run of the graph what came of which inputs, and how many runs that took since it was
+ *   told last; of inputs that were cancelled before nothing.
  * @returns For each input its own answer or error, in their order; and how many runs of the graph it took.
  */
 export async function runBatch(
@@ -61,6 +69,7 @@ export async function runBatch(
   inputs: readonly BatchInput[],
   params: Params,
   most: BatchLimits,
+  onRan: (ones: readonly RanAt<OneOfBatch>[], runs: number) => void = () => undefined,
 ): Promise<{ results: OneOfBatch[]; runs: number }> {
   const { pipeline, sampleRate, transformers } = loaded
   const limits = whyNotTogether(task, pipeline, params) === undefined ? most : { ...most, maxRows: 1 }
@@ -71,6 +80,13 @@ export async function runBatch(
   )
   const results: OneOfBatch[] = inputs.map(() => ({ cancelled: true }))
   let runs = 0
+  let runsTold = 0
+
+  const tell = (ones: readonly RanAt<OneOfBatch>[]): void => {
+    for (const { index, one } of ones) results[index] = one
+    onRan(ones, runs - runsTold)
+    runsTold = runs
+  }
 
   const runAlone = async (index: number): Promise<OneOfBatch> => {
     const one = inputs[index]
@@ -105,7 +121,8 @@ export async function runBatch(
   for (const batch of cutBatches(lengths, limits)) {
     const wanted = batch.filter((index) => !inputs[index]?.signal?.aborted)
     const together = await runTogether(wanted)
-    for (const [place, index] of wanted.entries()) results[index] = together?.[place] ?? (await runAlone(index))
+    if (together) tell(wanted.map((index, place) => ({ index, one: together[place] ?? { cancelled: true } })))
+    else for (const index of wanted) tell([{ index, one: await runAlone(index) }])
     // What the other thread says meanwhile is heard now.
     await new Promise(setImmediate)
   }

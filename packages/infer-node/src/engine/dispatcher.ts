@@ -4,7 +4,7 @@ import { BackendError, NoSpaceError } from '@x/storage-core'
 import { reasonOf } from '@x/storage-core/backend'
 
 import { canShareRuns } from '../batching/run-batch.ts'
-import type { Call, Loaded, Ran, RanOne } from '../workers/messages.ts'
+import type { Call, Loaded, RanOne } from '../workers/messages.ts'
 import { receiveError } from '../workers/sent-error.ts'
 import { startWorker, type WorkerHost } from '../workers/worker-host.ts'
 import { answerFor, noteLoaded, type Job, type Lane, type Residence } from './residence.ts'
@@ -313,18 +313,20 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       const facts = await place(slot, residence)
       const { handle } = residence
       const inputs = jobs.map(({ input, onText }) => ({ input, streams: onText !== undefined }))
-      const counted = { runs: 0, rows: 0 }
+      const told = new Set<number>()
+      let toldRuns = 0
       const run = { type: 'run', handle, inputs, params: lane.params, limits } as const
       const { ran, runs } = await slot.host.call(run, {
         onText: (index, piece) => jobs[index]?.onText?.(piece),
-        onRan: (index, one) => {
-          // Counted before whoever asked hears of it; each was run alone.
-          const by = { runs: 'cancelled' in one ? 0 : 1, rows: 'output' in one ? 1 : 0 }
-          counted.runs += by.runs
-          counted.rows += by.rows
-          counts.runs += by.runs
-          counts.rows += by.rows
-          settleOne(jobs[index], one, facts)
+        onRan: (ones, by) => {
+          // Counted before whoever asked hears of it.
+          counts.runs += by
+          counts.rows += ones.filter(({ one }) => 'output' in one).length
+          toldRuns += by
+          for (const { index, one } of ones) {
+            told.add(index)
+            settleOne(jobs[index], one, facts)
+          }
         },
         onStart: (cancel) => {
           for (const [index, job] of jobs.entries()) {
@@ -335,11 +337,13 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       })
       noteAnswer(slot)
       residence.crashes = 0
-      counts.runs += runs - counted.runs
-      counts.rows += settle(jobs, ran, facts) - counted.rows
+      counts.runs += runs - toldRuns
+      counts.rows += ran.filter((one) => one && 'output' in one).length
+      for (const [index, job] of jobs.entries()) if (!told.has(index)) settleOne(job, ran[index], facts)
     } catch (error) {
-      const told = reasonFor(slot, residence, error)
-      for (const job of jobs) job.reject(told)
+      const reason = reasonFor(slot, residence, error)
+      // Those that have their answers keep them.
+      for (const job of jobs) job.reject(reason)
     } finally {
       release(slot, residence)
     }
@@ -447,13 +451,6 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   }
 }
 
-/** @returns How many have an answer. */
-function settle(jobs: readonly Job[], ran: Ran, facts: Loaded): number {
-  for (const [index, job] of jobs.entries()) settleOne(job, ran[index], facts)
-  return ran.filter((one) => 'output' in one).length
-}
-
-/** Nothing, where that was done before. */
 function settleOne(job: Job | undefined, one: RanOne | undefined, facts: Loaded): void {
   if (one !== undefined && 'output' in one) job?.resolve(one.output, facts)
   else if (one !== undefined && 'error' in one) job?.reject(receiveError(one.error), true)

@@ -1,6 +1,7 @@
 import type { BatchLimits, CanonicalInput, OutputValue, Params, RunName } from '@x/infer-core'
 import type { ChosenDtype, Dtype } from '@x/model-loader'
 
+import type { RanAt } from '../batching/run-batch.ts'
 import type { WeightClass } from '../numeric-class.ts'
 import type { ChosenGraph } from '../raw/choose-graph.ts'
 import type { GraphTable } from '../raw/load-graph.ts'
@@ -79,11 +80,12 @@ export interface Loaded extends Versions {
 /** What came of one input. */
 export type RanOne = { output: OutputValue } | { error: SentError } | { cancelled: true }
 
-/** Of each input, in their order. */
-export type Ran = readonly RanOne[]
+/** Of each input, in their order; `undefined`: it was told before. */
+export type Ran = readonly (RanOne | undefined)[]
 
 export interface Results {
   load: Loaded
+  /** `runs` of the graph, also those that were told before. */
   run: { ran: Ran; runs: number }
   unload: undefined
 }
@@ -106,8 +108,8 @@ export type ToWorker =
 export type FromWorker =
   /** A piece of the text that is generated for an input. */
   | { kind: 'text'; id: number; index: number; piece: string }
-  /** What came of an input of a run that goes on with others. */
-  | { kind: 'ran'; id: number; index: number; one: RanOne }
+  /** What came of some inputs of a call that goes on with others, in so many runs of the graph. */
+  | { kind: 'ran'; id: number; ones: readonly RanAt<RanOne>[]; runs: number }
   | { kind: 'result'; id: number; result: Results[keyof Results] }
   | { kind: 'failure'; id: number; error: SentError }
   | { kind: 'ask'; id: number; ask: Ask }

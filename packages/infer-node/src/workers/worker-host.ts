@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads'
 
 import { CrashError } from '@x/infer-core'
 
+import type { RanAt } from '../batching/run-batch.ts'
 import { buffersOf } from '../raw/buffers-of.ts'
 import type { Ask, Call, FromWorker, RanOne, Results, ToWorker, WorkerStart } from './messages.ts'
 import { receiveError, sendError } from './sent-error.ts'
@@ -22,8 +23,8 @@ export interface WorkerHost {
 /** Of a run. */
 interface RunListener {
   onText: (index: number, piece: string) => void
-  /** An input has its answer before the others have theirs. The result of the run has it again. */
-  onRan: (index: number, one: RanOne) => void
+  /** Some inputs have their answers before the others have theirs, in so many runs of the graph. */
+  onRan: (ones: readonly RanAt<RanOne>[], runs: number) => void
   /** Called at once with what takes one input back while it runs. */
   onStart: (cancel: (index: number) => void) => void
 }
@@ -86,7 +87,7 @@ export function startWorker({ answer, heapMib, start }: WorkerHostOptions): Work
       return
     }
     if (message.kind === 'ran') {
-      waiter?.listener?.onRan(message.index, message.one)
+      waiter?.listener?.onRan(message.ones, message.runs)
       return
     }
     forget(message.id)

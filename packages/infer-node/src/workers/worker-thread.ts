@@ -3,7 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { isRawTensors, RAW_TENSORS, type CanonicalInput, type TaskName } from '@x/infer-core'
 
 import { readOperators } from '../batching/graph-operators.ts'
-import { runBatch, type BatchInput } from '../batching/run-batch.ts'
+import { runBatch, type BatchInput, type RanAt } from '../batching/run-batch.ts'
 import { whyAlone } from '../batching/why-alone.ts'
 import { loadModel, type LoadedModel } from '../loaded-models.ts'
 import { numericClassOf } from '../numeric-class.ts'
@@ -88,7 +88,7 @@ async function answer(id: number, call: Call): Promise<void> {
 /** What a graph gave is of nobody else. */
 function buffersIn(result: Results[keyof Results]): ArrayBuffer[] {
   if (result === undefined || !('ran' in result)) return []
-  return result.ran.flatMap((one) => ('output' in one && isRawTensors(one.output) ? buffersOf(one.output) : []))
+  return result.ran.flatMap((one) => (one && 'output' in one && isRawTensors(one.output) ? buffersOf(one.output) : []))
 }
 
 async function perform(id: number, call: Call): Promise<Results[keyof Results]> {
@@ -107,16 +107,23 @@ async function perform(id: number, call: Call): Promise<Results[keyof Results]> 
     signal: stops[index]?.signal,
     onText: streams ? (piece: string) => say({ kind: 'text', id, index, piece }) : undefined,
   }))
-  if (model.shares) return runOf(model, inputs, call)
-  const ran: RanOne[] = []
+  const ran: (RanOne | undefined)[] = inputs.map(() => ({ cancelled: true }))
+  /** What came of some of them. Where it is all, the result has it. */
+  const tell = (ones: readonly RanAt<RanOne>[], runs: number): void => {
+    const areAll = ones.length === inputs.length
+    for (const { index, one } of ones) ran[index] = areAll ? one : undefined
+    if (!areAll) say({ kind: 'ran', id, ones, runs })
+  }
+  if (model.shares) return { ran, runs: await runOf(model, inputs, call, tell) }
   let runs = 0
-  for (const [index, input] of inputs.entries()) {
-    const result = await runOf(model, [input], { ...call, limits: { ...call.limits, maxRows: 1 } })
-    runs += result.runs
-    const [one = { cancelled: true }] = result.ran
-    ran.push(one)
-    // Nobody waits for what others take.
-    if (inputs.length > 1) say({ kind: 'ran', id, index, one })
+  const alone = { ...call, limits: { ...call.limits, maxRows: 1 } }
+  for (const [first, input] of inputs.entries()) {
+    runs += await runOf(model, [input], alone, (ones, by) =>
+      tell(
+        ones.map(({ one }) => ({ index: first, one })),
+        by,
+      ),
+    )
   }
   return { ran, runs }
 }
@@ -143,14 +150,20 @@ async function runTensors(graph: LoadedGraph, input: CanonicalInput, outputs: un
   }
 }
 
+/** @returns How many runs of the graph it took. */
 async function runOf(
   { task, loaded }: HeldModel,
   inputs: readonly BatchInput[],
   { params, limits }: Call & { type: 'run' },
-): Promise<Results['run']> {
-  const { results, runs } = await runBatch(task, loaded, inputs, params, limits)
-  const ran = results.map((result) => ('error' in result ? { error: sendError(result.error) } : result))
-  return { ran, runs }
+  tell: (ones: readonly RanAt<RanOne>[], runs: number) => void,
+): Promise<number> {
+  const { runs } = await runBatch(task, loaded, inputs, params, limits, (ones, by) =>
+    tell(
+      ones.map(({ index, one }) => ({ index, one: 'error' in one ? { error: sendError(one.error) } : one })),
+      by,
+    ),
+  )
+  return runs
 }
 
 const asksFor =
