@@ -61,6 +61,38 @@ export function createGgufScanner(file: string, createSha256: CreateSha256 | und
   )
 }
 
+/**
+ * The metadata of a GGUF file, from its beginning: no more is read than that. Lists are passed over, as by a scanner.
+ *
+ * @param pieces - The file from its first byte on, cut anywhere. What comes behind the metadata is not asked for.
+ * @param file - What messages call it.
+ * @throws {InvalidInputError} What came cannot begin such a file, or is not all of its metadata.
+ */
+export async function readGgufMetadata(
+  pieces: AsyncIterable<Uint8Array>,
+  file: string,
+): Promise<ReadonlyMap<string, string | number | boolean>> {
+  const refuse = (why: string): never => {
+    throw new InvalidInputError(`${file} is not a whole GGUF file: ${why}`, { input: file })
+  }
+  let found: ReadonlyMap<string, string | number | boolean> | undefined
+  function* program(): ReadingProgram<void> {
+    const place = { offset: 0 }
+    const { keys } = yield* readStart(place, refuse)
+    found = (yield* readMetadata(place, keys, refuse)).metadata
+  }
+  const reader = createPushReader(program(), {
+    cut: (offset, what) => refuse(`it ends at byte ${offset}, inside ${what}`),
+    rest() {},
+  })
+  for await (const piece of pieces) {
+    reader.push(piece)
+    if (found) return found
+  }
+  reader.end()
+  return found ?? refuse('it ends inside its metadata')
+}
+
 function* readGguf(createSha256: CreateSha256 | undefined, refuse: Refuse): ReadingProgram<ScannedFile> {
   const place = { offset: 0 }
   const counts = yield* readStart(place, refuse)

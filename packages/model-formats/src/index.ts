@@ -1,5 +1,6 @@
 export { isBatchVariant } from './batch-variance.ts'
 export { createDataHasher, type DataHasher, type DataHasherOptions } from './data-hasher.ts'
+export { readGgufMetadata } from './gguf-scanner.ts'
 export { createOnnxChecker, type OnnxChecker } from './onnx-structure.ts'
 export { readSafetensorsIndex } from './safetensors-index.ts'
 export { readSafetensorsTable, type ReadTableOptions } from './safetensors-table.ts'

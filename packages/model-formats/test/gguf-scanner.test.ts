@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 
-import { createTensorScanner } from '../src/index.ts'
+import { createTensorScanner, readGgufMetadata } from '../src/index.ts'
 import { gguf, ggufText, info, key, u32, u64, type GgufParts } from './gguf.ts'
 import { join } from './protobuf.ts'
 import { digestOf, refusalOf, scan } from './support.ts'
@@ -53,6 +53,28 @@ it('takes a file without tensors, with lists among its keys, and scalars', () =>
   const { table, metadata } = scan('m.gguf', gguf({ keys }), 1)
   expect(table.tensors).toEqual([])
   expect(Object.fromEntries(metadata)).toEqual({ u8: 200, i16: -2, f32: 1, bool: true, i64: -1 })
+})
+
+describe('metadata alone', () => {
+  const keys = [key('general.architecture', 8, ggufText('llama')), key('list', 9, u32(8), u64(1), ggufText('a'))]
+  const file = gguf({ keys, infos: [w], data: data.subarray(0, 24) })
+
+  it('is read without the rest of the file', async () => {
+    let asked = 0
+    async function* pieces(): AsyncGenerator<Uint8Array> {
+      for (const byte of file) {
+        asked += 1
+        yield Uint8Array.of(byte)
+      }
+    }
+    expect(Object.fromEntries(await readGgufMetadata(pieces(), 'm.gguf'))).toEqual({ 'general.architecture': 'llama' })
+    expect(asked).toBe(gguf({ keys, counts: [1, 2] }).length)
+  })
+
+  it('is refused where the file ends inside it', async () => {
+    const cut = new Blob([file.slice(0, 40)]).stream()
+    await expect(readGgufMetadata(cut, 'm.gguf')).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+  })
 })
 
 it('does not look behind the last tensor, which may end without padding', () => {
