@@ -58,7 +58,8 @@ function softwareOfLibrary(name: string): Software {
   return softwareIn(file)
 }
 
-function softwareIn(file: string): Software {
+/** The name and version of a package, by its package.json. */
+export function softwareIn(file: string): Software {
   const { name, version } = fieldsOf(JSON.parse(readFileSync(file, 'utf8')))
   return { name: String(name), version: String(version) }
 }

@@ -4,17 +4,20 @@ import { parseReference, type Dtype, type OpenedModel } from '@x/model-loader'
 import type { AbortOptions } from '@x/storage-core'
 
 import { readOperators } from './batching/graph-operators.ts'
+import { isGguf, ofGraphs, type GgufVariant } from './gguf/gguf-files.ts'
+import { openGguf } from './gguf/known-gguf.ts'
+import type { LoadedGguf } from './gguf/load-gguf.ts'
 import { loadPipeline, type LoadedPipeline, type PipelineOptions } from './load-pipeline.ts'
 import { fieldsOf, readModelJson } from './model-json.ts'
 import { numericClassOf } from './numeric-class.ts'
 import type { ProviderLadder } from './providers/ladder.ts'
 import { WASM } from './providers/provider-names.ts'
-import type { KnownModel } from './result-cache.ts'
+import type { KnownFacts, KnownModel } from './result-cache.ts'
 import { factsOfLoaded } from './task-result.ts'
 import { importTransformers, type Transformers } from './transformers.ts'
 
 interface LoadOptions extends AbortOptions {
-  dtype?: Dtype | undefined
+  dtype?: Dtype | GgufVariant | undefined
 }
 
 /** A model that is ready to run one task. */
@@ -33,7 +36,7 @@ export interface OpenedForTask extends KnownModel {
   /** Hertz; of models that take sound. */
   readonly sampleRate: number | undefined
   /** The same for every call. One that failed may be tried again. */
-  load(options: AbortOptions): Promise<LoadedModel>
+  load(options: AbortOptions): Promise<LoadedModel | LoadedGguf>
 }
 
 export interface LoadedModels {
@@ -49,42 +52,78 @@ export interface LoadedModelsOptions {
   ladder: ProviderLadder
   /** Whether results are to be kept is found out too, which takes reading the graphs. */
   readsOperators: boolean
+  onWarning: (message: string) => void
 }
+
+type Added = OpenedForTask & { dispose(): Promise<void> }
+
+/** How a model is loaded. */
+interface ToRun<Loaded> {
+  known: Omit<OpenedForTask, 'facts' | 'load'>
+  load: (signal: AbortSignal | undefined) => Promise<Loaded>
+  factsOf: (loaded: Loaded) => Promise<KnownFacts>
+}
+
+const keyOf = (cid: CID, { task, dtype }: Pick<KnownModel, 'task' | 'dtype'>): string =>
+  `${cid} ${task} ${dtype ?? 'auto'}`
 
 /** Keeps models loaded, by CID, task and dtype. */
 export function createLoadedModels(options: LoadedModelsOptions): LoadedModels {
-  const { openModel, transformers, ladder, readsOperators } = options
-  const models = new Map<string, OpenedForTask & { dispose(): Promise<void> }>()
+  const { openModel, transformers, ladder, readsOperators, onWarning } = options
+  const models = new Map<string, Added>()
 
   async function open(reference: string, signal: AbortSignal | undefined): Promise<OpenedModel> {
     if (openModel) return openModel(reference, { signal })
     throw new InvalidInputError(`${reference}: this runner takes opened models, not references`, { input: reference })
   }
 
-  function toLoad(
-    key: string,
-    about: Pick<OpenedForTask, 'task' | 'dtype' | 'model' | 'providers' | 'sampleRate'>,
-    isOwned: boolean,
-  ): OpenedForTask & { dispose(): Promise<void> } {
+  /** What there is to know of a model that graphs make, and how it is loaded. */
+  function toRun(
+    about: Pick<OpenedForTask, 'task' | 'model' | 'providers' | 'sampleRate'> & { dtype: Dtype | undefined },
+  ): ToRun<LoadedModel> {
     const { task, dtype, model, providers } = about
     const nextProvider: PipelineOptions['nextProvider'] = (refused) =>
       ladder.next({ ...refused, model: model.cid.toString() })
-    let loading: Promise<LoadedModel> | undefined
     return {
-      ...about,
-      numericClassOn: (executionProvider) => numericClassOf('prepacked', executionProvider, 1, []),
+      known: {
+        ...about,
+        numericClassOn: (executionProvider) => numericClassOf('prepacked', executionProvider, 1, []),
+      },
+      load: (signal) =>
+        loadModel(task, model, { dtype, executionProvider: providers[0], nextProvider, signal, transformers }),
+      factsOf: async (loaded) => ({ ...factsOfLoaded(task, loaded), random: await whyRandom(loaded) }),
+    }
+  }
+
+  async function toAdd(
+    task: TaskName,
+    model: OpenedModel,
+    isOwned: boolean,
+    { dtype, signal }: LoadOptions,
+  ): Promise<Added> {
+    if (isGguf(model, dtype)) {
+      const gguf = await openGguf(task, model, { dtype, asked: ladder.asked, onWarning, signal })
+      return toLoad({ known: gguf.known, load: () => gguf.load(), factsOf: async ({ facts }) => facts }, isOwned)
+    }
+    const about = { task, dtype: ofGraphs(dtype, model), model, providers: await climb(ladder) }
+    return toLoad(toRun({ ...about, sampleRate: await sampleRateOf(task, model, signal) }), isOwned)
+  }
+
+  function toLoad<Loaded extends LoadedModel | LoadedGguf>(
+    { known, load, factsOf }: ToRun<Loaded>,
+    isOwned: boolean,
+  ): Added {
+    const { model } = known
+    const key = keyOf(model.cid, known)
+    let loading: Promise<Loaded> | undefined
+    return {
+      ...known,
       facts: undefined,
       async load({ signal }) {
-        loading ??= loadModel(task, model, {
-          dtype,
-          executionProvider: providers[0],
-          nextProvider,
-          signal,
-          transformers,
-        })
+        loading ??= load(signal)
         try {
           const loaded = await loading
-          this.facts ??= { ...factsOfLoaded(task, loaded), random: await whyRandom(loaded) }
+          this.facts ??= await factsOf(loaded)
           return loaded
         } catch (error) {
           // What failed may be tried again.
@@ -110,23 +149,20 @@ export function createLoadedModels(options: LoadedModelsOptions): LoadedModels {
 
   return {
     async get(task, model, { dtype, signal }) {
-      const keyOf = (cid: CID): string => `${cid} ${task} ${dtype ?? 'auto'}`
       // A CID names its bytes for good: what was verified and opened under it is opened once.
       const cid = typeof model === 'string' ? cidIn(model) : model.cid
-      const known = cid && models.get(keyOf(cid))
+      const known = cid && models.get(keyOf(cid, { task, dtype }))
       if (known) return known
       const isOwned = typeof model === 'string'
       const opened = isOwned ? await open(model, signal) : model
       try {
-        const providers = await climb(ladder)
-        const sampleRate = await sampleRateOf(task, opened, signal)
-        const key = keyOf(opened.cid)
+        const added = await toAdd(task, opened, isOwned, { dtype, signal })
+        const key = keyOf(opened.cid, { task, dtype })
         const meanwhile = models.get(key)
         if (meanwhile) {
           if (isOwned) await opened.close()
           return meanwhile
         }
-        const added = toLoad(key, { task, dtype, model: opened, providers, sampleRate }, isOwned)
         models.set(key, added)
         return added
       } catch (error) {

@@ -26,13 +26,17 @@ export function numericClassOf(
   threads: number,
   prepared: readonly string[],
 ): string {
-  processor ??= `${process.arch}-${digest(features())}`
   return [
-    processor,
-    ...(runsOnProcessor(executionProvider) ? [] : [digest(JSON.stringify(deviceFacts()))]),
+    ...hardwareClass(executionProvider),
     weights === 'unpacked' ? `unpacked-${threads}` : weights,
     ...(prepared.length > 0 ? [digest(prepared.toSorted().join())] : []),
   ].join('-')
+}
+
+/** The architecture and a digest of the processor's features; where something else computes, also one of the devices and drivers. */
+export function hardwareClass(executionProvider: string): string[] {
+  processor ??= `${process.arch}-${digest(features())}`
+  return [processor, ...(runsOnProcessor(executionProvider) ? [] : [digest(JSON.stringify(deviceFacts()))])]
 }
 
 const digest = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 12)

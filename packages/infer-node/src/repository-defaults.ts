@@ -1,8 +1,11 @@
 import { InvalidInputError } from '@x/cid'
 import type { GivenOptions, TaskName } from '@x/infer-core'
-import type { OpenedModel } from '@x/model-loader'
 
+import { chooseGguf, isGguf } from './gguf/gguf-files.ts'
+import { readGgufHeader } from './gguf/gguf-header.ts'
+import { ggufDefaults } from './gguf/gguf-tasks.ts'
 import { fieldsOf, readModelJson } from './model-json.ts'
+import type { KnownModel } from './result-cache.ts'
 
 /** sentence-transformers' name of a pooling, and ours. */
 const POOLINGS: Readonly<Record<string, string>> = {
@@ -18,16 +21,21 @@ const POOLINGS: Readonly<Record<string, string>> = {
  * The defaults that a sentence-transformers repository sets for its own embeddings: `modules.json` lists a Pooling and
  * perhaps a Normalize module.
  *
+ * @param known - The model, and which variant of it is to run. A GGUF says itself how it is pooled.
  * @param given - The caller's options; what is there is not looked up.
  * @throws {InvalidInputError} The repository wants a pooling that there is not, and the caller none.
  */
 export async function repositoryDefaults(
   task: TaskName,
-  model: OpenedModel,
+  { model, dtype }: Pick<KnownModel, 'model' | 'dtype'>,
   given: GivenOptions,
   signal?: AbortSignal,
 ): Promise<GivenOptions> {
   if (task !== 'feature-extraction') return {}
+  if (isGguf(model, dtype)) {
+    const { path } = await chooseGguf(model, dtype, { signal })
+    return ggufDefaults(task, await readGgufHeader(model, path, { signal }))
+  }
   const modules = modulesOf(await readModelJson(model, 'modules.json', signal))
   const pooling = modules.find(({ type }) => type.endsWith('.Pooling'))
   const config = await readModelJson(model, `${pooling?.path ?? '1_Pooling'}/config.json`, signal)

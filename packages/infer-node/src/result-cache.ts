@@ -11,9 +11,10 @@ import {
   type ResultReceipt,
   type RunName,
 } from '@x/infer-core'
-import { isDtype, type ChosenDtype, type Dtype, type OpenedModel } from '@x/model-loader'
+import type { Dtype, OpenedModel } from '@x/model-loader'
 import { reasonOf } from '@x/storage-core/backend'
 
+import type { GgufVariant } from './gguf/gguf-files.ts'
 import { installedVersions } from './installed-versions.ts'
 import { fieldsOf } from './model-json.ts'
 import type { ChosenGraph } from './raw/choose-graph.ts'
@@ -29,7 +30,7 @@ export interface KnownFacts extends RunFacts {
 /** A model for one task and dtype, loaded or not. */
 export interface KnownModel {
   readonly task: RunName
-  readonly dtype: Dtype | undefined
+  readonly dtype: Dtype | GgufVariant | undefined
   /** Which graph, where it is run on raw tensors. */
   readonly graph?: ChosenGraph | undefined
   readonly model: OpenedModel
@@ -37,6 +38,8 @@ export interface KnownModel {
   readonly providers: readonly [string, ...string[]]
   /** Of a run here that read these files, on one of them. */
   numericClassOn: (executionProvider: string, files: readonly string[]) => string
+  /** What would run it; default: transformers.js and what that runs on. `undefined` where that cannot be told. */
+  readonly installed?: (() => Versions | undefined) | undefined
   /** What loading it found out; `undefined` until it was. */
   facts: KnownFacts | undefined
 }
@@ -88,7 +91,8 @@ export function createResultCache(
 ): ResultCache {
   const installed = new Map<string, Versions | undefined>()
 
-  const installedFor = ({ providers: [first], task }: KnownModel): Versions | undefined => {
+  const installedFor = ({ providers: [first], task, installed: own }: KnownModel): Versions | undefined => {
+    if (own) return own()
     const key = `${first} ${task}`
     if (!installed.has(key)) installed.set(key, versionsFor(first, task))
     return installed.get(key)
@@ -258,10 +262,10 @@ function readFacts(value: unknown): Pick<KnownFacts, 'files' | 'executionProvide
   return { files: files.map(String), executionProvider, dtype: chosen, random: random ?? undefined }
 }
 
-function readDtype(value: unknown): ChosenDtype | undefined {
+function readDtype(value: unknown): KnownFacts['dtype'] | undefined {
   const { dtype, files, reason } = fieldsOf(value)
-  const bySession: ChosenDtype['dtype'] = Object.fromEntries(
-    Object.entries(fieldsOf(dtype)).flatMap(([session, name]) => (isDtype(name) ? [[session, name]] : [])),
+  const bySession = Object.fromEntries(
+    Object.entries(fieldsOf(dtype)).flatMap(([session, name]) => (typeof name === 'string' ? [[session, name]] : [])),
   )
   return Array.isArray(files) && typeof reason === 'string'
     ? { dtype: bySession, files: files.map(String), reason }

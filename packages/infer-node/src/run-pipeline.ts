@@ -44,7 +44,7 @@ export async function runPipeline<Name extends TaskName>(
   const streamer =
     onText &&
     pipeline.tokenizer &&
-    createTextStream(pipeline.tokenizer, (piece) => {
+    createTextStream<bigint>(pipeline.tokenizer, (piece) => {
       try {
         onText(piece)
       } catch (error) {

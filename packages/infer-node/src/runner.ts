@@ -13,6 +13,7 @@ import {
 import type { Dtype, OpenedModel } from '@x/model-loader'
 import { BackendError, type AbortOptions } from '@x/storage-core'
 
+import type { GgufVariant } from './gguf/gguf-files.ts'
 import { installedVersions } from './installed-versions.ts'
 import { createLoadedModels, type OpenedForTask } from './loaded-models.ts'
 import { createLadder, type Providers } from './providers/ladder.ts'
@@ -44,8 +45,11 @@ export interface RunnerOptions {
 export interface RunOptions extends AbortOptions {
   /** The task's own; see `TASKS`. */
   options?: GivenOptions | undefined
-  /** Which variant of the model. Default: as `chooseDtype` says. */
-  dtype?: Dtype | undefined
+  /**
+   * Which variant of the model. Default: as `chooseDtype` says. Of GGUF files the quantisation (`Q4_K_M`) or the name of one, where there
+   * are several.
+   */
+  dtype?: Dtype | GgufVariant | undefined
   /**
    * Called with each new piece of a text while it is generated, a token or more at a time, without the prompt: together
    * the pieces are what was generated. Only of tasks that stream; see `TASKS`.
@@ -118,7 +122,7 @@ export function createRunner({
   prober = createProviderProber({ cache, onWarning }),
 }: RunnerOptions = {}): Runner {
   const ladder = createLadder({ providers, prober, onWarning })
-  const models = createLoadedModels({ openModel, transformers, ladder, readsOperators: cache !== undefined })
+  const models = createLoadedModels({ openModel, transformers, ladder, readsOperators: cache !== undefined, onWarning })
   // A copy that was given runs them all, whatever is installed.
   const versionsFor =
     transformers &&
@@ -176,7 +180,7 @@ export function createRunner({
       assertStreams(task, onText)
       const known = await models.get(task, model, { dtype, signal })
       if (!results || mode === 'bypass') await known.load({ signal })
-      const params = toParams(task, options, await repositoryDefaults(task, known.model, options, signal))
+      const params = toParams(task, options, await repositoryDefaults(task, known, options, signal))
       let index = 0
       for await (const input of inputs) {
         enter(signal)
@@ -199,7 +203,7 @@ export function createRunner({
       assertTask(task)
       toParams(task, options)
       const known = await models.get(task, model, { dtype, signal })
-      const params = toParams(task, options, await repositoryDefaults(task, known.model, options, signal))
+      const params = toParams(task, options, await repositoryDefaults(task, known, options, signal))
       const asked = await readAsked(task, input, params, { sampleRate: known.sampleRate, signal })
       let facts = known.facts ?? (await results?.factsOf(known))
       if (facts === undefined) {

@@ -15,9 +15,10 @@ import {
   type TaskName,
   type TaskOutput,
 } from '@x/infer-core'
-import type { OpenedModel } from '@x/model-loader'
+import type { ChosenDtype, OpenedModel } from '@x/model-loader'
 import type { AbortOptions } from '@x/storage-core'
 
+import type { LoadedGguf } from './gguf/load-gguf.ts'
 import type { LoadedPipeline } from './load-pipeline.ts'
 import type { LoadedModel } from './loaded-models.ts'
 import { numericClassOf } from './numeric-class.ts'
@@ -75,19 +76,21 @@ export const factsOfLoaded = (task: TaskName, { transformers, pipeline }: Loaded
 /** Runs one input, and says on what the result rests. */
 export async function runInput<Name extends TaskName>(
   { given, input, ...asked }: AskedInput<Name>,
-  loaded: LoadedModel,
+  loaded: LoadedModel | LoadedGguf,
   { signal, onText }: Pick<PipelineRunOptions, 'signal'> & Partial<Pick<PipelineRunOptions, 'onText'>>,
 ): Promise<TaskResult<Name>> {
-  const { transformers, model, pipeline, sampleRate } = loaded
-  const output = await runPipeline(transformers, asked.task, pipeline, input, asked.params, {
-    sampleRate,
-    signal,
-    onText,
-  }).catch((error: unknown) => {
+  const { model } = loaded
+  const running = 'pipeline' in loaded ? runOn(loaded) : loaded.run(asked.task, input, asked.params, { signal, onText })
+  const output = await running.catch((error: unknown) => {
     throw namingInput(error, given)
   })
   signal?.throwIfAborted()
-  return toResult({ ...asked, model, facts: factsOfLoaded(asked.task, loaded), output })
+  const facts = 'pipeline' in loaded ? factsOfLoaded(asked.task, loaded) : loaded.facts
+  return toResult({ ...asked, model, facts, output })
+
+  function runOn({ transformers, pipeline, sampleRate }: LoadedModel): Promise<OutputValue & TaskOutput<Name>> {
+    return runPipeline(transformers, asked.task, pipeline, input, asked.params, { sampleRate, signal, onText })
+  }
 }
 
 /** When a run began. */
@@ -99,7 +102,9 @@ export interface Clock {
 export const startClock = (): Clock => ({ startedAt: new Date().toISOString(), startMs: performance.now() })
 
 /** What loading a model found out. */
-export interface RunFacts extends Versions, Pick<LoadedPipeline, 'files' | 'executionProvider' | 'dtype'> {
+export interface RunFacts extends Versions, Pick<LoadedPipeline, 'files' | 'executionProvider'> {
+  /** Which variant was run, by session; of a GGUF as llama.cpp calls it. */
+  dtype: Omit<ChosenDtype, 'dtype'> & { dtype: Readonly<Record<string, string>> }
   numericClass: string
 }
 

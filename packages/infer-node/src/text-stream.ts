@@ -1,11 +1,11 @@
 /** As transformers.js calls a streamer: with the prompt, then with each token, then at the end. */
-export interface TokenStreamer {
-  put(rows: readonly (readonly bigint[])[]): void
+export interface TokenStreamer<Id = bigint> {
+  put(rows: readonly (readonly Id[])[]): void
   end(): void
 }
 
-interface Decoder {
-  decode(ids: bigint[], options: { skip_special_tokens: boolean }): string
+interface Decoder<Id> {
+  decode(ids: Id[], options: { skip_special_tokens: boolean }): string
 }
 
 /** How many tokens of the prompt are decoded with the first new one: what a token reads as depends on those before it. */
@@ -24,8 +24,8 @@ const UNFINISHED = /(?: (?:'(?:v|r)?|n'?)?|\ufffd)$/
  * Some tokens at a time are decoded, together with those just before them; what is new is what comes behind the text of
  * those alone. What the next token may change waits for it.
  */
-export function createTextStream(decoder: Decoder, onText: (piece: string) => void): TokenStreamer {
-  const ids: bigint[] = []
+export function createTextStream<Id>(decoder: Decoder<Id>, onText: (piece: string) => void): TokenStreamer<Id> {
+  const ids: Id[] = []
   let isPrompt = true
   /** Where the tokens begin that are decoded again, and where those begin whose text was not given yet. */
   let [context, fresh] = [0, 0]

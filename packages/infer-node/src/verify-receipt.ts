@@ -17,6 +17,7 @@ import {
 import { isDtype, type Dtype, type OpenedModel } from '@x/model-loader'
 import type { AbortOptions } from '@x/storage-core'
 
+import { isGgufName, type GgufVariant } from './gguf/gguf-files.ts'
 import type { Runner, RunOptions } from './runner.ts'
 import type { TaskInput } from './task-input.ts'
 import type { TaskResult } from './task-result.ts'
@@ -143,7 +144,9 @@ function outputBlockOf({ blocks, receipt }: TaskResult<RunName>): Block {
 }
 
 /** The variant that was run, where it is one for all of its sessions; else what the model's own files say. */
-function dtypeOf({ dtype }: ResultReceipt): Dtype | undefined {
+function dtypeOf({ dtype, runtime, files }: ResultReceipt): Dtype | GgufVariant | undefined {
+  // Of a GGUF it is the file that was run.
+  if (runtime.name === 'llama.cpp') return files.map(({ path }) => path).find((path) => isGgufName(path))
   const [only, ...others] = new Set(Object.values(dtype))
   return others.length === 0 && isDtype(only) ? only : undefined
 }

@@ -1,12 +1,14 @@
 import type { Block } from '@x/cid'
 import { BusyError, CrashError, type BatchLimits, type FairQueueLimits, type Params } from '@x/infer-core'
+import { isDtype } from '@x/model-loader'
 import { BackendError, NoSpaceError } from '@x/storage-core'
 import { reasonOf } from '@x/storage-core/backend'
 
 import { canShareRuns } from '../batching/run-batch.ts'
+import { startHost } from '../gguf/start-host.ts'
 import type { Call, Loaded, RanOne } from '../workers/messages.ts'
 import { receiveError } from '../workers/sent-error.ts'
-import { startWorker, type WorkerHost } from '../workers/worker-host.ts'
+import type { WorkerHost } from '../workers/worker-host.ts'
 import { answerFor, noteLoaded, type Job, type Lane, type Residence } from './residence.ts'
 import { createRoom } from './room.ts'
 import { createWaitingRoom } from './waiting-room.ts'
@@ -119,7 +121,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   let ended: { error: unknown } | undefined
 
   function startSlot(): Slot {
-    const host = startWorker({
+    const host = startHost({
+      ggufOf: (handle) => residences.get(handle)?.gguf,
       heapMib: options.heapMib,
       start: { wasmThreads: options.isWasm() ? options.threads : undefined },
       answer: async (ask) => {
@@ -264,7 +267,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     if (known) return known
     counts.loads += 1
     if (!isPlaced(residence)) residence.residentUntilMs = undefined
-    const { handle, task, dtype, graph, sent } = residence
+    const { handle, task, graph, sent } = residence
+    const dtype = isDtype(residence.dtype) ? residence.dtype : undefined
     const [executionProvider] = residence.providers
     const { threads } = options
     const batching = batch !== undefined

@@ -21,7 +21,7 @@ import {
   type RunName,
   type TaskName,
 } from '@x/infer-core'
-import type { Dtype, OpenedModel } from '@x/model-loader'
+import type { OpenedModel } from '@x/model-loader'
 import { BackendError, type AbortOptions } from '@x/storage-core'
 import { reasonOf, untilAborted } from '@x/storage-core/backend'
 
@@ -149,7 +149,7 @@ export interface Engine {
    */
   session(model: string | OpenedModel, options?: SessionOptions): Promise<GraphSession>
   /** Opens and loads a model before it is asked for. */
-  load(task: string, model: string | OpenedModel, options?: AbortOptions & { dtype?: Dtype | undefined }): Promise<void>
+  load(task: string, model: string | OpenedModel, options?: AbortOptions & Pick<RunOptions, 'dtype'>): Promise<void>
   /** @returns How many were unloaded: those of a CID that nothing waits for. */
   unload(cid: string): Promise<number>
   stats(): EngineStats
@@ -198,7 +198,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
     ladder,
     threads,
     onOpen: (residence) => {
-      isWasm = residence.providers[0] === WASM
+      if (!residence.gguf) isWasm = residence.providers[0] === WASM
       dispatcher.add(residence)
     },
     onClose: (residence) => dispatcher.remove(residence),
@@ -322,7 +322,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
         assertStreams(task, onText)
         return residences.use(task, model, { dtype, signal }, async (residence) => {
           assertNotQuarantined(residence)
-          const params = toParams(task, given, await repositoryDefaults(task, residence.model, given, signal))
+          const params = toParams(task, given, await repositoryDefaults(task, residence, given, signal))
           const [canonical, paramsBlock] = await Promise.all([
             readInput(task, input, residence.sampleRate, signal),
             encodeParams(params),

@@ -9,13 +9,16 @@ import {
 import { chooseDtype, encodeManifest, sessionOf, type Dtype, type OpenedModel } from '@x/model-loader'
 import { NotFoundError, type AbortOptions } from '@x/storage-core'
 
+import { isGguf, ofGraphs, type GgufVariant } from '../gguf/gguf-files.ts'
+import { openGgufResidence } from '../gguf/gguf-residence.ts'
+import type { KnownGguf } from '../gguf/known-gguf.ts'
 import { sampleRateOf } from '../loaded-models.ts'
 import { readModelJson } from '../model-json.ts'
 import { numericClassOf, type WeightClass } from '../numeric-class.ts'
 import type { ProviderLadder } from '../providers/ladder.ts'
 import { chooseGraph, type ChosenGraph } from '../raw/choose-graph.ts'
 import type { GraphTable } from '../raw/load-graph.ts'
-import type { KnownFacts } from '../result-cache.ts'
+import type { KnownFacts, KnownModel } from '../result-cache.ts'
 import type { Ask, Loaded, SentGraph, SentModel } from '../workers/messages.ts'
 import { digestOf } from './prepared-digest.ts'
 
@@ -64,7 +67,10 @@ export interface Residence {
   readonly key: string
   readonly handle: number
   readonly task: RunName
-  readonly dtype: Dtype | undefined
+  readonly dtype: Dtype | GgufVariant | undefined
+  /** What llama.cpp runs of it; `undefined`: it is one of graphs. */
+  readonly gguf: KnownGguf | undefined
+  readonly installed?: KnownModel['installed']
   /** The one that is run on raw tensors. */
   readonly graph: ChosenGraph | undefined
   readonly model: OpenedModel
@@ -108,24 +114,33 @@ export async function openResidence(
   task: RunName,
   model: OpenedModel,
   {
-    dtype,
+    dtype: asked,
     graphFile,
     isOwned,
     prepare,
     ladder,
     threads,
+    onWarning,
     signal,
   }: AbortOptions & {
-    dtype: Dtype | undefined
+    dtype: Dtype | GgufVariant | undefined
     /** Which is run on raw tensors. */
     graphFile?: string | undefined
     isOwned: boolean
     prepare: PrepareGraph | undefined
     ladder: ProviderLadder
-    /** Of ONNX Runtime. */
+    /** Of ONNX Runtime, or of llama.cpp. */
     threads: number
+    onWarning: (message: string) => void
   },
 ): Promise<Residence> {
+  const handle = (lastHandle += 1)
+  // Raw tensors are for graphs; where it has none it is said so.
+  if (task !== RAW_TENSORS && isGguf(model, asked)) {
+    const options = { dtype: asked, asked: ladder.asked, isOwned, threads, onWarning, signal }
+    return openGgufResidence(key, handle, task, model, options)
+  }
+  const dtype = ofGraphs(asked, model)
   const providers = await ladder.climb()
   const graph = task === RAW_TENSORS ? await chooseGraph(model, { file: graphFile, dtype, signal }) : undefined
   const sizes = graph
@@ -155,10 +170,11 @@ export async function openResidence(
   const { bytes: manifest } = await encodeManifest(model.manifest)
   return {
     key,
-    handle: (lastHandle += 1),
+    handle,
     task,
     dtype,
     graph,
+    gguf: undefined,
     model,
     sent: { manifest, name: model.name, isPartial: model.isPartial === true, paths, graphs },
     sampleRate: task === RAW_TENSORS ? undefined : await sampleRateOf(task, model, signal),

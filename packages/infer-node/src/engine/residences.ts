@@ -4,13 +4,14 @@ import type { Dtype, OpenedModel } from '@x/model-loader'
 import type { AbortOptions } from '@x/storage-core'
 import { reasonOf, untilAborted } from '@x/storage-core/backend'
 
+import type { GgufVariant } from '../gguf/gguf-files.ts'
 import { cidIn } from '../loaded-models.ts'
 import type { ProviderLadder } from '../providers/ladder.ts'
 import { openResidence, type PrepareGraph, type Residence } from './residence.ts'
 
 /** Which variant of a model. */
 interface Variant {
-  dtype: Dtype | undefined
+  dtype: Dtype | GgufVariant | undefined
   /** The graph that is run on raw tensors. */
   graphFile?: string | undefined
 }
@@ -121,6 +122,7 @@ export function createResidences(options: ResidencesOptions): Residences {
           prepare,
           ladder,
           threads,
+          onWarning,
           signal: stop.signal,
         })
         stop.signal.throwIfAborted()

@@ -21,6 +21,8 @@ export interface ProviderRefusal {
 
 /** The execution providers that may run a model, in their order. */
 export interface ProviderLadder {
+  /** As the caller gave them. */
+  readonly asked: readonly string[] | 'auto'
   /**
    * The first that works, and what comes after it in the list, which was not tried yet.
    *
@@ -82,6 +84,7 @@ export function createLadder({ providers, prober, onWarning }: LadderOptions): P
   }
 
   return {
+    asked,
     climb: () => (climbing ??= climb()),
     async next(refusal) {
       const { provider, model, why } = refusal

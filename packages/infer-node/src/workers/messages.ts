@@ -1,10 +1,11 @@
 import type { BatchLimits, CanonicalInput, OutputValue, Params, RunName } from '@x/infer-core'
-import type { ChosenDtype, Dtype } from '@x/model-loader'
+import type { Dtype } from '@x/model-loader'
 
 import type { RanAt } from '../batching/run-batch.ts'
 import type { WeightClass } from '../numeric-class.ts'
 import type { ChosenGraph } from '../raw/choose-graph.ts'
 import type { GraphTable } from '../raw/load-graph.ts'
+import type { RunFacts } from '../task-result.ts'
 import type { Versions } from '../transformers.ts'
 import type { SentError } from './sent-error.ts'
 
@@ -62,7 +63,7 @@ export type Call =
 
 export interface Loaded extends Versions {
   executionProvider: string
-  dtype: ChosenDtype
+  dtype: RunFacts['dtype']
   files: readonly string[]
   sampleRate: number | undefined
   /** Of how the sessions were made in the end. */

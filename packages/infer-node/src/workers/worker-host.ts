@@ -21,7 +21,7 @@ export interface WorkerHost {
 }
 
 /** Of a run. */
-interface RunListener {
+export interface RunListener {
   onText: (index: number, piece: string) => void
   /** Some inputs have their answers before the others have theirs, in so many runs of the graph. */
   onRan: (ones: readonly RanAt<RanOne>[], runs: number) => void

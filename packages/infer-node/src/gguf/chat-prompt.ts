@@ -1,0 +1,42 @@
+import { Template } from '@huggingface/jinja'
+import { InvalidInputError } from '@x/cid'
+import type { ChatMessage } from '@x/infer-core'
+
+export interface ChatTokens {
+  bos: string | null
+  eos: string | null
+}
+
+/**
+ * The text that a chat becomes for a model, by the template that its file has, as transformers.js fills it in.
+ *
+ * @param label - What messages call the model.
+ * @throws {InvalidInputError} The file has no template, or the template refuses the chat.
+ */
+export function chatPrompt(
+  template: unknown,
+  messages: readonly ChatMessage[],
+  { bos, eos }: ChatTokens,
+  label: string,
+): string {
+  if (typeof template !== 'string') {
+    throw new InvalidInputError(`${label} has no template for chats; give it a text`, { input: 'chat' })
+  }
+  try {
+    return new Template(template).render({
+      messages: messages.map(({ role, content }) => ({ role, content })),
+      add_generation_prompt: true,
+      ...(bos !== null && { bos_token: bos }),
+      ...(eos !== null && { eos_token: eos }),
+    })
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw new InvalidInputError(`the template for chats of ${label} refuses this one: ${why}`, { input: 'chat', cause })
+  }
+}
+
+/** Why the same chat may become another text each time; `undefined`: it does not. */
+export const whyTemplateVaries = (template: unknown): string | undefined =>
+  typeof template === 'string' && template.includes('strftime_now')
+    ? 'its template for chats puts the date into them'
+    : undefined

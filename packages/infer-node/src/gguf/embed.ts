@@ -1,0 +1,54 @@
+import { InvalidInputError } from '@x/cid'
+import type { Tensor } from '@x/infer-core'
+import type { LlamaEmbeddingContext, LlamaModel } from 'node-llama-cpp'
+
+export interface Embedder {
+  /** The vector of a text, pooled as the file says. */
+  embed(text: string, normalize: boolean): Promise<Tensor>
+  dispose(): Promise<void>
+}
+
+const LEAST_CONTEXT = 256
+
+/** Gives vectors of texts, with one context that grows with the longest of them. Nothing of one text is left in it for the next. */
+export function createEmbedder(model: LlamaModel, label: string, threads: number): Embedder {
+  let held: { size: number; context: LlamaEmbeddingContext } | undefined
+
+  async function contextFor(tokens: number): Promise<LlamaEmbeddingContext> {
+    if (held && held.size > tokens) return held.context
+    await held?.context.dispose()
+    held = undefined
+    // It takes fewer tokens than its size.
+    const size = Math.max(LEAST_CONTEXT, 2 ** Math.ceil(Math.log2(tokens + 1)))
+    // All tokens of a text at once: each may look at those behind it.
+    const context = await model.createEmbeddingContext({ contextSize: size, batchSize: size, threads })
+    held = { size, context }
+    return context
+  }
+
+  return {
+    async embed(text, normalize) {
+      const tokens = model.tokenize(text, true)
+      // What its beginning and end take comes to it.
+      const count = tokens.length + 2
+      if (count > model.trainContextSize) {
+        const message = `the text has ${tokens.length} tokens, and ${label} takes at most ${model.trainContextSize - 2}`
+        throw new InvalidInputError(message, { input: 'text' })
+      }
+      const context = await contextFor(count)
+      const { vector } = await context.getEmbeddingFor(tokens)
+      if (vector.length === 0)
+        throw new InvalidInputError(`${label} gives no vector for a text without tokens`, { input: text })
+      const length = normalize ? Math.hypot(...vector) : 1
+      return {
+        type: 'float32',
+        dims: [vector.length],
+        data: Float32Array.from(vector, (value) => (length === 0 ? value : value / length)),
+      }
+    },
+    async dispose() {
+      await held?.context.dispose()
+      held = undefined
+    },
+  }
+}

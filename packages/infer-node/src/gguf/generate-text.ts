@@ -1,0 +1,122 @@
+import { InvalidInputError } from '@x/cid'
+import type { CanonicalInput, OutputValue, Params } from '@x/infer-core'
+import type { LlamaContextSequence, LlamaModel, Token } from 'node-llama-cpp'
+
+import { createTextStream } from '../text-stream.ts'
+import { chatPrompt } from './chat-prompt.ts'
+
+export interface GenerateOptions {
+  /** For chats, as the file has it. */
+  template: unknown
+  /** What messages call the model. */
+  label: string
+  threads: number
+  signal: AbortSignal | undefined
+  onText: ((piece: string) => void) | undefined
+}
+
+/** Tokens of the prompt that are read at a time; between two an abort is heard. */
+const BATCH = 512
+
+/**
+ * Goes on with a text, or answers a chat: always with the likeliest token, until the model ends, the tokens are as many as were asked for, or
+ * there is no more room. Each run has a context of its own, as large as it takes, so that its result rests on its own input alone, and
+ * nothing of it is held afterwards.
+ *
+ * @throws {InvalidInputError} The prompt has no tokens, or as many as the model takes.
+ */
+export async function generateText(
+  model: LlamaModel,
+  input: CanonicalInput,
+  params: Params,
+  options: GenerateOptions,
+): Promise<OutputValue> {
+  const { label, threads, signal, onText } = options
+  const prompt = promptOf(model, input, options)
+  const most = model.trainContextSize
+  if (prompt.length === 0 || prompt.length >= most) {
+    const message = `the prompt has ${prompt.length} tokens, and ${label} takes from 1 to ${most - 1}`
+    throw new InvalidInputError(message, { input: 'prompt' })
+  }
+  const count = Math.min(Number(params['max_new_tokens']), most - prompt.length)
+  let text = ''
+  const stream = createTextStream<Token>({ decode: (tokens) => model.detokenize(tokens) }, (piece) => {
+    text += piece
+    onText?.(piece)
+  })
+  const contextSize = prompt.length + count
+  const isOnProcessor = model.gpuLayers === 0
+  const context = await model.createContext({
+    contextSize,
+    batchSize: Math.min(BATCH, contextSize),
+    threads: { ideal: threads, min: threads },
+    // It divides a sum among threads.
+    ...(isOnProcessor && { flashAttention: false }),
+  })
+  try {
+    const sequence = context.getSequence()
+    stream.put([prompt])
+    const last = await readPrompt(sequence, prompt, signal)
+    const given = [...prompt]
+    let done = 0
+    for await (const token of sequence.evaluate(last, {
+      temperature: 0,
+      ...penaltyOf(params['repetition_penalty'], given, contextSize),
+    })) {
+      signal?.throwIfAborted()
+      given.push(token)
+      stream.put([[token]])
+      done += 1
+      if (done >= count) break
+    }
+    signal?.throwIfAborted()
+    stream.end()
+  } finally {
+    await context.dispose()
+  }
+  if (input.kind === 'chat') {
+    const asked = input.messages.map(({ role, content }) => ({ role, content }))
+    return { generated_text: [...asked, { role: 'assistant', content: text }] }
+  }
+  const begin = input.kind === 'text' && params['return_full_text'] !== false ? input.text : ''
+  return { generated_text: begin + text }
+}
+
+/** What a chat's template writes begins as it does; a text begins as the file says. */
+function promptOf(model: LlamaModel, input: CanonicalInput, { template, label }: GenerateOptions): Token[] {
+  const { tokens } = model
+  if (input.kind === 'chat') {
+    const chat = chatPrompt(template, input.messages, { bos: tokens.bosString, eos: tokens.eosString }, label)
+    return model.tokenize(chat, true)
+  }
+  if (input.kind !== 'text') throw new TypeError(`text-generation of ${input.kind}`)
+  const own = model.tokenize(input.text, true)
+  const isFirst = tokens.bos !== null && tokens.shouldPrependBosToken && own[0] !== tokens.bos
+  return isFirst && tokens.bos !== null ? [tokens.bos, ...own] : own
+}
+
+/** Reads all of a prompt but its last tokens, which it returns: of them comes what is next. */
+async function readPrompt(
+  sequence: LlamaContextSequence,
+  prompt: readonly Token[],
+  signal: AbortSignal | undefined,
+): Promise<Token[]> {
+  let from = 0
+  while (prompt.length - from > BATCH) {
+    signal?.throwIfAborted()
+    await sequence.evaluateWithoutGeneratingNewTokens(prompt.slice(from, from + BATCH))
+    from += BATCH
+  }
+  signal?.throwIfAborted()
+  return prompt.slice(from)
+}
+
+/** As transformers.js has it: on all that was given or came so far. */
+function penaltyOf(
+  penalty: unknown,
+  given: Token[],
+  maxPunishTokens: number,
+): Pick<Parameters<LlamaContextSequence['evaluate']>[1] & object, 'repeatPenalty'> {
+  if (typeof penalty !== 'number' || penalty === 1) return {}
+  return { repeatPenalty: { penalty, punishTokens: () => given, maxPunishTokens } }
+}

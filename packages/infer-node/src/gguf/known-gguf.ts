@@ -1,0 +1,60 @@
+import { availableParallelism } from 'node:os'
+
+import type { TaskName } from '@x/infer-core'
+import type { Dtype, OpenedModel } from '@x/model-loader'
+import type { AbortOptions } from '@x/storage-core'
+
+import type { KnownModel } from '../result-cache.ts'
+import { chooseGguf, type ChosenGguf, type GgufVariant } from './gguf-files.ts'
+import { assertGgufTask } from './gguf-tasks.ts'
+import { llamaClass, llamaThreads } from './llama-class.ts'
+import { installedLlama, llamaProviders } from './llama.ts'
+import { loadGguf, type LoadedGguf } from './load-gguf.ts'
+
+export interface OpenGgufOptions extends AbortOptions {
+  dtype: Dtype | GgufVariant | undefined
+  /** Execution providers, as the caller gave them. */
+  asked: readonly string[] | 'auto'
+  /** Most of one run. Default: the processor's cores. */
+  threads?: number | undefined
+  onWarning: (message: string) => void
+}
+
+/** A GGUF of a model, for one task; loaded or not. */
+export interface KnownGguf {
+  readonly known: Omit<KnownModel, 'facts' | 'task'> & { readonly task: TaskName; readonly sampleRate: undefined }
+  readonly chosen: ChosenGguf
+  load(): Promise<LoadedGguf>
+}
+
+/**
+ * Chooses what of a model llama.cpp would run, and on what, without loading it.
+ *
+ * @throws {UnsupportedError} The task is one that it does not do.
+ * @throws {InvalidInputError} There are several, and it is not said which.
+ * @throws {NotFoundError} There is none as was asked for, or a part of it is missing.
+ * @throws {GatedError} It has none of the execution providers.
+ */
+export async function openGguf(
+  task: TaskName,
+  model: OpenedModel,
+  { dtype, asked, threads = availableParallelism(), onWarning, signal }: OpenGgufOptions,
+): Promise<KnownGguf> {
+  assertGgufTask(task, model)
+  const chosen = await chooseGguf(model, dtype, { signal })
+  const providers = llamaProviders(asked)
+  return {
+    known: {
+      task,
+      dtype,
+      model,
+      providers,
+      sampleRate: undefined,
+      // Of a GPU nothing is kept, so nobody asks.
+      numericClassOn: (executionProvider) => llamaClass(executionProvider, llamaThreads(threads, chosen.bytes), 0),
+      installed: () => installedLlama(task),
+    },
+    chosen,
+    load: () => loadGguf({ task, model, chosen, providers, threads, onWarning }),
+  }
+}

@@ -1,0 +1,188 @@
+import { InvalidInputError, isStorageError } from '@x/cid'
+import {
+  isOutputOf,
+  type CanonicalInput,
+  type OutputValue,
+  type Params,
+  type TaskName,
+  type TaskOutput,
+} from '@x/infer-core'
+import type { OpenedModel } from '@x/model-loader'
+import { BackendError } from '@x/storage-core'
+import { reasonOf } from '@x/storage-core/backend'
+import type { LlamaModel } from 'node-llama-cpp'
+
+import type { KnownFacts } from '../result-cache.ts'
+import { whyTemplateVaries } from './chat-prompt.ts'
+import { createEmbedder } from './embed.ts'
+import { generateText } from './generate-text.ts'
+import type { ChosenGguf } from './gguf-files.ts'
+import { fileTypeOf, pathOf, readGgufHeader, type GgufHeader } from './gguf-header.ts'
+import { assertFor, assertGgufTask, assertPooling, type GgufTask } from './gguf-tasks.ts'
+import { llamaClass, llamaThreads } from './llama-class.ts'
+import { llamaVersions, startLlama, type LlamaProvider, type StartedLlama } from './llama.ts'
+
+export interface GgufToLoad {
+  task: TaskName
+  model: OpenedModel
+  chosen: ChosenGguf
+  /** What to compute on: the first that works. */
+  providers: readonly LlamaProvider[]
+  /** Most threads of one run. */
+  threads: number
+  onWarning: (message: string) => void
+}
+
+interface GgufRunOptions {
+  /** Ends the generation of text at the next token. */
+  signal: AbortSignal | undefined
+  /** Called with each new piece of the text that is generated, without the prompt. */
+  onText?: ((piece: string) => void) | undefined
+}
+
+/** A GGUF that llama.cpp holds, its weights mapped from where they were verified. */
+export interface LoadedGguf {
+  readonly task: GgufTask
+  readonly model: OpenedModel
+  readonly facts: KnownFacts
+  /**
+   * Runs one input, alone, after those that were asked for before. llama.cpp computes on threads of its own.
+   *
+   * @throws {InvalidInputError} More tokens than the model takes; a chat for a model without a template; another pooling than the file's.
+   * @throws {BackendError} llama.cpp failed.
+   */
+  run<Name extends TaskName>(
+    task: Name,
+    input: CanonicalInput,
+    params: Params,
+    options: GgufRunOptions,
+  ): Promise<OutputValue & TaskOutput<Name>>
+  /** Frees it, after what runs. */
+  dispose(): Promise<void>
+}
+
+/** Whatever runs one input: what was said is of that load alone. */
+let lastLoad: Promise<unknown> = Promise.resolve()
+
+/**
+ * Loads a GGUF, in this thread: llama.cpp has its own threads, so the event loop stays free, and its addon keeps one log and one set of
+ * devices for a process, which threads that come and go would leave behind.
+ *
+ * @throws {UnsupportedError} node-llama-cpp is not installed, or has no build for this machine; the task is one it does not do.
+ * @throws {GatedError} No execution provider that may be used works here.
+ * @throws {IntegrityError} A file was damaged since the model was opened.
+ * @throws {InvalidInputError} llama.cpp refuses the file, or it is one for another task.
+ */
+export async function loadGguf(given: GgufToLoad): Promise<LoadedGguf> {
+  const { task, model, chosen, providers, onWarning } = given
+  const label = `${model.cid}/${chosen.path}`
+  assertGgufTask(task, model)
+  // All of them: llama.cpp opens the other parts by the name of the first.
+  for (const file of chosen.files) {
+    await model.verifiedPath?.(file, { verify: 'stored' })
+    pathOf(model, file)
+  }
+  const header = await readGgufHeader(model, chosen.path)
+  assertFor(task, header, label)
+  const started = await startLlama(providers, onWarning)
+  const threads = llamaThreads(given.threads, chosen.bytes)
+  const loading = lastLoad.then(() => open(started, pathOf(model, chosen.path), label))
+  // Whoever asked for that is told.
+  lastLoad = loading.catch(() => undefined)
+  const llama = await loading
+  const { provider } = started
+  const random =
+    provider === 'cpu' ? undefined : `nobody has shown that llama.cpp gives the same bits twice on ${provider}`
+  const facts: KnownFacts = {
+    ...llamaVersions(started, task),
+    files: [...chosen.files],
+    executionProvider: provider,
+    dtype: {
+      dtype: { model: fileTypeOf(header) ?? 'unnamed' },
+      files: [...chosen.files],
+      reason: `${chosen.path}: ${chosen.reason}`,
+    },
+    numericClass: llamaClass(provider, threads, llama.gpuLayers),
+    random: random ?? whyTemplateVaries(header.get('tokenizer.chat_template')),
+  }
+  return { task, model, facts, ...createRuns(task, started, llama, { header, label, threads }) }
+}
+
+async function open(started: StartedLlama, path: string, label: string): Promise<LlamaModel> {
+  const { llama, provider } = started
+  await started.complaints()
+  try {
+    return await llama.loadModel({ modelPath: path, useMmap: true, gpuLayers: provider === 'cpu' ? 0 : 'auto' })
+  } catch (cause) {
+    const why = [reasonOf(cause), await started.complaints()].filter(Boolean).join(': ')
+    if (/insufficient|memory/i.test(reasonOf(cause))) {
+      throw new BackendError(`not enough memory for ${label}: ${why}`, { cause, retryable: true })
+    }
+    throw new InvalidInputError(`llama.cpp cannot load ${label}: ${why}`, { input: label, cause })
+  }
+}
+
+function createRuns(
+  task: GgufTask,
+  started: StartedLlama,
+  llama: LlamaModel,
+  { header, label, threads }: { header: GgufHeader; label: string; threads: number },
+): Pick<LoadedGguf, 'run' | 'dispose'> {
+  const embedder = task === 'feature-extraction' ? createEmbedder(llama, label, threads) : undefined
+  const template = header.get('tokenizer.chat_template')
+  /** One after another: two at once would share the processor, and a context has a memory of its own. */
+  let tail: Promise<unknown> = Promise.resolve()
+
+  async function compute(
+    input: CanonicalInput,
+    params: Params,
+    { signal, onText }: GgufRunOptions,
+  ): Promise<OutputValue> {
+    if (embedder) {
+      if (input.kind !== 'text') throw new TypeError(`${task} of ${input.kind}`)
+      assertPooling(params['pooling'], header, label)
+      return embedder.embed(input.text, params['normalize'] === true)
+    }
+    return generateText(llama, input, params, { template, label, threads, signal, onText })
+  }
+
+  async function runOne(input: CanonicalInput, params: Params, options: GgufRunOptions): Promise<OutputValue> {
+    const { signal, onText } = options
+    signal?.throwIfAborted()
+    const thrown: { error: unknown }[] = []
+    const guarded = (piece: string): void => {
+      try {
+        onText?.(piece)
+      } catch (error) {
+        thrown.push({ error })
+        throw error
+      }
+    }
+    try {
+      return await compute(input, params, { signal, onText: onText && guarded })
+    } catch (cause) {
+      // What the caller's own function threw is the caller's.
+      if (thrown[0]) throw thrown[0].error
+      signal?.throwIfAborted()
+      if (isStorageError(cause)) throw cause
+      const why = [reasonOf(cause), await started.complaints()].filter(Boolean).join(': ')
+      throw new BackendError(`${task} failed on ${label}: ${why}`, { cause, retryable: /memory/i.test(why) })
+    }
+  }
+
+  return {
+    async run(name, input, params, options) {
+      const running = tail.then(() => runOne(input, params, options))
+      // Whoever asked for it is told how it ended.
+      tail = running.catch(() => undefined)
+      const output = await running
+      if (isOutputOf(name, output)) return output
+      throw new BackendError(`${name} gave no result of its kind: ${typeof output}`, { retryable: false })
+    },
+    async dispose() {
+      await tail
+      await embedder?.dispose()
+      await llama.dispose()
+    },
+  }
+}

@@ -1,0 +1,148 @@
+import { BackendError } from '@x/storage-core'
+
+import type { Call, Loaded, RanOne, Results } from '../workers/messages.ts'
+import { sendError } from '../workers/sent-error.ts'
+import { startWorker, type RunListener, type WorkerHost, type WorkerHostOptions } from '../workers/worker-host.ts'
+import type { KnownGguf } from './known-gguf.ts'
+import type { LoadedGguf } from './load-gguf.ts'
+
+export interface HostOptions extends WorkerHostOptions {
+  /** The GGUF of a handle; `undefined`: the model is one of graphs. */
+  ggufOf: (handle: number) => KnownGguf | undefined
+}
+
+/**
+ * What holds models and runs them, one after another: graphs in a thread of their own, which is started when there is one, and GGUFs by
+ * llama.cpp, which has its own threads and is called from this one.
+ */
+export function startHost({ ggufOf, ...options }: HostOptions): WorkerHost {
+  const llama = createLlamaHost()
+  const crash = Promise.withResolvers<unknown>()
+  let worker: WorkerHost | undefined
+
+  function started(): WorkerHost {
+    if (worker) return worker
+    worker = startWorker(options)
+    void worker.crashed.then(crash.resolve)
+    return worker
+  }
+
+  return {
+    crashed: crash.promise,
+    get threadId() {
+      return worker?.threadId ?? 0
+    },
+    async call<C extends Call>(call: C, listener?: RunListener): Promise<Results[C['type']]> {
+      const gguf = call.type === 'load' ? ggufOf(call.handle) : undefined
+      if (gguf === undefined && !llama.has(call.handle)) return started().call(call, listener)
+      const result = await llama.call(call, gguf, listener)
+      // The result of a call is of its kind.
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+      return result as Results[C['type']]
+    },
+    async end() {
+      await Promise.all([worker?.end(), llama.end()])
+    },
+  }
+}
+
+interface LlamaHost {
+  has(handle: number): boolean
+  call(call: Call, gguf: KnownGguf | undefined, listener: RunListener | undefined): Promise<Results[keyof Results]>
+  end(): Promise<void>
+}
+
+function createLlamaHost(): LlamaHost {
+  const held = new Map<number, Promise<LoadedGguf>>()
+  const stop = new AbortController()
+  /** One after another, as in a thread. */
+  let tail: Promise<unknown> = Promise.resolve()
+
+  function assertGoing(): void {
+    if (stop.signal.aborted) throw new BackendError('the engine was closed', { retryable: false })
+  }
+
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = tail.then(() => {
+      assertGoing()
+      return work()
+    })
+    // Whoever asked for it is told.
+    tail = done.catch(() => undefined)
+    return done
+  }
+
+  async function load(handle: number, gguf: KnownGguf): Promise<Loaded> {
+    const loading = gguf.load()
+    held.set(handle, loading)
+    try {
+      const { facts } = await loading
+      return {
+        ...facts,
+        sampleRate: undefined,
+        table: undefined,
+        fallbacks: [],
+        alone: 'llama.cpp takes one input at a time',
+      }
+    } catch (error) {
+      held.delete(handle)
+      throw error
+    }
+  }
+
+  async function run(
+    { handle, inputs, params }: Call & { type: 'run' },
+    signals: readonly AbortSignal[],
+    listener: RunListener | undefined,
+  ): Promise<Results['run']> {
+    const model = await held.get(handle)
+    if (model === undefined) throw new Error(`no model ${handle} is held`)
+    const ran: RanOne[] = []
+    let runs = 0
+    for (const [index, { input, streams }] of inputs.entries()) {
+      const signal = signals[index]
+      const onText = streams ? (piece: string) => listener?.onText(index, piece) : undefined
+      const counts = signal?.aborted ? 0 : 1
+      runs += counts
+      const one: RanOne = signal?.aborted
+        ? { cancelled: true }
+        : await model.run(model.task, input, params, { signal, onText }).then(
+            (output): RanOne => ({ output }),
+            (error: unknown): RanOne => (signal?.aborted ? { cancelled: true } : { error: sendError(error) }),
+          )
+      ran.push(one)
+      // Nobody waits for what others take.
+      if (inputs.length > 1) listener?.onRan([{ index, one }], counts)
+    }
+    assertGoing()
+    return { ran, runs }
+  }
+
+  return {
+    has: (handle) => held.has(handle),
+    async call(call, gguf, listener) {
+      if (call.type === 'load' && gguf) return inTurn(() => load(call.handle, gguf))
+      if (call.type === 'run') {
+        const cancels = call.inputs.map(() => new AbortController())
+        listener?.onStart((index) => cancels[index]?.abort())
+        const signals = cancels.map(({ signal }) => AbortSignal.any([signal, stop.signal]))
+        return inTurn(() => run(call, signals, listener))
+      }
+      const model = held.get(call.handle)
+      held.delete(call.handle)
+      return inTurn(async () => {
+        await (await model)?.dispose()
+        return undefined
+      })
+    },
+    async end() {
+      stop.abort()
+      await tail
+      for (const loading of held.values()) {
+        const [model] = await Promise.allSettled([loading])
+        if (model.status === 'fulfilled') await model.value.dispose()
+      }
+      held.clear()
+    },
+  }
+}

@@ -1,0 +1,141 @@
+import { createCache } from '@x/cache'
+import { fixtureModel, ggufFixture, readGgufReference } from '@x/fixtures'
+import { openModel } from '@x/model-loader'
+import { beforeEach, expect, it, onTestFinished } from 'vitest'
+
+import { createEngine, runTask, type Engine, type EngineOptions } from '../src/index.ts'
+import { holdFiles, holdGguf, llamaOrSkip } from './gguf-support.ts'
+import { hold } from './support.ts'
+
+beforeEach(llamaOrSkip)
+
+function open(options: EngineOptions): Engine {
+  const engine = createEngine(options)
+  onTestFinished(() => engine.close({ drain: false }))
+  return engine
+}
+
+const options = { max_new_tokens: 16, return_full_text: false }
+
+it('a GGUF gives in an engine what it gives alone, also while graphs run', async () => {
+  const [llama, bert, graphs] = await Promise.all([
+    holdGguf('tiny-gguf-llama'),
+    holdGguf('tiny-gguf-bert'),
+    hold('tiny-bert'),
+  ])
+  const models = await Promise.all([llama.open(), bert.open(), graphs.open()])
+  const [text] = await runTask('text-generation', models[0], ['goats walks'], { options })
+  const [vector] = await runTask('feature-extraction', models[1], ['hello world'])
+  const [other] = await runTask('feature-extraction', models[2], ['hello world'])
+  const engine = open({ workers: 2, threads: 1 })
+  const pieces: string[] = []
+  const onText = (piece: string): unknown => pieces.push(piece)
+  const results = await Promise.all([
+    engine.run('text-generation', models[0], 'goats walks', { options, onText }),
+    engine.run('feature-extraction', models[1], 'hello world'),
+    engine.run('feature-extraction', models[2], 'hello world'),
+    engine.run('text-generation', models[0], 'goats walks', { options }),
+  ])
+  const cids = results.map(({ receiptCid }) => receiptCid.toString())
+  expect(cids).toEqual([text, vector, other, text].map((one) => one?.receiptCid.toString()))
+  expect(pieces.join('')).toBe(readGgufReference('tiny-gguf-llama').texts[0]?.text)
+  // Of a GGUF no run is shared.
+  expect(engine.stats()).toMatchObject({ runs: 4, rows: 4 })
+})
+
+it('what waits for a GGUF is bounded, and is taken back', async () => {
+  const { open: openOne } = await holdGguf('tiny-gguf-llama')
+  const model = await openOne()
+  const engine = open({ maxQueued: 1 })
+  const stop = new AbortController()
+  const reason = new Error('enough')
+  const begun = Promise.withResolvers<void>()
+  let pieces = 0
+  const first = engine.run('text-generation', model, 'goats walks', {
+    options: { max_new_tokens: 400 },
+    signal: stop.signal,
+    onText() {
+      pieces += 1
+      stop.abort(reason)
+      begun.resolve()
+    },
+  })
+  await expect(first).rejects.toBe(reason)
+  await begun.promise
+  const refused = await Promise.allSettled(
+    ['goats walks', 'near tree', 'tree a', 'hills a'].map((prompt) =>
+      engine.run('text-generation', model, prompt, { options }),
+    ),
+  )
+  const reasons = refused.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []))
+  expect(reasons.length).toBeGreaterThan(0)
+  for (const one of reasons) expect(one).toMatchObject({ code: 'BUSY' })
+  // It had ended when the others ran.
+  expect(pieces).toBe(1)
+})
+
+it('memory is bounded over GGUFs and graphs, and what is not used for longest goes', async () => {
+  const size = ggufFixture('tiny-gguf-llama').bytes.length
+  const [llama, q8, graphs] = await Promise.all([
+    holdGguf('tiny-gguf-llama'),
+    holdGguf('tiny-gguf-llama-q8'),
+    hold('tiny-bert'),
+  ])
+  const graphBytes = fixtureModel('tiny-bert').files['onnx/model.onnx']?.length ?? 0
+  const engine = open({ memoryBytes: size + graphBytes })
+  const loaded = (): number => engine.stats().workers.reduce((sum, { models }) => sum + models.length, 0)
+  await engine.load('text-generation', await llama.open())
+  await engine.load('feature-extraction', await graphs.open())
+  expect(loaded()).toBe(2)
+  await engine.run('text-generation', await q8.open(), 'goats', { options })
+  expect(engine.stats()).toMatchObject({ unloads: 1 })
+  expect(await engine.unload(q8.added.cid.toString())).toBe(1)
+  const small = open({ memoryBytes: size - 1 })
+  await expect(small.load('text-generation', await llama.open())).rejects.toMatchObject({ code: 'NO_SPACE' })
+})
+
+it('a GGUF that was loaded is given from the cache without being loaded again', async () => {
+  const { open: openOne } = await holdGguf('tiny-gguf-llama')
+  const model = await openOne()
+  const cache = createCache()
+  for (const from of ['computed', 'memory']) {
+    const engine = open({ cache, threads: 1 })
+    const result = await engine.run('text-generation', model, 'goats walks', { options })
+    expect(result.from).toBe(from)
+    expect(engine.stats().loads).toBe(from === 'computed' ? 1 : 0)
+  }
+})
+
+it('close lets a GGUF end what was asked of it, or ends it', async () => {
+  const { store, added } = await holdGguf('tiny-gguf-llama')
+  const reference = `ipfs://${added.cid}`
+  const openOne: EngineOptions['openModel'] = (given, opening) => openModel(store, given, opening)
+  const draining = open({ openModel: openOne })
+  const asked = draining.run('text-generation', reference, 'goats walks', { options })
+  await draining.close()
+  expect((await asked).output.generated_text).toBe(readGgufReference('tiny-gguf-llama').texts[0]?.text)
+
+  const ending = open({ openModel: openOne })
+  const begun = Promise.withResolvers<void>()
+  const cut = ending.run('text-generation', reference, 'goats walks hills a', {
+    options: { max_new_tokens: 400 },
+    onText: () => begun.resolve(),
+  })
+  await begun.promise
+  const [ended] = await Promise.allSettled([cut, ending.close({ drain: false })])
+  expect(ended).toMatchObject({ reason: { code: 'BACKEND', message: expect.stringContaining('closed') } })
+})
+
+it('one of several files is chosen, and a task that it does not do is refused', async () => {
+  const { open: openOne } = await holdFiles({
+    'tiny-F32.gguf': ggufFixture('tiny-gguf-llama').bytes,
+    'tiny-Q8_0.gguf': ggufFixture('tiny-gguf-llama-q8').bytes,
+  })
+  const model = await openOne()
+  const engine = open({})
+  const { receipt } = await engine.run('text-generation', model, 'goats', { options, dtype: 'Q8_0' })
+  expect(receipt.files.map(({ path }) => path)).toEqual(['tiny-Q8_0.gguf'])
+  const running = engine.run('fill-mask', model, 'a [MASK]', { dtype: 'Q8_0' })
+  await expect(running).rejects.toMatchObject({ code: 'UNSUPPORTED' })
+  await expect(engine.run('text-generation', model, 'goats')).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+})

@@ -1,0 +1,268 @@
+import { chmod, readFile, writeFile } from 'node:fs/promises'
+
+import { createCache } from '@x/cache'
+import { flipStoredByte, ggufFixture, largestDifference, readGgufReference, tinyGgufLlama } from '@x/fixtures'
+import { openModel } from '@x/model-loader'
+import { beforeEach, describe, expect, it } from 'vitest'
+
+import { createRunner, runTask, verifyReceipt } from '../src/index.ts'
+import { holdFiles, holdGguf, llamaOrSkip, only } from './gguf-support.ts'
+
+beforeEach(llamaOrSkip)
+
+describe('a text goes on as the reference says', () => {
+  it.each(['tiny-gguf-llama', 'tiny-gguf-llama-q8'] as const)('%s', async (name) => {
+    const { open } = await holdGguf(name)
+    const model = await open()
+    const runner = createRunner()
+    for (const { prompt, maxNewTokens, repetitionPenalty, text } of readGgufReference(name).texts) {
+      const pieces: string[] = []
+      const options = {
+        max_new_tokens: maxNewTokens,
+        repetition_penalty: repetitionPenalty,
+        return_full_text: maxNewTokens === 5,
+      }
+      const onText = (piece: string): unknown => pieces.push(piece)
+      for await (const { output } of runner.run('text-generation', model, [prompt], { options, onText })) {
+        expect(output.generated_text).toBe(maxNewTokens === 5 ? prompt + text : text)
+      }
+      expect(pieces.join('')).toBe(text)
+      expect(pieces.length).toBeGreaterThan(1)
+    }
+    await runner.close()
+  })
+})
+
+describe('a text has the vector of the reference', () => {
+  it.each(['tiny-gguf-bert', 'tiny-gguf-bert-cls'] as const)('%s, pooled as the file says', async (name) => {
+    const { open } = await holdGguf(name)
+    const { vectors } = readGgufReference(name)
+    const inputs = vectors.map(({ text }) => text)
+    const results = await runTask('feature-extraction', await open(), inputs)
+    for (const [index, { vector }] of vectors.entries()) {
+      // llama.cpp looks its activations up in a table of float16.
+      const { output, params } = only(results.slice(index, index + 1))
+      expect(
+        largestDifference({ ...output, data: [...output.data].map(Number) }, { ...output, data: vector }),
+      ).toBeLessThan(2e-3)
+      expect(params).toMatchObject({ pooling: name.endsWith('cls') ? 'cls' : 'mean', normalize: false })
+    }
+  })
+
+  it('of length 1 where that is asked for', async () => {
+    const { open } = await holdGguf('tiny-gguf-bert')
+    const [result] = await runTask('feature-extraction', await open(), ['hello world'], {
+      options: { normalize: true },
+    })
+    expect(Math.hypot(...[...(result?.output.data ?? [])].map(Number))).toBeCloseTo(1, 6)
+  })
+
+  it('and no other pooling than the file’s', async () => {
+    const { open } = await holdGguf('tiny-gguf-bert')
+    const running = runTask('feature-extraction', await open(), ['hello'], { options: { pooling: 'cls' } })
+    await expect(running).rejects.toMatchObject({ code: 'INVALID_INPUT', message: expect.stringContaining('by mean') })
+  })
+})
+
+describe('a chat', () => {
+  const chat = [{ role: 'user', content: 'goats' }]
+
+  it('becomes a text by the template of the file', async () => {
+    const { open } = await holdGguf('tiny-gguf-llama')
+    const model = await open()
+    const [answer] = await runTask('text-generation', model, [chat], { options: { max_new_tokens: 6 } })
+    // What the template writes: its beginning, the message, a space and how the answer begins.
+    const [text] = await runTask('text-generation', model, ['goats and'], {
+      options: { max_new_tokens: 6, return_full_text: false },
+    })
+    expect(answer?.output.generated_text).toEqual([
+      ...chat,
+      { role: 'assistant', content: text?.output.generated_text },
+    ])
+  })
+
+  it('is refused by a file without one', async () => {
+    const { open } = await holdFiles({ 'model.gguf': tinyGgufLlama({ template: null }) })
+    const running = runTask('text-generation', await open(), [chat])
+    await expect(running).rejects.toMatchObject({ code: 'INVALID_INPUT', message: expect.stringContaining('template') })
+  })
+
+  it('whose template has the date in it is not kept', async () => {
+    const { open } = await holdFiles({ 'model.gguf': tinyGgufLlama({ template: "{{ strftime_now('%Y') }} goats" }) })
+    const warnings: string[] = []
+    const runner = createRunner({ cache: createCache(), onWarning: (message) => warnings.push(message) })
+    const model = await open()
+    for (const from of ['computed', 'computed']) {
+      for await (const result of runner.run('text-generation', model, [chat])) expect(result.from).toBe(from)
+    }
+    expect(warnings.join()).toContain('puts the date into them')
+    await runner.close()
+  })
+})
+
+describe('a run ends', () => {
+  it('at the next token when its signal aborts', async () => {
+    const { open } = await holdGguf('tiny-gguf-llama')
+    const stop = new AbortController()
+    const reason = new Error('enough')
+    let pieces = 0
+    const running = runTask('text-generation', await open(), ['river the hills a'], {
+      signal: stop.signal,
+      onText() {
+        pieces += 1
+        stop.abort(reason)
+      },
+    })
+    await expect(running).rejects.toBe(reason)
+    expect(pieces).toBe(1)
+  })
+
+  it('with what the caller’s own function throws', async () => {
+    const { open } = await holdGguf('tiny-gguf-llama')
+    const mistake = new TypeError('mine')
+    const running = runTask('text-generation', await open(), ['river the hills a'], {
+      onText() {
+        throw mistake
+      },
+    })
+    await expect(running).rejects.toBe(mistake)
+  })
+
+  it('before it begins where there is no room for it', async () => {
+    const { open } = await holdGguf('tiny-gguf-llama')
+    const running = runTask('text-generation', await open(), ['goats '.repeat(600)])
+    await expect(running).rejects.toMatchObject({ code: 'INVALID_INPUT', message: expect.stringContaining('tokens') })
+  })
+})
+
+describe('of several files', () => {
+  const files = {
+    'gguf/tiny-F32.gguf': ggufFixture('tiny-gguf-llama').bytes,
+    'gguf/tiny-Q8_0.gguf': ggufFixture('tiny-gguf-llama-q8').bytes,
+    'other.gguf': tinyGgufLlama({ name: 'other' }),
+    // The eyes of a model that sees lie beside it.
+    'mmproj-F16.gguf': ggufFixture('tiny-gguf-bert').bytes,
+  }
+  const options = { max_new_tokens: 1 }
+
+  it.each([
+    ['Q8_0', 'gguf/tiny-Q8_0.gguf', 'Q8_0'],
+    ['tiny-F32.gguf', 'gguf/tiny-F32.gguf', 'F32'],
+    ['other.gguf', 'other.gguf', 'F32'],
+  ] as const)('%s is chosen', async (dtype, path, quantisation) => {
+    const { open } = await holdFiles(files)
+    const [result] = await runTask('text-generation', await open(), ['goats'], { dtype, options })
+    expect(result?.receipt.files.map((file) => file.path)).toEqual([path])
+    expect(result?.receipt.dtype).toEqual({ model: quantisation })
+  })
+
+  it.each([
+    [undefined, 'INVALID_INPUT'],
+    // By its name one, by what is in it another.
+    ['F32', 'INVALID_INPUT'],
+    ['Q4_K_M', 'NOT_FOUND'],
+  ] as const)('%s is refused, and the message lists them', async (dtype, code) => {
+    const { open } = await holdFiles(files)
+    await expect(runTask('text-generation', await open(), ['goats'], { dtype, options })).rejects.toMatchObject({
+      code,
+      message: expect.stringMatching(/gguf\/tiny-F32\.gguf, .*other\.gguf/),
+    })
+  })
+
+  it('a split one needs all of its parts', async () => {
+    const { open } = await holdFiles({
+      'tiny-00002-of-00003.gguf': ggufFixture('tiny-gguf-llama').bytes,
+      'tiny-00001-of-00003.gguf': ggufFixture('tiny-gguf-llama').bytes,
+    })
+    await expect(runTask('text-generation', await open(), ['goats'])).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+      message: expect.stringContaining('tiny-00003-of-00003.gguf'),
+    })
+  })
+})
+
+describe('what it rests on', () => {
+  it('is in the receipt, by which it can be run again', async () => {
+    const held = await holdGguf('tiny-gguf-llama')
+    const model = await held.open()
+    const runner = createRunner()
+    const { receipt, blocks } = only(await runTask('text-generation', model, ['goats walks']))
+    expect(receipt).toMatchObject({
+      runtime: { name: 'llama.cpp', version: expect.stringMatching(/^\D*\d/) },
+      library: { name: 'node-llama-cpp', version: expect.stringMatching(/^3\./) },
+      tools: [{ name: '@huggingface/jinja' }, { name: '@x/infer-node' }],
+      executionProvider: 'cpu',
+      dtype: { model: 'F32' },
+      numericClass: expect.stringMatching(/-llama-1$/),
+      files: [{ path: 'model.gguf' }],
+    })
+    expect(await verifyReceipt(runner, receipt, model, { blocks })).toMatchObject({ verdict: 'same', conditions: [] })
+    const untrue = { ...receipt, output: receipt.input }
+    expect(await verifyReceipt(runner, untrue, model, { blocks })).toMatchObject({ verdict: 'other' })
+    await runner.close()
+  })
+
+  it('is the key under which a result is kept, and found again without the model being loaded', async () => {
+    const held = await holdGguf('tiny-gguf-llama')
+    const cache = createCache()
+    const model = await held.open()
+    for (const from of ['computed', 'memory'] as const) {
+      const runner = createRunner({ cache })
+      for await (const result of runner.run('text-generation', model, ['goats walks'])) expect(result.from).toBe(from)
+      const { parts } = await runner.explain('text-generation', model, 'goats walks')
+      expect(parts).toMatchObject({ runtime: { name: 'llama.cpp' }, numericClass: expect.stringContaining('-llama-1') })
+      await runner.close()
+    }
+  })
+
+  it('are bytes that were verified when the model was opened', async () => {
+    const { store, directory, added } = await holdGguf('tiny-gguf-llama')
+    await flipStoredByte(directory, ggufFixture('tiny-gguf-llama').bytes)
+    const runner = createRunner({ openModel: (reference, options) => openModel(store, reference, options) })
+    const running = runner.run('text-generation', `ipfs://${added.cid}`, ['goats']).next()
+    await expect(running).rejects.toMatchObject({ code: 'INTEGRITY', file: 'model.gguf' })
+  })
+
+  it('are still those when the file is mapped', async () => {
+    const { open } = await holdGguf('tiny-gguf-llama')
+    const model = await open()
+    const path = model.path('model.gguf') ?? ''
+    await chmod(path, 0o644)
+    const bytes = await readFile(path)
+    bytes[bytes.length - 100] = 1 ^ Number(bytes.at(-100))
+    await writeFile(path, bytes)
+    const running = runTask('text-generation', model, ['goats'])
+    await expect(running).rejects.toMatchObject({ code: 'INTEGRITY', file: 'model.gguf' })
+  })
+})
+
+describe('is refused', () => {
+  it.each([
+    ['a task that llama.cpp is not asked for', 'tiny-gguf-llama', 'fill-mask', 'UNSUPPORTED', 'ONNX'],
+    ['a model that writes no text', 'tiny-gguf-bert', 'text-generation', 'INVALID_INPUT', 'writes none'],
+  ] as const)('%s', async (_about, name, task, code, why) => {
+    const { open } = await holdGguf(name)
+    const running = runTask(task, await open(), ['goats'])
+    await expect(running).rejects.toMatchObject({ code, message: expect.stringContaining(why) })
+  })
+
+  it('a file that llama.cpp does not take, with what it says', async () => {
+    const { open } = await holdFiles({ 'model.gguf': tinyGgufLlama({ architecture: 'camel' }) })
+    await expect(runTask('text-generation', await open(), ['a'])).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+      message: expect.stringMatching(/llama\.cpp cannot load .*model\.gguf: .*camel/),
+    })
+  })
+
+  it('an execution provider that llama.cpp has not', async () => {
+    const { open } = await holdGguf('tiny-gguf-llama')
+    const running = runTask('text-generation', await open(), ['a'], { providers: { require: 'coreml' } })
+    await expect(running).rejects.toMatchObject({ code: 'GATED', message: expect.stringContaining('coreml') })
+  })
+
+  it('a GGUF that is asked for and not there', async () => {
+    const { open } = await holdFiles({ 'config.json': new TextEncoder().encode('{}') })
+    const running = runTask('text-generation', await open(), ['a'], { dtype: 'Q4_K_M' })
+    await expect(running).rejects.toMatchObject({ code: 'NOT_FOUND' })
+  })
+})
