@@ -1,6 +1,7 @@
 import { parseOption, type ParamValue, type TaskName } from '@x/infer-core'
+import { toVariant, type RunOptions } from '@x/infer-node'
 
-import { textOptions, type OptionSpec, type Values } from './command.ts'
+import { textOption, textOptions, type OptionSpec, type Values } from './command.ts'
 import { UsageError } from './usage-error.ts'
 
 /** Of commands that run a model, or say what a run would be. */
@@ -9,6 +10,22 @@ export const OPTION: OptionSpec = {
   multiple: true,
   metavar: 'K=V',
   help: 'an option of the task; may be repeated',
+}
+
+export const DTYPE: OptionSpec = {
+  type: 'string',
+  metavar: 'D',
+  help: 'which variant: of ONNX graphs q8 and the like, of GGUF files Q4_K_M and the like, or the name of one',
+}
+
+/**
+ * What `--dtype` says.
+ *
+ * @throws {InvalidInputError} It is empty.
+ */
+export function dtypeOption(values: Values): RunOptions['dtype'] {
+  const text = textOption(values, 'dtype')
+  return text === undefined ? undefined : toVariant(text)
 }
 
 /**

@@ -1,10 +1,10 @@
-import { spawnSync } from 'node:child_process'
-import { writeFile } from 'node:fs/promises'
+import { spawnSync, type SpawnSyncReturns } from 'node:child_process'
+import { mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import { writePartialCar } from '@x/cid'
-import { fixtureMedia, writeFixtureModel } from '@x/fixtures'
+import { fixtureMedia, ggufFixture, readGgufReference, writeFixtureModel } from '@x/fixtures'
 import { decodeReceipt, encodeOutput, encodeReceipt, type OutputValue, type ResultReceipt } from '@x/infer-core'
 import { expect, it } from 'vitest'
 
@@ -42,6 +42,46 @@ it('runs, gives again, explains, verifies and clears by CID with the network cut
   expect(cut('receipt', 'verify', receipt)).toMatchObject({ verdict: 'same' })
   expect(cut('cache', 'clear')).toMatchObject({ entries: 2 })
   expect(cut('run', ...asked)).toEqual(first)
+})
+
+it('a GGUF runs by CID with the network cut, and its receipt is verified', async (context) => {
+  if (spawnSync('unshare', ['-n', 'true']).status !== 0) {
+    context.skip('unshare -n (Linux, as root) is needed to cut the network')
+  }
+  if (process.platform !== 'linux' || process.arch !== 'x64')
+    context.skip('llama.cpp is installed for Linux on x64 alone')
+  const folder = await temporaryDirectory()
+  const store = path.join(folder, 'store')
+  const model = path.join(folder, 'model')
+  await mkdir(model)
+  for (const [file, name] of [
+    ['tiny-F32.gguf', 'tiny-gguf-llama'],
+    ['tiny-Q8_0.gguf', 'tiny-gguf-llama-q8'],
+  ] as const) {
+    await writeFile(path.join(model, file), ggufFixture(name).bytes)
+  }
+  const { lines } = await cli(['model', 'add', model, '--json', '--store', store])
+  const cid = String(lines[0]?.['cid'])
+  const cut = (...argv: string[]): SpawnSyncReturns<string> => {
+    const node = [process.execPath, '--conditions=@x/source', '--disable-warning=ExperimentalWarning', program]
+    return spawnSync('unshare', ['-n', ...node, ...argv, '--json', '--store', store], { encoding: 'utf8' })
+  }
+  const [{ prompt, text } = { prompt: '', text: '' }] = readGgufReference('tiny-gguf-llama').texts
+  const asked = ['text-generation', prompt, '--model', `ipfs://${cid}`, '--option', 'max_new_tokens=16']
+  const several = cut('run', ...asked)
+  expect(several).toMatchObject({ status: 2, stdout: '', stderr: expect.stringContaining('tiny-Q8_0.gguf') })
+  const first = cut('run', ...asked, '--dtype', 'q8_0')
+  expect(first).toMatchObject({ status: 0, stderr: '' })
+  const told: Record<string, unknown> = JSON.parse(first.stdout)
+  expect(told).toMatchObject({
+    from: 'computed',
+    output: { generated_text: prompt + text },
+    receipt: { model: cid, runtime: { name: 'llama.cpp' }, dtype: { model: 'Q8_0' } },
+  })
+  const again = cut('run', ...asked, '--dtype', 'Q8_0')
+  expect(JSON.parse(again.stdout)).toEqual({ ...told, from: 'disk' })
+  const verified = cut('receipt', 'verify', String(Object(told['receipt']).cid))
+  expect(JSON.parse(verified.stdout)).toMatchObject({ verdict: 'same' })
 })
 
 it('run keeps nothing that was not to be kept', async () => {

@@ -1,4 +1,7 @@
+import { execFile } from 'node:child_process'
 import { chmod, readFile, writeFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 
 import { createCache } from '@x/cache'
 import { flipStoredByte, ggufFixture, largestDifference, readGgufReference, tinyGgufLlama } from '@x/fixtures'
@@ -258,6 +261,23 @@ describe('is refused', () => {
     const { open } = await holdGguf('tiny-gguf-llama')
     const running = runTask('text-generation', await open(), ['a'], { providers: { require: 'coreml' } })
     await expect(running).rejects.toMatchObject({ code: 'GATED', message: expect.stringContaining('coreml') })
+  })
+
+  it('where node-llama-cpp is not installed, and the package is named', async () => {
+    const { store, directory, added } = await holdGguf('tiny-gguf-llama')
+    await store.close()
+    const child = fileURLToPath(new URL('./children/run-gguf.ts', import.meta.url))
+    const { href: preload } = new URL('./children/no-llama.mjs', import.meta.url)
+    const { stdout } = await promisify(execFile)(process.execPath, [
+      '--conditions=@x/source',
+      '--disable-warning=ExperimentalWarning',
+      `--import=${preload}`,
+      child,
+      directory,
+      `ipfs://${added.cid}`,
+    ])
+    const refusal = { code: 'UNSUPPORTED', message: expect.stringContaining('install the package node-llama-cpp') }
+    expect(JSON.parse(stdout)).toEqual([refusal, refusal])
   })
 
   it('a GGUF that is asked for and not there', async () => {

@@ -22,7 +22,7 @@ import { PROVIDER, providersOption } from '../provider-option.ts'
 import { resultCache } from '../results.ts'
 import { assertSparesInputs } from '../spare-inputs.ts'
 import { parseTaskInput } from '../task-operand.ts'
-import { OPTION, taskOptions } from '../task-options.ts'
+import { DTYPE, dtypeOption, OPTION, taskOptions } from '../task-options.ts'
 import { printPieces, type TextPieces } from '../text-pieces.ts'
 import { UsageError } from '../usage-error.ts'
 
@@ -37,6 +37,7 @@ export const run: Command = {
       metavar: 'REF',
       help: 'ipfs://<cid>, CID, name, hf:// or s3:// that was pulled, or a directory such as ./model',
     },
+    dtype: DTYPE,
     option: OPTION,
     cache: {
       type: 'string',
@@ -74,6 +75,7 @@ export const run: Command = {
     const options = taskOptions(task, values)
     const streams = isStreamed(context, task, values)
     const providers = providersOption(values)
+    const dtype = dtypeOption(values)
     const mode = resultMode(context.io.environment, '--cache', textOption(values, 'cache'))
     const model = await openTrustedModel(context, reference, values)
     const cache = mode === 'bypass' ? undefined : await resultCache(context)
@@ -84,7 +86,7 @@ export const run: Command = {
         const given = parseTaskInput(task, input)
         const pieces = streams ? printPieces(context, input) : undefined
         const result = await watched(
-          runner.run(task, model, given, { options, cache: mode, signal, onText: pieces?.add }),
+          runner.run(task, model, given, { options, dtype, cache: mode, signal, onText: pieces?.add }),
           pieces,
         )
         if (file !== undefined) {

@@ -49,6 +49,19 @@ export function ofGraphs(dtype: Dtype | GgufVariant | undefined, { cid }: Pick<O
   throw new NotFoundError(dtype, { cid, message: `${cid} has no GGUF, and ${JSON.stringify(dtype)} is asked for` })
 }
 
+/**
+ * The variant that a text means: a dtype of ONNX graphs (`q8`), else a quantisation (`Q4_K_M`, in any case), or the name of a GGUF file.
+ *
+ * @throws {InvalidInputError} It is empty.
+ */
+export function toVariant(text: string): Dtype | GgufVariant {
+  if (text === '') throw new InvalidInputError('dtype is empty', { input: 'dtype' })
+  if (isDtype(text) || isGgufVariant(text)) return text
+  const upper = text.toUpperCase()
+  if (isGgufVariant(upper)) return upper
+  throw new InvalidInputError(`no dtype: ${JSON.stringify(text)}`, { input: text })
+}
+
 /** Those of ONNX graphs are in lower case. */
 const isGgufVariant = (dtype: string | undefined): dtype is GgufVariant =>
   dtype !== undefined && (dtype === dtype.toUpperCase() || /\.gguf$/i.test(dtype))

@@ -8,7 +8,8 @@ import type { KnownModel } from '../result-cache.ts'
 import { chooseGguf, type ChosenGguf, type GgufVariant } from './gguf-files.ts'
 import { assertGgufTask } from './gguf-tasks.ts'
 import { llamaClass, llamaThreads } from './llama-class.ts'
-import { installedLlama, llamaProviders } from './llama.ts'
+import { llamaProviders } from './llama-providers.ts'
+import { installedLlama } from './llama.ts'
 import { loadGguf, type LoadedGguf } from './load-gguf.ts'
 
 export interface OpenGgufOptions extends AbortOptions {

@@ -20,7 +20,8 @@ import type { ChosenGguf } from './gguf-files.ts'
 import { fileTypeOf, pathOf, readGgufHeader, type GgufHeader } from './gguf-header.ts'
 import { assertFor, assertGgufTask, assertPooling, type GgufTask } from './gguf-tasks.ts'
 import { llamaClass, llamaThreads } from './llama-class.ts'
-import { llamaVersions, startLlama, type LlamaProvider, type StartedLlama } from './llama.ts'
+import type { LlamaProvider } from './llama-providers.ts'
+import { llamaVersions, startLlama, type StartedLlama } from './llama.ts'
 
 export interface GgufToLoad {
   task: TaskName

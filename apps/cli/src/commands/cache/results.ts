@@ -18,7 +18,7 @@ import { noOperands } from '../../operands.ts'
 import { PROVIDER, providersOption } from '../../provider-option.ts'
 import { resultArea } from '../../results.ts'
 import { parseTaskInput } from '../../task-operand.ts'
-import { OPTION, taskOptions } from '../../task-options.ts'
+import { DTYPE, dtypeOption, OPTION, taskOptions } from '../../task-options.ts'
 import { UsageError } from '../../usage-error.ts'
 
 const RESULT_NOTES = [
@@ -115,6 +115,7 @@ export const cacheExplain: Command = {
   summary: 'what decides a result, whether run has kept it, and in what those that it has differ',
   options: {
     model: { type: 'string', metavar: 'REF', help: 'as for run' },
+    dtype: DTYPE,
     option: OPTION,
     ...PROVIDER,
     ...POLICY,
@@ -143,6 +144,7 @@ export const cacheExplain: Command = {
     try {
       const { block, parts, paramsBlock } = await runner.explain(task, model, parseTaskInput(task, input), {
         options,
+        dtype: dtypeOption(values),
         signal,
       })
       const { state, disk } = await cache.explain(block)
