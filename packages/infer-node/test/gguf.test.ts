@@ -4,7 +4,14 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
 import { createCache } from '@x/cache'
-import { flipStoredByte, ggufFixture, largestDifference, readGgufReference, tinyGgufLlama } from '@x/fixtures'
+import {
+  flipStoredByte,
+  ggufFixture,
+  largestDifference,
+  readGgufReference,
+  splitGgufLlama,
+  tinyGgufLlama,
+} from '@x/fixtures'
 import { openModel } from '@x/model-loader'
 import { beforeEach, describe, expect, it } from 'vitest'
 
@@ -12,6 +19,14 @@ import { createRunner, runTask, verifyReceipt } from '../src/index.ts'
 import { holdFiles, holdGguf, llamaOrSkip, only } from './gguf-support.ts'
 
 beforeEach(llamaOrSkip)
+
+/** Flips a bit where the file is mapped from. */
+async function damage(path = ''): Promise<void> {
+  await chmod(path, 0o644)
+  const bytes = await readFile(path)
+  bytes[bytes.length - 100] = 1 ^ Number(bytes.at(-100))
+  await writeFile(path, bytes)
+}
 
 describe('a text goes on as the reference says', () => {
   it.each(['tiny-gguf-llama', 'tiny-gguf-llama-q8'] as const)('%s', async (name) => {
@@ -139,7 +154,7 @@ describe('a run ends', () => {
 })
 
 describe('of several files', () => {
-  const files = {
+  const several = {
     'gguf/tiny-F32.gguf': ggufFixture('tiny-gguf-llama').bytes,
     'gguf/tiny-Q8_0.gguf': ggufFixture('tiny-gguf-llama-q8').bytes,
     'other.gguf': tinyGgufLlama({ name: 'other' }),
@@ -153,7 +168,7 @@ describe('of several files', () => {
     ['tiny-F32.gguf', 'gguf/tiny-F32.gguf', 'F32'],
     ['other.gguf', 'other.gguf', 'F32'],
   ] as const)('%s is chosen', async (dtype, path, quantisation) => {
-    const { open } = await holdFiles(files)
+    const { open } = await holdFiles(several)
     const [result] = await runTask('text-generation', await open(), ['goats'], { dtype, options })
     expect(result?.receipt.files.map((file) => file.path)).toEqual([path])
     expect(result?.receipt.dtype).toEqual({ model: quantisation })
@@ -165,18 +180,28 @@ describe('of several files', () => {
     ['F32', 'INVALID_INPUT'],
     ['Q4_K_M', 'NOT_FOUND'],
   ] as const)('%s is refused, and the message lists them', async (dtype, code) => {
-    const { open } = await holdFiles(files)
+    const { open } = await holdFiles(several)
     await expect(runTask('text-generation', await open(), ['goats'], { dtype, options })).rejects.toMatchObject({
       code,
       message: expect.stringMatching(/gguf\/tiny-F32\.gguf, .*other\.gguf/),
     })
   })
 
+  it('the parts of a split one are run together, and checked', async () => {
+    const files = splitGgufLlama('tiny-F32', 2)
+    const { open } = await holdFiles(files)
+    const model = await open()
+    const { output, receipt } = only(await runTask('text-generation', model, ['goats walks']))
+    expect(output.generated_text).toBe(`goats walks${readGgufReference('tiny-gguf-llama').texts[0]?.text}`)
+    expect(receipt.files.map(({ path }) => path)).toEqual(Object.keys(files))
+    const [, last = ''] = Object.keys(files)
+    await damage(model.path(last))
+    await expect(runTask('text-generation', model, ['goats'])).rejects.toMatchObject({ code: 'INTEGRITY', file: last })
+  })
+
   it('a split one needs all of its parts', async () => {
-    const { open } = await holdFiles({
-      'tiny-00002-of-00003.gguf': ggufFixture('tiny-gguf-llama').bytes,
-      'tiny-00001-of-00003.gguf': ggufFixture('tiny-gguf-llama').bytes,
-    })
+    const { 'tiny-00003-of-00003.gguf': _, ...files } = splitGgufLlama('tiny', 3)
+    const { open } = await holdFiles(files)
     await expect(runTask('text-generation', await open(), ['goats'])).rejects.toMatchObject({
       code: 'NOT_FOUND',
       message: expect.stringContaining('tiny-00003-of-00003.gguf'),
@@ -229,11 +254,7 @@ describe('what it rests on', () => {
   it('are still those when the file is mapped', async () => {
     const { open } = await holdGguf('tiny-gguf-llama')
     const model = await open()
-    const path = model.path('model.gguf') ?? ''
-    await chmod(path, 0o644)
-    const bytes = await readFile(path)
-    bytes[bytes.length - 100] = 1 ^ Number(bytes.at(-100))
-    await writeFile(path, bytes)
+    await damage(model.path('model.gguf'))
     const running = runTask('text-generation', model, ['goats'])
     await expect(running).rejects.toMatchObject({ code: 'INTEGRITY', file: 'model.gguf' })
   })
