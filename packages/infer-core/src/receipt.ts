@@ -38,11 +38,14 @@ export interface ResultReceipt {
   /** What prepared its inputs and read its outputs; of raw tensors, what gave them to the runtime. */
   library: Software
   /**
-   * The one execution provider that every session was made for, as ONNX Runtime names it. Operators that it lacks are run on the
+   * The one execution provider that every session was made for, as ONNX Runtime or llama.cpp names it. Operators that it lacks are run on the
    * processor; which, follows from the runtime and the graph.
    */
   executionProvider: string
-  /** Of each session, by the name of its graph: `{ model: 'fp32' }`. Of raw tensors none: the parameters name the graph. */
+  /**
+   * Of each session, by the name of its graph: `{ model: 'fp32' }`; of a GGUF as llama.cpp calls it: `{ model: 'Q4_K_M' }`. Of raw tensors
+   * none: the parameters name the graph.
+   */
   dtype: Readonly<Record<string, string>>
   /**
    * What else decides the last bits: the processor's features and how the weights are held. Only runs of one class are to be

@@ -139,3 +139,21 @@ it('one of several files is chosen, and a task that it does not do is refused', 
   await expect(running).rejects.toMatchObject({ code: 'UNSUPPORTED' })
   await expect(engine.run('text-generation', model, 'goats')).rejects.toMatchObject({ code: 'INVALID_INPUT' })
 })
+
+it('a GGUF that several run is held once', async () => {
+  const { open: openOne } = await holdGguf('tiny-gguf-llama')
+  const model = await openOne()
+  const size = ggufFixture('tiny-gguf-llama').bytes.length
+  // Two copies have no room.
+  const engine = open({ workers: 2, memoryBytes: size })
+  const begun = Promise.withResolvers<void>()
+  const first = engine.run('text-generation', model, 'goats walks hills a', {
+    options: { max_new_tokens: 300 },
+    onText: () => begun.resolve(),
+  })
+  await begun.promise
+  const second = await engine.run('text-generation', model, 'goats walks', { options })
+  expect(second.output.generated_text).toBe(readGgufReference('tiny-gguf-llama').texts[0]?.text)
+  await first
+  expect(engine.stats().workers.map(({ models }) => models.length)).toEqual([1, 1])
+})

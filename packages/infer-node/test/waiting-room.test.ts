@@ -19,6 +19,7 @@ async function openOne(): Promise<Residence> {
     prepare: undefined,
     ladder: createLadder({ providers: ['cpu'], prober: mockProber({ cpu: true }), onWarning: none }),
     threads: 1,
+    llamaThreads: 1,
     onWarning: none,
   })
 }

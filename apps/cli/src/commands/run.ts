@@ -8,6 +8,7 @@ import {
   createRunner,
   type Providers,
   type RunnerOptions,
+  type RunOptions,
   type TaskInput,
   type TaskResult,
 } from '@x/infer-node'
@@ -120,6 +121,7 @@ interface OneRunner {
 
 interface OneRunOptions {
   options: Record<string, ParamValue>
+  dtype: RunOptions['dtype']
   cache: ResultMode | undefined
   signal: AbortSignal
   onText: ((piece: string) => void) | undefined

@@ -25,6 +25,7 @@ import type { OpenedModel } from '@x/model-loader'
 import { BackendError, type AbortOptions } from '@x/storage-core'
 import { reasonOf, untilAborted } from '@x/storage-core/backend'
 
+import { llamaParallelism } from '../gguf/llama-class.ts'
 import { createLadder, type ProviderRefusal, type Providers } from '../providers/ladder.ts'
 import { createProviderProber, type ProviderProber, type ProviderVerdict } from '../providers/prober.ts'
 import { WASM } from '../providers/provider-names.ts'
@@ -57,7 +58,7 @@ export interface EngineOptions extends Partial<FairQueueLimits> {
   prepare?: PrepareGraph | undefined
   /** Threads that hold and run models. Default 1: ONNX Runtime has threads of its own. */
   workers?: number | undefined
-  /** Of ONNX Runtime, in each worker. Default: the processor's cores, shared out. */
+  /** Of ONNX Runtime, in each worker, and of a run of llama.cpp. Default: the processor's, shared out; of llama.cpp half as many. */
   threads?: number | undefined
   /** Most of the heap of a worker, in MiB, from 24; one that needs more ends, and is replaced. Default: Node's. */
   heapMib?: number | undefined
@@ -197,6 +198,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
     prepare,
     ladder,
     threads,
+    llamaThreads: options.threads ?? Math.max(1, Math.floor(llamaParallelism() / workers)),
     onOpen: (residence) => {
       if (!residence.gguf) isWasm = residence.providers[0] === WASM
       dispatcher.add(residence)

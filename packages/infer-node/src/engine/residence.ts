@@ -120,6 +120,7 @@ export async function openResidence(
     prepare,
     ladder,
     threads,
+    llamaThreads,
     onWarning,
     signal,
   }: AbortOptions & {
@@ -129,15 +130,17 @@ export async function openResidence(
     isOwned: boolean
     prepare: PrepareGraph | undefined
     ladder: ProviderLadder
-    /** Of ONNX Runtime, or of llama.cpp. */
+    /** Of ONNX Runtime. */
     threads: number
+    /** Of llama.cpp. */
+    llamaThreads: number
     onWarning: (message: string) => void
   },
 ): Promise<Residence> {
   const handle = (lastHandle += 1)
   // Raw tensors are for graphs; where it has none it is said so.
   if (task !== RAW_TENSORS && isGguf(model, asked)) {
-    const options = { dtype: asked, asked: ladder.asked, isOwned, threads, onWarning, signal }
+    const options = { dtype: asked, asked: ladder.asked, isOwned, threads: llamaThreads, onWarning, signal }
     return openGgufResidence(key, handle, task, model, options)
   }
   const dtype = ofGraphs(asked, model)

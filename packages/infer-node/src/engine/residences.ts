@@ -43,6 +43,8 @@ export interface ResidencesOptions {
   ladder: ProviderLadder
   /** Of ONNX Runtime, in each worker. */
   threads: number
+  /** Of a run of llama.cpp. */
+  llamaThreads: number
   /** Told of each that is open from now on. */
   onOpen: (residence: Residence) => void
   /** Told of each that is not any more, before it is closed. */
@@ -62,7 +64,7 @@ interface Tenant {
 }
 
 export function createResidences(options: ResidencesOptions): Residences {
-  const { openModel, prepare, ladder, threads, onOpen, onClose, isBusy, onWarning } = options
+  const { openModel, prepare, ladder, threads, llamaThreads, onOpen, onClose, isBusy, onWarning } = options
   const tenants = new Map<string, Tenant>()
   let closed: { reason: unknown } | undefined
 
@@ -122,6 +124,7 @@ export function createResidences(options: ResidencesOptions): Residences {
           prepare,
           ladder,
           threads,
+          llamaThreads,
           onWarning,
           signal: stop.signal,
         })

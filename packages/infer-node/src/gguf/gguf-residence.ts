@@ -30,7 +30,7 @@ export async function openGgufResidence(
     bytes: chosen.bytes,
     leastBytes: chosen.bytes,
     nextProvider: () => Promise.resolve(undefined),
-    // From the file that was verified, whoever maps it.
+    // Whoever runs it here: they share it.
     isMapped: true,
     lanes: new Map(),
     running: 0,

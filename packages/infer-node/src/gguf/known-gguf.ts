@@ -1,5 +1,3 @@
-import { availableParallelism } from 'node:os'
-
 import type { TaskName } from '@x/infer-core'
 import type { Dtype, OpenedModel } from '@x/model-loader'
 import type { AbortOptions } from '@x/storage-core'
@@ -7,16 +5,17 @@ import type { AbortOptions } from '@x/storage-core'
 import type { KnownModel } from '../result-cache.ts'
 import { chooseGguf, type ChosenGguf, type GgufVariant } from './gguf-files.ts'
 import { assertGgufTask } from './gguf-tasks.ts'
-import { llamaClass, llamaThreads } from './llama-class.ts'
+import { llamaClass, llamaParallelism, llamaThreads } from './llama-class.ts'
 import { llamaProviders } from './llama-providers.ts'
 import { installedLlama } from './llama.ts'
-import { loadGguf, type LoadedGguf } from './load-gguf.ts'
+import { holdGguf, loadGguf, type LoadedGguf } from './load-gguf.ts'
+import { createShare } from './share.ts'
 
 export interface OpenGgufOptions extends AbortOptions {
   dtype: Dtype | GgufVariant | undefined
   /** Execution providers, as the caller gave them. */
   asked: readonly string[] | 'auto'
-  /** Most of one run. Default: the processor's cores. */
+  /** Most of one run. Default `llamaParallelism`. */
   threads?: number | undefined
   onWarning: (message: string) => void
 }
@@ -39,11 +38,17 @@ export interface KnownGguf {
 export async function openGguf(
   task: TaskName,
   model: OpenedModel,
-  { dtype, asked, threads = availableParallelism(), onWarning, signal }: OpenGgufOptions,
+  { dtype, asked, threads = llamaParallelism(), onWarning, signal }: OpenGgufOptions,
 ): Promise<KnownGguf> {
   assertGgufTask(task, model)
   const chosen = await chooseGguf(model, dtype, { signal })
   const providers = llamaProviders(asked)
+  const toLoad = { task, model, chosen, providers, threads, onWarning }
+  // One for all who run it.
+  const share = createShare(
+    () => holdGguf(toLoad),
+    ({ llama }) => llama.dispose(),
+  )
   return {
     known: {
       task,
@@ -56,6 +61,6 @@ export async function openGguf(
       installed: () => installedLlama(task),
     },
     chosen,
-    load: () => loadGguf({ task, model, chosen, providers, threads, onWarning }),
+    load: () => loadGguf(toLoad, share),
   }
 }

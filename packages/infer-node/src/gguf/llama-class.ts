@@ -1,4 +1,12 @@
+import { availableParallelism } from 'node:os'
+
 import { hardwareClass } from '../numeric-class.ts'
+
+/**
+ * How many threads may compute where nobody says: half of those that the processor has, for mostly two of them share a core, and
+ * llama.cpp's wait for each other by turning round and round. Where others want the processor too, more are many times slower.
+ */
+export const llamaParallelism = (): number => Math.max(1, Math.ceil(availableParallelism() / 2))
 
 /** So much of weights is worth a thread: below it the threads wait for each other longer than they compute. */
 const BYTES_PER_THREAD = 16 * 2 ** 20

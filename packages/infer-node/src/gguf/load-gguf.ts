@@ -22,6 +22,7 @@ import { assertFor, assertGgufTask, assertPooling, type GgufTask } from './gguf-
 import { llamaClass, llamaThreads } from './llama-class.ts'
 import type { LlamaProvider } from './llama-providers.ts'
 import { llamaVersions, startLlama, type StartedLlama } from './llama.ts'
+import type { Share } from './share.ts'
 
 export interface GgufToLoad {
   task: TaskName
@@ -62,11 +63,17 @@ export interface LoadedGguf {
   dispose(): Promise<void>
 }
 
-/** Whatever runs one input: what was said is of that load alone. */
+/** What is said of a load is of that alone. */
 let lastLoad: Promise<unknown> = Promise.resolve()
 
+/** A file that llama.cpp holds, and on what. */
+export interface HeldGguf {
+  started: StartedLlama
+  llama: LlamaModel
+}
+
 /**
- * Loads a GGUF, in this thread: llama.cpp has its own threads, so the event loop stays free, and its addon keeps one log and one set of
+ * Lets llama.cpp open a file, in this thread: it has its own threads, so the event loop stays free, and its addon keeps one log and one set of
  * devices for a process, which threads that come and go would leave behind.
  *
  * @throws {UnsupportedError} node-llama-cpp is not installed, or has no build for this machine; the task is one it does not do.
@@ -74,8 +81,7 @@ let lastLoad: Promise<unknown> = Promise.resolve()
  * @throws {IntegrityError} A file was damaged since the model was opened.
  * @throws {InvalidInputError} llama.cpp refuses the file, or it is one for another task.
  */
-export async function loadGguf(given: GgufToLoad): Promise<LoadedGguf> {
-  const { task, model, chosen, providers, onWarning } = given
+export async function holdGguf({ task, model, chosen, providers, onWarning }: GgufToLoad): Promise<HeldGguf> {
   const label = `${model.cid}/${chosen.path}`
   assertGgufTask(task, model)
   // All of them: llama.cpp opens the other parts by the name of the first.
@@ -83,15 +89,23 @@ export async function loadGguf(given: GgufToLoad): Promise<LoadedGguf> {
     await model.verifiedPath?.(file, { verify: 'stored' })
     pathOf(model, file)
   }
-  const header = await readGgufHeader(model, chosen.path)
-  assertFor(task, header, label)
+  assertFor(task, await readGgufHeader(model, chosen.path), label)
   const started = await startLlama(providers, onWarning)
-  const threads = llamaThreads(given.threads, chosen.bytes)
   const loading = lastLoad.then(() => open(started, pathOf(model, chosen.path), label))
   // Whoever asked for that is told.
   lastLoad = loading.catch(() => undefined)
-  const llama = await loading
+  return { started, llama: await loading }
+}
+
+/** A GGUF ready to run. What holds its weights may be shared; contexts are its own. */
+export async function loadGguf(given: GgufToLoad, share: Share<HeldGguf>): Promise<LoadedGguf> {
+  const { task, model, chosen } = given
+  assertGgufTask(task, model)
+  const { value, release } = await share.use()
+  const { started, llama } = value
   const { provider } = started
+  const header = await readGgufHeader(model, chosen.path)
+  const threads = llamaThreads(given.threads, chosen.bytes)
   const random =
     provider === 'cpu' ? undefined : `nobody has shown that llama.cpp gives the same bits twice on ${provider}`
   const facts: KnownFacts = {
@@ -106,7 +120,8 @@ export async function loadGguf(given: GgufToLoad): Promise<LoadedGguf> {
     numericClass: llamaClass(provider, threads, llama.gpuLayers),
     random: random ?? whyTemplateVaries(header.get('tokenizer.chat_template')),
   }
-  return { task, model, facts, ...createRuns(task, started, llama, { header, label, threads }) }
+  const about = { header, label: `${model.cid}/${chosen.path}`, threads, release }
+  return { task, model, facts, ...createRuns(task, value, about) }
 }
 
 async function open(started: StartedLlama, path: string, label: string): Promise<LlamaModel> {
@@ -125,9 +140,13 @@ async function open(started: StartedLlama, path: string, label: string): Promise
 
 function createRuns(
   task: GgufTask,
-  started: StartedLlama,
-  llama: LlamaModel,
-  { header, label, threads }: { header: GgufHeader; label: string; threads: number },
+  { started, llama }: HeldGguf,
+  {
+    header,
+    label,
+    threads,
+    release,
+  }: { header: GgufHeader; label: string; threads: number; release: () => Promise<void> },
 ): Pick<LoadedGguf, 'run' | 'dispose'> {
   const embedder = task === 'feature-extraction' ? createEmbedder(llama, label, threads) : undefined
   const template = header.get('tokenizer.chat_template')
@@ -183,7 +202,7 @@ function createRuns(
     async dispose() {
       await tail
       await embedder?.dispose()
-      await llama.dispose()
+      await release()
     },
   }
 }
