@@ -36,13 +36,29 @@ export async function repositoryDefaults(
     const { path } = await chooseGguf(model, dtype, { signal })
     return ggufDefaults(task, await readGgufHeader(model, path, { signal }))
   }
-  const modules = modulesOf(await readModelJson(model, 'modules.json', signal))
-  const pooling = modules.find(({ type }) => type.endsWith('.Pooling'))
-  const config = await readModelJson(model, `${pooling?.path ?? '1_Pooling'}/config.json`, signal)
+  const settings = settingsOf.get(model) ?? (await readSettings(model, signal))
+  settingsOf.set(model, settings)
+  const { modules, config } = settings
   return {
     pooling: given.pooling ?? (config === undefined ? undefined : poolingOf(config)),
     normalize: modules.some(({ type }) => type.endsWith('.Normalize')) ? true : undefined,
   }
+}
+
+interface Settings {
+  modules: readonly { type: string; path: string }[]
+  /** Of the pooling; `undefined`: there is none. */
+  config: unknown
+}
+
+/** An opened model does not change, and every run asks for these. */
+const settingsOf = new WeakMap<OpenedModel, Settings>()
+
+async function readSettings(model: OpenedModel, signal: AbortSignal | undefined): Promise<Settings> {
+  const modules = modulesOf(await readModelJson(model, 'modules.json', signal))
+  const pooling = modules.find(({ type }) => type.endsWith('.Pooling'))
+  const config = await readModelJson(model, `${pooling?.path ?? '1_Pooling'}/config.json`, signal)
+  return { modules, config }
 }
 
 function modulesOf(value: unknown): { type: string; path: string }[] {

@@ -1,8 +1,9 @@
 import { fixtureMedia, toneSamples } from '@x/fixtures'
 import type { GivenOptions, Params } from '@x/infer-core'
-import { describe, expect, it } from 'vitest'
+import type { OpenedModel } from '@x/model-loader'
+import { describe, expect, it, onTestFinished } from 'vitest'
 
-import { runTask, type Transformers } from '../src/index.ts'
+import { createRunner, runTask, type Transformers } from '../src/index.ts'
 import { hold } from './support.ts'
 
 const json = (value: unknown): Uint8Array<ArrayBuffer> => new TextEncoder().encode(JSON.stringify(value))
@@ -67,6 +68,30 @@ describe('an embedding is pooled as its repository says', () => {
       await expect(running).rejects.toThrowError('choose one with option pooling')
     },
   )
+})
+
+it('what a repository says of its embeddings is read once', async () => {
+  const { open } = await hold('tiny-bert', (files) => {
+    files['modules.json'] = json(MODULES)
+    files['1_Pooling/config.json'] = json({ pooling_mode_mean_tokens: true })
+  })
+  const model = await open()
+  const reads: string[] = []
+  const told: OpenedModel = {
+    ...model,
+    read: (path, options) => {
+      reads.push(path)
+      return model.read(path, options)
+    },
+  }
+  const runner = createRunner()
+  onTestFinished(() => runner.close())
+  for (const text of ['hello', 'world']) {
+    for await (const { params } of runner.run('feature-extraction', told, [text])) {
+      expect(params).toEqual({ pooling: 'mean', normalize: true })
+    }
+  }
+  expect(reads.filter((path) => path === 'modules.json' || path.startsWith('1_Pooling'))).toHaveLength(2)
 })
 
 describe('the variant that is run', () => {
