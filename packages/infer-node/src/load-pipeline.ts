@@ -11,6 +11,7 @@ import {
 } from '@x/model-loader'
 import { BackendError, NotFoundError } from '@x/storage-core'
 
+import { embed } from './embed.ts'
 import { loadImageTextToText } from './image-text-to-text.ts'
 import { fieldsOf, readModelJson } from './model-json.ts'
 import { deviceOf } from './providers/provider-names.ts'
@@ -91,8 +92,11 @@ export async function loadPipeline(
     }
     const made = pipeline
     const loaded: LoadedPipeline = {
-      call: async (...args) =>
-        task === 'rerank' ? Reflect.apply(rerank, undefined, [made, ...args]) : Reflect.apply(made, undefined, args),
+      call: async (...args) => {
+        if (task === 'rerank') return Reflect.apply(rerank, undefined, [made, ...args])
+        if (task === 'feature-extraction') return Reflect.apply(embed, undefined, [transformers, made, ...args])
+        return Reflect.apply(made, undefined, args)
+      },
       tokenizer: made.tokenizer,
       dtype,
       files: [...new Set(['config.json', ...registered.used(), ...dtype.files])].toSorted(),
