@@ -1,3 +1,5 @@
+import { mkdir } from 'node:fs/promises'
+
 import type { Job, Question, Target } from '../harness/types.ts'
 import { MODELS, prepareModels, type BenchModel } from './models.ts'
 
@@ -14,8 +16,10 @@ export const start: Question = {
         { inputs: inputs(model, '16'), model: model.name, ...parameters },
         { scope: `${model.name}: ` },
       )
+    const keptOf = ({ name }: BenchModel): string => workspace.path(`infer-kept-start-${name}`)
+    for (const model of MODELS) await mkdir(keptOf(model))
     const jobs = MODELS.flatMap((model) => {
-      const kept = workspace.path(`infer-kept-start-${model.name}`)
+      const kept = keptOf(model)
       return [
         script('plain', 'start-plain.ts', model, { models, normalize: model.normalize }),
         ...(['engine', 'runner', 'kept'] as const).map((by) =>
