@@ -1,3 +1,7 @@
+import { InvalidInputError } from '@x/cid'
+
+/** 1 GiB. */
+const MAX_SAMPLES = 2 ** 28
 /** Zero crossings of the sinc on each side of a sample: more is a steeper filter, and slower. */
 const ZERO_CROSSINGS = 32
 /** Where the filter begins to cut, as a part of the lower rate's half: the rest is for its slope. */
@@ -10,12 +14,18 @@ const ROLLOFF = 0.95
  *
  * @param from - Hertz.
  * @param to - Hertz. The output has `samples.length * to / from` samples, rounded.
+ * @throws {InvalidInputError} These are over 2^28: more than four hours at 16 kHz.
  */
 export function resample(samples: Float32Array<ArrayBuffer>, from: number, to: number): Float32Array<ArrayBuffer> {
   if (from === to) return samples
   const cutoff = ROLLOFF * Math.min(1, to / from)
   const radius = ZERO_CROSSINGS / cutoff
-  const output = new Float32Array(Math.max(1, Math.round((samples.length * to) / from)))
+  const length = Math.max(1, Math.round((samples.length * to) / from))
+  if (length > MAX_SAMPLES) {
+    const message = `a sound of ${samples.length} samples at ${from} Hz has ${length} at ${to} Hz, over ${MAX_SAMPLES}`
+    throw new InvalidInputError(message, { input: `${from} Hz` })
+  }
+  const output = new Float32Array(length)
   for (let index = 0; index < output.length; index++) {
     const center = (index * from) / to
     const first = Math.max(0, Math.ceil(center - radius))

@@ -16,6 +16,8 @@ interface Format {
   bits: number
 }
 
+/** Of no sound a model could make anything of. Some kilobytes at 1 Hz, resampled, are hours of it. */
+const LEAST_RATE = 1000
 const PCM = 1
 const IEEE_FLOAT = 3
 const EXTENSIBLE = 0xfffe
@@ -25,7 +27,7 @@ const DEPTHS = { integer: [8, 16, 24, 32], float: [32, 64] }
 
 /**
  * Decodes a RIFF WAVE file: PCM of 8, 16, 24 or 32 bits or float of 32 or 64, also as WAVE_FORMAT_EXTENSIBLE, of any rate
- * and number of channels.
+ * from 1000 Hz on and number of channels.
  *
  * @throws {InvalidInputError} Not a WAV file, cut short, of another format, without samples, or with a sample that is not
  *   a number. The message says which.
@@ -61,7 +63,7 @@ function readFormat(view: DataView, offset: number, size: number): Format {
   const bits = view.getUint16(offset + 14, true)
   const kind = kindOf(tag === EXTENSIBLE ? subFormat(view, offset, size) : tag)
   if (channels === 0) throw refusal('it has no channels')
-  if (sampleRate === 0) throw refusal('its sample rate is 0')
+  if (sampleRate < LEAST_RATE) throw refusal(`its sample rate is ${sampleRate}, below ${LEAST_RATE}`)
   if (!DEPTHS[kind].includes(bits)) throw refusal(`${bits} bits of ${kind} samples are not read`)
   if (frameBytes !== (channels * bits) / 8) {
     throw refusal(`${channels} channels of ${bits} bits are not ${frameBytes} bytes`)

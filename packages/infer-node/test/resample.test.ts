@@ -46,3 +46,9 @@ it('gives the samples themselves when the rate is the same', () => {
 it('gives one sample at least', () => {
   expect(resample(Float32Array.of(0.5), 48_000, 8000)).toEqual(Float32Array.of(0.5))
 })
+
+it('makes no more samples than a sound can have', () => {
+  expect(() => resample(new Float32Array(20_000), 1, 16_000)).toThrowError(
+    'a sound of 20000 samples at 1 Hz has 320000000 at 16000 Hz, over 268435456',
+  )
+})

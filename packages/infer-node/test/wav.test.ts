@@ -136,6 +136,7 @@ describe('says why it refuses', () => {
     ['1 channels of 16 bits are not 4 bytes', riff([format(1, 16, { frame: 4 }), pcm])],
     ['it has no channels', riff([format(1, 16, { channels: 0 }), pcm])],
     ['its sample rate is 0', riff([format(1, 16, { rate: 0 }), pcm])],
+    ['its sample rate is 999, below 1000', riff([format(1, 16, { rate: 999 }), pcm])],
     ['it has no samples', riff([format(1, 16), data(new Uint8Array())])],
     ['3 bytes of data are no whole number of 2-byte frames', riff([format(1, 16), data(new Uint8Array(3))])],
     ['its sample 1 is not a number', riff([format(3, 32), data(bytesOf(Float32Array.of(0, Number.NaN)))])],
