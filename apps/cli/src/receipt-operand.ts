@@ -1,5 +1,5 @@
-import { cidOf, DAG_CBOR, decodeDagCbor, parseCid, readCar, type Block, type CID } from '@x/cid'
-import { decodeReceipt, RAW_TENSORS, receiptFromJson, TASKS, type ResultReceipt } from '@x/infer-core'
+import { cidOf, DAG_CBOR, decodeDagCbor, IntegrityError, parseCid, readCar, type Block, type CID } from '@x/cid'
+import { decodeReceipt, encodeReceipt, RAW_TENSORS, receiptFromJson, TASKS, type ResultReceipt } from '@x/infer-core'
 import { InvalidInputError, isStorageError, NotFoundError } from '@x/storage-core'
 
 import type { Context } from './command.ts'
@@ -25,8 +25,8 @@ export interface GivenReceipt {
  */
 export async function givenReceipt(context: Context, operand: string): Promise<GivenReceipt> {
   const cid = cidIn(operand)
-  if (cid) return fromCache(context, cid)
-  const given = await inFile(operand, await readBytes('the receipt', operand))
+  if (cid) return asWritten(await fromCache(context, cid))
+  const given = await asWritten(await inFile(operand, await readBytes('the receipt', operand)))
   if (given.blocks.length > 0) return given
   try {
     // What the file lacks may be here.
@@ -35,6 +35,14 @@ export async function givenReceipt(context: Context, operand: string): Promise<G
     if (error instanceof NotFoundError) return given
     throw error
   }
+}
+
+/** Of one receipt there is one block: another one with the same in it would have another CID, and be nobody's. */
+async function asWritten(given: GivenReceipt): Promise<GivenReceipt> {
+  const { cid } = await encodeReceipt(given.receipt)
+  if (cid.equals(given.cid)) return given
+  const message = `${given.cid} is not written as receipts are: what is in it is the receipt ${cid}`
+  throw new IntegrityError(message, { cid: given.cid, actual: cid })
 }
 
 function cidIn(operand: string): CID | undefined {

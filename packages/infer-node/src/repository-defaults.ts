@@ -1,5 +1,6 @@
 import { InvalidInputError } from '@x/cid'
 import type { GivenOptions, TaskName } from '@x/infer-core'
+import type { OpenedModel } from '@x/model-loader'
 
 import { chooseGguf, isGguf } from './gguf/gguf-files.ts'
 import { readGgufHeader } from './gguf/gguf-header.ts'

@@ -1,4 +1,4 @@
-import { InvalidInputError, type Block, type CID } from '@x/cid'
+import { IntegrityError, InvalidInputError, type Block, type CID } from '@x/cid'
 import {
   compareOutputs,
   decodeInput,
@@ -52,6 +52,7 @@ export interface ReceiptVerdict {
  *
  * @param model - Opened, and trusted: it is run.
  * @throws {InvalidInputError} It is another model; the input or the parameters are not there, or are not those of the receipt.
+ * @throws {IntegrityError} The receipt names a file that its model has not. Nothing was run.
  */
 export async function verifyReceipt(
   runner: Runner,
@@ -64,6 +65,7 @@ export async function verifyReceipt(
       input: model.cid.toString(),
     })
   }
+  assertItsFiles(receipt, model)
   const bytesOf = (cid: CID): Uint8Array | undefined => blocks.find((block) => block.cid.equals(cid))?.bytes
   const { task } = receipt
   if (task === RAW_TENSORS) return verifyRaw(runner, receipt, model, bytesOf, signal)
@@ -172,6 +174,16 @@ function inputOf(receipt: ResultReceipt, kept: Uint8Array | undefined, given: Ta
 
 function wanted({ input }: ResultReceipt, why: string): InvalidInputError {
   return new InvalidInputError(`the input of the receipt is wanted: ${why}`, { input: input.toString() })
+}
+
+function assertItsFiles({ files }: ResultReceipt, model: OpenedModel): void {
+  for (const { path, cid } of files) {
+    const actual = model.files.find((file) => file.path === path)?.root
+    if (actual?.equals(cid)) continue
+    const held = actual === undefined ? 'has none of that path' : `has ${actual} there`
+    const message = `the receipt names the file ${path} as ${cid}; its model ${held}`
+    throw new IntegrityError(message, { cid, actual, file: path })
+  }
 }
 
 function assertSame(what: string, receipt: CID, here: CID): void {

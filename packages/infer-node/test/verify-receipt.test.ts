@@ -93,3 +93,22 @@ it('refuses another model, input or parameters before it runs anything', async (
   await expect(verify(model, { blocks, options })).rejects.toThrowError('not the parameters of the receipt')
   await expect(verify(model, {})).rejects.toThrowError('its input is not kept here')
 })
+
+it('refuses a receipt that names files which its model has not, though the output be the same', async () => {
+  const { model, runner, result } = await setup()
+  const { receipt, blocks } = result
+  const [file, ...others] = receipt.files
+  if (file === undefined) throw new Error('no file')
+  const [other] = others
+  for (const wrong of [
+    { path: 'nowhere.onnx', cid: file.cid },
+    { path: file.path, cid: other?.cid ?? receipt.model },
+  ]) {
+    const forged = { ...receipt, files: [wrong, ...others] }
+    await expect(verifyReceipt(runner, forged, model, { blocks })).rejects.toMatchObject({
+      code: 'INTEGRITY',
+      file: wrong.path,
+      cid: wrong.cid,
+    })
+  }
+})
