@@ -31,15 +31,17 @@ export function dtypeOption(values: Values): RunOptions['dtype'] {
 /**
  * What `--option` says.
  *
- * @throws {UsageError} It is not of the form key=value. @throws {InvalidInputError} The task has none of that name, or takes no such value.
+ * @throws {UsageError} It is not of the form key=value, or gives a key twice. @throws {InvalidInputError} The task has none of that name, or takes no such value.
  */
 export function taskOptions(task: TaskName, values: Values): Record<string, ParamValue> {
-  return Object.fromEntries(
-    textOptions(values, 'option').map((text) => {
-      const equals = text.indexOf('=')
-      if (equals < 1) throw new UsageError(`--option ${text} is not of the form key=value`)
-      const key = text.slice(0, equals)
-      return [key, parseOption(task, key, text.slice(equals + 1))]
-    }),
-  )
+  const options = new Map<string, ParamValue>()
+  for (const text of textOptions(values, 'option')) {
+    const equals = text.indexOf('=')
+    if (equals < 1) throw new UsageError(`--option ${text} is not of the form key=value`)
+    const key = text.slice(0, equals)
+    // The last one would win without a word.
+    if (options.has(key)) throw new UsageError(`--option ${key} was given more than once`)
+    options.set(key, parseOption(task, key, text.slice(equals + 1)))
+  }
+  return Object.fromEntries(options)
 }

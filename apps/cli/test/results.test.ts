@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 
+import { cidOf, RAW, writePartialCar } from '@x/cid'
 import { flipStoredByte } from '@x/fixtures'
 import { decodeReceipt, encodeOutput, encodeReceipt, type ResultReceipt } from '@x/infer-core'
 import { describe, expect, it } from 'vitest'
@@ -22,6 +23,11 @@ describe('run', () => {
     expect(
       fromOf(await run([...HELLO, '--cache', 'use'], { environment: { IPFS_ACCELERATE_RESULTS: 'bypass' } })),
     ).toBe('disk')
+    const twice = await run([...HELLO, '--option', 'top_k=1', '--option', 'top_k=2'])
+    expect(twice).toMatchObject({
+      code: 2,
+      error: { code: 'USAGE', message: '--option top_k was given more than once' },
+    })
     expect(await run([...HELLO, '--cache', 'maybe'])).toMatchObject({ code: 2, error: { code: 'INVALID_INPUT' } })
   })
 
@@ -142,6 +148,18 @@ describe('receipt', () => {
     const changed = path.join(folder, 'changed.json')
     await writeFile(changed, JSON.stringify({ ...receiptOf(ran), output: lie.cid.toString() }))
     expect(await run(['receipt', 'verify', changed, 'good'])).toMatchObject({ code: 4, error: { code: 'INTEGRITY' } })
+    // Under a CID of another codec it would be another receipt with the same in it.
+    const raw = await cidOf(RAW, bytes)
+    const pieces: Uint8Array[] = []
+    for await (const piece of writePartialCar(async () => bytes, raw, { scope: 'block', before: [] }))
+      pieces.push(piece)
+    await writeFile(changed, Buffer.concat(pieces))
+    const twin = await run(['receipt', 'verify', changed, 'good'])
+    expect(twin).toMatchObject({
+      code: 4,
+      stdout: '',
+      error: { code: 'INTEGRITY', cid: raw.toString(), actual: receiptOf(ran)['cid'] },
+    })
     const nothing = path.join(folder, 'nothing')
     await writeFile(nothing, 'no receipt')
     expect(await run(['receipt', 'show', nothing])).toMatchObject({ code: 2, error: { code: 'INVALID_INPUT' } })

@@ -204,7 +204,8 @@ function wrongKind(task: TaskName, kinds: readonly InputKind[], input: unknown):
 
 function nameOf(input: unknown): string {
   if (typeof input !== 'object' || input === null) return typeof input
-  if (Object.getPrototypeOf(input) !== Object.prototype) return input.constructor.name
+  const prototype: unknown = Object.getPrototypeOf(input)
+  if (prototype !== Object.prototype && prototype !== null) return input.constructor.name
   const parts = Object.entries(input).map(([name, value]: [string, unknown]) =>
     typeof value === 'string' ? name : `${name}: ${Array.isArray(value) ? 'list' : typeof value}`,
   )

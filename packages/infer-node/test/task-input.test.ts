@@ -33,3 +33,12 @@ it.for<[TaskName, () => unknown, (input: never) => void]>([
   change(input as never)
   expect((await encodeInput(read)).cid).toEqual(cid)
 })
+
+it('says what it was given, whatever that comes from', async () => {
+  const parts = Object.assign(Object.create(null), { query: 'a' })
+  await expect(readInput('text-classification', parts, undefined)).rejects.toThrowError(
+    'text-classification takes text, not { query }',
+  )
+  const message = 'text-classification takes text, not Map'
+  await expect(readInput('text-classification', new Map(), undefined)).rejects.toThrowError(message)
+})
