@@ -62,6 +62,25 @@ describe('the process', () => {
     expect(code).toBe(130)
   })
 
+  it('says what is wrong with a line while others may follow', async () => {
+    const folder = await temporaryDirectory()
+    const model = path.join(folder, 'model')
+    await writeFixtureModel('tiny-qa', model)
+    const [command = '', ...args] = node
+    const child = spawn(command, [...args, 'run', 'question-answering', '--model', model, '-', '--json'], {
+      stdio: 'pipe',
+      env: { ...process.env, IPFS_ACCELERATE_CACHE_DIR: path.join(folder, 'store') },
+    })
+    const stderr: string[] = []
+    child.stderr.on('data', (chunk) => stderr.push(String(chunk)))
+    child.stdin.on('error', () => undefined)
+    child.stdin.write('no question\n')
+    // The pipe stays open.
+    const [code] = await once(child, 'close')
+    expect(code).toBe(2)
+    expect(JSON.parse(stderr.join(''))).toMatchObject({ error: { code: 'USAGE' } })
+  })
+
   it('ends without a word when the reader of its output goes away', async () => {
     const folder = await temporaryDirectory()
     const big = path.join(folder, 'big')

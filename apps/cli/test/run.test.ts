@@ -81,3 +81,13 @@ describe('run --provider', () => {
       expect(await run([...HELLO, '--provider', wrong])).toMatchObject({ code: 2, error: { code: 'USAGE' } })
   })
 })
+
+it('run reads lines however they come, and no text that is none', async () => {
+  const { add, run } = await setup()
+  await add('tiny-sentiment')
+  const argv = ['run', 'text-classification', '-', '--model', 'fix/tiny-sentiment']
+  const lines = await run(argv, { stdin: 'good\r\n\nbad \u2028 good\nlast' })
+  expect(lines.lines.map(({ input }) => input)).toEqual(['good', 'bad \u2028 good', 'last'])
+  const wrong = await run(argv, { stdin: Uint8Array.of(0x67, 0xff, 0x0a) })
+  expect(wrong).toMatchObject({ code: 2, stdout: '', error: { message: 'standard input is not text in UTF-8' } })
+})

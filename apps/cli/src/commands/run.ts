@@ -1,6 +1,3 @@
-import { createInterface } from 'node:readline'
-import { Readable } from 'node:stream'
-
 import { writePartialCar } from '@x/cid'
 import { receiptToJson, TASKS, toJson, toTask, type ParamValue, type TaskName } from '@x/infer-core'
 import {
@@ -18,6 +15,7 @@ import { resultMode, writeWholeFile, type ResultMode } from '@x/node'
 import { BACKEND, textOption, type Command, type Context, type Values } from '../command.ts'
 import { formatOutput, printable } from '../format.ts'
 import type { Io } from '../io.ts'
+import { linesOf } from '../lines.ts'
 import { ABOUT_POLICY, openTrustedModel, POLICY } from '../open-trusted-model.ts'
 import { PROVIDER, providersOption } from '../provider-option.ts'
 import { resultCache } from '../results.ts'
@@ -179,19 +177,13 @@ function receiptCar({ receiptCid, blocks }: TaskResult): AsyncIterable<Uint8Arra
 }
 
 /** The inputs as given; `-` stands for the lines of standard input, empty ones left out. */
-async function* eachInput(inputs: readonly string[], { stdin, signal }: Io): AsyncGenerator<string> {
+async function* eachInput(inputs: readonly string[], io: Io): AsyncGenerator<string> {
   for (const input of inputs) {
     if (input !== '-') {
       yield input
       continue
     }
-    const lines = createInterface({ input: Readable.from(stdin, { signal }), crlfDelay: Infinity, signal })
-    for await (const line of lines) {
-      signal.throwIfAborted()
-      if (line !== '') yield line
-    }
-    // A reader that was stopped ends like one that is through.
-    signal.throwIfAborted()
+    for await (const line of linesOf(io)) if (line !== '') yield line
   }
 }
 
