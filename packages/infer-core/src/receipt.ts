@@ -52,7 +52,7 @@ export interface ResultReceipt {
    * equal bit for bit. From schema 2 on.
    */
   numericClass?: string | undefined
-  /** What else made the inputs or the output, by version: what wrote this receipt, and what decodes images. Sorted by name. From schema 3 on. */
+  /** What else made the inputs or the output, by version: what wrote this receipt, what decodes images, Unicode's tables. Sorted by name. From schema 3 on. */
   tools?: readonly Software[] | undefined
 }
 

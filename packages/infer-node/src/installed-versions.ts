@@ -28,12 +28,12 @@ const WITH_IMAGE: ReadonlySet<InputKind> = new Set<InputKind>(['image', 'documen
 
 /**
  * What makes inputs or outputs of a task besides the library: this package, which resamples, ranks and fills in templates, and
- * sharp, which decodes images.
+ * sharp, which decodes images; and the version of Unicode that this program knows, by which tokenizers tell letters from marks.
  *
  * @throws {BackendError} The version of one cannot be told.
  */
 export function toolsOf(task: TaskName): Software[] {
-  const tools = [ownSoftware()]
+  const tools = [ownSoftware(), { name: 'unicode', version: process.versions.unicode ?? 'none' }]
   if (TASKS[task].inputs.some((kind) => WITH_IMAGE.has(kind))) tools.push(softwareOfLibrary('sharp'))
   return tools.toSorted((a, b) => (a.name < b.name ? -1 : 1))
 }

@@ -36,16 +36,19 @@ describe('a receipt', () => {
     expect(result?.receipt.library).toEqual({ name: '@huggingface/transformers', version: env.version })
   })
 
-  it('names this package as it is installed, and where images are decoded what decodes them', async () => {
+  it('names this package as it is installed, what is a letter here, and where images are decoded what decodes them', async () => {
     const load = createRequire(createRequire(import.meta.url).resolve('@huggingface/transformers'))
     const { versions }: { versions: { sharp: string } } = load('sharp')
     const [text] = await runBert(['hello'])
-    expect(text?.receipt.tools).toEqual([{ name: own.name, version: own.version }])
+    // Of U+16EA0 Node 22.19 says that it is no letter, and Node 24.21 that it is one.
+    const unicode = { name: 'unicode', version: process.versions.unicode }
+    expect(text?.receipt.tools).toEqual([{ name: own.name, version: own.version }, unicode])
     const { open } = await hold('tiny-vit')
     const [image] = await runTask('image-classification', await open(), [media['green.png']])
     expect(image?.receipt.tools).toEqual([
       { name: own.name, version: own.version },
       { name: 'sharp', version: versions.sharp },
+      unicode,
     ])
   })
 
