@@ -70,8 +70,9 @@ it('what waits for a GGUF is bounded, and is taken back', async () => {
   const reasons = refused.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []))
   expect(reasons.length).toBeGreaterThan(0)
   for (const one of reasons) expect(one).toMatchObject({ code: 'BUSY' })
-  // It had ended when the others ran.
+  // What was taken back ended before it had its answer.
   expect(pieces).toBe(1)
+  expect(engine.stats().rows).toBe(refused.length - reasons.length)
 })
 
 it('memory is bounded over GGUFs and graphs, and what is not used for longest goes', async () => {
@@ -115,15 +116,26 @@ it('close lets a GGUF end what was asked of it, or ends it', async () => {
   await draining.close()
   expect((await asked).output.generated_text).toBe(readGgufReference('tiny-gguf-llama').texts[0]?.text)
 
+  const long = { prompt: 'goats walks hills a', options: { max_new_tokens: 400 } }
+  let whole = 0
+  await runTask('text-generation', await openModel(store, reference), [long.prompt], {
+    options: long.options,
+    onText: () => (whole += 1),
+  })
   const ending = open({ openModel: openOne })
   const begun = Promise.withResolvers<void>()
-  const cut = ending.run('text-generation', reference, 'goats walks hills a', {
-    options: { max_new_tokens: 400 },
-    onText: () => begun.resolve(),
+  let pieces = 0
+  const cut = ending.run('text-generation', reference, long.prompt, {
+    options: long.options,
+    onText() {
+      pieces += 1
+      begun.resolve()
+    },
   })
   await begun.promise
   const [ended] = await Promise.allSettled([cut, ending.close({ drain: false })])
   expect(ended).toMatchObject({ reason: { code: 'BACKEND', message: expect.stringContaining('closed') } })
+  expect(pieces).toBeLessThan(whole)
 })
 
 it('one of several files is chosen, and a task that it does not do is refused', async () => {
