@@ -284,6 +284,23 @@ describe('is refused', () => {
     await expect(running).rejects.toMatchObject({ code: 'GATED', message: expect.stringContaining('coreml') })
   })
 
+  it.each([
+    [['cuda', 'cpu'], 'cpu'],
+    [{ require: 'cuda' }, 'GATED'],
+  ] as const)('an execution provider without a build for it: %j', async (providers, outcome) => {
+    const { open } = await holdGguf('tiny-gguf-llama')
+    const warnings: string[] = []
+    const runner = createRunner({ providers, onWarning: (message) => warnings.push(message) })
+    const [ran] = await Promise.allSettled([runner.run('text-generation', await open(), ['goats']).next()])
+    expect(ran).toMatchObject(
+      outcome === 'cpu'
+        ? { value: { value: { receipt: { executionProvider: 'cpu' } } } }
+        : { reason: { code: outcome } },
+    )
+    expect(JSON.stringify([ran.status === 'rejected' && String(ran.reason), warnings])).toContain('no build for it')
+    await runner.close()
+  })
+
   it('where node-llama-cpp is not installed, and the package is named', async () => {
     const { store, directory, added } = await holdGguf('tiny-gguf-llama')
     await store.close()

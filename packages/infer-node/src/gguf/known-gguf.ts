@@ -8,8 +8,7 @@ import { assertGgufTask } from './gguf-tasks.ts'
 import { llamaClass, llamaParallelism, llamaThreads } from './llama-class.ts'
 import { llamaProviders } from './llama-providers.ts'
 import { installedLlama } from './llama.ts'
-import { holdGguf, loadGguf, type LoadedGguf } from './load-gguf.ts'
-import { createShare } from './share.ts'
+import { createGgufLoader, type LoadedGguf } from './load-gguf.ts'
 
 export interface OpenGgufOptions extends AbortOptions {
   dtype: Dtype | GgufVariant | undefined
@@ -43,12 +42,6 @@ export async function openGguf(
   assertGgufTask(task, model)
   const chosen = await chooseGguf(model, dtype, { signal })
   const providers = llamaProviders(asked)
-  const toLoad = { task, model, chosen, providers, threads, onWarning }
-  // One for all who run it.
-  const share = createShare(
-    () => holdGguf(toLoad),
-    ({ llama }) => llama.dispose(),
-  )
   return {
     known: {
       task,
@@ -61,6 +54,6 @@ export async function openGguf(
       installed: () => installedLlama(task),
     },
     chosen,
-    load: () => loadGguf(toLoad, share),
+    load: createGgufLoader({ task, model, chosen, providers, threads, onWarning }),
   }
 }

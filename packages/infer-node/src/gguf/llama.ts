@@ -52,8 +52,9 @@ export async function startLlama(
     } catch (error) {
       // What failed may be tried again.
       started.delete(provider)
-      reasons.push(`${provider}: ${reasonOf(error)}`)
-      if (providers.length > 1) onWarning(`llama.cpp does not work here on ${provider}: ${reasonOf(error)}`)
+      const why = error instanceof library.NoBinaryFoundError ? 'no build for it is installed' : reasonOf(error)
+      reasons.push(`${provider}: ${why}`)
+      if (providers.length > 1) onWarning(`llama.cpp does not work here on ${provider}: ${why}`)
     }
   }
   const why = reasons.join('; ')
@@ -82,7 +83,10 @@ async function start(library: NodeLlamaCpp, provider: LlamaProvider): Promise<St
       lines = [...lines, message.trim()].slice(-MAX_COMPLAINTS)
     },
   })
-  if (llama.gpu !== gpu) throw new Error(`it would run on ${String(llama.gpu)}`)
+  if (llama.gpu !== gpu) {
+    await llama.dispose()
+    throw new Error(`it would run on ${llama.gpu || 'the processor'}`)
+  }
   return {
     llama,
     library,

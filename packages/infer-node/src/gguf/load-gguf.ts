@@ -22,7 +22,7 @@ import { assertFor, assertGgufTask, assertPooling, type GgufTask } from './gguf-
 import { llamaClass, llamaThreads } from './llama-class.ts'
 import type { LlamaProvider } from './llama-providers.ts'
 import { llamaVersions, startLlama, type StartedLlama } from './llama.ts'
-import type { Share } from './share.ts'
+import { createShare, type Share } from './share.ts'
 
 export interface GgufToLoad {
   task: TaskName
@@ -67,21 +67,29 @@ export interface LoadedGguf {
 let lastLoad: Promise<unknown> = Promise.resolve()
 
 /** A file that llama.cpp holds, and on what. */
-export interface HeldGguf {
+interface HeldGguf {
   started: StartedLlama
   llama: LlamaModel
 }
 
 /**
- * Lets llama.cpp open a file, in this thread: it has its own threads, so the event loop stays free, and its addon keeps one log and one set of
- * devices for a process, which threads that come and go would leave behind.
+ * How a GGUF is loaded: in this thread, for llama.cpp has its own threads, so the event loop stays free, and its addon keeps one log and one set of
+ * devices for a process, which threads that come and go would leave behind. What holds its weights is shared by all who load it.
  *
  * @throws {UnsupportedError} node-llama-cpp is not installed, or has no build for this machine; the task is one it does not do.
  * @throws {GatedError} No execution provider that may be used works here.
  * @throws {IntegrityError} A file was damaged since the model was opened.
  * @throws {InvalidInputError} llama.cpp refuses the file, or it is one for another task.
  */
-export async function holdGguf({ task, model, chosen, providers, onWarning }: GgufToLoad): Promise<HeldGguf> {
+export function createGgufLoader(given: GgufToLoad): () => Promise<LoadedGguf> {
+  const share = createShare(
+    () => hold(given),
+    ({ llama }) => llama.dispose(),
+  )
+  return () => load(given, share)
+}
+
+async function hold({ task, model, chosen, providers, onWarning }: GgufToLoad): Promise<HeldGguf> {
   const label = `${model.cid}/${chosen.path}`
   assertGgufTask(task, model)
   // All of them: llama.cpp opens the other parts by the name of the first.
@@ -97,8 +105,8 @@ export async function holdGguf({ task, model, chosen, providers, onWarning }: Gg
   return { started, llama: await loading }
 }
 
-/** A GGUF ready to run. What holds its weights may be shared; contexts are its own. */
-export async function loadGguf(given: GgufToLoad, share: Share<HeldGguf>): Promise<LoadedGguf> {
+/** Contexts are its own. */
+async function load(given: GgufToLoad, share: Share<HeldGguf>): Promise<LoadedGguf> {
   const { task, model, chosen } = given
   assertGgufTask(task, model)
   const { value, release } = await share.use()
