@@ -3,8 +3,9 @@ import { pathToFileURL } from 'node:url'
 
 import { ggufFixture, type Files, type GgufFixtureName } from '@x/fixtures'
 import { addModel, openModel } from '@x/model-loader'
-import type { TestContext } from 'vitest'
+import { onTestFinished, type TestContext } from 'vitest'
 
+import { createEngine, type Engine, type EngineOptions } from '../src/index.ts'
 import { createSha256, filesSource, openStore, type Held } from './support.ts'
 
 /** Files in a store of their own. */
@@ -40,4 +41,11 @@ export function only<T>(values: readonly T[]): T {
   const [one, ...others] = values
   if (one === undefined || others.length > 0) throw new Error(`one is wanted, there are ${values.length}`)
   return one
+}
+
+/** An engine that is closed when the test ends, whatever waits. */
+export function openEngine(options: EngineOptions): Engine {
+  const engine = createEngine(options)
+  onTestFinished(() => engine.close({ drain: false }))
+  return engine
 }

@@ -34,6 +34,7 @@ export interface DispatcherOptions {
 }
 
 export interface WorkerStats {
+  /** 0 where it was given no graph so far: then it has no thread of its own. */
   threadId: number
   /** Runs that were given to it and are not answered. */
   given: number
