@@ -64,7 +64,8 @@ export function startWorker({ answer, heapMib, start }: WorkerHostOptions): Work
 
   const forget = (id: number): void => {
     waiting.delete(id)
-    if (waiting.size === 0) worker.unref()
+    // Once it was told to end, its end is what keeps the process from ending.
+    if (waiting.size === 0 && !isTold) worker.unref()
   }
 
   const end = (cause: unknown): void => {
