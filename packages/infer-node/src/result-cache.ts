@@ -1,6 +1,7 @@
 import type { Answer, Cache, Computed } from '@x/cache'
 import { decodeDagCbor, encodeDagCbor, type Block } from '@x/cid'
 import {
+  decodeInput,
   decodeOutput,
   decodeReceipt,
   decodeVoucher,
@@ -14,6 +15,7 @@ import {
 import type { Dtype, OpenedModel } from '@x/model-loader'
 import { reasonOf } from '@x/storage-core/backend'
 
+import { isDated } from './dated-template.ts'
 import type { GgufVariant } from './gguf/gguf-files.ts'
 import { installedVersions } from './installed-versions.ts'
 import { fieldsOf } from './model-json.ts'
@@ -144,10 +146,21 @@ export function createResultCache(
     return false
   }
 
+  /** Whether tomorrow it may be another result. Said once. */
+  async function isOfToday({ task, known, inputBlock }: Asked<RunName>): Promise<boolean> {
+    const isChat = task === 'text-generation' && decodeInput(inputBlock.bytes).kind === 'chat'
+    if (!(await isDated(task, isChat, known.model))) return false
+    if (!toldOf.has(known))
+      onWarning(`results of chats with ${known.model.cid} are not kept: its template writes the day`)
+    toldOf.add(known)
+    return true
+  }
+
   return {
     factsOf,
     async result(asked, compute) {
       const { task, known, inputBlock, paramsBlock, params, started, mode = 'use', isWatched, signal } = asked
+      if (asked.mode === undefined && (await isOfToday(asked))) return compute(signal)
       const facts = known.facts ?? (await factsOf(known))
       if (facts && !isKept(facts, asked)) return compute(signal)
       const key = await (facts

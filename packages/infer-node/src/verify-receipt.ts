@@ -17,6 +17,7 @@ import {
 import { isDtype, type Dtype, type OpenedModel } from '@x/model-loader'
 import type { AbortOptions } from '@x/storage-core'
 
+import { isDated } from './dated-template.ts'
 import { isGgufName, type GgufVariant } from './gguf/gguf-files.ts'
 import type { Runner, RunOptions } from './runner.ts'
 import type { TaskInput } from './task-input.ts'
@@ -36,7 +37,8 @@ export interface ReceiptVerdict {
    * - `same`: the output is the one that the receipt names.
    * - `other`: it is another one, and all that decides it is as the receipt says: the receipt is not true.
    * - `incomparable`: it is another one, and so is something that decides its last bits; see `conditions`.
-   * - `undetermined`: it is another one, and another one again the next time: the model draws lots.
+   * - `undetermined`: it is another one, and another one again the next time: the model draws lots; or a chat template writes the
+   *   day into the prompt.
    */
   verdict: 'same' | 'other' | 'incomparable' | 'undetermined'
   /** What is not as the receipt says; the output may be the same all the same. */
@@ -76,7 +78,8 @@ export async function verifyReceipt(
   const { parts } = await runner.explain(task, model, given, asked)
   assertSame('input', receipt.input, parts.input)
   assertSame('parameters', receipt.params, parts.params)
-  return verdictOf(receipt, bytesOf, () => runOnce(runner, task, model, given, asked))
+  const run = (): Promise<TaskResult> => runOnce(runner, task, model, given, asked)
+  return verdictOf(receipt, bytesOf, run, () => isDated(task, Array.isArray(given), model))
 }
 
 /** Of a graph that was run on tensors as they are. */
@@ -108,6 +111,7 @@ async function verdictOf(
   receipt: ResultReceipt,
   bytesOf: BytesOf,
   run: () => Promise<TaskResult<RunName>>,
+  isOfToday: () => Promise<boolean> = () => Promise.resolve(false),
 ): Promise<ReceiptVerdict> {
   const result = await run()
   const [claimed, here] = [describeKey(receipt), describeKey(result.receipt)]
@@ -123,6 +127,8 @@ async function verdictOf(
   // Which revision the files came from decides nothing: they are the same.
   if (conditions.some(({ part }) => part !== 'manifest'))
     return { verdict: 'incomparable', conditions, difference, result }
+  // The day is no condition that a receipt has.
+  if (await isOfToday()) return { verdict: 'undetermined', conditions, difference, result }
   const again = await run()
   const isFirm = again.receipt.output.equals(result.receipt.output)
   return { verdict: isFirm ? 'other' : 'undetermined', conditions, difference, result }

@@ -188,7 +188,7 @@ function failureOf(
   }
   const why =
     verdict === 'undetermined'
-      ? 'the model gives another output each time'
+      ? 'the model gives another output each time, or is told what day it is'
       : `${conditions.map(({ part }) => part).join(', ')} differ, so that outputs are not to be equal bit for bit; ${sayTolerance(difference, tolerance)}`
   return new BackendError(`it cannot be told whether the receipt is true: ${why}`, { retryable: false })
 }
