@@ -1,5 +1,8 @@
 import { join } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 
+import { encodeDagCbor } from '@x/cid'
 import { expect, it, onTestFinished } from 'vitest'
 
 import { mountSmallDisk } from '../../../tooling/faults/small-disk.ts'
@@ -94,4 +97,26 @@ it('makes room for more than goes at once', async () => {
   expect((await cache.stats()).disk?.bytes).toBeLessThanOrEqual(8000)
   expect(textOf(await cache.get(await keyFor('last')))).toBe('last')
   expect(textOf(await cache.get(await keyFor(599)))).toBe('599')
+})
+
+it('lists entries with large keys without holding them all', async () => {
+  const directory = await tempDirectory()
+  const cache = createCache({ disk: await openDiskArea({ directory }), memoryBytes: 0 })
+  for (let number = 0; number < 10; number++)
+    await cache.put(await encodeDagCbor({ number, prompt: 'x'.repeat(3_000_000) }), bytes(8))
+  setFlagsFromString('--expose-gc')
+  const collect: () => void = runInNewContext('gc')
+  collect()
+  const before = process.memoryUsage().arrayBuffers
+  let listed = 0
+  for await (const { keyBytes } of cache.entries()) {
+    listed += 1
+    if (listed > 1) continue
+    collect()
+    expect(keyBytes?.length).toBeGreaterThan(3_000_000)
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(20_000_000)
+  }
+  expect(listed).toBe(10)
+  expect((await cache.clear()).entries).toBe(10)
+  await cache.close()
 })

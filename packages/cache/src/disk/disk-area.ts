@@ -29,9 +29,13 @@ const MAX_ENTRY_BYTES = 4 * 2 ** 20
 const EVICTED_AT_ONCE = 256
 const FREED_AT_ONCE = 4 * 2 ** 20
 const PAGES_AT_ONCE = 256
-const EXPIRED = 'SELECT * FROM entries WHERE expires <= ? LIMIT ?'
-const LEAST_USED = 'SELECT * FROM entries ORDER BY used LIMIT ?'
+// One at a time: keys may be as large as values.
+const EXPIRED = 'SELECT * FROM entries WHERE expires <= ? LIMIT 1'
+const LEAST_USED = 'SELECT * FROM entries ORDER BY used LIMIT 1'
+const NEXT = 'SELECT * FROM entries WHERE key > ? ORDER BY key LIMIT 1'
+/** What is held while it is listed: so many entries, with keys of so many bytes and one more. */
 const LISTED_AT_ONCE = 500
+const LISTED_BYTES = 4 * 2 ** 20
 /** A read must not cost a write: when an entry was used is known to the minute. */
 const NOTE_MS = 60_000
 
@@ -92,15 +96,13 @@ export async function openDiskArea({
     let evicted = 0
     let freed = 0
     for (const sql of [EXPIRED, LEAST_USED]) {
-      if (!isOver()) break
-      const rows = database.all(sql, ...(sql === EXPIRED ? [nowMs] : []), EVICTED_AT_ONCE - evicted)
-      for (const row of rows) {
-        if (!isOver()) break
+      while (evicted < EVICTED_AT_ONCE && isOver()) {
+        const row = database.get(sql, ...(sql === EXPIRED ? [nowMs] : []))
+        if (row === undefined) break
         if (freed >= FREED_AT_ONCE) return { evicted, isEnough: false }
         freed += deleteRow(database, readRow(row))
         evicted += 1
       }
-      if (evicted >= EVICTED_AT_ONCE) break
     }
     return { evicted, isEnough: evicted < EVICTED_AT_ONCE || !isOver() }
   }
@@ -226,10 +228,7 @@ export async function openDiskArea({
       let after: Uint8Array = new Uint8Array(0)
       for (;;) {
         const from = after
-        const page = await shared.read((database) => {
-          const rows = database.all('SELECT * FROM entries WHERE key > ? ORDER BY key LIMIT ?', from, LISTED_AT_ONCE)
-          return Promise.all(rows.map(infoOf))
-        })
+        const page = await shared.read((database) => Promise.all(pageAfter(database, from).map(infoOf)))
         yield* page
         const last = page.at(-1)
         if (last === undefined) return
@@ -297,13 +296,14 @@ async function empty(shared: SharedDatabase, cleared: Cleared): Promise<void> {
   for (let after: Uint8Array | undefined = new Uint8Array(0); after !== undefined; await setImmediate()) {
     const from: Uint8Array = after
     const step = await shared.write((database) => {
-      const rows = database.all('SELECT * FROM entries WHERE key > ? ORDER BY key LIMIT ?', from, EVICTED_AT_ONCE)
       const gone = { entries: 0, bytes: 0, last: undefined as Uint8Array | undefined }
-      for (const row of rows.map(readRow)) {
-        if (gone.bytes >= FREED_AT_ONCE) break
-        gone.bytes += deleteRow(database, row)
+      while (gone.entries < EVICTED_AT_ONCE && gone.bytes < FREED_AT_ONCE) {
+        const row = database.get(NEXT, gone.last ?? from)
+        if (row === undefined) break
+        const read = readRow(row)
+        gone.bytes += deleteRow(database, read)
         gone.entries += 1
-        gone.last = row.key
+        gone.last = read.key
       }
       return gone
     })
@@ -329,6 +329,21 @@ async function giveBack(shared: SharedDatabase): Promise<void> {
 
 const rowOf = (database: Database, key: CID): Row | undefined =>
   database.get('SELECT * FROM entries WHERE key = ?', key.bytes)
+
+/** Some rows in the order of their keys. */
+function pageAfter(database: Database, from: Uint8Array): Row[] {
+  const rows: Row[] = []
+  let [after, bytes] = [from, 0]
+  while (rows.length < LISTED_AT_ONCE && bytes < LISTED_BYTES) {
+    const row = database.get(NEXT, after)
+    if (row === undefined) break
+    rows.push(row)
+    const { key, keyBytes } = readRow(row)
+    after = key
+    bytes += keyBytes?.length ?? 0
+  }
+  return rows
+}
 
 /** A row and its blocks as they were at one moment. */
 function readTogether(database: Database, key: CID): { row: Row; blocks: ReturnType<typeof readBlocks> } | undefined {
