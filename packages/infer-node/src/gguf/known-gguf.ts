@@ -3,6 +3,7 @@ import type { Dtype, OpenedModel } from '@x/model-loader'
 import type { AbortOptions } from '@x/storage-core'
 
 import type { KnownModel } from '../result-cache.ts'
+import type { Versions } from '../transformers.ts'
 import { chooseGguf, type ChosenGguf, type GgufVariant } from './gguf-files.ts'
 import { assertGgufTask } from './gguf-tasks.ts'
 import { llamaClass, llamaParallelism, llamaThreads } from './llama-class.ts'
@@ -42,6 +43,7 @@ export async function openGguf(
   assertGgufTask(task, model)
   const chosen = await chooseGguf(model, dtype, { signal })
   const providers = llamaProviders(asked)
+  let versions: Versions | undefined
   return {
     known: {
       task,
@@ -51,7 +53,7 @@ export async function openGguf(
       sampleRate: undefined,
       // Of a GPU nothing is kept, so nobody asks.
       numericClassOn: (executionProvider) => llamaClass(executionProvider, llamaThreads(threads, chosen.bytes), 0),
-      installed: () => installedLlama(task),
+      installed: () => (versions ??= installedLlama(task)),
     },
     chosen,
     load: createGgufLoader({ task, model, chosen, providers, threads, onWarning }),
