@@ -75,6 +75,15 @@ describe('a text has the vector of the reference', () => {
     expect(Math.hypot(...[...(result?.output.data ?? [])].map(Number))).toBeCloseTo(1, 6)
   })
 
+  it('of no more tokens than the model takes', async () => {
+    const { open } = await holdGguf('tiny-gguf-bert')
+    const running = runTask('feature-extraction', await open(), ['a '.repeat(511)])
+    await expect(running).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+      message: expect.stringContaining('at most 510'),
+    })
+  })
+
   it('and no other pooling than the file’s', async () => {
     const { open } = await holdGguf('tiny-gguf-bert')
     const running = runTask('feature-extraction', await open(), ['hello'], { options: { pooling: 'cls' } })
