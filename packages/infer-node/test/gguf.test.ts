@@ -157,7 +157,7 @@ describe('a run ends', () => {
 
   it('before it begins where there is no room for it', async () => {
     const { open } = await holdGguf('tiny-gguf-llama')
-    const running = runTask('text-generation', await open(), ['goats '.repeat(600)])
+    const running = runTask('text-generation', await open(), ['goats '.repeat(2048)])
     await expect(running).rejects.toMatchObject({ code: 'INVALID_INPUT', message: expect.stringContaining('tokens') })
   })
 })
