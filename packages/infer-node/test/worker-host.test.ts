@@ -1,9 +1,14 @@
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
 import type { Worker } from 'node:worker_threads'
 
+import { addModel } from '@x/model-loader'
 import { expect, it, onTestFinished } from 'vitest'
 
+import { encodeModel, float32 } from '../../../tooling/fixtures/src/onnx-writer.ts'
 import { startWorker, type WorkerHost } from '../src/workers/worker-host.ts'
+import { createSha256, filesSource, openStore } from './support.ts'
 
 async function start(): Promise<{ host: WorkerHost; worker: Worker }> {
   const started = once(process, 'worker')
@@ -45,4 +50,33 @@ it('ends a thread whose message cannot be read', async () => {
   const reason = { code: 'CRASH', message: expect.stringContaining('unreadable') }
   expect(await told).toMatchObject([{ reason }])
   await exit
+})
+
+/** A graph that takes a while. */
+function slowGraph(): Uint8Array<ArrayBuffer> {
+  const width = 512
+  const steps = Array.from({ length: 8 }, (_, step) => ['MatMul', [`x${step || ''}`, 'w'], [`x${step + 1}`]] as const)
+  return encodeModel({
+    nodes: steps,
+    initializers: { w: float32([width, width], new Float32Array(width * width)) },
+    inputs: { x: ['float32', ['rows', width]] },
+    outputs: { x8: ['float32', ['rows', width]] },
+  })
+}
+
+it.each([
+  ['close', 0, 'true true true closed'],
+  ['exit', 7, ''],
+] as const)('ends no process when a thread is ended inside ONNX Runtime: %s', async (how, code, said) => {
+  const { store, directory } = await openStore()
+  const { cid } = await addModel(store, filesSource({ 'slow.onnx': slowGraph() }), { createSha256 })
+  await store.close()
+  const child = fileURLToPath(new URL('./children/end-in-a-run.ts', import.meta.url))
+  const flags = ['--conditions=@x/source', '--disable-warning=ExperimentalWarning']
+  const told = await new Promise((resolve) => {
+    execFile(process.execPath, [...flags, child, directory, `ipfs://${cid}`, how], (error, stdout, stderr) =>
+      resolve({ code: error ? (error.code ?? error.signal) : 0, stdout, stderr }),
+    )
+  })
+  expect(told).toEqual({ code, stdout: said, stderr: '' })
 })

@@ -121,6 +121,12 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   let isDraining = false
   let ended: { error: unknown } | undefined
 
+  /** For a program that calls `process.exit` in the middle of a run. */
+  const onExit = (): void => {
+    for (const { host } of slots) host.stop()
+  }
+  process.on('exit', onExit)
+
   function startSlot(): Slot {
     const host = startHost({
       ggufOf: (handle) => residences.get(handle)?.gguf,
@@ -144,7 +150,9 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     slots = slots.filter((other) => other !== slot)
     counts.crashes += 1
     if (!slot.hasAnswered) {
-      startAtMs = performance.now() + Math.min(FIRST_RESTART_MS * 2 ** stillborn, LAST_RESTART_MS)
+      // One that had nothing to do is no sign that the next would end as well, unless it was not the first.
+      const isHeld = slot.given.length > 0 || stillborn > 0
+      if (isHeld) startAtMs = performance.now() + Math.min(FIRST_RESTART_MS * 2 ** stillborn, LAST_RESTART_MS)
       stillborn += 1
     }
     const [guilty] = slot.given
@@ -316,6 +324,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     try {
       if (residence.leastBytes > memoryBytes) throw tooLarge(residence, memoryBytes)
       const facts = await place(slot, residence)
+      noteAnswer(slot)
       const { handle } = residence
       const inputs = jobs.map(({ input, onText }) => ({ input, streams: onText !== undefined }))
       const told = new Set<number>()
@@ -451,7 +460,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       const all = slots
       slots = []
       for (const slot of all) slot.isDead = true
-      for (const { host } of all) await host.end()
+      await endAll(all)
+      process.off('exit', onExit)
     },
   }
 }
@@ -461,6 +471,11 @@ function settleOne(job: Job | undefined, one: RanOne | undefined, facts: Loaded)
   else if (one !== undefined && 'error' in one) job?.reject(receiveError(one.error), true)
   // Whoever gave it up has been told.
   else job?.reject(new BackendError('it was cancelled before it ran', { retryable: true }))
+}
+
+/** At once, so that none begins another run while one is waited for. */
+async function endAll(slots: readonly Slot[]): Promise<void> {
+  await Promise.all(slots.map(({ host }) => host.end()))
 }
 
 export function crashOf({ model, quarantinedUntilMs }: Residence, cause?: CrashError): CrashError {

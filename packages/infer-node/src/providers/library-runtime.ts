@@ -12,7 +12,7 @@ export interface RuntimeSession {
   release(): Promise<void>
 }
 
-interface RuntimeSessions {
+export interface RuntimeSessions {
   create: (this: void, graph: unknown, options?: Record<string, unknown>, ...rest: unknown[]) => Promise<RuntimeSession>
 }
 

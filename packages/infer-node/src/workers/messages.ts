@@ -42,6 +42,8 @@ interface SentInput {
 export interface WorkerStart {
   /** Graphs run on ONNX Runtime's WASM build, with so many threads; `undefined`: on its native one. */
   wasmThreads: number | undefined
+  /** Of a `NativeGate`. */
+  gate: Int32Array<SharedArrayBuffer>
 }
 
 /** What the main thread asks for. */
@@ -114,3 +116,5 @@ export type FromWorker =
   | { kind: 'result'; id: number; result: Results[keyof Results] }
   | { kind: 'failure'; id: number; error: SentError }
   | { kind: 'ask'; id: number; ask: Ask }
+  /** It is to be ended, and is not inside ONNX Runtime any more. */
+  | { kind: 'out' }

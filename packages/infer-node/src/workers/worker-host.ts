@@ -5,6 +5,7 @@ import { CrashError } from '@x/infer-core'
 import type { RanAt } from '../batching/run-batch.ts'
 import { buffersOf } from '../raw/buffers-of.ts'
 import type { Ask, Call, FromWorker, RanOne, Results, ToWorker, WorkerStart } from './messages.ts'
+import { createNativeGate } from './native-gate.ts'
 import { receiveError, sendError } from './sent-error.ts'
 
 /** One thread, as the main one sees it. */
@@ -16,8 +17,10 @@ export interface WorkerHost {
   /** Resolves, once, with the reason when the thread has ended without having been told to. */
   readonly crashed: Promise<unknown>
   readonly threadId: number
-  /** Ends the thread; what is under way fails. */
+  /** Ends the thread as soon as it is not inside ONNX Runtime; what is under way fails at once. */
   end(): Promise<void>
+  /** This process is about to end: blocks until the thread is not inside ONNX Runtime, but not for long. */
+  stop(): void
 }
 
 /** Of a run. */
@@ -33,8 +36,11 @@ export interface WorkerHostOptions {
   answer: (ask: Ask) => Promise<unknown>
   /** Most of the thread's own heap, in MiB. A thread that needs more ends. Default: Node's. */
   heapMib?: number | undefined
-  start: WorkerStart
+  start: Omit<WorkerStart, 'gate'>
 }
+
+/** Longest that the end of this process waits for one run of a graph. */
+const STOP_MS = 10_000
 
 interface Waiter {
   resolve: (result: Results[keyof Results]) => void
@@ -48,9 +54,11 @@ export function startWorker({ answer, heapMib, start }: WorkerHostOptions): Work
   const [file, execArgv] = import.meta.url.endsWith('.ts')
     ? ['./worker-thread.ts', ['--conditions=@x/source', '--disable-warning=ExperimentalWarning']]
     : ['./worker-thread.js', []]
+  const gate = createNativeGate()
+  const out = Promise.withResolvers<void>()
   const worker = new Worker(new URL(file, import.meta.url), {
     execArgv,
-    workerData: start,
+    workerData: { ...start, gate: gate.shared } satisfies WorkerStart,
     ...(heapMib !== undefined && { resourceLimits: { maxOldGenerationSizeMb: heapMib } }),
   })
   const waiting = new Map<number, Waiter>()
@@ -64,7 +72,7 @@ export function startWorker({ answer, heapMib, start }: WorkerHostOptions): Work
 
   const forget = (id: number): void => {
     waiting.delete(id)
-    // Once it was told to end, its end is what keeps the process from ending.
+    // Its end is waited for.
     if (waiting.size === 0 && !isTold) worker.unref()
   }
 
@@ -78,6 +86,10 @@ export function startWorker({ answer, heapMib, start }: WorkerHostOptions): Work
   }
 
   worker.on('message', (message: FromWorker) => {
+    if (message.kind === 'out') {
+      out.resolve()
+      return
+    }
     if (message.kind === 'ask') {
       void reply(message.id, message.ask)
       return
@@ -99,10 +111,18 @@ export function startWorker({ answer, heapMib, start }: WorkerHostOptions): Work
   // What it said cannot be read, so whoever waits for it would wait for ever.
   worker.on('messageerror', (error) => {
     end(error)
-    void worker.terminate()
+    void terminate()
   })
-  worker.on('exit', (code) => end(new Error(`it ended with code ${code}`)))
+  worker.on('exit', (code) => {
+    out.resolve()
+    end(new Error(`it ended with code ${code}`))
+  })
   worker.unref()
+
+  async function terminate(): Promise<void> {
+    if (!gate.shut()) await out.promise
+    await worker.terminate()
+  }
 
   async function reply(id: number, ask: Ask): Promise<void> {
     try {
@@ -140,9 +160,12 @@ export function startWorker({ answer, heapMib, start }: WorkerHostOptions): Work
     },
     async end() {
       isTold = true
-      await worker.terminate()
       end(new Error('it was told to end'))
+      // What is waited for here keeps the process from ending.
+      worker.ref()
+      await terminate()
     },
+    stop: () => gate.shutNow(STOP_MS),
   }
 }
 

@@ -7,12 +7,14 @@ import { runBatch, type BatchInput, type RanAt } from '../batching/run-batch.ts'
 import { whyAlone } from '../batching/why-alone.ts'
 import { loadModel, type LoadedModel } from '../loaded-models.ts'
 import { numericClassOf } from '../numeric-class.ts'
+import { libraryRuntime } from '../providers/library-runtime.ts'
 import { runOnWasm } from '../providers/run-on-wasm.ts'
 import { buffersOf } from '../raw/buffers-of.ts'
 import type { ChosenGraph } from '../raw/choose-graph.ts'
 import { loadGraph, type LoadedGraph } from '../raw/load-graph.ts'
 import { importTransformers, versionsOf } from '../transformers.ts'
 import type { Ask, Call, FromWorker, Loaded, RanOne, Results, SentModel, ToWorker, WorkerStart } from './messages.ts'
+import { guardSessions } from './native-gate.ts'
 import { withPreparedSessions } from './prepared-sessions.ts'
 import { remoteModel } from './remote-model.ts'
 import { receiveError, sendError } from './sent-error.ts'
@@ -22,7 +24,7 @@ import { receiveError, sendError } from './sent-error.ts'
 if (parentPort === null) throw new Error('this file runs in a worker thread')
 const port = parentPort
 
-const { wasmThreads }: WorkerStart = workerData
+const { wasmThreads, gate }: WorkerStart = workerData
 if (wasmThreads !== undefined) runOnWasm(wasmThreads)
 
 interface HeldModel {
@@ -40,6 +42,7 @@ const asked = new Map<number, { resolve: (result: unknown) => void; reject: (err
 /** Of each run, by the id of its call. */
 const running = new Map<number, AbortController[]>()
 let lastAsk = 0
+let isGuarded = false
 let tail = Promise.resolve()
 
 const say = (message: FromWorker, handedOver: ArrayBuffer[] = []): void => port.postMessage(message, handedOver)
@@ -174,6 +177,8 @@ const asksFor =
   }
 
 async function load(call: Call & { type: 'load' }): Promise<Loaded> {
+  if (!isGuarded) guardSessions(libraryRuntime().InferenceSession, gate, () => say({ kind: 'out' }))
+  isGuarded = true
   const { task, graph } = call
   if (task === RAW_TENSORS) {
     if (graph === undefined) throw new TypeError('a graph is to be loaded, and none is named')

@@ -1,0 +1,75 @@
+import type { RuntimeSessions } from '../providers/library-runtime.ts'
+
+/**
+ * Keeps a thread from being ended inside ONNX Runtime: its native code cannot tell that to JavaScript, throws, and takes the whole
+ * process with it. A thread counts itself in and out; who wants to end it sees to it that it does not go in again, and waits.
+ */
+export interface NativeGate {
+  /** Two counters, for a thread to be given. */
+  readonly shared: Int32Array<SharedArrayBuffer>
+  /** From now on the thread stays outside. @returns Whether it is so; else it says so when it has come out. */
+  shut(): boolean
+  /** Shuts it, and blocks this thread until the other is out, but not longer than this. */
+  shutNow(mostMs: number): void
+}
+
+const INSIDE = 0
+const IS_SHUT = 1
+
+export function createNativeGate(): NativeGate {
+  const shared = new Int32Array(new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT))
+  const shut = (): boolean => {
+    Atomics.store(shared, IS_SHUT, 1)
+    return Atomics.load(shared, INSIDE) === 0
+  }
+  return {
+    shared,
+    shut,
+    shutNow(mostMs) {
+      const untilMs = performance.now() + mostMs
+      shut()
+      for (let inside = Atomics.load(shared, INSIDE); inside > 0; inside = Atomics.load(shared, INSIDE)) {
+        const restMs = untilMs - performance.now()
+        if (restMs <= 0) return
+        Atomics.wait(shared, INSIDE, inside, restMs)
+      }
+    },
+  }
+}
+
+/**
+ * In the thread: lets all sessions be made and run through the gate.
+ *
+ * @param onOut - Called when the thread has come out, and is to stay there.
+ */
+export function guardSessions(
+  sessions: RuntimeSessions,
+  shared: Int32Array<SharedArrayBuffer>,
+  onOut: () => void,
+): void {
+  async function inside<T>(work: () => Promise<T>): Promise<T> {
+    Atomics.add(shared, INSIDE, 1)
+    try {
+      // The thread is about to end: nothing of it is waited for.
+      if (Atomics.load(shared, IS_SHUT) === 1) return await new Promise<never>(() => out())
+      return await work()
+    } finally {
+      out()
+    }
+  }
+
+  function out(): void {
+    Atomics.sub(shared, INSIDE, 1)
+    Atomics.notify(shared, INSIDE)
+    if (Atomics.load(shared, IS_SHUT) === 1) onOut()
+  }
+
+  const { create } = sessions
+  sessions.create = async (...given) => {
+    const session = await inside(() => create(...given))
+    const [run, release] = [session.run.bind(session), session.release.bind(session)]
+    session.run = (...args) => inside(() => run(...args))
+    session.release = () => inside(release)
+    return session
+  }
+}

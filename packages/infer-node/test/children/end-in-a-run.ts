@@ -1,0 +1,30 @@
+import { setTimeout } from 'node:timers/promises'
+
+import { openFsStore } from '@x/backend-fs'
+import { createEngine } from '@x/infer-node'
+import { openModel } from '@x/model-loader'
+
+// Runs a stored graph over and over, and in the middle of it closes the engine so many times, or exits: `DIRECTORY CID close|exit`.
+const [directory = '', reference = '', how] = process.argv.slice(2)
+const store = await openFsStore({ directory })
+const model = await openModel(store, reference)
+const rows = 512
+for (let round = 0; round < 3; round++) {
+  const engine = createEngine({ threads: 1 })
+  const session = await engine.session(model)
+  const width = Number(session.inputs[0]?.shape[1])
+  const ask = (): Promise<unknown> =>
+    session.run({ x: { type: 'float32', dims: [rows, width], data: new Float32Array(rows * width) } })
+  await ask()
+  const asked = Array.from({ length: 8 }, ask)
+  const told = Promise.allSettled(asked)
+  await asked[round]
+  // By then the thread has begun the next one.
+  await setTimeout(10)
+  if (how === 'exit') process.exit(7)
+  await engine.close({ drain: false })
+  const codes = (await told).map((one) => (one.status === 'rejected' ? one.reason.code : 'ANSWERED'))
+  process.stdout.write(`${codes.filter((code) => code === 'BACKEND').length > 0} `)
+}
+await store.close()
+process.stdout.write('closed')
