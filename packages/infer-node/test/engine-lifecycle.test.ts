@@ -4,7 +4,7 @@ import type { OpenedModel } from '@x/model-loader'
 import { expect, it, onTestFinished, vi } from 'vitest'
 
 import { createEngine, type Engine, type EngineOptions } from '../src/index.ts'
-import { hold } from './support.ts'
+import { crash, hold, soon, until } from './support.ts'
 
 const TASK = 'feature-extraction'
 const WAITING = { batch: { windowMs: 3_600_000 } }
@@ -27,11 +27,6 @@ function watchWorkers(): { started: Worker[]; ended: Worker[] } {
   process.on('worker', note)
   onTestFinished(() => void process.off('worker', note))
   return { started, ended }
-}
-
-/** Resolves when it is so; asked at every turn of the loop. */
-async function until(isSo: () => boolean): Promise<void> {
-  while (!isSo()) await new Promise(setImmediate)
 }
 
 const open = async (): Promise<OpenedModel> => (await hold('tiny-bert')).open()
@@ -136,9 +131,9 @@ it('loads once for all who ask, until the last of them; one that ends in the mid
   stop.abort(reason)
   expect(await given).toMatchObject([{ reason }])
   expect(await engine.unload(model.cid.toString())).toBe(0)
-  await started[0]?.terminate()
-  const crash = { code: 'CRASH', model: model.cid.toString() }
-  expect(await asked).toMatchObject([{ reason: crash }, { reason: crash }])
+  await crash(started[0])
+  const crashed = { code: 'CRASH', model: model.cid.toString() }
+  expect(await asked).toMatchObject([{ reason: crashed }, { reason: crashed }])
   expect(order[0]).toBe('aborted')
   expect(engine.stats()).toMatchObject({ crashes: 1, loads: 1 })
 })
@@ -183,7 +178,7 @@ it('starts no thread for one that ended while nothing waits, and waits before it
   const engine = startEngine()
   const loading = told(engine.load(TASK, model))
   await until(() => started.length === 1)
-  await started[0]?.terminate()
+  await crash(started[0])
   expect(await loading).toMatchObject([{ reason: { code: 'CRASH' } }])
   for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate)
   expect(engine.stats().workers).toEqual([])
@@ -211,3 +206,36 @@ it('answers each input of a task whose inputs share no run as soon as it has run
   // One of the load, and one of each.
   expect(results).toHaveLength(5)
 })
+
+it.each([
+  ['the window of a batch', { batch: { windowMs: 50 } }],
+  ['the time after which a thread is started again', {}],
+])(
+  'loses nobody who waits for %s, when that ends between two looks at the clock',
+  async (_, options: EngineOptions) => {
+    const model = await open()
+    const { started } = watchWorkers()
+    const engine = startEngine(options)
+    if (options.batch === undefined) {
+      const loading = told(engine.load(TASK, model))
+      await until(() => started.length === 1)
+      await crash(started[0])
+      await loading
+    }
+    // A clock that stands until something waits, and goes on at each look by as much that at the second the time is over.
+    const baseMs = performance.now()
+    const stepMs = 0.6 * (options.batch ? 50 : 500)
+    let looks = 0
+    vi.spyOn(performance, 'now').mockImplementation(() =>
+      engine.stats().queued === 0 ? baseMs : baseMs + (looks += 1) * stepMs,
+    )
+    onTestFinished(() => void vi.restoreAllMocks())
+    const answered = soon(engine.run(TASK, model, 'a'), () => engine.stats())
+    await until(
+      () => looks > 0 && engine.stats().queued === 0,
+      () => engine.stats(),
+    )
+    vi.restoreAllMocks()
+    expect(await answered).toMatchObject({ output: { dims: [16] } })
+  },
+)

@@ -8,7 +8,7 @@ import { expect, it, onTestFinished, vi } from 'vitest'
 import { encodeModel, float32, type Graph } from '../../../tooling/fixtures/src/onnx-writer.ts'
 import { createEngine, createRunner, runTask, type Engine, type EngineOptions, type TaskResult } from '../src/index.ts'
 import { inputsOf, optionsOf } from './recorded.ts'
-import { createSha256, directoryOf, EMBEDDED_MODEL, hold, openStore } from './support.ts'
+import { crash, createSha256, directoryOf, EMBEDDED_MODEL, hold, openStore, soon, until } from './support.ts'
 
 function startEngine(options: EngineOptions = {}): Engine {
   const engine = createEngine(options)
@@ -255,9 +255,13 @@ it('fails what a thread was doing when it ended, and starts another', async () =
   // Long enough not to be answered before the thread has ended.
   const long = TEXTS.map((text) => text.repeat(20_000))
   const running = Promise.allSettled(long.map((text) => engine.run('feature-extraction', model, text)))
-  await until(() => engine.stats().workers[0]?.given === 1)
+  await until(
+    () => engine.stats().workers[0]?.given === 1,
+    () => engine.stats(),
+  )
+  // It is among its tokens, and not inside ONNX Runtime.
   await workers[0]?.terminate()
-  for (const result of await running) {
+  for (const result of await soon(running, () => engine.stats())) {
     expect(result).toMatchObject({ status: 'rejected', reason: { code: 'CRASH', model: model.cid.toString() } })
   }
   expect(await engine.run('feature-extraction', model, 'a')).toMatchObject({ output: { dims: [16] } })
@@ -270,19 +274,23 @@ it('leaves a model alone that crashes again, and no other', async () => {
   const workers = watchWorkers()
   const engine = startEngine({ quarantineMs: 3_600_000 })
   for (const _ of [1, 2]) {
+    const before = workers.length
     const told = Promise.allSettled([engine.run('feature-extraction', bad, 'a')])
-    const given = until(() => engine.stats().workers[0]?.given === 1)
-    // Where it has an answer before it is seen to run, that is told.
-    await Promise.race([given, told])
-    await workers.at(-1)?.terminate()
-    expect(await told).toMatchObject([{ status: 'rejected', reason: { code: 'CRASH' } }])
+    // The one that was started for it, and has it.
+    await until(
+      () => workers.length > before && engine.stats().workers[0]?.given === 1,
+      () => engine.stats(),
+    )
+    await crash(workers.at(-1))
+    expect(await soon(told, () => engine.stats())).toMatchObject([{ status: 'rejected', reason: { code: 'CRASH' } }])
   }
   await expect(engine.run('feature-extraction', bad, 'a')).rejects.toMatchObject({
     code: 'CRASH',
     quarantinedUntilMs: expect.any(Number),
     message: expect.stringContaining('left alone until'),
   })
-  expect(await engine.run('text-classification', good, 'good')).toMatchObject({ output: [{ label: 'POSITIVE' }] })
+  const running = soon(engine.run('text-classification', good, 'good'), () => engine.stats())
+  expect(await running).toMatchObject({ output: [{ label: 'POSITIVE' }] })
 })
 
 it('ends a thread that needs more memory than it may have, not the process', async () => {
@@ -345,8 +353,3 @@ it('opens a reference once, and closes what it opened', async () => {
     events.filter((event) => event === 'close').length,
   )
 })
-
-/** Resolves when it is so; asked at every turn of the loop. */
-async function until(isSo: () => boolean): Promise<void> {
-  while (!isSo()) await new Promise(setImmediate)
-}

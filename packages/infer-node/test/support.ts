@@ -3,6 +3,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { Worker } from 'node:worker_threads'
 
 import { openFsStore, type FsStore } from '@x/backend-fs'
 import { fixtureModel, type Files, type FixtureName } from '@x/fixtures'
@@ -56,6 +57,44 @@ export async function hold(name: FixtureName, change: (files: Files) => void = (
   change(files)
   const added = await addModel(store, filesSource(files), { createSha256 })
   return { store, directory, added, open: () => openModel(store, `ipfs://${added.cid}`) }
+}
+
+/** Longest that a test waits for something to become so, that it may fail with a reason and not by its own end. Milliseconds. */
+const UNTIL_MS = 25_000
+
+/**
+ * Resolves when it is so; asked at every turn of the loop.
+ *
+ * @param found - What there is instead, for the error.
+ */
+export async function until(isSo: () => boolean, found: () => unknown = () => isSo.toString()): Promise<void> {
+  const deadlineMs = Date.now() + UNTIL_MS
+  while (!isSo()) {
+    if (Date.now() > deadlineMs) throw new Error(`it did not become so: ${JSON.stringify(found())}`)
+    await new Promise(setImmediate)
+  }
+}
+
+/** What a promise gives, or an error that says what there is instead. */
+export async function soon<T>(promise: Promise<T>, found: () => unknown): Promise<T> {
+  const late = Promise.withResolvers<never>()
+  const timer = setTimeout(() => late.reject(new Error(`it did not end: ${JSON.stringify(found())}`)), UNTIL_MS)
+  try {
+    return await Promise.race([promise, late.promise])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/**
+ * Lets a thread of an engine fail, between two turns of its loop. `terminate` would end the process too where it is inside ONNX
+ * Runtime just then.
+ */
+export async function crash(worker: Worker | undefined): Promise<void> {
+  if (worker === undefined) throw new Error('there is no thread')
+  const ended = new Promise((resolve) => worker.once('exit', resolve))
+  worker.postMessage(null, [])
+  await soon(ended, () => `thread ${worker.threadId} goes on`)
 }
 
 /** A real model: all-MiniLM-L6-v2, quantised. */

@@ -181,11 +181,11 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   }
 
   function dispatch(): void {
-    // One look at the clock: what is not ready at it has a timer, else it would be waited for that nobody sets.
+    // One time for all that is decided here: what is not due by it has a timer, and what is has been done.
     const nowMs = performance.now()
     const ready = waiting.inTurn(residences.values()).filter((lane) => isReady(lane, nowMs))
     if (ready.length > 0 && nowMs >= startAtMs) startSlots()
-    room.look(ready)
+    const roomMs = room.look(ready)
     for (let depth = 0; depth < GIVEN_AT_ONCE; depth++) {
       for (const slot of slots) {
         if (slot.given.length !== depth) continue
@@ -193,7 +193,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         if (lane) void serve(slot, lane)
       }
     }
-    setTimer(nowMs)
+    setTimer(nowMs, roomMs)
   }
 
   function assertGoing(): void {
@@ -205,15 +205,14 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   }
 
   /** For what waits and does not become ready, or find a thread, by something that happens. */
-  function setTimer(nowMs: number): void {
+  function setTimer(nowMs: number, roomMs: number | undefined): void {
     clearTimeout(timer)
     timer = undefined
     const lanes = waiting.inTurn(residences.values())
     const times = lanes.map((lane) => gatheringMs(lane, nowMs)).filter((ms) => ms > 0)
     const startMs = startAtMs - nowMs
-    const isWanted = slots.length < options.workers && lanes.some((lane) => isReady(lane, nowMs))
-    if (startMs > 0 && isWanted) times.push(startMs)
-    const roomMs = room.lookAgainMs()
+    const isWaiting = lanes.some((lane) => isReady(lane, nowMs))
+    if (startMs > 0 && slots.length < options.workers && isWaiting) times.push(startMs)
     if (roomMs !== undefined) times.push(roomMs)
     if (times.length > 0) timer = setTimeout(wake, Math.ceil(Math.min(...times)))
   }

@@ -16,8 +16,12 @@ export interface RoomOptions {
  * for as long as they should (`residentUntilMs`), no new run begins, until there is room for the one that has waited longest.
  */
 export interface Room {
-  /** Sees which model has waited longest to be loaded, and which are to go for it. To be called before runs are given out. */
-  look(ready: readonly Lane[]): void
+  /**
+   * Sees which model has waited longest to be loaded, and which are to go for it. To be called before runs are given out.
+   *
+   * @returns In how many milliseconds to look again, though nothing happens: one that is to stay until then may go for it.
+   */
+  look(ready: readonly Lane[]): number | undefined
   /** No new run of it begins, so that another one has its room. */
   isLeaving(residence: Residence): boolean
   /**
@@ -26,8 +30,6 @@ export interface Room {
    * @param at - `once`: what nobody uses now goes, though it was used a moment ago. Default `turn`.
    */
   hasRoomFor(residence: Residence, at?: 'turn' | 'once'): boolean
-  /** In how many milliseconds it is worth looking again, though nothing happens; `undefined`: it is not. */
-  lookAgainMs(): number | undefined
 }
 
 /** A model that should still be there, and of which nothing was asked for so long, is not about to be asked again. */
@@ -37,8 +39,6 @@ interface Claim {
   residence: Residence
   /** `undefined`: all that may go would not be enough. */
   leaving: ReadonlySet<Residence> | undefined
-  /** How long the one that may go next is held, as of the look that found that it may not go yet. */
-  againMs: number | undefined
 }
 
 export function createRoom({ memoryBytes, residences, copiesOf, unload, unloadingBytes }: RoomOptions): Room {
@@ -101,20 +101,14 @@ export function createRoom({ memoryBytes, residences, copiesOf, unload, unloadin
         .filter(({ residence }) => !isPlaced(residence) && residence.leastBytes <= memoryBytes)
         .toSorted((a, b) => a.sinceMs - b.sinceMs)
       claim = undefined
-      if (longest === undefined) return
+      if (longest === undefined) return undefined
       const { residence } = longest
-      // One look at the clock for each: who is not held any more a moment later would be waited for without end.
       const held = new Map(loaded().map((one) => [one, heldMs(one)]))
-      const made = makeRoom(
-        residence,
-        [...idle(), ...busy()].filter((one) => (held.get(one) ?? 0) <= 0),
-      )
+      const candidates = [...idle(), ...busy()].filter((one) => (held.get(one) ?? 0) <= 0)
+      const made = makeRoom(residence, candidates)
+      claim = { residence, leaving: made && new Set(made.victims) }
       const times = [...held.values()].filter((ms) => ms > 0 && ms < Infinity)
-      claim = {
-        residence,
-        leaving: made && new Set(made.victims),
-        againMs: times.length > 0 ? Math.min(...times) : undefined,
-      }
+      return made === undefined && times.length > 0 ? Math.min(...times) : undefined
     },
     isLeaving,
     hasRoomFor(residence, at = 'turn') {
@@ -127,10 +121,6 @@ export function createRoom({ memoryBytes, residences, copiesOf, unload, unloadin
       for (const victim of made.victims) unload(victim)
       // What a thread has yet to unload is there still.
       return fitsBeside(residence, made.left + unloadingBytes())
-    },
-    lookAgainMs() {
-      if (claim === undefined || !isWaiting(claim) || claim.leaving !== undefined) return undefined
-      return claim.againMs
     },
   }
 }
