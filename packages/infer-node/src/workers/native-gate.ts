@@ -37,17 +37,22 @@ export function createNativeGate(): NativeGate {
   }
 }
 
+/** Does what is inside ONNX Runtime; what is begun after the gate was shut never ends. */
+export type Inside = <T>(work: () => Promise<T>) => Promise<T>
+
 /**
- * In the thread: lets all sessions be made and run through the gate.
+ * In the thread.
  *
  * @param onOut - Called when the thread has come out, and is to stay there.
  */
-export function guardSessions(
-  sessions: RuntimeSessions,
-  shared: Int32Array<SharedArrayBuffer>,
-  onOut: () => void,
-): void {
-  async function inside<T>(work: () => Promise<T>): Promise<T> {
+export function createInside(shared: Int32Array<SharedArrayBuffer>, onOut: () => void): Inside {
+  function out(): void {
+    Atomics.sub(shared, INSIDE, 1)
+    Atomics.notify(shared, INSIDE)
+    if (Atomics.load(shared, IS_SHUT) === 1) onOut()
+  }
+
+  return async (work) => {
     Atomics.add(shared, INSIDE, 1)
     try {
       // The thread is about to end: nothing of it is waited for.
@@ -57,13 +62,10 @@ export function guardSessions(
       out()
     }
   }
+}
 
-  function out(): void {
-    Atomics.sub(shared, INSIDE, 1)
-    Atomics.notify(shared, INSIDE)
-    if (Atomics.load(shared, IS_SHUT) === 1) onOut()
-  }
-
+/** Lets all sessions be made, run and freed inside. */
+export function guardSessions(sessions: RuntimeSessions, inside: Inside): void {
   const { create } = sessions
   sessions.create = async (...given) => {
     const session = await inside(() => create(...given))

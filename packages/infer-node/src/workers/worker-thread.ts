@@ -14,7 +14,7 @@ import type { ChosenGraph } from '../raw/choose-graph.ts'
 import { loadGraph, type LoadedGraph } from '../raw/load-graph.ts'
 import { importTransformers, versionsOf } from '../transformers.ts'
 import type { Ask, Call, FromWorker, Loaded, RanOne, Results, SentModel, ToWorker, WorkerStart } from './messages.ts'
-import { guardSessions } from './native-gate.ts'
+import { createInside, guardSessions } from './native-gate.ts'
 import { withPreparedSessions } from './prepared-sessions.ts'
 import { remoteModel } from './remote-model.ts'
 import { receiveError, sendError } from './sent-error.ts'
@@ -46,6 +46,8 @@ let isGuarded = false
 let tail = Promise.resolve()
 
 const say = (message: FromWorker, handedOver: ArrayBuffer[] = []): void => port.postMessage(message, handedOver)
+
+const inside = createInside(gate, () => say({ kind: 'out' }))
 
 function ask(question: Ask): Promise<unknown> {
   const id = (lastAsk += 1)
@@ -177,8 +179,6 @@ const asksFor =
   }
 
 async function load(call: Call & { type: 'load' }): Promise<Loaded> {
-  if (!isGuarded) guardSessions(libraryRuntime().InferenceSession, gate, () => say({ kind: 'out' }))
-  isGuarded = true
   const { task, graph } = call
   if (task === RAW_TENSORS) {
     if (graph === undefined) throw new TypeError('a graph is to be loaded, and none is named')
@@ -187,10 +187,19 @@ async function load(call: Call & { type: 'load' }): Promise<Loaded> {
   return loadTask(call, task)
 }
 
+/** Loading native code is being inside it as well. */
+async function guard(): Promise<void> {
+  if (isGuarded) return
+  const { InferenceSession } = await inside(async () => libraryRuntime())
+  guardSessions(InferenceSession, inside)
+  isGuarded = true
+}
+
 async function loadRaw(
   { handle, executionProvider: first, model: sent, threads }: Call & { type: 'load' },
   chosen: ChosenGraph,
 ): Promise<Loaded> {
+  await guard()
   const model = await remoteModel(sent, handle, ask)
   const made = await withPreparedSessions(sent, threads, () =>
     loadGraph(model, chosen, { executionProvider: first, nextProvider: asksFor(handle) }),
@@ -225,7 +234,8 @@ async function loadTask(
   { handle, dtype, executionProvider: first, model: sent, threads, batching }: Call & { type: 'load' },
   task: TaskName,
 ): Promise<Loaded> {
-  const transformers = await importTransformers()
+  const transformers = await inside(importTransformers)
+  await guard()
   const model = await remoteModel(sent, handle, ask)
   const {
     result: loaded,
