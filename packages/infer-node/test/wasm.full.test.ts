@@ -115,3 +115,24 @@ it('is not used where it was not asked for', async () => {
   const stderr = expect.stringMatching(/GatedError: .*cannot be loaded: Error loading shared library/)
   await expect(runWithoutNative(held, ['cpu'])).rejects.toMatchObject({ stderr })
 })
+
+it('runs raw tensors with the WASM build, weights beside the graph too', async () => {
+  const { open } = await hold('tiny-bert-external')
+  const [model, names] = [await open(), [] as string[]]
+  const ids = BigInt64Array.of(2n, 5n, 7n)
+  const outputs = []
+  for (const engine of [startEngine(), startEngine({ providers: ['cpu'] })]) {
+    const session = await engine.session(model)
+    const feeds = Object.fromEntries(
+      session.inputs.map(({ name: input }) => [
+        input,
+        { type: 'int64', dims: [1, 3], data: input === 'input_ids' ? ids : ids.map(() => 1n) } as const,
+      ]),
+    )
+    const { output, receipt } = await session.run(feeds)
+    names.push(receipt.runtime.name)
+    outputs.push(output)
+  }
+  expect(names).toEqual([name, 'onnxruntime-node'])
+  expect(differences(outputs[0], outputs[1])).toEqual([])
+})
