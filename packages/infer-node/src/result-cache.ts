@@ -111,7 +111,16 @@ export function createResultCache(
     }
   }
 
+  /** What was looked up, by the model as it was opened: what is installed does not change under a program. */
+  const lookedUp = new WeakMap<KnownModel, KnownFacts>()
+
   async function factsOf(known: KnownModel): Promise<KnownFacts | undefined> {
+    const facts = lookedUp.get(known) ?? (await lookUp(known))
+    if (facts) lookedUp.set(known, facts)
+    return facts
+  }
+
+  async function lookUp(known: KnownModel): Promise<KnownFacts | undefined> {
     const versions = installedFor(known)
     if (versions === undefined) return undefined
     const key = await loadKey(known, versions)
@@ -122,6 +131,7 @@ export function createResultCache(
   }
 
   async function keepFacts(known: KnownModel, facts: KnownFacts): Promise<void> {
+    lookedUp.delete(known)
     const versions = installedFor(known)
     const isInstalled =
       facts.runtime.version === versions?.runtime.version && facts.library.version === versions.library.version

@@ -112,7 +112,7 @@ function toRuntime({ Tensor, isWasm }: ReturnType<typeof libraryRuntime>, { type
 }
 
 /** What runs a graph on raw tensors: the runtime, and this package, which gives them to it. */
-export const versionsOfRaw = (runtime: Software): Versions => ({ runtime, library: ownSoftware(), tools: [] })
+const versionsOfRaw = (runtime: Software): Versions => ({ runtime, library: ownSoftware(), tools: [] })
 
 async function sourceOf(
   model: OpenedModel,

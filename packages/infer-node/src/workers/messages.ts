@@ -84,7 +84,7 @@ export interface Loaded extends Versions {
 export type RanOne = { output: OutputValue } | { error: SentError } | { cancelled: true }
 
 /** Of each input, in their order; `undefined`: it was told before. */
-export type Ran = readonly (RanOne | undefined)[]
+type Ran = readonly (RanOne | undefined)[]
 
 export interface Results {
   load: Loaded
