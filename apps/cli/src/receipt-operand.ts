@@ -1,5 +1,14 @@
 import { cidOf, DAG_CBOR, decodeDagCbor, IntegrityError, parseCid, readCar, type Block, type CID } from '@x/cid'
-import { decodeReceipt, encodeReceipt, RAW_TENSORS, receiptFromJson, TASKS, type ResultReceipt } from '@x/infer-core'
+import {
+  decodeReceipt,
+  encodeReceipt,
+  RAW_TENSORS,
+  receiptFromJson,
+  TASKS,
+  voucherIn,
+  type ResultReceipt,
+  type ResultVoucher,
+} from '@x/infer-core'
 import { InvalidInputError, isStorageError, NotFoundError } from '@x/storage-core'
 
 import type { Context } from './command.ts'
@@ -14,6 +23,8 @@ export interface GivenReceipt {
   blocks: readonly Block[]
   /** The input as it was given to `run`, where the file has it and it is a text. */
   input: string | undefined
+  /** The result is kept here, and somebody else computed and signed it. What a file says of that counts for nothing. */
+  vouchedBy?: ResultVoucher | undefined
 }
 
 /**
@@ -58,7 +69,7 @@ async function fromCache(context: Context, cid: CID): Promise<GivenReceipt> {
   const { content } = await entryOfReceipt(await resultArea(context), cid)
   const [first, ...blocks] = content.kind === 'value' ? content.blocks : []
   if (first === undefined) throw new TypeError('a result without its receipt')
-  return { receipt: decodeReceipt(first.bytes), cid: first.cid, blocks, input: undefined }
+  return { receipt: decodeReceipt(first.bytes), cid: first.cid, blocks, input: undefined, vouchedBy: voucherIn(blocks) }
 }
 
 async function inFile(file: string, bytes: Uint8Array): Promise<GivenReceipt> {

@@ -48,6 +48,10 @@ it('hands results on, signed, and says whose they are', async () => {
   expect(fromOf(given)).toBe('disk')
   expect(given.lines[0]).toEqual({ ...ran.lines[0], from: 'disk', vouchedBy: expect.objectContaining({ name: pub }) })
   expect(ran.lines[0]).toMatchObject({ vouchedBy: null })
+  expect((await there.run(['receipt', 'show', receipt])).lines).toMatchObject([{ vouchedBy: { name: pub } }])
+  expect((await here.run(['receipt', 'show', receipt])).lines).toMatchObject([{ vouchedBy: null }])
+  const explain = ['cache', 'explain', 'text-classification', 'good', '--model', 'fix/tiny-sentiment']
+  expect((await there.run(explain)).lines).toMatchObject([{ state: 'held', receipt, vouchedBy: { name: pub } }])
   const said = await cli([...HELLO, '--store', there.store])
   expect(said.stdout).toContain(`kept on disk, computed elsewhere and signed by ${pub}; model`)
   expect(await there.run(['cache', 'pack', '--key', key, '-o', path.join(there.folder, 'again.car')])).toMatchObject({

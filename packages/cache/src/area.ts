@@ -47,8 +47,9 @@ export interface CacheArea {
    * All or nothing. An older entry of the key is replaced, or removed where the new one is not kept.
    *
    * @param isCurrent - Asked at the moment of writing; `false` changes nothing.
+   * @param only - Where that is what is there at the moment of writing, and else nothing is changed: this entry, or none.
    */
-  put(entry: Entry, nowMs: number, isCurrent?: () => boolean): Promise<Kept>
+  put(entry: Entry, nowMs: number, isCurrent?: () => boolean, only?: { instead: Entry | undefined }): Promise<Kept>
   delete(key: CID, options?: DeleteOptions): Promise<boolean>
   /** What is put meanwhile may go or stay. */
   clear(): Promise<Cleared>

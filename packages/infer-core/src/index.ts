@@ -62,4 +62,4 @@ export {
 } from './tasks.ts'
 export type { InputKind, OptionType, Task, TaskOption } from './tasks/task.ts'
 export { isTensor, tensorBytes, tensorFromBytes, type Tensor, type TensorData, type TensorType } from './tensor.ts'
-export { decodeVoucher, encodeVoucher, type ResultVoucher } from './voucher.ts'
+export { encodeVoucher, voucherIn, type ResultVoucher } from './voucher.ts'

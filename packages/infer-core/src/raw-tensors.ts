@@ -1,6 +1,6 @@
 import { InvalidInputError } from '@x/cid'
 
-import { isTensor, type Tensor, type TensorType } from './tensor.ts'
+import { copyTensor, isTensor, type Tensor, type TensorType } from './tensor.ts'
 
 /** What a graph takes and gives, as ONNX Runtime names it; it has no bfloat16 in JavaScript. */
 export type RawType = TensorType | 'string'
@@ -136,9 +136,7 @@ function toFeed({ name, type, shape }: GraphValue, value: unknown): RawTensor {
       name,
       `has dims [${shape.map((dim) => (dim === '' ? '?' : dim)).join(', ')}], not [${dims.join(', ')}]`,
     )
-  return value.type === 'string'
-    ? { type: value.type, dims: [...dims], data: [...value.data] }
-    : { type: value.type, dims: [...dims], data: value.data.slice() }
+  return value.type === 'string' ? { type: value.type, dims: [...dims], data: [...value.data] } : copyTensor(value)
 }
 
 const refused = (name: string, why: string): InvalidInputError =>

@@ -94,6 +94,13 @@ export function tensorFromBytes(type: TensorType, dims: readonly number[], bytes
   return { type, dims: [...dims], data: new ArrayType(copy.buffer) }
 }
 
+/** On memory of its own, in arrays of the language: `slice` of a Node `Buffer` is a view of the same. */
+export function copyTensor({ type, dims, data }: Tensor): Tensor {
+  const bytes = new Uint8Array(data.byteLength)
+  bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
+  return { type, dims: [...dims], data: new ARRAYS[type](bytes.buffer) }
+}
+
 /** NaN where one of them is no length. */
 const itemsOf = (dims: readonly number[]): number =>
   dims.reduce((product, dim) => (Number.isSafeInteger(dim) && dim >= 0 ? product * dim : Number.NaN), 1)

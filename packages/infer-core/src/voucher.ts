@@ -26,12 +26,8 @@ export function encodeVoucher({ method, name, fingerprint, subject }: ResultVouc
   })
 }
 
-/**
- * What a voucher's block says, whose bytes were verified.
- *
- * @returns `undefined`: it is another kind of block.
- */
-export function decodeVoucher({ cid, bytes }: Block): ResultVoucher | undefined {
+/** What a voucher's block says, whose bytes were verified; `undefined`: it is another kind of block. */
+function decodeVoucher({ cid, bytes }: Block): ResultVoucher | undefined {
   if (cid.code !== DAG_CBOR) return undefined
   const value = decodeDagCbor(bytes)
   if (typeof value !== 'object' || value === null || !('voucher' in value) || value.voucher !== 1) return undefined
@@ -41,4 +37,13 @@ export function decodeVoucher({ cid, bytes }: Block): ResultVoucher | undefined 
     return typeof found === 'string' ? found : undefined
   }
   return { method: value.method, name: text('name'), fingerprint: text('fingerprint'), subject: text('subject') }
+}
+
+/** Who signed what these blocks are kept with; `undefined`: it was computed here. */
+export function voucherIn(blocks: readonly Block[]): ResultVoucher | undefined {
+  for (const block of blocks) {
+    const voucher = decodeVoucher(block)
+    if (voucher) return voucher
+  }
+  return undefined
 }

@@ -4,13 +4,13 @@ import {
   decodeInput,
   decodeOutput,
   decodeReceipt,
-  decodeVoucher,
   encodeLoadKey,
   encodeResultKey,
   isOutputOf,
   type Params,
   type ResultReceipt,
   type RunName,
+  voucherIn,
 } from '@x/infer-core'
 import type { Dtype, OpenedModel } from '@x/model-loader'
 import { reasonOf } from '@x/storage-core/backend'
@@ -113,6 +113,8 @@ export function createResultCache(
 
   /** What was looked up, by the model as it was opened: what is installed does not change under a program. */
   const lookedUp = new WeakMap<KnownModel, KnownFacts>()
+  /** Of these somebody else found out what loading the model finds out. */
+  const ofOthers = new WeakSet<KnownFacts>()
 
   async function factsOf(known: KnownModel): Promise<KnownFacts | undefined> {
     const facts = lookedUp.get(known) ?? (await lookUp(known))
@@ -126,8 +128,19 @@ export function createResultCache(
     const key = await loadKey(known, versions)
     const hit = await told(() => cache.get(key, { group: GROUPS.models }))
     if (hit?.kind !== 'value') return undefined
-    const found = readFacts(decodeDagCbor(hit.blocks[0].bytes))
-    return found && { ...versions, ...found, numericClass: known.numericClassOn(found.executionProvider, found.files) }
+    const [block, ...others] = hit.blocks
+    const found = await told(async () => readFacts(decodeDagCbor(block.bytes)))
+    if (found === undefined) return undefined
+    const facts = {
+      ...versions,
+      ...found,
+      numericClass: known.numericClassOn(found.executionProvider, found.files),
+    }
+    if (!voucherIn(others)) return facts
+    // On another machine it may have been moved to a provider that is not the first here.
+    if (found.executionProvider !== known.providers[0]) return undefined
+    ofOthers.add(facts)
+    return facts
   }
 
   async function keepFacts(known: KnownModel, facts: KnownFacts): Promise<void> {
@@ -190,6 +203,8 @@ export function createResultCache(
         const value = { block: receiptBlock, linked: [output, parameters, input] }
         const ownKey = await keyOf(receipt)
         const isAsKnown = ownKey.cid.equals(key.cid)
+        // So that they can be handed on with this result, which is ours.
+        if (isAsKnown && known.facts && facts && ofOthers.has(facts)) await keepFacts(known, known.facts)
         if (!isAsKnown && known.facts) {
           // Now it is known what decides the result: it was not before, or it was another thing, as where an execution provider that
           // refused the model runs it now.
@@ -203,7 +218,6 @@ export function createResultCache(
       const read = (answer: Answer): TaskResult<typeof task> => {
         if (answer.kind !== 'value') throw new TypeError('a result that is none was kept')
         const [receiptBlock, outputBlock, ...others] = answer.blocks
-        const vouchers = others.map((block) => decodeVoucher(block))
         const receipt = decodeReceipt(receiptBlock.bytes)
         const output = outputBlock && decodeOutput(outputBlock.bytes)
         if (!outputBlock?.cid.equals(receipt.output)) throw new TypeError('the receipt is of another output')
@@ -213,7 +227,7 @@ export function createResultCache(
         return {
           output,
           from: answer.from,
-          vouchedBy: vouchers.find((voucher) => voucher !== undefined),
+          vouchedBy: voucherIn(others),
           receipt,
           receiptCid: receiptBlock.cid,
           params,
@@ -226,6 +240,8 @@ export function createResultCache(
 
       const kept = async (answer: Answer): Promise<TaskResult<typeof task>> => {
         const result = read(answer)
+        // The key has the manifest alone, which names the model.
+        if (!result.receipt.model.equals(known.model.cid)) throw new TypeError('its receipt is of another model')
         if ((await keyOf(result.receipt)).cid.equals(key.cid)) return result
         throw new TypeError('its receipt has another key')
       }

@@ -57,8 +57,7 @@ export interface RunOptions extends AbortOptions {
   onText?: ((piece: string, input: { index: number }) => void) | undefined
   /**
    * `use` gives a result that was kept, `refresh` computes it and replaces what was kept, `bypass` does neither. Default `use`,
-   * and `bypass` of a model that draws random numbers, and of a chat whose template writes the day. Of a result that was kept `onText` is given nothing; an engine that is given
-   * `onText` always does `bypass`.
+   * and `bypass` of a model that draws random numbers, and of a chat whose template writes the day. Of a result that was kept `onText` is given nothing.
    */
   cache?: 'use' | 'refresh' | 'bypass' | undefined
 }
@@ -196,7 +195,7 @@ export function createRunner({
     },
     async session(model, options = {}) {
       enter(options.signal)
-      return sessions.open(model, options)
+      return track(sessions.open(model, options))
     },
     async explain(task, model, input, { options = {}, dtype, signal } = {}) {
       enter(signal)

@@ -212,6 +212,16 @@ describe('a graph on raw tensors', () => {
     const uint16: RawTensor = { type: 'uint16', dims: [1], data: new Uint16Array(shared, 2, 1) }
     expect((await echo.run({ ...feeds, float16, uint16 })).output).toMatchObject({ uint16_out: uint16 })
     expect(shared.byteLength).toBe(8)
+    // A `slice` of Node's own is a view.
+    const own = Buffer.alloc(8192, 1)
+    const wide = await startEngine().session(await openFiles({ 'echo.onnx': graphOf(identities([8192])) }))
+    const all = Object.fromEntries(
+      ALL_TYPES.map((type) => [type, tensorOf(type, [8192], new Uint8Array(8192).fill(1))]),
+    )
+    const echoed = wide.run({ ...all, uint8: { type: 'uint8', dims: [8192], data: own } })
+    own.fill(2)
+    expect((await echoed).output).toMatchObject({ uint8_out: { data: new Uint8Array(8192).fill(1) } })
+    expect(own.length).toBe(8192)
   })
 
   it('says on what its results rest, and they are found to be so when they are run again', async () => {

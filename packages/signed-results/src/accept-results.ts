@@ -8,11 +8,12 @@ import {
   encodeResultKey,
   encodeVoucher,
   isOutputOf,
+  type ResultReceipt,
 } from '@x/infer-core'
 import { verifyDocument, type SignerIdentity, type TrustedSigner } from '@x/model-signing'
 import type { AbortOptions } from '@x/storage-core'
 
-import { kindOfKey } from './entry-kind.ts'
+import { kindOfKey, whyNoFacts } from './entry-kind.ts'
 import { DOCUMENT_KIND, readDocument, type ListedEntry } from './results-document.ts'
 
 export interface AcceptResultsOptions extends AbortOptions {
@@ -20,6 +21,8 @@ export interface AcceptResultsOptions extends AbortOptions {
   trusted: readonly TrustedSigner[]
   /** The list that it has to be. Default: any. */
   name?: string | undefined
+  /** As of which day certificates count. Default: when the signer's became valid. */
+  certificatesValidAt?: Date | undefined
   /** Milliseconds since 1970. Default `Date.now`. */
   now?: (() => number) | undefined
   /** Entries looked at, of all that are listed. */
@@ -33,7 +36,7 @@ export interface AcceptedResults {
   results: number
   /** What loading models found out, new here. */
   facts: number
-  /** They were here, and are the same. */
+  /** They were here: the same result; or what loading the model found out, of which ours stays. */
   held: number
   /** They are signed, and not in the CAR. */
   missing: number
@@ -63,7 +66,7 @@ const MAX_BLOCK_BYTES = 64 * 2 ** 20
 export async function acceptResults(
   area: CacheArea,
   pieces: AsyncIterable<Uint8Array>,
-  { trusted, name, signal, now = Date.now, onProgress }: AcceptResultsOptions,
+  { trusted, name, certificatesValidAt, signal, now = Date.now, onProgress }: AcceptResultsOptions,
 ): Promise<AcceptedResults> {
   const scoped = trusted.find(({ repos }) => repos !== undefined)
   if (scoped || trusted.length === 0) {
@@ -75,7 +78,7 @@ export async function acceptResults(
   try {
     const root = await blocks.next()
     if (!root || !car.roots[0]?.equals(root.cid)) throw noResults('it does not begin with what its header names')
-    const document = await verifyDocument(root.bytes, trusted, { kind: DOCUMENT_KIND, name })
+    const document = await verifyDocument(root.bytes, trusted, { kind: DOCUMENT_KIND, name, certificatesValidAt })
     const listed = new Map(readDocument(document.value).map((entry) => [entry.key.toString(), entry]))
     const { method, name: signerName, fingerprint, subject } = document.signer
     const voucher = await encodeVoucher({ method, name: signerName, fingerprint, subject })
@@ -91,12 +94,15 @@ export async function acceptResults(
       refused: [],
     }
     const total = listed.size
+    let isPassing = false
     for (let key = await blocks.next(); key !== undefined; key = await blocks.next()) {
       signal?.throwIfAborted()
       const entry = listed.get(key.cid.toString())
+      // Of a receipt that could not be read it is not known what belongs to it.
+      if (!entry && isPassing) continue
       if (!entry) throw noResults(`${key.cid} is not signed, or is there twice`)
       listed.delete(key.cid.toString())
-      await take(area, { entry, key, blocks, voucher, nowMs: now() }, report)
+      isPassing = !(await take(area, { entry, key, blocks, voucher, nowMs: now() }, report))
       onProgress?.(total - listed.size, total)
     }
     report.missing = listed.size
@@ -135,60 +141,74 @@ interface Offered {
   nowMs: number
 }
 
+/** @returns Whether all that belongs to it was read. */
 async function take(
   area: CacheArea,
   { entry: { key, value: cid, expiresMs }, key: keyBlock, blocks, voucher, nowMs }: Offered,
   report: AcceptedResults,
-): Promise<void> {
+): Promise<boolean> {
   const of = await kindOfKey(keyBlock.bytes)
   if (!of) throw noResults(`${key} is no key of a result`)
   const value = await blocks.expect(cid)
+  const receipt = of.kind === 'result' ? receiptIn(value) : undefined
+  if (typeof receipt === 'string') {
+    report.refused.push({ key, why: receipt })
+    return false
+  }
   const linked: Block[] = []
-  if (of.kind === 'result') {
-    const { output, params, input } = decodeReceipt(value.bytes)
-    for (const operand of [output, params, input]) linked.push(await blocks.expect(operand))
-    const why = await whyNot(keyBlock.cid, value, linked)
-    if (why !== undefined) {
-      report.refused.push({ key, why })
-      return
-    }
+  if (receipt)
+    for (const operand of [receipt.output, receipt.params, receipt.input]) linked.push(await blocks.expect(operand))
+  const why = receipt ? await whyNot(keyBlock.cid, receipt, linked) : whyNoFacts(value)
+  if (why !== undefined) {
+    report.refused.push({ key, why })
+    return true
   }
   if (expiresMs !== undefined && expiresMs <= nowMs) {
     report.expired += 1
-    return
+    return true
   }
-  const ours = valueOf(await area.get(key), nowMs)
-  if (ours?.equals(cid)) {
+  const there = await area.get(key)
+  const ours = valueOf(there, nowMs)
+  if (ours?.equals(cid) || (ours && !receipt)) {
     report.held += 1
-    return
+    return true
   }
   if (ours) {
     report.disputed.push({ key, receipt: cid, ours })
-    return
+    return true
   }
-  const kept = await area.put(
-    {
-      key,
-      keyBytes: keyBlock.bytes,
-      content: { kind: 'value', cid, blocks: [value, ...linked, voucher] },
-      storedMs: nowMs,
-      expiresMs,
-    },
-    nowMs,
-  )
+  const entry: Entry = {
+    key,
+    keyBytes: keyBlock.bytes,
+    content: { kind: 'value', cid, blocks: [value, ...linked, voucher] },
+    storedMs: nowMs,
+    expiresMs,
+  }
+  // What is computed here meanwhile stays.
+  const kept = await area.put(entry, nowMs, undefined, { instead: there === 'damaged' ? undefined : there })
   if (!kept.kept) report.refused.push({ key, why: kept.why })
-  else if (of.kind === 'result') report.results += 1
+  else if (receipt) report.results += 1
   else report.facts += 1
+  return true
+}
+
+/** Or why it is none. */
+function receiptIn({ bytes }: Block): ResultReceipt | string {
+  try {
+    return decodeReceipt(bytes)
+  } catch (error) {
+    if (isStorageError(error) && error.code === 'INVALID_INPUT') return error.message
+    throw error
+  }
 }
 
 /** Why a signed result is not one that would be looked up under its key, or could not be read there. */
 async function whyNot(
   key: CID,
-  receiptBlock: Block,
+  receipt: ResultReceipt,
   [output, params, input]: readonly Block[],
 ): Promise<string | undefined> {
   if (!output || !params || !input) throw new TypeError('a result has three operands')
-  const receipt = decodeReceipt(receiptBlock.bytes)
   const { numericClass, tools } = receipt
   if (numericClass === undefined || tools === undefined) return `its receipt is of schema ${receipt.schema}`
   const own = await encodeResultKey({ ...receipt, numericClass, tools })

@@ -1,5 +1,5 @@
-import { decodeDagCbor, type Block } from '@x/cid'
-import { decodeResultKey, decodeVoucher, type ResultKeyParts } from '@x/infer-core'
+import { DAG_CBOR, decodeDagCbor, type Block } from '@x/cid'
+import { decodeResultKey, type ResultKeyParts } from '@x/infer-core'
 
 /** What is handed on: a result, or what loading a model found out, without which its results are not looked up. */
 export type EntryKind =
@@ -18,5 +18,20 @@ export async function kindOfKey(keyBytes: Uint8Array): Promise<EntryKind | undef
   return { kind: 'facts', manifest: String(value.manifest) }
 }
 
-/** Somebody else computed it. */
-export const isVouched = (blocks: readonly Block[]): boolean => blocks.some((block) => decodeVoucher(block))
+/** Why facts are of no use to others: those that cannot be read, or of a model whose results are not kept, would stand in the way of their own. */
+export function whyNoFacts({ cid, bytes }: Block): string | undefined {
+  if (cid.code !== DAG_CBOR) return 'what is said of its model is no dag-cbor'
+  const value = decodeFacts(bytes)
+  if (value === undefined) return 'what is said of its model cannot be read'
+  return value.random === null ? undefined : 'results of its model may be others each time'
+}
+
+function decodeFacts(bytes: Uint8Array): { random: unknown } | undefined {
+  try {
+    const value = decodeDagCbor(bytes)
+    return typeof value === 'object' && value !== null && 'random' in value ? value : undefined
+  } catch {
+    // Whoever asks is told that it cannot be read.
+    return undefined
+  }
+}

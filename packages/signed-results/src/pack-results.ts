@@ -1,10 +1,10 @@
 import type { CacheArea, Entry } from '@x/cache'
 import { cidOf, InvalidInputError, RAW, writeCarBlocks, type Block, type CID } from '@x/cid'
-import { decodeReceipt } from '@x/infer-core'
+import { decodeReceipt, voucherIn } from '@x/infer-core'
 import { signDocument, type Signer } from '@x/model-signing'
 import { NotFoundError, type AbortOptions } from '@x/storage-core'
 
-import { isVouched, kindOfKey, type EntryKind } from './entry-kind.ts'
+import { kindOfKey, whyNoFacts, type EntryKind } from './entry-kind.ts'
 import { DOCUMENT_KIND, MAX_ENTRIES, toDocument, type ListedEntry } from './results-document.ts'
 
 export interface PackResultsOptions extends AbortOptions {
@@ -28,7 +28,7 @@ export interface PackedResults {
   results: number
   /** What loading models found out, which is handed on with their results. */
   facts: number
-  /** Results that somebody else computed: they are not ours to sign. */
+  /** Results that somebody else computed, which are not ours to sign, or that an older version kept, which nobody would look up. */
   leftOut: number
 }
 
@@ -86,17 +86,20 @@ async function choose(
     if (of.kind === 'result' && receipts && !isNamed) continue
     const entry = await area.get(key)
     if (entry === undefined || entry === 'damaged') continue
-    if (isVouched(blocksIn(entry))) {
+    const blocks = blocksIn(entry)
+    if (voucherIn(blocks) || (of.kind === 'result' && isOld(blocks))) {
       if (of.kind === 'result') leftOut += 1
       continue
     }
+    const [first] = blocks
+    if (first === undefined || (of.kind === 'facts' && whyNoFacts(first) !== undefined)) continue
     found.push({ key, value, expiresMs, kind: of.kind, manifest: of.manifest })
   }
   const [first] = missing
   if (first !== undefined) throw new NotFoundError(first, { message: `no result with the receipt ${first} is kept` })
   const results = found.filter(({ kind }) => kind === 'result')
   if (results.length === 0) {
-    const why = leftOut > 0 ? `; ${leftOut} were computed by others` : ''
+    const why = leftOut > 0 ? `; ${leftOut} were computed by others, or kept by an older version` : ''
     throw new NotFoundError('results', { message: `no result that was computed here is kept${why}` })
   }
   const models = new Set(results.map(({ manifest }) => manifest))
@@ -110,6 +113,11 @@ async function choose(
   return { list, results: results.length, facts: facts.length, leftOut }
 }
 
+/** Without what has been part of a key since. */
+function isOld([receipt]: readonly Block[]): boolean {
+  return receipt === undefined || decodeReceipt(receipt.bytes).tools === undefined
+}
+
 const blocksIn = ({ content }: Entry): readonly Block[] => (content.kind === 'value' ? content.blocks : [])
 
 /** The signature, then of each entry its key, its value and what belongs to that. One that has gone meanwhile is left out. */
@@ -120,7 +128,7 @@ async function* blocksOf(area: CacheArea, root: Block, list: readonly ListedEntr
     if (entry === undefined || entry === 'damaged' || entry.keyBytes === undefined) continue
     const [first, ...others] = blocksIn(entry)
     // Replaced meanwhile: that is not what was signed.
-    if (!first?.cid.equals(value) || isVouched(others)) continue
+    if (!first?.cid.equals(value) || voucherIn(others)) continue
     yield { cid: key, bytes: entry.keyBytes }
     yield first
     if ((await kindOfKey(entry.keyBytes))?.kind === 'result') yield* operandsOf(first, others)

@@ -1,6 +1,6 @@
 import { createCache, type CacheArea } from '@x/cache'
-import { cidOf, encodeDagCbor, RAW, readCar, writeCarBlocks, type Block, type CID } from '@x/cid'
-import { decodeReceipt, decodeVoucher, encodeOutput, encodeReceipt } from '@x/infer-core'
+import { cidOf, decodeDagCbor, encodeDagCbor, RAW, readCar, writeCarBlocks, type Block, type CID } from '@x/cid'
+import { decodeReceipt, encodeOutput, encodeReceipt, voucherIn } from '@x/infer-core'
 import { createEngine, type TaskResult } from '@x/infer-node'
 import type { OpenedModel } from '@x/model-loader'
 import { signDocument } from '@x/model-signing'
@@ -89,11 +89,11 @@ it('gives others the results without a run, and says who computed them', async (
   // What others computed is not ours to sign.
   await expect(packResults(there, { signer })).rejects.toMatchObject({
     code: 'NOT_FOUND',
-    message: 'no result that was computed here is kept; 3 were computed by others',
+    message: 'no result that was computed here is kept; 3 were computed by others, or kept by an older version',
   })
   const own = await run(there, model, ['another text'])
   expect(own.results[0]).toMatchObject({ from: 'computed', vouchedBy: undefined })
-  expect(await packResults(there, { signer })).toMatchObject({ results: 1, leftOut: 3 })
+  expect(await packResults(there, { signer })).toMatchObject({ results: 1, facts: 1, leftOut: 3 })
 })
 
 it('packs those of a receipt or a model alone', async () => {
@@ -240,13 +240,68 @@ it('names the results that are signed and are none, and takes the others', async
   expect(await acceptResults(there, good, { trusted: [trusted] })).toMatchObject({ results: 1 })
   const [entry] = (await entriesIn(there)).values()
   expect(entry?.expiresMs).toBe(8e15)
-  expect(entry?.content.kind === 'value' && entry.content.blocks.map((block) => decodeVoucher(block)?.name)).toEqual([
+  expect(entry?.content.kind === 'value' && entry.content.blocks.map((block) => voucherIn([block])?.name)).toEqual([
     undefined,
     undefined,
     undefined,
     undefined,
     'alice',
   ])
+})
+
+it('takes no facts that stand in the way, and no receipt that it cannot read', async () => {
+  const made = await madeByAlice()
+  const { trusted } = await alice
+  const there = await openArea()
+  const [, factsKey, facts] = made.blocks
+  const [key, receipt, output, params, input] = firstResult(made)
+  if (!factsKey || !facts) throw new Error('facts come first')
+  const accept = async (...given: Parameters<typeof signed>[0]) =>
+    acceptResults(there, await signed(given), { trusted: [trusted] })
+  const noCbor = { cid: await cidOf(RAW, Uint8Array.of(255)), bytes: Uint8Array.of(255) }
+  expect(await accept({ key: factsKey, value: noCbor, linked: [] })).toMatchObject({
+    facts: 0,
+    refused: [{ why: 'what is said of its model is no dag-cbor' }],
+  })
+  const drawn = await encodeDagCbor({ ...Object(decodeDagCbor(facts.bytes)), random: 'it draws lots' })
+  expect(await accept({ key: factsKey, value: drawn, linked: [] })).toMatchObject({
+    facts: 0,
+    refused: [{ why: 'results of its model may be others each time' }],
+  })
+  const later = await encodeDagCbor({ ...Object(decodeDagCbor(receipt.bytes)), schema: 4 })
+  expect(
+    await accept({ key, value: later, linked: [output, params, input] }, { key: factsKey, value: facts, linked: [] }),
+  ).toMatchObject({ facts: 1, results: 0, refused: [{ key: key.cid, why: expect.stringContaining('schema is 4') }] })
+})
+
+it('leaves what was computed meanwhile', async () => {
+  const made = await madeByAlice()
+  const { trusted } = await alice
+  const { area } = await computed()
+  const before = await valuesIn(area)
+  const [key] = firstResult(made)
+  const own = await area.get(key.cid)
+  if (own === undefined || own === 'damaged') throw new Error('it was computed')
+  await area.delete(key.cid)
+  // Another process writes it between the look and the write.
+  const meanwhile: CacheArea = {
+    ...area,
+    async put(...given) {
+      if (given[0].key.equals(key.cid)) await area.put(own, Date.now())
+      return area.put(...given)
+    },
+  }
+  const report = await acceptResults(meanwhile, piecesOf(made.car), { trusted: [trusted] })
+  expect(report).toMatchObject({
+    results: 0,
+    held: 3,
+    refused: [{ key: key.cid, why: 'the key was changed meanwhile' }],
+  })
+  expect(await valuesIn(area)).toEqual(before)
+  const kept = await area.get(key.cid)
+  expect(kept !== undefined && kept !== 'damaged' && kept.content.kind === 'value' && kept.content.blocks).toHaveLength(
+    4,
+  )
 })
 
 it('keeps its own result where another one is signed, and says so', async () => {

@@ -19,6 +19,7 @@ import { ABOUT_POLICY, openTrustedModel, POLICY } from '../open-trusted-model.ts
 import { onlyOperand } from '../operands.ts'
 import { PROVIDER, providersOption } from '../provider-option.ts'
 import { givenReceipt, type GivenReceipt } from '../receipt-operand.ts'
+import { sayVoucher } from '../say-voucher.ts'
 import { parseTaskInput } from '../task-operand.ts'
 import { OPTION, taskOptions } from '../task-options.ts'
 import { UsageError } from '../usage-error.ts'
@@ -34,7 +35,7 @@ export const receiptShow: Command = {
   options: {},
   notes: ABOUT_FILES,
   async run(context, operands) {
-    const { receipt, cid, blocks } = await givenReceipt(context, onlyOperand(operands, 'receipt'))
+    const { receipt, cid, blocks, vouchedBy } = await givenReceipt(context, onlyOperand(operands, 'receipt'))
     const bytesOf = (wanted: typeof cid): Uint8Array | undefined =>
       blocks.find((block) => block.cid.equals(wanted))?.bytes
     const [input, params, output] = [bytesOf(receipt.input), bytesOf(receipt.params), bytesOf(receipt.output)]
@@ -46,9 +47,16 @@ export const receiptShow: Command = {
     const json = receiptToJson(receipt, cid)
     const { runtime, library, files, dtype } = receipt
     await context.printer.result(
-      { receipt: json, input: shown.input ?? null, params: shown.params ?? null, output: shown.output ?? null },
+      {
+        receipt: json,
+        input: shown.input ?? null,
+        params: shown.params ?? null,
+        output: shown.output ?? null,
+        vouchedBy: vouchedBy ?? null,
+      },
       formatTable([
         ['receipt', cid.toString()],
+        ...(vouchedBy ? [['signed by', `${sayVoucher(vouchedBy)}, who computed it elsewhere`]] : []),
         ['task', receipt.task],
         ['model', receipt.model.toString()],
         ['manifest', receipt.manifest.toString()],

@@ -19,6 +19,7 @@ import { linesOf } from '../lines.ts'
 import { ABOUT_POLICY, openTrustedModel, POLICY } from '../open-trusted-model.ts'
 import { PROVIDER, providersOption } from '../provider-option.ts'
 import { resultCache } from '../results.ts'
+import { sayVoucher } from '../say-voucher.ts'
 import { assertSparesInputs } from '../spare-inputs.ts'
 import { parseTaskInput } from '../task-operand.ts'
 import { DTYPE, dtypeOption, OPTION, taskOptions } from '../task-options.ts'
@@ -210,8 +211,7 @@ async function print(
   { output, from, vouchedBy, receipt, receiptCid, isPrinted }: Printed,
 ): Promise<void> {
   const json = toJson(output)
-  const by = vouchedBy && printable(vouchedBy.name ?? vouchedBy.fingerprint ?? vouchedBy.subject ?? vouchedBy.method)
-  const signed = by === undefined ? '' : `, computed elsewhere and signed by ${by}`
+  const signed = vouchedBy ? `, computed elsewhere and signed by ${sayVoucher(vouchedBy)}` : ''
   const said = isPrinted ? [] : [printable(input), `  ${formatOutput(json)}`]
   await printer.result(
     { input, output: json, from, vouchedBy: vouchedBy ?? null, receipt: receiptToJson(receipt, receiptCid) },

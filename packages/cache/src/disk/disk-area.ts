@@ -108,15 +108,24 @@ export async function openDiskArea({
   }
 
   /** In place of the older entry, which goes in any case. Where it takes much to make room, in several transactions. */
-  async function replace(entry: Entry, nowMs: number, isCurrent: IsCurrent | undefined): Promise<Kept> {
+  async function replace(
+    entry: Entry,
+    nowMs: number,
+    isCurrent: IsCurrent | undefined,
+    only: { instead: Entry | undefined } | undefined,
+  ): Promise<Kept> {
     const bytes = costOf(entry)
     const row = toRow(entry)
     const seal = await sealOf(row)
+    let expected = only?.instead && (await sealOf(toRow(only.instead)))
     for (let evicted = 0; ; await setImmediate()) {
       const step = await shared.write((database, onCommit) => {
         if (isCurrent?.() === false) return undefined
         const old = rowOf(database, entry.key)
+        if (only !== undefined && !isExpected(old, expected)) return undefined
         if (old !== undefined) deleteRow(database, readRow(old))
+        // Should there be no room yet, the next step finds none.
+        onCommit(() => (expected = undefined))
         const isOver = totalOf(database, 'bytes') + bytes > maxBytes
         // What was read since is not what goes first.
         if ((isOver && uses.size > 0) || Date.now() - notedMs > NOTE_MS) note(database, onCommit)
@@ -186,17 +195,17 @@ export async function openDiskArea({
       uses.set(key.toString(), { key: key.bytes, usedMs })
       noteSoon()
     },
-    async put(entry, nowMs, isCurrent): Promise<Kept> {
+    async put(entry, nowMs, isCurrent, only): Promise<Kept> {
       const bytes = costOf(entry)
       const most = Math.min(maxEntryBytes, maxBytes)
       if (bytes > most) {
-        await remove(entry.key, { isCurrent })
+        if (only === undefined) await remove(entry.key, { isCurrent })
         return { kept: false, why: `it counts ${bytes} bytes, of at most ${most}` }
       }
       try {
-        return await replace(entry, nowMs, isCurrent)
+        return await replace(entry, nowMs, isCurrent, only)
       } catch (error) {
-        if (error instanceof NoSpaceError) await removeOnFullDisk(entry.key, isCurrent)
+        if (error instanceof NoSpaceError && only === undefined) await removeOnFullDisk(entry.key, isCurrent)
         throw error
       }
     },
@@ -372,3 +381,7 @@ async function checkedBlocks(found: ReturnType<typeof readBlocks>): Promise<Bloc
   }
   return blocks
 }
+
+/** Of what is there, and of what is to be there. `undefined`: nothing. */
+const isExpected = (row: Parameters<typeof readRow>[0] | undefined, seal: Uint8Array | undefined): boolean =>
+  row === undefined || seal === undefined ? row === seal : equalBytes(bytesOf(row, 'seal'), seal)

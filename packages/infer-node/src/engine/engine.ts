@@ -265,9 +265,19 @@ export function createEngine(options: EngineOptions = {}): Engine {
       const facts = residence.facts
       return toResult({ task, model: residence.model, facts, started, inputBlock, paramsBlock, params, output })
     }
-    if (!results || cacheMode === 'bypass' || onText) return compute(signal)
+    if (!results || cacheMode === 'bypass') return compute(signal)
     return results.result(
-      { task, known: residence, inputBlock, paramsBlock, params, started, mode: cacheMode, signal },
+      {
+        task,
+        known: residence,
+        inputBlock,
+        paramsBlock,
+        params,
+        started,
+        mode: cacheMode,
+        isWatched: onText !== undefined,
+        signal,
+      },
       compute,
     )
   }

@@ -6,6 +6,7 @@ import {
   differingParts,
   kindOfKey,
   toTask,
+  voucherIn,
   type KeyPart,
   type ResultKeyParts,
 } from '@x/infer-core'
@@ -17,6 +18,7 @@ import { ABOUT_POLICY, openTrustedModel, POLICY } from '../../open-trusted-model
 import { noOperands } from '../../operands.ts'
 import { PROVIDER, providersOption } from '../../provider-option.ts'
 import { resultArea } from '../../results.ts'
+import { sayVoucher } from '../../say-voucher.ts'
 import { parseTaskInput } from '../../task-operand.ts'
 import { DTYPE, dtypeOption, OPTION, taskOptions } from '../../task-options.ts'
 import { UsageError } from '../../usage-error.ts'
@@ -148,6 +150,9 @@ export const cacheExplain: Command = {
         signal,
       })
       const { state, disk } = await cache.explain(block)
+      const entry = await area.get(block.cid)
+      const content = entry === undefined || entry === 'damaged' ? undefined : entry.content
+      const vouchedBy = content?.kind === 'value' ? voucherIn(content.blocks) : undefined
       const nearest = state === 'held' ? [] : await nearestOf(area, parts)
       const params = decodeParams(paramsBlock.bytes)
       const described = describeKey(parts)
@@ -157,6 +162,7 @@ export const cacheExplain: Command = {
           key: block.cid.toString(),
           state,
           receipt,
+          vouchedBy: vouchedBy ?? null,
           stored: disk ? timeOf(disk.storedMs) : null,
           expires: disk?.expiresMs === undefined ? null : timeOf(disk.expiresMs),
           bytes: disk?.bytes ?? null,
@@ -165,7 +171,7 @@ export const cacheExplain: Command = {
           nearest,
         },
         [
-          `${block.cid.toString()}  ${sayState(state, disk)}`,
+          `${block.cid.toString()}  ${sayState(state, disk)}${vouchedBy ? `, signed by ${sayVoucher(vouchedBy)}` : ''}`,
           formatTable([
             ['', 'model', model.cid.toString()],
             ...Object.entries({ ...described, params: `${described.params}  ${JSON.stringify(params)}` }).map(
