@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import { chmod, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
@@ -17,6 +18,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 
 import { createRunner, runTask, verifyReceipt } from '../src/index.ts'
 import { holdFiles, holdGguf, llamaOrSkip, only } from './gguf-support.ts'
+import { tempDirectory } from './support.ts'
 
 beforeEach(llamaOrSkip)
 
@@ -167,6 +169,8 @@ describe('of several files', () => {
     'gguf/tiny-F32.gguf': ggufFixture('tiny-gguf-llama').bytes,
     'gguf/tiny-Q8_0.gguf': ggufFixture('tiny-gguf-llama-q8').bytes,
     'other.gguf': tinyGgufLlama({ name: 'other' }),
+    'old/twice.gguf': tinyGgufLlama({ name: 'old' }),
+    'twice.gguf': tinyGgufLlama({ name: 'twice' }),
     // The eyes of a model that sees lie beside it.
     'mmproj-F16.gguf': ggufFixture('tiny-gguf-bert').bytes,
   }
@@ -176,6 +180,7 @@ describe('of several files', () => {
     ['Q8_0', 'gguf/tiny-Q8_0.gguf', 'Q8_0'],
     ['tiny-F32.gguf', 'gguf/tiny-F32.gguf', 'F32'],
     ['other.gguf', 'other.gguf', 'F32'],
+    ['twice.gguf', 'twice.gguf', 'F32'],
   ] as const)('%s is chosen', async (dtype, path, quantisation) => {
     const { open } = await holdFiles(several)
     const [result] = await runTask('text-generation', await open(), ['goats'], { dtype, options })
@@ -214,6 +219,54 @@ describe('of several files', () => {
     await expect(runTask('text-generation', await open(), ['goats'])).rejects.toMatchObject({
       code: 'NOT_FOUND',
       message: expect.stringContaining('tiny-00003-of-00003.gguf'),
+    })
+  })
+})
+
+describe('no file is opened that was not checked, and is not in the receipt:', () => {
+  const options = { max_new_tokens: 1 }
+
+  it.each(['w-00001-of-00000.gguf', 'w-00000-of-00002.gguf', 'w-00003-of-00002.gguf'])(
+    '%s is no part',
+    async (name) => {
+      const { open } = await holdFiles({ [name]: tinyGgufLlama() })
+      const model = await open()
+      const { receipt } = only(await runTask('text-generation', model, ['goats'], { options }))
+      expect(receipt.files.map(({ path }) => path)).toEqual([name])
+      await damage(model.path(name))
+      await expect(runTask('text-generation', model, ['goats'], { options })).rejects.toMatchObject({
+        code: 'INTEGRITY',
+      })
+    },
+  )
+
+  it.each(['\n', '\u2028'])('parts are such with %j in their names', async (letter) => {
+    const files = splitGgufLlama(`tiny${letter}F32`, 2)
+    const { open } = await holdFiles(files)
+    const { receipt } = only(await runTask('text-generation', await open(), ['goats'], { options }))
+    expect(receipt.files.map(({ path }) => path)).toEqual(Object.keys(files))
+  })
+
+  it('parts by the header alone are refused', async () => {
+    const [first, second] = Object.values(splitGgufLlama('tiny', 2))
+    if (!first || !second) throw new Error('a split without parts')
+    const { open } = await holdFiles({ 'tiny-00001-of-00002.GGUF': first, 'tiny-00002-of-00002.gguf.part': second })
+    await expect(runTask('text-generation', await open(), ['goats'], { options })).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+      message: expect.stringContaining('split into 2 files'),
+    })
+  })
+
+  it('each part is read by the strict reader first', async () => {
+    const { open } = await holdFiles(splitGgufLlama('tiny', 2))
+    const held = await open()
+    const [part, odd] = ['tiny-00002-of-00002.gguf', join(await tempDirectory(), 'odd.gguf')]
+    await writeFile(odd, 'GGUF, or so')
+    // As in a manifest of somebody who does not look at what is added.
+    const model = { ...held, path: (file: string) => (file === part ? odd : held.path(file)) }
+    await expect(runTask('text-generation', model, ['goats'], { options })).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+      message: expect.stringContaining(`${part} is not a whole GGUF file`),
     })
   })
 })

@@ -2,7 +2,7 @@ import { InvalidInputError } from '@x/cid'
 import { isDtype, sessionOf, type Dtype, type OpenedModel } from '@x/model-loader'
 import { NotFoundError, type AbortOptions } from '@x/storage-core'
 
-import { fileTypeOf, readGgufHeader } from './gguf-header.ts'
+import { fileTypeOf, readGgufHeader, type GgufHeader } from './gguf-header.ts'
 
 /** One GGUF of a model: a quantisation as files are named by it (`Q4_K_M`), or the file's own name. */
 export type GgufVariant = Uppercase<string> | `${string}.gguf`
@@ -22,7 +22,8 @@ export interface ChosenGguf extends GgufFile {
   reason: string
 }
 
-const SPLIT = /^(.*)-(\d{5})-of-(\d{5})\.gguf$/i
+/** Any text may stand before it, a line break too. */
+const SPLIT = /^(?<stem>.*)-(?<part>\d{5})-of-(?<parts>\d{5})\.gguf$/s
 /** As people name files by their quantisation: `model-Q4_K_M.gguf`, `model.IQ2_XXS.gguf`, `bf16/model-BF16-00001-of-00002.gguf`. */
 const QUANTISATION = /(?:^|[-._/])((?:UD-)?(?:I?Q\d(?:_[A-Z0-9]+)*|TQ\d_\d|B?F16|F32|MXFP4(?:_MOE)?))$/i
 /** What lies beside models in the same format, and is none: the eyes of a model that sees, and notes of how it was quantised. */
@@ -30,6 +31,13 @@ const NO_MODEL = /(?:^|\/)[^/]*(?:mmproj|imatrix)[^/]*$/i
 
 /** Whether a file is a GGUF that is a model. */
 export const isGgufName = (path: string): path is `${string}.gguf` => /\.gguf$/i.test(path) && !NO_MODEL.test(path)
+
+/** What a name says of a split file, as node-llama-cpp reads it: of a part that there cannot be, it says nothing. */
+function splitOf(path: string): { stem: string; count: number } | undefined {
+  const { stem, part, parts } = SPLIT.exec(path)?.groups ?? {}
+  const [index, count] = [Number(part), Number(parts)]
+  return stem === undefined || index === 0 || index > count ? undefined : { stem, count }
+}
 
 /**
  * Whether a model is run by llama.cpp: it has a GGUF, and no graph of its own, or a GGUF is asked for.
@@ -87,7 +95,7 @@ export async function chooseGguf(
     throw new InvalidInputError(message, { input: 'dtype' })
   }
   const named = /\.gguf$/i.test(asked)
-    ? groups.filter((group) => group.parts.some(({ path }) => path === asked || path.endsWith(`/${asked}`)))
+    ? ofName(groups, asked)
     : await ofQuantisation(model, groups, asked.toUpperCase(), options)
   const [found, ...others] = named
   if (found === undefined) {
@@ -113,13 +121,21 @@ function groupsOf({ files }: Pick<OpenedModel, 'files'>): Group[] {
   const groups = new Map<string, { path: string; parts: { path: string; size: number }[]; count: number }>()
   for (const { path, size } of files) {
     if (!isGgufName(path)) continue
-    const [, stem, , count] = SPLIT.exec(path) ?? []
-    const key = stem === undefined ? path : `${stem} ${count}`
+    const split = splitOf(path)
+    const key = split ? `${split.stem} ${split.count}` : path
     const known = groups.get(key)
     if (known) known.parts.push({ path, size })
-    else groups.set(key, { path, parts: [{ path, size }], count: Number(count ?? 1) })
+    else groups.set(key, { path, parts: [{ path, size }], count: split?.count ?? 1 })
   }
   return [...groups.values()].toSorted((a, b) => (a.path < b.path ? -1 : 1))
+}
+
+/** A whole path names that file, whatever lies in folders under the same name. */
+function ofName(groups: readonly Group[], asked: string): Group[] {
+  const having = (isAsked: (path: string) => boolean): Group[] =>
+    groups.filter(({ parts }) => parts.some(({ path }) => isAsked(path)))
+  const exact = having((path) => path === asked)
+  return exact.length > 0 ? exact : having((path) => path.endsWith(`/${asked}`))
 }
 
 /** By the files' names; where those do not say it, by what is in them. */
@@ -139,21 +155,39 @@ async function ofQuantisation(
 
 /** As the file's name says it; `undefined`: it does not. */
 function quantisationOf(path: string): string | undefined {
-  const stem = SPLIT.exec(path)?.[1] ?? path.slice(0, -'.gguf'.length)
+  const stem = splitOf(path)?.stem ?? path.slice(0, -'.gguf'.length)
   return QUANTISATION.exec(stem)?.[1]?.toUpperCase()
 }
 
 /** @throws {NotFoundError} A part is missing. */
 function whole(model: OpenedModel, { path, parts, count }: Group): GgufFile {
-  const files = Array.from({ length: count }, (_, index) => {
-    const [, stem] = SPLIT.exec(path) ?? []
-    return stem === undefined ? path : `${stem}-${five(index + 1)}-of-${five(count)}${path.slice(-'.gguf'.length)}`
-  })
+  const split = splitOf(path)
+  const files = split
+    ? Array.from({ length: count }, (_, index) => `${split.stem}-${five(index + 1)}-of-${five(count)}.gguf`)
+    : [path]
   const missing = files.find((file) => !parts.some((part) => part.path === file))
-  if (missing === undefined)
-    return { path: files[0] ?? path, files, bytes: parts.reduce((sum, part) => sum + part.size, 0) }
-  const message = `${model.cid} lacks ${missing}, one of the ${count} parts of its GGUF`
-  throw new NotFoundError(`${model.cid}/${missing}`, { cid: model.cid, message })
+  if (missing !== undefined) {
+    const message = `${model.cid} lacks ${missing}, one of the ${count} parts of its GGUF`
+    throw new NotFoundError(`${model.cid}/${missing}`, { cid: model.cid, message })
+  }
+  const [first] = files
+  // What is not in `files` would be neither verified nor named by a receipt.
+  if (first === undefined) throw new TypeError(`a GGUF without files: ${path}`)
+  return { path: first, files, bytes: parts.reduce((sum, part) => sum + part.size, 0) }
 }
 
 const five = (number: number): string => String(number).padStart(5, '0')
+
+/**
+ * llama.cpp opens as many files as the header of the first says, whatever that one's name is.
+ *
+ * @throws {InvalidInputError} Those are not the chosen ones.
+ */
+export function assertWhole({ path, files }: ChosenGguf, header: GgufHeader, { cid }: Pick<OpenedModel, 'cid'>): void {
+  const said = header.get('split.count') ?? 1
+  // 0 is written where parts were made one.
+  const count = said === 0 ? 1 : said
+  if (count === files.length) return
+  const message = `${cid}/${path} says that it is split into ${count} files, and by its name they are ${files.length}`
+  throw new InvalidInputError(message, { input: path })
+}

@@ -16,7 +16,7 @@ import type { KnownFacts } from '../result-cache.ts'
 import { whyTemplateVaries } from './chat-prompt.ts'
 import { createEmbedder } from './embed.ts'
 import { generateText } from './generate-text.ts'
-import type { ChosenGguf } from './gguf-files.ts'
+import { assertWhole, type ChosenGguf } from './gguf-files.ts'
 import { fileTypeOf, pathOf, readGgufHeader, type GgufHeader } from './gguf-header.ts'
 import { assertFor, assertGgufTask, assertPooling, type GgufTask } from './gguf-tasks.ts'
 import { llamaClass, llamaThreads } from './llama-class.ts'
@@ -95,9 +95,12 @@ async function hold({ task, model, chosen, providers, onWarning }: GgufToLoad): 
   // All of them: llama.cpp opens the other parts by the name of the first.
   for (const file of chosen.files) {
     await model.verifiedPath?.(file, { verify: 'stored' })
-    pathOf(model, file)
+    // Before llama.cpp's own parser comes to it.
+    await readGgufHeader(model, file)
   }
-  assertFor(task, await readGgufHeader(model, chosen.path), label)
+  const header = await readGgufHeader(model, chosen.path)
+  assertWhole(chosen, header, model)
+  assertFor(task, header, label)
   const started = await startLlama(providers, onWarning)
   const loading = lastLoad.then(() => open(started, pathOf(model, chosen.path), label))
   // Whoever asked for that is told.
