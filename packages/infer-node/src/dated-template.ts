@@ -1,6 +1,9 @@
 import type { RunName } from '@x/infer-core'
 import type { OpenedModel } from '@x/model-loader'
 
+import { whyTemplateVaries } from './gguf/chat-prompt.ts'
+import { readGgufHeader } from './gguf/gguf-header.ts'
+
 /** Where a model may have a chat template. */
 const TEMPLATES: ReadonlySet<string> = new Set([
   'tokenizer_config.json',
@@ -27,6 +30,17 @@ export async function isDated(task: RunName, isChat: boolean, model: OpenedModel
     known.delete(model)
     throw error
   }
+}
+
+/**
+ * The same of a GGUF, whose template is in its header.
+ *
+ * @param file - The first of its files.
+ */
+export async function isGgufDated(isChat: boolean, model: OpenedModel, file: string): Promise<boolean> {
+  if (!isChat) return false
+  const header = await readGgufHeader(model, file)
+  return whyTemplateVaries(header.get('tokenizer.chat_template')) !== undefined
 }
 
 async function hasDatedTemplate(model: OpenedModel): Promise<boolean> {

@@ -17,7 +17,7 @@ import {
 import { isDtype, type Dtype, type OpenedModel } from '@x/model-loader'
 import type { AbortOptions } from '@x/storage-core'
 
-import { isDated } from './dated-template.ts'
+import { isDated, isGgufDated } from './dated-template.ts'
 import { isGgufName, type GgufVariant } from './gguf/gguf-files.ts'
 import type { Runner, RunOptions } from './runner.ts'
 import type { TaskInput } from './task-input.ts'
@@ -79,7 +79,10 @@ export async function verifyReceipt(
   assertSame('input', receipt.input, parts.input)
   assertSame('parameters', receipt.params, parts.params)
   const run = (): Promise<TaskResult> => runOnce(runner, task, model, given, asked)
-  return verdictOf(receipt, bytesOf, run, () => isDated(task, Array.isArray(given), model))
+  const [isChat, gguf] = [Array.isArray(given), ggufOf(receipt)]
+  const isOfToday = (): Promise<boolean> =>
+    gguf === undefined ? isDated(task, isChat, model) : isGgufDated(isChat, model, gguf)
+  return verdictOf(receipt, bytesOf, run, isOfToday)
 }
 
 /** Of a graph that was run on tensors as they are. */
@@ -151,11 +154,15 @@ function outputBlockOf({ blocks, receipt }: TaskResult<RunName>): Block {
   throw new TypeError('a result without its output')
 }
 
+/** The first file of the GGUF that was run; `undefined`: it was none. */
+const ggufOf = ({ runtime, files }: ResultReceipt): GgufVariant | undefined =>
+  runtime.name === 'llama.cpp' ? files.map(({ path }) => path).find((path) => isGgufName(path)) : undefined
+
 /** The variant that was run, where it is one for all of its sessions; else what the model's own files say. */
-function dtypeOf({ dtype, runtime, files }: ResultReceipt): Dtype | GgufVariant | undefined {
-  // Of a GGUF it is the file that was run.
-  if (runtime.name === 'llama.cpp') return files.map(({ path }) => path).find((path) => isGgufName(path))
-  const [only, ...others] = new Set(Object.values(dtype))
+function dtypeOf(receipt: ResultReceipt): Dtype | GgufVariant | undefined {
+  const gguf = ggufOf(receipt)
+  if (gguf !== undefined) return gguf
+  const [only, ...others] = new Set(Object.values(receipt.dtype))
   return others.length === 0 && isDtype(only) ? only : undefined
 }
 

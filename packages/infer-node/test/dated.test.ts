@@ -1,8 +1,9 @@
 import { createCache } from '@x/cache'
-import type { Files } from '@x/fixtures'
+import { tinyGgufLlama, type Files } from '@x/fixtures'
 import { afterEach, expect, it, onTestFinished, vi } from 'vitest'
 
-import { createRunner, verifyReceipt, type TaskResult } from '../src/index.ts'
+import { createRunner, runTask, verifyReceipt, type TaskResult } from '../src/index.ts'
+import { holdFiles, llamaOrSkip, only } from './gguf-support.ts'
 import { hold } from './support.ts'
 
 afterEach(() => void vi.useRealTimers())
@@ -49,4 +50,24 @@ it('does not keep what a model says to a chat whose template writes the day', as
   // A text goes through no template.
   expect((await run('the quick')).from).toBe('computed')
   expect((await run('the quick')).from).toBe('memory')
+})
+
+it('of another day it cannot be told whether a receipt is true, of a GGUF too', async (context) => {
+  llamaOrSkip(context)
+  const template = `{% if strftime_now('%Y') == '2026' %}goats walks{% else %}near tree{% endif %}`
+  const { open } = await holdFiles({ 'model.gguf': tinyGgufLlama({ template }) })
+  const model = await open()
+  const runner = createRunner()
+  onTestFinished(() => runner.close())
+  const verdict = async ({ receipt, blocks }: TaskResult): Promise<string> =>
+    (await verifyReceipt(runner, receipt, model, { blocks })).verdict
+  inYear(2026)
+  const options = { max_new_tokens: 8 }
+  const chat = only(await runTask('text-generation', model, [CHAT], { options }))
+  const text = only(await runTask('text-generation', model, ['goats walks'], { options }))
+  expect(await verdict(chat)).toBe('same')
+  inYear(2027)
+  expect(await verdict(chat)).toBe('undetermined')
+  // A text goes through no template.
+  expect(await verdict({ ...text, receipt: { ...text.receipt, output: text.receipt.input } })).toBe('other')
 })
