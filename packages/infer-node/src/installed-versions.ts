@@ -33,10 +33,13 @@ const WITH_IMAGE: ReadonlySet<InputKind> = new Set<InputKind>(['image', 'documen
  * @throws {BackendError} The version of one cannot be told.
  */
 export function toolsOf(task: TaskName): Software[] {
-  const tools = [ownSoftware(), { name: 'unicode', version: process.versions.unicode ?? 'none' }]
+  const tools = [ownSoftware(), unicode()]
   if (TASKS[task].inputs.some((kind) => WITH_IMAGE.has(kind))) tools.push(softwareOfLibrary('sharp'))
   return tools.toSorted((a, b) => (a.name < b.name ? -1 : 1))
 }
+
+/** The one that this program knows. */
+export const unicode = (): Software => ({ name: 'unicode', version: process.versions.unicode ?? 'none' })
 
 /**
  * This package. Of a program that it was bundled into, that program: what ran is its code.

@@ -280,7 +280,11 @@ describe('what it rests on', () => {
     expect(receipt).toMatchObject({
       runtime: { name: 'llama.cpp', version: expect.stringMatching(/^\D*\d/) },
       library: { name: 'node-llama-cpp', version: expect.stringMatching(/^3\./) },
-      tools: [{ name: '@huggingface/jinja' }, { name: '@x/infer-node' }],
+      tools: [
+        { name: '@huggingface/jinja' },
+        { name: '@x/infer-node' },
+        { name: 'unicode', version: process.versions.unicode },
+      ],
       executionProvider: 'cpu',
       dtype: { model: 'F32' },
       numericClass: expect.stringMatching(/-llama-1$/),

@@ -8,7 +8,7 @@ import { GatedError } from '@x/storage-core'
 import { reasonOf } from '@x/storage-core/backend'
 import type { Llama } from 'node-llama-cpp'
 
-import { softwareIn } from '../installed-versions.ts'
+import { softwareIn, unicode } from '../installed-versions.ts'
 import { fieldsOf } from '../model-json.ts'
 import type { Versions } from '../transformers.ts'
 import type { LlamaProvider } from './llama-providers.ts'
@@ -142,8 +142,9 @@ const runtimeOf = (release: string, build: Llama['buildType']): Versions['runtim
 function toolsOf(task: TaskName): Versions['tools'] {
   const own = findPackageJSON(import.meta.url)
   if (own === undefined) throw new TypeError('this code belongs to no package')
-  // It fills in the templates of chats.
-  const tools = [softwareIn(own), ...(task === 'text-generation' ? [softwareOf('@huggingface/jinja')] : [])]
+  // It fills in the templates of chats, in which letters have an upper and a lower case by Unicode.
+  const templates = task === 'text-generation' ? [softwareOf('@huggingface/jinja'), unicode()] : []
+  const tools = [softwareIn(own), ...templates]
   return tools.toSorted((a, b) => (a.name < b.name ? -1 : 1))
 }
 
