@@ -43,13 +43,14 @@ export type Inside = <T>(work: () => Promise<T>) => Promise<T>
 /**
  * In the thread.
  *
- * @param onOut - Called when the thread has come out, and is to stay there.
+ * @param onOut - Called when the last of what the thread does inside has ended, and it is to stay out.
  */
 export function createInside(shared: Int32Array<SharedArrayBuffer>, onOut: () => void): Inside {
   function out(): void {
-    Atomics.sub(shared, INSIDE, 1)
+    // The number before: several sessions are made at a time.
+    const isLast = Atomics.sub(shared, INSIDE, 1) === 1
     Atomics.notify(shared, INSIDE)
-    if (Atomics.load(shared, IS_SHUT) === 1) onOut()
+    if (isLast && Atomics.load(shared, IS_SHUT) === 1) onOut()
   }
 
   return async (work) => {
