@@ -1,4 +1,4 @@
 import { describeConformance } from './describe-conformance.ts'
 
-// As in the quick suite, and with more that writers do.
+// It takes a minute and a half: a daemon answers each step.
 describeConformance({ writerSeeds: [1, 2, 3, 4, 5, 6] })
