@@ -2,7 +2,7 @@ import { fixtureModel, ggufFixture } from '@x/fixtures'
 import { beforeEach, expect, it } from 'vitest'
 
 import { runTask } from '../src/index.ts'
-import { holdGguf, llamaOrSkip, openEngine as open } from './gguf-support.ts'
+import { holdGguf, llamaOrSkip, openEngine as open, watchLlama } from './gguf-support.ts'
 import { hold } from './support.ts'
 
 beforeEach(llamaOrSkip)
@@ -47,12 +47,15 @@ it('memory is bounded over GGUFs and graphs, and what is not used for longest go
 })
 
 it('a GGUF that is not used any more is unloaded, and loaded again when it is', async () => {
+  const opened = await watchLlama()
   const { open: openOne } = await holdGguf('tiny-gguf-llama')
   const model = await openOne()
   const engine = open({ keepAliveMs: 1 })
   const first = await engine.run('text-generation', model, 'goats walks', { options })
-  await expect.poll(() => engine.stats().unloads).toBe(1)
+  await expect.poll(() => opened.map(({ disposed }) => disposed)).toEqual([true])
+  expect(engine.stats().unloads).toBe(1)
   const again = await engine.run('text-generation', model, 'goats walks', { options })
   expect(again.receiptCid).toEqual(first.receiptCid)
   expect(engine.stats().loads).toBe(2)
+  expect(opened).toHaveLength(2)
 })

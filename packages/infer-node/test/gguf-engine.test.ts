@@ -4,7 +4,7 @@ import { openModel } from '@x/model-loader'
 import { beforeEach, expect, it } from 'vitest'
 
 import { runTask, type EngineOptions } from '../src/index.ts'
-import { holdFiles, holdGguf, llamaOrSkip, openEngine as open } from './gguf-support.ts'
+import { holdFiles, holdGguf, llamaOrSkip, openEngine as open, watchLlama } from './gguf-support.ts'
 
 beforeEach(llamaOrSkip)
 
@@ -120,11 +120,11 @@ it('one of several files is chosen, and a task that it does not do is refused', 
 })
 
 it('a GGUF that several run is held once', async () => {
+  const opened = await watchLlama()
   const { open: openOne } = await holdGguf('tiny-gguf-llama')
   const model = await openOne()
-  const size = ggufFixture('tiny-gguf-llama').bytes.length
-  // Two copies have no room.
-  const engine = open({ workers: 2, memoryBytes: size })
+  // Two copies would have no room.
+  const engine = open({ workers: 2, memoryBytes: ggufFixture('tiny-gguf-llama').bytes.length })
   const begun = Promise.withResolvers<void>()
   const first = engine.run('text-generation', model, 'goats walks hills a', {
     options: { max_new_tokens: 300 },
@@ -135,4 +135,7 @@ it('a GGUF that several run is held once', async () => {
   expect(second.output.generated_text).toBe(readGgufReference('tiny-gguf-llama').texts[0]?.text)
   await first
   expect(engine.stats().workers.map(({ models }) => models.length)).toEqual([1, 1])
+  expect(opened.map(({ disposed }) => disposed)).toEqual([false])
+  await engine.close()
+  expect(opened.map(({ disposed }) => disposed)).toEqual([true])
 })

@@ -3,8 +3,10 @@ import { pathToFileURL } from 'node:url'
 
 import { ggufFixture, type Files, type GgufFixtureName } from '@x/fixtures'
 import { addModel, openModel } from '@x/model-loader'
-import { onTestFinished, type TestContext } from 'vitest'
+import type { LlamaModel } from 'node-llama-cpp'
+import { onTestFinished, vi, type TestContext } from 'vitest'
 
+import { startLlama } from '../src/gguf/llama.ts'
 import { createEngine, type Engine, type EngineOptions } from '../src/index.ts'
 import { createSha256, filesSource, openStore, type Held } from './support.ts'
 
@@ -48,4 +50,18 @@ export function openEngine(options: EngineOptions): Engine {
   const engine = createEngine(options)
   onTestFinished(() => engine.close({ drain: false }))
   return engine
+}
+
+/** The models that llama.cpp opens from now on, in order. */
+export async function watchLlama(): Promise<LlamaModel[]> {
+  const { llama } = await startLlama(['cpu'], () => undefined)
+  const opened: LlamaModel[] = []
+  const load = llama.loadModel.bind(llama)
+  const spy = vi.spyOn(llama, 'loadModel').mockImplementation(async (options) => {
+    const model = await load(options)
+    opened.push(model)
+    return model
+  })
+  onTestFinished(() => spy.mockRestore())
+  return opened
 }

@@ -64,18 +64,23 @@ function createLlamaHost(): LlamaHost {
     if (stop.signal.aborted) throw new BackendError('the engine was closed', { retryable: false })
   }
 
-  function inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const done = tail.then(() => {
-      assertGoing()
-      return work()
-    })
+  /** Also after the end: what frees a model may not be left out. */
+  function afterOthers<T>(work: () => Promise<T>): Promise<T> {
+    const done = tail.then(work)
     // Whoever asked for it is told.
     tail = done.catch(() => undefined)
     return done
   }
 
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    return afterOthers(() => {
+      assertGoing()
+      return work()
+    })
+  }
+
   async function load(handle: number, gguf: KnownGguf): Promise<Loaded> {
-    const loading = gguf.load()
+    const loading = inTurn(() => gguf.load())
     held.set(handle, loading)
     try {
       const { facts } = await loading
@@ -87,9 +92,16 @@ function createLlamaHost(): LlamaHost {
         alone: 'llama.cpp takes one input at a time',
       }
     } catch (error) {
-      held.delete(handle)
+      if (held.get(handle) === loading) held.delete(handle)
       throw error
     }
+  }
+
+  async function unload(handle: number): Promise<undefined> {
+    const loading = held.get(handle)
+    held.delete(handle)
+    await free(loading)
+    return undefined
   }
 
   async function run(
@@ -123,28 +135,28 @@ function createLlamaHost(): LlamaHost {
   return {
     has: (handle) => held.has(handle),
     async call(call, gguf, listener) {
-      if (call.type === 'load' && gguf) return inTurn(() => load(call.handle, gguf))
+      if (call.type === 'load' && gguf) return load(call.handle, gguf)
       if (call.type === 'run') {
         const cancels = call.inputs.map(() => new AbortController())
         listener?.onStart((index) => cancels[index]?.abort())
         const signals = cancels.map(({ signal }) => AbortSignal.any([signal, stop.signal]))
         return inTurn(() => run(call, signals, listener))
       }
-      const model = held.get(call.handle)
-      held.delete(call.handle)
-      return inTurn(async () => {
-        await (await model)?.dispose()
-        return undefined
-      })
+      return afterOthers(() => unload(call.handle))
     },
     async end() {
       stop.abort()
       await tail
-      for (const loading of held.values()) {
-        const [model] = await Promise.allSettled([loading])
-        if (model.status === 'fulfilled') await model.value.dispose()
-      }
+      // Each is freed once, though it is unloaded meanwhile.
+      const left = [...held.values()]
       held.clear()
+      for (const loading of left) await free(loading)
     },
   }
+}
+
+async function free(loading: Promise<LoadedGguf> | undefined): Promise<void> {
+  // Whoever asked for one that failed to load was told.
+  const [model] = await Promise.allSettled([loading])
+  if (model.status === 'fulfilled') await model.value?.dispose()
 }
