@@ -239,3 +239,37 @@ it.each([
     expect(await answered).toMatchObject({ output: { dims: [16] } })
   },
 )
+
+it('is closed for all who close it when its threads have ended and its models are closed', async () => {
+  const { added, open: openHeld } = await hold('tiny-bert')
+  const { started, ended } = watchWorkers()
+  let closes = 0
+  const openModel = async (): Promise<OpenedModel> => ({
+    ...(await openHeld()),
+    async close() {
+      await new Promise(setImmediate)
+      closes += 1
+    },
+  })
+  const engine = startEngine({ openModel })
+  await engine.load(TASK, `ipfs://${added.cid}`)
+  const asked = told(engine.run(TASK, `ipfs://${added.cid}`, 'a'))
+  const seen = [{}, { drain: false }, { drain: false }].map(async (options) => {
+    await engine.close(options)
+    return { ended: ended.length, closes }
+  })
+  expect(await Promise.all(seen)).toEqual(seen.map(() => ({ ended: 1, closes: 1 })))
+  expect(await asked).toMatchObject([{ reason: CLOSED }])
+  expect(started).toHaveLength(1)
+})
+
+it('leaves nothing behind in the process where it was dropped', async () => {
+  const before = process.listenerCount('exit')
+  const engines = Array.from({ length: 12 }, () => createEngine())
+  expect(process.listenerCount('exit')).toBe(before)
+  const [engine] = engines
+  await engine?.load(TASK, await open())
+  expect(process.listenerCount('exit')).toBe(before + 1)
+  await engine?.close()
+  expect(process.listenerCount('exit')).toBe(before)
+})

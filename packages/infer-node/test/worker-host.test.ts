@@ -74,7 +74,7 @@ it.each([
   const child = fileURLToPath(new URL('./children/end-in-a-run.ts', import.meta.url))
   const flags = ['--conditions=@x/source', '--disable-warning=ExperimentalWarning']
   const told = await new Promise((resolve) => {
-    execFile(process.execPath, [...flags, child, directory, `ipfs://${cid}`, how], (error, stdout, stderr) =>
+    execFile(process.execPath, [...flags, child, directory, `ipfs://${cid}`, how, 'cpu'], (error, stdout, stderr) =>
       resolve({ code: error ? (error.code ?? error.signal) : 0, stdout, stderr }),
     )
   })

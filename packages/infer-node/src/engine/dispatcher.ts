@@ -71,7 +71,7 @@ export interface Dispatcher {
   /** Nothing more comes: what was just begun waits for no others. */
   hurry(): void
   stats(): DispatcherStats
-  /** Ends all threads; what waits or runs is rejected. */
+  /** Ends all threads, once; what waits or runs is rejected. */
   end(error: unknown): Promise<void>
 }
 
@@ -120,12 +120,6 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   let isWoken = false
   let isDraining = false
   let ended: { error: unknown } | undefined
-
-  /** For a program that calls `process.exit` in the middle of a run. */
-  const onExit = (): void => {
-    for (const { host } of slots) host.stop()
-  }
-  process.on('exit', onExit)
 
   function startSlot(): Slot {
     const host = startHost({
@@ -452,7 +446,6 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       })),
     }),
     async end(error) {
-      if (ended) return
       ended = { error }
       clearTimeout(timer)
       for (const residence of residences.values()) for (const job of waiting.drain(residence)) job.reject(error)
@@ -460,7 +453,6 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       slots = []
       for (const slot of all) slot.isDead = true
       await endAll(all)
-      process.off('exit', onExit)
     },
   }
 }

@@ -154,7 +154,11 @@ export interface Engine {
   /** @returns How many were unloaded: those of a CID that nothing waits for. */
   unload(cid: string): Promise<number>
   stats(): EngineStats
-  /** Any later call rejects. `drain` lets what was asked for end first. Default true. */
+  /**
+   * Any later call rejects. Resolves when all threads have ended, for whoever calls it.
+   *
+   * @param options.drain - Lets what was asked for end first. Default true. One call with `false` is for all.
+   */
   close(options?: { drain?: boolean | undefined }): Promise<void>
 }
 
@@ -211,6 +215,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
   const closedError = new BackendError('the engine is closed', { retryable: false })
   let isClosed = false
   let ended: { error: unknown } | undefined
+  let ending: Promise<void> | undefined
   const sweeper =
     keepAliveMs === undefined ? undefined : setInterval(() => sweep(keepAliveMs), Math.max(100, keepAliveMs / 4))
   sweeper?.unref()
@@ -232,6 +237,13 @@ export function createEngine(options: EngineOptions = {}): Engine {
   const assertOpen = (signal: AbortSignal | undefined): void => {
     signal?.throwIfAborted()
     if (ended) throw ended.error
+  }
+
+  async function end(): Promise<void> {
+    const error = new BackendError('the engine was closed', { retryable: false })
+    ended = { error }
+    await dispatcher.end(error)
+    await residences.close(error)
   }
 
   function sweep(keepMs: number): void {
@@ -421,10 +433,8 @@ export function createEngine(options: EngineOptions = {}): Engine {
         // Each has told its own caller how it ended.
         await Promise.allSettled(underWay)
       }
-      const error = new BackendError('the engine was closed', { retryable: false })
-      ended ??= { error }
-      await dispatcher.end(error)
-      await residences.close(error)
+      ending ??= end()
+      return ending
     },
   }
 }

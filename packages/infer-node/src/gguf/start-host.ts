@@ -43,8 +43,6 @@ export function startHost({ ggufOf, ...options }: HostOptions): WorkerHost {
     async end() {
       await Promise.all([worker?.end(), llama.end()])
     },
-    // llama.cpp has no thread of ours.
-    stop: () => worker?.stop(),
   }
 }
 

@@ -9,8 +9,8 @@ export interface NativeGate {
   readonly shared: Int32Array<SharedArrayBuffer>
   /** From now on the thread stays outside. @returns Whether it is so; else it says so when it has come out. */
   shut(): boolean
-  /** Shuts it, and blocks this thread until the other is out, but not longer than this. */
-  shutNow(mostMs: number): void
+  /** Blocks this thread until the other is out, but not longer than this. */
+  waitUntilOut(mostMs: number): void
 }
 
 const INSIDE = 0
@@ -18,16 +18,14 @@ const IS_SHUT = 1
 
 export function createNativeGate(): NativeGate {
   const shared = new Int32Array(new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT))
-  const shut = (): boolean => {
-    Atomics.store(shared, IS_SHUT, 1)
-    return Atomics.load(shared, INSIDE) === 0
-  }
   return {
     shared,
-    shut,
-    shutNow(mostMs) {
+    shut() {
+      Atomics.store(shared, IS_SHUT, 1)
+      return Atomics.load(shared, INSIDE) === 0
+    },
+    waitUntilOut(mostMs) {
       const untilMs = performance.now() + mostMs
-      shut()
       for (let inside = Atomics.load(shared, INSIDE); inside > 0; inside = Atomics.load(shared, INSIDE)) {
         const restMs = untilMs - performance.now()
         if (restMs <= 0) return
@@ -75,4 +73,29 @@ export function guardSessions(sessions: RuntimeSessions, inside: Inside): void {
     session.release = () => inside(release)
     return session
   }
+}
+
+/**
+ * Of the threads that there are. One listener for all: an engine that was dropped without being closed is held by none, and one whose
+ * threads are being ended still has them.
+ */
+const gates = new Set<NativeGate>()
+/** Longest that the end of this process waits, for all threads together. */
+const EXIT_MS = 10_000
+
+/** Lets the end of this process, by `process.exit` in the middle of a run, wait until the thread is outside. @returns Forgets it. */
+export function guardExit(gate: NativeGate): () => void {
+  if (gates.size === 0) process.on('exit', onExit)
+  gates.add(gate)
+  return () => {
+    gates.delete(gate)
+    if (gates.size === 0) process.off('exit', onExit)
+  }
+}
+
+function onExit(): void {
+  const untilMs = performance.now() + EXIT_MS
+  // All of them first: none begins another run while one is waited for.
+  for (const gate of gates) gate.shut()
+  for (const gate of gates) gate.waitUntilOut(untilMs - performance.now())
 }

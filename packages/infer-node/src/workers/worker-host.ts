@@ -5,7 +5,7 @@ import { CrashError } from '@x/infer-core'
 import type { RanAt } from '../batching/run-batch.ts'
 import { buffersOf } from '../raw/buffers-of.ts'
 import type { Ask, Call, FromWorker, RanOne, Results, ToWorker, WorkerStart } from './messages.ts'
-import { createNativeGate } from './native-gate.ts'
+import { createNativeGate, guardExit } from './native-gate.ts'
 import { receiveError, sendError } from './sent-error.ts'
 
 /** One thread, as the main one sees it. */
@@ -19,8 +19,6 @@ export interface WorkerHost {
   readonly threadId: number
   /** Ends the thread as soon as it is not inside ONNX Runtime; what is under way fails at once. */
   end(): Promise<void>
-  /** This process is about to end: blocks until the thread is not inside ONNX Runtime, but not for long. */
-  stop(): void
 }
 
 /** Of a run. */
@@ -38,9 +36,6 @@ export interface WorkerHostOptions {
   heapMib?: number | undefined
   start: Omit<WorkerStart, 'gate'>
 }
-
-/** Longest that the end of this process waits for one run of a graph. */
-const STOP_MS = 10_000
 
 interface Waiter {
   resolve: (result: Results[keyof Results]) => void
@@ -61,6 +56,7 @@ export function startWorker({ answer, heapMib, start }: WorkerHostOptions): Work
     workerData: { ...start, gate: gate.shared } satisfies WorkerStart,
     ...(heapMib !== undefined && { resourceLimits: { maxOldGenerationSizeMb: heapMib } }),
   })
+  const forgetGate = guardExit(gate)
   const waiting = new Map<number, Waiter>()
   const crash = Promise.withResolvers<unknown>()
   let lastId = 0
@@ -114,6 +110,7 @@ export function startWorker({ answer, heapMib, start }: WorkerHostOptions): Work
     void terminate()
   })
   worker.on('exit', (code) => {
+    forgetGate()
     out.resolve()
     end(new Error(`it ended with code ${code}`))
   })
@@ -165,7 +162,6 @@ export function startWorker({ answer, heapMib, start }: WorkerHostOptions): Work
       worker.ref()
       await terminate()
     },
-    stop: () => gate.shutNow(STOP_MS),
   }
 }
 

@@ -187,9 +187,9 @@ async function load(call: Call & { type: 'load' }): Promise<Loaded> {
   return loadTask(call, task)
 }
 
-/** Loading native code is being inside it as well. */
+/** Loading native code is being inside it as well. The WASM build is ended anywhere. */
 async function guard(): Promise<void> {
-  if (isGuarded) return
+  if (isGuarded || wasmThreads !== undefined) return
   const { InferenceSession } = await inside(async () => libraryRuntime())
   guardSessions(InferenceSession, inside)
   isGuarded = true

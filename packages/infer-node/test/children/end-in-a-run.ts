@@ -1,16 +1,19 @@
 import { setTimeout } from 'node:timers/promises'
 
 import { openFsStore } from '@x/backend-fs'
-import { createEngine } from '@x/infer-node'
+import { createEngine, type Engine } from '@x/infer-node'
 import { openModel } from '@x/model-loader'
 
-// Runs a stored graph over and over, and in the middle of it closes the engine so many times, or exits: `DIRECTORY CID close|exit`.
-const [directory = '', reference = '', how] = process.argv.slice(2)
+// Runs a stored graph over and over, and in the middle of it closes the engine so many times; or exits while one engine runs it and
+// another one that does is being closed: `DIRECTORY CID close|exit PROVIDER`.
+const [directory = '', reference = '', how, provider = ''] = process.argv.slice(2)
 const store = await openFsStore({ directory })
 const model = await openModel(store, reference)
 const rows = 512
-for (let round = 0; round < 3; round++) {
-  const engine = createEngine({ threads: 1 })
+
+/** An engine that is in the middle of a run after so many, and how each that was asked for ends. */
+async function begin(count: number): Promise<{ engine: Engine; told: Promise<PromiseSettledResult<unknown>[]> }> {
+  const engine = createEngine({ threads: 1, providers: [provider] })
   const session = await engine.session(model)
   const width = Number(session.inputs[0]?.shape[1])
   const ask = (): Promise<unknown> =>
@@ -18,10 +21,19 @@ for (let round = 0; round < 3; round++) {
   await ask()
   const asked = Array.from({ length: 8 }, ask)
   const told = Promise.allSettled(asked)
-  await asked[round]
+  await asked[count]
   // By then the thread has begun the next one.
   await setTimeout(10)
-  if (how === 'exit') process.exit(7)
+  return { engine, told }
+}
+
+if (how === 'exit') {
+  const [first] = await Promise.all([begin(0), begin(0)])
+  void first.engine.close({ drain: false })
+  process.exit(7)
+}
+for (let round = 0; round < 3; round++) {
+  const { engine, told } = await begin(round)
   await engine.close({ drain: false })
   const codes = (await told).map((one) => (one.status === 'rejected' ? one.reason.code : 'ANSWERED'))
   process.stdout.write(`${codes.filter((code) => code === 'BACKEND').length > 0} `)
