@@ -18,6 +18,7 @@ import {
 } from '../src/index.ts'
 import { installedRuntime } from '../src/providers/installed-runtime.ts'
 import { differences } from './differences.ts'
+import { holdGguf, llamaOrSkip } from './gguf-support.ts'
 import { inputsOf, optionsOf } from './recorded.ts'
 import { hold, type Held } from './support.ts'
 
@@ -135,4 +136,13 @@ it('runs raw tensors with the WASM build, weights beside the graph too', async (
   }
   expect(names).toEqual([name, 'onnxruntime-node'])
   expect(differences(outputs[0], outputs[1])).toEqual([])
+})
+
+it('is what graphs run on where a GGUF was asked for first', async (context) => {
+  llamaOrSkip(context)
+  const [gguf, bert] = [await (await holdGguf('tiny-gguf-llama')).open(), await (await hold('tiny-bert')).open()]
+  const engine = startEngine({ providers: ['wasm', 'cpu'] })
+  await engine.run('text-generation', gguf, 'goats walks', { options: { max_new_tokens: 2 } })
+  const { receipt } = await engine.run('feature-extraction', bert, 'hello')
+  expect(receipt).toMatchObject({ executionProvider: 'wasm', runtime: { name, version } })
 })

@@ -14,7 +14,7 @@ async function start(): Promise<{ host: WorkerHost; worker: Worker }> {
   const started = once(process, 'worker')
   const host = startWorker({
     answer: () => Promise.reject(new Error('nothing is asked here')),
-    start: { wasmThreads: undefined },
+    start: () => ({ wasmThreads: undefined }),
   })
   onTestFinished(() => host.end())
   const [worker]: Worker[] = await started

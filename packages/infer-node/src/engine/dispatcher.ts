@@ -17,7 +17,7 @@ export interface DispatcherOptions {
   workers: number
   /** Of ONNX Runtime, in each worker. */
   threads: number
-  /** Whether graphs run on its WASM build; known once there is a residence. */
+  /** Whether graphs run on its WASM build; known once there is a residence of graphs. */
   isWasm: () => boolean
   heapMib: number | undefined
   /** Of the weights of all models that are loaded, in all workers. */
@@ -125,7 +125,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     const host = startHost({
       ggufOf: (handle) => residences.get(handle)?.gguf,
       heapMib: options.heapMib,
-      start: { wasmThreads: options.isWasm() ? options.threads : undefined },
+      start: () => ({ wasmThreads: options.isWasm() ? options.threads : undefined }),
       answer: async (ask) => {
         const residence = residences.get(ask.handle)
         if (residence) return answerFor(residence, ask)

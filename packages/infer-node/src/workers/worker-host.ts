@@ -34,7 +34,8 @@ export interface WorkerHostOptions {
   answer: (ask: Ask) => Promise<unknown>
   /** Most of the thread's own heap, in MiB. A thread that needs more ends. Default: Node's. */
   heapMib?: number | undefined
-  start: Omit<WorkerStart, 'gate'>
+  /** Asked when the thread is started, which may be long after its place was. */
+  start: () => Omit<WorkerStart, 'gate'>
 }
 
 interface Waiter {
@@ -53,7 +54,7 @@ export function startWorker({ answer, heapMib, start }: WorkerHostOptions): Work
   const out = Promise.withResolvers<void>()
   const worker = new Worker(new URL(file, import.meta.url), {
     execArgv,
-    workerData: { ...start, gate: gate.shared } satisfies WorkerStart,
+    workerData: { ...start(), gate: gate.shared } satisfies WorkerStart,
     ...(heapMib !== undefined && { resourceLimits: { maxOldGenerationSizeMb: heapMib } }),
   })
   const forgetGate = guardExit(gate)
