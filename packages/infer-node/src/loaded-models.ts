@@ -2,6 +2,7 @@ import { InvalidInputError, UnsupportedError, type CID } from '@x/cid'
 import { TASKS, type TaskName } from '@x/infer-core'
 import { parseReference, type Dtype, type OpenedModel } from '@x/model-loader'
 import type { AbortOptions } from '@x/storage-core'
+import { untilAborted } from '@x/storage-core/backend'
 
 import { readOperators } from './batching/graph-operators.ts'
 import { isGguf, ofGraphs, type GgufVariant } from './gguf/gguf-files.ts'
@@ -35,7 +36,7 @@ export interface OpenedForTask extends KnownModel {
   readonly task: TaskName
   /** Hertz; of models that take sound. */
   readonly sampleRate: number | undefined
-  /** The same for every call. One that failed may be tried again. */
+  /** The same for every call; loading ends when none waits for it any more. One that failed may be tried again. */
   load(options: AbortOptions): Promise<LoadedModel | LoadedGguf>
 }
 
@@ -60,7 +61,7 @@ type Added = OpenedForTask & { dispose(): Promise<void> }
 /** How a model is loaded. */
 interface ToRun<Loaded> {
   known: Omit<OpenedForTask, 'facts' | 'load'>
-  load: (signal: AbortSignal | undefined) => Promise<Loaded>
+  load: (signal: AbortSignal) => Promise<Loaded>
   factsOf: (loaded: Loaded) => Promise<KnownFacts>
 }
 
@@ -103,7 +104,10 @@ export function createLoadedModels(options: LoadedModelsOptions): LoadedModels {
   ): Promise<Added> {
     if (isGguf(model, dtype)) {
       const gguf = await openGguf(task, model, { dtype, asked: ladder.asked, onWarning, signal })
-      return toLoad({ known: gguf.known, load: () => gguf.load(), factsOf: async ({ facts }) => facts }, isOwned)
+      return toLoad(
+        { known: gguf.known, load: (stop) => gguf.load({ signal: stop }), factsOf: async ({ facts }) => facts },
+        isOwned,
+      )
     }
     const about = { task, dtype: ofGraphs(dtype, model), model, providers: await climb(ladder) }
     return toLoad(toRun({ ...about, sampleRate: await sampleRateOf(task, model, signal) }), isOwned)
@@ -115,30 +119,57 @@ export function createLoadedModels(options: LoadedModelsOptions): LoadedModels {
   ): Added {
     const { model } = known
     const key = keyOf(model.cid, known)
-    let loading: Promise<Loaded> | undefined
-    return {
+    let loading: { done: Promise<Loaded>; stop: AbortController; waiting: number } | undefined
+
+    function begin(): NonNullable<typeof loading> {
+      const stop = new AbortController()
+      const done = load(stop.signal).catch(async (error: unknown) => {
+        // What failed may be tried again.
+        loading = undefined
+        // One that was only stopped is still open.
+        const isKept = stop.signal.aborted && isOwned
+        if (!isKept && models.delete(key) && isOwned) await model.close()
+        throw error
+      })
+      return { done, stop, waiting: 0 }
+    }
+
+    /** Gives it up at once; loading ends when none waits for it any more. */
+    async function loaded(signal: AbortSignal | undefined): Promise<Loaded> {
+      signal?.throwIfAborted()
+      const mine = (loading ??= begin())
+      mine.waiting += 1
+      try {
+        return await untilAborted(mine.done, signal)
+      } catch (error) {
+        const isStopped = mine.stop.signal.aborted
+        if (signal?.aborted && mine.waiting === 1) mine.stop.abort(signal.reason)
+        // It was given up by those who waited before.
+        if (isStopped && !signal?.aborted) return await loaded(signal)
+        throw error
+      } finally {
+        mine.waiting -= 1
+      }
+    }
+
+    const added: Added = {
       ...known,
       facts: undefined,
       async load({ signal }) {
-        loading ??= load(signal)
-        try {
-          const loaded = await loading
-          this.facts ??= await factsOf(loaded)
-          return loaded
-        } catch (error) {
-          // What failed may be tried again.
-          loading = undefined
-          if (models.delete(key) && isOwned) await model.close()
-          throw error
-        }
+        // To be freed, where it was left out since it failed.
+        if (!isOwned && !models.has(key)) models.set(key, added)
+        const result = await loaded(signal)
+        this.facts ??= await factsOf(result)
+        return result
       },
       async dispose() {
         // Whoever asked for one that failed to load was told.
-        const [result] = await Promise.allSettled([loading])
+        const [result] = await Promise.allSettled([loading?.done])
         if (result.status === 'fulfilled') await result.value?.dispose()
         if (isOwned) await model.close()
       },
     }
+    return added
   }
 
   async function whyRandom({ model, pipeline }: LoadedModel): Promise<string | undefined> {

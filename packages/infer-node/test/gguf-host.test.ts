@@ -1,4 +1,5 @@
-import { expect, it, onTestFinished } from 'vitest'
+import { untilAborted } from '@x/storage-core/backend'
+import { expect, it, onTestFinished, vi } from 'vitest'
 
 import type { KnownGguf } from '../src/gguf/known-gguf.ts'
 import type { LoadedGguf } from '../src/gguf/load-gguf.ts'
@@ -53,9 +54,9 @@ function watch(): Watched {
   }
   const gguf: Pick<KnownGguf, 'load'> = {
     // @ts-expect-error the model it is of is not asked for
-    async load() {
+    async load({ signal }) {
       done.push('load')
-      await loading.promise
+      await untilAborted(loading.promise, signal)
       return loaded
     },
   }
@@ -99,4 +100,14 @@ it('a GGUF that is loaded is freed when its host ends, once', async () => {
   await host.call(LOAD)
   await Promise.all([host.end(), host.call(UNLOAD)])
   expect(done).toEqual(['load', 'disposed'])
+})
+
+it('loading is given up when the host ends', async () => {
+  const { host, done, loading } = watch()
+  const loaded = host.call(LOAD)
+  await vi.waitFor(() => expect(done).toEqual(['load']))
+  await host.end()
+  await expect(loaded).rejects.toMatchObject({ code: 'BACKEND', message: expect.stringContaining('closed') })
+  loading.resolve()
+  expect(done).toEqual(['load'])
 })

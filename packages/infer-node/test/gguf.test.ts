@@ -13,9 +13,10 @@ import {
   splitGgufLlama,
   tinyGgufLlama,
 } from '@x/fixtures'
-import { openModel } from '@x/model-loader'
-import { beforeEach, describe, expect, it } from 'vitest'
+import { openModel, type OpenedModel } from '@x/model-loader'
+import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 
+import { startLlama } from '../src/gguf/llama.ts'
 import { createRunner, runTask, verifyReceipt } from '../src/index.ts'
 import { holdFiles, holdGguf, llamaOrSkip, only } from './gguf-support.ts'
 import { tempDirectory } from './support.ts'
@@ -161,6 +162,73 @@ describe('a run ends', () => {
     const { open } = await holdGguf('tiny-gguf-llama')
     const running = runTask('text-generation', await open(), ['goats '.repeat(2048)])
     await expect(running).rejects.toMatchObject({ code: 'INVALID_INPUT', message: expect.stringContaining('tokens') })
+  })
+})
+
+describe('loading ends', () => {
+  const options = { max_new_tokens: 1 }
+
+  it('for one who gives it up at once, and for good when nobody waits', async () => {
+    const { open } = await holdGguf('tiny-gguf-llama')
+    const held = await open()
+    const begun = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const ended: unknown[] = []
+    let times = 0
+    const verifiedPath: OpenedModel['verifiedPath'] = (file, { signal }) => {
+      if (times === 2) return Promise.resolve(held.path(file))
+      begun[times]?.resolve()
+      times += 1
+      // Until it is told to stop, and not at once then.
+      return new Promise((_resolve, reject) =>
+        signal?.addEventListener('abort', () => {
+          ended.push(signal.reason)
+          setImmediate(reject, signal.reason)
+        }),
+      )
+    }
+    const runner = createRunner()
+    onTestFinished(() => runner.close())
+    const model = { ...held, verifiedPath }
+    const run = (signal?: AbortSignal): Promise<unknown> =>
+      runner.run('text-generation', model, ['goats'], { options, signal }).next()
+    const [one, other] = [new AbortController(), new AbortController()]
+    const first = run(one.signal)
+    await begun[0]?.promise
+    const second = run(other.signal)
+    // It waits for the same.
+    await new Promise(setImmediate)
+    one.abort(new Error('one'))
+    await expect(first).rejects.toBe(one.signal.reason)
+    expect(ended).toEqual([])
+    other.abort(new Error('other'))
+    await expect(second).rejects.toBe(other.signal.reason)
+    expect(ended).toEqual([other.signal.reason])
+    // One that comes while it ends begins again.
+    const third = new AbortController()
+    const late = run(third.signal)
+    await begun[1]?.promise
+    third.abort(new Error('third'))
+    await expect(late).rejects.toBe(third.signal.reason)
+    expect(await run()).toMatchObject({ value: { receipt: { task: 'text-generation' } } })
+  })
+
+  it('inside llama.cpp', async () => {
+    const { open } = await holdGguf('tiny-gguf-llama')
+    const model = await open()
+    const [stop, reason] = [new AbortController(), new Error('enough')]
+    const { llama } = await startLlama(['cpu'], () => undefined)
+    const load = llama.loadModel.bind(llama)
+    const loads: unknown[] = []
+    const spy = vi.spyOn(llama, 'loadModel').mockImplementation(async (given) => {
+      const loading = load(given)
+      stop.abort(reason)
+      loads.push(...(await Promise.allSettled([loading])))
+      return loading
+    })
+    onTestFinished(() => spy.mockRestore())
+    const running = runTask('text-generation', model, ['goats'], { options, signal: stop.signal })
+    await expect(running).rejects.toBe(reason)
+    expect(loads).toEqual([{ status: 'rejected', reason }])
   })
 })
 

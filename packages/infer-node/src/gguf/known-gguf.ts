@@ -24,7 +24,8 @@ export interface OpenGgufOptions extends AbortOptions {
 export interface KnownGguf {
   readonly known: Omit<KnownModel, 'facts' | 'task'> & { readonly task: TaskName; readonly sampleRate: undefined }
   readonly chosen: ChosenGguf
-  load(): Promise<LoadedGguf>
+  /** Loading ends when nobody waits for it any more. */
+  load(options: AbortOptions): Promise<LoadedGguf>
 }
 
 /**

@@ -8,7 +8,7 @@ import {
   type TaskOutput,
 } from '@x/infer-core'
 import type { OpenedModel } from '@x/model-loader'
-import { BackendError } from '@x/storage-core'
+import { BackendError, type AbortOptions } from '@x/storage-core'
 import { reasonOf } from '@x/storage-core/backend'
 import type { LlamaModel } from 'node-llama-cpp'
 
@@ -81,38 +81,38 @@ interface HeldGguf {
  * @throws {IntegrityError} A file was damaged since the model was opened.
  * @throws {InvalidInputError} llama.cpp refuses the file, or it is one for another task.
  */
-export function createGgufLoader(given: GgufToLoad): () => Promise<LoadedGguf> {
+export function createGgufLoader(given: GgufToLoad): (options: AbortOptions) => Promise<LoadedGguf> {
   const share = createShare(
-    () => hold(given),
+    (signal) => hold(given, signal),
     ({ llama }) => llama.dispose(),
   )
-  return () => load(given, share)
+  return (options) => load(given, share, options)
 }
 
-async function hold({ task, model, chosen, providers, onWarning }: GgufToLoad): Promise<HeldGguf> {
+async function hold({ task, model, chosen, providers, onWarning }: GgufToLoad, signal: AbortSignal): Promise<HeldGguf> {
   const label = `${model.cid}/${chosen.path}`
   assertGgufTask(task, model)
   // All of them: llama.cpp opens the other parts by the name of the first.
   for (const file of chosen.files) {
-    await model.verifiedPath?.(file, { verify: 'stored' })
+    await model.verifiedPath?.(file, { verify: 'stored', signal })
     // Before llama.cpp's own parser comes to it.
-    await readGgufHeader(model, file)
+    await readGgufHeader(model, file, { signal })
   }
   const header = await readGgufHeader(model, chosen.path)
   assertWhole(chosen, header, model)
   assertFor(task, header, label)
   const started = await startLlama(providers, onWarning)
-  const loading = lastLoad.then(() => open(started, pathOf(model, chosen.path), label))
+  const loading = lastLoad.then(() => open(started, pathOf(model, chosen.path), label, signal))
   // Whoever asked for that is told.
   lastLoad = loading.catch(() => undefined)
   return { started, llama: await loading }
 }
 
 /** Contexts are its own. */
-async function load(given: GgufToLoad, share: Share<HeldGguf>): Promise<LoadedGguf> {
+async function load(given: GgufToLoad, share: Share<HeldGguf>, options: AbortOptions): Promise<LoadedGguf> {
   const { task, model, chosen } = given
   assertGgufTask(task, model)
-  const { value, release } = await share.use()
+  const { value, release } = await share.use(options)
   const { started, llama } = value
   const { provider } = started
   const header = await readGgufHeader(model, chosen.path)
@@ -135,12 +135,20 @@ async function load(given: GgufToLoad, share: Share<HeldGguf>): Promise<LoadedGg
   return { task, model, facts, ...createRuns(task, value, about) }
 }
 
-async function open(started: StartedLlama, path: string, label: string): Promise<LlamaModel> {
+async function open(
+  started: StartedLlama,
+  modelPath: string,
+  label: string,
+  loadSignal: AbortSignal,
+): Promise<LlamaModel> {
   const { llama, provider } = started
+  loadSignal.throwIfAborted()
   await started.complaints()
+  const gpuLayers = provider === 'cpu' ? 0 : 'auto'
   try {
-    return await llama.loadModel({ modelPath: path, useMmap: true, gpuLayers: provider === 'cpu' ? 0 : 'auto' })
+    return await llama.loadModel({ modelPath, useMmap: true, gpuLayers, loadSignal })
   } catch (cause) {
+    loadSignal.throwIfAborted()
     const why = [reasonOf(cause), await started.complaints()].filter(Boolean).join(': ')
     if (/insufficient|memory/i.test(reasonOf(cause))) {
       throw new BackendError(`not enough memory for ${label}: ${why}`, { cause, retryable: true })

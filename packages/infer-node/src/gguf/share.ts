@@ -1,15 +1,29 @@
+import type { AbortOptions } from '@x/storage-core'
+import { untilAborted } from '@x/storage-core/backend'
+
 /** A thing that several use, which is made for the first of them and let go by the last. */
 export interface Share<T> {
-  /** Rejects as making it does; then it may be tried again. */
-  use(): Promise<{ value: T; release: () => Promise<void> }>
+  /**
+   * Rejects as making it does; then it may be tried again. Who gives it up while others wait for it is told at once; the last of them
+   * once nothing is made any more.
+   */
+  use(options?: AbortOptions): Promise<{ value: T; release: () => Promise<void> }>
 }
 
-export function createShare<T>(make: () => Promise<T>, dispose: (value: T) => Promise<void>): Share<T> {
-  let held: { making: Promise<T>; users: number } | undefined
+/** @param make - Its signal aborts when nobody waits for it any more. */
+export function createShare<T>(
+  make: (signal: AbortSignal) => Promise<T>,
+  dispose: (value: T) => Promise<void>,
+): Share<T> {
+  let held: { making: Promise<T>; stop: AbortController; users: number } | undefined
 
   return {
-    async use() {
-      held ??= { making: make(), users: 0 }
+    async use({ signal } = {}) {
+      signal?.throwIfAborted()
+      if (held === undefined) {
+        const stop = new AbortController()
+        held = { making: make(stop.signal), stop, users: 0 }
+      }
       const mine = held
       mine.users += 1
       const leave = (): boolean => {
@@ -18,7 +32,7 @@ export function createShare<T>(make: () => Promise<T>, dispose: (value: T) => Pr
         return mine.users === 0
       }
       try {
-        const value = await mine.making
+        const value = await untilAborted(mine.making, signal)
         return {
           value,
           async release() {
@@ -26,7 +40,11 @@ export function createShare<T>(make: () => Promise<T>, dispose: (value: T) => Pr
           },
         }
       } catch (error) {
-        leave()
+        if (leave()) {
+          mine.stop.abort(error)
+          const [made] = await Promise.allSettled([mine.making])
+          if (made.status === 'fulfilled') await dispose(made.value)
+        }
         throw error
       }
     },

@@ -78,7 +78,7 @@ function createLlamaHost(): LlamaHost {
   }
 
   async function load(handle: number, gguf: KnownGguf): Promise<Loaded> {
-    const loading = inTurn(() => gguf.load())
+    const loading = inTurn(() => gguf.load({ signal: stop.signal }))
     held.set(handle, loading)
     try {
       const { facts } = await loading
@@ -91,6 +91,7 @@ function createLlamaHost(): LlamaHost {
       }
     } catch (error) {
       if (held.get(handle) === loading) held.delete(handle)
+      assertGoing()
       throw error
     }
   }
