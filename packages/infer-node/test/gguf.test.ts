@@ -377,6 +377,26 @@ describe('what it rests on', () => {
     }
   })
 
+  it('is not known of a GPU before the model is loaded, which finds out how many layers it computes', async () => {
+    const { open } = await holdGguf('tiny-gguf-llama')
+    const cache = createCache()
+    const model = await open()
+    const llama = await startLlama(['cpu'], () => undefined)
+    onTestFinished(() => void (llama.provider = 'cpu'))
+    // As if it were one.
+    llama.provider = 'cuda'
+    const asked = { cache: 'use', options: { max_new_tokens: 1 } } as const
+    for (const loaded of ['first', 'again']) {
+      const runner = createRunner({ cache })
+      const from: string[] = []
+      for (let times = 0; times < 2; times++) {
+        for await (const result of runner.run('text-generation', model, ['goats'], asked)) from.push(result.from)
+      }
+      expect([loaded, ...from]).toEqual([loaded, 'computed', 'memory'])
+      await runner.close()
+    }
+  })
+
   it('are bytes that were verified when the model was opened', async () => {
     const { store, directory, added } = await holdGguf('tiny-gguf-llama')
     await flipStoredByte(directory, ggufFixture('tiny-gguf-llama').bytes)

@@ -44,7 +44,9 @@ export async function openGguf(
   assertGgufTask(task, model)
   const chosen = await chooseGguf(model, dtype, { signal })
   const providers = llamaProviders(asked)
+  const loader = createGgufLoader({ task, model, chosen, providers, threads, onWarning })
   let versions: Versions | undefined
+  let ranOn: string | undefined
   return {
     known: {
       task,
@@ -52,11 +54,16 @@ export async function openGguf(
       model,
       providers,
       sampleRate: undefined,
-      // Of a GPU nothing is kept, so nobody asks.
+      // Of a GPU it is not known before it is loaded; then `installed` says so.
       numericClassOn: (executionProvider) => llamaClass(executionProvider, llamaThreads(threads, chosen.bytes), 0),
-      installed: () => (versions ??= installedLlama(task)),
+      // How many layers a GPU has room for is found out by loading: what is known of that is not looked up, nor kept to be.
+      installed: () => (ranOn === undefined || ranOn === 'cpu' ? (versions ??= installedLlama(task)) : undefined),
     },
     chosen,
-    load: createGgufLoader({ task, model, chosen, providers, threads, onWarning }),
+    async load(options) {
+      const loaded = await loader(options)
+      ranOn = loaded.facts.executionProvider
+      return loaded
+    },
   }
 }
