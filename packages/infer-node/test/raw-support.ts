@@ -5,7 +5,7 @@ import type { Files } from '@x/fixtures'
 import { isRawTensor, type RawTensor, type RawTensors, type RawType } from '@x/infer-core'
 import { addModel, openModel, type OpenedModel } from '@x/model-loader'
 
-import { encodeModel, float32, type Graph } from '../../../tooling/fixtures/src/onnx-writer.ts'
+import { encodeModel, encodeModelExternal, float32, type Graph } from '../../../tooling/fixtures/src/onnx-writer.ts'
 import { createSha256, filesSource, openStore } from './support.ts'
 
 export async function openFiles(files: Files): Promise<OpenedModel> {
@@ -41,6 +41,16 @@ export const product: Graph = {
   initializers: { w: float32([3, 2], [1, 2, 3, 4, 5, 6]) },
   inputs: { x: ['float32', ['rows', 3]] },
   outputs: { y: ['float32', ['rows', 2]], most: ['float32', ['rows']] },
+}
+
+/** `product` with more columns, and its weights in a file of their own. */
+export function openExternal(): Promise<OpenedModel> {
+  const numbers = Float32Array.from({ length: 600 }, (_, index) => index % 7)
+  const wide = { ...product, initializers: { w: float32([3, 200], numbers) } }
+  const shaped = { ...wide, outputs: { y: ['float32', ['rows', 200]], most: ['float32', ['rows']] } } as const
+  const { model, data } = encodeModelExternal(shaped, 'weights.bin')
+  const config = Uint8Array.from(Buffer.from('{}'))
+  return openFiles({ 'config.json': config, 'graphs/wide.onnx': model, 'graphs/weights.bin': data })
 }
 
 export const graphOf = (graph: Graph): Uint8Array<ArrayBuffer> => encodeModel(graph)

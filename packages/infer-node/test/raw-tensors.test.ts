@@ -1,10 +1,8 @@
 import { createCache } from '@x/cache'
 import { decodeOutput, type RawTensor, type RawTensors, type RawType } from '@x/infer-core'
-import type { OpenedModel } from '@x/model-loader'
 import { assert, asyncProperty, array, constantFrom, integer, record, tuple, uint8Array } from 'fast-check'
 import { describe, expect, it, onTestFinished } from 'vitest'
 
-import { encodeModelExternal, float32 } from '../../../tooling/fixtures/src/onnx-writer.ts'
 import {
   createEngine,
   createRunner,
@@ -13,7 +11,7 @@ import {
   type EngineOptions,
   type Runner,
 } from '../src/index.ts'
-import { ALL_TYPES, graphOf, identities, openFiles, product, runDirectly } from './raw-support.ts'
+import { ALL_TYPES, graphOf, identities, openExternal, openFiles, product, runDirectly } from './raw-support.ts'
 import { hold } from './support.ts'
 
 function startEngine(options: EngineOptions = {}): Engine {
@@ -293,18 +291,9 @@ describe('a graph on raw tensors', () => {
   })
 })
 
-/** Its weights in a file of their own. */
-const external = (): Promise<OpenedModel> => {
-  const numbers = Float32Array.from({ length: 600 }, (_, index) => index % 7)
-  const wide = { ...product, initializers: { w: float32([3, 200], numbers) } }
-  const shaped = { ...wide, outputs: { y: ['float32', ['rows', 200]], most: ['float32', ['rows']] } } as const
-  const { model, data } = encodeModelExternal(shaped, 'weights.bin')
-  return openFiles({ 'config.json': JSON_FILE, 'graphs/wide.onnx': model, 'graphs/weights.bin': data })
-}
-
 describe('a session', () => {
   it('finds the weights beside its graph, and says that it read them; also where nothing has a path', async () => {
-    const model = await external()
+    const model = await openExternal()
     const results = []
     for (const one of [model, { ...model, path: () => undefined, verifiedPath: undefined }]) {
       // @ts-expect-error one without a method is one all the same

@@ -19,6 +19,7 @@ import {
 import { installedRuntime } from '../src/providers/installed-runtime.ts'
 import { differences } from './differences.ts'
 import { holdGguf, llamaOrSkip } from './gguf-support.ts'
+import { openExternal } from './raw-support.ts'
 import { inputsOf, optionsOf } from './recorded.ts'
 import { hold, type Held } from './support.ts'
 
@@ -136,6 +137,18 @@ it('runs raw tensors with the WASM build, weights beside the graph too', async (
   }
   expect(names).toEqual([name, 'onnxruntime-node'])
   expect(differences(outputs[0], outputs[1])).toEqual([])
+})
+
+it('finds the weights of a graph under whatever name they have', async () => {
+  const model = await openExternal()
+  const feeds = { x: { type: 'float32', dims: [1, 3], data: Float32Array.of(1, 2, 3) } } as const
+  const outputs = []
+  for (const engine of [startEngine(), startEngine({ providers: ['cpu'] })]) {
+    const session = await engine.session(model)
+    outputs.push((await session.run(feeds)).output)
+  }
+  // Of small whole numbers, exactly.
+  expect(outputs[0]).toEqual(outputs[1])
 })
 
 it('is what graphs run on where a GGUF was asked for first', async (context) => {

@@ -1,7 +1,8 @@
-import { basename } from 'node:path'
+import path from 'node:path'
 
 import type { WeightClass } from '../numeric-class.ts'
 import { libraryRuntime } from '../providers/library-runtime.ts'
+import type { ChosenGraph } from '../raw/choose-graph.ts'
 import type { SentModel } from './messages.ts'
 
 /**
@@ -9,6 +10,7 @@ import type { SentModel } from './messages.ts'
  * table of options for all graphs of a model, these are for each. This thread loads one model at a time. What was prepared is for
  * the processor; on another execution provider it is the graph as the model has it.
  *
+ * @param chosen - The one graph that is opened, where it is known what its tensors lie in. Default: as transformers.js names its data.
  * @returns What `work` gave, how the weights are held now, the digests of what was prepared and used, and which graphs were
  *   opened as they are, with why.
  */
@@ -16,6 +18,7 @@ export async function withPreparedSessions<T>(
   { graphs, paths }: Pick<SentModel, 'graphs' | 'paths'>,
   threads: number,
   work: () => Promise<T>,
+  chosen?: ChosenGraph,
 ): Promise<{ result: T; weights: WeightClass; prepared: string[]; fallbacks: string[] }> {
   const { InferenceSession: sessions, isWasm } = libraryRuntime()
   const { create } = sessions
@@ -23,7 +26,7 @@ export async function withPreparedSessions<T>(
   const used: string[] = []
   const fallbacks: string[] = []
   sessions.create = async (graph, options, ...rest) => {
-    const data = isWasm && typeof graph === 'string' ? { externalData: dataBeside(graph, paths) } : {}
+    const data = isWasm && typeof graph === 'string' ? { externalData: dataBeside(graph, paths, chosen) } : {}
     const given = { intraOpNumThreads: threads, ...options, ...data }
     const prepared = typeof graph === 'string' ? graphs[graph] : undefined
     if (prepared && !isOnProcessor(options)) {
@@ -57,11 +60,18 @@ export async function withPreparedSessions<T>(
 const isOnProcessor = ({ executionProviders: given }: Record<string, unknown> = {}): boolean =>
   Array.isArray(given) && given.length === 1 && given[0] === 'cpu'
 
-/** What the WASM build has to be given beside a graph: it reads no file by itself. */
-function dataBeside(graph: string, paths: SentModel['paths']): { path: string; data: string }[] {
-  const [file] = Object.entries(paths).find(([, path]) => path === graph) ?? []
+/** What the WASM build has to be given beside a graph, by its path from there: it reads no file by itself. */
+function dataBeside(
+  graph: string,
+  paths: SentModel['paths'],
+  chosen: ChosenGraph | undefined,
+): { path: string; data: string }[] {
+  const [file] = Object.entries(paths).find(([, local]) => local === graph) ?? []
   if (file === undefined) return []
-  return Object.entries(paths).flatMap(([other, data]) =>
-    other.startsWith(`${file}_data`) ? [{ path: basename(other), data }] : [],
-  )
+  const files = chosen ? chosen.files : Object.keys(paths).filter((other) => other.startsWith(`${file}_data`))
+  return files.flatMap((other) => {
+    const data = paths[other]
+    if (other === file || data === undefined) return []
+    return [{ path: path.posix.relative(path.posix.dirname(file), other), data }]
+  })
 }

@@ -201,8 +201,11 @@ async function loadRaw(
 ): Promise<Loaded> {
   await guard()
   const model = await remoteModel(sent, handle, ask)
-  const made = await withPreparedSessions(sent, threads, () =>
-    loadGraph(model, chosen, { executionProvider: first, nextProvider: asksFor(handle) }),
+  const made = await withPreparedSessions(
+    sent,
+    threads,
+    () => loadGraph(model, chosen, { executionProvider: first, nextProvider: asksFor(handle) }),
+    chosen,
   )
   const { result: graph, weights, prepared, fallbacks } = made
   const { random } = await readOperators([chosen.file], model, originalIn(sent))
