@@ -1,10 +1,16 @@
+import { once } from 'node:events'
+import type { Worker } from 'node:worker_threads'
+
 import { createCache } from '@x/cache'
 import { ggufFixture, readGgufReference } from '@x/fixtures'
-import { openModel } from '@x/model-loader'
-import { beforeEach, expect, it } from 'vitest'
+import { openModel, type OpenedModel } from '@x/model-loader'
+import { LlamaModel } from 'node-llama-cpp'
+import { beforeEach, expect, it, onTestFinished, vi } from 'vitest'
 
 import { runTask, type EngineOptions } from '../src/index.ts'
 import { holdFiles, holdGguf, llamaOrSkip, openEngine as open, watchLlama } from './gguf-support.ts'
+import { graphOf, openFiles, product } from './raw-support.ts'
+import { crash, until } from './support.ts'
 
 beforeEach(llamaOrSkip)
 
@@ -138,4 +144,40 @@ it('a GGUF that several run is held once', async () => {
   expect(opened.map(({ disposed }) => disposed)).toEqual([false])
   await engine.close()
   expect(opened.map(({ disposed }) => disposed)).toEqual([true])
+})
+
+it('a GGUF is not blamed for a thread that ends beside it, and is let go of there', async () => {
+  const [{ open: openOne }, graph] = [
+    await holdGguf('tiny-gguf-llama'),
+    await openFiles({ 'a.onnx': graphOf(product) }),
+  ]
+  const opened = await openOne()
+  const held = Promise.withResolvers<void>()
+  const model = {
+    ...opened,
+    async verifiedPath(...given: Parameters<NonNullable<OpenedModel['verifiedPath']>>) {
+      await held.promise
+      return opened.verifiedPath?.(...given)
+    },
+  }
+  const dispose = vi.spyOn(LlamaModel.prototype, 'dispose')
+  onTestFinished(() => dispose.mockRestore())
+  const engine = open({ threads: 1 })
+  const ask = (): Promise<unknown> => engine.run('text-generation', model, 'goats walks', { options })
+  const runs: Promise<unknown>[] = []
+  for (let round = 0; round < 2; round++) {
+    runs.push(ask())
+    await until(() => engine.stats().workers[0]?.given === 1)
+    const started = once(process, 'worker')
+    const session = Promise.allSettled([engine.session(graph)])
+    const [worker]: Worker[] = await started
+    await crash(worker)
+    expect(await session).toMatchObject([{ reason: { code: 'CRASH', model: graph.cid.toString() } }])
+  }
+  await expect(engine.session(graph)).rejects.toMatchObject({ message: expect.stringContaining('left alone until') })
+  held.resolve()
+  await Promise.all(runs)
+  // Nobody holds it any more.
+  await until(() => dispose.mock.calls.length === 1)
+  await ask()
 })

@@ -77,12 +77,14 @@ export interface Dispatcher {
 
 interface Slot {
   host: WorkerHost
-  /** The models of the runs that were given to it, in their order: the first is running. */
+  /** The models of the runs that were given to it, in their order: of those of graphs the first is running. */
   given: Residence[]
   placed: Map<Residence, Promise<Loaded>>
-  /** It has loaded or run something. */
+  /** Its thread has loaded or run something. */
   hasAnswered: boolean
+  /** Its thread ended; there may be GGUFs, which have none. */
   isDead: boolean
+  ending: Promise<void> | undefined
 }
 
 /** While one batch runs the next is on its way, so that the thread does not wait for the main one. */
@@ -101,6 +103,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const residences = new Map<number, Residence>()
   const counts = { runs: 0, rows: 0, crashes: 0, loads: 0, unloads: 0 }
   let slots: Slot[] = []
+  /** Those whose thread ended, until what else they hold is let go of. */
+  const dead = new Set<Slot>()
   const waiting = createWaitingRoom(options.limits)
   /** Bytes that threads were told to let go of, and have yet to. */
   const unloading = new Map<Promise<unknown>, number>()
@@ -132,7 +136,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         throw new BackendError('the model was unloaded meanwhile', { retryable: true })
       },
     })
-    const slot: Slot = { host, given: [], placed: new Map(), hasAnswered: false, isDead: false }
+    const slot: Slot = { host, given: [], placed: new Map(), hasAnswered: false, isDead: false, ending: undefined }
     void host.crashed.then(() => noteCrash(slot))
     return slot
   }
@@ -143,18 +147,33 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     slot.isDead = true
     slots = slots.filter((other) => other !== slot)
     counts.crashes += 1
+    const guilty = slot.given.find(isOfThread)
     if (!slot.hasAnswered) {
       // One that had nothing to do is no sign that the next would end as well, unless it was not the first.
-      const isHeld = slot.given.length > 0 || stillborn > 0
+      const isHeld = guilty !== undefined || stillborn > 0
       if (isHeld) startAtMs = performance.now() + Math.min(FIRST_RESTART_MS * 2 ** stillborn, LAST_RESTART_MS)
       stillborn += 1
     }
-    const [guilty] = slot.given
     if (guilty) {
       guilty.crashes += 1
       if (guilty.crashes >= CRASHES_TO_QUARANTINE) quarantine(guilty)
     }
+    for (const residence of slot.placed.keys()) if (isOfThread(residence)) slot.placed.delete(residence)
+    dead.add(slot)
+    void letGo(slot)
     wake()
+  }
+
+  /** A thread ended, and what runs beside it goes on; then nothing is held there any more. */
+  async function letGo(slot: Slot): Promise<void> {
+    if (!slot.given.every(isOfThread)) return
+    slot.placed.clear()
+    try {
+      await endOf(slot)
+    } catch (error) {
+      options.onWarning(`what was held beside a thread that ended was not let go of: ${reasonOf(error)}`)
+    }
+    dead.delete(slot)
   }
 
   function quarantine(residence: Residence): void {
@@ -240,7 +259,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const isPlaced = (residence: Residence): boolean => slots.some(({ placed }) => placed.has(residence))
 
   function unload(residence: Residence): void {
-    const having = slots.filter(({ placed }) => placed.delete(residence))
+    const having = [...slots, ...dead].filter(({ placed }) => placed.delete(residence))
     if (having.length === 0) return
     const bytes = residence.bytes * (residence.isMapped ? 1 : having.length)
     counts.unloads += having.length
@@ -317,7 +336,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     try {
       if (residence.leastBytes > memoryBytes) throw tooLarge(residence, memoryBytes)
       const facts = await place(slot, residence)
-      noteAnswer(slot)
+      noteAnswer(slot, residence)
       const { handle } = residence
       const inputs = jobs.map(({ input, onText }) => ({ input, streams: onText !== undefined }))
       const told = new Set<number>()
@@ -342,7 +361,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
           }
         },
       })
-      noteAnswer(slot)
+      noteAnswer(slot, residence)
       residence.crashes = 0
       counts.runs += runs - toldRuns
       counts.rows += ran.filter((one) => one && 'output' in one).length
@@ -366,10 +385,13 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     slot.given.splice(slot.given.indexOf(residence), 1)
     residence.running -= 1
     residence.usedMs = Date.now()
+    if (dead.has(slot)) void letGo(slot)
     wake()
   }
 
-  function noteAnswer(slot: Slot): void {
+  function noteAnswer(slot: Slot, residence: Residence): void {
+    // Of its thread it says nothing.
+    if (!isOfThread(residence)) return
     slot.hasAnswered = true
     stillborn = 0
   }
@@ -421,7 +443,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       occupy(slot, residence)
       try {
         await place(slot, residence)
-        noteAnswer(slot)
+        noteAnswer(slot, residence)
       } catch (error) {
         throw reasonFor(slot, residence, error)
       } finally {
@@ -449,8 +471,9 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       ended = { error }
       clearTimeout(timer)
       for (const residence of residences.values()) for (const job of waiting.drain(residence)) job.reject(error)
-      const all = slots
+      const all = [...slots, ...dead]
       slots = []
+      dead.clear()
       for (const slot of all) slot.isDead = true
       await endAll(all)
     },
@@ -464,9 +487,17 @@ function settleOne(job: Job | undefined, one: RanOne | undefined, facts: Loaded)
   else job?.reject(new BackendError('it was cancelled before it ran', { retryable: true }))
 }
 
+/** GGUFs run in the main one. */
+const isOfThread = ({ gguf }: Residence): boolean => gguf === undefined
+
 /** At once, so that none begins another run while one is waited for. */
 async function endAll(slots: readonly Slot[]): Promise<void> {
-  await Promise.all(slots.map(({ host }) => host.end()))
+  await Promise.all(slots.map(endOf))
+}
+
+function endOf(slot: Slot): Promise<void> {
+  slot.ending ??= slot.host.end()
+  return slot.ending
 }
 
 export function crashOf({ model, quarantinedUntilMs }: Residence, cause?: CrashError): CrashError {
