@@ -46,6 +46,8 @@ const node: TestProjectConfiguration = {
 function browser(executablePath: string): TestProjectConfiguration {
   return {
     resolve: { conditions: [source, ...defaultClientConditions] },
+    // Found in the middle of a run, it would be bundled then, and every page that is open loaded again.
+    optimizeDeps: { include: ['@x/cli > @huggingface/transformers'] },
     test: {
       name: 'browser',
       include: [`${folders}/test/**/*${full ? '.full' : ''}.browser.test.ts`],

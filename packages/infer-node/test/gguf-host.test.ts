@@ -62,7 +62,7 @@ function watch(): Watched {
   }
   const host = startHost({
     answer: () => Promise.reject(new Error('no thread is started here')),
-    start: { wasmThreads: undefined },
+    start: () => ({ wasmThreads: undefined }),
     // @ts-expect-error it is chosen already
     ggufOf: () => gguf,
   })
