@@ -2,6 +2,7 @@ import { expect, it, onTestFinished } from 'vitest'
 
 import { createEngine, type Engine, type EngineOptions } from '../src/index.ts'
 import { askBesideBusy, CLASSIFY, EMBED, keepBusy, openBoth, type Keeper } from './room-support.ts'
+import { until } from './support.ts'
 
 function startEngine(options: EngineOptions): Engine {
   const engine = createEngine(options)
@@ -60,4 +61,36 @@ it('does not load two models anew for every request of two who ask for one after
   })
   await Promise.all(asking)
   expect(engine.stats().loads).toBeLessThan(20)
+})
+
+it('loads a model beside one that is always busy, where there is room for one', async () => {
+  const { bert, memoryBytes } = await openBoth()
+  const engine = startEngine({ memoryBytes, minResidentMs: 0, batch: { maxRows: 2 } })
+  await engine.load(EMBED, bert)
+  const busy: Keeper = keepBusy(() => engine.run(EMBED, bert, 'hello world'), 8)
+  expect((await engine.session(bert)).file).toBe('onnx/model.onnx')
+  await busy.stop()
+  expect(engine.stats().queued).toBe(0)
+})
+
+it('bounds the loads that wait, and ends the wait of one that is given up, and of all when it is closed', async () => {
+  const { bert, sentiment, memoryBytes } = await openBoth()
+  const engine = startEngine({ memoryBytes, maxQueued: 2, batch: { windowMs: 3_600_000 } })
+  await engine.load(EMBED, bert)
+  const stop = new AbortController()
+  const reason = new Error('enough')
+  // It is not run, and not unloaded.
+  const asked = Promise.allSettled([engine.run(EMBED, bert, 'a')])
+  await until(() => engine.stats().queued === 1)
+  const load = (signal?: AbortSignal): Promise<PromiseSettledResult<void>[]> =>
+    Promise.allSettled([engine.load(CLASSIFY, sentiment, { signal })])
+  const [first, second] = [load(), load(stop.signal)]
+  await until(() => engine.stats().queued === 3)
+  expect(await load()).toMatchObject([{ reason: { code: 'BUSY' } }])
+  stop.abort(reason)
+  expect(await second).toMatchObject([{ reason }])
+  expect(engine.stats().queued).toBe(2)
+  await engine.close({ drain: false })
+  const closed = { code: 'BACKEND', message: 'the engine was closed' }
+  expect([...(await asked), ...(await first)]).toMatchObject([{ reason: closed }, { reason: closed }])
 })

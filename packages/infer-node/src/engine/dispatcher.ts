@@ -1,7 +1,7 @@
 import type { Block } from '@x/cid'
-import { BusyError, CrashError, type BatchLimits, type FairQueueLimits, type Params } from '@x/infer-core'
+import { CrashError, type BatchLimits, type FairQueueLimits, type Params } from '@x/infer-core'
 import { isDtype } from '@x/model-loader'
-import { BackendError, NoSpaceError } from '@x/storage-core'
+import { BackendError, NoSpaceError, type AbortOptions } from '@x/storage-core'
 import { reasonOf } from '@x/storage-core/backend'
 
 import { canShareRuns } from '../batching/run-batch.ts'
@@ -9,6 +9,7 @@ import { startHost } from '../gguf/start-host.ts'
 import type { Call, Loaded, RanOne } from '../workers/messages.ts'
 import { receiveError } from '../workers/sent-error.ts'
 import type { WorkerHost } from '../workers/worker-host.ts'
+import { createLoadingLine } from './loading-line.ts'
 import { answerFor, noteLoaded, type Job, type Lane, type Residence } from './residence.ts'
 import { createRoom } from './room.ts'
 import { createWaitingRoom } from './waiting-room.ts'
@@ -64,8 +65,13 @@ export interface Dispatcher {
    */
   push(residence: Residence, params: Params, paramsBlock: Block, job: Job): () => boolean
   add(residence: Residence): void
-  /** Loads a model into a thread, where none has it. */
-  load(residence: Residence): Promise<void>
+  /**
+   * Loads a model into a thread, where none has it; when there is room, as what waits in a queue.
+   *
+   * @param options.signal - Ends the wait, and no load.
+   * @throws {BusyError} As many wait as may.
+   */
+  load(residence: Residence, options?: AbortOptions): Promise<void>
   /** Unloads a model from all threads. Nothing of it may wait or run. */
   remove(residence: Residence): void
   /** Nothing more comes: what was just begun waits for no others. */
@@ -106,6 +112,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   /** Those whose thread ended, until what else they hold is let go of. */
   const dead = new Set<Slot>()
   const waiting = createWaitingRoom(options.limits)
+  const line = createLoadingLine(options.limits)
   /** Bytes that threads were told to let go of, and have yet to. */
   const unloading = new Map<Promise<unknown>, number>()
   const room = createRoom({
@@ -181,6 +188,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     residence.crashes = 0
     const error = crashOf(residence)
     for (const job of waiting.drain(residence)) job.reject(error)
+    line.refuse(error, residence)
   }
 
   function wake(): void {
@@ -198,7 +206,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     const nowMs = performance.now()
     const ready = waiting.inTurn(residences.values()).filter((lane) => isReady(lane, nowMs))
     if (ready.length > 0 && nowMs >= startAtMs) startSlots()
-    const roomMs = room.look(ready)
+    const roomMs = room.look([...ready, ...line.all()])
+    line.admit(mayLoad)
     for (let depth = 0; depth < GIVEN_AT_ONCE; depth++) {
       for (const slot of slots) {
         if (slot.given.length !== depth) continue
@@ -257,6 +266,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const isReady = (lane: Lane, nowMs: number): boolean => gatheringMs(lane, nowMs) === 0
 
   const isPlaced = (residence: Residence): boolean => slots.some(({ placed }) => placed.has(residence))
+
+  const mayLoad = (residence: Residence): boolean => isPlaced(residence) || room.hasRoomFor(residence, 'once')
 
   function unload(residence: Residence): void {
     const having = [...slots, ...dead].filter(({ placed }) => placed.delete(residence))
@@ -326,6 +337,23 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     }
     unload(residence)
     throw tooLarge(residence, memoryBytes)
+  }
+
+  /** A load for which there is room now. */
+  async function begin(residence: Residence): Promise<void> {
+    startSlots()
+    const having = slots.find(({ placed }) => placed.has(residence))
+    const slot = having ?? slots.toSorted((a, b) => a.given.length - b.given.length)[0]
+    if (!slot) return
+    occupy(slot, residence)
+    try {
+      await place(slot, residence)
+      noteAnswer(slot, residence)
+    } catch (error) {
+      throw reasonFor(slot, residence, error)
+    } finally {
+      release(slot, residence)
+    }
   }
 
   async function serve(slot: Slot, lane: Lane): Promise<void> {
@@ -426,28 +454,17 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       }
     },
     add: (residence) => void residences.set(residence.handle, residence),
-    async load(residence) {
+    async load(residence, { signal } = {}) {
       assertGoing()
       if (residence.leastBytes > memoryBytes) throw tooLarge(residence, memoryBytes)
-      while (!isPlaced(residence) && !room.hasRoomFor(residence, 'once')) {
-        if (unloading.size === 0) {
-          throw new BusyError(`${residence.model.cid}: the models that run take all the room`)
-        }
-        await Promise.race(unloading.keys())
-        assertGoing()
-      }
-      startSlots()
-      const having = slots.find(({ placed }) => placed.has(residence))
-      const slot = having ?? slots.toSorted((a, b) => a.given.length - b.given.length)[0]
-      if (!slot) return
-      occupy(slot, residence)
+      if (mayLoad(residence)) return begin(residence)
+      const loading = line.wait(residence, () => begin(residence), { signal })
+      wake()
       try {
-        await place(slot, residence)
-        noteAnswer(slot, residence)
-      } catch (error) {
-        throw reasonFor(slot, residence, error)
+        return await loading
       } finally {
-        release(slot, residence)
+        // Where it was given up, nothing is kept for it any more.
+        wake()
       }
     },
     remove(residence) {
@@ -460,7 +477,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     },
     stats: () => ({
       ...counts,
-      queued: waiting.size,
+      queued: waiting.size + line.size,
       workers: slots.map(({ host, given, placed }) => ({
         threadId: host.threadId,
         given: given.length,
@@ -471,6 +488,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       ended = { error }
       clearTimeout(timer)
       for (const residence of residences.values()) for (const job of waiting.drain(residence)) job.reject(error)
+      line.refuse(error)
       const all = [...slots, ...dead]
       slots = []
       dead.clear()

@@ -147,9 +147,16 @@ export interface Engine {
    * @throws {NotFoundError} The model has no such graph.
    * @throws {InvalidInputError} It has several, and none was named; or ONNX Runtime refuses it.
    * @throws {UnsupportedError} It takes what is no tensor, or one of a type that JavaScript has not.
+   * @throws {BusyError} As many wait for room as may wait in the queues (`maxQueued`).
+   * @throws {NoSpaceError} It is larger than `memoryBytes`.
    */
   session(model: string | OpenedModel, options?: SessionOptions): Promise<GraphSession>
-  /** Opens and loads a model before it is asked for. */
+  /**
+   * Opens and loads a model before it is asked for. Where models that are in use take the room, it waits for its turn, as a run does.
+   *
+   * @throws {BusyError} As many wait for room as may wait in the queues (`maxQueued`).
+   * @throws {NoSpaceError} It is larger than `memoryBytes`.
+   */
   load(task: string, model: string | OpenedModel, options?: AbortOptions & Pick<RunOptions, 'dtype'>): Promise<void>
   /** @returns How many were unloaded: those of a CID that nothing waits for. */
   unload(cid: string): Promise<number>
@@ -298,7 +305,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
   async function tableOf(residence: Residence, signal: AbortSignal | undefined): Promise<GraphTable> {
     if (residence.table === undefined) {
       assertOpen(signal)
-      await untilAborted(dispatcher.load(residence), signal)
+      await untilAborted(dispatcher.load(residence, { signal }), signal)
     }
     if (residence.table === undefined) throw new TypeError('a graph that was loaded, and nothing is known of it')
     return residence.table
@@ -403,7 +410,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
           assertNotQuarantined(residence)
           assertOpen(signal)
           // A thread does not stop in the middle of that; who does not want it any more need not wait.
-          await untilAborted(dispatcher.load(residence), signal)
+          await untilAborted(dispatcher.load(residence, { signal }), signal)
         })
       })
     },

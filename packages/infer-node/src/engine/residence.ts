@@ -89,7 +89,7 @@ export interface Residence {
   /** Which to try after one on which it cannot be loaded. */
   nextProvider: (provider: string, why: string) => Promise<string | undefined>
   readonly lanes: Map<string, Lane>
-  /** Runs that are under way. */
+  /** Runs and loads that are under way, and loads that wait for room. */
   running: number
   usedMs: number
   /** Until then it stays loaded while it is used, though another one waits for its room. Of `performance.now`; `undefined`: it is not loaded. */

@@ -1,5 +1,8 @@
 import { isBusy, type Lane, type Residence } from './residence.ts'
 
+/** A model that waits to be loaded, and since when. Of `performance.now`. */
+export type Claimant = Pick<Lane, 'residence' | 'sinceMs'>
+
 export interface RoomOptions {
   /** Of the weights of all models that are loaded, in all threads. */
   memoryBytes: number
@@ -21,7 +24,7 @@ export interface Room {
    *
    * @returns In how many milliseconds to look again, though nothing happens: one that is to stay until then may go for it.
    */
-  look(ready: readonly Lane[]): number | undefined
+  look(ready: readonly Claimant[]): number | undefined
   /** No new run of it begins, so that another one has its room. */
   isLeaving(residence: Residence): boolean
   /**
