@@ -67,6 +67,7 @@ function slowGraph(): Uint8Array<ArrayBuffer> {
 it.each([
   ['close', 0, 'true true true closed'],
   ['exit', 7, ''],
+  ['exit-in-close', 7, ''],
 ] as const)('ends no process when a thread is ended inside ONNX Runtime: %s', async (how, code, said) => {
   const { store, directory } = await openStore()
   const { cid } = await addModel(store, filesSource({ 'slow.onnx': slowGraph() }), { createSha256 })

@@ -4,8 +4,8 @@ import { openFsStore } from '@x/backend-fs'
 import { createEngine, type Engine } from '@x/infer-node'
 import { openModel } from '@x/model-loader'
 
-// Runs a stored graph over and over, and in the middle of it closes the engine so many times; or exits while one engine runs it and
-// another one that does is being closed: `DIRECTORY CID close|exit PROVIDER`.
+// Runs a stored graph over and over, and in the middle of it closes the engine so many times, or exits, or exits while it is being
+// closed: `DIRECTORY CID close|exit|exit-in-close PROVIDER`.
 const [directory = '', reference = '', how, provider = ''] = process.argv.slice(2)
 const store = await openFsStore({ directory })
 const model = await openModel(store, reference)
@@ -27,14 +27,12 @@ async function begin(count: number): Promise<{ engine: Engine; told: Promise<Pro
   return { engine, told }
 }
 
-if (how === 'exit') {
-  const [first] = await Promise.all([begin(0), begin(0)])
-  void first.engine.close({ drain: false })
-  process.exit(7)
-}
 for (let round = 0; round < 3; round++) {
   const { engine, told } = await begin(round)
-  await engine.close({ drain: false })
+  if (how === 'exit') process.exit(7)
+  const closing = engine.close({ drain: false })
+  if (how === 'exit-in-close') process.exit(7)
+  await closing
   const codes = (await told).map((one) => (one.status === 'rejected' ? one.reason.code : 'ANSWERED'))
   process.stdout.write(`${codes.filter((code) => code === 'BACKEND').length > 0} `)
 }
