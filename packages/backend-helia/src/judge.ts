@@ -1,6 +1,7 @@
 import { IntegrityError, type CID } from '@x/cid'
 import { BackendError, BlockNotFoundError } from '@x/storage-core'
 
+import { BannedError } from './banned-error.ts'
 import type { Candidate } from './choose-provider.ts'
 import { messageOf } from './message-of.ts'
 import type { Finder } from './provider-book.ts'
@@ -27,7 +28,12 @@ export function judge(evidence: Evidence): IntegrityError | BlockNotFoundError |
   const lies = all.map(({ error }) => error).filter((error) => error instanceof IntegrityError)
   const [lie] = lies
   const lacking = all.filter(({ state }) => state === 'lacks').length
-  const isKnown = failures.size === 0 && notAsked.length === 0 && lacking + lies.length === all.length
+  // Who sent something else for this block is known, also where he has come back since, or is not let in any more.
+  const liars = new Set([...trials].flatMap(([{ id }, { error }]) => (error instanceof IntegrityError ? [id] : [])))
+  const isOpen =
+    notAsked.some(([{ id }]) => !liars.has(id)) ||
+    [...failures.values()].some((error) => !(error instanceof BannedError && liars.has(error.id)))
+  const isKnown = !isOpen && lacking + lies.length === all.length
   if (isKnown && lie) return lie
   return isKnown && lacking > 0 ? new BlockNotFoundError(cid) : unanswered(evidence)
 }

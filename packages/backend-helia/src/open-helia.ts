@@ -12,6 +12,7 @@ import {
 
 import { platform } from '#platform'
 
+import { BannedError } from './banned-error.ts'
 import { BITSWAP, openExchange, type Exchange } from './bitswap/exchange.ts'
 import { createBlockFetcher, type BlockFetcher } from './block-fetcher.ts'
 import { EMPTY_BLOCK } from './empty-block.ts'
@@ -100,9 +101,7 @@ export async function openHelia(options: HeliaOptions): Promise<HeliaPeer> {
     const id = dialler.peerIdOf(address)
     const isAsked = (): boolean => [...book.standings.keys()].some((provider) => provider.id === id)
     if (isAsked()) return
-    if (exchange?.isBanned(id)) {
-      throw new BackendError(`${address} sent what it was not asked for`, { retryable: false })
-    }
+    if (exchange?.isBanned(id)) throw new BannedError(address, id)
     try {
       await dialler.dial([address], { signal: within })
     } catch (cause) {
