@@ -4,7 +4,7 @@ import type { LoadedModel } from '../loaded-models.ts'
 import { runsOnProcessor } from '../providers/provider-names.ts'
 import { runPipeline } from '../run-pipeline.ts'
 import type { GraphOperators } from './graph-operators.ts'
-import { runBatch, whyNotTogether } from './run-batch.ts'
+import { canShareRuns, runBatch, whyNotTogether } from './run-batch.ts'
 
 interface Probe {
   texts: readonly string[]
@@ -43,6 +43,8 @@ export async function whyAlone(
   loaded: LoadedModel,
   { batchVariant }: GraphOperators,
 ): Promise<string | undefined> {
+  // Others have options that nobody can do without, and so no parameters to try them with.
+  if (!canShareRuns(task)) return `${task} takes one input at a time`
   const params = toParams(task, {})
   const why = whyNotTogether(task, loaded.pipeline, params)
   if (why !== undefined) return why
