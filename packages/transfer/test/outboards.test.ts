@@ -13,7 +13,7 @@ beforeEach(() => {
 
 const bytes = someBytes(2 * MIB)
 
-/** Nodes come one by one, one each so often. */
+/** Nodes come one by one, one each so often of the timers that the test moves. */
 async function nodesEvery(ms: number, outboard: Awaited<ReturnType<typeof outboardOf>>): Promise<ByteSource> {
   return {
     ...memorySource('slow', {}),

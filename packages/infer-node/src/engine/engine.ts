@@ -15,7 +15,6 @@ import {
   type BatchLimits,
   type CanonicalInput,
   type FairQueueLimits,
-  type OutputValue,
   type Params,
   type RawTensors,
   type RunName,
@@ -36,8 +35,8 @@ import { createResultCache } from '../result-cache.ts'
 import { assertStreams } from '../run-pipeline.ts'
 import type { RunOptions } from '../runner.ts'
 import { readInput, type TaskInput } from '../task-input.ts'
-import { namingInput, startClock, toResult, type Clock, type TaskResult } from '../task-result.ts'
-import type { Loaded } from '../workers/messages.ts'
+import { startClock, toResult, type Clock, type TaskResult } from '../task-result.ts'
+import { ask } from './ask.ts'
 import { crashOf, createDispatcher, type DispatcherStats } from './dispatcher.ts'
 import { isBusy, type Job, type PrepareGraph, type Residence } from './residence.ts'
 import { createResidences } from './residences.ts'
@@ -460,57 +459,4 @@ function assertNotQuarantined(residence: Residence): void {
   if (residence.quarantinedUntilMs === undefined) return
   if (residence.quarantinedUntilMs > Date.now()) throw crashOf(residence)
   residence.quarantinedUntilMs = undefined
-}
-
-/** Puts an input into its queue. Its answer, or the signal's reason. */
-function ask(
-  push: (job: Job) => () => boolean,
-  {
-    input,
-    caller,
-    onText,
-    signal,
-    given,
-  }: Pick<Job, 'input' | 'caller' | 'onText'> & AbortOptions & { given: unknown },
-): Promise<{ output: OutputValue; facts: Loaded }> {
-  return new Promise((resolve, reject) => {
-    const done = (): void => signal?.removeEventListener('abort', onAbort)
-    /** One that runs already is left out where it has not come to its turn, or ends at its next token. */
-    const giveUp = (reason: unknown): void => {
-      done()
-      job.isCancelled = true
-      if (!withdraw()) job.onCancel?.()
-      reject(reason)
-    }
-    const job: Job = {
-      input,
-      caller,
-      isCancelled: false,
-      onCancel: undefined,
-      onText:
-        onText &&
-        ((piece) => {
-          try {
-            if (!job.isCancelled) onText(piece)
-          } catch (error) {
-            // What the caller's own function threw is the caller's.
-            giveUp(error)
-          }
-        }),
-      resolve: (output, facts) => {
-        done()
-        resolve({ output, facts })
-      },
-      reject: (error, isOfInput = false) => {
-        done()
-        // Of several files, the one that cannot be decoded.
-        reject(isOfInput && input.kind !== 'text' ? namingInput(error, given) : error)
-      },
-    }
-    const withdraw = push(job)
-    function onAbort(): void {
-      giveUp(signal?.reason)
-    }
-    signal?.addEventListener('abort', onAbort, { once: true })
-  })
 }
