@@ -46,8 +46,12 @@ const node: TestProjectConfiguration = {
 function browser(executablePath: string): TestProjectConfiguration {
   return {
     resolve: { conditions: [source, ...defaultClientConditions] },
-    // Found in the middle of a run, it would be bundled then, and every page that is open loaded again.
-    optimizeDeps: { include: ['@x/cli > @huggingface/transformers'] },
+    // What is found in the middle of a run is bundled then, and every page that is open loaded again. The quick tests and the
+    // heavy ones share what was bundled, so each looks through the files of both.
+    optimizeDeps: {
+      include: ['@x/cli > @huggingface/transformers'],
+      entries: [`${folders}/test/**/*.browser.test.ts`],
+    },
     test: {
       name: 'browser',
       include: [`${folders}/test/**/*${full ? '.full' : ''}.browser.test.ts`],
