@@ -15,6 +15,16 @@ const source = '@x/source'
 const full = process.env.IPFS_ACCELERATE_TEST_FULL === '1'
 // Some of those that run at full length then are heavy tests.
 const soak = process.env.IPFS_ACCELERATE_TEST_SOAK === '1'
+
+/**
+ * Whatever a busy machine does meanwhile, in which a process may stand still for seconds: what these end has hung. Those of
+ * Vitest itself are 5 s in Node, 15 s in a page, and 1 s for `expect.poll`.
+ */
+const limits = {
+  testTimeout: full || soak ? 1_200_000 : 120_000,
+  hookTimeout: full || soak ? 1_200_000 : 120_000,
+  expect: { poll: { timeout: 60_000 } },
+}
 const folders =
   '{packages/*,apps/*,tooling,tooling/fixtures,tooling/faults,tooling/kubo,tooling/gateway-conformance,examples}'
 
@@ -38,8 +48,7 @@ const node: TestProjectConfiguration = {
     include: full ? [`${folders}/test/**/*.full.test.ts`] : [`${folders}/test/**/*.test.ts`],
     exclude: ['**/node_modules/**', '**/*.browser.test.ts', ...(full || soak ? [] : ['**/*.full.test.ts'])],
     environment: 'node',
-    testTimeout: full ? 1_200_000 : 30_000,
-    hookTimeout: full ? 1_200_000 : 30_000,
+    ...limits,
   },
 }
 
@@ -56,6 +65,7 @@ function browser(executablePath: string): TestProjectConfiguration {
       name: 'browser',
       include: [`${folders}/test/**/*${full ? '.full' : ''}.browser.test.ts`],
       exclude: ['**/node_modules/**', ...(full ? [] : ['**/*.full.browser.test.ts'])],
+      ...limits,
       browser: {
         enabled: true,
         headless: true,

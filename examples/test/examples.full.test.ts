@@ -17,7 +17,7 @@ const chromium = process.env.CHROMIUM_PATH || '/usr/bin/chromium'
 const inBrowser = new Set(['in-a-page.ts'])
 
 describe('examples', () => {
-  it.for(examples)('%s prints what it says', { timeout: 120_000 }, async (name, { skip }) => {
+  it.for(examples)('%s prints what it says', async (name, { skip }) => {
     if (inBrowser.has(name) && !existsSync(chromium)) {
       const reason = `there is no Chromium at ${chromium}`
       if (isRequired('chromium')) throw new Error(reason)

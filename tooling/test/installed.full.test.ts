@@ -33,7 +33,7 @@ async function temporary(prefix: string): Promise<string> {
 }
 
 describe('installed from tarballs, outside the workspace', () => {
-  it('does the main job', { timeout: 300_000 }, async () => {
+  it('does the main job', async () => {
     const folders = await publishedFolders()
     const tarballs = await temporary('tarballs-')
     const program = await temporary('program-')

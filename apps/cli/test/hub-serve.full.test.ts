@@ -15,9 +15,6 @@ import { expect, it, onTestFinished, vi } from 'vitest'
 import { programOf, pythonOrSkip } from '../../../tooling/python/python-or-skip.ts'
 import { cli, temporaryDirectory } from './harness.ts'
 
-// A busy machine starts a process in seconds.
-vi.setConfig({ testTimeout: 120_000 })
-
 const REPO = 'org/tiny'
 const { files } = fixtureModel('tiny-bert')
 const program = fileURLToPath(new URL('./cli-process.ts', import.meta.url))

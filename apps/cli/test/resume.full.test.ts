@@ -10,12 +10,9 @@ import { fileURLToPath } from 'node:url'
 
 import { fixtureModel } from '@x/fixtures'
 import { fixtureCommit, startFixtureHub } from '@x/fixtures/hub'
-import { expect, it, onTestFinished, vi } from 'vitest'
+import { expect, it, onTestFinished } from 'vitest'
 
 import { cli, temporaryDirectory } from './harness.ts'
-
-// A busy machine starts a process in seconds.
-vi.setConfig({ testTimeout: 120_000 })
 
 const MIB = 1024 * 1024
 const REPO = 'org/large'

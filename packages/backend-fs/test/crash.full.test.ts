@@ -12,7 +12,7 @@ const { rounds: ROUNDS, processes: PROCESSES } = soak({ rounds: 8, processes: 3 
 
 it(
   `what was acknowledged is there after kill -9, ${ROUNDS} rounds of ${PROCESSES} processes`,
-  { timeout: ROUNDS * 20_000 },
+  { timeout: ROUNDS * 150_000 },
   async () => {
     const directory = join(await tempDirectory(), 'store')
     /** What names point to, as far as it was said. */

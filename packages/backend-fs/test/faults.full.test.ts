@@ -133,7 +133,7 @@ describe.each(Object.entries(SCENARIOS))('%s', (_what, { work, template, isInSte
     rehearsed = await rehearse(disk, { name: work, template: templates[template], folder, isInSteps })
   })
 
-  it.for(Object.entries(DRILLS))('that %s', { timeout: soak(120_000, 3_600_000) }, async ([what, fault], { skip }) => {
+  it.for(Object.entries(DRILLS))('that %s', async ([what, fault], { skip }) => {
     if ('reason' in disk) {
       skip(disk.reason)
       return

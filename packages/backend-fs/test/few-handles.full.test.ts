@@ -44,7 +44,6 @@ async function runLimited(handles: number, directory: string, folder: string) {
 
 it.for([32, 64])(
   '%i open files: a large folder is added and read, or refused for the moment',
-  { timeout: 60_000 },
   async (handles, { skip }) => {
     if (process.platform !== 'linux') {
       skip('the limit is set and counted as on Linux')

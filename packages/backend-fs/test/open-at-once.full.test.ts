@@ -53,7 +53,6 @@ function ask(opener: Opener, name: string): Promise<unknown> {
 
 it.each(Object.entries(KINDS))(
   `${PROCESSES} processes that open a store at once, whose index %s, end on one new index`,
-  { timeout: 60_000 + ROUNDS * 5000 },
   async (_kind, prepare) => {
     const directory = join(await tempDirectory(), 'store')
     const openers = await Promise.all(Array.from({ length: PROCESSES }, () => startOpener(directory)))

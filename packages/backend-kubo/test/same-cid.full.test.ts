@@ -53,7 +53,6 @@ const pool = createKuboPool()
 
 it.for(Object.values(PROFILES).map(({ name }) => name))(
   'the CIDs of %s are those of `ipfs add`',
-  { timeout: 120_000 },
   async (profile, context) => {
     const { profiles, flags } = kuboFlags[profile]
     const node = await openNode(context, { profiles })

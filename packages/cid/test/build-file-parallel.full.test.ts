@@ -36,7 +36,7 @@ describe.each(PROFILE_NAMES)('files hashed by workers under %s', (profile) => {
       }),
       { seed: SEED, numRuns: 12, endOnFailure: true },
     )
-  }, 60_000)
+  })
 
   it('announce the same in the same order as without workers, at any pace', async () => {
     const count = profile === 'unixfs-v1-2025' ? 9 : 180

@@ -32,7 +32,6 @@ describe('the embedded model in a page', () => {
 
   it.each(['wasm', 'webgpu'] as const)(
     'is loaded by transformers.js with no option but the device, on %s',
-    { timeout: 240_000 },
     async (device) => {
       const embed = await pipeline('feature-extraction', 'model', { device })
       const output = await embed(SENTENCES, { pooling: 'mean', normalize: true })

@@ -118,7 +118,7 @@ describe('the embedded model', () => {
     reference = await readReference()
     embeddings = []
     for (const sentence of sentences) embeddings.push(...(await embed([sentence])))
-  }, 120_000)
+  })
 
   it('has enough sentences, each with a recorded original', () => {
     expect(paired).toBeGreaterThanOrEqual(200)

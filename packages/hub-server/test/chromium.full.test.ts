@@ -48,7 +48,7 @@ const servePage =
     })
   }
 
-it('transformers.js runs a model from it in a page of another origin', { timeout: 120_000 }, async (context) => {
+it('transformers.js runs a model from it in a page of another origin', async (context) => {
   const executablePath = process.env['CHROMIUM_PATH'] || '/usr/bin/chromium'
   if (!existsSync(executablePath)) {
     if (isRequired('chromium')) throw new Error(`there is no ${executablePath}`)

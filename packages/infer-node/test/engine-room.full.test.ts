@@ -19,4 +19,4 @@ it('lets no model wait for ever beside one that is always busy, whatever the eng
     { numRuns: 12, seed: 6 },
   )
   await expect(told).resolves.toBeUndefined()
-}, 300_000)
+})

@@ -22,7 +22,7 @@ const call = (page: Page, name: string, ...args: unknown[]): Promise<unknown> =>
 beforeEach(chromiumOrSkip)
 
 // With a profile on the disk Chromium counts what open files grow by, which it does not in the private window of other tests.
-it('a storage that has used up its quota is read, and emptied', { timeout: 120_000 }, async () => {
+it('a storage that has used up its quota is read, and emptied', async () => {
   const built = await buildApp('without-plugin')
   onTestFinished(() => built.remove())
   const app = await startApp(built.folder)

@@ -54,9 +54,9 @@ describe(`a page behind the service worker, in ${CHROMIUM}`, () => {
     await mkdir(join(folder, 'deep'))
     for (const [name, script] of Object.entries(WORKERS)) await writeFile(join(folder, name), script)
     return () => built.remove()
-  }, 120_000)
+  })
 
-  it('loads its model from the storage, with the library as it comes', { timeout: 240_000 }, async () => {
+  it('loads its model from the storage, with the library as it comes', async () => {
     const app = await startApp(folder)
     await storeModel(app)
     const registering = await openPage(app, `${app.origin}/app/store.html`)
@@ -79,7 +79,7 @@ describe(`a page behind the service worker, in ${CHROMIUM}`, () => {
     expect(copies).toEqual([])
     await expect(infer(page, 'wasm', {}, 'org/other')).rejects.toThrow('Failed to fetch')
   })
-  it('comes as one script as well, and lets nothing out if told to', { timeout: 120_000 }, async () => {
+  it('comes as one script as well, and lets nothing out if told to', async () => {
     const app = await startApp(folder)
     const host = 'https://hub.example.org'
     await storeModel(app)
@@ -103,7 +103,7 @@ describe(`a page behind the service worker, in ${CHROMIUM}`, () => {
     // The bundler of the package is another one.
     expect(Math.abs(length / 1000 - Number(said)) / Number(said)).toBeLessThan(0.1)
   })
-  it('waits for the worker that was registered, and for no other', { timeout: 60_000 }, async () => {
+  it('waits for the worker that was registered, and for no other', async () => {
     const app = await startApp(folder)
     const page = await openPage(app, `${app.origin}/app/store.html`)
     expect(await register(page, '/app/fails.js')).toBe('BACKEND')

@@ -17,7 +17,7 @@ describe(`a page made by Vite, in ${CHROMIUM}`, () => {
     const built = await buildApp('with-plugin')
     folder = built.folder
     return () => built.remove()
-  }, 120_000)
+  })
 
   it('has each build of the runtime once', async () => {
     const files = await readdir(path.join(folder, 'assets'))
@@ -25,7 +25,7 @@ describe(`a page made by Vite, in ${CHROMIUM}`, () => {
     expect(wasm.toSorted()).toEqual(['ort-wasm-simd-threaded.asyncify.wasm', 'ort-wasm-simd-threaded.jspi.wasm'])
   })
 
-  it('loads its model from the storage, on wasm and on WebGPU, and asks nobody', { timeout: 240_000 }, async () => {
+  it('loads its model from the storage, on wasm and on WebGPU, and asks nobody', async () => {
     const app = await startApp(folder)
     expect(await storeModel(app)).toMatchObject({ files: 4 })
     app.requests.length = 0
@@ -54,7 +54,7 @@ describe(`a page made by Vite, in ${CHROMIUM}`, () => {
     expect(foreign(app.requests, app.origin)).toEqual([])
   })
 
-  it('would ask the hub without the plugin', { timeout: 120_000 }, async () => {
+  it('would ask the hub without the plugin', async () => {
     const plain = await buildApp('without-plugin')
     onTestFinished(() => plain.remove())
     const app = await startApp(plain.folder)

@@ -11,7 +11,7 @@ import { chromiumOrSkip, foreign, launchBrowser, openPage } from './chromium.ts'
 
 beforeEach(chromiumOrSkip)
 
-it('what `vite dev` serves gets its models from the storage as well', { timeout: 240_000 }, async () => {
+it('what `vite dev` serves gets its models from the storage as well', async () => {
   const cache = await mkdtemp(path.join(tmpdir(), 'web-dev-'))
   const child = fileURLToPath(new URL('./children/dev-app.ts', import.meta.url))
   const server = spawn(process.execPath, ['--conditions=@x/source', child, cache], {
