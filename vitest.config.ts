@@ -21,8 +21,8 @@ const soak = process.env.IPFS_ACCELERATE_TEST_SOAK === '1'
  * Vitest itself are 5 s in Node, 15 s in a page, and 1 s for `expect.poll`.
  */
 const limits = {
-  testTimeout: full || soak ? 1_200_000 : 120_000,
-  hookTimeout: full || soak ? 1_200_000 : 120_000,
+  testTimeout: full || soak ? 1_200_000 : 240_000,
+  hookTimeout: full || soak ? 1_200_000 : 240_000,
   expect: { poll: { timeout: 60_000 } },
 }
 const folders =

@@ -19,7 +19,6 @@ const files = { 'a.bin': someBytes(5 * MIB + 7, 'a'), 'b.txt': someBytes(300, 'b
 
 it.for<ProfileName>(['unixfs-v1-2025', 'kubo-v1', 'unixfs-v0-2015'])(
   'Kubo takes what is exported, and what it exports is taken: %s',
-  { timeout: 120_000 },
   async (profile, context) => {
     const kubo = kuboOrSkip(context)
     const directory = await tempDirectory()

@@ -183,7 +183,7 @@ it('a pack goes when nothing in it is needed any more', async () => {
   expect(await filesBelow(join(directory, 'packs'))).toEqual([])
 })
 
-it('many adds and collections at once keep all that was acknowledged', { timeout: 60_000 }, async () => {
+it('many adds and collections at once keep all that was acknowledged', async () => {
   const { store, directory } = await openTemp()
   const other = await openFsStore({ directory })
   const shared = someBytes(MIB + 9, 'shared')

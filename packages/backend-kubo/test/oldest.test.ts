@@ -12,7 +12,7 @@ import { openStore, texts } from './support.ts'
 
 // The other end of the range of versions: everything once.
 
-it('does the same with the oldest Kubo', { timeout: 60_000 }, async (context) => {
+it('does the same with the oldest Kubo', async (context) => {
   const node = await startKubo(kuboOrSkip(context, 'oldest'), { online: false, parent: await memoryFolder() })
   context.onTestFinished(() => node.stop())
   console.log(`the oldest Kubo: ${node.version}`)

@@ -17,7 +17,7 @@ async function outputOf(script: string, ...flags: string[]): Promise<string[]> {
     import { sharedHashPool } from './src/hash-pool-shared.ts'
     const pieces = Array(64).fill(new Uint8Array(1_048_576).fill(7))\n`
   const args = ['--conditions=@x/source', '--input-type=module', ...flags, '--eval', prelude + script]
-  const { stdout } = await run(process.execPath, args, { cwd: folder, timeout: 20_000 })
+  const { stdout } = await run(process.execPath, args, { cwd: folder, timeout: 120_000 })
   return stdout.trim().split('\n')
 }
 

@@ -3,14 +3,12 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { cleanToken, hubSettings } from '@x/hub-client'
-import { expect, it, vi } from 'vitest'
+import { expect, it } from 'vitest'
 
 import { hubCacheDirectory } from '../src/index.ts'
 import { pythonOrSkip } from './python-or-skip.ts'
 import { tempDirectory } from './support.ts'
 import { writeFiles } from './write-files.ts'
-
-vi.setConfig({ testTimeout: 90_000 })
 
 const ENVIRONMENTS: readonly Record<string, string>[] = [
   {},

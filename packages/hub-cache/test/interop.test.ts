@@ -9,9 +9,6 @@ import { absent, expectWhole, fileRequests, paths, pythonInterop } from './pytho
 import { pythonOrSkip } from './python-or-skip.ts'
 import { allPaths, filesToExport, model, openHub, REPO, tempDirectory } from './support.ts'
 
-// Each starts a Python once or twice, which takes its time on a busy machine.
-vi.setConfig({ testTimeout: 90_000 })
-
 pythonInterop(2)
 
 describe('huggingface_hub 2', () => {

@@ -20,12 +20,15 @@ export function pythonOrSkip(context: Pick<TestContext, 'skip'>, major: 1 | 2): 
         HF_HUB_DISABLE_TELEMETRY: '1',
         HF_HUB_DISABLE_PROGRESS_BARS: '1',
         HF_HUB_DISABLE_UPDATE_CHECK: '1',
+        // By default it waits 10 s for the hub, which is in this process.
+        HF_HUB_ETAG_TIMEOUT: '100',
+        HF_HUB_DOWNLOAD_TIMEOUT: '100',
         NO_PROXY: '127.0.0.1',
         // No public hub, whatever a test forgets.
         HF_ENDPOINT: 'http://127.0.0.1:1',
         ...environment,
       }
-      execFile(python, ['-c', script], { env, timeout: 80_000 }, (error, stdout, stderr) => {
+      execFile(python, ['-c', script], { env, timeout: 200_000 }, (error, stdout, stderr) => {
         if (error) reject(new Error(`${error.message}\n${stdout}\n${stderr}`, { cause: error }))
         else resolve(JSON.parse(stdout.trim().split('\n').at(-1) ?? ''))
       })

@@ -7,8 +7,6 @@ import { checkSnapshot, exportToHubCache, openHubCache } from '../src/index.ts'
 import { pythonOrSkip } from './python-or-skip.ts'
 import { filesToExport, model, REPO, tempDirectory } from './support.ts'
 
-vi.setConfig({ testTimeout: 90_000 })
-
 // MOCK of Windows for who may not make links: no disk here is without them.
 vi.mock('node:fs/promises', async (importOriginal) => ({
   ...(await importOriginal<typeof import('node:fs/promises')>()),

@@ -37,115 +37,114 @@ const environment = (home: string, endpoint: string): NodeJS.ProcessEnv => ({
   HF_ENDPOINT: endpoint,
   HF_HUB_DISABLE_TELEMETRY: '1',
   HF_HUB_DISABLE_UPDATE_CHECK: '1',
+  // By default it waits 10 s for a hub, which is in this process.
+  HF_HUB_ETAG_TIMEOUT: '100',
+  HF_HUB_DOWNLOAD_TIMEOUT: '100',
   HF_HUB_DISABLE_PROGRESS_BARS: '1',
   DO_NOT_TRACK: '1',
   USE_TORCH: '0',
 })
 
 describe.each(['hub-2', 'hub-1'] as const)('huggingface_hub of %s', (name) => {
-  it(
-    'downloads, lists, verifies, resumes, tells errors apart and works offline',
-    { timeout: 120_000 },
-    async (context) => {
-      const python = pythonOrSkip(context, name)
-      const home = await tempFolder()
-      const store = name === 'hub-2' ? await openFsStore({ directory: join(home, 'store') }) : await openMemoryStore()
-      onTestFinished(() => store.close())
-      // The client writes 10 MiB at a time, and goes on from what it has written.
-      const large = noise(12_500_000)
-      const broken = { files: { 'onnx/model.onnx': large } }
-      const repositories = await storedRepositories(store, { 'org/small': small, 'org/broken': broken, gpt2: small })
-      const commit = repositories.commitOf('org/small')
-      const handle = createHubHandler(repositories, { pageSize: 2 })
-      const hub = await serveHandler(breakingOff(handle, '/org/broken/resolve/', 12_000_000))
-      const locked = await serveHandler(
-        createHubHandler(repositories, { tokens: [{ name: 'reader', token: 'hf_right' }] }),
-      )
-      const env = { ...environment(home, hub.url), TOKEN_ENDPOINT: locked.url }
-      const steps = [
-        'errors=org/small',
-        'download=org/small',
-        'listings=org/small',
-        'resume=org/broken',
-        'token=org/small',
-      ]
-      const { stdout: printed } = await python.run('python', [script, ...steps], { cwd: home, env })
-      const found: unknown = JSON.parse(printed)
-      const files = await Promise.all(Object.entries(small.files).map(([path, bytes]) => describeFile(path, bytes)))
-      expect(found).toMatchObject({
-        download: {
-          file: MODEL,
-          blob: MODEL,
-          snapshot: hashes,
-          tag: commit,
-          'pull request': { pr: 1 },
-          branch: {},
-        },
-        errors: {
-          file: 'RemoteEntryNotFoundError',
-          repository: 'RepositoryNotFoundError',
-          revision: 'RevisionNotFoundError',
-          model: 'RepositoryNotFoundError',
-          dataset: 'RepositoryNotFoundError',
-          folder: 'RemoteEntryNotFoundError',
-          exists: [true, false],
-          repositories: [true, false, false],
-          no_exist: ['no.json'],
-        },
-        listings: {
-          id: 'org/small',
-          sha: commit,
-          siblings: Object.fromEntries(
-            files.map(({ path, size, gitOid, lfs }) => [path, [size, gitOid, lfs ? hashes[path] : null]]),
-          ),
-          expand: [commit, null],
-          tree: ['README.md', 'config.json', 'empty.txt', 'onnx', 'onnx.md'],
-          below: ['onnx/deep/er', 'onnx/deep/er/ünï cødé #1?.txt'],
-          'last commit': commit,
-          paths: ['config.json', 'onnx'],
-          files: Object.keys(small.files).toSorted(),
-          refs: [
-            ['main', 'refs/heads/main'],
-            ['feature/a', 'refs/heads/feature/a'],
-            ['onnx', 'refs/convert/onnx'],
-            ['v1.0', 'refs/tags/v1.0'],
-            ['1', 'refs/pr/1'],
-          ],
-          metadata: MODEL,
-          models: ['org/small'],
-          'all models': ['gpt2', 'org/broken', 'org/small'],
-          verified: [Object.keys(small.files).length, [], []],
-          range: [...noise(300_000).subarray(5, 9)],
-        },
-        resume: { file: hex(large) },
-        token: {
-          without: 'HfHubHTTPError',
-          wrong: 'HfHubHTTPError',
-          right: 'org/small',
-          file: hashes['config.json'],
-          who: 'reader',
-          nobody: 'HfHubHTTPError',
-        },
-      })
-      // What was broken off is asked for from there.
-      expect(hub.requests.filter((line) => line.startsWith('GET /org/broken/'))).toEqual([
-        expect.not.stringContaining('['),
-        expect.stringMatching(/\[bytes=10485760-\]$/),
-      ])
+  it('downloads, lists, verifies, resumes, tells errors apart and works offline', async (context) => {
+    const python = pythonOrSkip(context, name)
+    const home = await tempFolder()
+    const store = name === 'hub-2' ? await openFsStore({ directory: join(home, 'store') }) : await openMemoryStore()
+    onTestFinished(() => store.close())
+    // The client writes 10 MiB at a time, and goes on from what it has written.
+    const large = noise(12_500_000)
+    const broken = { files: { 'onnx/model.onnx': large } }
+    const repositories = await storedRepositories(store, { 'org/small': small, 'org/broken': broken, gpt2: small })
+    const commit = repositories.commitOf('org/small')
+    const handle = createHubHandler(repositories, { pageSize: 2 })
+    const hub = await serveHandler(breakingOff(handle, '/org/broken/resolve/', 12_000_000))
+    const locked = await serveHandler(
+      createHubHandler(repositories, { tokens: [{ name: 'reader', token: 'hf_right' }] }),
+    )
+    const env = { ...environment(home, hub.url), TOKEN_ENDPOINT: locked.url }
+    const steps = [
+      'errors=org/small',
+      'download=org/small',
+      'listings=org/small',
+      'resume=org/broken',
+      'token=org/small',
+    ]
+    const { stdout: printed } = await python.run('python', [script, ...steps], { cwd: home, env })
+    const found: unknown = JSON.parse(printed)
+    const files = await Promise.all(Object.entries(small.files).map(([path, bytes]) => describeFile(path, bytes)))
+    expect(found).toMatchObject({
+      download: {
+        file: MODEL,
+        blob: MODEL,
+        snapshot: hashes,
+        tag: commit,
+        'pull request': { pr: 1 },
+        branch: {},
+      },
+      errors: {
+        file: 'RemoteEntryNotFoundError',
+        repository: 'RepositoryNotFoundError',
+        revision: 'RevisionNotFoundError',
+        model: 'RepositoryNotFoundError',
+        dataset: 'RepositoryNotFoundError',
+        folder: 'RemoteEntryNotFoundError',
+        exists: [true, false],
+        repositories: [true, false, false],
+        no_exist: ['no.json'],
+      },
+      listings: {
+        id: 'org/small',
+        sha: commit,
+        siblings: Object.fromEntries(
+          files.map(({ path, size, gitOid, lfs }) => [path, [size, gitOid, lfs ? hashes[path] : null]]),
+        ),
+        expand: [commit, null],
+        tree: ['README.md', 'config.json', 'empty.txt', 'onnx', 'onnx.md'],
+        below: ['onnx/deep/er', 'onnx/deep/er/ünï cødé #1?.txt'],
+        'last commit': commit,
+        paths: ['config.json', 'onnx'],
+        files: Object.keys(small.files).toSorted(),
+        refs: [
+          ['main', 'refs/heads/main'],
+          ['feature/a', 'refs/heads/feature/a'],
+          ['onnx', 'refs/convert/onnx'],
+          ['v1.0', 'refs/tags/v1.0'],
+          ['1', 'refs/pr/1'],
+        ],
+        metadata: MODEL,
+        models: ['org/small'],
+        'all models': ['gpt2', 'org/broken', 'org/small'],
+        verified: [Object.keys(small.files).length, [], []],
+        range: [...noise(300_000).subarray(5, 9)],
+      },
+      resume: { file: hex(large) },
+      token: {
+        without: 'HfHubHTTPError',
+        wrong: 'HfHubHTTPError',
+        right: 'org/small',
+        file: hashes['config.json'],
+        who: 'reader',
+        nobody: 'HfHubHTTPError',
+      },
+    })
+    // What was broken off is asked for from there.
+    expect(hub.requests.filter((line) => line.startsWith('GET /org/broken/'))).toEqual([
+      expect.not.stringContaining('['),
+      expect.stringMatching(/\[bytes=10485760-\]$/),
+    ])
 
-      const target = join(home, 'by command')
-      const offline = { ...env, HF_HUB_OFFLINE: '1', HF_ENDPOINT: 'http://127.0.0.1:1' }
-      const [{ stdout: again }] = await Promise.all([
-        python.run('python', [script, 'offline=org/small'], { cwd: home, env: offline }),
-        python.run('hf', ['download', 'gpt2', 'onnx/model.onnx', '--local-dir', target], { cwd: home, env }),
-      ])
-      expect(hex(await readFile(join(target, 'onnx', 'model.onnx')))).toBe(MODEL)
-      expect(JSON.parse(again)).toMatchObject({ offline: { snapshot: hashes } })
-    },
-  )
+    const target = join(home, 'by command')
+    const offline = { ...env, HF_HUB_OFFLINE: '1', HF_ENDPOINT: 'http://127.0.0.1:1' }
+    const [{ stdout: again }] = await Promise.all([
+      python.run('python', [script, 'offline=org/small'], { cwd: home, env: offline }),
+      python.run('hf', ['download', 'gpt2', 'onnx/model.onnx', '--local-dir', target], { cwd: home, env }),
+    ])
+    expect(hex(await readFile(join(target, 'onnx', 'model.onnx')))).toBe(MODEL)
+    expect(JSON.parse(again)).toMatchObject({ offline: { snapshot: hashes } })
+  })
 })
 
-it('transformers for Python loads a tokenizer and a config', { timeout: 120_000 }, async (context) => {
+it('transformers for Python loads a tokenizer and a config', async (context) => {
   const python = pythonOrSkip(context, 'hub-1')
   const home = await tempFolder()
   const store = await openMemoryStore()
@@ -163,7 +162,7 @@ it('transformers for Python loads a tokenizer and a config', { timeout: 120_000 
   expect(JSON.parse(printed)).toMatchObject({ transformers: { type: 'bert', ids: [101, 7592, 2088, 102] } })
 })
 
-it('huggingface_hub is told when the upstream of a pull-through is gone', { timeout: 120_000 }, async (context) => {
+it('huggingface_hub is told when the upstream of a pull-through is gone', async (context) => {
   const python = pythonOrSkip(context, 'hub-2')
   const store = await openMemoryStore()
   onTestFinished(() => store.close())

@@ -60,7 +60,7 @@ export async function hold(name: FixtureName, change: (files: Files) => void = (
 }
 
 /** Longest that a test waits for something to become so, that it may fail with a reason and not by its own end. Milliseconds. */
-const UNTIL_MS = 25_000
+const UNTIL_MS = 120_000
 
 /**
  * Resolves when it is so; asked at every turn of the loop.

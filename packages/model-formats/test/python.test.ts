@@ -28,7 +28,7 @@ afterAll(() => rm(folder, { recursive: true }))
 let found: Record<string, PythonFile> = {}
 beforeAll(async () => {
   if (NO_PYTHON === undefined) found = JSON.parse(await askPython('write', folder))
-}, 60_000)
+})
 
 /** Names of the three packages for what is not called the same in lower case. */
 const DTYPES: ReadonlyMap<string, string> = new Map(

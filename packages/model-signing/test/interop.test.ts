@@ -15,7 +15,7 @@ import {
 } from '../src/index.ts'
 import { editBundle } from './edit-bundle.ts'
 import { byKey, byRoot, certificates, files, keys } from './python-tool.ts'
-import { noPython, openSigningTool, PYTHON_TIMEOUT_MS, type Ran, type SigningTool } from './python.ts'
+import { noPython, openSigningTool, type Ran, type SigningTool } from './python.ts'
 
 interface Setup {
   model: string
@@ -25,8 +25,6 @@ interface Setup {
   sign: (...args: string[]) => Promise<Ran>
   verify: (...args: string[]) => Promise<Ran>
 }
-
-vi.setConfig({ testTimeout: PYTHON_TIMEOUT_MS })
 
 let tool: SigningTool | undefined
 afterAll(() => tool?.close())

@@ -11,7 +11,7 @@ const python = pythonOf('model-signing')
 export const noPython: string | undefined = missingPython('model-signing')
 
 /** What imports take on a busy machine, and more. */
-export const PYTHON_TIMEOUT_MS = 120_000
+const PYTHON_TIMEOUT_MS = 200_000
 
 export interface Ran {
   ok: boolean

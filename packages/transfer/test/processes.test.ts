@@ -2,13 +2,10 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { encodeOutboard } from '@x/cid'
-import { expect, it, vi } from 'vitest'
+import { expect, it } from 'vitest'
 
 import { killRounds } from './kill-rounds.ts'
 import { fileServer, MIB, outboardOf, sha256, someBytes, startDownload, tempDirectory } from './support.ts'
-
-// A busy machine starts a process in seconds.
-vi.setConfig({ testTimeout: 120_000 })
 
 const SIZE = 10 * MIB
 

@@ -46,7 +46,7 @@ function sourceOf(name: string, bytes: Uint8Array, kind: Kind, draw: () => numbe
 
 it(
   `whatever sources do, the file comes and none that is honest is banned, ${ROUNDS} rounds`,
-  { timeout: ROUNDS * 10_000 },
+  { timeout: ROUNDS * 20_000 },
   async () => {
     for (let round = 0; round < ROUNDS; round++) {
       const draw = createDraw(`round ${round} ${soak('', String(Math.random()))}`)
