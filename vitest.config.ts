@@ -69,6 +69,7 @@ function browser(executablePath: string): TestProjectConfiguration {
       browser: {
         enabled: true,
         headless: true,
+        connectTimeout: 600_000,
         screenshotFailures: false,
         commands: pageCommands,
         provider: playwright({

@@ -11,7 +11,8 @@ export interface LoopbackServer {
 
 /** A server on a free port of loopback until the test ends. */
 export async function listenOnLoopback(listener: RequestListener): Promise<LoopbackServer> {
-  const server = createServer(listener)
+  // A client that stands still for longer than the 5 s of Node would meet a connection that is about to close.
+  const server = createServer({ keepAliveTimeout: 60_000 }, listener)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const close = async (): Promise<void> => {
     const closed = new Promise((resolve) => server.close(resolve))

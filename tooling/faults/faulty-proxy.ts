@@ -61,6 +61,8 @@ export interface SeenRequest {
   hit: boolean
   /** Whether its connection was closed before the end of the answer, by either side. */
   brokenOff: boolean
+  /** Whether nothing more comes of it: its answer is whole, or was broken off. */
+  isOver: boolean
 }
 
 /** Says which fault a request gets. */
@@ -201,9 +203,11 @@ class LoopbackProxy implements FaultyProxy {
       status: undefined,
       hit: false,
       brokenOff: false,
+      isOver: false,
     }
     this.requests.push(seen)
     outgoing.once('close', () => {
+      seen.isOver = true
       seen.brokenOff = !outgoing.writableFinished
     })
     const fault = typeof this.fault === 'function' ? this.fault(seen) : this.fault

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process'
 import { randomFillSync } from 'node:crypto'
 import { once } from 'node:events'
+import { readdir, stat } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import path from 'node:path'
 import { pipeline } from 'node:stream/promises'
@@ -10,7 +11,7 @@ import { fileURLToPath } from 'node:url'
 
 import { fixtureModel } from '@x/fixtures'
 import { fixtureCommit, startFixtureHub } from '@x/fixtures/hub'
-import { expect, it, onTestFinished } from 'vitest'
+import { expect, it, onTestFinished, vi } from 'vitest'
 
 import { cli, temporaryDirectory } from './harness.ts'
 
@@ -87,6 +88,13 @@ async function setup() {
   return { weights, store, pull, half: half.promise, goOn: goOn.resolve, served: () => served }
 }
 
+/** Of a file of that size. Behind the head of 256 bytes of its log each leaf is an entry of 56, written when its bytes are. */
+async function recordedLeaves(store: string, size: number): Promise<number> {
+  const partials = path.join(store, 'partials')
+  const [log = 'none'] = (await readdir(partials)).filter((name) => name.endsWith(`-${size}.log`))
+  return Math.floor(((await stat(path.join(partials, log))).size - 256) / 56)
+}
+
 async function expectWhole(line: string, store: string, weights: Buffer): Promise<void> {
   const { cid } = JSON.parse(line)
   expect((await cli(['cat', `${cid}/${WEIGHTS}`, '--store', store])).bytes.equals(weights)).toBe(true)
@@ -97,6 +105,8 @@ it('a pull that is killed in the middle goes on where it was', async () => {
   const { weights, store, pull, half, goOn, served } = await setup()
   const first = pull()
   await half
+  // What was sent has come, but for what is no whole leaf of either request.
+  await vi.waitFor(async () => expect(await recordedLeaves(store, weights.length)).toBeGreaterThanOrEqual(10), 600_000)
   first.child.kill('SIGKILL')
   expect(await first.ended).toMatchObject({ code: null, stdout: '' })
   expect((await cli(['ls', '--json', '--store', store])).lines).toEqual([])

@@ -1,14 +1,17 @@
 import { readDirectory, readFile } from '@x/cid'
 import { openSession } from '@x/storage-core'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 
 import { closedUrl, firstFew, type Fault, type SeenRequest } from '../../../tooling/faults/faulty-proxy.ts'
+import { passTime } from '../../../tooling/faults/pass-time.ts'
 import { directoryOf, sampleBytes } from '../../storage-core/src/conformance/sample.ts'
+import type { GatewayEvent } from '../src/events.ts'
 import { openKuboOrigin } from './kubo-origin.ts'
 import { sharedKubo } from './shared-kubo.ts'
 import {
   addModel,
   exceptProbe,
+  measureNoSpeed,
   MIB,
   openTestSource,
   proxyTo,
@@ -81,9 +84,10 @@ describe('one gateway that fails once', () => {
   it.each(faults)('%s in the middle: the rest comes, and nothing twice', async (_name, fault) => {
     const { root, size } = await addModel(useKubo(), 1)
     const proxy = await proxyTo(useKubo(), firstFew(1, fault, isCar))
-    if (waitsForIt(fault)) useOwnTime()
-    const { source } = await openTestSource([proxy.url], waitsForIt(fault) ? { stallTimeoutMs: 500 } : {})
-    const { into, fetched } = await pullIntoNew(source, root)
+    const { into, fetched } = await passTime([proxy], async () => {
+      const { source } = await openTestSource([proxy.url])
+      return pullIntoNew(source, root)
+    })
     expect(proxy.hits).toBe(1)
     expect(await into.verify(root)).toBeGreaterThan(size)
     // A leaf was cut, and a few nodes came again.
@@ -121,10 +125,11 @@ describe('one gateway that fails once', () => {
     let restarted: Promise<void> | undefined
     const proxy = await proxyTo(kubo, { type: 'slow', bytesPerSecond: 40 * MIB })
     const { source, events } = await openTestSource([proxy.url], {
-      // It may take long to start.
-      tries: 10_000,
+      // It may take long to start, and to answer first.
+      tries: 100_000,
       backoffMs: 50,
       maxWaitMs: 100,
+      stallTimeoutMs: 600_000,
     })
     const pieces = source.cat(root, { path: 'weights.onnx' })[Symbol.asyncIterator]()
     let bytes = 0
@@ -143,6 +148,7 @@ describe('a gateway that asks for patience', () => {
   it('is asked again when it says so', async () => {
     const { root } = await addModel(useKubo(), 1)
     const fault: Fault = { type: 'status', status: 429, headers: { 'retry-after': '1' } }
+    useOwnTime()
     const { source, events } = await openTestSource([(await proxyTo(useKubo(), firstFew(1, fault))).url])
     await source.stat(root)
     const [wait] = events.flatMap((event) => (event.type === 'retry-waited' ? event : []))
@@ -174,6 +180,7 @@ describe('two gateways', () => {
       isCar(seen) ? { type: 'flip', atByte: 4 * MIB } : { type: 'none' },
     )
     const honest = await proxyTo(useKubo())
+    measureNoSpeed()
     const { source, events } = await openTestSource([liar.url, honest.url])
     const { into, fetched } = await pullIntoNew(source, root)
     expect(await into.verify(root)).toBeGreaterThan(size)
@@ -188,6 +195,7 @@ describe('two gateways', () => {
     const { root } = await addModel(useKubo(), 1)
     const liar = await proxyTo(useKubo(), { type: 'flip', atByte: 2 * MIB })
     const honest = await proxyTo(useKubo(), firstFew(2, { type: 'truncate', framing: 'cut', atByte: 4 * MIB }, isCar))
+    measureNoSpeed()
     const { source, events } = await openTestSource([liar.url, honest.url])
     await pullIntoNew(source, root)
     expect(honest.hits).toBeGreaterThan(0)
@@ -210,6 +218,7 @@ describe('two gateways', () => {
     const { root, size } = await addModel(useKubo(), 1)
     const dying = await proxyTo(useKubo(), { type: 'reset', atByte: 4 * MIB })
     const other = await proxyTo(useKubo())
+    measureNoSpeed()
     const { source } = await openTestSource([dying.url, other.url])
     const { into } = await pullIntoNew(source, root)
     expect(await into.verify(root)).toBeGreaterThan(size)
@@ -231,9 +240,12 @@ describe('two gateways', () => {
     const { root, size } = await addModel(useKubo(), 1)
     const stopping = await proxyTo(useKubo(), { type: 'stall', atByte: 4 * MIB })
     const other = await proxyTo(useKubo())
-    useOwnTime()
-    const { source, events } = await openTestSource([stopping.url, other.url], { hedgeAfterMs: 500 })
-    const { into } = await pullIntoNew(source, root)
+    const events: GatewayEvent[] = []
+    const { into } = await passTime([stopping, other], async () => {
+      const onEvent = (event: GatewayEvent): void => void events.push(event)
+      const { source } = await openTestSource([stopping.url, other.url], { hedgeAfterMs: 10_000, onEvent })
+      return pullIntoNew(source, root)
+    })
     expect(await into.verify(root)).toBeGreaterThan(size)
     expect(typesOf(events)).not.toContain('gateway-failed')
     expect(other.bytesSent).toBeLessThan(size - 2 * MIB)
@@ -241,10 +253,18 @@ describe('two gateways', () => {
 
   it('one is slow: the other is tried, and read on from', async () => {
     const { root, size } = await addModel(useKubo(), 1)
-    const slow = await proxyTo(useKubo(), { type: 'slow', bytesPerSecond: 100_000 })
+    const slow = await proxyTo(useKubo(), { type: 'slow', bytesPerSecond: 4 * MIB })
     const other = await proxyTo(useKubo())
-    // Just over the time for which it is measured.
-    const { source, events } = await openTestSource([slow.url, other.url], { hedgeAfterMs: 2100 })
+    useOwnTime()
+    // By that time it sends 100 kB/s, on whatever machine.
+    let sent = 0
+    const clock = setInterval(() => {
+      if (other.requests.length === 0) vi.advanceTimersByTime((slow.bytesSent - sent) / 100)
+      sent = slow.bytesSent
+    }, 5)
+    onTestFinished(() => clearInterval(clock))
+    // Over the time for which it is measured.
+    const { source, events } = await openTestSource([slow.url, other.url], { hedgeAfterMs: 10_000 })
     const { into } = await pullIntoNew(source, root)
     expect(await into.verify(root)).toBeGreaterThan(size)
     expect(typesOf(events)).not.toContain('gateway-failed')

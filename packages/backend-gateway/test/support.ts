@@ -74,6 +74,12 @@ export function useOwnTime(): void {
   onTestFinished(() => void vi.useRealTimers())
 }
 
+/** For tests in which none is tried against another for being slow: a busy machine makes each of them so. */
+export function measureNoSpeed(): void {
+  vi.useFakeTimers({ toFake: ['performance'] })
+  onTestFinished(() => void vi.useRealTimers())
+}
+
 /** Patient, but for what is asked again; what happened is in `events`. */
 export async function openTestSource(
   gateways: GatewaySourceOptions['gateways'],

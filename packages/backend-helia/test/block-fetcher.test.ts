@@ -117,7 +117,7 @@ it('searches for all blocks of a session at once', async () => {
   }
   const { book, fetcher } = open([{ name: 'router', find }])
   const many = Array.from({ length: 16 }, () => fetcher.getBlock(cid, { signal }))
-  await vi.waitFor(() => expect(searched).not.toEqual([]))
+  await vi.waitFor(() => expect(searched).not.toEqual([]), 60_000)
   asked.resolve()
   expect(await Promise.all(many)).toHaveLength(16)
   expect(searched).toHaveLength(1)

@@ -8,13 +8,15 @@ import { openExchange } from '../src/bitswap/exchange.ts'
 import { encodeMessage } from '../src/bitswap/message.ts'
 import { varintOf } from '../src/bitswap/varint.ts'
 import { startRogue, type Misdeed } from './rogue-peer.ts'
-import { listening, memory, needed, openPeer, sampleBytes, visibleIn } from './setup.ts'
+import { listening, memory, needed, openPeer, sampleBytes, useOwnTime, visibleIn } from './setup.ts'
 
 const MIB = 1024 * 1024
-// On a busy machine 400 ms are not enough to connect.
-const STALL_MS = 1000
+/** On a busy machine it takes seconds to connect. */
+const STALL_MS = 5000
+/** How fast the time of a test goes that waits for it. */
+const SPEED = 5
 /** Where what it does is noticed: others are waited for, and the peer itself has time to come back. */
-const NOTICED_MS = 4000
+const NOTICED_MS = 20_000
 
 interface Drill {
   misdeed: Misdeed
@@ -37,19 +39,19 @@ const drills: readonly (readonly [string, Drill[]])[] = [
   [
     'sends nothing that is of use',
     [
-      drill('hang', 'BACKEND', /said nothing for 1000 ms/),
-      drill('boast', 'BACKEND', /for 1000 ms/),
-      drill('nag', 'BACKEND', /for 1000 ms/),
-      drill('junk', 'BACKEND', /for 1000 ms/),
+      drill('hang', 'BACKEND', /said nothing for 5000 ms/),
+      drill('boast', 'BACKEND', /for 5000 ms/),
+      drill('nag', 'BACKEND', /for 5000 ms/),
+      drill('junk', 'BACKEND', /for 5000 ms/),
     ],
   ],
   [
     'sends a part of it',
     [
-      drill('truncate', 'BACKEND', /for 1000 ms/),
-      drill('reset', 'BACKEND', /for 1000 ms/),
+      drill('truncate', 'BACKEND', /for 5000 ms/),
+      drill('reset', 'BACKEND', /for 5000 ms/),
       drill('hang-up', 'BACKEND', /went away/),
-      drill('drip', 'BACKEND', /for 1000 ms/),
+      drill('drip', 'BACKEND', /for 5000 ms/),
     ],
   ],
   [
@@ -84,7 +86,11 @@ async function beside({ misdeed }: Drill): Promise<object> {
   const { cid } = await origin.add(sampleBytes(2, 4 * MIB))
   const rogue = await startRogue(misdeed, { blocks: origin.blocks })
   const good = await openPeer({ store: origin })
-  const to = await openPeer({ peers: [rogue.address, ...good.addresses()], providers: 'given', stallTimeoutMs: 1200 })
+  const to = await openPeer({
+    peers: [rogue.address, ...good.addresses()],
+    providers: 'given',
+    stallTimeoutMs: NOTICED_MS,
+  })
   // Both are there before it begins.
   await to.connect(rogue.address)
   await to.connect(String(good.addresses()[0]))
@@ -94,6 +100,7 @@ async function beside({ misdeed }: Drill): Promise<object> {
 
 describe.each(drills)('a peer that %s', (_what, ofOneKind) => {
   it('alone is a typed error in time, and nothing is visible', async () => {
+    useOwnTime(SPEED)
     const tried = ofOneKind.flatMap((one) =>
       // With others who might come, the ends of waiting are the same for all.
       (['hang', 'flip'].includes(one.misdeed) ? (['given', 'any'] as const) : (['given'] as const)).map(
@@ -110,6 +117,7 @@ describe.each(drills)('a peer that %s', (_what, ofOneKind) => {
   })
 
   it('beside one that does well is noticed by nobody', async () => {
+    useOwnTime(SPEED)
     const outcomes = await Promise.all(ofOneKind.map(beside))
     expect(outcomes).toEqual(ofOneKind.map(({ misdeed }) => ({ misdeed, isWhole: true })))
   })
@@ -117,10 +125,11 @@ describe.each(drills)('a peer that %s', (_what, ofOneKind) => {
 
 describe('what a hostile peer may want', () => {
   it('holds a few blocks in memory for one that wants much and reads nothing', async () => {
+    const time = useOwnTime()
     const from = await openPeer()
     const { cid } = await from.store.add(sampleBytes(3, 24 * MIB))
     const warned = Promise.withResolvers<string>()
-    const serving = await openPeer({ store: from.store, stallTimeoutMs: 400, onWarning: warned.resolve })
+    const serving = await openPeer({ store: from.store, stallTimeoutMs: STALL_MS, onWarning: warned.resolve })
     const rogue = await startRogue('deaf', { connectTo: String(serving.addresses()[0]) })
     const blocks = from.store.blocks.list()
     const wants = []
@@ -130,7 +139,9 @@ describe('what a hostile peer may want', () => {
     expect(wants.length).toBeGreaterThan(23)
     const stream = await rogue.open()
     for (const piece of encodeMessage({ wants })) stream.send(piece)
-    expect(await warned.promise).toMatch(/took next to nothing for 400 ms/)
+    time.speed = 10
+    expect(await warned.promise).toMatch(/took next to nothing for 5000 ms/)
+    time.speed = 1
     expect(serving.status().servedBytes).toBeLessThan(8 * MIB)
     // And others are served meanwhile.
     const to = await openPeer({ peers: serving.addresses(), providers: 'given' })
@@ -153,7 +164,7 @@ describe('what a hostile peer may want', () => {
       const want = { cid, type: 'block', cancel: false, sendDontHave: true, priority: 1 } as const
       stream.send(Buffer.concat(encodeMessage({ wants: [want] })))
     }
-    await vi.waitFor(() => expect(rogue.received.flatMap((message) => message.blocks)).toHaveLength(300), 10_000)
+    await vi.waitFor(() => expect(rogue.received.flatMap((message) => message.blocks)).toHaveLength(300), 60_000)
   })
 })
 
@@ -171,14 +182,16 @@ const isReset = (one: PromiseSettledResult<Stream>): boolean =>
 
 describe('messages that never end', () => {
   it('are given up when they stop, and when nothing was asked of who sends them', async () => {
+    const time = useOwnTime()
     const warnings: string[] = []
     const onWarning = (warning: string): void => void warnings.push(warning)
-    const to = await openPeer({ stallTimeoutMs: 300, onWarning })
+    const to = await openPeer({ stallTimeoutMs: STALL_MS, onWarning })
     const rogue = await startRogue('hang', { connectTo: String(to.addresses()[0]) })
     const slow = await rogue.open()
     beginMessage(slow, 100_000)
+    time.speed = 10
     await closed(slow)
-    expect(warnings.join()).toMatch(/sent next to nothing of a message for 300 ms/)
+    expect(warnings.join()).toMatch(/sent next to nothing of a message for 5000 ms/)
     const large = await rogue.open()
     beginMessage(large, 2 * MIB)
     await closed(large)
@@ -192,11 +205,11 @@ describe('messages that never end', () => {
     const { cid: absent } = await (await memory()).add(sampleBytes(40, 100))
     const caller = new AbortController()
     const waiting = to.pull(absent, { signal: caller.signal })
-    await vi.waitFor(() => expect(rogues.every(({ received }) => received.length > 0)).toBe(true), 10_000)
+    await vi.waitFor(() => expect(rogues.every(({ received }) => received.length > 0)).toBe(true), 60_000)
     // 64 MiB in all, and 16 of each.
     const streams = await Promise.all([...rogues, ...rogues, ...rogues, ...rogues].map((rogue) => rogue.open()))
     for (const stream of streams) beginMessage(stream, 4 * MIB - 1)
-    await vi.waitFor(() => expect(streams.every((stream) => stream.writeBufferLength === 0)).toBe(true), 10_000)
+    await vi.waitFor(() => expect(streams.every((stream) => stream.writeBufferLength === 0)).toBe(true), 60_000)
     const good = await openPeer()
     const { cid } = await good.store.add(sampleBytes(41, 8 * MIB))
     await to.connect(String(good.addresses()[0]))
@@ -214,7 +227,7 @@ describe('messages that never end', () => {
       Array.from({ length: 40 }, (_, index) => (index % 2 ? rogue.open() : rogue.openAnew())),
     )
     const reset = () => streams.filter(isReset).length
-    await vi.waitFor(() => expect(reset()).toBe(8), 10_000)
+    await vi.waitFor(() => expect(reset()).toBe(8), 60_000)
   })
 })
 
@@ -225,20 +238,21 @@ it('takes back what it asked for', async () => {
   const caller = new AbortController()
   const pulled = to.pull(cid, { signal: caller.signal })
   const wants = () => rogue.received.flatMap((message) => message.wants)
-  await vi.waitFor(() => expect(wants()).toHaveLength(1), 10_000)
+  await vi.waitFor(() => expect(wants()).toHaveLength(1), 60_000)
   const reason = new Error('enough')
   caller.abort(reason)
   await expect(pulled).rejects.toBe(reason)
-  await vi.waitFor(() => expect(wants()).toMatchObject([{ cancel: false }, { cancel: true }]), 10_000)
+  await vi.waitFor(() => expect(wants()).toMatchObject([{ cancel: false }, { cancel: true }]), 60_000)
 })
 
 it('takes back what it asked for of one that says nothing', async () => {
+  useOwnTime(SPEED)
   const rogue = await startRogue('hang')
   const to = await openPeer({ peers: [rogue.address], providers: 'given', stallTimeoutMs: STALL_MS })
   const { cid } = await (await memory()).add(sampleBytes(5, 100))
   await expect(to.pull(cid)).rejects.toMatchObject({ code: 'BACKEND' })
   const wants = () => rogue.received.flatMap((message) => message.wants)
-  await vi.waitFor(() => expect(wants()).toMatchObject([{ cancel: false }, { cancel: true }]), 10_000)
+  await vi.waitFor(() => expect(wants()).toMatchObject([{ cancel: false }, { cancel: true }]), 60_000)
 })
 
 it('takes what was asked for on a connection that is gone', async () => {
@@ -249,9 +263,9 @@ it('takes what was asked for on a connection that is gone', async () => {
   const cid = await cidOf(RAW, bytes)
   const caller = new AbortController()
   const got = to.source.blocks.get(cid, { signal: caller.signal })
-  await vi.waitFor(() => expect(rogue.received).toHaveLength(1), 10_000)
+  await vi.waitFor(() => expect(rogue.received).toHaveLength(1), 60_000)
   await rogue.hangUp()
-  await vi.waitFor(() => expect(to.peers()).toEqual([]), 10_000)
+  await vi.waitFor(() => expect(to.peers()).toEqual([]), 60_000)
   caller.abort()
   await expect(got).rejects.toBe(caller.signal.reason)
   // As a Kubo may that sends its answer on the next connection.
@@ -259,11 +273,11 @@ it('takes what was asked for on a connection that is gone', async () => {
   for (const piece of encodeMessage({ blocks: [{ prefix: Uint8Array.of(1, RAW, 0x12, 32), data: bytes }] })) {
     stream.send(piece)
   }
-  await vi.waitFor(() => expect(to.status().receivedBytes).toBe(1000), 10_000)
+  await vi.waitFor(() => expect(to.status().receivedBytes).toBe(1000), 60_000)
   // It can be asked, which it could not had it been sent away.
   const later = new AbortController()
   const next = to.source.blocks.has(cid, { signal: later.signal })
-  await vi.waitFor(() => expect(rogue.received.length).toBeGreaterThan(1), 10_000)
+  await vi.waitFor(() => expect(rogue.received.length).toBeGreaterThan(1), 60_000)
   expect(warnings).toEqual([])
   later.abort()
   await expect(next).rejects.toBe(later.signal.reason)
@@ -271,6 +285,7 @@ it('takes what was asked for on a connection that is gone', async () => {
 
 describe('addresses that a peer says that it has', () => {
   it('are not dialled', async () => {
+    useOwnTime(SPEED)
     const visits: string[] = []
     const canary = createServer((socket) => {
       visits.push(String(socket.remotePort))
@@ -279,12 +294,12 @@ describe('addresses that a peer says that it has', () => {
     const announce = [`/ip4/127.0.0.1/tcp/${await listening(canary)}`]
     const to = await openPeer({ stallTimeoutMs: STALL_MS })
     const rogue = await startRogue('hang', { connectTo: String(to.addresses()[0]), announce })
-    await vi.waitFor(() => expect(to.peers()).toHaveLength(1), 10_000)
+    await vi.waitFor(() => expect(to.peers()).toHaveLength(1), 60_000)
     const id = rogue.peerId
     const { addresses } = await needed(to.libp2p).peerStore.get(id)
     expect(addresses.map(({ multiaddr }) => String(multiaddr))).toEqual(announce)
     await rogue.hangUp()
-    await vi.waitFor(() => expect(to.peers()).toEqual([]), 10_000)
+    await vi.waitFor(() => expect(to.peers()).toEqual([]), 60_000)
     await expect(needed(to.libp2p).dial(id)).rejects.toThrow(/gater/)
     const { cid } = await (await memory()).add(sampleBytes(6, 100))
     await expect(to.pull(cid)).rejects.toMatchObject({ code: 'BACKEND' })
@@ -323,11 +338,11 @@ describe('addresses that a peer says that it has', () => {
     const [onConnect] = onConnects
     if (typeof onConnect !== 'function') throw new Error('no topology')
     const rogue = await startRogue('hang', { connectTo: String(to.addresses()[0]) })
-    await vi.waitFor(() => expect(to.peers()).toHaveLength(1), 10_000)
+    await vi.waitFor(() => expect(to.peers()).toHaveLength(1), 60_000)
     onConnect(rogue.peerId)
     expect(found).toEqual([rogue.peerId.toString()])
     await rogue.hangUp()
-    await vi.waitFor(() => expect(to.peers()).toEqual([]), 10_000)
+    await vi.waitFor(() => expect(to.peers()).toEqual([]), 60_000)
     onConnect(rogue.peerId)
     expect(found).toHaveLength(1)
   })

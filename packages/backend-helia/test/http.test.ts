@@ -12,6 +12,7 @@ import {
   type Fault,
   type FaultyProxy,
 } from '../../../tooling/faults/faulty-proxy.ts'
+import { passTime } from '../../../tooling/faults/pass-time.ts'
 import { kuboOrSkip } from '../../../tooling/kubo/kubo-or-skip.ts'
 import { startKubo, type KuboNode } from '../../../tooling/kubo/start-kubo.ts'
 import { listening, memory, openPeer, sampleBytes, visibleIn } from './setup.ts'
@@ -135,22 +136,31 @@ const drills: readonly [string, Fault | 'refuse', code: string][] = [
 
 it('a gateway with a fault is a typed error in time, and nothing is visible; beside a good one nobody notices', async (context) => {
   const { kubo, cid } = await openKubo(context)
-  // At once: most of it is waiting.
-  const outcomes = drills.map(async ([name, fault]) => {
-    const proxy = await openProxy(kubo.gateway, fault === 'refuse' ? { type: 'none' } : fault)
-    if (fault === 'refuse') await proxy.refuse()
-    const alone = await openPeer({ network: 'http', gateways: [proxy.url], stallTimeoutMs: 400 })
-    const both = await openPeer({ network: 'http', gateways: [proxy.url, kubo.gateway], stallTimeoutMs: 5000 })
-    const [failure] = await Promise.all([
-      alone.pull(cid, { name: 'never' }).catch((error: unknown) => error),
-      both.pull(cid),
-    ])
-    const code = isStorageError(failure) ? failure.code : failure
-    return { name, code, visible: await visibleIn(alone.store), isWhole: await both.store.has(cid) }
-  })
-  expect(await Promise.all(outcomes)).toEqual(
-    drills.map(([name, , code]) => ({ name, code, visible: [], isWhole: true })),
+  const drilled = await Promise.all(
+    drills.map(async ([name, fault, code]) => {
+      const proxy = await openProxy(kubo.gateway, fault === 'refuse' ? { type: 'none' } : fault)
+      if (fault === 'refuse') await proxy.refuse()
+      return { name, proxy, code }
+    }),
   )
+  // At once: most of it is waiting.
+  const beside = drilled.map(async ({ name, proxy }) => {
+    const both = await openPeer({ network: 'http', gateways: [proxy.url, kubo.gateway] })
+    await both.pull(cid)
+    return { name, isWhole: await both.store.has(cid) }
+  })
+  expect(await Promise.all(beside)).toEqual(drills.map(([name]) => ({ name, isWhole: true })))
+  const alone = (): Promise<unknown[]> =>
+    Promise.all(
+      drilled.map(async ({ name, proxy }) => {
+        const peer = await openPeer({ network: 'http', gateways: [proxy.url], stallTimeoutMs: 20_000 })
+        const failure: unknown = await peer.pull(cid, { name: 'never' }).catch((error: unknown) => error)
+        const code = isStorageError(failure) ? failure.code : failure
+        return { name, code, visible: await visibleIn(peer.store) }
+      }),
+    )
+  const proxies = drilled.map(({ proxy }) => proxy)
+  expect(await passTime(proxies, alone)).toEqual(drilled.map(({ name, code }) => ({ name, code, visible: [] })))
 })
 
 it('follows no redirect', async (context) => {
@@ -243,7 +253,7 @@ it('asks a gateway that a router names for what it was named for, and for nothin
   const { port, visits } = await startCanary()
   const named: unknown[] = [{ ID: (await openPeer()).peerId, Addrs: [`/ip4/127.0.0.1/tcp/${port}/http`] }]
   const router = await startRouter(named)
-  const options = { network: 'http', allowPrivate: true, stallTimeoutMs: 300 } as const
+  const options = { network: 'http', allowPrivate: true } as const
   const peer = await openPeer({ ...options, routers: [router.url], providers: 'given' })
   const origin = await memory()
   const { cid } = await origin.add(sampleBytes(6, 100))

@@ -79,7 +79,7 @@ it('pauses a stream with a message that waits when all hold much, until its turn
   for (const stream of streams) stream.bring(...whole)
   expect(streams.map(({ readStatus }) => readStatus)).toEqual([...times(8, () => 'readable'), 'paused'])
   work()
-  await vi.waitFor(() => expect(streams.at(-1)?.readStatus).toBe('readable'))
+  await vi.waitFor(() => expect(streams.at(-1)?.readStatus).toBe('readable'), 60_000)
   expect(refused).toEqual([])
 })
 

@@ -7,7 +7,7 @@ import { afterAll, expect, it, onTestFinished, type TestContext } from 'vitest'
 import { kuboOrSkip } from '../../../tooling/kubo/kubo-or-skip.ts'
 import { startKubo, type KuboNode, type StartKuboOptions } from '../../../tooling/kubo/start-kubo.ts'
 import { onDisk } from './on-disk.ts'
-import { bytesOf, memory, openPeer, sampleBytes, visibleIn } from './setup.ts'
+import { bytesOf, memory, openPeer, sampleBytes, useOwnTime, visibleIn } from './setup.ts'
 
 const MIB = 1024 * 1024
 
@@ -132,10 +132,15 @@ it('fails when Kubo is killed and stays away, and leaves nothing', async (contex
   const kubo = await openMortal(context)
   const { stdout } = await kubo.ipfs(['add', '--quieter', '--cid-version=1'], { input: sampleBytes(6, 24 * MIB) })
   const cid = parseCid(stdout.toString().trim())
-  const peer = await openPeer({ peers: kubo.addresses, providers: 'given', stallTimeoutMs: 1000 })
+  const time = useOwnTime()
+  const peer = await openPeer({ peers: kubo.addresses, providers: 'given' })
   let killed: Promise<void> | undefined
   const onProgress = ({ blocks }: { blocks: number }): void => {
-    if (blocks === 8) killed = kubo.kill()
+    if (blocks !== 8) return
+    killed = kubo.kill().then(() => {
+      // It is not waited for as long as for one that is busy.
+      time.speed = 50
+    })
   }
   const failure = { code: 'BACKEND', retryable: true, message: expect.stringContaining('cannot connect') }
   await expect(peer.pull(cid, { onProgress })).rejects.toMatchObject(failure)

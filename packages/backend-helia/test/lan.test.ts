@@ -6,7 +6,7 @@ import { expect, it, onTestFinished, type TestContext } from 'vitest'
 import { kuboOrSkip } from '../../../tooling/kubo/kubo-or-skip.ts'
 import { startKubo } from '../../../tooling/kubo/start-kubo.ts'
 import { isLanHost } from '../src/host.ts'
-import { LOOPBACK, openPeer, sampleBytes } from './setup.ts'
+import { LOOPBACK, openPeer, sampleBytes, useOwnTime } from './setup.ts'
 
 const GROUP = '224.0.0.251'
 
@@ -60,6 +60,7 @@ it('pulls by CID from a Kubo on the LAN, with no configuration', async (context)
 
 it('waits for whoever is on the LAN before it says that nobody is', async (context) => {
   await needsMulticast(context)
+  useOwnTime()
   await openPeer({ network: 'lan', listen: [LOOPBACK] })
   const peer = await openPeer({ network: 'lan', listen: [LOOPBACK] })
   expect(peer.peers()).toEqual([])

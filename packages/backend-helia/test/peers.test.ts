@@ -6,7 +6,18 @@ import { expect, it } from 'vitest'
 
 import { openHelia } from '../src/index.ts'
 import { onDisk } from './on-disk.ts'
-import { bytesOf, collect, listening, LOOPBACK, memory, needed, openPeer, sampleBytes, visibleIn } from './setup.ts'
+import {
+  bytesOf,
+  collect,
+  listening,
+  LOOPBACK,
+  memory,
+  needed,
+  openPeer,
+  sampleBytes,
+  useOwnTime,
+  visibleIn,
+} from './setup.ts'
 
 const MIB = 1024 * 1024
 
@@ -25,6 +36,7 @@ it('two peers over stores on disk pull from each other, and get whole files', as
 })
 
 it('shares the work among those who have it, and asks who turns up later', async () => {
+  useOwnTime()
   const bytes = sampleBytes(3, 24 * MIB)
   const holders = await Promise.all([openPeer(), openPeer(), openPeer()])
   for (const holder of holders) await holder.store.add(bytes)
@@ -155,8 +167,9 @@ it('is told at once that a peer which is all there is does not have it', async (
 })
 
 it('says who was asked when nobody gave it in the stall time, for others might have come', async () => {
+  useOwnTime(10)
   const from = await openPeer()
-  const to = await openPeer({ peers: from.addresses(), stallTimeoutMs: 500 })
+  const to = await openPeer({ peers: from.addresses(), stallTimeoutMs: 5000 })
   const { cid } = await (await memory()).add(sampleBytes(12, 100))
   const failure = {
     code: 'BACKEND',
@@ -186,7 +199,7 @@ it('says that nobody is there', async () => {
 })
 
 it('refuses addresses that are none, and peers that it cannot reach', async () => {
-  const peer = await openPeer({ stallTimeoutMs: 2000 })
+  const peer = await openPeer()
   const invalid = { code: 'INVALID_INPUT' }
   const notPeers = [
     '127.0.0.1:4001',
@@ -220,7 +233,7 @@ it('knows a peer however its ID is written', async () => {
   const from = await openPeer()
   const id = needed(from.libp2p).peerId.toCID().toString()
   expect(id).toMatch(/^bafz/)
-  const to = await openPeer({ stallTimeoutMs: 2000 })
+  const to = await openPeer()
   await to.connect(String(from.addresses()[0]).replace(/[^/]*$/, id))
   expect(to.peers()).toMatchObject([{ id: from.peerId }])
 })

@@ -3,7 +3,7 @@ import { Server as HttpServer } from 'node:http'
 import type { Server } from 'node:net'
 
 import { openMemoryStore, type ContentStore } from '@x/storage-core'
-import { onTestFinished } from 'vitest'
+import { onTestFinished, vi } from 'vitest'
 
 import { collect } from '../../storage-core/src/conformance/sample.ts'
 import { openHelia, type HeliaOptions, type HeliaPeer } from '../src/index.ts'
@@ -47,6 +47,26 @@ export async function openPeer(options: Partial<HeliaOptions> = {}): Promise<Hel
 
 export const bytesOf = async (pieces: AsyncIterable<Uint8Array>): Promise<Buffer> =>
   Buffer.concat(await collect(pieces))
+
+export interface OwnTime {
+  /** How many times as fast it goes as the turns of this process. */
+  speed: number
+}
+
+/**
+ * A clock that goes on with the turns of this process, in which all peers are: while a busy machine runs something else it stands
+ * still. What libp2p is given of limits goes by the real one.
+ */
+export function useOwnTime(speed = 1): OwnTime {
+  const time = { speed }
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] })
+  const clock = setInterval(() => vi.advanceTimersByTime(10 * time.speed), 10)
+  onTestFinished(() => {
+    clearInterval(clock)
+    vi.useRealTimers()
+  })
+  return time
+}
 
 /** What a failed pull must leave: nothing. */
 export async function visibleIn(store: ContentStore): Promise<unknown[]> {

@@ -5,7 +5,7 @@ import { inspect } from 'node:util'
 
 import { parseCid } from '@x/cid'
 import { BackendError, StorageError } from '@x/storage-core'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 
 import { closedUrl, startFaultyProxy } from '../../../tooling/faults/faulty-proxy.ts'
 import { collect } from '../../storage-core/src/conformance/sample.ts'
@@ -132,6 +132,7 @@ describe('opening', () => {
   })
 
   it('hears that a daemon hangs, however many calls wait for it', async () => {
+    useOwnTime()
     const url = await serve((response, path) => {
       if (path.startsWith('/api/v0/version')) response.end(version('0.43.0'))
     })
@@ -142,6 +143,7 @@ describe('opening', () => {
   })
 
   it('gives up on an answer without an end to what the daemon does', async () => {
+    useOwnTime()
     const url = await serve((response, path) => {
       if (path.startsWith('/api/v0/version')) response.end(version('0.43.0'))
       else if (path.startsWith('/api/v0/diag/cmds')) pour(response, 'x')
@@ -153,6 +155,7 @@ describe('opening', () => {
   })
 
   it('gives up on an answer without an end to an import', async () => {
+    useOwnTime()
     const absent = JSON.stringify({ Message: 'ipld: could not find it', Code: 0, Type: 'error' })
     const url = await serve((response, path) => {
       if (path.startsWith('/api/v0/version')) response.end(version('0.43.0'))
@@ -247,7 +250,7 @@ it('tells a daemon that has gone from a file that is not there', async () => {
   for (const directory of ['/no such file', '/file does not exist', '/Not a directory']) {
     const proxy = await startFaultyProxy({ target: answered })
     onTestFinished(() => proxy.close())
-    const store = await openStore({ api: proxy.url }, { directory, stallTimeoutMs: 500 })
+    const store = await openStore({ api: proxy.url }, { directory })
     await proxy.refuse()
     await expect(collect(store.names.list())).rejects.toMatchObject({ code: 'BACKEND', retryable: true })
   }
@@ -265,6 +268,12 @@ it('sends nothing twice that the daemon may have done', async (context) => {
   // Over connections of their own, none of which the daemon may have closed meanwhile.
   expect(new Set(sent.map(({ headers }) => headers.connection))).toEqual(new Set(['close']))
 })
+
+/** It goes on with the turns of this process, in which the server is: while a busy machine runs something else it stands still. */
+function useOwnTime(): void {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'], shouldAdvanceTime: true })
+  onTestFinished(() => void vi.useRealTimers())
+}
 
 /** Text without an end. */
 function pour(response: ServerResponse, text: string): void {

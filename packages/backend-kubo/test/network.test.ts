@@ -1,7 +1,9 @@
 import { parseCid } from '@x/cid'
 import { openMemoryStore, pull } from '@x/storage-core'
-import { describe, expect, it, type TestContext } from 'vitest'
+import { describe, expect, it, onTestFinished, type TestContext } from 'vitest'
 
+import { startFaultyProxy } from '../../../tooling/faults/faulty-proxy.ts'
+import { passTime } from '../../../tooling/faults/pass-time.ts'
 import { kuboOrSkip } from '../../../tooling/kubo/kubo-or-skip.ts'
 import type { KuboNode } from '../../../tooling/kubo/start-kubo.ts'
 import { collect, concat, sampleBytes } from '../../storage-core/src/conformance/sample.ts'
@@ -113,11 +115,16 @@ describe('a daemon with a peer', () => {
 
   it('cannot tell that nobody has a block', async (context) => {
     const { near } = await openPair(context)
-    const online = await openStore(near, { offline: false, stallTimeoutMs: 300 })
-    const unknown = { code: 'BACKEND', retryable: true }
-    await expect(online.blocks.get(absent)).rejects.toMatchObject(unknown)
-    await expect(concat(online.cat(absent))).rejects.toMatchObject(unknown)
-    await expect(online.pin(absent)).rejects.toMatchObject(unknown)
+    const proxy = await startFaultyProxy({ target: near.api })
+    onTestFinished(() => proxy.close())
+    const online = await openStore({ api: proxy.url }, { offline: false, stallTimeoutMs: 20_000 })
+    const expectUnknown = (ask: () => Promise<unknown>): Promise<void> =>
+      passTime([proxy], () => expect(ask()).rejects.toMatchObject({ code: 'BACKEND', retryable: true }), {
+        isHeldUp: ({ url }) => url.includes(absent.toString()),
+      })
+    await expectUnknown(() => online.blocks.get(absent))
+    await expectUnknown(() => concat(online.cat(absent)))
+    await expectUnknown(() => online.pin(absent))
     expect(await collect(online.pins())).toHaveLength(1)
     // What it holds is known.
     expect(await online.blocks.has(absent)).toBe(false)

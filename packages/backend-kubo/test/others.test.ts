@@ -2,6 +2,7 @@ import { cidOf, parseCid, RAW, type Block, type CID } from '@x/cid'
 import { describe, expect, it, onTestFinished, type TestContext } from 'vitest'
 
 import { startFaultyProxy, type Fault } from '../../../tooling/faults/faulty-proxy.ts'
+import { passTime } from '../../../tooling/faults/pass-time.ts'
 import { kuboOrSkip } from '../../../tooling/kubo/kubo-or-skip.ts'
 import type { KuboNode } from '../../../tooling/kubo/start-kubo.ts'
 import { collect, concat, directoryOf, sampleBytes } from '../../storage-core/src/conformance/sample.ts'
@@ -191,16 +192,20 @@ async function openReplacing(context: TestContext) {
     ours,
     fault,
     expectThere,
-    slow: await openStore({ api: proxy.url }, { stallTimeoutMs: 500 }),
+    proxy,
+    slow: await openStore({ api: proxy.url }),
   }
 }
 
 describe('what is to be replaced in MFS', () => {
   it('stays where the new one cannot be had', async (context) => {
-    const { node, theirs, expectThere } = await openReplacing(context)
-    const online = await openStore(node, { offline: false, stallTimeoutMs: 300 })
+    const { proxy, theirs, expectThere } = await openReplacing(context)
+    const online = await openStore({ api: proxy.url }, { offline: false, stallTimeoutMs: 20_000 })
     const absent = parseCid('bafkreia7v5oghvq6ajbmg4aoxmcsdvvwyokwdxyqp37icobwhbhiwm4hxy')
-    await expect(online.copyToMfs(absent, '/own/x', { replace: true })).rejects.toMatchObject({ code: 'BACKEND' })
+    const copying = (): Promise<void> => online.copyToMfs(absent, '/own/x', { replace: true })
+    await passTime([proxy], () => expect(copying()).rejects.toMatchObject({ code: 'BACKEND' }), {
+      isHeldUp: ({ url }) => url.includes(absent.toString()),
+    })
     await expectThere(theirs)
   })
 

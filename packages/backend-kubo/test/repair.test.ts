@@ -20,7 +20,7 @@ async function openDamaged(context: TestContext) {
   const owner = ownerOf(node)
   const proxy = await startFaultyProxy({ target: node.api })
   onTestFinished(() => proxy.close())
-  const store = await openStore({ api: proxy.url }, { stallTimeoutMs: 1000 })
+  const store = await openStore({ api: proxy.url })
   const leaves: Block[] = []
   await buildFile([bytes], { onBlock: (block) => void leaves.push({ cid: block.cid, bytes: block.bytes.slice() }) })
   const [leaf] = leaves

@@ -1,7 +1,8 @@
 import { cidOf, RAW } from '@x/cid'
 import { describe, expect, it, onTestFinished, type TestContext } from 'vitest'
 
-import { startFaultyProxy, type FaultyProxy } from '../../../tooling/faults/faulty-proxy.ts'
+import { startFaultyProxy, type FaultyProxy, type SeenRequest } from '../../../tooling/faults/faulty-proxy.ts'
+import { passTime } from '../../../tooling/faults/pass-time.ts'
 import { kuboOrSkip } from '../../../tooling/kubo/kubo-or-skip.ts'
 import type { KuboNode } from '../../../tooling/kubo/start-kubo.ts'
 import { collect, sampleBytes } from '../../storage-core/src/conformance/sample.ts'
@@ -132,8 +133,11 @@ describe('an abort', () => {
 })
 
 describe('a daemon that works for longer than the stall time', () => {
-  // A busy machine answers within it; less than the half second in which a pin tells how far it is.
-  const STALL_MS = 1000
+  // A busy machine answers within it. The tests wait for it on a clock of their own, by which it is less than the half second in
+  // which a pin tells how far it is.
+  const STALL_MS = 10_000
+  /** A request that waits for a collection. */
+  const isHeldUp = ({ url }: SeenRequest): boolean => /^\/api\/v0\/(?:dag\/import|block\/put|pin\/add)\?/.test(url)
 
   it('is waited for while a collection keeps an add out', async (context) => {
     const node = await open(context)
@@ -145,16 +149,24 @@ describe('a daemon that works for longer than the stall time', () => {
     const { holding, release } = await holdLock(other)
     const collecting = call(node, 'repo/gc')
     await untilActive(node, 'repo/gc')
-    const added = store.add(sampleBytes(99, 20 * MIB), { name: 'waiting' })
     let isDone = false
-    void added.finally(() => (isDone = true))
-    // It has been told four times that nothing moves, and has asked why.
-    await untilAsked(proxy, 4)
+    const adding = await passTime(
+      [proxy],
+      async () => {
+        const added = store.add(sampleBytes(99, 20 * MIB), { name: 'waiting' }).finally(() => (isDone = true))
+        // Whoever awaits it hears of its failure, but later.
+        added.catch(() => undefined)
+        // It has been told four times that nothing moves, and has asked why.
+        await untilAsked(proxy, 4)
+        return { added }
+      },
+      { isHeldUp },
+    )
     expect(isDone).toBe(false)
     release()
     await holding
     await collecting
-    const { cid } = await added
+    const { cid } = await adding.added
     // By the one that does not give up on a busy machine.
     expect(await other.verify(cid)).toBeGreaterThan(20 * MIB)
     expect((await collect(store.names.list())).map(({ name }) => name)).toEqual(['slow', 'waiting'])
@@ -169,9 +181,16 @@ describe('a daemon that works for longer than the stall time', () => {
     const { holding, release } = await holdLock(other)
     const collecting = call(node, 'repo/gc')
     await untilActive(node, 'repo/gc')
-    const pinning = store.pinAs(cid)
-    // It tells its progress every half second, asks in between, and once it is told the same twice.
-    await Promise.race([untilAsked(proxy, 4), pinning])
+    const { pinning } = await passTime(
+      [proxy],
+      async () => {
+        const pinned = store.pinAs(cid)
+        // It tells its progress every half second, asks in between, and once it is told the same twice.
+        await Promise.race([untilAsked(proxy, 4), pinned])
+        return { pinning: pinned }
+      },
+      { isHeldUp },
+    )
     release()
     await Promise.all([holding, collecting, pinning])
     expect((await collect(other.daemonPins())).map((pin) => pin.cid.toString())).toContain(cid.toString())
@@ -183,7 +202,7 @@ describe('a daemon that works for longer than the stall time', () => {
     onTestFinished(() => proxy.close())
     const store = await openStore({ api: proxy.url }, { stallTimeoutMs: STALL_MS })
     proxy.fault = ({ url }) => (url.startsWith('/api/v0/repo/gc?') ? { type: 'hang' } : { type: 'none' })
-    await expect(store.gc()).rejects.toMatchObject({ code: 'BACKEND', retryable: true })
+    await passTime([proxy], () => expect(store.gc()).rejects.toMatchObject({ code: 'BACKEND', retryable: true }))
   })
 })
 

@@ -135,7 +135,9 @@ it('what fails and may pass is asked again, what hangs is given up, and an abort
   await server.put('models', 'a', 'x'.repeat(100_000))
   const proxy = await startFaultyProxy({ target: server.url })
   onTestFinished(() => proxy.close())
-  const client = clientOf({ ...server, url: proxy.url }, { retry: { attempts: 3, baseMs: 1 }, stallTimeoutMs: 300 })
+  const retry = { attempts: 3, baseMs: 1 }
+  const client = clientOf({ ...server, url: proxy.url }, { retry })
+  const hasty = clientOf({ ...server, url: proxy.url }, { retry, stallTimeoutMs: 300 })
   proxy.fault = firstFew(1, { type: 'drop' })
   expect(await all(client.list('models'))).toHaveLength(1)
   proxy.fault = firstFew(2, { type: 'status', status: 503 })
@@ -146,7 +148,7 @@ it('what fails and may pass is asked again, what hangs is given up, and an abort
   ]
   for (const fault of faults) {
     proxy.fault = fault
-    await expect(all(client.read('models', 'a'))).rejects.toMatchObject({ code: 'BACKEND', retryable: true })
+    await expect(all(hasty.read('models', 'a'))).rejects.toMatchObject({ code: 'BACKEND', retryable: true })
   }
   proxy.fault = { type: 'truncate', framing: 'valid', atByte: 50_000 }
   await expect(all(client.read('models', 'a', { offset: 0, length: 100_000 }))).rejects.toMatchObject({
@@ -154,7 +156,7 @@ it('what fails and may pass is asked again, what hangs is given up, and an abort
     retryable: true,
   })
   proxy.fault = { type: 'hang' }
-  await expect(client.head('models', 'a')).rejects.toMatchObject({ code: 'BACKEND', retryable: true })
+  await expect(hasty.head('models', 'a')).rejects.toMatchObject({ code: 'BACKEND', retryable: true })
   const stop = new AbortController()
   const reason = new Error('the caller gave up')
   const asked = proxy.requests.length

@@ -27,12 +27,18 @@ it('is cleared without waiting for another process that reads', async () => {
   const directory = await tempDirectory()
   const cache = createCache({ disk: await openDiskArea({ directory }), memoryBytes: 0 })
   onTestFinished(() => cache.close())
-  await cache.put(await keyFor('a'), bytes(100_000))
   const reader = new DatabaseSync(join(directory, 'v1-1.sqlite'))
   onTestFinished(() => reader.close())
-  reader.exec('BEGIN; SELECT count(*) FROM entries')
-  const startMs = performance.now()
-  expect(await cache.clear()).toMatchObject({ entries: 1 })
+  // A process of a busy machine may stand still for seconds, but not each time.
+  let tookMs = Infinity
+  for (let time = 0; time < 5 && tookMs > 3000; time++) {
+    await cache.put(await keyFor('a'), bytes(100_000))
+    reader.exec('BEGIN; SELECT count(*) FROM entries')
+    const startMs = performance.now()
+    expect(await cache.clear()).toMatchObject({ entries: 1 })
+    tookMs = performance.now() - startMs
+    reader.exec('COMMIT')
+  }
   // SQLite would wait for five seconds, and the whole process with it.
-  expect(performance.now() - startMs).toBeLessThan(3000)
+  expect(tookMs).toBeLessThan(3000)
 })

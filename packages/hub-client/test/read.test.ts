@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 
 import { serveOnLoopback } from '../../../tooling/serve-on-loopback.ts'
 import { createHubFileSource } from '../src/index.ts'
@@ -194,7 +194,9 @@ describe('bytes of a file', () => {
         return isFile(request)
       },
     })
-    // Long enough for a busy machine to take the request.
+    // It goes on with the turns of this process, in which the hub is: on a busy machine it takes the request, too.
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'], shouldAdvanceTime: true })
+    onTestFinished(() => void vi.useRealTimers())
     const client = clientOf(hub.url, { stallTimeoutMs: 400, retry: { attempts: 2, baseMs: 1 } })
     await expect(bytesOf(client.read('org/model', commit, model))).rejects.toMatchObject({
       code: 'BACKEND',

@@ -65,9 +65,15 @@ it('transformers.js runs a model from it in a page of another origin', async (co
   const page = await serveHandler(servePage([hub.url, locked.url, closed.url]))
   allowed.push(page.url)
 
-  const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-background-networking'] })
+  const browser = await chromium.launch({
+    executablePath,
+    timeout: 600_000,
+    args: ['--no-sandbox', '--disable-background-networking'],
+  })
   onTestFinished(() => browser.close())
   const tab = await browser.newPage()
+  // By default 30 s.
+  tab.setDefaultTimeout(600_000)
   const elsewhere: string[] = []
   tab.on('request', (request) => {
     const { origin } = new URL(request.url())

@@ -105,7 +105,7 @@ it('a GGUF that is loaded is freed when its host ends, once', async () => {
 it('loading is given up when the host ends', async () => {
   const { host, done, loading } = watch()
   const loaded = host.call(LOAD)
-  await vi.waitFor(() => expect(done).toEqual(['load']))
+  await vi.waitFor(() => expect(done).toEqual(['load']), 60_000)
   await host.end()
   await expect(loaded).rejects.toMatchObject({ code: 'BACKEND', message: expect.stringContaining('closed') })
   loading.resolve()

@@ -88,6 +88,8 @@ export interface AppOptions {
   nodeFlags?: readonly string[] | undefined
   /** Before the command: `unshare -n`. */
   wrap?: readonly string[] | undefined
+  /** It is ended then. Milliseconds; default 200_000. */
+  limitMs?: number | undefined
   /** What is installed beside the program. Default: transformers.js as a link. */
   install?: ((modules: string) => Promise<void>) | undefined
 }
@@ -109,7 +111,7 @@ export async function runApp(name: string, options: AppOptions = {}): Promise<Ap
   if (options.install) await options.install(modules)
   else await linkPackage(modules, '@huggingface/transformers', options.library ?? installed)
   await copyFile(path.join(apps, name), path.join(folder, name))
-  const { hook = 'import', store, environment = {}, nodeFlags = [], wrap = [] } = options
+  const { hook = 'import', store, environment = {}, nodeFlags = [], wrap = [], limitMs = 200_000 } = options
   const flags = [...(hook === 'import' ? HOOK_FLAGS : []), ...nodeFlags]
   const [command, ...args] = [...wrap, process.execPath, ...flags, path.join(folder, name)]
   const env = {
@@ -121,7 +123,7 @@ export async function runApp(name: string, options: AppOptions = {}): Promise<Ap
     ...(hook === 'options' && { NODE_OPTIONS: HOOK_FLAGS.join(' ') }),
     ...environment,
   }
-  const result = await promisify(execFile)(command, args, { cwd: folder, env, timeout: 60_000, maxBuffer: 1e8 }).then(
+  const result = await promisify(execFile)(command, args, { cwd: folder, env, timeout: limitMs, maxBuffer: 1e8 }).then(
     ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
     (error: unknown) => failureOf(error),
   )

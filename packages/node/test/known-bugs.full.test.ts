@@ -70,7 +70,7 @@ describe('external data that is missing', () => {
   it('ends the program or leaves it waiting; with us the load fails and names the file', async () => {
     const { 'onnx/model.onnx_data': _, ...files } = fixtureModel('tiny-bert-external').files
     const cache = await libraryCacheOf(REPO, files)
-    const library = await plain('answer-or-error.mjs', { LIBRARY_CACHE: cache, OFFLINE: '1' })
+    const library = await plain('answer-or-error.mjs', { LIBRARY_CACHE: cache, OFFLINE: '1' }, { limitMs: 60_000 })
     stillThere('B3', () => {
       expect(library.json).toBeUndefined()
       expect(library.code).not.toBe(0)

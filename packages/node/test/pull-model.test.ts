@@ -116,7 +116,6 @@ it('a mirror leads nowhere that the network switch keeps closed', async () => {
     mirrors: [mirror],
     environment: {},
     gates: { network: 'local' },
-    stallTimeoutMs: 1000,
     onEvent: (event) => {
       if (event.type === 'source-refused' && event.source.startsWith('mirror=')) refused.push(event.error)
     },

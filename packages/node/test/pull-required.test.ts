@@ -4,7 +4,7 @@ import { fixtureModel } from '@x/fixtures'
 import { addModel } from '@x/model-loader'
 import { openBackend, parseBackendSpec, pullModel, serveGateway, type Backend } from '@x/node'
 import { openMemoryStore } from '@x/storage-core'
-import { expect, it, onTestFinished } from 'vitest'
+import { expect, it, onTestFinished, vi } from 'vitest'
 
 import { listenOnLoopback } from '../../../tooling/serve-on-loopback.ts'
 import { filesSource } from '../../model-loader/test/support.ts'
@@ -51,6 +51,9 @@ it.each([
   ['lacks the model', lacking],
 ])('a required source that %s ends a pull that another one would have done', async (_, answer) => {
   const { root, gateway } = await served()
+  // It goes on with the turns of this process, in which the servers are: a busy machine makes neither of them silent.
+  if (answer === hang) vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'], shouldAdvanceTime: true })
+  onTestFinished(() => void vi.useRealTimers())
   // In which it has to say its version, too.
   const { backend, url } = await daemon(answer, answer === hang ? 1000 : undefined)
   const storage = await openTemporary()

@@ -37,6 +37,7 @@ export async function launchBrowser(givenProfile?: string): Promise<Browser> {
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: CHROMIUM,
     headless: true,
+    timeout: 600_000,
     args: [
       '--no-sandbox',
       '--disable-background-networking',
@@ -47,6 +48,8 @@ export async function launchBrowser(givenProfile?: string): Promise<Browser> {
       '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
     ],
   })
+  // By default it waits 30 s for a page; that of `vite dev` is ready once its dependencies are bundled.
+  context.setDefaultTimeout(600_000)
   onTestFinished(async () => {
     await context.close()
     await rm(profile, { recursive: true, force: true })

@@ -20,11 +20,13 @@ function rendererMiB(marker: string): number {
 /** The most that a renderer of a browser takes while `task` runs, MiB. */
 export async function peakMemory<T>(marker: string, task: () => Promise<T>): Promise<{ peak: number; value: T }> {
   let peak = 0
-  const sampler = setInterval(() => {
-    peak = Math.max(peak, rendererMiB(marker))
-  }, 25)
+  const look = (): void => void (peak = Math.max(peak, rendererMiB(marker)))
+  const sampler = setInterval(look, 25)
   try {
-    return { value: await task(), peak }
+    const value = await task()
+    // Of a process that stood still meanwhile, at least what there is now.
+    look()
+    return { value, peak }
   } finally {
     clearInterval(sampler)
   }

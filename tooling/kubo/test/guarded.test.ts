@@ -25,7 +25,7 @@ it('removes the folder when its process ends before the guard has begun', async 
   const command = `setTimeout(() => require('fs').writeFileSync(${JSON.stringify(mark)}, ''), 60_000)`
   const script = fileURLToPath(new URL('children/guard-and-exit.ts', import.meta.url))
   await promisify(execFile)(process.execPath, ['--disable-warning=ExperimentalWarning', script, folder, command])
-  await expect.poll(() => existsSync(folder), { timeout: 10_000 }).toBe(false)
+  await expect.poll(() => existsSync(folder)).toBe(false)
   expect(existsSync(mark)).toBe(false)
 })
 
@@ -37,7 +37,7 @@ it('tells every line, then the end, of one program after another', async () => {
   const run = async (code: string): Promise<GuardEvent[]> => {
     events.length = 0
     guard.run(process.execPath, ['-e', code])
-    await expect.poll(() => events.at(-1)?.type, { timeout: 10_000 }).toBe('ended')
+    await expect.poll(() => events.at(-1)?.type).toBe('ended')
     return events.slice(1)
   }
   expect(await run('console.log("one"); process.stderr.write("two"); process.exitCode = 3')).toEqual(

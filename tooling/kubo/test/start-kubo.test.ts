@@ -156,8 +156,8 @@ it.for(['SIGKILL', 'SIGTERM', 'SIGINT', 'throw', 'end'] as const)(
     expect(pid).toBeGreaterThan(0)
     if (how !== 'throw' && how !== 'end') child.kill(how)
     await exited
-    await expect.poll(() => isRunning(pid), { timeout: 10_000 }).toBe(false)
-    await expect.poll(() => existsSync(repo), { timeout: 10_000 }).toBe(false)
+    await expect.poll(() => isRunning(pid)).toBe(false)
+    await expect.poll(() => existsSync(repo)).toBe(false)
   },
 )
 
