@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest'
+import { expect, it, onTestFinished, vi } from 'vitest'
 
 import { createStanding, isResting, noteAnswered, noteAsked, noteFailure } from '../src/standing.ts'
 
@@ -12,6 +12,8 @@ it('lets a provider rest for as long as it says, whatever comes that was asked b
 })
 
 it('rests after each failure in a row for twice as long, and for what fails together once', () => {
+  vi.useFakeTimers({ toFake: ['Date'] })
+  onTestFinished(() => void vi.useRealTimers())
   const standing = createStanding()
   noteFailure(standing, new Error('one'))
   noteFailure(standing, new Error('at the same time'))
