@@ -47,8 +47,22 @@ export function createKuboPool(): KuboPool {
 const start = async (kubo: Kubo): Promise<KuboNode> =>
   startKubo(kubo, { online: false, unixSocket: true, env: ONE_THREAD, parent: await memoryFolder() })
 
+interface Running {
+  Active: boolean
+  Command: string
+}
+
+/** What a test that is over broke off has ended: it would add to what is emptied. */
+async function untilIdle(node: KuboNode): Promise<void> {
+  for (;;) {
+    const running = await ask<Running[]>(node, 'diag/cmds')
+    if (running.every(({ Active: isActive, Command: command }) => !isActive || command === 'diag/cmds')) return
+  }
+}
+
 /** Nothing stays but a root directory of MFS that nobody else has. */
 async function empty(node: KuboNode): Promise<void> {
+  await untilIdle(node)
   const [{ Entries: entries }, ...pinned] = await Promise.all([
     ask<{ Entries: { Name: string }[] | null }>(node, 'files/ls?arg=/'),
     ask<{ Keys?: object }>(node, 'pin/ls?type=recursive'),
