@@ -24,12 +24,12 @@ export async function passTime<T>(
     return requests.some(isHeldUp) && requests.every((request) => request.isOver || isHeldUp(request))
   }
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance', 'Date'] })
-  let isSettled = false
+  const state = { isSettled: false }
   try {
-    const working = work().finally(() => (isSettled = true))
+    const working = work().finally(() => (state.isSettled = true))
     // Whoever awaits it hears of its failure, but maybe later.
     working.catch(() => undefined)
-    while (!isSettled) {
+    while (!state.isSettled) {
       await wait(TURN_MS)
       if (mayPass()) vi.advanceTimersByTime(STEP_MS)
     }

@@ -5,7 +5,6 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { closedUrl, firstFew, type Fault, type SeenRequest } from '../../../tooling/faults/faulty-proxy.ts'
 import { passTime } from '../../../tooling/faults/pass-time.ts'
 import { directoryOf, sampleBytes } from '../../storage-core/src/conformance/sample.ts'
-import type { GatewayEvent } from '../src/events.ts'
 import { openKuboOrigin } from './kubo-origin.ts'
 import { sharedKubo } from './shared-kubo.ts'
 import {
@@ -240,11 +239,9 @@ describe('two gateways', () => {
     const { root, size } = await addModel(useKubo(), 1)
     const stopping = await proxyTo(useKubo(), { type: 'stall', atByte: 4 * MIB })
     const other = await proxyTo(useKubo())
-    const events: GatewayEvent[] = []
-    const { into } = await passTime([stopping, other], async () => {
-      const onEvent = (event: GatewayEvent): void => void events.push(event)
-      const { source } = await openTestSource([stopping.url, other.url], { hedgeAfterMs: 10_000, onEvent })
-      return pullIntoNew(source, root)
+    const { into, events } = await passTime([stopping, other], async () => {
+      const { source, events: heard } = await openTestSource([stopping.url, other.url], { hedgeAfterMs: 10_000 })
+      return { ...(await pullIntoNew(source, root)), events: heard }
     })
     expect(await into.verify(root)).toBeGreaterThan(size)
     expect(typesOf(events)).not.toContain('gateway-failed')

@@ -137,10 +137,8 @@ it('fails when Kubo is killed and stays away, and leaves nothing', async (contex
   let killed: Promise<void> | undefined
   const onProgress = ({ blocks }: { blocks: number }): void => {
     if (blocks !== 8) return
-    killed = kubo.kill().then(() => {
-      // It is not waited for as long as for one that is busy.
-      time.speed = 50
-    })
+    // Then it is not waited for as long as one that is busy.
+    killed = kubo.kill().finally(() => (time.speed = 50))
   }
   const failure = { code: 'BACKEND', retryable: true, message: expect.stringContaining('cannot connect') }
   await expect(peer.pull(cid, { onProgress })).rejects.toMatchObject(failure)

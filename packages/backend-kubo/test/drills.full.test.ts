@@ -45,9 +45,6 @@ async function openDrill(context: TestContext): Promise<Drill> {
   return { node, proxy, store, honest: await openStore(node) }
 }
 
-const rejectsInTime = (proxy: FaultyProxy, work: () => Promise<unknown>, error: object): Promise<void> =>
-  passTime([proxy], () => expect(work()).rejects.toMatchObject(error))
-
 const isFor =
   (command: string) =>
   ({ url }: SeenRequest): boolean =>
@@ -91,7 +88,7 @@ describe('a read that meets', () => {
     const whole = async (): Promise<void> => {
       for await (const piece of store.cat(cid)) read.push(piece.slice())
     }
-    await rejectsInTime(proxy, whole, error)
+    await expect(passTime([proxy], whole)).rejects.toMatchObject(error)
     const got = Buffer.concat(read)
     expect(got.length).toBeLessThan(bytes.length)
     expect(Buffer.compare(got, bytes.subarray(0, got.length))).toBe(0)
@@ -104,7 +101,8 @@ describe('a read that meets', () => {
     const { cid } = await honest.add(bytes, { profile: 'kubo-v1' })
     const into = await openMemoryStore()
     proxy.fault = on('block/get', fault, 4)
-    await rejectsInTime(proxy, () => pull(into, store, cid, { name: 'pulled' }), error)
+    const pulling = passTime([proxy], () => pull(into, store, cid, { name: 'pulled' }))
+    await expect(pulling).rejects.toMatchObject(error)
     await expectNothing(into)
     proxy.fault = { type: 'none' }
     await pull(into, store, cid, { name: 'pulled' })
@@ -119,19 +117,19 @@ describe('a read that meets', () => {
     // The clock goes on with each byte: in all for many times as long as the longest silence.
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     onTestFinished(() => void vi.useRealTimers())
-    let isRead = false
-    const reading = concat(store.cat(cid)).finally(() => (isRead = true))
-    for (let sent = proxy.bytesSent; !isRead; await wait(1)) {
+    const state = { isRead: false }
+    const bytesRead = concat(store.cat(cid)).finally(() => (state.isRead = true))
+    for (let sent = proxy.bytesSent; !state.isRead; await wait(1)) {
       if (proxy.bytesSent > sent) vi.advanceTimersByTime(0.4 * STALL_MS)
       sent = proxy.bytesSent
     }
-    expect(await reading).toEqual(small)
+    expect(await bytesRead).toEqual(small)
     expect(proxy.hits).toBe(1)
   })
 })
 
 /** What an upload meets, and what it rejects with. */
-const adding: [name: string, fault: Fault, error: object][] = [
+const uploads: [name: string, fault: Fault, error: object][] = [
   ['no answer', { type: 'hang' }, retryable],
   ['a dropped connection', { type: 'drop' }, retryable],
   ['a reset at a half', { type: 'reset-upload', atByte: MIB }, retryable],
@@ -158,10 +156,11 @@ function pinError(): string {
 }
 
 describe('an add that meets', () => {
-  it.for(adding)('%s leaves nothing visible', async ([_name, fault, error], context) => {
+  it.for(uploads)('%s leaves nothing visible', async ([_name, fault, error], context) => {
     const { proxy, store, honest } = await openDrill(context)
     proxy.fault = on('dag/import', fault)
-    await rejectsInTime(proxy, () => store.add(bytes, { name: 'added' }), error)
+    const adding = passTime([proxy], () => store.add(bytes, { name: 'added' }))
+    await expect(adding).rejects.toMatchObject(error)
     proxy.fault = { type: 'none' }
     await expectNothing(honest)
     // Nor does it stand in the way of the next one.
@@ -174,7 +173,8 @@ describe('an add that meets', () => {
     proxy.fault = on('dag/import', { type: 'stall-upload', atByte: 3 * MIB })
     // More than the operating system takes in its buffers.
     const large = sampleBytes(10, 64 * MIB)
-    await rejectsInTime(proxy, () => store.add(large, { name: 'added' }), retryable)
+    const adding = passTime([proxy], () => store.add(large, { name: 'added' }))
+    await expect(adding).rejects.toMatchObject(retryable)
     await expectNothing(honest)
   })
 

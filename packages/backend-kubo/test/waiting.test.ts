@@ -132,12 +132,13 @@ describe('an abort', () => {
   })
 })
 
+/** A request that waits for a collection. */
+const isHeldUp = ({ url }: SeenRequest): boolean => /^\/api\/v0\/(?:dag\/import|block\/put|pin\/add)\?/.test(url)
+
 describe('a daemon that works for longer than the stall time', () => {
   // A busy machine answers within it. The tests wait for it on a clock of their own, by which it is less than the half second in
   // which a pin tells how far it is.
   const STALL_MS = 10_000
-  /** A request that waits for a collection. */
-  const isHeldUp = ({ url }: SeenRequest): boolean => /^\/api\/v0\/(?:dag\/import|block\/put|pin\/add)\?/.test(url)
 
   it('is waited for while a collection keeps an add out', async (context) => {
     const node = await open(context)

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 
-import { afterAll, expect, it, onTestFinished, vi, type TestContext } from 'vitest'
+import { afterAll, expect, it, onTestFinished, type TestContext } from 'vitest'
 
 import {
   createSigner,
