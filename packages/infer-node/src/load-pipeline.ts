@@ -14,7 +14,8 @@ import { BackendError, NotFoundError } from '@x/storage-core'
 import { embed } from './embed.ts'
 import { loadImageTextToText } from './image-text-to-text.ts'
 import { fieldsOf, readModelJson } from './model-json.ts'
-import { deviceOf } from './providers/provider-names.ts'
+import { PREPACKED } from './numeric-class.ts'
+import { deviceOf, WASM } from './providers/provider-names.ts'
 import { rerank } from './rerank.ts'
 import { NEEDS } from './task-needs.ts'
 import { bindingOf, type Transformers } from './transformers.ts'
@@ -146,7 +147,7 @@ function make(
   executionProvider: string,
 ): Promise<AnyPipeline> {
   // The library knows few by name. With one alone, and no other to move to, a session runs on it or is not made.
-  const session_options = { executionProviders: [executionProvider] }
+  const session_options = { executionProviders: [executionProvider], ...(executionProvider !== WASM && PREPACKED) }
   const options = { device: deviceOf(executionProvider, process), dtype, session_options } as const
   if (task === 'image-text-to-text') return loadImageTextToText(transformers, id, options)
   // The type of `pipeline` over all of its tasks is too complex to check.

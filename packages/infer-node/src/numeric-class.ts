@@ -8,6 +8,12 @@ import { runsOnProcessor } from './providers/provider-names.ts'
 /** How ONNX Runtime holds weights: `prepacked`, as it does by itself, or as they lie in the file. The last bits differ. */
 export type WeightClass = 'prepacked' | 'unpacked'
 
+/**
+ * For ONNX Runtime: what it does by itself, said for it because a result's class rests on it. What changes the sessions of a whole
+ * program, as `@x/node/register` does, leaves those as they are that say so.
+ */
+export const PREPACKED = { extra: { session: { disable_prepacking: '0' } } } as const
+
 let processor: string | undefined
 
 /**

@@ -1,5 +1,7 @@
 import path from 'node:path'
+import { fileURLToPath } from 'node:url'
 
+import { wideBert } from '@x/fixtures'
 import { describe, expect, it } from 'vitest'
 
 import {
@@ -70,6 +72,23 @@ describe('an unmodified program', () => {
       ],
       isOneEnv: false,
       isPatched: [true, true],
+    })
+  })
+
+  it('may have a runner of its own, whose sessions hold weights as its receipts say', async () => {
+    const { json, stderr } = await runApp('beside-a-runner.mjs', {
+      store: await storeOf({ 'fix/wide': wideBert(512, 2) }),
+      environment: { ...OFFLINE, REGISTER: new URL('../src/register.ts', import.meta.url).href },
+      async install(modules) {
+        await linkPackage(modules, '@huggingface/transformers', transformersOf() ?? '')
+        for (const name of ['node', 'infer-node'])
+          await linkPackage(modules, `@x/${name}`, fileURLToPath(new URL(`../../${name}`, import.meta.url)))
+      },
+    })
+    expect(stderr).toBe('')
+    expect(json).toEqual({
+      modes: ['mmap', 'original', 'original'],
+      classes: [expect.stringMatching(/-prepacked$/)],
     })
   })
 

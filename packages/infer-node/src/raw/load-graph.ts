@@ -8,6 +8,7 @@ import { reasonOf } from '@x/storage-core/backend'
 
 import { ownSoftware } from '../installed-versions.ts'
 import { fieldsOf } from '../model-json.ts'
+import { PREPACKED } from '../numeric-class.ts'
 import { libraryRuntime, type RuntimeSession } from '../providers/library-runtime.ts'
 import type { Versions } from '../transformers.ts'
 import type { ChosenGraph } from './choose-graph.ts'
@@ -61,6 +62,7 @@ export async function loadGraph(
       // With one alone, and no other to move to, a session runs on it or is not made.
       session = await runtime.InferenceSession.create(source.graph, {
         executionProviders: [executionProvider],
+        ...(!runtime.isWasm && PREPACKED),
         ...source.options,
       })
     } catch (cause) {

@@ -1,5 +1,5 @@
 import type { OnnxRuntime } from './onnx-runtime.ts'
-import type { GivenGraph, SessionPlan, SessionPlanner } from './session-planner.ts'
+import { tableOf, type GivenGraph, type SessionPlan, type SessionPlanner } from './session-planner.ts'
 
 /** How one session was made. */
 export interface SessionReport {
@@ -58,6 +58,3 @@ function merged(
   const all = { ...added, ...options }
   return Object.keys(session).length === 0 ? all : { ...all, extra: { ...extra, session } }
 }
-
-const tableOf = (value: unknown): Record<string, unknown> =>
-  typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value)) : {}

@@ -151,6 +151,7 @@ export function createSessionPlanner({ area, memory, verify, batch, maxBytes }: 
     options: Readonly<Record<string, unknown>>,
   ): Promise<{ mode: SessionPlan['mode']; why: string }> {
     if (memory === 'original') return { mode: 'original', why: 'as asked' }
+    if (wantsPrepacking(options)) return { mode: 'original', why: 'the program wants ONNX Runtime itself to prepack' }
     const other = providersOf(options).find((name) => name !== 'cpu')
     if (other !== undefined) return { mode: 'original', why: `${other} holds weights in its own way` }
     const taken = ['optimizedModelFilePath', 'externalData'].find((name) => options[name] !== undefined)
@@ -195,6 +196,16 @@ function providersOf(options: Readonly<Record<string, unknown>>): string[] {
     return typeof one === 'object' && one !== null && 'name' in one ? String(one.name) : 'unknown'
   })
 }
+
+/** Who says what ONNX Runtime does by itself means it: what is said of its results may rest on that. */
+function wantsPrepacking({ extra }: Readonly<Record<string, unknown>>): boolean {
+  const { session, 'session.disable_prepacking': whole } = tableOf(extra)
+  return (whole ?? tableOf(session)['disable_prepacking']) === '0'
+}
+
+/** What of an option is a table. */
+export const tableOf = (value: unknown): Record<string, unknown> =>
+  typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value)) : {}
 
 const hasQuantised = (operators: readonly string[]): boolean =>
   operators.some((operator) => /Quant|Integer|NBits|Bnb4|(?:^|::)Q[A-Z]/.test(operator))
