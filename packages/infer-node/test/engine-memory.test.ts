@@ -40,15 +40,33 @@ it('unloads nothing for a model that is too large in any case', async () => {
   expect(engine.stats().unloads).toBe(0)
 })
 
-it('tells of a graph that is not held as it was prepared', async () => {
+it.each([
+  ['no graph', (path: string) => writeFile(path, 'no graph')],
+  ['not there', async () => undefined],
+])('tells of a graph that is not held as it was prepared: what it would be is %s', async (_what, make) => {
   const model = await (await hold('tiny-bert')).open()
   const path = join(await tempDirectory(), 'model.onnx')
-  await writeFile(path, 'no graph')
+  await make(path)
   const warnings: string[] = []
   const engine = startEngine({
     prepare: async () => ({ path, options: {}, weights: 'unpacked', isMapped: true }),
     onWarning: (message) => warnings.push(message),
   })
-  expect(await engine.run(TASK, model, 'a')).toMatchObject(ANSWER)
+  expect(await engine.run(TASK, model, 'a')).toMatchObject({
+    ...ANSWER,
+    receipt: { numericClass: expect.stringMatching(/-prepacked$/) },
+  })
   expect(warnings).toEqual([expect.stringMatching(new RegExp(`^${model.cid}: .* is opened as it is: `))])
+})
+
+it('runs nothing on a prepared file that cannot be read, for it could not be said which it was', async () => {
+  const model = await (await hold('tiny-bert')).open()
+  const path = await tempDirectory()
+  const engine = startEngine({
+    prepare: async () => ({ path, options: {}, weights: 'prepacked', isMapped: false }),
+  })
+  await expect(engine.run(TASK, model, 'a')).rejects.toMatchObject({
+    code: 'BACKEND',
+    message: expect.stringContaining('EISDIR'),
+  })
 })

@@ -3,6 +3,8 @@ import { createReadStream } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
 
 import { encodeDagCbor, InvalidInputError } from '@x/cid'
+import { BackendError, NotFoundError } from '@x/storage-core'
+import { reasonOf } from '@x/storage-core/backend'
 
 import type { PreparedGraph } from './residence.ts'
 
@@ -12,6 +14,8 @@ import type { PreparedGraph } from './residence.ts'
  *
  * @returns `undefined`: it is opened as it is, as ONNX Runtime does by itself.
  * @throws {InvalidInputError} Options that are no plain data, or that choose where the graph runs.
+ * @throws {NotFoundError} The file is not there.
+ * @throws {BackendError} It cannot be read.
  */
 export async function digestOf(
   { path, options, weights }: PreparedGraph,
@@ -31,13 +35,17 @@ export async function digestOf(
   }
 }
 
-async function hashOf(path: string): Promise<string | null> {
+async function hashOf(path: string): Promise<string> {
   const hash = createHash('sha256')
   try {
     await pipeline(createReadStream(path), hash)
-  } catch {
-    // ONNX Runtime will refuse it as well, and the graph is opened as it is.
-    return null
+  } catch (cause) {
+    const why = `what was prepared cannot be read: ${reasonOf(cause)}`
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') {
+      throw new NotFoundError(path, { message: why, cause })
+    }
+    // ONNX Runtime may open it all the same, and of what its results are could not be said.
+    throw new BackendError(why, { cause, retryable: true })
   }
   return hash.digest('hex')
 }

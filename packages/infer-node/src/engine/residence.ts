@@ -161,14 +161,18 @@ export async function openResidence(
     // It is for the processor that weights are mapped and packed.
     if (!prepare || providers[0] !== 'cpu' || paths[file] === undefined) continue
     const one = await prepare(model, file)
-    graphs[one.path] = {
-      options: one.options,
-      weights: one.weights,
-      original: paths[file],
-      digest: await digestOf(one, paths[file]),
+    const original = paths[file]
+    try {
+      const digest = await digestOf(one, original)
+      graphs[one.path] = { options: one.options, weights: one.weights, original, digest }
+      paths[file] = one.path
+      prepared.push(one)
+    } catch (error) {
+      if (!(error instanceof NotFoundError)) throw error
+      // By now it may be there, but it has no digest.
+      onWarning(`${model.cid}: ${original} is opened as it is: ${error.message}`)
+      prepared.push({ ...one, isMapped: false })
     }
-    paths[file] = one.path
-    prepared.push(one)
   }
   const { bytes: manifest } = await encodeManifest(model.manifest)
   return {
