@@ -82,6 +82,20 @@ it('sees when it tries a graph that many tokens at once change what it gives', a
   expect(given).toHaveLength(engine.stats().runs)
 })
 
+it('sees when it tries a graph that it takes one text at a time', async () => {
+  const single = encodeModel({
+    nodes: [['Gather', ['table', 'input_ids'], ['last_hidden_state'], { axis: 0 }]],
+    initializers: { table: float32([1024, 16], new Float32Array(16_384)) },
+    inputs: { input_ids: ['int64', [1, 'length']], attention_mask: ['int64', [1, 'length']] },
+    outputs: { last_hidden_state: ['float32', [1, 'length', 16]] },
+  })
+  const model = await openFiles({ ...wideBert(16, 1), 'onnx/model.onnx': single })
+  const engine = startEngine()
+  const given = await Promise.all(TEXTS.map((text) => engine.run(TASK, model, text)))
+  // None of a batch that fails first.
+  expect(engine.stats()).toMatchObject({ runs: given.length, rows: given.length })
+})
+
 it('lets no inputs share a run where the weights are not prepacked', async () => {
   const model = await openFiles(wideBert(512, 2))
   const engine = startEngine({

@@ -69,7 +69,7 @@ async function whyDifferent(
   { texts, compared }: Probe,
 ): Promise<string | undefined> {
   const inputs = texts.map((text): CanonicalInput => ({ kind: 'text', text }))
-  const { results } = await runBatch(
+  const { results, runs } = await runBatch(
     task,
     loaded,
     inputs.map((input) => ({ input })),
@@ -77,6 +77,8 @@ async function whyDifferent(
     // As one batch, however much padding that takes.
     { maxRows: inputs.length, maxTokens: Number.MAX_SAFE_INTEGER, maxPadding: Infinity },
   )
+  // Those of a batch that fails are run again, each alone.
+  if (runs > 1) return 'it fails with several texts at once'
   for (const index of compared) {
     const [input, result] = [inputs[index], results[index]]
     if (input === undefined || result === undefined || !('output' in result))
