@@ -251,11 +251,12 @@ function graphSizes(config: unknown, model: OpenedModel, dtype: Dtype | undefine
 }
 
 /** Notes what a load told. */
-export function noteLoaded(residence: Residence, { alone, dtype, fallbacks, table }: Loaded): void {
+export function noteLoaded(residence: Residence, { alone, dtype, executionProvider, fallbacks, table }: Loaded): void {
   residence.table = table
   residence.isAlone = alone !== undefined
   residence.bytes = bytesOf(residence.model, dtype.files)
   residence.leastBytes = residence.bytes
-  // What is not held as was prepared is a copy in each thread.
-  if (fallbacks.length > 0) residence.isMapped = false
+  // What is not held as was prepared, for the processor, is a copy in each thread.
+  const isAsPrepared = fallbacks.length === 0 && executionProvider === 'cpu'
+  if (!residence.gguf && !isAsPrepared) residence.isMapped = false
 }

@@ -5,26 +5,39 @@ import { libraryRuntime } from '../providers/library-runtime.ts'
 import type { ChosenGraph } from '../raw/choose-graph.ts'
 import type { SentModel } from './messages.ts'
 
+/** How sessions were made. */
+interface MadeSessions {
+  weights: WeightClass
+  /** Digests of what was prepared and used. */
+  prepared: string[]
+  /** Which graphs were opened as they are though something was prepared for them, with why. */
+  fallbacks: string[]
+}
+
+export interface PreparedSessionsOptions<T> {
+  /** Of ONNX Runtime. */
+  threads: number
+  /** On what the sessions are that `work` gave; those that it made on another one before are no part of it. */
+  executionProviderOf: (result: T) => string
+  /** The one graph that is opened, where it is known what its tensors lie in. Default: as transformers.js names its data. */
+  chosen?: ChosenGraph | undefined
+}
+
 /**
  * Lets sessions that transformers.js makes while `work` runs be made as was prepared, with so many threads. The library has one
  * table of options for all graphs of a model, these are for each. This thread loads one model at a time. What was prepared is for
  * the processor; on another execution provider it is the graph as the model has it.
  *
- * @param chosen - The one graph that is opened, where it is known what its tensors lie in. Default: as transformers.js names its data.
- * @returns What `work` gave, how the weights are held now, the digests of what was prepared and used, and which graphs were
- *   opened as they are, with why.
+ * @returns What `work` gave, and how its sessions were made in the end.
  */
 export async function withPreparedSessions<T>(
   { graphs, paths }: Pick<SentModel, 'graphs' | 'paths'>,
-  threads: number,
   work: () => Promise<T>,
-  chosen?: ChosenGraph,
-): Promise<{ result: T; weights: WeightClass; prepared: string[]; fallbacks: string[] }> {
+  { threads, executionProviderOf, chosen }: PreparedSessionsOptions<T>,
+): Promise<MadeSessions & { result: T }> {
   const { InferenceSession: sessions, isWasm } = libraryRuntime()
   const { create } = sessions
-  let weights: WeightClass = 'prepacked'
-  const used: string[] = []
-  const fallbacks: string[] = []
+  const made: MadeSessions = { weights: 'prepacked', prepared: [], fallbacks: [] }
   sessions.create = async (graph, options, ...rest) => {
     const data = isWasm && typeof graph === 'string' ? { externalData: dataBeside(graph, paths, chosen) } : {}
     const given = { intraOpNumThreads: threads, ...options, ...data }
@@ -35,12 +48,12 @@ export async function withPreparedSessions<T>(
     if (prepared) {
       try {
         const session = await Reflect.apply(create, sessions, [graph, { ...given, ...prepared.options }, ...rest])
-        if (prepared.weights === 'unpacked') weights = 'unpacked'
-        if (prepared.digest !== undefined) used.push(prepared.digest)
+        if (prepared.weights === 'unpacked') made.weights = 'unpacked'
+        if (prepared.digest !== undefined) made.prepared.push(prepared.digest)
         return session
       } catch (error) {
         if (graph === prepared.original) throw error
-        fallbacks.push(
+        made.fallbacks.push(
           `${prepared.original} is opened as it is: ${error instanceof Error ? error.message : String(error)}`,
         )
         // What was derived is of no use here; what it was derived from is the model.
@@ -51,14 +64,18 @@ export async function withPreparedSessions<T>(
   }
   try {
     const result = await work()
-    return { result, weights, prepared: used, fallbacks }
+    // On another one the graphs are what they are, whatever was tried on the processor before, or comes of that later.
+    if (executionProviderOf(result) !== PROCESSOR) return { result, weights: 'prepacked', prepared: [], fallbacks: [] }
+    return { result, ...made }
   } finally {
     sessions.create = create
   }
 }
 
+const PROCESSOR = 'cpu'
+
 const isOnProcessor = ({ executionProviders: given }: Record<string, unknown> = {}): boolean =>
-  Array.isArray(given) && given.length === 1 && given[0] === 'cpu'
+  Array.isArray(given) && given.length === 1 && given[0] === PROCESSOR
 
 /** What the WASM build has to be given beside a graph, by its path from there: it reads no file by itself. */
 function dataBeside(

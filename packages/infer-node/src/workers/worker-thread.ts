@@ -203,9 +203,8 @@ async function loadRaw(
   const model = await remoteModel(sent, handle, ask)
   const made = await withPreparedSessions(
     sent,
-    threads,
     () => loadGraph(model, chosen, { executionProvider: first, nextProvider: asksFor(handle) }),
-    chosen,
+    { threads, chosen, executionProviderOf: (graph) => graph.executionProvider },
   )
   const { result: graph, weights, prepared, fallbacks } = made
   const { random } = await readOperators([chosen.file], model, originalIn(sent))
@@ -245,13 +244,10 @@ async function loadTask(
     weights,
     prepared,
     fallbacks,
-  } = await withPreparedSessions(sent, threads, () =>
-    loadModel(task, model, {
-      transformers,
-      dtype,
-      executionProvider: first,
-      nextProvider: asksFor(handle),
-    }),
+  } = await withPreparedSessions(
+    sent,
+    () => loadModel(task, model, { transformers, dtype, executionProvider: first, nextProvider: asksFor(handle) }),
+    { threads, executionProviderOf: ({ pipeline }) => pipeline.executionProvider },
   )
   try {
     const operators = await readOperators(loaded.pipeline.dtype.files, model, originalIn(sent))
