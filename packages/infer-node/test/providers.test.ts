@@ -4,7 +4,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 
 import { createCache } from '@x/cache'
-import { expect, it } from 'vitest'
+import { expect, it, onTestFinished, vi } from 'vitest'
 
 import { encodeModel, float32 } from '../../../tooling/fixtures/src/onnx-writer.ts'
 import { createEngine, createProviderProber, type ProviderProber, type Providers } from '../src/index.ts'
@@ -163,6 +163,56 @@ it('refuses to fall back from what is required', async () => {
   const working = ladderOf({ require: 'cuda' }, mockProber({ cuda: true, cpu: true }))
   expect(await working.climb()).toEqual(['cuda'])
   expect(await working.next({ provider: 'cuda', model: 'bafy', why: 'it is too large' })).toBeUndefined()
+})
+
+/** Milliseconds for which it is believed that something does not work. */
+const HOUR_MS = 3_600_000
+
+/** @returns Moves the clock on. */
+function holdClock(): (ms: number) => void {
+  vi.useFakeTimers({ toFake: ['Date'] })
+  onTestFinished(() => void vi.useRealTimers())
+  return (ms) => void vi.setSystemTime(Date.now() + ms)
+}
+
+it('tries again after an hour what did not work, and never what did', async () => {
+  const pass = holdClock()
+  const prober = createProviderProber()
+  const [working, failing] = [await prober.probe('cpu'), await prober.probe('cudaa')]
+  pass(HOUR_MS - 1)
+  expect(await prober.probe('cudaa')).toBe(failing)
+  pass(1)
+  const again = await prober.probe('cudaa')
+  expect(again).not.toBe(failing)
+  expect(again).toMatchObject({ works: false, from: 'probed' })
+  expect(prober.verdicts()).toEqual([working, again])
+  expect(await prober.probe('cpu')).toBe(working)
+})
+
+it('climbs again after an hour where the first of the list did not work, on the same runtime', async () => {
+  const pass = holdClock()
+  const works = { cuda: false, cpu: true, wasm: true }
+  const lists = [['cuda', 'cpu'], ['cuda', 'wasm'], 'auto'] as const
+  const ladders = lists.map((providers) => ladderOf(providers, mockProber(works)))
+  const climb = () => Promise.all(ladders.map((ladder) => ladder.climb()))
+  const before = [['cpu'], ['wasm'], ['cpu', 'wasm']]
+  expect(await climb()).toEqual(before)
+  works.cuda = true
+  pass(HOUR_MS - 1)
+  expect(await climb()).toEqual(before)
+  pass(1)
+  expect(await climb()).toEqual([['cuda', 'cpu'], ['wasm'], ['cuda', 'cpu', 'wasm']])
+  works.cuda = false
+  pass(HOUR_MS)
+  expect((await climb())[0]).toEqual(['cuda', 'cpu'])
+})
+
+it('does not stay at the foot of a ladder that could not be climbed', async () => {
+  const works = { cuda: false }
+  const ladder = ladderOf({ require: 'cuda' }, mockProber(works))
+  await expect(ladder.climb()).rejects.toMatchObject({ code: 'GATED' })
+  works.cuda = true
+  expect(await ladder.climb()).toEqual(['cuda'])
 })
 
 it('wants a name at least', () => {

@@ -2,8 +2,9 @@ import { InvalidInputError } from '@x/cid'
 import { GatedError } from '@x/storage-core'
 
 import { runtimeOf } from './installed-runtime.ts'
-import type { ProviderProber } from './prober.ts'
+import { FAILURE_TTL_MS, type ProviderProber } from './prober.ts'
 import { AUTO_ORDER, WASM } from './provider-names.ts'
+import { whileItHolds } from './while-it-holds.ts'
 
 /**
  * Which execution provider runs graphs: the first of a list that works; of all that the installed runtime has (`auto`), GPUs
@@ -24,15 +25,18 @@ export interface ProviderLadder {
   /** As the caller gave them. */
   readonly asked: readonly string[] | 'auto'
   /**
-   * The first that works, and what comes after it in the list, which was not tried yet.
+   * The first that works, and what comes after it in the list, which was not tried yet. What comes before it is tried again after an
+   * hour, but for what would be another runtime.
    *
    * @throws {GatedError} None works; it says of each why.
    */
-  climb(): Promise<readonly [string, ...string[]]>
+  climb(): Promise<Rungs>
   /** The next that works, after one on which a model could not be loaded; `undefined`: there is none. */
   next(refusal: ProviderRefusal): Promise<string | undefined>
   refusals(): readonly ProviderRefusal[]
 }
+
+type Rungs = readonly [string, ...string[]]
 
 export interface LadderOptions {
   providers: Providers
@@ -46,23 +50,29 @@ export function createLadder({ providers, prober, onWarning }: LadderOptions): P
   const asked = namesOf(providers)
   const refused = new Map<string, ProviderRefusal>()
   const warned = new Set<string>()
-  let climbing: Promise<readonly [string, ...string[]]> | undefined
+  /** Of the last climb. */
+  let found: Rungs | undefined
 
   const warn = (message: string): void => {
     if (!warned.has(message)) onWarning(message)
     warned.add(message)
   }
 
-  async function rungs(): Promise<readonly string[]> {
-    if (asked !== 'auto') return asked
+  async function rungs(): Promise<{ names: readonly string[]; isAll: boolean }> {
+    if (asked !== 'auto') return { names: asked, isAll: true }
     const { providers: listed, why } = await prober.listed()
     if (why !== undefined) warn(`execution provider auto: ${why}`)
-    return AUTO_ORDER.filter((name) => name === WASM || listed.includes(name))
+    return { names: AUTO_ORDER.filter((name) => name === WASM || listed.includes(name)), isAll: why === undefined }
   }
 
-  /** The first that works, and what comes after it. */
-  async function from(names: readonly string[]): Promise<readonly [string, ...string[]] | undefined> {
+  /**
+   * The first that works, and what comes after it.
+   *
+   * @param beside - What it computes with has to be the runtime of this one: another needs threads of its own.
+   */
+  async function from(names: readonly string[], beside: string | undefined): Promise<Rungs | undefined> {
     for (const [index, name] of names.entries()) {
+      if (beside !== undefined && runtimeOf(name) !== runtimeOf(beside)) continue
       const { works, why } = await prober.probe(name)
       if (works) return [name, ...names.slice(index + 1)]
       warn(`execution provider ${name} does not work here: ${why}`)
@@ -70,12 +80,15 @@ export function createLadder({ providers, prober, onWarning }: LadderOptions): P
     return undefined
   }
 
-  async function climb(): Promise<readonly [string, ...string[]]> {
-    const names = await rungs()
+  async function climb(): Promise<{ reached: Rungs; isTop: boolean }> {
+    const { names, isAll } = await rungs()
     // Nothing else could be said of it than what the model itself will say.
-    if (names.length === 1 && names[0] === 'cpu') return ['cpu']
-    const found = await from(names)
-    if (found) return found
+    if (names.length === 1 && names[0] === 'cpu') return { reached: ['cpu'], isTop: isAll }
+    const reached = (await from(names, found?.[0])) ?? found
+    if (reached) {
+      found = reached
+      return { reached, isTop: isAll && reached[0] === names[0] }
+    }
     const whys = await Promise.all(names.map((name) => prober.probe(name)))
     const reasons = whys.map(({ provider, why }) => `${provider}: ${why}`).join('; ')
     throw new GatedError(`no execution provider that may be used works here: ${reasons}`, {
@@ -83,17 +96,17 @@ export function createLadder({ providers, prober, onWarning }: LadderOptions): P
     })
   }
 
+  const climbed = whileItHolds(climb, ({ isTop }) => (isTop ? Infinity : FAILURE_TTL_MS))
+
   return {
     asked,
-    climb: () => (climbing ??= climb()),
+    climb: async () => (await climbed()).reached,
     async next(refusal) {
       const { provider, model, why } = refusal
       refused.set(`${provider} ${model}`, refusal)
       warn(`execution provider ${provider} cannot run ${model}: ${why}`)
-      const names = await rungs()
-      // What computes in WebAssembly is another runtime, which needs a thread of its own.
-      const others = names.slice(names.indexOf(provider) + 1).filter((name) => runtimeOf(name) === runtimeOf(provider))
-      return (await from(others))?.[0]
+      const { names } = await rungs()
+      return (await from(names.slice(names.indexOf(provider) + 1), provider))?.[0]
     },
     refusals: () => [...refused.values()],
   }

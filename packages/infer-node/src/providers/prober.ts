@@ -10,6 +10,7 @@ import { deviceFacts, libraryFacts } from './device-facts.ts'
 import { installedRuntime, runtimeOf, type InstalledRuntime } from './installed-runtime.ts'
 import { runProbe, type ProbeOutcome } from './probe-process.ts'
 import { WASM } from './provider-names.ts'
+import { whileItHolds } from './while-it-holds.ts'
 
 /** Whether an execution provider works on this machine, with the runtime that is installed. */
 export interface ProviderVerdict {
@@ -36,7 +37,10 @@ export interface ListedProviders {
 export interface ProviderProber {
   /** The execution providers of onnxruntime-node, whether they work or not. */
   listed(): Promise<ListedProviders>
-  /** Runs a tiny graph, whose answer is known, on one execution provider alone. That it does not work is an answer, not an error. */
+  /**
+   * Runs a tiny graph, whose answer is known, on one execution provider alone. That it does not work is an answer, not an error; it is
+   * tried again when it is asked for after an hour.
+   */
   probe(provider: string): Promise<ProviderVerdict>
   /** Of all that were asked for so far. */
   verdicts(): readonly ProviderVerdict[]
@@ -53,22 +57,21 @@ export interface ProviderProberOptions {
 
 const TIMEOUT_MS = 30_000
 /** What did not work is tried again: a device may have been busy, a driver installed where no file tells of it. */
-const FAILURE_TTL_MS = 3_600_000
+export const FAILURE_TTL_MS = 3_600_000
 /** Under what the cache counts them. */
 const GROUP = 'providers'
 
 /**
  * Verdicts hold for a version of the runtime, with the libraries beside it, and for this machine with its devices and drivers, as
- * far as files and variables tell. In a `cache`, one that works stays until any of that changes, one that does not for an hour.
+ * far as files and variables tell. One that works stays, in a `cache` until any of that changes, one that does not for an hour.
  */
 export function createProviderProber({
   cache,
   timeoutMs = TIMEOUT_MS,
   onWarning = () => undefined,
 }: ProviderProberOptions = {}): ProviderProber {
-  const asked = new Map<string, Promise<ProviderVerdict>>()
+  const asked = new Map<string, () => Promise<ProviderVerdict>>()
   const found = new Map<string, ProviderVerdict>()
-  let listing: Promise<ListedProviders> | undefined
 
   async function told<T>(work: () => Promise<T>): Promise<T | undefined> {
     try {
@@ -126,17 +129,23 @@ export function createProviderProber({
     return { ...verdict, works: true, why: 'it gave the answer that is known' }
   }
 
+  async function verdictOf(provider: string): Promise<ProviderVerdict> {
+    const verdict = await judge(provider)
+    found.set(provider, verdict)
+    return verdict
+  }
+
   return {
-    listed: () => (listing ??= list()),
+    listed: whileItHolds(list, ({ why }) => (why === undefined ? Infinity : FAILURE_TTL_MS)),
     probe(provider) {
-      const known = asked.get(provider)
-      if (known) return known
-      const judging = judge(provider).then((verdict) => {
-        found.set(provider, verdict)
-        return verdict
-      })
-      asked.set(provider, judging)
-      return judging
+      const ask =
+        asked.get(provider) ??
+        whileItHolds(
+          () => verdictOf(provider),
+          ({ works }) => (works ? Infinity : FAILURE_TTL_MS),
+        )
+      asked.set(provider, ask)
+      return ask()
     },
     verdicts: () => [...found.values()],
   }
