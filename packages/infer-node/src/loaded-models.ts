@@ -5,6 +5,7 @@ import type { AbortOptions } from '@x/storage-core'
 import { untilAborted } from '@x/storage-core/backend'
 
 import { readOperators } from './batching/graph-operators.ts'
+import { closeInTurn } from './close-all.ts'
 import { isGguf, ofGraphs, type GgufVariant } from './gguf/gguf-files.ts'
 import { openGguf } from './gguf/known-gguf.ts'
 import type { LoadedGguf } from './gguf/load-gguf.ts'
@@ -165,8 +166,10 @@ export function createLoadedModels(options: LoadedModelsOptions): LoadedModels {
       async dispose() {
         // Whoever asked for one that failed to load was told.
         const [result] = await Promise.allSettled([loading?.done])
-        if (result.status === 'fulfilled') await result.value?.dispose()
-        if (isOwned) await model.close()
+        await closeInTurn([
+          async () => (result.status === 'fulfilled' ? result.value?.dispose() : undefined),
+          async () => (isOwned ? model.close() : undefined),
+        ])
       },
     }
     return added
@@ -204,7 +207,7 @@ export function createLoadedModels(options: LoadedModelsOptions): LoadedModels {
     async close() {
       const all = [...models.values()]
       models.clear()
-      for (const model of all) await model.dispose()
+      await closeInTurn(all.map((model) => () => model.dispose()))
     },
   }
 }

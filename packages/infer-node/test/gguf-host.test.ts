@@ -35,8 +35,12 @@ interface Watched {
   running: PromiseWithResolvers<void>
 }
 
-/** A host of one model, which is loaded and runs until it is told to be over. */
-function watch(): Watched {
+/**
+ * A host of one model, which is loaded and runs until it is told to be over.
+ *
+ * @param dispose - Throws where it cannot be freed.
+ */
+function watch(dispose: () => void = () => undefined): Watched {
   const done: string[] = []
   const [loading, running] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
   const loaded: Pick<LoadedGguf, 'facts' | 'task' | 'dispose'> & { run: () => Promise<unknown> } = {
@@ -50,6 +54,7 @@ function watch(): Watched {
     },
     async dispose() {
       done.push('disposed')
+      dispose()
     },
   }
   const gguf: Pick<KnownGguf, 'load'> = {
@@ -100,6 +105,18 @@ it('a GGUF that is loaded is freed when its host ends, once', async () => {
   await host.call(LOAD)
   await Promise.all([host.end(), host.call(UNLOAD)])
   expect(done).toEqual(['load', 'disposed'])
+})
+
+it('a GGUF is freed also where another cannot be, which is told', async () => {
+  const failures = [new Error('it is in use')]
+  const { host, done, loading } = watch(() => {
+    const [failure] = failures.splice(0)
+    if (failure) throw failure
+  })
+  loading.resolve()
+  for (const handle of [1, 2]) await host.call({ ...LOAD, handle })
+  await expect(host.end()).rejects.toThrowError('it is in use')
+  expect(done).toEqual(['load', 'load', 'disposed', 'disposed'])
 })
 
 it('loading is given up when the host ends', async () => {

@@ -24,6 +24,7 @@ import type { OpenedModel } from '@x/model-loader'
 import { BackendError, type AbortOptions } from '@x/storage-core'
 import { reasonOf, untilAborted } from '@x/storage-core/backend'
 
+import { closeInTurn } from '../close-all.ts'
 import { llamaParallelism } from '../gguf/llama-class.ts'
 import { createLadder, type ProviderRefusal, type Providers } from '../providers/ladder.ts'
 import { createProviderProber, type ProviderProber, type ProviderVerdict } from '../providers/prober.ts'
@@ -248,8 +249,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
   async function end(): Promise<void> {
     const error = new BackendError('the engine was closed', { retryable: false })
     ended = { error }
-    await dispatcher.end(error)
-    await residences.close(error)
+    await closeInTurn([() => dispatcher.end(error), () => residences.close(error)])
   }
 
   function sweep(keepMs: number): void {

@@ -4,6 +4,7 @@ import type { Dtype, OpenedModel } from '@x/model-loader'
 import type { AbortOptions } from '@x/storage-core'
 import { reasonOf, untilAborted } from '@x/storage-core/backend'
 
+import { closeAll } from '../close-all.ts'
 import type { GgufVariant } from '../gguf/gguf-files.ts'
 import { cidIn } from '../loaded-models.ts'
 import type { ProviderLadder } from '../providers/ladder.ts'
@@ -184,7 +185,7 @@ export function createResidences(options: ResidencesOptions): Residences {
       const all = [...tenants.values()]
       tenants.clear()
       for (const { stop, residence } of all) if (!residence) stop.abort(reason)
-      await Promise.all(all.flatMap(({ residence }) => residence?.close() ?? []))
+      await closeAll(all.flatMap(({ residence }) => residence?.close() ?? []))
     },
   }
 }

@@ -12,7 +12,9 @@ import { BackendError, type AbortOptions } from '@x/storage-core'
 import { reasonOf } from '@x/storage-core/backend'
 import type { LlamaModel } from 'node-llama-cpp'
 
+import { closeInTurn } from '../close-all.ts'
 import type { KnownFacts } from '../result-cache.ts'
+import { createShare, type Share } from '../share.ts'
 import { whyTemplateVaries } from './chat-prompt.ts'
 import { createEmbedder } from './embed.ts'
 import { generateText } from './generate-text.ts'
@@ -22,7 +24,6 @@ import { assertFor, assertGgufTask, assertPooling, type GgufTask } from './gguf-
 import { llamaClass, llamaThreads } from './llama-class.ts'
 import type { LlamaProvider } from './llama-providers.ts'
 import { llamaVersions, startLlama, type StartedLlama } from './llama.ts'
-import { createShare, type Share } from './share.ts'
 
 export interface GgufToLoad {
   task: TaskName
@@ -220,8 +221,7 @@ function createRuns(
     },
     async dispose() {
       await tail
-      await embedder?.dispose()
-      await release()
+      await closeInTurn([async () => embedder?.dispose(), release])
     },
   }
 }

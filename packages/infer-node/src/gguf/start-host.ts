@@ -1,5 +1,6 @@
 import { BackendError } from '@x/storage-core'
 
+import { closeAll, closeInTurn } from '../close-all.ts'
 import type { Call, Loaded, RanOne, Results } from '../workers/messages.ts'
 import { sendError } from '../workers/sent-error.ts'
 import { startWorker, type RunListener, type WorkerHost, type WorkerHostOptions } from '../workers/worker-host.ts'
@@ -41,7 +42,7 @@ export function startHost({ ggufOf, ...options }: HostOptions): WorkerHost {
       return result as Results[C['type']]
     },
     async end() {
-      await Promise.all([worker?.end(), llama.end()])
+      await closeAll([...(worker ? [worker.end()] : []), llama.end()])
     },
   }
 }
@@ -149,7 +150,7 @@ function createLlamaHost(): LlamaHost {
       // Each is freed once, though it is unloaded meanwhile.
       const left = [...held.values()]
       held.clear()
-      for (const loading of left) await free(loading)
+      await closeInTurn(left.map((loading) => () => free(loading)))
     },
   }
 }

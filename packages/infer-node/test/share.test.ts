@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 
-import { createShare } from '../src/gguf/share.ts'
+import { createShare } from '../src/share.ts'
 
 it('what several use is made for the first, and let go by the last', async () => {
   const done: string[] = []
