@@ -13,6 +13,7 @@ import {
 import type { Dtype, OpenedModel } from '@x/model-loader'
 import { BackendError, type AbortOptions } from '@x/storage-core'
 
+import { closeInTurn } from './close-all.ts'
 import type { GgufVariant } from './gguf/gguf-files.ts'
 import { installedVersions } from './installed-versions.ts'
 import { createLoadedModels, type OpenedForTask } from './loaded-models.ts'
@@ -90,7 +91,7 @@ export interface Runner {
     options?: RunOptions,
   ): AsyncGenerator<TaskResult<Name>, void, undefined>
   /**
-   * Loads a graph of a model, to run it on tensors as they are, in this thread. It stays loaded until `close`.
+   * Loads a graph of a model, to run it on tensors as they are, in this thread. It stays loaded until `close`, once for all who ask for it.
    *
    * @throws {NotFoundError} The model has no such graph.
    * @throws {InvalidInputError} It has several, and none was named; or ONNX Runtime refuses it.
@@ -107,7 +108,10 @@ export interface Runner {
     input: TaskInput<Name>,
     options?: Pick<RunOptions, 'options' | 'dtype' | 'signal'>,
   ): Promise<ExplainedKey>
-  /** Frees every model. Any later call rejects. */
+  /**
+   * Frees every model. Any later call rejects, and so does one under way when it comes to its next step: opening, loading, the next
+   * input. Resolves when the steps that had begun have ended and all is freed, for whoever calls it.
+   */
   close(): Promise<void>
 }
 
@@ -130,6 +134,7 @@ export function createRunner({
   const results = cache && createResultCache(cache, onWarning, versionsFor)
   const running = new Set<Promise<void>>()
   let closed = false
+  let closing: Promise<void> | undefined
   const enter = (signal: AbortSignal | undefined): void => {
     signal?.throwIfAborted()
     if (closed) throw new BackendError('the runner is closed', { retryable: false })
@@ -152,6 +157,12 @@ export function createRunner({
     return run
   }
 
+  /** A step of what was asked for, of which none begins once the runner is being closed; closing waits for those that did. */
+  async function step<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+    enter(signal)
+    return track(work())
+  }
+
   const sessions = createRunnerSessions({ open, ladder, results, enter, track })
 
   async function answer<Name extends TaskName>(
@@ -169,6 +180,12 @@ export function createRunner({
     return results.result({ ...asked, known, mode, isWatched: onText !== undefined, signal }, compute)
   }
 
+  async function end(): Promise<void> {
+    // What somebody left is under way after him.
+    while (running.size > 0) await Promise.all(running)
+    await closeInTurn([() => sessions.close(), () => models.close()])
+  }
+
   return {
     async *run(task, model, inputs, { options = {}, dtype, signal, onText, cache: mode } = {}) {
       enter(signal)
@@ -177,36 +194,37 @@ export function createRunner({
       // Before a model is loaded for nothing.
       toParams(task, options)
       assertStreams(task, onText)
-      const known = await models.get(task, model, { dtype, signal })
-      if (!results || mode === 'bypass') await known.load({ signal })
-      const params = toParams(task, options, await repositoryDefaults(task, known, options, signal))
+      const known = await step(signal, () => models.get(task, model, { dtype, signal }))
+      if (!results || mode === 'bypass') await step(signal, () => known.load({ signal }))
+      const defaults = await step(signal, () => repositoryDefaults(task, known, options, signal))
+      const params = toParams(task, options, defaults)
       let index = 0
       for await (const input of inputs) {
-        enter(signal)
         const current = { index }
-        const asked = await readAsked(task, input, params, { sampleRate: known.sampleRate, signal })
-        yield answer(known, asked, {
-          signal,
-          cache: mode,
-          ...(onText && { onText: (piece: string) => onText(piece, current) }),
-        })
+        const { sampleRate } = known
+        const asked = await step(signal, () => readAsked(task, input, params, { sampleRate, signal }))
+        const each = onText && { onText: (piece: string) => onText(piece, current) }
+        yield step(signal, () => answer(known, asked, { signal, cache: mode, ...each }))
         index += 1
       }
     },
     async session(model, options = {}) {
-      enter(options.signal)
-      return track(sessions.open(model, options))
+      const session = await step(options.signal, () => sessions.open(model, options))
+      // It may have been closed while it was opened.
+      enter(undefined)
+      return session
     },
     async explain(task, model, input, { options = {}, dtype, signal } = {}) {
       enter(signal)
       assertTask(task)
       toParams(task, options)
-      const known = await models.get(task, model, { dtype, signal })
-      const params = toParams(task, options, await repositoryDefaults(task, known, options, signal))
-      const asked = await readAsked(task, input, params, { sampleRate: known.sampleRate, signal })
+      const known = await step(signal, () => models.get(task, model, { dtype, signal }))
+      const params = toParams(task, options, await step(signal, () => repositoryDefaults(task, known, options, signal)))
+      const { sampleRate } = known
+      const asked = await step(signal, () => readAsked(task, input, params, { sampleRate, signal }))
       let facts = known.facts ?? (await results?.factsOf(known))
       if (facts === undefined) {
-        await known.load({ signal })
+        await step(signal, () => known.load({ signal }))
         facts = known.facts
       }
       if (facts === undefined) throw new TypeError('a model that was loaded, and nothing is known of it')
@@ -215,11 +233,9 @@ export function createRunner({
       const parts = { ...operands, input: inputBlock.cid, params: paramsBlock.cid }
       return { block: await encodeResultKey(parts), parts, inputBlock, paramsBlock }
     },
-    async close() {
+    close() {
       closed = true
-      await Promise.all(running)
-      await sessions.close()
-      await models.close()
+      return (closing ??= end())
     },
   }
 }

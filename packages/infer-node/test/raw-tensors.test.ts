@@ -1,7 +1,7 @@
 import { createCache } from '@x/cache'
 import { decodeOutput, type RawTensor, type RawTensors, type RawType } from '@x/infer-core'
 import { assert, asyncProperty, array, constantFrom, integer, record, tuple, uint8Array } from 'fast-check'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 
 import {
   createEngine,
@@ -11,6 +11,7 @@ import {
   type EngineOptions,
   type Runner,
 } from '../src/index.ts'
+import { libraryRuntime } from '../src/providers/library-runtime.ts'
 import { ALL_TYPES, graphOf, identities, openExternal, openFiles, product, runDirectly } from './raw-support.ts'
 import { hold } from './support.ts'
 
@@ -243,6 +244,8 @@ describe('a graph on raw tensors', () => {
     expect(result.params).toEqual({ graph: 'onnx/model.onnx', outputs: ['y', 'most'] })
     expect(decodeOutput(blocks[2]?.bytes ?? new Uint8Array())).toEqual(output)
     const runner = startRunner()
+    const loads = vi.spyOn(libraryRuntime().InferenceSession, 'create')
+    onTestFinished(() => loads.mockRestore())
     expect(await verifyReceipt(runner, receipt, model, { blocks })).toMatchObject({ verdict: 'same', conditions: [] })
     const other = await session.run({ x: row(1, 2, 4) })
     const wrong = { ...receipt, output: other.receipt.output }
@@ -252,6 +255,7 @@ describe('a graph on raw tensors', () => {
       difference: { differing: 3 },
     })
     await expect(verifyReceipt(runner, receipt, model)).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+    expect(loads).toHaveBeenCalledTimes(1)
   })
 
   it('keeps results as tasks do, and gives them without the graph being loaded', async () => {
