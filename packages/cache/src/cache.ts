@@ -114,8 +114,8 @@ export interface Cache {
   putAbsent(key: CacheKey, reason: string, options?: StoreOptions): Promise<Stored>
   /**
    * What is there, or else what `compute` gives, which is then kept. Callers that ask for the same key meanwhile are given
-   * the same result; `compute` is aborted when all of them have gone. A result is not kept where its key was
-   * changed by what was called later. A disk that cannot be read or written is told
+   * the same result, but for those that ask after the key was changed; `compute` is aborted when all of them have gone. A result is
+   * not kept where its key was changed by what was called later. A disk that cannot be read or written is told
    * through `onProblem`: the result is good without it.
    */
   getOrCompute(
@@ -238,6 +238,11 @@ export function createCache({
   const put = async (given: CacheKey, computed: Computed, { signal, group }: CountOptions): Promise<Stored> => {
     enter(signal)
     const turn = turns.begin(cidOfKey(given).toString())
+  /** Who asks for a key from now on is not given what began before it was changed. Who waits for that is given it. */
+  const leaveFlights = (key: CID): void => {
+    for (const mode of MODES) flights.unlist(`${mode} ${key}`)
+  }
+
     try {
       return await keep(await toEntry(await keyOf(given), computed), turn, countIn(group))
     } finally {
@@ -245,6 +250,7 @@ export function createCache({
     }
   }
 
+      leaveFlights(cid)
   /** A result is good, whatever becomes of its place. */
   async function keptOrTold(entry: Entry, turn: Turn, count: Count): Promise<Stored> {
     try {
@@ -298,9 +304,10 @@ export function createCache({
               throw error
             })
             const entry = await toEntry(named, computed)
-            if (computed.keep === false)
-              return { entry, from: 'computed', stored: { ...NOWHERE, why: 'not asked for' } }
-            return { entry, from: 'computed', stored: await keptOrTold(entry, turn, count) }
+            if (computed.keep === false) return { entry, from: 'computed', stored: NOWHERE }
+            const stored = await keptOrTold(entry, turn, count)
+            if (turn.isLatest()) leaveFlights(key)
+            return { entry, from: 'computed', stored }
           } finally {
             turn.end()
           }
@@ -326,6 +333,7 @@ export function createCache({
       }
     },
     async clear() {
+        leaveFlights(cidOfKey(given))
       enter()
       const end = turns.changeAll()
       try {
@@ -336,6 +344,7 @@ export function createCache({
       }
     },
     async *entries() {
+        flights.unlistAll()
       enter()
       if (disk) yield* disk.entries()
       else yield* memory.entries()
@@ -369,7 +378,9 @@ interface Found {
   from: 'memory' | 'disk'
 }
 
-const TOO_LARGE = 'it is larger than the cache may be'
+const MODES: readonly NonNullable<ComputeOptions['mode']>[] = ['use', 'refresh']
+
+const TOO_LARGE = 'the entry is larger than the cache may be'
 const NOWHERE: Stored = { memory: false, disk: false, why: undefined }
 
 /** What ends after all that a number can count in milliseconds does not end. */

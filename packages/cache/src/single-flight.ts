@@ -11,7 +11,11 @@ export interface SingleFlight<T> {
     task: (signal: AbortSignal) => Promise<T>,
     signal: AbortSignal | undefined,
   ): Promise<{ joined: boolean; result: T }>
-  /** Aborts every task. */
+  /** From now on nobody joins what is under way under a key; who waits for it is given it. */
+  unlist(key: string): void
+  /** The same of every key. */
+  unlistAll(): void
+  /** Aborts every task, also those that nobody joins any more. */
   abort(reason: unknown): void
 }
 
@@ -24,13 +28,16 @@ interface Flight<T> {
 
 export function createSingleFlight<T>(): SingleFlight<T> {
   const flights = new Map<string, Flight<T>>()
+  const underWay = new Set<Flight<T>>()
 
   const start = (key: string, task: (signal: AbortSignal) => Promise<T>): Flight<T> => {
     const controller = new AbortController()
     const flight: Flight<T> = { result: task(controller.signal), controller, waiting: 0, ended: false }
     flights.set(key, flight)
+    underWay.add(flight)
     const end = (): void => {
       flight.ended = true
+      underWay.delete(flight)
       if (flights.get(key) === flight) flights.delete(key)
     }
     // Whoever waits hears of a failure; nobody may be left.
@@ -55,9 +62,11 @@ export function createSingleFlight<T>(): SingleFlight<T> {
         }
       }
     },
+    unlist: (key) => void flights.delete(key),
+    unlistAll: () => flights.clear(),
     abort(reason) {
-      for (const { controller } of flights.values()) controller.abort(reason)
       flights.clear()
+      for (const { controller } of underWay) controller.abort(reason)
     },
   }
 }

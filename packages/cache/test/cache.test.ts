@@ -98,7 +98,7 @@ it('holds no more than it may, and lets go of what was not used for longest', as
   expect(counters.evicted).toBe(1)
   expect(await cache.put(keys[1]!, bytes(6000))).toMatchObject({
     memory: false,
-    why: 'it is larger than the cache may be',
+    why: 'the entry is larger than the cache may be',
   })
   expect(await cache.clear()).toMatchObject({ entries: 3 })
   expect((await cache.stats()).memory).toMatchObject({ entries: 0, bytes: 0 })

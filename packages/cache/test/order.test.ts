@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises'
 import { expect, it, onTestFinished } from 'vitest'
 
 import { openDiskArea } from '../src/disk.ts'
-import { createCache, type Cache, type CacheArea } from '../src/index.ts'
+import { createCache, type Answer, type Cache, type CacheArea } from '../src/index.ts'
 import { changeDatabase } from './change-database.ts'
 import { bytes, keyFor, tempDirectory, textOf, toBytes } from './support.ts'
 
@@ -131,6 +131,76 @@ it.each<[string, (cache: Cache) => Promise<unknown>, string | undefined]>([
   expect(textOf(await cache.get(key))).toBe(expected)
   await cache.close()
   expect(await onDisk(directory, key)).toBe(expected)
+})
+
+it.each<[string, (cache: Cache) => Promise<unknown>, string]>([
+  [
+    'refreshed',
+    async (cache) => cache.getOrCompute(await keyFor('a'), async () => value('new'), { mode: 'refresh' }),
+    'new',
+  ],
+  ['put', async (cache) => cache.put(await keyFor('a'), toBytes('new')), 'new'],
+  ['deleted', async (cache) => cache.delete(await keyFor('a')), 'computed afterwards'],
+  ['cleared', (cache) => cache.clear(), 'computed afterwards'],
+])('gives nobody who asks after a key was %s what began to be computed before', async (name, change, expected) => {
+  const cache = createCache()
+  onTestFinished(() => cache.close())
+  const key = await keyFor('a')
+  const gate = Promise.withResolvers<void>()
+  const begun = { use: Promise.withResolvers<void>(), refresh: Promise.withResolvers<void>() }
+  const old = (mode: 'use' | 'refresh'): Promise<Answer> =>
+    cache.getOrCompute(
+      key,
+      async () => {
+        begun[mode].resolve()
+        await gate.promise
+        return value('old')
+      },
+      { mode },
+    )
+  // One refresh would join the other.
+  if (name === 'refreshed') begun.refresh.resolve()
+  const before = [old('use'), old('use'), ...(name === 'refreshed' ? [] : [old('refresh')])]
+  await Promise.all([begun.use.promise, begun.refresh.promise])
+  await change(cache)
+  const ask = (mode: 'use' | 'refresh'): Promise<Answer> =>
+    cache.getOrCompute(key, async () => value('computed afterwards'), { mode })
+  expect(textOf(await ask('use'))).toBe(expected)
+  expect(textOf(await ask('refresh'))).toBe('computed afterwards')
+  gate.resolve()
+  expect(new Set((await Promise.all(before)).map(textOf))).toEqual(new Set(['old']))
+  expect((await before[1])?.from).toBe('joined')
+  expect(textOf(await cache.get(key))).toBe('computed afterwards')
+})
+
+it('gives nobody who asks after a key was deleted what was read from the disk meanwhile', async () => {
+  const directory = await tempDirectory()
+  const key = await keyFor('a')
+  const { area, read, letGo } = await heldArea(directory)
+  const cache = createCache({ disk: area, memoryBytes: 0 })
+  onTestFinished(() => cache.close())
+  await cache.put(key, toBytes('old'))
+  const before = cache.getOrCompute(key, async () => value('not wanted'))
+  await read
+  await cache.delete(key)
+  const afterwards = cache.getOrCompute(key, async () => value('computed afterwards'))
+  letGo()
+  expect([textOf(await before), textOf(await afterwards)]).toEqual(['old', 'computed afterwards'])
+})
+
+it('aborts what nobody joins any more when it is closed', async () => {
+  const cache = createCache()
+  const key = await keyFor('a')
+  const begun = Promise.withResolvers<AbortSignal>()
+  const computing = cache.getOrCompute(key, (signal) => {
+    begun.resolve(signal)
+    return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+  })
+  const signal = await begun.promise
+  await cache.delete(key)
+  expect(signal.aborted).toBe(false)
+  await cache.close()
+  await expect(computing).rejects.toMatchObject({ code: 'BACKEND' })
 })
 
 it('keeps a refresh over a computation that began before it, whichever ends first', async () => {
