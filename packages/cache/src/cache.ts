@@ -235,22 +235,23 @@ export function createCache({
     }
   }
 
-  const put = async (given: CacheKey, computed: Computed, { signal, group }: CountOptions): Promise<Stored> => {
-    enter(signal)
-    const turn = turns.begin(cidOfKey(given).toString())
   /** Who asks for a key from now on is not given what began before it was changed. Who waits for that is given it. */
   const leaveFlights = (key: CID): void => {
     for (const mode of MODES) flights.unlist(`${mode} ${key}`)
   }
 
+  const put = async (given: CacheKey, computed: Computed, { signal, group }: CountOptions): Promise<Stored> => {
+    enter(signal)
+    const cid = cidOfKey(given)
+    const turn = turns.begin(cid.toString())
     try {
       return await keep(await toEntry(await keyOf(given), computed), turn, countIn(group))
     } finally {
+      leaveFlights(cid)
       turn.end()
     }
   }
 
-      leaveFlights(cid)
   /** A result is good, whatever becomes of its place. */
   async function keptOrTold(entry: Entry, turn: Turn, count: Count): Promise<Stored> {
     try {
@@ -329,22 +330,22 @@ export function createCache({
         const wasNear = memory.delete(key)
         return (await disk?.delete(key, { isCurrent: turn.isLatest })) || wasNear
       } finally {
+        leaveFlights(cidOfKey(given))
         turn.end()
       }
     },
     async clear() {
-        leaveFlights(cidOfKey(given))
       enter()
       const end = turns.changeAll()
       try {
         const near = memory.clear()
         return (await disk?.clear()) ?? near
       } finally {
+        flights.unlistAll()
         end()
       }
     },
     async *entries() {
-        flights.unlistAll()
       enter()
       if (disk) yield* disk.entries()
       else yield* memory.entries()
