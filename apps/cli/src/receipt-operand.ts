@@ -69,7 +69,13 @@ async function fromCache(context: Context, cid: CID): Promise<GivenReceipt> {
   const { content } = await entryOfReceipt(await resultArea(context), cid)
   const [first, ...blocks] = content.kind === 'value' ? content.blocks : []
   if (first === undefined) throw new TypeError('a result without its receipt')
-  return { receipt: decodeReceipt(first.bytes), cid: first.cid, blocks, input: undefined, vouchedBy: voucherIn(blocks) }
+  return {
+    receipt: decodeReceipt(first.bytes),
+    cid: first.cid,
+    blocks,
+    input: undefined,
+    vouchedBy: voucherIn([first, ...blocks], 'result'),
+  }
 }
 
 async function inFile(file: string, bytes: Uint8Array): Promise<GivenReceipt> {

@@ -384,9 +384,11 @@ const MODES: readonly NonNullable<ComputeOptions['mode']>[] = ['use', 'refresh']
 const TOO_LARGE = 'the entry is larger than the cache may be'
 const NOWHERE: Stored = { memory: false, disk: false, why: undefined }
 
-/** What ends after all that a number can count in milliseconds does not end. */
-const endOf = (expiresMs: number): number | undefined =>
-  expiresMs <= Number.MAX_SAFE_INTEGER ? Math.ceil(expiresMs) : undefined
+/** The last moment that a `Date` can be. */
+const LAST_DATE_MS = 8.64e15
+
+/** What ends after the last date does not end. */
+const endOf = (expiresMs: number): number | undefined => (expiresMs <= LAST_DATE_MS ? Math.ceil(expiresMs) : undefined)
 
 function assertTtl(ttlMs: number | undefined): void {
   if (ttlMs === undefined || ttlMs > 0) return

@@ -1,3 +1,4 @@
+export { CHANGED_MEANWHILE } from './area.ts'
 export type { AreaUsage, CacheArea, Cleared, DeleteOptions, DiskUsage, Kept } from './area.ts'
 export {
   createCache,

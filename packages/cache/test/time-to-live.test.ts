@@ -8,7 +8,7 @@ import { collect, keyFor, tempDirectory, textOf, toBytes } from './support.ts'
 it('keeps for ever what would end after the last date', async () => {
   const disk = await openDiskArea({ directory: await tempDirectory() })
   const cache = createCache({ disk, memoryBytes: 0, ttlMs: Infinity })
-  for (const ttlMs of [Number.MAX_SAFE_INTEGER, Infinity, 1e300, undefined]) {
+  for (const ttlMs of [8.64e15, Number.MAX_SAFE_INTEGER, Infinity, 1e300, undefined]) {
     const key = await keyFor('a')
     await cache.put(key, toBytes('one'), { ttlMs })
     expect(await cache.get(key)).toMatchObject({ kind: 'value', expiresMs: undefined })

@@ -13,6 +13,7 @@ export {
 export { compareOutputs, type OutputDifference } from './compare-outputs.ts'
 export { decodeInput, decodeParams, type DecodedInput } from './decode-input.ts'
 export { BusyError, CrashError } from './errors.ts'
+export { decodeLoadFacts, encodeLoadFacts, type LoadFacts } from './load-facts.ts'
 export { parseOption, toParams, type GivenOptions, type Params, type ParamValue } from './params.ts'
 export {
   isRawTensor,
@@ -62,4 +63,4 @@ export {
 } from './tasks.ts'
 export type { InputKind, OptionType, Task, TaskOption } from './tasks/task.ts'
 export { isTensor, tensorBytes, tensorFromBytes, type Tensor, type TensorData, type TensorType } from './tensor.ts'
-export { encodeVoucher, voucherIn, type ResultVoucher } from './voucher.ts'
+export { encodeVoucher, isVoucher, voucherIn, type ResultVoucher } from './voucher.ts'

@@ -33,15 +33,15 @@ export function encodeResultKey(parts: ResultKeyParts): Promise<Block> {
 }
 
 /**
- * The parts of a key's block, whose bytes were verified; `undefined`: it is another kind of key, such as `encodeLoadKey` makes.
- * Keys of before `tools` have none.
+ * The parts of a key's block, whose bytes were verified; `undefined`: it is another kind of key, such as `encodeLoadKey` makes, or no
+ * dag-cbor. Keys of before `tools` have none.
  *
  * @throws {InvalidInputError} It says that it is one, and is not.
  */
 export async function decodeResultKey(bytes: Uint8Array): Promise<ResultKeyParts | undefined> {
-  const value = decodeDagCbor(bytes)
-  if (typeof value !== 'object' || value === null || !('resultKey' in value) || !('input' in value)) return undefined
-  const { resultKey, input, ...parts } = value
+  const fields = fieldsIn(bytes)
+  if (!('resultKey' in fields) || !('input' in fields)) return undefined
+  const { resultKey, input, ...parts } = fields
   if (resultKey !== 1 && resultKey !== 2) return undefined
   // The fields are a receipt's; the two that a key has not are any CID here.
   const { bytes: asReceipt } = await encodeDagCbor({

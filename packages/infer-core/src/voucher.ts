@@ -13,8 +13,8 @@ export interface ResultVoucher {
 }
 
 /**
- * The block that stands beside a result that somebody else computed: `{ voucher: 1, method, name, fingerprint, subject }`. Whoever takes
- * the result in makes it; it is never taken from where the result came from.
+ * The block that stands behind those of a result that somebody else computed: `{ voucher: 1, method, name, fingerprint, subject }`. Whoever
+ * takes the result in makes it; it is never taken from where the result came from.
  */
 export function encodeVoucher({ method, name, fingerprint, subject }: ResultVoucher): Promise<Block> {
   return encodeDagCbor({
@@ -39,11 +39,20 @@ function decodeVoucher({ cid, bytes }: Block): ResultVoucher | undefined {
   return { method: value.method, name: text('name'), fingerprint: text('fingerprint'), subject: text('subject') }
 }
 
-/** Who signed what these blocks are kept with; `undefined`: it was computed here. */
-export function voucherIn(blocks: readonly Block[]): ResultVoucher | undefined {
-  for (const block of blocks) {
-    const voucher = decodeVoucher(block)
-    if (voucher) return voucher
-  }
-  return undefined
+/** Whether a block reads as a voucher, wherever it came from; its bytes were verified. */
+export const isVoucher = (block: Block): boolean => decodeVoucher(block) !== undefined
+
+/** The blocks that belong to an entry itself: a receipt, an output, parameters and an input; or what loading a model found out. */
+const OWN_BLOCKS = { result: 4, facts: 1 } as const
+
+/**
+ * Who signed an entry of a result cache; `undefined`: it was computed here. Only the block behind those of the entry itself says so: an output
+ * or parameters that read as a voucher are those of whoever computed them, and may name anybody.
+ *
+ * @param blocks - All of the entry, in their order; each was verified.
+ * @param of - `facts`: what loading a model found out.
+ */
+export function voucherIn(blocks: readonly Block[], of: keyof typeof OWN_BLOCKS): ResultVoucher | undefined {
+  const behind = blocks[OWN_BLOCKS[of]]
+  return behind && decodeVoucher(behind)
 }

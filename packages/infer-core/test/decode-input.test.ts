@@ -141,4 +141,5 @@ it('knows of what a key is', async () => {
   expect(await kindOf({ executionProvider: 1 })).toBe('provider')
   expect(await kindOf(['resultKey'])).toBe('other')
   expect(kindOfKey(Uint8Array.of(0xff))).toBe('other')
+  expect(await decodeResultKey(Uint8Array.of(0xff))).toBeUndefined()
 })

@@ -1,9 +1,11 @@
-import type { Answer, Cache, Computed } from '@x/cache'
-import { decodeDagCbor, encodeDagCbor, type Block } from '@x/cid'
+import { CHANGED_MEANWHILE, type Answer, type Cache, type Computed, type Stored } from '@x/cache'
+import { encodeDagCbor, type Block } from '@x/cid'
 import {
   decodeInput,
+  decodeLoadFacts,
   decodeOutput,
   decodeReceipt,
+  encodeLoadFacts,
   encodeLoadKey,
   encodeResultKey,
   isOutputOf,
@@ -18,7 +20,6 @@ import { reasonOf } from '@x/storage-core/backend'
 import { isDated } from './dated-template.ts'
 import type { GgufVariant } from './gguf/gguf-files.ts'
 import { installedVersions } from './installed-versions.ts'
-import { fieldsOf } from './model-json.ts'
 import type { ChosenGraph } from './raw/choose-graph.ts'
 import { operandsOf, type Clock, type RunFacts, type TaskResult } from './task-result.ts'
 import type { Versions } from './transformers.ts'
@@ -128,15 +129,15 @@ export function createResultCache(
     const key = await loadKey(known, versions)
     const hit = await told(() => cache.get(key, { group: GROUPS.models }))
     if (hit?.kind !== 'value') return undefined
-    const [block, ...others] = hit.blocks
-    const found = await told(async () => readFacts(decodeDagCbor(block.bytes)))
+    const [block] = hit.blocks
+    const found = await told(async () => decodeLoadFacts(block.bytes))
     if (found === undefined) return undefined
     const facts = {
       ...versions,
       ...found,
       numericClass: known.numericClassOn(found.executionProvider, found.files),
     }
-    if (!voucherIn(others)) return facts
+    if (!voucherIn(hit.blocks, 'facts')) return facts
     // On another machine it may have been moved to a provider that is not the first here.
     if (found.executionProvider !== known.providers[0]) return undefined
     ofOthers.add(facts)
@@ -151,14 +152,13 @@ export function createResultCache(
     // What ran is not what would be looked up.
     if (versions === undefined || !isInstalled) return
     const key = await loadKey(known, versions)
-    const { files, executionProvider, dtype, random } = facts
-    const found = {
-      files: [...files],
-      executionProvider,
-      dtype: { ...dtype, files: [...dtype.files] },
-      random: random ?? null,
-    }
-    await told(async () => cache.put(key, await encodeDagCbor(found), { group: GROUPS.models }))
+    await told(async () => cache.put(key, await encodeLoadFacts(facts), { group: GROUPS.models }))
+  }
+
+  /** Where a result is not kept although it was to be, and nothing newer is in its place. */
+  function sayWhere(stored: Stored | undefined): void {
+    if (stored?.why === undefined || stored.why === CHANGED_MEANWHILE) return
+    onWarning(`a result is not kept${stored.memory ? ' but in memory' : ''}: ${stored.why}`)
   }
 
   /** Whether results are kept though nobody asked for that: it is said once where they are not. */
@@ -217,7 +217,7 @@ export function createResultCache(
 
       const read = (answer: Answer): TaskResult<typeof task> => {
         if (answer.kind !== 'value') throw new TypeError('a result that is none was kept')
-        const [receiptBlock, outputBlock, ...others] = answer.blocks
+        const [receiptBlock, outputBlock] = answer.blocks
         const receipt = decodeReceipt(receiptBlock.bytes)
         const output = outputBlock && decodeOutput(outputBlock.bytes)
         if (!outputBlock?.cid.equals(receipt.output)) throw new TypeError('the receipt is of another output')
@@ -227,7 +227,7 @@ export function createResultCache(
         return {
           output,
           from: answer.from,
-          vouchedBy: voucherIn(others),
+          vouchedBy: voucherIn(answer.blocks, 'result'),
           receipt,
           receiptCid: receiptBlock.cid,
           params,
@@ -291,22 +291,4 @@ function flightKey({ known, inputBlock, paramsBlock }: Asked<RunName>): Promise<
 const keyOf = (receipt: ResultReceipt): Promise<Block> => {
   const { numericClass = '', tools = [] } = receipt
   return encodeResultKey({ ...receipt, numericClass, tools })
-}
-
-function readFacts(value: unknown): Pick<KnownFacts, 'files' | 'executionProvider' | 'dtype' | 'random'> | undefined {
-  const { files, executionProvider, dtype, random } = fieldsOf(value)
-  const chosen = readDtype(dtype)
-  if (!Array.isArray(files) || typeof executionProvider !== 'string' || chosen === undefined) return undefined
-  if (typeof random !== 'string' && random !== null) return undefined
-  return { files: files.map(String), executionProvider, dtype: chosen, random: random ?? undefined }
-}
-
-function readDtype(value: unknown): KnownFacts['dtype'] | undefined {
-  const { dtype, files, reason } = fieldsOf(value)
-  const bySession = Object.fromEntries(
-    Object.entries(fieldsOf(dtype)).flatMap(([session, name]) => (typeof name === 'string' ? [[session, name]] : [])),
-  )
-  return Array.isArray(files) && typeof reason === 'string'
-    ? { dtype: bySession, files: files.map(String), reason }
-    : undefined
 }

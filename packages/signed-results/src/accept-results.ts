@@ -5,9 +5,11 @@ import {
   decodeOutput,
   decodeParams,
   decodeReceipt,
+  encodeReceipt,
   encodeResultKey,
   encodeVoucher,
   isOutputOf,
+  isVoucher,
   type ResultReceipt,
 } from '@x/infer-core'
 import { verifyDocument, type SignerIdentity, type TrustedSigner } from '@x/model-signing'
@@ -27,6 +29,21 @@ export interface AcceptResultsOptions extends AbortOptions {
   now?: (() => number) | undefined
   /** Entries looked at, of all that are listed. */
   onProgress?: ((done: number, total: number) => void) | undefined
+  /** Given each result that is disputed, which is kept nowhere else; what it rejects with ends it all. Default: they are only named. */
+  onDisputed?: ((result: DisputedResult) => void | Promise<void>) | undefined
+}
+
+/** Here is another result under the same key. */
+export interface Dispute {
+  key: CID
+  receipt: CID
+  /** The receipt of the one that is here. */
+  ours: CID
+}
+
+export interface DisputedResult extends Dispute {
+  /** The receipt's own, then those of its output, parameters and input. */
+  blocks: readonly Block[]
 }
 
 export interface AcceptedResults {
@@ -43,13 +60,15 @@ export interface AcceptedResults {
   /** Their time was over. */
   expired: number
   /** Here is another result under the same key, which stays: one of the two is not true, or the model draws lots. */
-  disputed: { key: CID; receipt: CID; ours: CID }[]
+  disputed: Dispute[]
   /** Signed, and not taken. */
   refused: { key: CID; why: string }[]
 }
 
 /** Of outputs that are images or sounds. */
 const MAX_BLOCK_BYTES = 64 * 2 ** 20
+/** Output, parameters and input. */
+const OPERANDS = 3
 
 /**
  * Takes in results that somebody else computed and signed. The signature is checked before anything else is read, every block
@@ -66,7 +85,7 @@ const MAX_BLOCK_BYTES = 64 * 2 ** 20
 export async function acceptResults(
   area: CacheArea,
   pieces: AsyncIterable<Uint8Array>,
-  { trusted, name, certificatesValidAt, signal, now = Date.now, onProgress }: AcceptResultsOptions,
+  { trusted, name, certificatesValidAt, signal, now = Date.now, onProgress, onDisputed }: AcceptResultsOptions,
 ): Promise<AcceptedResults> {
   const scoped = trusted.find(({ repos }) => repos !== undefined)
   if (scoped || trusted.length === 0) {
@@ -94,15 +113,19 @@ export async function acceptResults(
       refused: [],
     }
     const total = listed.size
-    let isPassing = false
+    let passable = 0
     for (let key = await blocks.next(); key !== undefined; key = await blocks.next()) {
       signal?.throwIfAborted()
       const entry = listed.get(key.cid.toString())
-      // Of a receipt that could not be read it is not known what belongs to it.
-      if (!entry && isPassing) continue
+      // Of a receipt that could not be read it is not known which blocks belong to it, but how many may.
+      if (!entry && passable > 0) {
+        passable -= 1
+        continue
+      }
       if (!entry) throw noResults(`${key.cid} is not signed, or is there twice`)
       listed.delete(key.cid.toString())
-      isPassing = !(await take(area, { entry, key, blocks, voucher, nowMs: now() }, report))
+      const offered = { entry, key, blocks, voucher, nowMs: now(), onDisputed }
+      passable = (await take(area, offered, report)) ? 0 : OPERANDS
       onProgress?.(total - listed.size, total)
     }
     report.missing = listed.size
@@ -139,12 +162,13 @@ interface Offered {
   blocks: Reader
   voucher: Block
   nowMs: number
+  onDisputed: AcceptResultsOptions['onDisputed']
 }
 
 /** @returns Whether all that belongs to it was read. */
 async function take(
   area: CacheArea,
-  { entry: { key, value: cid, expiresMs }, key: keyBlock, blocks, voucher, nowMs }: Offered,
+  { entry: { key, value: cid, expiresMs }, key: keyBlock, blocks, voucher, nowMs, onDisputed }: Offered,
   report: AcceptedResults,
 ): Promise<boolean> {
   const of = await kindOfKey(keyBlock.bytes)
@@ -158,7 +182,7 @@ async function take(
   const linked: Block[] = []
   if (receipt)
     for (const operand of [receipt.output, receipt.params, receipt.input]) linked.push(await blocks.expect(operand))
-  const why = receipt ? await whyNot(keyBlock.cid, receipt, linked) : whyNoFacts(value)
+  const why = receipt ? await whyNot(keyBlock.cid, value, receipt, linked) : whyNoFacts(value)
   if (why !== undefined) {
     report.refused.push({ key, why })
     return true
@@ -174,7 +198,9 @@ async function take(
     return true
   }
   if (ours) {
-    report.disputed.push({ key, receipt: cid, ours })
+    const dispute = { key, receipt: cid, ours }
+    report.disputed.push(dispute)
+    await onDisputed?.({ ...dispute, blocks: [value, ...linked] })
     return true
   }
   const entry: Entry = {
@@ -205,18 +231,24 @@ function receiptIn({ bytes }: Block): ResultReceipt | string {
 /** Why a signed result is not one that would be looked up under its key, or could not be read there. */
 async function whyNot(
   key: CID,
+  { cid }: Block,
   receipt: ResultReceipt,
   [output, params, input]: readonly Block[],
 ): Promise<string | undefined> {
   if (!output || !params || !input) throw new TypeError('a result has three operands')
   const { numericClass, tools } = receipt
   if (numericClass === undefined || tools === undefined) return `its receipt is of schema ${receipt.schema}`
+  // Of one receipt there is one block; another one with the same in it is refused wherever a receipt is read.
+  const written = await encodeReceipt(receipt)
+  if (!written.cid.equals(cid)) return `its receipt is not written as receipts are: what is in it is ${written.cid}`
   const own = await encodeResultKey({ ...receipt, numericClass, tools })
   if (!own.cid.equals(key)) return `its receipt has the key ${own.cid}`
   try {
     decodeInput(input.bytes)
     decodeParams(params.bytes)
-    return isOutputOf(receipt.task, decodeOutput(output.bytes)) ? undefined : `its output is none of ${receipt.task}`
+    if (!isOutputOf(receipt.task, decodeOutput(output.bytes))) return `its output is none of ${receipt.task}`
+    // It would name somebody as who signed it.
+    return [output, params, input].some(isVoucher) ? 'its output, parameters or input read as a voucher' : undefined
   } catch (error) {
     if (isStorageError(error) && error.code === 'INVALID_INPUT') return error.message
     throw error

@@ -1,5 +1,5 @@
 import type { CacheArea, Entry } from '@x/cache'
-import { cidOf, InvalidInputError, RAW, writeCarBlocks, type Block, type CID } from '@x/cid'
+import { cidOf, InvalidInputError, isStorageError, RAW, writeCarBlocks, type Block, type CID } from '@x/cid'
 import { decodeReceipt, voucherIn } from '@x/infer-core'
 import { signDocument, type Signer } from '@x/model-signing'
 import { NotFoundError, type AbortOptions } from '@x/storage-core'
@@ -28,7 +28,7 @@ export interface PackedResults {
   results: number
   /** What loading models found out, which is handed on with their results. */
   facts: number
-  /** Results that somebody else computed, which are not ours to sign, or that an older version kept, which nobody would look up. */
+  /** Results that somebody else computed, which are not ours to sign, or that another version kept, which nobody would look up. */
   leftOut: number
 }
 
@@ -79,7 +79,7 @@ async function choose(
   let leftOut = 0
   for await (const { key, keyBytes, value, expiresMs } of area.entries()) {
     signal?.throwIfAborted()
-    const of = keyBytes && (await kindOfKey(keyBytes))
+    const of = keyBytes && (await kindOrNone(keyBytes))
     if (!of || !value || (expiresMs !== undefined && expiresMs <= now())) continue
     if (wanted && !wanted.has(of.manifest)) continue
     const isNamed = missing.delete(value.toString())
@@ -87,7 +87,7 @@ async function choose(
     const entry = await area.get(key)
     if (entry === undefined || entry === 'damaged') continue
     const blocks = blocksIn(entry)
-    if (voucherIn(blocks) || (of.kind === 'result' && isOld(blocks))) {
+    if (voucherIn(blocks, of.kind) || (of.kind === 'result' && isOfOtherVersion(blocks))) {
       if (of.kind === 'result') leftOut += 1
       continue
     }
@@ -99,7 +99,7 @@ async function choose(
   if (first !== undefined) throw new NotFoundError(first, { message: `no result with the receipt ${first} is kept` })
   const results = found.filter(({ kind }) => kind === 'result')
   if (results.length === 0) {
-    const why = leftOut > 0 ? `; ${leftOut} were computed by others, or kept by an older version` : ''
+    const why = leftOut > 0 ? `; ${leftOut} were computed by others, or kept by another version` : ''
     throw new NotFoundError('results', { message: `no result that was computed here is kept${why}` })
   }
   const models = new Set(results.map(({ manifest }) => manifest))
@@ -113,9 +113,24 @@ async function choose(
   return { list, results: results.length, facts: facts.length, leftOut }
 }
 
-/** Without what has been part of a key since. */
-function isOld([receipt]: readonly Block[]): boolean {
-  return receipt === undefined || decodeReceipt(receipt.bytes).tools === undefined
+/** What is filed under something that only says that it is a result's key is somebody else's, and no reason to pack nothing. */
+async function kindOrNone(keyBytes: Uint8Array): Promise<EntryKind | undefined> {
+  try {
+    return await kindOfKey(keyBytes)
+  } catch (error) {
+    if (isStorageError(error) && error.code === 'INVALID_INPUT') return undefined
+    throw error
+  }
+}
+
+/** Without what has been part of a key since; or with what this version cannot read. */
+function isOfOtherVersion([receipt]: readonly Block[]): boolean {
+  try {
+    return receipt === undefined || decodeReceipt(receipt.bytes).tools === undefined
+  } catch (error) {
+    if (isStorageError(error) && error.code === 'INVALID_INPUT') return true
+    throw error
+  }
 }
 
 const blocksIn = ({ content }: Entry): readonly Block[] => (content.kind === 'value' ? content.blocks : [])
@@ -126,12 +141,14 @@ async function* blocksOf(area: CacheArea, root: Block, list: readonly ListedEntr
   for (const { key, value } of list) {
     const entry = await area.get(key)
     if (entry === undefined || entry === 'damaged' || entry.keyBytes === undefined) continue
-    const [first, ...others] = blocksIn(entry)
+    const blocks = blocksIn(entry)
+    const [first, ...others] = blocks
+    const kind = (await kindOfKey(entry.keyBytes))?.kind
     // Replaced meanwhile: that is not what was signed.
-    if (!first?.cid.equals(value) || voucherIn(others)) continue
+    if (kind === undefined || !first?.cid.equals(value) || voucherIn(blocks, kind)) continue
     yield { cid: key, bytes: entry.keyBytes }
     yield first
-    if ((await kindOfKey(entry.keyBytes))?.kind === 'result') yield* operandsOf(first, others)
+    if (kind === 'result') yield* operandsOf(first, others)
   }
 }
 

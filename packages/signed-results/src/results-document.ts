@@ -11,6 +11,9 @@ export interface ListedEntry {
 /** Of the signed document, so that a signature over something else is none over results. */
 export const DOCUMENT_KIND = 'results'
 
+/** What ends after it does not end, as in a cache: no `Date` could say when. */
+const LAST_DATE_MS = 8.64e15
+
 /** So that a document stays well below the 64 MiB that a bundle may have. */
 export const MAX_ENTRIES = 250_000
 
@@ -42,7 +45,7 @@ export function readDocument(value: unknown): ListedEntry[] {
     }
     if (keys.has(key.toString())) throw refusal(`the key ${key} is there twice`)
     keys.add(key.toString())
-    return { key, value: cid, expiresMs: expires }
+    return { key, value: cid, expiresMs: expires !== undefined && expires <= LAST_DATE_MS ? expires : undefined }
   })
 }
 

@@ -1,13 +1,23 @@
 import { createCache, type CacheArea } from '@x/cache'
-import { cidOf, decodeDagCbor, encodeDagCbor, RAW, readCar, writeCarBlocks, type Block, type CID } from '@x/cid'
-import { decodeReceipt, encodeOutput, encodeReceipt, voucherIn } from '@x/infer-core'
+import {
+  cidOf,
+  DAG_CBOR,
+  decodeDagCbor,
+  encodeDagCbor,
+  RAW,
+  readCar,
+  writeCarBlocks,
+  type Block,
+  type CID,
+} from '@x/cid'
+import { decodeReceipt, encodeOutput, encodeReceipt, encodeResultKey, isVoucher, voucherIn } from '@x/infer-core'
 import { createEngine, type TaskResult } from '@x/infer-node'
 import type { OpenedModel } from '@x/model-loader'
 import { signDocument } from '@x/model-signing'
 import { expect, it, onTestFinished } from 'vitest'
 
 import { hold } from '../../infer-node/test/support.ts'
-import { acceptResults, packResults } from '../src/index.ts'
+import { acceptResults, packResults, type DisputedResult } from '../src/index.ts'
 import { collect, entriesIn, newSigner, openArea, piecesOf, valuesIn } from './support.ts'
 
 const TEXTS = ['hello world', 'this is a test', 'content address']
@@ -89,15 +99,24 @@ it('gives others the results without a run, and says who computed them', async (
   // What others computed is not ours to sign.
   await expect(packResults(there, { signer })).rejects.toMatchObject({
     code: 'NOT_FOUND',
-    message: 'no result that was computed here is kept; 3 were computed by others, or kept by an older version',
+    message: 'no result that was computed here is kept; 3 were computed by others, or kept by another version',
   })
   const own = await run(there, model, ['another text'])
   expect(own.results[0]).toMatchObject({ from: 'computed', vouchedBy: undefined })
   expect(await packResults(there, { signer })).toMatchObject({ results: 1, facts: 1, leftOut: 3 })
 })
 
+async function noCborKey(): Promise<Block> {
+  const bytes = Uint8Array.of(0xff, 0xff)
+  return { cid: await cidOf(RAW, bytes), bytes }
+}
+
 it('packs those of a receipt or a model alone', async () => {
   const { area, model, results } = await computed()
+  // What is kept beside them under keys that cannot be read is no reason to pack nothing.
+  const cache = createCache({ disk: area })
+  for (const key of [await noCborKey(), await encodeDagCbor({ resultKey: 2, input: 'none' })])
+    await cache.put(key, Uint8Array.of(1))
   const { open } = await hold('tiny-bert', (files) => {
     files['README.md'] = Uint8Array.from(Buffer.from('another model'))
   })
@@ -236,17 +255,98 @@ it('names the results that are signed and are none, and takes the others', async
   ).toMatchObject({ results: 0, refused: [{ why: `its receipt has the key ${key.cid}` }] })
   const past = await signed([{ key, value: receipt, linked: [output, params, input], expires: 1000 }])
   expect(await acceptResults(there, past, { trusted: [trusted] })).toMatchObject({ results: 0, expired: 1 })
+  // After the last date that there is.
+  const forEver = await signed([{ key, value: receipt, linked: [output, params, input], expires: 9e15 }])
+  expect(await acceptResults(there, forEver, { trusted: [trusted] })).toMatchObject({ results: 1 })
+  expect((await there.get(key.cid)) ?? 'damaged').toMatchObject({ expiresMs: undefined })
+  await there.delete(key.cid)
   const good = await signed([{ key, value: receipt, linked: [output, params, input], expires: 8e15 }])
   expect(await acceptResults(there, good, { trusted: [trusted] })).toMatchObject({ results: 1 })
   const [entry] = (await entriesIn(there)).values()
   expect(entry?.expiresMs).toBe(8e15)
-  expect(entry?.content.kind === 'value' && entry.content.blocks.map((block) => voucherIn([block])?.name)).toEqual([
-    undefined,
-    undefined,
-    undefined,
-    undefined,
-    'alice',
-  ])
+  const held = entry?.content.kind === 'value' ? entry.content.blocks : []
+  expect(held.map(isVoucher)).toEqual([false, false, false, false, true])
+  expect(voucherIn(held, 'result')).toMatchObject({ name: 'alice' })
+})
+
+it('takes no result that names somebody as its signer', async () => {
+  const made = await madeByAlice()
+  const { trusted } = await alice
+  const [, receipt, output, params, input] = firstResult(made)
+  const there = await openArea()
+  for (const which of ['output', 'params', 'input'] as const) {
+    const blocks = { output, params, input }
+    const told = Object(decodeDagCbor(blocks[which].bytes))
+    blocks[which] = await encodeDagCbor({ ...told, voucher: 1, method: 'key', name: 'bob' })
+    const named = { ...decodeReceipt(receipt.bytes), [which]: blocks[which].cid }
+    const { numericClass = '', tools = [] } = named
+    const [key, value] = [await encodeResultKey({ ...named, numericClass, tools }), await encodeReceipt(named)]
+    const linked = [blocks.output, blocks.params, blocks.input]
+    expect(await acceptResults(there, await signed([{ key, value, linked }]), { trusted: [trusted] })).toMatchObject({
+      results: 0,
+      refused: [{ key: key.cid, why: 'its output, parameters or input read as a voucher' }],
+    })
+  }
+})
+
+it('takes no receipt that is written in another way', async () => {
+  const made = await madeByAlice()
+  const { trusted } = await alice
+  const [key, receipt, output, params, input] = firstResult(made)
+  // The same map, its first key last.
+  const bytes = reordered(receipt.bytes)
+  const value = { cid: await cidOf(DAG_CBOR, bytes), bytes }
+  expect(decodeReceipt(bytes)).toEqual(decodeReceipt(receipt.bytes))
+  const car = await signed([{ key, value, linked: [output, params, input] }])
+  expect(await acceptResults(await openArea(), car, { trusted: [trusted] })).toMatchObject({
+    results: 0,
+    refused: [{ why: `its receipt is not written as receipts are: what is in it is ${receipt.cid}` }],
+  })
+})
+
+/** A map of dag-cbor with its first entry, of two texts, at the end. */
+function reordered(bytes: Uint8Array): Uint8Array {
+  const [first] = Object.entries(Object(decodeDagCbor(bytes)))
+  const [name, value] = first ?? []
+  if (typeof name !== 'string' || typeof value !== 'string') throw new Error('it begins with a text')
+  // One byte of the map, and one of each text that has up to 23 bytes.
+  const length = 2 + name.length + value.length
+  return Uint8Array.from([...bytes.slice(0, 1), ...bytes.slice(1 + length), ...bytes.slice(1, 1 + length)])
+}
+
+it('gives on what is disputed, and passes over no more than belongs to a receipt that it cannot read', async () => {
+  const made = await madeByAlice()
+  const { trusted } = await alice
+  const [key, receipt, output, params, input] = firstResult(made)
+  const there = await openArea()
+  const later = await encodeDagCbor({ ...Object(decodeDagCbor(receipt.bytes)), schema: 4 })
+  const accept = async (...linked: Block[]) =>
+    acceptResults(there, await signed([{ key, value: later, linked }]), { trusted: [trusted] })
+  expect(await accept(output, params, input)).toMatchObject({ refused: [{ key: key.cid }] })
+  await expect(accept(output, params, input, receipt)).rejects.toMatchObject({
+    code: 'INVALID_INPUT',
+    message: expect.stringContaining(`${receipt.cid} is not signed`),
+  })
+  await acceptResults(there, piecesOf(made.car), { trusted: [trusted] })
+  const other = await encodeOutput({ type: 'float32', dims: [1], data: Float32Array.of(1) })
+  const lie = await encodeReceipt({ ...decodeReceipt(receipt.bytes), output: other.cid })
+  const disputed: DisputedResult[] = []
+  const car = await signed([{ key, value: lie, linked: [other, params, input] }])
+  const onDisputed = (result: DisputedResult): void => void disputed.push(result)
+  await acceptResults(there, car, { trusted: [trusted], onDisputed })
+  expect(disputed).toEqual([{ key: key.cid, receipt: lie.cid, ours: receipt.cid, blocks: [lie, other, params, input] }])
+})
+
+it('says of a key that is no dag-cbor that it is none', async () => {
+  const { trusted } = await alice
+  const made = await madeByAlice()
+  const [, receipt, output, params, input] = firstResult(made)
+  const key = await noCborKey()
+  const car = await signed([{ key, value: receipt, linked: [output, params, input] }])
+  await expect(acceptResults(await openArea(), car, { trusted: [trusted] })).rejects.toMatchObject({
+    code: 'INVALID_INPUT',
+    message: expect.stringContaining(`${key.cid} is no key of a result`),
+  })
 })
 
 it('takes no facts that stand in the way, and no receipt that it cannot read', async () => {
@@ -262,6 +362,11 @@ it('takes no facts that stand in the way, and no receipt that it cannot read', a
   expect(await accept({ key: factsKey, value: noCbor, linked: [] })).toMatchObject({
     facts: 0,
     refused: [{ why: 'what is said of its model is no dag-cbor' }],
+  })
+  const unread = await encodeDagCbor({ random: null })
+  expect(await accept({ key: factsKey, value: unread, linked: [] })).toMatchObject({
+    facts: 0,
+    refused: [{ why: expect.stringContaining('what is said of its model cannot be read') }],
   })
   const drawn = await encodeDagCbor({ ...Object(decodeDagCbor(facts.bytes)), random: 'it draws lots' })
   expect(await accept({ key: factsKey, value: drawn, linked: [] })).toMatchObject({

@@ -149,10 +149,12 @@ export const cacheExplain: Command = {
         dtype: dtypeOption(values),
         signal,
       })
-      const { state, disk } = await cache.explain(block)
+      // Read as run reads it: what is damaged is not kept any more.
       const entry = await area.get(block.cid)
-      const content = entry === undefined || entry === 'damaged' ? undefined : entry.content
-      const vouchedBy = content?.kind === 'value' ? voucherIn(content.blocks) : undefined
+      const isThere = entry !== undefined && entry !== 'damaged'
+      const { state, disk } = isThere ? await cache.explain(block) : ABSENT
+      const vouchedBy =
+        isThere && entry.content.kind === 'value' ? voucherIn(entry.content.blocks, 'result') : undefined
       const nearest = state === 'held' ? [] : await nearestOf(area, parts)
       const params = decodeParams(paramsBlock.bytes)
       const described = describeKey(parts)
@@ -191,6 +193,8 @@ export const cacheExplain: Command = {
     }
   },
 }
+
+const ABSENT = { state: 'absent', disk: undefined } as const
 
 const timeOf = (ms: number): string => new Date(ms).toISOString()
 
