@@ -6,12 +6,15 @@ import { reasonOf } from '@x/storage-core/backend'
 
 import type { Context } from './command.ts'
 
+/** Images among them. Nothing else waits in this process while one is written. */
+const MAX_ENTRY_BYTES = 64 * 2 ** 20
+
 /** The results that are kept in the local store, to look at. */
 export const resultArea = (context: Context): Promise<CacheArea> => context.keep(opened(context))
 
 async function opened({ io, printer, storage }: Context): Promise<CacheArea> {
   const onWarning = (message: string): void => void printer.warning(message)
-  return openResults(await storage(), { environment: io.environment, onWarning })
+  return openResults(await storage(), { maxEntryBytes: MAX_ENTRY_BYTES, environment: io.environment, onWarning })
 }
 
 /** The same, to run with. A run is good without: where it cannot be opened that is said, and there is none. */

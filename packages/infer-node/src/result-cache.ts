@@ -1,6 +1,7 @@
 import { CHANGED_MEANWHILE, type Answer, type Cache, type Computed, type Stored } from '@x/cache'
 import { encodeDagCbor, type Block } from '@x/cid'
 import {
+  BusyError,
   decodeInput,
   decodeLoadFacts,
   decodeOutput,
@@ -21,7 +22,7 @@ import { isDated } from './dated-template.ts'
 import type { GgufVariant } from './gguf/gguf-files.ts'
 import { installedVersions } from './installed-versions.ts'
 import type { ChosenGraph } from './raw/choose-graph.ts'
-import { operandsOf, type Clock, type RunFacts, type TaskResult } from './task-result.ts'
+import { namingInputAgain, operandsOf, type Clock, type RunFacts, type TaskResult } from './task-result.ts'
 import type { Versions } from './transformers.ts'
 
 /** What loading a model found out, and whether its results are to be kept. */
@@ -50,7 +51,8 @@ export interface KnownModel {
 /** Results that were computed before, under keys that say all that decides them. */
 export interface ResultCache {
   /**
-   * The result of an input: kept, or from `compute`, which is then kept. Callers who ask for the same meanwhile share it. A model
+   * The result of an input: kept, or from `compute`, which is then kept. Callers who ask for the same meanwhile share it, and what it
+   * fails with; but that one of them asked for too much is refused to that one alone, and an input is named to each as it gave it. A model
    * that was loaded before, with what is installed now, is not loaded for a result that is kept. Where the cache fails, it is computed.
    *
    * @param compute - Has set `facts` of the model when it resolves.
@@ -77,6 +79,8 @@ interface Asked<Name extends RunName> {
   mode: 'use' | 'refresh' | undefined
   /** Whether the computation is watched while it goes on, so that nobody else may share it. */
   isWatched?: boolean | undefined
+  /** The input as the caller gave it, for a person. */
+  given?: unknown
   signal: AbortSignal | undefined
 }
 
@@ -182,7 +186,7 @@ export function createResultCache(
   return {
     factsOf,
     async result(asked, compute) {
-      const { task, known, inputBlock, paramsBlock, params, started, mode = 'use', isWatched, signal } = asked
+      const { task, known, inputBlock, paramsBlock, params, started, mode = 'use', isWatched, given, signal } = asked
       if (asked.mode === undefined && (await isOfToday(asked))) return compute(signal)
       const facts = known.facts ?? (await factsOf(known))
       if (facts && !isKept(facts, asked)) return compute(signal)
@@ -209,7 +213,8 @@ export function createResultCache(
           // Now it is known what decides the result: it was not before, or it was another thing, as where an execution provider that
           // refused the model runs it now.
           await keepFacts(known, known.facts)
-          if (isKept(known.facts, asked)) await told(() => cache.put(ownKey, value, { group: GROUPS.results }))
+          if (isKept(known.facts, asked))
+            sayWhere(await told(() => cache.put(ownKey, value, { group: GROUPS.results })))
         }
         // What ran is what the key says, or it is not kept under it.
         return { kind: 'value', value, keep: isAsKnown }
@@ -246,23 +251,39 @@ export function createResultCache(
         throw new TypeError('its receipt has another key')
       }
 
-      try {
-        const sharing = isWatched ? 'alone' : 'shared'
-        const options = { flight: sharing, signal, group: GROUPS.results } as const
-        // Nothing is kept under the key of a flight, and that it is not there counts.
-        const answer = await cache.getOrCompute(key, flight, { ...options, mode })
-        if (answer.from === 'computed' || answer.from === 'joined') return read(answer)
-        try {
-          return await kept(answer)
-        } catch (error) {
-          onWarning(`what was kept under ${key.cid} is computed again: ${reasonOf(error)}`)
+      const sharing = isWatched ? 'alone' : 'shared'
+      const options = { flight: sharing, signal, group: GROUPS.results } as const
+      for (;;) {
+        let isOwn = false
+        const ownFlight: typeof flight = (flightSignal) => {
+          isOwn = true
+          return flight(flightSignal)
         }
-        return read(await cache.getOrCompute(key, flight, { ...options, mode: 'refresh' }))
-      } catch (error) {
-        signal?.throwIfAborted()
-        if (error instanceof ComputationError) throw error.cause
-        onWarning(`the cache was not used: ${reasonOf(error)}`)
-        return compute(signal)
+        const ask = async (how: typeof mode): Promise<Answer> => {
+          const answer = await cache.getOrCompute(key, ownFlight, { ...options, mode: how })
+          if (answer.from === 'computed') sayWhere(answer.stored)
+          return answer
+        }
+        try {
+          // Nothing is kept under the key of a flight, and that it is not there counts.
+          const answer = await ask(mode)
+          if (answer.from === 'computed' || answer.from === 'joined') return read(answer)
+          try {
+            return await kept(answer)
+          } catch (error) {
+            onWarning(`what was kept under ${key.cid} is computed again: ${reasonOf(error)}`)
+          }
+          return read(await ask('refresh'))
+        } catch (error) {
+          signal?.throwIfAborted()
+          if (!(error instanceof ComputationError)) {
+            onWarning(`the cache was not used: ${reasonOf(error)}`)
+            return compute(signal)
+          }
+          if (isOwn) throw error.cause
+          // Another caller asked first. That this one had asked for too much says nothing of who joined it: one of them asks now.
+          if (!(error.cause instanceof BusyError)) throw namingInputAgain(error.cause, given)
+        }
       }
     },
   }

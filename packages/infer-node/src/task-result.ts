@@ -167,10 +167,24 @@ export function operandsOf(
   }
 }
 
+/** What is wrong with an input, by the error that names it as somebody gave it. */
+const ofInputs = new WeakMap<object, InvalidInputError>()
+
 /** Of several files, the one that cannot be decoded. */
 export function namingInput(error: unknown, input: unknown): unknown {
+  if (!(error instanceof InvalidInputError)) return error
   const file = typeof input === 'object' && input !== null && 'image' in input ? input.image : input
-  if (!(error instanceof InvalidInputError) || !(typeof file === 'string' || file instanceof URL)) return error
-  const path = String(file)
-  return new InvalidInputError(`${path.slice(0, 200)}: ${error.message}`, { input: path, cause: error })
+  const path = typeof file === 'string' || file instanceof URL ? String(file) : undefined
+  const named =
+    path === undefined
+      ? error
+      : new InvalidInputError(`${path.slice(0, 200)}: ${error.message}`, { input: path, cause: error })
+  ofInputs.set(named, error)
+  return named
+}
+
+/** The same of one who gave the same input under another name; what is no fault of the input stays as it is. */
+export function namingInputAgain(error: unknown, input: unknown): unknown {
+  const own = error instanceof Error ? ofInputs.get(error) : undefined
+  return own ? namingInput(own, input) : error
 }

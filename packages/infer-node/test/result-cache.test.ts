@@ -1,4 +1,4 @@
-import { appendFile, copyFile } from 'node:fs/promises'
+import { appendFile, copyFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { createCache, type Cache, type CacheArea, type CacheValue } from '@x/cache'
@@ -17,7 +17,7 @@ import {
   type EngineRunOptions,
   type Runner,
 } from '../src/index.ts'
-import { hold, tempDirectory } from './support.ts'
+import { hold, tempDirectory, until } from './support.ts'
 
 function startEngine(cache: Cache | undefined, options: EngineOptions = {}): Engine {
   const engine = createEngine({ cache, ...options })
@@ -224,6 +224,81 @@ it('says what is wrong with a request once, and that the cache is not', async ()
   for (const one of told) expect(one).toMatchObject({ status: 'rejected', reason: { code: 'INVALID_INPUT' } })
   expect(warnings).toEqual([])
   expect(engine.stats().loads).toBe(1)
+})
+
+/** Of two who ask for the same, the first computes only when the second waits for it. */
+function inStep(cache: Cache): Cache {
+  const second = Promise.withResolvers<void>()
+  let asked = 0
+  return {
+    ...cache,
+    getOrCompute(key, compute, options) {
+      asked += 1
+      // When all that takes no waiting is done.
+      if (asked === 2) setImmediate(second.resolve)
+      const later: typeof compute = async (signal) => {
+        await second.promise
+        return compute(signal)
+      }
+      return cache.getOrCompute(key, later, options)
+    },
+  }
+}
+
+it('refuses nobody what another caller may not have', async () => {
+  const model = await (await hold('tiny-bert')).open()
+  const engine = startEngine(inStep(createCache()), { maxQueuedPerCaller: 2, batch: { windowMs: 3_600_000 } })
+  const run = (text: string, caller: string, cache?: 'bypass') =>
+    engine.run('feature-extraction', model, text, { caller, cache })
+  const waiting = ['one', 'two'].map((text) => run(text, 'alice', 'bypass'))
+  await until(() => engine.stats().queued === 2)
+  const [first, second] = [run('three', 'alice'), run('three', 'bob')]
+  await expect(first).rejects.toMatchObject({ code: 'BUSY', message: expect.stringContaining('alice') })
+  await until(() => engine.stats().queued === 3)
+  await engine.close()
+  expect(await second).toMatchObject({ from: 'computed' })
+  await Promise.all(waiting)
+})
+
+it('names an input that cannot be decoded to each as it gave it', async () => {
+  const model = await (await hold('tiny-vit')).open()
+  const directory = await tempDirectory()
+  const [first, second] = [join(directory, 'first.png'), join(directory, 'second.png')]
+  for (const file of [first, second]) await writeFile(file, 'this is no image')
+  const bytes = Uint8Array.from(Buffer.from('this is no image'))
+  const engine = startEngine(inStep(createCache()))
+  const runner = createRunner({ cache: inStep(createCache()) })
+  onTestFinished(() => runner.close())
+  const inRunner = (file: string | Uint8Array): Promise<unknown> =>
+    runner.run('image-classification', model, [file]).next()
+  for (const told of [
+    await Promise.allSettled([first, second].map((file) => engine.run('image-classification', model, file))),
+    // Who asked first has no name for it.
+    await Promise.allSettled([bytes, second].map(inRunner)),
+  ]) {
+    const errors = told.map((one) => (one.status === 'rejected' ? one.reason : one))
+    for (const error of errors) expect(error).toMatchObject({ code: 'INVALID_INPUT' })
+    expect(errors[1]).toMatchObject({ input: second, message: expect.stringContaining(`${second}: `) })
+    expect(errors[1]).toMatchObject({ message: expect.not.stringContaining(first) })
+  }
+})
+
+it('says which results are too large to be kept on disk, known beforehand or not', async () => {
+  const model = await (await hold('tiny-bert')).open()
+  const warnings: string[] = []
+  const disk = await openDiskArea({ directory: await tempDirectory(), maxEntryBytes: 1000 })
+  const cache = createCache({ disk })
+  onTestFinished(() => cache.close())
+  const engine = startEngine(cache, { onWarning: (message) => warnings.push(message) })
+  for (const text of ['hello', 'world']) {
+    expect(await engine.run('feature-extraction', model, text)).toMatchObject({ from: 'computed' })
+    expect(warnings).toEqual([
+      expect.stringMatching(/^a result is not kept but in memory: the entry counts \d+ bytes, of at most 1000$/),
+    ])
+    warnings.length = 0
+    expect(await engine.run('feature-extraction', model, text)).toMatchObject({ from: 'memory' })
+  }
+  expect(warnings).toEqual([])
 })
 
 const broken = (): Promise<never> => Promise.reject(new Error('the disk is broken'))

@@ -44,6 +44,23 @@ it('are bounded by the option, else by the variable', async () => {
   })
 })
 
+it('are kept up to a size, of a quarter of all at most', async () => {
+  const storage = await openTemporary()
+  const key = await cidOf(RAW, Uint8Array.of(1))
+  const isKept = async (bytes: number, given: Parameters<typeof openResults>[1]): Promise<boolean> => {
+    const cache = createCache({ disk: await openResults(storage, { environment: {}, ...given }) })
+    try {
+      return (await cache.put(key, new Uint8Array(bytes))).disk
+    } finally {
+      await cache.close()
+    }
+  }
+  expect(await isKept(5_000_000, {})).toBe(false)
+  expect(await isKept(5_000_000, { maxEntryBytes: 6_000_000 })).toBe(true)
+  expect(await isKept(200_000, { maxBytes: 1_000_000 })).toBe(true)
+  expect(await isKept(300_000, { maxBytes: 1_000_000, maxEntryBytes: 6_000_000 })).toBe(false)
+})
+
 it('are used as the option, else as the variable says', () => {
   const environment = { IPFS_ACCELERATE_RESULTS: 'bypass' }
   expect(resultMode({}, '--cache', undefined)).toBeUndefined()

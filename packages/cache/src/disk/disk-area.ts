@@ -200,7 +200,7 @@ export async function openDiskArea({
       const most = Math.min(maxEntryBytes, maxBytes)
       if (bytes > most) {
         if (only === undefined) await remove(entry.key, { isCurrent })
-        return { kept: false, why: `it counts ${bytes} bytes, of at most ${most}` }
+        return { kept: false, why: `the entry counts ${bytes} bytes, of at most ${most}` }
       }
       try {
         return await replace(entry, nowMs, isCurrent, only)

@@ -294,6 +294,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
         started,
         mode: cacheMode,
         isWatched: onText !== undefined,
+        given,
         signal,
       },
       compute,
