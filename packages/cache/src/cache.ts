@@ -3,6 +3,7 @@ import { BackendError, type AbortOptions } from '@x/storage-core'
 import { reasonOf } from '@x/storage-core/backend'
 
 import { CHANGED_MEANWHILE, type AreaUsage, type CacheArea, type Cleared, type DiskUsage } from './area.ts'
+import { assertBound } from './assert-bound.ts'
 import { isExpired, type Content, type Entry, type EntryInfo } from './entry.ts'
 import {
   cidOfKey,
@@ -138,6 +139,7 @@ export interface Cache {
 const MEMORY_BYTES = 64 * 2 ** 20
 const ABSENT_TTL_MS = 60_000
 
+/** @throws {InvalidInputError} A bound or a time to live that is none. */
 export function createCache({
   memoryBytes = MEMORY_BYTES,
   disk,
@@ -146,6 +148,7 @@ export function createCache({
   onProblem = () => undefined,
   now = Date.now,
 }: CacheOptions = {}): Cache {
+  assertBound('memoryBytes', memoryBytes)
   assertTtl(ttlMs)
   assertTtl(absentTtlMs)
   const memory = createMemory(memoryBytes)

@@ -34,23 +34,55 @@ export interface EntryInfo {
 }
 
 // What the index needs for one more row, roughly: so that a bound on bytes bounds the number of tiny entries too.
-const ENTRY_BYTES = 256
-const BLOCK_BYTES = 128
+export const ENTRY_BYTES = 256
+export const BLOCK_BYTES = 128
+/** The key is in the table, and in the indexes by use, by value and by expiry. */
+export const KEY_COPIES = 4
+/** The CID of a block is in its table, and in the index of that. */
+export const CID_COPIES = 2
 
-export const costOfBlock = (bytes: number): number => BLOCK_BYTES + bytes
+/** Of one that is stored once, whoever else has it. */
+export const costOfBlock = (cidBytes: number, bytes: number): number => BLOCK_BYTES + CID_COPIES * cidBytes + bytes
 
 /** Of the entry alone. */
-export const costOfRow = ({ keyBytes, reason }: { keyBytes: Uint8Array | null; reason: string | null }): number =>
-  ENTRY_BYTES + (keyBytes?.length ?? 0) + (reason?.length ?? 0)
+export const costOfRow = ({
+  key,
+  keyBytes,
+  reason,
+  parts,
+}: {
+  key: Uint8Array
+  keyBytes: Uint8Array | null
+  reason: string | null
+  /** Names the blocks. */
+  parts: { length: number }
+}): number =>
+  ENTRY_BYTES +
+  KEY_COPIES * key.length +
+  (keyBytes?.length ?? 0) +
+  (reason === null ? 0 : new TextEncoder().encode(reason).length) +
+  parts.length
 
 export const reasonOfEntry = ({ content }: Entry): string | null => (content.kind === 'absent' ? content.reason : null)
 
 export const blocksOf = ({ content }: Entry): readonly Block[] => (content.kind === 'value' ? content.blocks : [])
 
 export function costOf(entry: Entry): number {
-  const row = costOfRow({ keyBytes: entry.keyBytes ?? null, reason: reasonOfEntry(entry) })
-  return blocksOf(entry).reduce((sum, { bytes }) => sum + costOfBlock(bytes.length), row)
+  const blocks = blocksOf(entry)
+  const row = costOfRow({
+    key: entry.key.bytes,
+    keyBytes: entry.keyBytes ?? null,
+    reason: reasonOfEntry(entry),
+    parts: { length: blocks.reduce((sum, { cid }) => sum + measuredLength(cid.bytes), 0) },
+  })
+  return blocks.reduce((sum, { cid, bytes }) => sum + costOfBlock(cid.bytes.length, bytes.length), row)
 }
+
+/** Stands before a length of four bytes: an inline CID is as long as what is in it. */
+export const LONG = 255
+
+/** Of a CID after its length, as an entry names its blocks. */
+export const measuredLength = (cid: Uint8Array): number => cid.length + (cid.length < LONG ? 1 : 5)
 
 // A clock that was set back must not make entries live longer than they were meant to.
 const CLOCK_SKEW_MS = 5 * 60_000

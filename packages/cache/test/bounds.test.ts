@@ -2,12 +2,13 @@ import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
-import { encodeDagCbor } from '@x/cid'
+import { CID, encodeDagCbor } from '@x/cid'
 import { expect, it, onTestFinished } from 'vitest'
 
 import { mountSmallDisk } from '../../../tooling/faults/small-disk.ts'
 import { openDiskArea } from '../src/disk.ts'
 import { createCache } from '../src/index.ts'
+import { askDatabase, changeDatabase } from './change-database.ts'
 import { bytes, keyFor, tempDirectory, textOf, toBytes } from './support.ts'
 
 it('has neither the old entry nor the new one where the new one is too large', async () => {
@@ -69,10 +70,10 @@ it('is within its bound where what has expired is not enough', async () => {
   await cache.putAbsent(await keyFor('small'), 'there is none', { ttlMs: 5 })
   for (const index of [0, 1, 2]) {
     time += 1
-    await cache.put((await keyFor(index)).cid, bytes(3300, index))
+    await cache.put((await keyFor(index)).cid, bytes(3200, index))
   }
   time += 10
-  await cache.put((await keyFor(3)).cid, bytes(5500, 9))
+  await cache.put((await keyFor(3)).cid, bytes(5300, 9))
   expect((await cache.stats()).disk).toMatchObject({ entries: 2 })
   expect((await cache.stats()).disk?.bytes).toBeLessThanOrEqual(12_000)
 })
@@ -119,4 +120,109 @@ it('lists entries with large keys without holding them all', async () => {
   expect(listed).toBe(10)
   expect((await cache.clear()).entries).toBe(10)
   await cache.close()
+})
+
+/** Which is as long as what is in it. */
+const inline = (content: Uint8Array): CID => CID.decode(Uint8Array.of(1, 0x55, 0, 0xac, 2, ...content))
+
+it('counts what it writes besides values: keys, CIDs and reasons', async () => {
+  const disk = await openDiskArea({ directory: await tempDirectory() })
+  const cache = createCache({ disk })
+  onTestFinished(() => cache.close())
+  const growth = async (put: () => Promise<unknown>): Promise<number[]> => {
+    const before = await cache.stats()
+    await put()
+    const after = await cache.stats()
+    return [after.memory.bytes - before.memory.bytes, (after.disk?.bytes ?? 0) - (before.disk?.bytes ?? 0)]
+  }
+  const key = inline(bytes(300))
+  for (const count of await growth(() => cache.putAbsent(key, ''))) expect(count).toBeGreaterThan(4 * 300)
+  const cid = inline(bytes(300, 9))
+  const { cid: other } = await keyFor('a')
+  // The value, in its block, in the index of that, and among the entry's parts.
+  for (const count of await growth(() => cache.put(other, { cid, bytes: bytes(300, 9) })))
+    expect(count).toBeGreaterThan(4 * 300)
+  for (const count of await growth(async () => cache.putAbsent((await keyFor('b')).cid, '\u20ac'.repeat(1000))))
+    expect(count).toBeGreaterThan(3000)
+  for (const each of [key, other, (await keyFor('b')).cid]) await cache.delete(each)
+  const { memory, disk: usage } = await cache.stats()
+  expect([memory.bytes, usage?.bytes]).toEqual([0, 0])
+})
+
+it.each([Number.NaN, -1])('refuses a bound that is none: %s', async (bound) => {
+  const directory = await tempDirectory()
+  expect(() => createCache({ memoryBytes: bound })).toThrowError(/memoryBytes is a number of bytes from 0/)
+  for (const options of [{ maxBytes: bound }, { maxEntryBytes: bound }])
+    await expect(openDiskArea({ directory, ...options })).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+})
+
+it.each([
+  ['more than there is', "UPDATE totals SET value = value + 1099511627776 WHERE name = 'bytes'", true],
+  ['less than nothing', "UPDATE totals SET value = -1099511627776 WHERE name = 'bytes'", true],
+  ['as an older version did', "DELETE FROM totals WHERE name LIKE '% again'", false],
+])('counts anew where the totals say %s', async (_what, sql, isTold) => {
+  const directory = await tempDirectory()
+  const warnings: string[] = []
+  const disk = await openDiskArea({ directory, onWarning: (message) => warnings.push(message) })
+  const cache = createCache({ disk, memoryBytes: 0 })
+  onTestFinished(() => cache.close())
+  for (const index of [0, 1, 2]) await cache.put((await keyFor(index)).cid, bytes(1000, index))
+  const before = await disk.usage()
+  changeDatabase(directory, sql)
+  expect(await disk.usage()).toMatchObject({ entries: 3, bytes: before.bytes })
+  await cache.put((await keyFor(3)).cid, bytes(1000, 3))
+  expect(await disk.usage()).toMatchObject({ entries: 4, bytes: (before.bytes / 3) * 4 })
+  await cache.delete((await keyFor(3)).cid)
+  expect(await disk.usage()).toMatchObject({ entries: 3, bytes: before.bytes })
+  expect(warnings.map((warning) => warning.includes('is counted anew'))).toEqual(isTold ? [true] : [])
+})
+
+it('holds its bound where the totals were changed so that nobody sees it', async () => {
+  const directory = await tempDirectory()
+  const cache = createCache({ disk: await openDiskArea({ directory, maxBytes: 20_000 }), memoryBytes: 0 })
+  onTestFinished(() => cache.close())
+  for (const index of [0, 1, 2]) await cache.put((await keyFor(index)).cid, bytes(1000, index))
+  changeDatabase(
+    directory,
+    `UPDATE totals SET value = value + 1099511627776 WHERE name = 'bytes';
+     UPDATE totals SET value = value - 1099511627776 WHERE name = 'bytes again'`,
+  )
+  // Once it goes by what is written; then it knows better.
+  for (const index of [3, 4]) await cache.put((await keyFor(index)).cid, bytes(1000, index))
+  expect((await cache.stats()).disk).toMatchObject({ entries: 2 })
+})
+
+it('notes in steps what was used, and all of it before anything goes', async () => {
+  const directory = await tempDirectory()
+  let time = 1_000_000
+  const before = createCache({ disk: await openDiskArea({ directory }), memoryBytes: 0, now: () => time })
+  const keys = await Promise.all(Array.from({ length: 600 }, (_, number) => keyFor(number)))
+  for (const { cid } of keys) {
+    time += 1
+    await before.put(cid, toBytes('one'))
+  }
+  const maxBytes = (await before.stats()).disk?.bytes ?? 0
+  await before.close()
+  const cache = createCache({ disk: await openDiskArea({ directory, maxBytes }), now: () => time })
+  time += 1
+  for (const { cid } of keys.slice(0, 300)) await cache.get(cid)
+  expect(await cache.put(await keyFor('last'), bytes(Math.floor(maxBytes / 10)))).toMatchObject({ disk: true })
+  const stays = async (): Promise<boolean[]> =>
+    Promise.all(keys.slice(0, 300).map(async ({ cid }) => (await cache.explain(cid)).disk !== undefined))
+  expect(await stays()).not.toContain(false)
+  time += 1
+  for (const { cid } of keys) await cache.get(cid)
+  let turns = 0
+  const count = (): void => {
+    turns += 1
+    handle = setImmediate(count)
+  }
+  let handle = setImmediate(count)
+  await cache.close()
+  clearImmediate(handle)
+  expect(turns).toBeGreaterThanOrEqual(1)
+  const { held, noted } =
+    askDatabase(directory, `SELECT count(*) AS held, sum(used = ${time}) AS noted FROM entries`) ?? {}
+  // All but the last.
+  expect(noted).toBe(Number(held) - 1)
 })

@@ -62,7 +62,7 @@ it('makes room: first by what has expired, then by what was not used for longest
   const keys = await Promise.all([0, 1, 2, 3, 4, 5].map(keyFor))
   const put = async (index: number, ttlMs?: number) => {
     time += 1
-    return cache.put(keys[index]!.cid, bytes(2600, index), { ttlMs })
+    return cache.put(keys[index]!.cid, bytes(2300, index), { ttlMs })
   }
   for (const index of [0, 1, 2]) await put(index)
   await put(3, 10)

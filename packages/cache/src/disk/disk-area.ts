@@ -5,10 +5,11 @@ import { NoSpaceError } from '@x/storage-core'
 import { bytesOf, numberOf, reasonOf, textOf, type Database, type Row } from '@x/storage-core/backend'
 
 import { CHANGED_MEANWHILE, type CacheArea, type Cleared, type DiskUsage, type Kept } from '../area.ts'
+import { assertBound } from '../assert-bound.ts'
 import { costOf, type Entry, type EntryInfo } from '../entry.ts'
 import { createTally, isCounter, type Tally } from '../statistics.ts'
 import { assertSealed, deleteRow, infoOf, insertRow, readBlocks, readRow, rowOfValue, sealOf, toRow } from './rows.ts'
-import { addToTotal, totalOf } from './schema.ts'
+import { addToTotal, mendTotals, totalOf, totalsOf } from './schema.ts'
 import { openSharedDatabase, type SharedDatabase, type Write } from './shared-database.ts'
 
 export interface DiskAreaOptions {
@@ -38,12 +39,15 @@ const LISTED_AT_ONCE = 500
 const LISTED_BYTES = 4 * 2 ** 20
 /** A read must not cost a write: when an entry was used is known to the minute. */
 const NOTE_MS = 60_000
+/** Uses written in one transaction. */
+const NOTED_AT_ONCE = 256
 
 /**
  * Entries in a SQLite database. What was put is there after the process was killed; a power cut may take the last ones. An
  * entry's blocks are checked against their CIDs and its row against its seal each time it is read.
  *
  * @throws {BackendError} The directory cannot be made, or the file cannot be opened.
+ * @throws {InvalidInputError} A bound that is none.
  */
 export async function openDiskArea({
   directory,
@@ -51,6 +55,8 @@ export async function openDiskArea({
   maxEntryBytes = Math.min(MAX_ENTRY_BYTES, maxBytes / 4),
   onWarning = () => undefined,
 }: DiskAreaOptions): Promise<CacheArea> {
+  assertBound('maxBytes', maxBytes)
+  assertBound('maxEntryBytes', maxEntryBytes)
   const shared = await openSharedDatabase(directory, onWarning)
   const uses = new Map<string, { key: Uint8Array; usedMs: number }>()
   let counted = createTally()
@@ -69,7 +75,13 @@ export async function openDiskArea({
     clearTimeout(timer)
     timer = undefined
     try {
-      await shared.write(note)
+      // What is used meanwhile is noted later.
+      let left = uses.size
+      do {
+        await shared.write(note)
+        left -= NOTED_AT_ONCE
+        if (left > 0) await setImmediate()
+      } while (left > 0 && uses.size > 0)
     } catch (error) {
       // Nothing is lost but numbers, and the order in which entries would make room.
       onWarning(`cache: what was used could not be noted: ${reasonOf(error)}`)
@@ -77,18 +89,33 @@ export async function openDiskArea({
     }
   }
 
+  /** Some of the uses, those noted first, and all that was counted. */
   const note: Write<void> = (database, onCommit) => {
-    for (const { key, usedMs } of uses.values()) database.run('UPDATE entries SET used = ? WHERE key = ?', usedMs, key)
+    const noted: string[] = []
+    for (const [name, { key, usedMs }] of uses) {
+      if (noted.length === NOTED_AT_ONCE) break
+      database.run('UPDATE entries SET used = ? WHERE key = ?', usedMs, key)
+      noted.push(name)
+    }
     for (const { group, name, value } of counted.counts()) addToTotal(database, counterName(name, group), value)
     // What could not be written is still to be.
     onCommit(() => {
       clearTimeout(timer)
       timer = undefined
-      uses.clear()
+      for (const name of noted) uses.delete(name)
       counted = createTally()
       notedMs = Date.now()
+      if (uses.size > 0) noteSoon()
     })
   }
+
+  /** Of what counts against the bound. */
+  const change: SharedDatabase['write'] = (work) =>
+    shared.write((database, onCommit) => {
+      if (mendTotals(database))
+        onCommit(() => onWarning(`cache: how much is in ${directory} was not as it was written, and is counted anew`))
+      return work(database, onCommit)
+    })
 
   /** Inside a transaction: the expired, then those not used for longest, until there is room or it is enough for once. */
   function makeRoom(database: Database, bytes: number, nowMs: number): { evicted: number; isEnough: boolean } {
@@ -98,7 +125,10 @@ export async function openDiskArea({
     for (const sql of [EXPIRED, LEAST_USED]) {
       while (evicted < EVICTED_AT_ONCE && isOver()) {
         const row = database.get(sql, ...(sql === EXPIRED ? [nowMs] : []))
-        if (row === undefined) break
+        if (row === undefined) {
+          if (sql === LEAST_USED) beginAgain(database)
+          break
+        }
         if (freed >= FREED_AT_ONCE) return { evicted, isEnough: false }
         freed += deleteRow(database, readRow(row))
         evicted += 1
@@ -118,8 +148,10 @@ export async function openDiskArea({
     const row = toRow(entry)
     const seal = await sealOf(row)
     let expected = only?.instead && (await sealOf(toRow(only.instead)))
+    // What was read before this is not what goes first.
+    let toNote = uses.size
     for (let evicted = 0; ; await setImmediate()) {
-      const step = await shared.write((database, onCommit) => {
+      const step = await change((database, onCommit) => {
         if (isCurrent?.() === false) return undefined
         const old = rowOf(database, entry.key)
         if (only !== undefined && !isExpected(old, expected)) return undefined
@@ -127,8 +159,11 @@ export async function openDiskArea({
         // Should there be no room yet, the next step finds none.
         onCommit(() => (expected = undefined))
         const isOver = totalOf(database, 'bytes') + bytes > maxBytes
-        // What was read since is not what goes first.
-        if ((isOver && uses.size > 0) || Date.now() - notedMs > NOTE_MS) note(database, onCommit)
+        if ((isOver && toNote > 0) || Date.now() - notedMs > NOTE_MS) {
+          note(database, onCommit)
+          onCommit(() => (toNote -= NOTED_AT_ONCE))
+          if (isOver && toNote > NOTED_AT_ONCE) return { evicted: 0, isEnough: false }
+        }
         const room = makeRoom(database, bytes, nowMs)
         if (room.isEnough) {
           insertRow(database, entry, row, seal, nowMs)
@@ -158,7 +193,7 @@ export async function openDiskArea({
     key: CID,
     { seal, isCurrent }: { seal?: Uint8Array | undefined; isCurrent?: IsCurrent | undefined },
   ): Promise<boolean> =>
-    shared.write((database) => {
+    change((database) => {
       const row = rowOf(database, key)
       if (row === undefined || isCurrent?.() === false) return false
       if (seal !== undefined && !equalBytes(bytesOf(row, 'seal'), seal)) return false
@@ -215,7 +250,7 @@ export async function openDiskArea({
     async clear(): Promise<Cleared> {
       const cleared = { entries: 0, bytes: 0 }
       try {
-        await empty(shared, cleared)
+        await empty(change, cleared)
       } catch (error) {
         if (!(error instanceof NoSpaceError)) throw error
         // SQLite needs room to make room. Other processes go on with the old file until they end.
@@ -278,10 +313,11 @@ export async function openDiskArea({
 
 type IsCurrent = () => boolean
 
-const totalsOf = (database: Database): Cleared => ({
-  entries: totalOf(database, 'entries'),
-  bytes: totalOf(database, 'bytes'),
-})
+/** Nothing is left, and it is too much: damage has left blocks without an entry, or more went than had come. */
+function beginAgain(database: Database): void {
+  database.run('DELETE FROM blocks')
+  mendTotals(database, { force: true })
+}
 
 /** As it is written: `counter misses`, and of a group `counter misses of answers`. */
 const counterName = (name: string, group: string | undefined): string =>
@@ -301,10 +337,10 @@ function countsOf(database: Database, counted: Tally): ReturnType<Tally['read']>
 }
 
 /** Removes each entry that was there, some at a time, and adds up what went. */
-async function empty(shared: SharedDatabase, cleared: Cleared): Promise<void> {
+async function empty(write: SharedDatabase['write'], cleared: Cleared): Promise<void> {
   for (let after: Uint8Array | undefined = new Uint8Array(0); after !== undefined; await setImmediate()) {
     const from: Uint8Array = after
-    const step = await shared.write((database) => {
+    const step = await write((database) => {
       const gone = { entries: 0, bytes: 0, last: undefined as Uint8Array | undefined }
       while (gone.entries < EVICTED_AT_ONCE && gone.bytes < FREED_AT_ONCE) {
         const row = database.get(NEXT, gone.last ?? from)

@@ -9,8 +9,18 @@ import {
   type SqlValue,
 } from '@x/storage-core/backend'
 
-import { blocksOf, costOf, costOfBlock, costOfRow, reasonOfEntry, type Entry, type EntryInfo } from '../entry.ts'
-import { addToTotal } from './schema.ts'
+import {
+  blocksOf,
+  costOf,
+  costOfBlock,
+  costOfRow,
+  LONG,
+  measuredLength,
+  reasonOfEntry,
+  type Entry,
+  type EntryInfo,
+} from '../entry.ts'
+import { addToTotals } from './schema.ts'
 
 /** A row as it is written, but for when it was used. */
 export interface SealedRow {
@@ -36,12 +46,9 @@ export const toRow = (entry: Entry): SealedRow => ({
 
 const joined = (blocks: readonly Block[]): Uint8Array => Buffer.concat(blocks.map(({ cid }) => measured(cid.bytes)))
 
-/** Stands before a length of four bytes: an inline CID is as long as what is in it. */
-const LONG = 255
-
 function measured(cid: Uint8Array): Uint8Array {
   if (cid.length < LONG) return Uint8Array.of(cid.length, ...cid)
-  const bytes = new Uint8Array(5 + cid.length)
+  const bytes = new Uint8Array(measuredLength(cid))
   bytes[0] = LONG
   new DataView(bytes.buffer).setUint32(1, cid.length)
   bytes.set(cid, 5)
@@ -146,8 +153,7 @@ export function insertRow(database: Database, entry: Entry, row: SealedRow, seal
   for (const block of blocksOf(entry)) bytes += insertBlock(database, block)
   const values: SqlValue[] = [row.key, row.keyBytes, row.reason, row.stored, row.expires, nowMs, row.bytes]
   database.run('INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)', ...values, row.parts, seal)
-  addToTotal(database, 'entries', 1)
-  addToTotal(database, 'bytes', bytes)
+  addToTotals(database, { entries: 1, bytes })
 }
 
 /** How many bytes it adds. */
@@ -156,7 +162,7 @@ function insertBlock(database: Database, { cid, bytes }: Block): number {
   const again = database.run('UPDATE blocks SET bytes = ?, refs = refs + 1 WHERE cid = ?', bytes, cid.bytes)
   if (again > 0) return 0
   database.run('INSERT INTO blocks VALUES (?, ?, 1)', cid.bytes, bytes)
-  return costOfBlock(bytes.length)
+  return costOfBlock(cid.bytes.length, bytes.length)
 }
 
 /** Inside a transaction: removes an entry and the blocks that are no other's. How many bytes that frees. */
@@ -164,8 +170,7 @@ export function deleteRow(database: Database, row: SealedRow): number {
   const blockCosts = split(row.parts).map((cid) => removeBlock(database, cid))
   database.run('DELETE FROM entries WHERE key = ?', row.key)
   const bytes = blockCosts.reduce((sum, cost) => sum + cost, costOfRow(row))
-  addToTotal(database, 'entries', -1)
-  addToTotal(database, 'bytes', -bytes)
+  addToTotals(database, { entries: -1, bytes: -bytes })
   return bytes
 }
 
@@ -173,5 +178,5 @@ export function deleteRow(database: Database, row: SealedRow): number {
 function removeBlock(database: Database, cid: Uint8Array): number {
   database.run('UPDATE blocks SET refs = refs - 1 WHERE cid = ?', cid)
   const gone = database.get('DELETE FROM blocks WHERE cid = ? AND refs <= 0 RETURNING length(bytes) AS size', cid)
-  return gone === undefined ? 0 : costOfBlock(numberOf(gone, 'size'))
+  return gone === undefined ? 0 : costOfBlock(cid.length, numberOf(gone, 'size'))
 }

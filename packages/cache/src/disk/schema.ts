@@ -1,5 +1,8 @@
 import { numberOf, type Database } from '@x/storage-core/backend'
 
+import type { Cleared } from '../area.ts'
+import { BLOCK_BYTES, CID_COPIES, ENTRY_BYTES, KEY_COPIES } from '../entry.ts'
+
 // A row of `entries` has its own check; `parts` and `blocks` are checked by what it says and by the blocks' CIDs. `parts` begins with
 // the CID of the value; there may be many after it, and most CIDs have 36 bytes.
 const TABLES = `
@@ -24,16 +27,75 @@ export function prepare(database: Database): void {
   database.exec(TABLES)
 }
 
+/** What the bound is held by. No CID and no seal vouches for these numbers, so each is written twice, the second time as `-1 - value`. */
+const TOTALS = ['entries', 'bytes'] as const
+
+const again = (name: string): string => `${name} again`
+
+export function addToTotals(database: Database, deltas: Cleared): void {
+  for (const name of TOTALS) {
+    addToTotal(database, name, deltas[name])
+    if (deltas[name] !== 0) database.run(ADD, again(name), -1 - deltas[name], -deltas[name])
+  }
+}
+
+const ADD = 'INSERT INTO totals (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + ?'
+
+/** As they are written, or else counted, by reading all that is there. */
+export const totalsOf = (database: Database): Cleared =>
+  areAsWritten(database) ? written(database) : counted(database)
+
+/**
+ * Inside a transaction: counts anew where the totals are not as they were written.
+ *
+ * @param options.force - Also where they are.
+ * @returns Whether they were damaged: where they are written once, an older version did that.
+ */
+export function mendTotals(database: Database, { force = false }: { force?: boolean } = {}): boolean {
+  if (!force && areAsWritten(database)) return false
+  const wasTwice = TOTALS.some((name) => database.get(VALUE, again(name)) !== undefined)
+  const found = counted(database)
+  for (const name of TOTALS) {
+    database.run(SET, name, found[name])
+    database.run(SET, again(name), -1 - found[name])
+  }
+  return wasTwice
+}
+
+const VALUE = 'SELECT value FROM totals WHERE name = ?'
+const SET = 'INSERT INTO totals (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value'
+
+const written = (database: Database): Cleared => ({
+  entries: totalOf(database, 'entries'),
+  bytes: totalOf(database, 'bytes'),
+})
+
+const areAsWritten = (database: Database): boolean =>
+  TOTALS.every((name) => {
+    const value = totalOf(database, name)
+    const row = database.get(VALUE, again(name))
+    return value >= 0 && value + (row === undefined ? -1 : numberOf(row, 'value')) === -1
+  })
+
+function counted(database: Database): Cleared {
+  const [entries, blocks] = [database.get(OF_ENTRIES), database.get(OF_BLOCKS)]
+  if (entries === undefined || blocks === undefined) throw new TypeError('a sum has a row')
+  return { entries: numberOf(entries, 'entries'), bytes: numberOf(entries, 'bytes') + numberOf(blocks, 'bytes') }
+}
+
+/** As `costOfRow` and `costOfBlock` count them. */
+const OF_ENTRIES = `
+  SELECT count(*) AS entries, coalesce(sum(${ENTRY_BYTES} + ${KEY_COPIES} * length(key) + coalesce(length(key_bytes), 0) +
+    coalesce(length(CAST(reason AS BLOB)), 0) + length(parts)), 0) AS bytes FROM entries`
+const OF_BLOCKS = `
+  SELECT coalesce(sum(${BLOCK_BYTES} + ${CID_COPIES} * length(cid) + length(bytes)), 0) AS bytes FROM blocks`
+
 export function totalOf(database: Database, name: string): number {
-  const row = database.get('SELECT value FROM totals WHERE name = ?', name)
+  const row = database.get(VALUE, name)
   return row === undefined ? 0 : numberOf(row, 'value')
 }
 
 export function addToTotal(database: Database, name: string, delta: number): void {
   if (delta === 0) return
-  database.run(
-    'INSERT INTO totals (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value',
-    name,
-    delta,
-  )
+  database.run(ADD, name, delta, delta)
 }
