@@ -1,5 +1,7 @@
+import type { BigIntStats } from 'node:fs'
 import { realpath, stat } from 'node:fs/promises'
 import path from 'node:path'
+import { fileURLToPath } from 'node:url'
 
 import type { Context } from './command.ts'
 import { UsageError } from './usage-error.ts'
@@ -8,9 +10,9 @@ import { UsageError } from './usage-error.ts'
  * Refuses to write where the command reads: `--force` would replace the only copy of a private key by what was signed with it.
  *
  * @param output - What `-o` says.
- * @param inputs - Files that the command reads, each with the option that names it.
+ * @param inputs - Files that the command reads, and directories with all that is in them, each with the option that names it.
  * @param as - The option that names `output`.
- * @throws {UsageError} `output` is one of them, by whatever path, or a file of the store that is read.
+ * @throws {UsageError} `output` is one of them or in one, by whatever path, or a file of the store that is read.
  */
 export async function assertSparesInputs(
   context: Context,
@@ -22,19 +24,38 @@ export async function assertSparesInputs(
   // There is nothing to lose.
   if (target === undefined) return
   for (const [option, file] of inputs) {
-    const read = file === undefined ? undefined : await fileAt(file)
-    if (read?.dev !== target.dev || read.ino !== target.ino) continue
-    throw new UsageError(`${as} ${output} is the file of ${option} ${file}, and would replace it`)
+    const at = file === undefined ? undefined : pathIn(file)
+    const read = at === undefined ? undefined : await fileAt(at)
+    if (at === undefined || read === undefined) continue
+    if (read.dev === target.dev && read.ino === target.ino)
+      throw new UsageError(`${as} ${output} is the file of ${option} ${file}, and would replace it`)
+    if (read.isDirectory() && (await isInside(output, at)))
+      throw new UsageError(`${as} ${output} is a file of ${option} ${file}, and would replace it`)
   }
   if (context.named) return
   const { directory } = await context.storage()
-  const inside = path.relative(await realpath(directory), await realpath(output))
-  if (path.isAbsolute(inside) || inside.split(path.sep)[0] === '..') return
-  throw new UsageError(`${as} ${output} is a file of the store ${directory}, and would replace it`)
+  if (await isInside(output, directory))
+    throw new UsageError(`${as} ${output} is a file of the store ${directory}, and would replace it`)
+}
+
+async function isInside(file: string, directory: string): Promise<boolean> {
+  const inside = path.relative(await realpath(directory), await realpath(file))
+  return !path.isAbsolute(inside) && inside.split(path.sep)[0] !== '..'
+}
+
+/** As it is read, be it written as a path or as a URL; `undefined`: it names no file. */
+function pathIn(file: string): string | undefined {
+  if (!/^file:/i.test(file)) return file
+  try {
+    return fileURLToPath(file)
+  } catch {
+    // Whoever reads it says so.
+    return undefined
+  }
 }
 
 /** `undefined` where there is none, or where it cannot be looked at: reading or writing it says why. */
-async function fileAt(file: string): Promise<{ dev: bigint; ino: bigint } | undefined> {
+async function fileAt(file: string): Promise<BigIntStats | undefined> {
   try {
     return await stat(file, { bigint: true })
   } catch (error) {

@@ -1,4 +1,5 @@
-import { readFile } from 'node:fs/promises'
+import { generateKeyPairSync } from 'node:crypto'
+import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 
 import { readCar, type Block } from '@x/cid'
@@ -44,4 +45,13 @@ export async function blocksIn(file: string): Promise<[Block, ...Block[]]> {
   const root = blocks.find(({ cid }) => car.roots[0]?.equals(cid))
   if (root === undefined) throw new Error('no root')
   return [root, ...blocks.filter((block) => block !== root)]
+}
+
+/** A key pair in PEM files. */
+export async function writeKeys(folder: string, name: string): Promise<{ key: string; pub: string }> {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const [key, pub] = [path.join(folder, `${name}.pem`), path.join(folder, `${name}.pub`)]
+  await writeFile(key, privateKey.export({ type: 'pkcs8', format: 'pem' }))
+  await writeFile(pub, publicKey.export({ type: 'spki', format: 'pem' }))
+  return { key, pub }
 }

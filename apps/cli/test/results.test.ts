@@ -1,12 +1,14 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 
-import { cidOf, RAW, writePartialCar } from '@x/cid'
-import { flipStoredByte } from '@x/fixtures'
+import { cidOf, parseCid, RAW, writePartialCar } from '@x/cid'
+import { flipStoredByte, writeFixtureModel } from '@x/fixtures'
 import { decodeReceipt, encodeOutput, encodeReceipt, type ResultReceipt } from '@x/infer-core'
 import { describe, expect, it } from 'vitest'
 
-import { blocksIn, fromOf, HELLO, receiptOf, setup, type Place } from './results-support.ts'
+import { cli } from './harness.ts'
+import { blocksIn, fromOf, HELLO, receiptOf, setup, writeKeys, type Place } from './results-support.ts'
 
 describe('run', () => {
   it('gives again what it computed before, and says so', async () => {
@@ -41,6 +43,63 @@ describe('run', () => {
     await flipStoredByte(store, await readFile(path.join(folder, 'tiny-sentiment', 'onnx', 'model.onnx')))
     expect(await run(HELLO)).toMatchObject({ code: 4, stdout: '', error: { code: 'INTEGRITY' } })
   })
+})
+
+it('run shows what a model says as it is, and lets none of it at the terminal', async () => {
+  const { run, folder, store } = await setup()
+  const model = path.join(folder, 'tiny-sentiment')
+  await writeFixtureModel('tiny-sentiment', model)
+  const file = path.join(model, 'config.json')
+  const config = JSON.parse(await readFile(file, 'utf8'))
+  for (const id of Object.keys(config.id2label)) config.id2label[id] = `\u009b31m\u202e${id}`
+  await writeFile(file, JSON.stringify(config))
+  await run(['model', 'add', model, '--name', 'fix/tiny-sentiment'])
+  const { stdout, code } = await cli([...HELLO, '--store', store])
+  expect(code).toBe(0)
+  expect(stdout).toContain(String.raw`"label":"\u{9b}31m\u{202e}`)
+  expect(stdout).not.toMatch(/[\u009b\u202e]/)
+})
+
+it('run --receipt replaces nothing that it reads, and says so before the model runs', async () => {
+  const { run, add, folder, store } = await setup()
+  await add('tiny-sentiment')
+  const model = path.join(folder, 'tiny-sentiment')
+  const image = path.join(folder, 'page.png')
+  const receipt = path.join(folder, 'result.car')
+  for (const file of [image, receipt]) await writeFile(file, 'only here')
+  const { pub } = await writeKeys(folder, 'us')
+  // One that is no part of the model, and one that the store leaves where it is.
+  const left = path.join(folder, 'left')
+  await writeFixtureModel('tiny-sentiment', left)
+  const [hidden, large] = [path.join(model, '.notes'), path.join(left, 'large.bin')]
+  await writeFile(hidden, 'only here')
+  await writeFile(large, new Uint8Array(100_000))
+  const { lines } = await run(['add', left, '--mode', 'reference'])
+  const reference = `ipfs://${String(lines.at(-1)?.['cid'])}`
+  const page = JSON.stringify({ question: 'what?', image })
+  const ask = ['run', 'document-question-answering', page, '--model', 'fix/tiny-sentiment']
+  const refused: [string, readonly string[], Record<string, string>?][] = [
+    [image, ask],
+    [image, [...HELLO.slice(0, 2), `file://${image}`, ...HELLO.slice(3)]],
+    [hidden, ['run', 'text-classification', 'good', '--model', model]],
+    [large, ['run', 'text-classification', 'good', '--model', reference]],
+    [path.join(model, 'onnx', 'model.onnx'), ['run', 'text-classification', 'good', '--model', `file://${model}`]],
+    [pub, [...HELLO, '--trust', `fix/*=${pub}`]],
+    [pub, HELLO, { IPFS_ACCELERATE_TRUSTED_KEYS: pub }],
+  ]
+  for (const [file, argv, environment = {}] of refused) {
+    const before = await readFile(file)
+    const told = await run([...argv, '--receipt', file, '--force'], { environment })
+    expect(told).toMatchObject({ code: 2, stdout: '', error: { code: 'USAGE' } })
+    expect(told.error?.['message']).toContain(`--receipt ${file} is`)
+    expect(told.error?.['message']).toContain('would replace it')
+    expect(await readFile(file)).toEqual(before)
+  }
+  const inTheWay = { code: 2, stdout: '', error: { code: 'INVALID_INPUT' } }
+  expect(await run([...HELLO, '--receipt', receipt])).toMatchObject(inTheWay)
+  const nowhere = path.join(store, 'none', 'result.car')
+  expect(await run([...HELLO, '--receipt', nowhere])).toMatchObject({ code: 3, stdout: '' })
+  expect((await run(['cache', 'stats'])).lines).toMatchObject([{ results: { computed: 0 } }])
 })
 
 describe('cache', () => {
@@ -95,6 +154,22 @@ describe('cache', () => {
       { results: { held: 1, hits: 0, misses: 1 }, models: { hits: 0, misses: 1 } },
     ])
   })
+})
+
+it('cache explain does not say of a damaged result that it is kept', async () => {
+  const { run, add, store } = await setup()
+  await add('tiny-sentiment')
+  const ran = await run(HELLO)
+  const other = await run([...HELLO, '--option', 'top_k=2'])
+  const database = new DatabaseSync(path.join(store, 'results', 'v1-1.sqlite'))
+  const output = parseCid(String(receiptOf(ran)['output'])).bytes
+  expect(database.prepare("UPDATE blocks SET bytes = X'00' WHERE cid = ?").run(output)).toMatchObject({ changes: 1 })
+  database.close()
+  const explained = await run(['cache', 'explain', 'text-classification', 'good', '--model', 'fix/tiny-sentiment'])
+  expect(explained.lines).toMatchObject([
+    { state: 'absent', receipt: null, stored: null, nearest: [{ receipt: receiptOf(other)['cid'] }] },
+  ])
+  expect(explained.stderr).toContain('was damaged and is removed')
 })
 
 /** A receipt with fields of its own, as JSON and as its block. */

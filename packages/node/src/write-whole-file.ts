@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { lstat, open, rename, rm } from 'node:fs/promises'
+import { lstat, open, rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 
 import { InvalidInputError, type AbortOptions } from '@x/storage-core'
@@ -28,7 +28,7 @@ export async function writeWholeFile(
   { force = false, signal }: WriteWholeFileOptions = {},
 ): Promise<number> {
   const destination = path.resolve(target)
-  await (force ? assertReplaceable(destination) : assertFree(destination, HINT))
+  await assertFor(destination, force)
   const partial = path.join(path.dirname(destination), `.${randomUUID()}.partial`)
   let size = 0
   try {
@@ -52,6 +52,28 @@ export async function writeWholeFile(
   }
   return size
 }
+
+/**
+ * Whether `writeWholeFile` can begin, for whoever has much to do before there is something to write.
+ *
+ * @throws {InvalidInputError} `target` is there, and `force` is false or it is no file.
+ * @throws {NotFoundError} The directory is not there.
+ */
+export async function assertWritable(
+  target: string,
+  { force = false }: Pick<WriteWholeFileOptions, 'force'> = {},
+): Promise<void> {
+  const destination = path.resolve(target)
+  await assertFor(destination, force)
+  try {
+    await stat(path.dirname(destination))
+  } catch (error) {
+    throw writeError(error, destination)
+  }
+}
+
+const assertFor = (destination: string, force: boolean): Promise<void> =>
+  force ? assertReplaceable(destination) : assertFree(destination, HINT)
 
 /** @throws {InvalidInputError} Something other than a file is there. */
 async function assertReplaceable(destination: string): Promise<void> {

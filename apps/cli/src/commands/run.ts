@@ -1,4 +1,3 @@
-import { writePartialCar } from '@x/cid'
 import { receiptToJson, TASKS, toJson, toTask, type ParamValue, type TaskName } from '@x/infer-core'
 import {
   createEngine,
@@ -9,8 +8,8 @@ import {
   type TaskInput,
   type TaskResult,
 } from '@x/infer-node'
-import type { OpenedModel } from '@x/model-loader'
-import { resultMode, writeWholeFile, type ResultMode } from '@x/node'
+import { parseReference, type OpenedModel } from '@x/model-loader'
+import { assertWritable, resultMode, signingSettings, writeWholeFile, type ResultMode } from '@x/node'
 
 import { BACKEND, textOption, type Command, type Context, type Values } from '../command.ts'
 import { formatOutput, printable } from '../format.ts'
@@ -18,8 +17,10 @@ import type { Io } from '../io.ts'
 import { linesOf } from '../lines.ts'
 import { ABOUT_POLICY, openTrustedModel, POLICY } from '../open-trusted-model.ts'
 import { PROVIDER, providersOption } from '../provider-option.ts'
+import { receiptCar } from '../receipt-car.ts'
 import { resultCache } from '../results.ts'
 import { sayVoucher } from '../say-voucher.ts'
+import { signingValues } from '../signing-options.ts'
 import { assertSparesInputs } from '../spare-inputs.ts'
 import { parseTaskInput } from '../task-operand.ts'
 import { DTYPE, dtypeOption, OPTION, taskOptions } from '../task-options.ts'
@@ -71,13 +72,14 @@ export const run: Command = {
     const task = toTask(name)
     if (reference === undefined) throw new UsageError('run: --model REF is wanted')
     if (inputs.length === 0) throw new UsageError('run: an input is wanted; - reads one a line from standard input')
-    const file = await receiptFile(context, inputs, values)
+    const file = await receiptFile(context, task, inputs, values)
     const options = taskOptions(task, values)
     const streams = isStreamed(context, task, values)
     const providers = providersOption(values)
     const dtype = dtypeOption(values)
     const mode = resultMode(context.io.environment, '--cache', textOption(values, 'cache'))
     const model = await openTrustedModel(context, reference, values)
+    if (file !== undefined) await assertSparesModel(context, file, model)
     const cache = mode === 'bypass' ? undefined : await resultCache(context)
     const onWarning = (message: string): void => void printer.warning(message)
     const runner = openRunner(providers, { cache, onWarning })
@@ -89,10 +91,11 @@ export const run: Command = {
           runner.run(task, model, given, { options, dtype, cache: mode, signal, onText: pieces?.add }),
           pieces,
         )
-        if (file !== undefined) {
-          await writeWholeFile(file, receiptCar(result), { force: values['force'] === true, signal })
-        }
         await print(context, input, result)
+        if (file !== undefined) {
+          const car = receiptCar(result.receiptCid, result.blocks)
+          await writeWholeFile(file, car, { force: values['force'] === true, signal })
+        }
       }
     } finally {
       await runner.close()
@@ -149,9 +152,11 @@ function openRunner(providers: Providers, options: Pick<RunnerOptions, 'cache' |
  * Where the receipt shall be written.
  *
  * @throws {UsageError} There may be several, or it would replace what is read.
+ * @throws {InvalidInputError} Something is there, and is not to be replaced: not only when the model has run.
  */
 async function receiptFile(
   context: Context,
+  task: TaskName,
   [first = '-', ...more]: readonly string[],
   values: Values,
 ): Promise<string | undefined> {
@@ -160,21 +165,26 @@ async function receiptFile(
   if (file === undefined) return undefined
   if (file === '') throw new UsageError('run: --receipt is empty')
   if (more.length > 0 || first === '-') throw new UsageError('run: --receipt is of one result, so of one input')
-  await assertSparesInputs(context, file, [['INPUT', first]], '--receipt')
+  const { trusted = [] } = signingSettings(context.io.environment, signingValues(values)) ?? {}
+  const reference = textOption(values, 'model') ?? ''
+  const reads = [
+    ...[first, ...filesIn(parseTaskInput(task, first))].map((read) => ['INPUT', read] as const),
+    ...trusted.map(({ name }) => ['--trust', name] as const),
+    ['--model', parseReference(reference).kind === 'path' ? reference : undefined],
+  ] as const
+  await assertSparesInputs(context, file, reads, '--receipt')
+  await assertWritable(file, { force: values['force'] === true })
   return file
 }
 
-/** The receipt, and of what it names what is no model. */
-function receiptCar({ receiptCid, blocks }: TaskResult): AsyncIterable<Uint8Array> {
-  const find = async (cid: typeof receiptCid): Promise<Uint8Array> => {
-    const block = blocks.find((each) => each.cid.equals(cid))
-    if (block === undefined) throw new TypeError('a result without its receipt')
-    return block.bytes
-  }
-  return writePartialCar(find, receiptCid, {
-    scope: 'block',
-    before: blocks.filter(({ cid }) => !cid.equals(receiptCid)),
-  })
+/** What may be the path of a file, of an input of several parts. */
+const filesIn = (input: TaskInput): string[] =>
+  typeof input === 'object' ? Object.values(input).filter((part) => typeof part === 'string') : []
+
+/** @throws {UsageError} The receipt would replace a file of the model, which may lie anywhere. */
+async function assertSparesModel(context: Context, file: string, model: OpenedModel): Promise<void> {
+  const reads = model.files.map(({ path }) => ['--model', model.path(path)] as const)
+  await assertSparesInputs(context, file, reads, '--receipt')
 }
 
 /** The inputs as given; `-` stands for the lines of standard input, empty ones left out. */
@@ -212,7 +222,7 @@ async function print(
 ): Promise<void> {
   const json = toJson(output)
   const signed = vouchedBy ? `, computed elsewhere and signed by ${sayVoucher(vouchedBy)}` : ''
-  const said = isPrinted ? [] : [printable(input), `  ${formatOutput(json)}`]
+  const said = isPrinted ? [] : [printable(input), `  ${printable(formatOutput(json))}`]
   await printer.result(
     { input, output: json, from, vouchedBy: vouchedBy ?? null, receipt: receiptToJson(receipt, receiptCid) },
     [
