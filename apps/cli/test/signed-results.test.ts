@@ -1,19 +1,14 @@
-import { generateKeyPairSync } from 'node:crypto'
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 
+import type { CacheArea, Entry } from '@x/cache'
+import { parseCid, type Block } from '@x/cid'
+import { decodeReceipt, encodeOutput, encodeReceipt, encodeResultKey } from '@x/infer-core'
+import { openResults } from '@x/node'
 import { expect, it } from 'vitest'
 
 import { cli } from './harness.ts'
-import { fromOf, HELLO, receiptOf, setup } from './results-support.ts'
-
-async function writeKeys(folder: string, name: string): Promise<{ key: string; pub: string }> {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  const [key, pub] = [path.join(folder, `${name}.pem`), path.join(folder, `${name}.pub`)]
-  await writeFile(key, privateKey.export({ type: 'pkcs8', format: 'pem' }))
-  await writeFile(pub, publicKey.export({ type: 'spki', format: 'pem' }))
-  return { key, pub }
-}
+import { fromOf, HELLO, receiptOf, setup, writeKeys, type Place } from './results-support.ts'
 
 it('hands results on, signed, and says whose they are', async () => {
   const [here, there] = [await setup(), await setup()]
@@ -59,4 +54,70 @@ it('hands results on, signed, and says whose they are', async () => {
     error: { code: 'NOT_FOUND' },
   })
   expect((await there.run(['receipt', 'verify', receipt])).lines).toMatchObject([{ verdict: 'same' }])
+})
+
+/** What is kept in a store, for as long as it is looked at. */
+async function inResults<T>({ store }: Place, work: (area: CacheArea) => Promise<T>): Promise<T> {
+  const area = await openResults({ directory: store }, { environment: {} })
+  try {
+    return await work(area)
+  } finally {
+    await area.close()
+  }
+}
+
+async function entryOf(place: Place, receipt: string): Promise<{ entry: Entry; blocks: readonly Block[] }> {
+  return inResults(place, async (area) => {
+    const found = await area.findValue(parseCid(receipt))
+    const entry = found && (await area.get(found.key))
+    if (entry === undefined || entry === 'damaged' || entry.content.kind !== 'value') throw new Error('it is kept')
+    return { entry, blocks: entry.content.blocks }
+  })
+}
+
+const keep = (place: Place, entry: Entry): Promise<unknown> =>
+  inResults(place, (area) => area.put(entry, entry.storedMs))
+
+it('tells by its exit code, and writes out, what is another result here', async () => {
+  const [here, there] = [await setup(), await setup()]
+  await Promise.all([here.add('tiny-sentiment'), there.add('tiny-sentiment')])
+  const { key, pub } = await writeKeys(here.folder, 'us')
+  const receipt = String(receiptOf(await here.run(HELLO))['cid'])
+  const { entry, blocks } = await entryOf(here, receipt)
+  const [own, , params, input] = blocks
+  if (!own || !params || !input) throw new Error('a result has four blocks')
+  const output = await encodeOutput([{ label: 'NEGATIVE', score: 0.5 }])
+  const lie = await encodeReceipt({ ...decodeReceipt(own.bytes), output: output.cid })
+  await keep(there, { ...entry, content: { kind: 'value', cid: lie.cid, blocks: [lie, output, params, input] } })
+  const car = path.join(here.folder, 'results.car')
+  await here.run(['cache', 'pack', '--key', key, '-o', car])
+
+  const unpack = ['cache', 'unpack', car, '--trust', pub]
+  const told = await there.run(unpack)
+  expect(told).toMatchObject({
+    code: 4,
+    error: { code: 'INTEGRITY', cid: receipt, actual: lie.cid.toString() },
+    lines: [{ results: 0, facts: 1, disputed: [{ receipt, ours: lie.cid.toString() }] }],
+  })
+  expect(told.stderr).toContain('--disputed DIR')
+  const disputed = path.join(there.folder, 'disputed')
+  for (const _ of ['once', 'again'])
+    expect(await there.run([...unpack, '--disputed', disputed])).toMatchObject({ code: 4 })
+  const verify = (operand: string) => there.run(['receipt', 'verify', operand])
+  expect(await verify(path.join(disputed, `${receipt}.car`))).toMatchObject({ code: 0, lines: [{ verdict: 'same' }] })
+  expect(await verify(lie.cid.toString())).toMatchObject({ code: 4, lines: [{ verdict: 'other' }] })
+
+  // All of it refused: what is signed has another key than it says.
+  const { numericClass: _, tools = [], ...parts } = decodeReceipt(own.bytes)
+  const wrong = await encodeResultKey({ ...parts, numericClass: 'none', tools })
+  const liar = await setup()
+  await liar.run(['status'])
+  await keep(liar, { ...entry, key: wrong.cid, keyBytes: wrong.bytes })
+  const other = path.join(here.folder, 'refused.car')
+  expect(await liar.run(['cache', 'pack', '--key', key, '-o', other])).toMatchObject({ code: 0 })
+  expect(await here.run(['cache', 'unpack', other, '--trust', pub])).toMatchObject({
+    code: 1,
+    lines: [{ results: 0, refused: [{ key: wrong.cid.toString() }] }],
+    error: { code: 'BACKEND' },
+  })
 })

@@ -1,11 +1,15 @@
-import { parseCid, type CID } from '@x/cid'
+import { mkdir } from 'node:fs/promises'
+import path from 'node:path'
+
+import { IntegrityError, parseCid, type Block, type CID } from '@x/cid'
 import { readTrustedKey, writeWholeFile } from '@x/node'
 import { acceptResults, packResults, type AcceptedResults } from '@x/signed-results'
-import { InvalidInputError } from '@x/storage-core'
+import { BackendError, InvalidInputError } from '@x/storage-core'
 
 import { textOption, textOptions, type Command } from '../../command.ts'
 import { formatBytes, formatCount, formatKey, printable } from '../../format.ts'
 import { onlyOperand } from '../../operands.ts'
+import { receiptCar } from '../../receipt-car.ts'
 import { resultArea } from '../../results.ts'
 import { PASSWORD_VARIABLE, SIGNER, signerFiles, signerOption } from '../../signer-options.ts'
 import { assertSparesInputs } from '../../spare-inputs.ts'
@@ -42,7 +46,7 @@ file to read; models are not. The password of an encrypted key is read from ${PA
     const { fingerprint, hint } = signer.publicKey
     await printer.result(
       { root: root.toString(), results, facts, leftOut, size, path: output, fingerprint, hint },
-      `${formatCount(results, 'result')}  ${formatBytes(size)}  ${printable(output)}  signed by ${formatKey(fingerprint, hint)}${leftOut > 0 ? `  (${leftOut} of others left out)` : ''}`,
+      `${formatCount(results, 'result')}  ${formatBytes(size)}  ${printable(output)}  signed by ${formatKey(fingerprint, hint)}${leftOut > 0 ? `  (${leftOut} left out: computed by others, or kept by another version)` : ''}`,
     )
   },
 }
@@ -68,9 +72,15 @@ export const cacheUnpack: Command = {
       help: 'public key or certificate in PEM whose signature counts',
     },
     name: { type: 'string', metavar: 'N', help: 'the list that it has to be' },
+    disputed: {
+      type: 'string',
+      metavar: 'DIR',
+      help: 'write the results there that are others here, for receipt verify',
+    },
   },
   notes: `A result is given where this machine would compute it in the same way, and run says then who signed it. Whether it is true is what the
-signer vouches for; receipt verify finds out. What was computed here stays where another one is signed, and both are named.`,
+signer vouches for; receipt verify finds out. What was computed here stays where another one is signed, and both are named: the exit code is
+4 then, and with --disputed the other one is written out, as run --receipt would. It is 1 where all was refused.`,
   async run(context, operands, values) {
     const file = onlyOperand(operands, 'CAR of results')
     const trusted = textOptions(values, 'trust').map((each) => readTrustedKey('--trust', each))
@@ -78,15 +88,23 @@ signer vouches for; receipt verify finds out. What was computed here stays where
     if (trusted.some(({ repos }) => repos !== undefined)) {
       throw new UsageError('cache unpack: --trust FILE; who is trusted for some repositories alone signs no results')
     }
+    const disputed = textOption(values, 'disputed')
+    if (disputed === '') throw new UsageError('cache unpack: --disputed is empty')
     const area = await resultArea(context)
-    const report = await readCar(context, file, (_store, pieces, { signal }) =>
-      acceptResults(area, pieces, { trusted, name: textOption(values, 'name'), signal }),
-    )
     const { printer } = context
+    const report = await readCar(context, file, (_store, pieces, { signal }) =>
+      acceptResults(area, pieces, {
+        trusted,
+        name: textOption(values, 'name'),
+        signal,
+        async onDisputed({ receipt, ours, blocks }) {
+          const where = disputed === undefined ? '--disputed DIR writes it out' : await writeOut(receipt, blocks)
+          const both = `\`receipt verify\` tells of both whether they are true`
+          void printer.warning(`not taken: here it is ${ours}; ${where}, and ${both}`, { of: receipt.toString() })
+        },
+      }),
+    )
     for (const { key, why } of report.refused) void printer.warning(`not taken: ${why}`, { of: key.toString() })
-    for (const { receipt, ours } of report.disputed) {
-      void printer.warning(`not taken: here it is ${ours}; run \`receipt verify\` on both`, { of: receipt.toString() })
-    }
     await printer.result(
       {
         ...report,
@@ -99,7 +117,29 @@ signer vouches for; receipt verify finds out. What was computed here stays where
       },
       sayReport(report),
     )
+    assertTaken(report)
+
+    /** Of the same name it has the same in it. @returns Where it is. */
+    async function writeOut(receipt: CID, blocks: readonly Block[]): Promise<string> {
+      const target = path.join(disputed ?? '', `${receipt}.car`)
+      await mkdir(path.dirname(target), { recursive: true })
+      await writeWholeFile(target, receiptCar(receipt, blocks), { force: true, signal: context.signal })
+      return `it is written to ${target}`
+    }
   },
+}
+
+/** @throws {IntegrityError} Another result is here. @throws {BackendError} All was refused. */
+function assertTaken({ results, facts, held, expired, refused, disputed: [first, ...more] }: AcceptedResults): void {
+  if (first !== undefined) {
+    const count = formatCount(1 + more.length, 'result')
+    throw new IntegrityError(`${count} of what is signed ${more.length === 0 ? 'is another' : 'are others'} here`, {
+      cid: first.receipt,
+      actual: first.ours,
+    })
+  }
+  if (refused.length > 0 && results + facts + held + expired === 0)
+    throw new BackendError(`nothing was taken: ${formatCount(refused.length, 'entry')} refused`, { retryable: false })
 }
 
 function sayReport(report: AcceptedResults): string {
