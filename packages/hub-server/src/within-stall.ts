@@ -1,4 +1,5 @@
 import { BackendError, type AbortOptions } from '@x/storage-core'
+import { startStallTimer } from '@x/storage-core/backend'
 
 /**
  * What `open` yields, unless nothing comes for too long.
@@ -17,10 +18,10 @@ export async function* withinStall(
   try {
     for (;;) {
       const late = Promise.withResolvers<never>()
-      const timer = setTimeout(() => {
+      const stopTimer = startStallTimer(timeoutMs, () => {
         late.reject(new BackendError(`${what}: nothing came for ${timeoutMs} ms`, { retryable: true }))
-      }, timeoutMs)
-      const next = await Promise.race([pieces.next(), late.promise]).finally(() => clearTimeout(timer))
+      })
+      const next = await Promise.race([pieces.next(), late.promise]).finally(stopTimer)
       isDone = next.done === true
       if (next.done === true) return
       yield next.value

@@ -39,6 +39,7 @@ export { createRootRecords, type RootRecords, type RootRecordsParts } from './ro
 export { sleep } from './sleep.ts'
 export { createSlots, type Slots } from './slots.ts'
 export { StallError } from './stall-error.ts'
+export { startStallTimer } from './stall-timer.ts'
 export {
   STATIC_VERSION_PATH,
   staticVersionText,

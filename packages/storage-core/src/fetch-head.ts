@@ -5,6 +5,7 @@ import { BackendError } from './errors.ts'
 import { linkedController } from './linked-controller.ts'
 import { reasonOf } from './reason-of.ts'
 import { StallError } from './stall-error.ts'
+import { startStallTimer } from './stall-timer.ts'
 
 export interface FetchHeadOptions extends AbortOptions {
   fetch: typeof globalThis.fetch
@@ -33,7 +34,7 @@ export async function fetchHead(url: URL, options: FetchHeadOptions): Promise<Re
   signal?.throwIfAborted()
   const { controller, release } = linkedController(signal)
   const stall = new StallError(`no answer for ${stallTimeoutMs} ms`)
-  const timer = setTimeout(() => controller.abort(stall), stallTimeoutMs)
+  const stopTimer = startStallTimer(stallTimeoutMs, () => controller.abort(stall))
   try {
     return await fetch(url, {
       method,
@@ -49,7 +50,7 @@ export async function fetchHead(url: URL, options: FetchHeadOptions): Promise<Re
     if (isStorageError(cause)) throw cause
     throw new BackendError(`${label}: ${reasonOf(cause)}`, { cause, retryable: true })
   } finally {
-    clearTimeout(timer)
+    stopTimer()
     release()
   }
 }

@@ -4,6 +4,7 @@ import { BackendError } from './errors.ts'
 import { untilAborted } from './lock.ts'
 import { reasonOf } from './reason-of.ts'
 import { StallError } from './stall-error.ts'
+import { startStallTimer } from './stall-timer.ts'
 
 export interface ReadBodyOptions extends AbortOptions {
   /** Who is read from, for errors. */
@@ -34,7 +35,7 @@ export async function* readBody(response: Response, options: ReadBodyOptions): A
   async function read(): Promise<Uint8Array | undefined> {
     const stalled = Promise.withResolvers<never>()
     const stall = new StallError(`no progress for ${stallTimeoutMs} ms`)
-    const timer = setTimeout(() => stalled.reject(stall), waitMs?.() ?? stallTimeoutMs)
+    const stopTimer = startStallTimer(waitMs?.() ?? stallTimeoutMs, () => stalled.reject(stall))
     const started = performance.now()
     try {
       const { value } = await untilAborted(Promise.race([reader.read(), stalled.promise]), signal)
@@ -43,7 +44,7 @@ export async function* readBody(response: Response, options: ReadBodyOptions): A
       signal?.throwIfAborted()
       throw new BackendError(`${label}: ${reasonOf(cause)}`, { cause, retryable: true })
     } finally {
-      clearTimeout(timer)
+      stopTimer()
       onWaited?.(performance.now() - started)
     }
   }

@@ -9,7 +9,7 @@ import {
   type ProfileName,
 } from '@x/cid'
 import { isStorageError, NotFoundError, type PartialFile } from '@x/storage-core'
-import { untilAborted } from '@x/storage-core/backend'
+import { startStallTimer, untilAborted } from '@x/storage-core/backend'
 
 import { balanced } from './leaf-plan.ts'
 import type { SourceState } from './source-state.ts'
@@ -78,10 +78,10 @@ async function untilStalled<T>(
   const stalled = Promise.withResolvers<never>()
   const stall = (): void => stalled.reject(new Error(`nothing of an outboard for ${stallTimeoutMs} ms`))
   let isOver = false
-  let timer = setTimeout(stall, stallTimeoutMs)
+  let stopTimer = startStallTimer(stallTimeoutMs, stall)
   const onPart = (): void => {
-    clearTimeout(timer)
-    if (!isOver) timer = setTimeout(stall, stallTimeoutMs)
+    stopTimer()
+    if (!isOver) stopTimer = startStallTimer(stallTimeoutMs, stall)
   }
   // It may fail after nobody waits for it any more.
   const done = work(onPart)
@@ -90,7 +90,7 @@ async function untilStalled<T>(
     return await untilAborted(Promise.race([done, stalled.promise]), signal)
   } finally {
     isOver = true
-    clearTimeout(timer)
+    stopTimer()
   }
 }
 

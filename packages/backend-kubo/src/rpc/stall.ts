@@ -1,3 +1,5 @@
+import { startStallTimer } from '@x/storage-core/backend'
+
 /**
  * Waits for one thing at a time, each no longer than `ms`. A wait that is over puts the clock back, so that a long
  * transfer never runs into it while bytes move.
@@ -15,12 +17,12 @@ export function createStallClock(ms: number, onStall: () => Promise<void>): Stal
       promise.catch(() => undefined)
       for (;;) {
         const alarm = Promise.withResolvers<typeof STALLED>()
-        const timer = setTimeout(() => alarm.resolve(STALLED), ms)
+        const stopTimer = startStallTimer(ms, () => alarm.resolve(STALLED))
         try {
           const first = await Promise.race([promise, alarm.promise])
           if (first !== STALLED) return first
         } finally {
-          clearTimeout(timer)
+          stopTimer()
         }
         await Promise.race([promise, onStall()])
       }

@@ -1,6 +1,6 @@
 import { decideGates, mayReach, type Environment, type GateSettings } from '@x/gating'
 import { BackendError, GatedError, isStorageError, NotFoundError } from '@x/storage-core'
-import { readWholeBody, reasonOf, untilAborted } from '@x/storage-core/backend'
+import { readWholeBody, reasonOf, startStallTimer, untilAborted } from '@x/storage-core/backend'
 
 import { webUrl } from '../backends/plain-url.ts'
 
@@ -79,10 +79,9 @@ function createStall(label: string, stallTimeoutMs: number, signal: AbortSignal 
   return {
     async within(work) {
       signal?.throwIfAborted()
-      const timer = setTimeout(
-        () => controller.abort(new Error(`no progress for ${stallTimeoutMs} ms`)),
-        stallTimeoutMs,
-      )
+      const stopTimer = startStallTimer(stallTimeoutMs, () => {
+        controller.abort(new Error(`no progress for ${stallTimeoutMs} ms`))
+      })
       try {
         return await untilAborted(untilAborted(work(controller.signal), controller.signal), signal)
       } catch (cause) {
@@ -90,7 +89,7 @@ function createStall(label: string, stallTimeoutMs: number, signal: AbortSignal 
         if (isStorageError(cause)) throw cause
         throw new BackendError(`${label}: ${reasonOf(cause)}`, { retryable: true, cause })
       } finally {
-        clearTimeout(timer)
+        stopTimer()
       }
     },
     stop: () => controller.abort(new Error('not wanted any more')),
