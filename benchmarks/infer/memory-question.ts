@@ -9,6 +9,10 @@ const WIDTH = 4096
 const LAYERS = 12
 const LAYER_BYTES = WIDTH * WIDTH * 4
 
+const TEXT = 'hello world this is a test'
+/** Of the text, with those at both ends. */
+const TOKENS = 8
+
 const WORKERS = [1, 2, 4] as const
 /** How the weights are held: mapped as they are, mapped as the kernels want them, or a copy in each thread. */
 const MODES = [
@@ -23,7 +27,9 @@ export const memory: Question = {
   rounds: 2,
   async prepare(workspace) {
     const layers = Math.max(1, Math.min(LAYERS, Math.floor(workspace.bytes / LAYER_BYTES)))
-    const directory = workspace.path('infer-wide')
+    const models = workspace.path('infer-wide')
+    const directory = join(models, 'wide')
+    const inputs = workspace.path('infer-wide-inputs.json')
     const store = workspace.path('infer-wide-store')
     for (const [path, bytes] of Object.entries(wideBert(WIDTH, layers))) {
       const file = join(directory, path)
@@ -32,10 +38,20 @@ export const memory: Question = {
     }
     const add = new URL('../open-model/add.ts', import.meta.url)
     await workspace.once(workspace.script('add', add, { models: { 'bench/wide': directory } }, { output: store }))
-    await rm(directory, { recursive: true })
+    const texts = workspace.path('infer-wide-texts.json')
+    await writeFile(texts, JSON.stringify([TEXT]))
+    const asked = { models, model: 'wide', normalize: false, texts, lengths: [TOKENS] }
+    const reference = new URL('reference.ts', import.meta.url)
+    await workspace.once(workspace.script('reference', reference, asked, { output: inputs }))
+    await rm(models, { recursive: true })
     const jobs = MODES.flatMap(([mode, many]) =>
       many.map((workers) =>
-        workspace.script(nameOf(mode, workers), new URL('memory.ts', import.meta.url), { store, mode, workers }),
+        workspace.script(nameOf(mode, workers), new URL('memory.ts', import.meta.url), {
+          store,
+          inputs,
+          mode,
+          workers,
+        }),
       ),
     )
     const targets = (['mmap', 'packed'] as const).flatMap((mode): Target[] => [
@@ -67,6 +83,7 @@ export const memory: Question = {
             { label: 'shared out (PSS)', figure: 'proportionalMB', unit: 'MB' },
             { label: 'resident', figure: 'residentMB', unit: 'MB' },
             { label: 'before the model', figure: 'idleMB', unit: 'MB' },
+            { label: 'same bits', figure: 'sameBits', unit: 'ratio' },
           ],
         },
       ],
