@@ -10,26 +10,26 @@ import { UsageError } from './usage-error.ts'
  * Refuses to write where the command reads: `--force` would replace the only copy of a private key by what was signed with it.
  *
  * @param output - What `-o` says.
- * @param inputs - Files that the command reads, and directories with all that is in them, each with the option that names it.
+ * @param inputs - What the command reads, each with the option that names it: files; `directory`: with all that is in it.
  * @param as - The option that names `output`.
  * @throws {UsageError} `output` is one of them or in one, by whatever path, or a file of the store that is read.
  */
 export async function assertSparesInputs(
   context: Context,
   output: string,
-  inputs: readonly (readonly [option: string, file: string | undefined])[] = [],
+  inputs: readonly (readonly [option: string, file: string | undefined, kind?: 'directory'])[] = [],
   as = '-o',
 ): Promise<void> {
   const target = await fileAt(output)
   // There is nothing to lose.
   if (target === undefined) return
-  for (const [option, file] of inputs) {
+  for (const [option, file, kind] of inputs) {
     const at = file === undefined ? undefined : pathIn(file)
     const read = at === undefined ? undefined : await fileAt(at)
     if (at === undefined || read === undefined) continue
     if (read.dev === target.dev && read.ino === target.ino)
       throw new UsageError(`${as} ${output} is the file of ${option} ${file}, and would replace it`)
-    if (read.isDirectory() && (await isInside(output, at)))
+    if (kind === 'directory' && (await isInside(output, at)))
       throw new UsageError(`${as} ${output} is a file of ${option} ${file}, and would replace it`)
   }
   if (context.named) return

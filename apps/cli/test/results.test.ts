@@ -100,6 +100,10 @@ it('run --receipt replaces nothing that it reads, and says so before the model r
   const nowhere = path.join(store, 'none', 'result.car')
   expect(await run([...HELLO, '--receipt', nowhere])).toMatchObject({ code: 3, stdout: '' })
   expect((await run(['cache', 'stats'])).lines).toMatchObject([{ results: { computed: 0 } }])
+  // A text may be called as a directory is.
+  const text = ['run', 'text-classification', folder, '--model', 'fix/tiny-sentiment']
+  expect(await run([...text, '--receipt', receipt, '--force'])).toMatchObject({ code: 0 })
+  expect(receiptOf(await run(text))['cid']).toBe((await blocksIn(receipt))[0].cid.toString())
 })
 
 describe('cache', () => {

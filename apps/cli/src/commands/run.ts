@@ -170,7 +170,7 @@ async function receiptFile(
   const reads = [
     ...[first, ...filesIn(parseTaskInput(task, first))].map((read) => ['INPUT', read] as const),
     ...trusted.map(({ name }) => ['--trust', name] as const),
-    ['--model', parseReference(reference).kind === 'path' ? reference : undefined],
+    ['--model', parseReference(reference).kind === 'path' ? reference : undefined, 'directory'],
   ] as const
   await assertSparesInputs(context, file, reads, '--receipt')
   await assertWritable(file, { force: values['force'] === true })
