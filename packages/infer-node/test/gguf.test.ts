@@ -14,6 +14,7 @@ import {
   tinyGgufLlama,
 } from '@x/fixtures'
 import { openModel, type OpenedModel } from '@x/model-loader'
+import { LlamaModel } from 'node-llama-cpp'
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 
 import { startLlama } from '../src/gguf/llama.ts'
@@ -162,6 +163,62 @@ describe('a run ends', () => {
     const { open } = await holdGguf('tiny-gguf-llama')
     const running = runTask('text-generation', await open(), ['goats '.repeat(2048)])
     await expect(running).rejects.toMatchObject({ code: 'INVALID_INPUT', message: expect.stringContaining('tokens') })
+  })
+})
+
+const PIECE = 4096
+
+/** How long the pieces of texts are that are made tokens of from now on; what the library tries itself is short. */
+function watchPieces(onPiece: () => void = () => undefined): number[] {
+  const lengths: number[] = []
+  // oxlint-disable-next-line typescript/unbound-method -- it is called with its own
+  const tokenize = LlamaModel.prototype.tokenize
+  const spy = vi.spyOn(LlamaModel.prototype, 'tokenize').mockImplementation(function (this: LlamaModel, ...given) {
+    const { length } = given[0]
+    if (length > 100) {
+      lengths.push(length)
+      onPiece()
+    }
+    return Reflect.apply(tokenize, this, given)
+  })
+  onTestFinished(() => spy.mockRestore())
+  return lengths
+}
+
+describe('a text that is far too long', () => {
+  const text = 'goats '.repeat(20_000)
+
+  it('is refused before all of it is made tokens, and others are heard meanwhile', async () => {
+    const model = await (await holdGguf('tiny-gguf-llama')).open()
+    const heard: number[] = []
+    const lengths = watchPieces(() => setImmediate(() => heard.push(lengths.length)))
+    const running = runTask('text-generation', model, [text])
+    await expect(running).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+      message: expect.stringMatching(/the prompt has more tokens; \S+ takes at most 2047 tokens/),
+    })
+    expect(lengths).toEqual(lengths.map(() => PIECE))
+    expect(lengths.length * PIECE).toBeLessThan(text.length / 2)
+    expect(heard.slice(0, lengths.length - 1)).toEqual(lengths.slice(1).map((_, index) => index + 1))
+  })
+
+  it('is refused at once where its length says it', async () => {
+    const model = await (await holdGguf('tiny-gguf-bert')).open()
+    const lengths = watchPieces()
+    await expect(runTask('feature-extraction', model, [' '.repeat(100_000)])).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+      message: expect.stringContaining('the text has 100000 characters'),
+    })
+    expect(lengths).toEqual([])
+  })
+
+  it('is given up while it is made tokens', async () => {
+    const model = await (await holdGguf('tiny-gguf-llama')).open()
+    const [stop, reason] = [new AbortController(), new Error('enough')]
+    const lengths = watchPieces(() => stop.abort(reason))
+    const running = runTask('text-generation', model, [text], { signal: stop.signal })
+    await expect(running).rejects.toBe(reason)
+    expect(lengths).toEqual([PIECE])
   })
 })
 

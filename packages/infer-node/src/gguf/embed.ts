@@ -2,9 +2,11 @@ import { InvalidInputError } from '@x/cid'
 import type { Tensor } from '@x/infer-core'
 import type { LlamaEmbeddingContext, LlamaModel } from 'node-llama-cpp'
 
+import { tokensOf } from './tokens-of.ts'
+
 export interface Embedder {
   /** The vector of a text, pooled as the file says. */
-  embed(text: string, normalize: boolean): Promise<Tensor>
+  embed(text: string, options: { normalize: boolean; signal: AbortSignal | undefined }): Promise<Tensor>
   dispose(): Promise<void>
 }
 
@@ -27,15 +29,15 @@ export function createEmbedder(model: LlamaModel, label: string, threads: number
   }
 
   return {
-    async embed(text, normalize) {
-      const tokens = model.tokenize(text, true)
+    async embed(text, { normalize, signal }) {
       // What its beginning and end take comes to it.
-      const count = tokens.length + 2
-      if (count > model.trainContextSize) {
-        const message = `the text has ${tokens.length} tokens, and ${label} takes at most ${model.trainContextSize - 2}`
+      const most = model.trainContextSize - 2
+      const tokens = await tokensOf(model, text, { most, what: 'text', label, signal })
+      if (tokens.length > most) {
+        const message = `the text has ${tokens.length} tokens, and ${label} takes at most ${most}`
         throw new InvalidInputError(message, { input: 'text' })
       }
-      const context = await contextFor(count)
+      const context = await contextFor(tokens.length + 2)
       const { vector } = await context.getEmbeddingFor(tokens)
       if (vector.length === 0)
         throw new InvalidInputError(`${label} gives no vector for a text without tokens`, { input: text })

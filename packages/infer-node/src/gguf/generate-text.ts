@@ -4,6 +4,7 @@ import type { LlamaContextSequence, LlamaModel, Token } from 'node-llama-cpp'
 
 import { createTextStream } from '../text-stream.ts'
 import { chatPrompt } from './chat-prompt.ts'
+import { tokensOf } from './tokens-of.ts'
 
 export interface GenerateOptions {
   /** For chats, as the file has it. */
@@ -32,7 +33,7 @@ export async function generateText(
   options: GenerateOptions,
 ): Promise<OutputValue> {
   const { label, threads, signal, onText } = options
-  const prompt = promptOf(model, input, options)
+  const prompt = await promptOf(model, input, options)
   const most = model.trainContextSize
   if (prompt.length === 0 || prompt.length >= most) {
     const message = `the prompt has ${prompt.length} tokens, and ${label} takes from 1 to ${most - 1}`
@@ -83,14 +84,19 @@ export async function generateText(
 }
 
 /** What a chat's template writes begins as it does; a text begins as the file says. */
-function promptOf(model: LlamaModel, input: CanonicalInput, { template, label }: GenerateOptions): Token[] {
+async function promptOf(
+  model: LlamaModel,
+  input: CanonicalInput,
+  { template, label, signal }: GenerateOptions,
+): Promise<Token[]> {
   const { tokens } = model
+  const limits = { most: model.trainContextSize - 1, what: 'prompt', label, signal }
   if (input.kind === 'chat') {
     const chat = chatPrompt(template, input.messages, { bos: tokens.bosString, eos: tokens.eosString }, label)
-    return model.tokenize(chat, true)
+    return tokensOf(model, chat, limits)
   }
   if (input.kind !== 'text') throw new TypeError(`text-generation of ${input.kind}`)
-  const own = model.tokenize(input.text, true)
+  const own = await tokensOf(model, input.text, limits)
   const isFirst = tokens.bos !== null && tokens.shouldPrependBosToken && own[0] !== tokens.bos
   return isFirst && tokens.bos !== null ? [tokens.bos, ...own] : own
 }

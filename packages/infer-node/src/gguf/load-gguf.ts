@@ -181,7 +181,7 @@ function createRuns(
     if (embedder) {
       if (input.kind !== 'text') throw new TypeError(`${task} of ${input.kind}`)
       assertPooling(params['pooling'], header, label)
-      return embedder.embed(input.text, params['normalize'] === true)
+      return embedder.embed(input.text, { normalize: params['normalize'] === true, signal })
     }
     return generateText(llama, input, params, { template, label, threads, signal, onText })
   }
