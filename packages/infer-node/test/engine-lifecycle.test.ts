@@ -1,5 +1,6 @@
 import type { Worker } from 'node:worker_threads'
 
+import { createCache, type Cache } from '@x/cache'
 import type { OpenedModel } from '@x/model-loader'
 import { expect, it, onTestFinished, vi } from 'vitest'
 
@@ -172,7 +173,10 @@ it('counts what waits over all parameters, and has one timer for it, which keeps
   expect(codes.filter((code) => code === 'BACKEND')).toHaveLength(4)
 })
 
-it('starts no thread for one that ended while nothing waits, and waits before it starts one where the last did nothing', async () => {
+it.for<[string, (engine: Engine, model: OpenedModel) => Promise<unknown>]>([
+  ['run', (engine, model) => engine.run(TASK, model, 'a')],
+  ['load', (engine, model) => engine.load(TASK, model)],
+])('starts no thread before something waits, nor at once where the last did nothing: %s', async ([, ask]) => {
   const model = await open()
   const { started } = watchWorkers()
   const engine = startEngine()
@@ -185,12 +189,42 @@ it('starts no thread for one that ended while nothing waits, and waits before it
   expect(await loading).toMatchObject([{ reason: { code: 'CRASH' } }])
   for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate)
   expect(engine.stats().workers).toEqual([])
-  const asked = engine.run(TASK, model, 'a')
+  const asked = ask(engine, model)
   await until(() => engine.stats().queued === 1)
   for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate)
   expect(started).toHaveLength(1)
   clock.mockRestore()
   expect(await asked).toMatchObject({ output: { dims: [16] } })
+  expect(engine.stats()).toMatchObject({ queued: 0, workers: [{ models: [model.cid.toString()] }] })
+})
+
+it('runs nothing of a model that was put aside while it was asked for', async () => {
+  const model = await open()
+  const { started } = watchWorkers()
+  const cache = createCache()
+  const [looked, found] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const slow: Cache = {
+    ...cache,
+    async getOrCompute(...given) {
+      looked.resolve()
+      await found.promise
+      return cache.getOrCompute(...given)
+    },
+  }
+  const engine = startEngine({ cache: slow, quarantineMs: 3_600_000 })
+  const asked = told(engine.run(TASK, model, 'a'))
+  await looked.promise
+  for (const threads of [1, 2]) {
+    const crashed = told(engine.run(TASK, model, 'a', { cache: 'bypass' }))
+    await until(() => started.length === threads)
+    await crash(started.at(-1))
+    await crashed
+  }
+  found.resolve()
+  expect(await asked).toMatchObject([
+    { reason: { code: 'CRASH', message: expect.stringContaining('left alone until') } },
+  ])
+  expect(started).toHaveLength(2)
 })
 
 it('refuses a heap in which no thread can run, and of which the smallest end the process', () => {

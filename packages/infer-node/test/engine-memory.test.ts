@@ -1,10 +1,10 @@
-import { writeFile } from 'node:fs/promises'
+import { copyFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { expect, it, onTestFinished } from 'vitest'
 
-import { createEngine, type Engine, type EngineOptions } from '../src/index.ts'
-import { hold, tempDirectory } from './support.ts'
+import { createEngine, type Engine, type EngineOptions, type EngineStats } from '../src/index.ts'
+import { hold, tempDirectory, until } from './support.ts'
 
 const TASK = 'feature-extraction'
 const ANSWER = { output: { dims: [16] } }
@@ -69,4 +69,36 @@ it('runs nothing on a prepared file that cannot be read, for it could not be sai
     code: 'BACKEND',
     message: expect.stringContaining('EISDIR'),
   })
+})
+
+/** How many workers have a model. */
+const copiesIn = ({ workers }: EngineStats): number => workers.reduce((sum, { models }) => sum + models.length, 0)
+
+const TEXTS = ['a', 'hello', 'hello world', 'this is a test']
+
+it('makes no copies for which there is no room of weights that were to be mapped, and are refused', async () => {
+  const model = await (await hold('tiny-bert')).open()
+  const path = join(await tempDirectory(), 'model.onnx')
+  await writeFile(path, 'no graph')
+  const bytes = model.files.find((file) => file.path === 'onnx/model.onnx')?.size ?? 0
+  const prepare = async () => ({ path, options: {}, weights: 'prepacked', isMapped: true }) as const
+  const engine = startEngine({ workers: 4, threads: 1, memoryBytes: bytes * 1.5, batch: { maxRows: 1 }, prepare })
+  await Promise.all(TEXTS.map((text) => engine.run(TASK, model, text)))
+  expect(engine.stats().loads).toBe(1)
+  expect(copiesIn(engine.stats())).toBe(1)
+})
+
+it('lets a copy go when weights that were mapped cannot be any more, and there is no room for two', async () => {
+  const model = await (await hold('tiny-bert')).open()
+  const path = join(await tempDirectory(), 'model.onnx')
+  await copyFile(model.path('onnx/model.onnx') ?? '', path)
+  const bytes = model.files.find((file) => file.path === 'onnx/model.onnx')?.size ?? 0
+  const prepare = async () => ({ path, options: {}, weights: 'prepacked', isMapped: true }) as const
+  const engine = startEngine({ workers: 2, threads: 1, memoryBytes: bytes * 1.5, batch: { maxRows: 1 }, prepare })
+  await engine.load(TASK, model)
+  await writeFile(path, 'no graph')
+  await Promise.all(TEXTS.map((text) => engine.run(TASK, model, text)))
+  expect(engine.stats().loads).toBe(2)
+  await until(() => copiesIn(engine.stats()) === 1)
+  expect(engine.stats().unloads).toBe(1)
 })

@@ -10,7 +10,7 @@ import { beforeEach, expect, it, onTestFinished, vi } from 'vitest'
 import { runTask, type EngineOptions } from '../src/index.ts'
 import { holdFiles, holdGguf, llamaOrSkip, openEngine as open, watchLlama } from './gguf-support.ts'
 import { graphOf, openFiles, product } from './raw-support.ts'
-import { crash, until } from './support.ts'
+import { crash, soon, until } from './support.ts'
 
 beforeEach(llamaOrSkip)
 
@@ -146,28 +146,54 @@ it('a GGUF that several run is held once', async () => {
   expect(opened.map(({ disposed }) => disposed)).toEqual([true])
 })
 
-it('a GGUF is not blamed for a thread that ends beside it, and is let go of there', async () => {
-  const [{ open: openOne }, graph] = [
-    await holdGguf('tiny-gguf-llama'),
-    await openFiles({ 'a.onnx': graphOf(product) }),
-  ]
-  const opened = await openOne()
+/** A model whose files are not checked before it may go on, so that it is being loaded until then. */
+function heldUp(opened: OpenedModel): { model: OpenedModel; goOn: () => void } {
   const held = Promise.withResolvers<void>()
-  const model = {
-    ...opened,
-    async verifiedPath(...given: Parameters<NonNullable<OpenedModel['verifiedPath']>>) {
-      await held.promise
-      return opened.verifiedPath?.(...given)
-    },
+  async function verifiedPath(...given: Parameters<NonNullable<OpenedModel['verifiedPath']>>): Promise<string> {
+    await held.promise
+    return (await opened.verifiedPath?.(...given)) ?? ''
   }
+  return { model: { ...opened, verifiedPath }, goOn: held.resolve }
+}
+
+const feeds = { x: { type: 'float32', dims: [1, 3], data: Float32Array.of(1, 2, 3) } } as const
+
+it('graphs and GGUFs do not wait for each other', async () => {
+  const llama = await (await holdGguf('tiny-gguf-llama')).open()
+  const graph = await openFiles({ 'a.onnx': graphOf(product) })
+  const engine = open({ threads: 1 })
+  const given = (): number[] => engine.stats().workers.map((one) => one.given)
+  const ask = (model: OpenedModel): Promise<unknown> => engine.run('text-generation', model, 'goats walks', { options })
+
+  const slow = heldUp(llama)
+  const texts = [ask(slow.model), ask(slow.model)]
+  await until(() => given()[0] === 2, given)
+  const session = await soon(engine.session(graph), given)
+  expect((await soon(session.run(feeds), given)).output['y']?.dims).toEqual([1, 2])
+  expect(given()).toEqual([2, 0])
+  slow.goOn()
+  await Promise.all(texts)
+
+  const slowGraph = heldUp(await openFiles({ 'b.onnx': graphOf(product) }))
+  const sessions = [engine.session(slowGraph.model), engine.session(slowGraph.model)]
+  await until(() => given()[1] === 2, given)
+  await soon(ask(slow.model), given)
+  expect(given()).toEqual([0, 2])
+  slowGraph.goOn()
+  await Promise.all(sessions)
+})
+
+it('a GGUF is not blamed for a thread that ends beside it, and stays loaded', async () => {
+  const llama = heldUp(await (await holdGguf('tiny-gguf-llama')).open())
+  const graph = await openFiles({ 'a.onnx': graphOf(product) })
   const dispose = vi.spyOn(LlamaModel.prototype, 'dispose')
   onTestFinished(() => dispose.mockRestore())
   const engine = open({ threads: 1 })
-  const ask = (): Promise<unknown> => engine.run('text-generation', model, 'goats walks', { options })
+  const ask = (): Promise<unknown> => engine.run('text-generation', llama.model, 'goats walks', { options })
   const runs: Promise<unknown>[] = []
-  for (let round = 0; round < 2; round++) {
+  for (const given of [1, 2]) {
     runs.push(ask())
-    await until(() => engine.stats().workers[0]?.given === 1)
+    await until(() => engine.stats().workers[0]?.given === given)
     const started = once(process, 'worker')
     const session = Promise.allSettled([engine.session(graph)])
     const [worker]: Worker[] = await started
@@ -175,9 +201,32 @@ it('a GGUF is not blamed for a thread that ends beside it, and is let go of ther
     expect(await session).toMatchObject([{ reason: { code: 'CRASH', model: graph.cid.toString() } }])
   }
   await expect(engine.session(graph)).rejects.toMatchObject({ message: expect.stringContaining('left alone until') })
-  held.resolve()
+  llama.goOn()
   await Promise.all(runs)
-  // Nobody holds it any more.
-  await until(() => dispose.mock.calls.length === 1)
   await ask()
+  // Each graph was loaded once, and it as well.
+  expect(engine.stats()).toMatchObject({ crashes: 2, loads: 3 })
+  expect(dispose).not.toHaveBeenCalled()
+})
+
+it('a GGUF takes its room, also when a thread of graphs has ended since', async () => {
+  const [one, other] = [await holdGguf('tiny-gguf-llama'), await holdGguf('tiny-gguf-bert')]
+  const llama = heldUp(await one.open())
+  const graph = await openFiles({ 'a.onnx': graphOf(product) })
+  const memoryBytes = ggufFixture('tiny-gguf-llama').bytes.length + graphOf(product).length
+  const engine = open({ threads: 1, memoryBytes, minResidentMs: 0 })
+  const text = engine.run('text-generation', llama.model, 'goats walks', { options })
+  await until(() => engine.stats().workers[0]?.given === 1)
+  const started = once(process, 'worker')
+  const session = Promise.allSettled([engine.session(graph)])
+  const [worker]: Worker[] = await started
+  await crash(worker)
+  await session
+  const vector = engine.run('feature-extraction', await other.open(), 'hello world')
+  await until(() => engine.stats().queued === 1)
+  for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate)
+  expect(engine.stats()).toMatchObject({ queued: 1, loads: 2 })
+  llama.goOn()
+  await text
+  expect((await vector).output.dims).toEqual([expect.any(Number)])
 })

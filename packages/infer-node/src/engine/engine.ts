@@ -38,7 +38,8 @@ import type { RunOptions } from '../runner.ts'
 import { readInput, type TaskInput } from '../task-input.ts'
 import { startClock, toResult, type Clock, type TaskResult } from '../task-result.ts'
 import { ask } from './ask.ts'
-import { crashOf, createDispatcher, type DispatcherStats } from './dispatcher.ts'
+import { createDispatcher, type DispatcherStats } from './dispatcher.ts'
+import { assertNotQuarantined } from './quarantine.ts'
 import { isBusy, type Job, type PrepareGraph, type Residence } from './residence.ts'
 import { createResidences } from './residences.ts'
 
@@ -407,7 +408,6 @@ export function createEngine(options: EngineOptions = {}): Engine {
       return doing(signal, async () => {
         assertTask(task)
         await residences.use(task, model, { dtype, signal }, async (residence) => {
-          assertNotQuarantined(residence)
           assertOpen(signal)
           // A thread does not stop in the middle of that; who does not want it any more need not wait.
           await untilAborted(dispatcher.load(residence, { signal }), signal)
@@ -455,9 +455,3 @@ function rawInputOf(bytes: Uint8Array): CanonicalInput {
 const batchOf = ({ maxRows = 32, maxTokens = 8192, windowMs = 0 }: BatchOptions = {}): BatchLimits & {
   windowMs: number
 } => ({ maxRows, maxTokens, windowMs })
-
-function assertNotQuarantined(residence: Residence): void {
-  if (residence.quarantinedUntilMs === undefined) return
-  if (residence.quarantinedUntilMs > Date.now()) throw crashOf(residence)
-  residence.quarantinedUntilMs = undefined
-}

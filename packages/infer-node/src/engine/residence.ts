@@ -82,6 +82,8 @@ export interface Residence {
   leastBytes: number
   /** The weights are mapped from a file, so that threads share them. */
   isMapped: boolean
+  /** A load has shown it, since it is loaded: ONNX Runtime may refuse weights that were prepared to be mapped. */
+  isMappingKnown: boolean
   /** Execution providers: the first is tried first, then what comes after it. */
   readonly providers: readonly [string, ...string[]]
   /** Of a run on one of them that read these files, as they were prepared. */
@@ -197,6 +199,7 @@ export async function openResidence(
     },
     nextProvider: (provider, why) => ladder.next({ provider, why, model: model.cid.toString() }),
     isMapped: prepared.length > 0 && prepared.every((one) => one.isMapped),
+    isMappingKnown: false,
     lanes: new Map(),
     running: 0,
     usedMs: Date.now(),
@@ -259,4 +262,5 @@ export function noteLoaded(residence: Residence, { alone, dtype, executionProvid
   // What is not held as was prepared, for the processor, is a copy in each thread.
   const isAsPrepared = fallbacks.length === 0 && executionProvider === 'cpu'
   if (!residence.gguf && !isAsPrepared) residence.isMapped = false
+  residence.isMappingKnown = true
 }

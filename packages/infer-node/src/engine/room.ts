@@ -33,6 +33,8 @@ export interface Room {
    * @param at - `once`: what nobody uses now goes, though it was used a moment ago. Default `turn`.
    */
   hasRoomFor(residence: Residence, at?: 'turn' | 'once'): boolean
+  /** More is loaded than may be, as where weights were mapped and cannot be any more. */
+  isOver(): boolean
 }
 
 /** A model that should still be there, and of which nothing was asked for so long, is not about to be asked again. */
@@ -49,11 +51,7 @@ export function createRoom({ memoryBytes, residences, copiesOf, unload, unloadin
 
   const isPlaced = (residence: Residence): boolean => copiesOf(residence) > 0
 
-  /** In all threads. Mapped weights are in memory once, whoever maps them. */
-  const bytesIn = (residence: Residence): number => {
-    const copies = copiesOf(residence)
-    return residence.bytes * (residence.isMapped ? Math.min(1, copies) : copies)
-  }
+  const bytesIn = (residence: Residence): number => bytesOfCopies(residence, copiesOf(residence))
 
   const loaded = (): Residence[] => [...residences()].filter(isPlaced)
 
@@ -73,7 +71,7 @@ export function createRoom({ memoryBytes, residences, copiesOf, unload, unloadin
 
   const isWaiting = ({ residence }: Claim): boolean => !isPlaced(residence) && isBusy(residence)
 
-  const moreOf = (residence: Residence): number => (residence.isMapped && isPlaced(residence) ? 0 : residence.bytes)
+  const moreOf = (residence: Residence): number => (isShared(residence) && isPlaced(residence) ? 0 : residence.bytes)
 
   // What is estimated to be too large may fit, alone.
   const fitsBeside = (residence: Residence, bytes: number): boolean =>
@@ -125,8 +123,16 @@ export function createRoom({ memoryBytes, residences, copiesOf, unload, unloadin
       // What a thread has yet to unload is there still.
       return fitsBeside(residence, made.left + unloadingBytes())
     },
+    isOver: () => loaded().reduce((sum, one) => sum + bytesIn(one), 0) > memoryBytes,
   }
 }
+
+/** Its weights are in memory once, in however many threads it is loaded: they are mapped, as a load has shown. */
+export const isShared = ({ isMapped, isMappingKnown }: Residence): boolean => isMapped && isMappingKnown
+
+/** Of a model that so many threads have. */
+export const bytesOfCopies = (residence: Residence, copies: number): number =>
+  residence.bytes * (isShared(residence) ? Math.min(1, copies) : copies)
 
 /** For how much longer a model is not made to go. */
 function heldMs(residence: Residence): number {

@@ -32,6 +32,7 @@ export async function openGgufResidence(
     nextProvider: () => Promise.resolve(undefined),
     // Whoever runs it here: they share it.
     isMapped: true,
+    isMappingKnown: true,
     lanes: new Map(),
     running: 0,
     usedMs: Date.now(),
