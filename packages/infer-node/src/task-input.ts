@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 
 import { InvalidInputError } from '@x/cid'
@@ -11,6 +11,8 @@ import {
   type TaskName,
 } from '@x/infer-core'
 import { BackendError, NotFoundError } from '@x/storage-core'
+
+import { bytesIn, type Reserve } from './input-bytes.ts'
 
 /** The bytes of a file, a path or a `file:` URL. */
 export type FileInput = string | URL | Uint8Array
@@ -39,6 +41,7 @@ interface Reading {
   task: TaskName
   sampleRate: number | undefined
   signal: AbortSignal | undefined
+  reserve: Reserve
 }
 
 /**
@@ -46,6 +49,7 @@ interface Reading {
  * later, and the caller may use its memory again.
  *
  * @param sampleRate - Of the model, hertz; `undefined` when the task takes no sound.
+ * @param reserve - Told how many bytes there are before they are copied or read, a file's once its size is known.
  * @throws {InvalidInputError} Not what the task takes, or a URL: nothing is fetched.
  * @throws {NotFoundError} There is no such file.
  */
@@ -54,12 +58,14 @@ export async function readInput(
   input: unknown,
   sampleRate: number | undefined,
   signal?: AbortSignal,
+  reserve: Reserve = () => undefined,
 ): Promise<CanonicalInput> {
   const { inputs: kinds, streams } = TASKS[task]
   // The library fails on a prompt without tokens.
   if (streams && input === '') throw new InvalidInputError(`${task} needs a text; this one is empty`, { input: '' })
+  reserve(bytesIn(input))
   for (const kind of kinds) {
-    const read = await READERS[kind](input, { task, sampleRate, signal })
+    const read = await READERS[kind](input, { task, sampleRate, signal, reserve })
     if (read !== undefined) return read
   }
   throw wrongKind(task, kinds, input)
@@ -72,12 +78,13 @@ const READERS: Readonly<Record<InputKind, Reader>> = {
   text: (input) => (typeof input === 'string' ? { kind: 'text', text: input } : undefined),
   chat: (input) =>
     isChat(input) ? { kind: 'chat', messages: input.map(({ role, content }) => ({ role, content })) } : undefined,
-  async image(input, { signal }) {
-    return isFile(input) ? { kind: 'image', bytes: await readBytes(input, signal) } : undefined
+  async image(input, reading) {
+    return isFile(input) ? { kind: 'image', bytes: await readBytes(input, reading) } : undefined
   },
-  async audio(input, { sampleRate, signal }) {
+  async audio(input, reading) {
+    const { sampleRate } = reading
     if (isSamples(input) && sampleRate !== undefined) return { kind: 'samples', samples: input.slice(), sampleRate }
-    return isFile(input) ? { kind: 'audio', bytes: await readBytes(input, signal) } : undefined
+    return isFile(input) ? { kind: 'audio', bytes: await readBytes(input, reading) } : undefined
   },
   question(input, { task }) {
     const { question, context } = partsOf(input, ['question', 'context'])
@@ -85,17 +92,17 @@ const READERS: Readonly<Record<InputKind, Reader>> = {
     assertFilled(task, { question, context })
     return { kind: 'question', question, context }
   },
-  async document(input, { task, signal }) {
+  async document(input, reading) {
     const { question, image } = partsOf(input, ['question', 'image'])
     if (typeof question !== 'string' || !isFile(image)) return undefined
-    assertFilled(task, { question })
-    return { kind: 'document', question, bytes: await readBytes(image, signal) }
+    assertFilled(reading.task, { question })
+    return { kind: 'document', question, bytes: await readBytes(image, reading) }
   },
-  async prompt(input, { task, signal }) {
+  async prompt(input, reading) {
     const { text, image } = partsOf(input, ['text', 'image'])
     if (typeof text !== 'string' || !isFile(image)) return undefined
-    assertFilled(task, { text })
-    return { kind: 'prompt', text, bytes: await readBytes(image, signal) }
+    assertFilled(reading.task, { text })
+    return { kind: 'prompt', text, bytes: await readBytes(image, reading) }
   },
   ranking(input, { task }) {
     const { query, documents } = partsOf(input, ['query', 'documents'])
@@ -103,12 +110,12 @@ const READERS: Readonly<Record<InputKind, Reader>> = {
     assertFilled(task, { query, documents })
     return { kind: 'ranking', query, documents: [...documents] }
   },
-  async speech(input, { task, signal }) {
+  async speech(input, reading) {
     const { text, voice } = partsOf(input, ['text', 'voice'])
     if (typeof text !== 'string') return undefined
-    assertFilled(task, { text })
+    assertFilled(reading.task, { text })
     if (isSamples(voice)) return { kind: 'speech', text, voice: voice.slice() }
-    return isFile(voice) ? { kind: 'speech', text, voice: floats(await readBytes(voice, signal)) } : undefined
+    return isFile(voice) ? { kind: 'speech', text, voice: floats(await readBytes(voice, reading)) } : undefined
   },
 }
 
@@ -140,15 +147,25 @@ function floats(bytes: Uint8Array): Float32Array {
   return Float32Array.from({ length: bytes.length / 4 }, (_, index) => view.getFloat32(index * 4, true))
 }
 
-async function readBytes(input: FileInput, signal: AbortSignal | undefined): Promise<Uint8Array> {
+async function readBytes(input: FileInput, reading: Reading): Promise<Uint8Array> {
   // A copy even of a Buffer, whose own `slice` makes none.
-  return input instanceof Uint8Array ? Uint8Array.from(input) : readLocalFile(input, signal)
+  return input instanceof Uint8Array ? Uint8Array.from(input) : readLocalFile(input, reading)
 }
 
-async function readLocalFile(input: string | URL, signal: AbortSignal | undefined): Promise<Uint8Array> {
+async function readLocalFile(input: string | URL, { signal, reserve }: Reading): Promise<Uint8Array> {
   const path = toPath(input)
+  const { size } = await told(path, stat(path), signal)
+  reserve(size)
+  const bytes = await told(path, readFile(path, { signal }), signal)
+  // What is no regular file has no size, and one may grow.
+  if (bytes.length > size) reserve(bytes.length - size)
+  return bytes
+}
+
+/** What the file system gives, or what is wrong with the input's file. */
+async function told<T>(path: string, work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   try {
-    return await readFile(path, { signal })
+    return await work
   } catch (cause) {
     signal?.throwIfAborted()
     const code = typeof cause === 'object' && cause !== null && 'code' in cause ? cause.code : undefined

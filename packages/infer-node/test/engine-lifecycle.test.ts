@@ -5,6 +5,7 @@ import type { OpenedModel } from '@x/model-loader'
 import { expect, it, onTestFinished, vi } from 'vitest'
 
 import { createEngine, type Engine, type EngineOptions } from '../src/index.ts'
+import { graphOf, openFiles, product } from './raw-support.ts'
 import { crash, hold, soon, until } from './support.ts'
 
 const TASK = 'feature-extraction'
@@ -231,6 +232,30 @@ it('refuses a heap in which no thread can run, and of which the smallest end the
   for (const heapMib of [2, 23, Number.NaN]) {
     expect(() => createEngine({ heapMib })).toThrow(expect.objectContaining({ code: 'INVALID_INPUT' }))
   }
+})
+
+it('takes no more bytes of inputs than it may hold until they are answered, but one that is alone', async () => {
+  const model = await open()
+  const engine = startEngine({ ...WAITING, maxQueuedBytes: 100 })
+  const stop = new AbortController()
+  const first = told(engine.run(TASK, model, 'a'.repeat(150), { signal: stop.signal }))
+  await until(() => engine.stats().queued === 1)
+  expect(engine.stats().queuedBytes).toBe(150)
+  await expect(engine.run(TASK, model, 'b')).rejects.toMatchObject({
+    code: 'BUSY',
+    message: expect.stringContaining('inputs of 150 bytes wait or run already, of at most 100'),
+  })
+  const session = await engine.session(await openFiles({ 'a.onnx': graphOf(product) }))
+  const x = { type: 'float32', dims: [1, 3], data: new Float32Array(3) } as const
+  await expect(session.run({ x })).rejects.toMatchObject({ code: 'BUSY' })
+  stop.abort()
+  await first
+  expect(engine.stats().queuedBytes).toBe(0)
+  const others = [told(engine.run(TASK, model, 'a'.repeat(60))), told(engine.run(TASK, model, 'b'.repeat(40)))]
+  await until(() => engine.stats().queued === 2)
+  expect(engine.stats().queuedBytes).toBe(100)
+  await engine.close({ drain: false })
+  expect((await Promise.all(others)).flat()).toMatchObject([{ reason: CLOSED }, { reason: CLOSED }])
 })
 
 it('answers each input of a task whose inputs share no run as soon as it has run', async () => {

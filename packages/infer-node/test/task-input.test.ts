@@ -1,7 +1,11 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
 import { encodeInput, type TaskName } from '@x/infer-core'
 import { expect, it } from 'vitest'
 
 import { readInput } from '../src/task-input.ts'
+import { tempDirectory } from './support.ts'
 
 const bytes = (): Uint8Array<ArrayBuffer> => Uint8Array.of(1, 2, 3, 4)
 const samples = (): Float32Array<ArrayBuffer> => Float32Array.of(0.5, -0.5)
@@ -32,6 +36,38 @@ it.for<[TaskName, () => unknown, (input: never) => void]>([
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- made and changed by the same case
   change(input as never)
   expect((await encodeInput(read)).cid).toEqual(cid)
+})
+
+it.for<[TaskName, unknown, number]>([
+  ['text-classification', 'één', 5],
+  ['image-classification', bytes(), 4],
+  ['image-classification', Buffer.alloc(1000).subarray(10, 17), 7],
+  ['automatic-speech-recognition', samples(), 8],
+  ['document-question-answering', { question: 'abc', image: bytes() }, 7],
+  ['rerank', { query: 'ab', documents: ['c', 'def'] }, 6],
+  ['text-generation', [{ role: 'user', content: 'a' }], 5],
+])('tells before it copies what %s is given how much that is', async ([task, input, size]) => {
+  const told: number[] = []
+  await readInput(task, input, 16_000, undefined, (by) => told.push(by))
+  expect(told.reduce((sum, by) => sum + by, 0)).toBe(size)
+  const full = new Error('there is no room')
+  const refused = readInput(task, input, 16_000, undefined, () => {
+    throw full
+  })
+  await expect(refused).rejects.toBe(full)
+})
+
+it('tells how large a file is before it is read', async () => {
+  const path = join(await tempDirectory(), 'image')
+  await writeFile(path, new Uint8Array(1000))
+  const told: number[] = []
+  await readInput('image-classification', path, undefined, undefined, (by) => told.push(by))
+  expect(told).toEqual([path.length, 1000])
+  const full = new Error('there is no room')
+  const refused = readInput('image-classification', path, undefined, undefined, (by) => {
+    if (by >= 1000) throw full
+  })
+  await expect(refused).rejects.toBe(full)
 })
 
 it('says what it was given, whatever that comes from', async () => {

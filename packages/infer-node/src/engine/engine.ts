@@ -26,6 +26,7 @@ import { reasonOf, untilAborted } from '@x/storage-core/backend'
 
 import { closeInTurn } from '../close-all.ts'
 import { llamaParallelism } from '../gguf/llama-class.ts'
+import { bytesIn, type Reserve } from '../input-bytes.ts'
 import { createLadder, type ProviderRefusal, type Providers } from '../providers/ladder.ts'
 import { createProviderProber, type ProviderProber, type ProviderVerdict } from '../providers/prober.ts'
 import { WASM } from '../providers/provider-names.ts'
@@ -39,6 +40,7 @@ import { readInput, type TaskInput } from '../task-input.ts'
 import { startClock, toResult, type Clock, type TaskResult } from '../task-result.ts'
 import { ask } from './ask.ts'
 import { createDispatcher, type DispatcherStats } from './dispatcher.ts'
+import { createIntake } from './intake.ts'
 import { assertNotQuarantined } from './quarantine.ts'
 import { isBusy, type Job, type PrepareGraph, type Residence } from './residence.ts'
 import { createResidences } from './residences.ts'
@@ -61,6 +63,11 @@ export interface EngineOptions extends Partial<FairQueueLimits> {
   workers?: number | undefined
   /** Of ONNX Runtime, in each worker, and of a run of llama.cpp. Default: the processor's, shared out; of llama.cpp half as many. */
   threads?: number | undefined
+  /**
+   * Most bytes of inputs that are held at a time, from before they are read or copied until they are answered; about as much again is held of
+   * them as blocks. More are `BUSY`; one that is larger by itself is taken when there are no others. Default 512 MiB.
+   */
+  maxQueuedBytes?: number | undefined
   /** Most of the heap of a worker, in MiB, from 24; one that needs more ends, and is replaced. Default: Node's. */
   heapMib?: number | undefined
   /** Most bytes of weights that are loaded at a time. What was not used for longest goes. Default 4 GiB. */
@@ -70,7 +77,7 @@ export interface EngineOptions extends Partial<FairQueueLimits> {
    * new run of it begins until the other one is loaded. Default: 1000, or four times as long as its load took, if that is longer.
    */
   minResidentMs?: number | undefined
-  /** A model that was not used for so long is unloaded. Default: never. */
+  /** A model that was not used for so long is unloaded, in milliseconds. Default: never. */
   keepAliveMs?: number | undefined
   /** Inputs of like length share a run, where that changes no answer. Default 32 rows and 8192 tokens. */
   batch?: BatchOptions | 'off' | undefined
@@ -112,6 +119,8 @@ interface AskedOf<Name extends RunName> {
 }
 
 export interface EngineStats extends DispatcherStats {
+  /** Of inputs that were asked for and are not answered. */
+  queuedBytes: number
   /** The execution providers that were tried, and why those that are not used are not. */
   providers: { verdicts: readonly ProviderVerdict[]; refusals: readonly ProviderRefusal[] }
   models: readonly {
@@ -131,7 +140,7 @@ export interface Engine {
    * Runs one input. Inputs that are asked for at the same time may share a run; the answer is the one it has alone.
    *
    * @param model - An opened model, which has to stay open; or a reference.
-   * @throws {BusyError} As many wait as may.
+   * @throws {BusyError} As many wait as may, or inputs of as many bytes are held as may be.
    * @throws {CrashError} The thread that ran it ended.
    * @throws {GatedError} No execution provider that may be used works here.
    */
@@ -171,6 +180,7 @@ export interface Engine {
 }
 
 const MAX_QUEUED = 1024
+const MAX_QUEUED_BYTES = 512 * 2 ** 20
 const MEMORY_BYTES = 4 * 2 ** 30
 const QUARANTINE_MS = 60_000
 /** With 16 threads of Node 24 end while they load the smallest model, with 24 it runs; with 2 the whole process ends. */
@@ -219,6 +229,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
     isBusy,
     onWarning,
   })
+  const intake = createIntake(options.maxQueuedBytes ?? MAX_QUEUED_BYTES)
   const underWay = new Set<Promise<unknown>>()
   const closedError = new BackendError('the engine is closed', { retryable: false })
   let isClosed = false
@@ -229,10 +240,10 @@ export function createEngine(options: EngineOptions = {}): Engine {
   sweeper?.unref()
 
   /** Does what was asked for, which `close` waits for. */
-  async function doing<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+  async function doing<T>(signal: AbortSignal | undefined, work: (reserve: Reserve) => Promise<T>): Promise<T> {
     signal?.throwIfAborted()
     if (isClosed) throw closedError
-    const done = work()
+    const done = intake.use(work)
     underWay.add(done)
     try {
       return await done
@@ -346,7 +357,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
 
   return {
     run(task, model, input, { options: given = {}, dtype, signal, caller = '', onText, cache: cacheMode } = {}) {
-      return doing(signal, async () => {
+      return doing(signal, async (reserve) => {
         const started = startClock()
         assertTask(task)
         // Before a model is opened for nothing.
@@ -356,7 +367,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
           assertNotQuarantined(residence)
           const params = toParams(task, given, await repositoryDefaults(task, residence, given, signal))
           const [canonical, paramsBlock] = await Promise.all([
-            readInput(task, input, residence.sampleRate, signal),
+            readInput(task, input, residence.sampleRate, signal, reserve),
             encodeParams(params),
           ])
           const inputBlock = await encodeInput(canonical)
@@ -391,8 +402,9 @@ export function createEngine(options: EngineOptions = {}): Engine {
             inputs,
             outputs,
             run: (feeds, runOptions = {}) =>
-              doing(runOptions.signal, async () => {
+              doing(runOptions.signal, async (reserve) => {
                 const started = startClock()
+                reserve(bytesIn(feeds))
                 // At once, before the caller's memory is used for something else.
                 const tensors = toFeeds(inputs, feeds)
                 const names = toOutputNames(outputs, runOptions.outputs)
@@ -430,7 +442,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
         quarantinedUntilMs,
       }))
       const providers = { verdicts: prober.verdicts(), refusals: ladder.refusals() }
-      return { ...dispatcher.stats(), providers, models }
+      return { ...dispatcher.stats(), queuedBytes: intake.bytes, providers, models }
     },
     async close({ drain = true } = {}) {
       isClosed = true
