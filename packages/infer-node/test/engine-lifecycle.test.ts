@@ -228,9 +228,26 @@ it('runs nothing of a model that was put aside while it was asked for', async ()
   expect(started).toHaveLength(2)
 })
 
-it('refuses a heap in which no thread can run, and of which the smallest end the process', () => {
-  for (const heapMib of [2, 23, Number.NaN]) {
-    expect(() => createEngine({ heapMib })).toThrow(expect.objectContaining({ code: 'INVALID_INPUT' }))
+it.for<[string, (value: number) => EngineOptions, readonly number[]]>([
+  ['workers', (workers) => ({ workers }), [0, -1, 1.5, Infinity]],
+  ['threads', (threads) => ({ threads }), [0, 1.5, Infinity]],
+  // In the smallest no thread can run, or the process ends.
+  ['heapMib', (heapMib) => ({ heapMib }), [2, 23, Infinity]],
+  ['memoryBytes', (memoryBytes) => ({ memoryBytes }), [-1]],
+  ['maxQueued', (maxQueued) => ({ maxQueued }), [0, 1.5]],
+  ['maxQueuedPerCaller', (maxQueuedPerCaller) => ({ maxQueuedPerCaller }), [0]],
+  ['maxQueuedBytes', (maxQueuedBytes) => ({ maxQueuedBytes }), [-1]],
+  ['minResidentMs', (minResidentMs) => ({ minResidentMs }), [-1, 2 ** 31]],
+  ['keepAliveMs', (keepAliveMs) => ({ keepAliveMs }), [-1, 2 ** 31]],
+  ['quarantineMs', (quarantineMs) => ({ quarantineMs }), [-1, Infinity]],
+  ['batch.maxRows', (maxRows) => ({ batch: { maxRows } }), [0]],
+  ['batch.maxTokens', (maxTokens) => ({ batch: { maxTokens } }), [0]],
+  ['batch.windowMs', (windowMs) => ({ batch: { windowMs } }), [-1, 2 ** 31, Infinity]],
+])('refuses a number with which it would not do, or never end: %s', ([name, withValue, values]) => {
+  for (const value of [...values, Number.NaN]) {
+    const input = String(value)
+    const error = { code: 'INVALID_INPUT', input, message: expect.stringMatching(new RegExp(`^${name} is `)) }
+    expect(() => createEngine(withValue(value))).toThrow(expect.objectContaining(error))
   }
 })
 

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os'
 
 import type { Cache } from '@x/cache'
-import { InvalidInputError, type Block } from '@x/cid'
+import type { Block } from '@x/cid'
 import {
   assertTask,
   decodeInput,
@@ -39,6 +39,7 @@ import type { RunOptions } from '../runner.ts'
 import { readInput, type TaskInput } from '../task-input.ts'
 import { startClock, toResult, type Clock, type TaskResult } from '../task-result.ts'
 import { ask } from './ask.ts'
+import { assertNumbers } from './check-options.ts'
 import { createDispatcher, type DispatcherStats } from './dispatcher.ts'
 import { createIntake } from './intake.ts'
 import { assertNotQuarantined } from './quarantine.ts'
@@ -183,30 +184,22 @@ const MAX_QUEUED = 1024
 const MAX_QUEUED_BYTES = 512 * 2 ** 20
 const MEMORY_BYTES = 4 * 2 ** 30
 const QUARANTINE_MS = 60_000
-/** With 16 threads of Node 24 end while they load the smallest model, with 24 it runs; with 2 the whole process ends. */
-const LEAST_HEAP_MIB = 24
 
+/** @throws {InvalidInputError} A number among the options is one that it cannot be. */
 export function createEngine(options: EngineOptions = {}): Engine {
+  assertNumbers(options)
   const { openModel, prepare, maxQueued = MAX_QUEUED, maxQueuedPerCaller, keepAliveMs } = options
   const onWarning = options.onWarning ?? (() => undefined)
   const workers = options.workers ?? 1
-  if (!(Number.isSafeInteger(workers) && workers > 0)) {
-    throw new InvalidInputError(`workers is a whole number from 1, not ${workers}`, { input: String(workers) })
-  }
   const prober = options.prober ?? createProviderProber({ cache: options.cache, onWarning })
   const ladder = createLadder({ providers: options.providers ?? ['cpu'], prober, onWarning })
   let isWasm = false
   const threads = options.threads ?? Math.max(1, Math.floor(availableParallelism() / workers))
-  const { heapMib } = options
-  if (heapMib !== undefined && !(heapMib >= LEAST_HEAP_MIB)) {
-    const message = `heapMib is a number from ${LEAST_HEAP_MIB}, which a thread needs to load a model, not ${heapMib}`
-    throw new InvalidInputError(message, { input: String(heapMib) })
-  }
   const dispatcher = createDispatcher({
     isWasm: () => isWasm,
     workers,
     threads,
-    heapMib,
+    heapMib: options.heapMib,
     memoryBytes: options.memoryBytes ?? MEMORY_BYTES,
     minResidentMs: options.minResidentMs,
     batch: options.batch === 'off' ? undefined : batchOf(options.batch),
