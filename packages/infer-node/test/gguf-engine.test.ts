@@ -215,13 +215,12 @@ it('a GGUF takes its room, also when a thread of graphs has ended since', async 
   const graph = await openFiles({ 'a.onnx': graphOf(product) })
   const memoryBytes = ggufFixture('tiny-gguf-llama').bytes.length + graphOf(product).length
   const engine = open({ threads: 1, memoryBytes, minResidentMs: 0 })
-  const text = engine.run('text-generation', llama.model, 'goats walks', { options })
-  await until(() => engine.stats().workers[0]?.given === 1)
   const started = once(process, 'worker')
-  const session = Promise.allSettled([engine.session(graph)])
+  await engine.session(graph)
   const [worker]: Worker[] = await started
+  const text = engine.run('text-generation', llama.model, 'goats walks', { options })
+  await until(() => engine.stats().workers.some(({ given }) => given === 1))
   await crash(worker)
-  await session
   const vector = engine.run('feature-extraction', await other.open(), 'hello world')
   await until(() => engine.stats().queued === 1)
   for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate)
