@@ -1,3 +1,5 @@
+import { createCache } from '@x/cache'
+import type { OpenedModel } from '@x/model-loader'
 import { expect, it, onTestFinished } from 'vitest'
 
 import { createEngine, type Engine, type EngineOptions } from '../src/index.ts'
@@ -93,4 +95,28 @@ it('bounds the loads that wait, and ends the wait of one that is given up, and o
   await engine.close({ drain: false })
   const closed = { code: 'BACKEND', message: 'the engine was closed' }
   expect([...(await asked), ...(await first)]).toMatchObject([{ reason: closed }, { reason: closed }])
+})
+
+it('answers what two ask for when the first of them has his turn, and computes it once', async () => {
+  const { bert } = await openBoth()
+  const loading = Promise.withResolvers<void>()
+  const verifiedPath: OpenedModel['verifiedPath'] = async (...given) => {
+    await loading.promise
+    return bert.verifiedPath?.(...given)
+  }
+  const engine = startEngine({ threads: 1, batch: { maxRows: 1 }, cache: createCache() })
+  const order: string[] = []
+  const ask = async (text: string, caller: string): Promise<void> => {
+    await engine.run(EMBED, { ...bert, verifiedPath }, text, { caller })
+    order.push(`${caller}: ${text}`)
+  }
+  const much = Array.from({ length: 20 }, (_, index) => ask('a '.repeat(index + 1), 'much'))
+  // Two are in hand.
+  await until(() => engine.stats().queued === 18)
+  const little = ask('a '.repeat(20), 'little')
+  await until(() => engine.stats().queued === 19)
+  loading.resolve()
+  await Promise.all([...much, little])
+  expect(order.findIndex((one) => one.startsWith('little'))).toBeLessThan(6)
+  expect(engine.stats()).toMatchObject({ queued: 0, rows: 20 })
 })

@@ -3,7 +3,7 @@ import { openModel } from '@x/model-loader'
 import { expect, it } from 'vitest'
 
 import { openResidence, type Job, type Residence } from '../src/engine/residence.ts'
-import { createWaitingRoom, type WaitingRoom } from '../src/engine/waiting-room.ts'
+import { createWaitingRoom, type Ticket, type WaitingRoom } from '../src/engine/waiting-room.ts'
 import { createLadder } from '../src/providers/ladder.ts'
 import { mockProber } from './mock-prober.ts'
 import { hold } from './support.ts'
@@ -32,7 +32,7 @@ function jobOf(caller: string): Job {
 }
 
 /** Each with other parameters, so that it has a lane of its own. */
-async function push(room: WaitingRoom, residence: Residence, caller: string, top: number): Promise<() => boolean> {
+async function push(room: WaitingRoom, residence: Residence, caller: string, top: number): Promise<Ticket> {
   const params = toParams(TASK, { top_k: top })
   return room.push(residence, params, await encodeParams(params), jobOf(caller))
 }
@@ -40,14 +40,14 @@ async function push(room: WaitingRoom, residence: Residence, caller: string, top
 it('bounds what waits in all lanes together, and of each caller', async () => {
   const residence = await openOne()
   const room = createWaitingRoom({ maxQueued: 3, maxQueuedPerCaller: 2 })
-  const withdraw = await push(room, residence, 'one', 1)
+  const ticket = await push(room, residence, 'one', 1)
   await push(room, residence, 'one', 2)
   const ofOne = push(room, residence, 'one', 3)
   await expect(ofOne).rejects.toMatchObject({ code: 'BUSY', message: '2 requests of one wait already, of at most 2' })
   await push(room, residence, 'other', 4)
   await expect(push(room, residence, 'third', 5)).rejects.toMatchObject({ code: 'BUSY' })
-  expect(withdraw()).toBe(true)
-  expect(withdraw()).toBe(false)
+  expect(ticket.withdraw()).toBe(true)
+  expect(ticket.withdraw()).toBe(false)
   await push(room, residence, 'third', 5)
   expect(room.size).toBe(3)
 })
@@ -55,10 +55,10 @@ it('bounds what waits in all lanes together, and of each caller', async () => {
 it('keeps no lane in which nothing waits', async () => {
   const residence = await openOne()
   const room = createWaitingRoom({ maxQueued: 10 })
-  const withdraw = await push(room, residence, '', 1)
+  const ticket = await push(room, residence, '', 1)
   await push(room, residence, '', 2)
   expect(residence.lanes.size).toBe(2)
-  withdraw()
+  ticket.withdraw()
   expect(residence.lanes.size).toBe(1)
   expect(room.drain(residence)).toHaveLength(1)
   expect([residence.lanes.size, room.size]).toEqual([0, 0])
@@ -89,4 +89,48 @@ it('gives a lane its turn whose caller shares the runs of another', async () => 
     room.take(lane, 2)
   }
   expect(served).toContain(2)
+})
+
+it('takes what several want when the first of them has his turn, and once', async () => {
+  const residence = await openOne()
+  const room = createWaitingRoom({ maxQueued: 10, maxQueuedPerCaller: 6 })
+  for (let count = 0; count < 5; count++) await push(room, residence, 'much', 1)
+  const ticket = await push(room, residence, 'much', 1)
+  ticket.alsoFor('little')
+  ticket.alsoFor('little')
+  ticket.alsoFor('gone')
+  expect(room.size).toBe(8)
+  ticket.notFor('gone')
+  ticket.notFor('nobody')
+  expect(room.size).toBe(7)
+  const [lane] = residence.lanes.values()
+  if (!lane) throw new Error('something waits')
+  const [first, second, ...others] = [room.take(lane, 1), room.take(lane, 1), room.take(lane, 10)].flat()
+  // The second is the one that both want.
+  expect(new Set([first, second, ...others]).size).toBe(6)
+  expect([ticket.withdraw(), room.size, residence.lanes.size]).toEqual([false, 0, 0])
+  ticket.alsoFor('late')
+  expect(room.size).toBe(0)
+  // In one run it is once, whoever's turn it is.
+  const again = await push(room, residence, 'much', 1)
+  again.alsoFor('little')
+  expect([...residence.lanes.values()].flatMap((one) => room.take(one, 10))).toHaveLength(1)
+  expect(room.size).toBe(0)
+})
+
+it('takes out what several want when none of them wants it any more, and makes no room for more than may wait', async () => {
+  const residence = await openOne()
+  const room = createWaitingRoom({ maxQueued: 3, maxQueuedPerCaller: 1 })
+  const ticket = await push(room, residence, 'one', 1)
+  await push(room, residence, 'full', 2)
+  ticket.alsoFor('full')
+  expect(room.size).toBe(2)
+  ticket.alsoFor('other')
+  ticket.alsoFor('third')
+  expect(room.size).toBe(3)
+  ticket.notFor('one')
+  expect(room.size).toBe(2)
+  // The last of them takes it out himself.
+  ticket.notFor('other')
+  expect([room.size, ticket.withdraw(), room.size]).toEqual([2, true, 1])
 })

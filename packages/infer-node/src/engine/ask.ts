@@ -4,10 +4,11 @@ import type { AbortOptions } from '@x/storage-core'
 import { namingInput } from '../task-result.ts'
 import type { Loaded } from '../workers/messages.ts'
 import type { Job } from './residence.ts'
+import type { Ticket } from './waiting-room.ts'
 
 /** Puts an input into its queue. Its answer, or the signal's reason. */
 export function ask(
-  push: (job: Job) => () => boolean,
+  push: (job: Job) => Ticket,
   {
     input,
     caller,
@@ -22,7 +23,7 @@ export function ask(
     const giveUp = (reason: unknown): void => {
       done()
       job.isCancelled = true
-      if (!withdraw()) job.onCancel?.()
+      if (!ticket.withdraw()) job.onCancel?.()
       reject(reason)
     }
     const job: Job = {
@@ -50,7 +51,7 @@ export function ask(
         reject(isOfInput && input.kind !== 'text' ? namingInput(error, given) : error)
       },
     }
-    const withdraw = push(job)
+    const ticket = push(job)
     function onAbort(): void {
       giveUp(signal?.reason)
     }

@@ -11,7 +11,7 @@ import { answerFor, type Job, type Lane, type Residence } from './residence.ts'
 import { createRoom, isShared } from './room.ts'
 import { runJobs, type RunCounts } from './run-jobs.ts'
 import { createSlots, type Slot } from './slots.ts'
-import { createWaitingRoom } from './waiting-room.ts'
+import { createWaitingRoom, type Ticket } from './waiting-room.ts'
 
 export interface DispatcherOptions {
   workers: number
@@ -61,11 +61,10 @@ export interface Dispatcher {
   /**
    * Puts a job into the queue of its model and parameters.
    *
-   * @returns Takes it out again; whether it was still waiting.
    * @throws {BusyError} As many wait as may, in all or of its caller.
    * @throws {CrashError} The model is left alone.
    */
-  push(residence: Residence, params: Params, paramsBlock: Block, job: Job): () => boolean
+  push(residence: Residence, params: Params, paramsBlock: Block, job: Job): Ticket
   add(residence: Residence): void
   /**
    * Loads a model into a slot, where none has it; when there is room and a thread, as what waits in a queue.
@@ -276,13 +275,16 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     push(residence, params, paramsBlock, job) {
       assertGoing()
       assertNotQuarantined(residence)
-      const withdraw = waiting.push(residence, params, paramsBlock, job)
+      const ticket = waiting.push(residence, params, paramsBlock, job)
       wake()
-      return () => {
-        const wasWaiting = withdraw()
-        // The timer may not be wanted any more.
-        if (wasWaiting) wake()
-        return wasWaiting
+      return {
+        ...ticket,
+        withdraw() {
+          const wasWaiting = ticket.withdraw()
+          // The timer may not be wanted any more.
+          if (wasWaiting) wake()
+          return wasWaiting
+        },
       }
     },
     add: (residence) => void residences.set(residence.handle, residence),

@@ -45,6 +45,8 @@ import { createIntake } from './intake.ts'
 import { assertNotQuarantined } from './quarantine.ts'
 import { isBusy, type Job, type PrepareGraph, type Residence } from './residence.ts'
 import { createResidences } from './residences.ts'
+import { createSharers } from './sharers.ts'
+import type { Ticket } from './waiting-room.ts'
 
 export interface BatchOptions {
   /** Rows of one run. Default 32. */
@@ -222,6 +224,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
     isBusy,
     onWarning,
   })
+  const shareResult = createSharers()
   const intake = createIntake(options.maxQueuedBytes ?? MAX_QUEUED_BYTES)
   const underWay = new Set<Promise<unknown>>()
   const closedError = new BackendError('the engine is closed', { retryable: false })
@@ -272,13 +275,21 @@ export function createEngine(options: EngineOptions = {}): Engine {
     inputOf: () => CanonicalInput,
   ): Promise<TaskResult<Name>> {
     const { task, started, inputBlock, paramsBlock, params, caller, onText, given, signal, cacheMode } = asked
+    const isShared = results !== undefined && cacheMode !== 'bypass' && onText === undefined
+    const result = `${residence.handle} ${paramsBlock.cid} ${inputBlock.cid} ${cacheMode ?? 'use'}`
+    const sharer = isShared ? shareResult(result, caller) : undefined
     const compute = async (runSignal: AbortSignal | undefined): Promise<TaskResult<Name>> => {
       assertOpen(runSignal)
       // Whoever asked first may have given up, and its model may have gone, while others wait for the same result.
       if (!residences.has(residence)) {
         throw new BackendError(`${residence.model.cid} was unloaded meanwhile`, { retryable: true })
       }
-      const push = (job: Job): (() => boolean) => dispatcher.push(residence, params, paramsBlock, job)
+      const push = (job: Job): Ticket => {
+        const ticket = dispatcher.push(residence, params, paramsBlock, job)
+        // Of a flight, and not of this caller alone.
+        if (runSignal !== signal) sharer?.queue(ticket)
+        return ticket
+      }
       const answering = ask(push, { input: inputOf(), caller, onText, signal: runSignal, given })
       const { output, facts: loaded } = await answering
       if (!isOutputOf(task, output)) {
@@ -289,21 +300,25 @@ export function createEngine(options: EngineOptions = {}): Engine {
       return toResult({ task, model: residence.model, facts, started, inputBlock, paramsBlock, params, output })
     }
     if (!results || cacheMode === 'bypass') return compute(signal)
-    return results.result(
-      {
-        task,
-        known: residence,
-        inputBlock,
-        paramsBlock,
-        params,
-        started,
-        mode: cacheMode,
-        isWatched: onText !== undefined,
-        given,
-        signal,
-      },
-      compute,
-    )
+    try {
+      return await results.result(
+        {
+          task,
+          known: residence,
+          inputBlock,
+          paramsBlock,
+          params,
+          started,
+          mode: cacheMode,
+          isWatched: onText !== undefined,
+          given,
+          signal,
+        },
+        compute,
+      )
+    } finally {
+      sharer?.leave()
+    }
   }
 
   /** What a graph takes and gives; where it is not known yet, it is loaded. */

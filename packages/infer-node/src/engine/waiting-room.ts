@@ -3,14 +3,21 @@ import { BusyError, createFairQueue, type FairQueueLimits, type Params } from '@
 
 import type { Job, Lane, Residence } from './residence.ts'
 
+/** A job that waits. Once it was taken, nothing of this does anything. */
+export interface Ticket {
+  /** Takes it out again; whether it was still waiting. */
+  withdraw(): boolean
+  /** Somebody else wants its answer: it waits in the queue of that caller too, where it may, and is taken when the first of them has his turn. */
+  alsoFor(caller: string): void
+  /** One of several does not want it any more. */
+  notFor(caller: string): void
+}
+
 /** What waits in all lanes of all models: bounded in all and of each caller. */
 export interface WaitingRoom {
   readonly size: number
-  /**
-   * @returns Takes it out again; whether it was still waiting.
-   * @throws {BusyError} As many wait as may, in all or of this caller.
-   */
-  push(residence: Residence, params: Params, paramsBlock: Block, job: Job): () => boolean
+  /** @throws {BusyError} As many wait as may, in all or of this caller. */
+  push(residence: Residence, params: Params, paramsBlock: Block, job: Job): Ticket
   /** The lanes of models in the order of their turns: first that of the caller who was not served for longest. */
   inTurn(residences: Iterable<Residence>): Lane[]
   /** Takes up to so many out. */
@@ -22,6 +29,8 @@ export interface WaitingRoom {
 export function createWaitingRoom({ maxQueued, maxQueuedPerCaller = maxQueued }: FairQueueLimits): WaitingRoom {
   // Of those of whom something waits.
   const callers = new Map<string, { waiting: number; turn: number }>()
+  /** What takes a job that waits out of the queue of each who wants it. */
+  const places = new Map<Job, Map<string, () => boolean>>()
   let size = 0
   let lastTurn = 0
 
@@ -40,15 +49,44 @@ export function createWaitingRoom({ maxQueued, maxQueuedPerCaller = maxQueued }:
     if (lane.queue.size === 0 && lanes.get(lane.key) === lane) lanes.delete(lane.key)
   }
 
+  /** Why a caller may put nothing more in; `undefined`: he may. */
+  function whyFull(caller: string): string | undefined {
+    if (size >= maxQueued) return `${size} requests wait already, of at most ${maxQueued}`
+    const waiting = callers.get(caller)?.waiting ?? 0
+    if (waiting < maxQueuedPerCaller) return undefined
+    return `${waiting} requests of ${caller} wait already, of at most ${maxQueuedPerCaller}`
+  }
+
+  function enter(lane: Lane, job: Job, caller: string): void {
+    const of = places.get(job) ?? new Map<string, () => boolean>()
+    places.set(job, of)
+    of.set(caller, lane.queue.push({ item: job, caller }))
+    count(lane, caller, 1)
+  }
+
+  /** Out of the queues of these callers, or of one of which it was taken already. */
+  function leave(lane: Lane, job: Job, these: readonly string[]): void {
+    const of = places.get(job)
+    for (const caller of these) {
+      of?.get(caller)?.()
+      of?.delete(caller)
+      count(lane, caller, -1)
+    }
+    if (of?.size === 0) places.delete(job)
+  }
+
+  const callersOf = (job: Job): string[] => [...(places.get(job)?.keys() ?? [])]
+
   function take(lane: Lane, most: number): Job[] {
     const turn = turnOf(lane)
-    const jobs = lane.queue.take(most)
+    // One that is in several queues may be taken from each.
+    const jobs = [...new Set(lane.queue.take(most))]
     lane.sinceMs = performance.now()
-    const isTurnOf = ({ caller }: Job): boolean => callers.get(caller)?.turn === turn
+    const all = jobs.flatMap(callersOf)
+    const ofTurn = all.filter((caller) => callers.get(caller)?.turn === turn)
+    for (const job of jobs) leave(lane, job, callersOf(job))
     // Whoever shares the run of another keeps the turn, or what it has in other lanes would never have one.
-    const served = new Set((jobs.some(isTurnOf) ? jobs.filter(isTurnOf) : jobs).map(({ caller }) => caller))
-    for (const { caller } of jobs) count(lane, caller, -1)
-    for (const caller of served) {
+    for (const caller of new Set(ofTurn.length > 0 ? ofTurn : all)) {
       const mine = callers.get(caller)
       if (mine) mine.turn = lastTurn += 1
     }
@@ -63,20 +101,25 @@ export function createWaitingRoom({ maxQueued, maxQueuedPerCaller = maxQueued }:
       return size
     },
     push(residence, params, paramsBlock, job) {
-      const { caller } = job
-      if (size >= maxQueued) throw new BusyError(`${size} requests wait already, of at most ${maxQueued}`)
-      const waiting = callers.get(caller)?.waiting ?? 0
-      if (waiting >= maxQueuedPerCaller) {
-        throw new BusyError(`${waiting} requests of ${caller} wait already, of at most ${maxQueuedPerCaller}`)
-      }
+      const why = whyFull(job.caller)
+      if (why !== undefined) throw new BusyError(why)
       const lane = laneOf(residence, params, paramsBlock)
       if (lane.queue.size === 0) lane.sinceMs = performance.now()
-      const withdraw = lane.queue.push({ item: job, caller })
-      count(lane, caller, 1)
-      return () => {
-        const wasWaiting = withdraw()
-        if (wasWaiting) count(lane, caller, -1)
-        return wasWaiting
+      enter(lane, job, job.caller)
+      return {
+        withdraw() {
+          const all = callersOf(job)
+          leave(lane, job, all)
+          return all.length > 0
+        },
+        alsoFor(caller) {
+          const all = callersOf(job)
+          if (all.length > 0 && !all.includes(caller) && whyFull(caller) === undefined) enter(lane, job, caller)
+        },
+        notFor(caller) {
+          const all = callersOf(job)
+          if (all.length > 1 && all.includes(caller)) leave(lane, job, [caller])
+        },
       }
     },
     inTurn: (residences) =>
