@@ -1,23 +1,42 @@
 import * as fc from 'fast-check'
 import { expect, it } from 'vitest'
 
-import { createFairQueue, cutBatches } from '../src/index.ts'
+import { createFairQueue, cutBatches, type BatchLimits } from '../src/index.ts'
 
-it('cuts any rows into batches within the limits, each row once, of like length', () => {
-  const limits = fc.record({ maxRows: fc.integer({ min: 1, max: 40 }), maxTokens: fc.integer({ min: 1, max: 600 }) })
+type Costs = BatchLimits & { runTokens: number }
+
+/** The least that rows cost in this order, whichever way they are cut. */
+function leastCost(sorted: readonly number[], { maxRows, maxTokens, runTokens }: Costs): number {
+  if (sorted.length === 0) return 0
+  const costs = sorted.slice(0, maxRows).flatMap((longest, at) => {
+    const padded = longest * (at + 1)
+    if (at > 0 && padded > maxTokens) return []
+    return [runTokens + padded + leastCost(sorted.slice(at + 1), { maxRows, maxTokens, runTokens })]
+  })
+  return Math.min(...costs)
+}
+
+it('cuts any rows into batches within the limits, each row once, of like length, so that they cost least', () => {
+  const limits = fc.record({
+    maxRows: fc.integer({ min: 1, max: 10 }),
+    maxTokens: fc.integer({ min: 1, max: 600 }),
+    runTokens: fc.integer({ min: 0, max: 100 }),
+  })
   fc.assert(
-    fc.property(fc.array(fc.integer({ min: 1, max: 200 }), { maxLength: 100 }), limits, (lengths, given) => {
+    fc.property(fc.array(fc.integer({ min: 1, max: 200 }), { maxLength: 10 }), limits, (lengths, given) => {
       const batches = cutBatches(lengths, given)
       expect(batches.flat().toSorted((a, b) => a - b)).toEqual([...lengths.keys()])
+      const inOrder = batches.flat().map((index) => lengths[index] ?? 0)
+      expect(inOrder).toEqual(lengths.toSorted((a, b) => a - b))
+      let cost = 0
       for (const batch of batches) {
-        const own = batch.map((index) => lengths[index] ?? 0)
-        const padded = Math.max(...own) * own.length
-        const tokens = own.reduce((sum, length) => sum + length, 0)
-        expect(own.length).toBeLessThanOrEqual(given.maxRows)
+        const padded = Math.max(...batch.map((index) => lengths[index] ?? 0)) * batch.length
+        expect(batch.length).toBeLessThanOrEqual(given.maxRows)
         // One row alone may be longer than a batch.
-        expect(own.length === 1 || padded <= given.maxTokens).toBe(true)
-        expect(padded).toBeLessThanOrEqual(tokens * 1.25)
+        expect(batch.length === 1 || padded <= given.maxTokens).toBe(true)
+        cost += given.runTokens + padded
       }
+      expect(cost).toBe(leastCost(inOrder, given))
     }),
   )
   expect(cutBatches([16, 16, 16, 16], { maxRows: 32, maxTokens: 64 })).toEqual([[0, 1, 2, 3]])
@@ -25,6 +44,7 @@ it('cuts any rows into batches within the limits, each row once, of like length'
     [2, 1],
     [3, 0],
   ])
+  expect(cutBatches([128, 2, 15, 120], { maxRows: 3, maxTokens: 999, runTokens: Infinity })).toEqual([[1], [2, 3, 0]])
 })
 
 it('takes from one caller after another, and from each in order', () => {

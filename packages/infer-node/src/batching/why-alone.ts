@@ -75,7 +75,7 @@ async function whyDifferent(
     inputs.map((input) => ({ input })),
     params,
     // As one batch, however much padding that takes.
-    { maxRows: inputs.length, maxTokens: Number.MAX_SAFE_INTEGER, maxPadding: Infinity },
+    { maxRows: inputs.length, maxTokens: Number.MAX_SAFE_INTEGER, runTokens: Infinity },
   )
   // Those of a batch that fails are run again, each alone.
   if (runs > 1) return 'it fails with several texts at once'
