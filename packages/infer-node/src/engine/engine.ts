@@ -51,7 +51,7 @@ import type { Ticket } from './waiting-room.ts'
 export interface BatchOptions {
   /** Rows of one run. Default 32. */
   maxRows?: number | undefined
-  /** Tokens of one run, padding included. Default 8192. */
+  /** Tokens of one run, padding included. Default 1024: what a processor computes for more goes through its caches; a GPU may want more. */
   maxTokens?: number | undefined
   /** How long the first input waits for others, in milliseconds. Default 0: those that come in the same turn share a run. */
   windowMs?: number | undefined
@@ -82,7 +82,7 @@ export interface EngineOptions extends Partial<FairQueueLimits> {
   minResidentMs?: number | undefined
   /** A model that was not used for so long is unloaded, in milliseconds. Default: never. */
   keepAliveMs?: number | undefined
-  /** Inputs of like length share a run, where that changes no answer. Default 32 rows and 8192 tokens. */
+  /** Inputs of like length share a run, where that changes no answer. Default 32 rows and 1024 tokens. */
   batch?: BatchOptions | 'off' | undefined
   /** Results that were computed before are given again, under keys that say all that decides them. Default: none are kept. */
   cache?: Cache | undefined
@@ -472,6 +472,6 @@ function rawInputOf(bytes: Uint8Array): CanonicalInput {
   throw new TypeError('a block of tensors has none')
 }
 
-const batchOf = ({ maxRows = 32, maxTokens = 8192, windowMs = 0 }: BatchOptions = {}): BatchLimits & {
+const batchOf = ({ maxRows = 32, maxTokens = 1024, windowMs = 0 }: BatchOptions = {}): BatchLimits & {
   windowMs: number
 } => ({ maxRows, maxTokens, windowMs })
