@@ -7,23 +7,26 @@ import { openModel } from '@x/model-loader'
 const [directory = '', reference = ''] = process.argv.slice(2)
 let isLate = false
 process.on('worker', (worker) => {
-  const told = new Set<unknown>()
+  /** Of each run what came of some of its inputs: it is heard when all is there, so that the end of the run is what is late. */
+  const told = new Map<unknown, (() => boolean)[]>()
   const emit = worker.emit.bind(worker)
   const terminate = worker.terminate.bind(worker)
-  let isEnding = false
   let late: (() => boolean) | undefined
   worker.emit = (name: string | symbol, ...args: unknown[]): boolean => {
     const deliver = (): boolean => emit(name, ...args)
     const { kind, id }: { kind?: unknown; id?: unknown } = Object(args[0])
-    if (kind === 'ran') told.add(id)
-    if (kind !== 'result' || !told.has(id)) return deliver()
-    if (isEnding) isLate = true
-    else late = deliver
-    return isEnding ? deliver() : true
+    if (kind === 'ran') {
+      told.set(id, [...(told.get(id) ?? []), deliver])
+      return true
+    }
+    const answers = told.get(id)
+    if (kind !== 'result' || answers === undefined) return deliver()
+    late = deliver
+    for (const answer of answers) answer()
+    return true
   }
   worker.terminate = () => {
     const ended = terminate()
-    isEnding = true
     if (late) isLate = late()
     return ended
   }
