@@ -6,7 +6,7 @@
 // With a filter only the tests that match it run. `--full` runs the heavy tests (`*.full.test.ts`) alone, `--soak` those
 // that import a `soak.ts`, at full length.
 import { spawnSync } from 'node:child_process'
-import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { globSync, mkdtempSync, readdirSync, readFileSync, rmSync, statfsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -71,7 +71,37 @@ if (!full && !soak && filters.length === 0) {
   }
 }
 
-const folder = mkdtempSync(join(tmpdir(), 'verify-'))
+/** Room that there has to be in memory for the files of quick tests. They take less than 1 GiB. */
+const ROOM_BYTES = 8 * 1024 ** 3
+
+/** Where quick tests write and flush their small files: in memory where there is room. Heavy ones are for the real disk. */
+function folderInMemory() {
+  const memory = '/dev/shm'
+  try {
+    const { bavail, bsize } = statfsSync(memory)
+    if (bavail * bsize < ROOM_BYTES) return undefined
+    // What a run that was killed left there is memory that nobody else frees.
+    for (const name of readdirSync(memory)) {
+      const [, pid] = /^verify-(\d+)-/.exec(name) ?? []
+      if (pid !== undefined && !isAlive(Number(pid))) rmSync(join(memory, name), { recursive: true, force: true })
+    }
+    return mkdtempSync(join(memory, `verify-${process.pid}-`))
+  } catch {
+    // Another system, or one whose memory is not for us.
+    return undefined
+  }
+}
+
+function isAlive(pid) {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return error.code === 'EPERM'
+  }
+}
+
+const inMemory = full || soak ? undefined : folderInMemory()
+const folder = inMemory ?? mkdtempSync(join(tmpdir(), 'verify-'))
 const countsFile = join(folder, 'counts.json')
 try {
   const reporters = ['--reporter=default', '--reporter=./tooling/vitest-count-reporter.ts']
@@ -83,6 +113,7 @@ try {
     ...(full && { IPFS_ACCELERATE_TEST_FULL: '1' }),
     ...(soak && { IPFS_ACCELERATE_TEST_SOAK: '1' }),
     TEST_COUNTS_FILE: countsFile,
+    ...(inMemory && { TMPDIR: inMemory }),
   })
   const counts = JSON.parse(readFileSync(countsFile, 'utf8'))
   for (const key of ['passed', 'failed', 'skipped']) total[key] += counts[key]

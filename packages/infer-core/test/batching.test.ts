@@ -18,8 +18,8 @@ function leastCost(sorted: readonly number[], { maxRows, maxTokens, runTokens }:
 
 it('cuts any rows into batches within the limits, each row once, of like length, so that they cost least', () => {
   const limits = fc.record({
-    maxRows: fc.integer({ min: 1, max: 10 }),
-    maxTokens: fc.integer({ min: 1, max: 600 }),
+    maxRows: fc.oneof(fc.integer({ min: 1, max: 10 }), fc.constant(Infinity)),
+    maxTokens: fc.oneof(fc.integer({ min: 1, max: 600 }), fc.constant(Infinity)),
     runTokens: fc.integer({ min: 0, max: 100 }),
   })
   fc.assert(
@@ -44,6 +44,7 @@ it('cuts any rows into batches within the limits, each row once, of like length,
     [2, 1],
     [3, 0],
   ])
+  expect(cutBatches([Infinity, Infinity], { maxRows: 1, maxTokens: Infinity })).toEqual([[0], [1]])
   expect(cutBatches([128, 2, 15, 120], { maxRows: 3, maxTokens: 999, runTokens: Infinity })).toEqual([[1], [2, 3, 0]])
 })
 

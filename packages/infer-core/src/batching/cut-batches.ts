@@ -28,7 +28,9 @@ export function cutBatches(
   const best = [{ cost: 0, from: 0 }]
   for (const [last, index] of sorted.entries()) {
     const longest = lengthOf(index)
-    const mostRows = Math.max(1, Math.min(maxRows, last + 1, Math.floor(maxTokens / longest)))
+    // One that is as long as a batch without bounds may be is alone, too.
+    const fitting = Number.isFinite(longest) ? Math.floor(maxTokens / longest) : 1
+    const mostRows = Math.max(1, Math.min(maxRows, last + 1, fitting))
     let chosen = { cost: Infinity, from: last + 1 - mostRows }
     // The largest first: it stays where another is no better.
     for (let from = chosen.from; from <= last; from++) {
