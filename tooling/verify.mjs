@@ -71,7 +71,7 @@ if (!full && !soak && filters.length === 0) {
   }
 }
 
-/** Room that there has to be in memory for the files of quick tests. They take less than 1 GiB. */
+/** Room that there has to be in memory for the files of quick tests. */
 const ROOM_BYTES = 8 * 1024 ** 3
 
 /** Where quick tests write and flush their small files: in memory where there is room. Heavy ones are for the real disk. */

@@ -1,5 +1,6 @@
 import { reasonOf } from '@x/storage-core/backend'
 
+import { closeAll } from '../close-all.ts'
 import type { Loaded } from '../workers/messages.ts'
 import type { WorkerHost } from '../workers/worker-host.ts'
 import type { Residence } from './residence.ts'
@@ -119,8 +120,7 @@ export function createSlots({ workers, startHost, onCrash, onWarning }: SlotsOpt
     async end() {
       const all = slots
       slots = []
-      const ends = await Promise.allSettled([...all.map(({ host }) => host.end()), ...ending])
-      for (const one of ends) if (one.status === 'rejected') throw one.reason
+      await closeAll([...all.map(({ host }) => host.end()), ...ending])
     },
   }
 }

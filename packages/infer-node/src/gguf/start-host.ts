@@ -98,18 +98,20 @@ function createLlamaHost(): LlamaHost {
   }
 
   async function unload(handle: number): Promise<undefined> {
+    // Taken now: one that is loaded again before its turn comes is another.
     const loading = held.get(handle)
     held.delete(handle)
-    await free(loading)
+    await afterOthers(() => free(loading))
     return undefined
   }
 
   async function run(
     { handle, inputs, params }: Call & { type: 'run' },
+    loading: Promise<LoadedGguf> | undefined,
     signals: readonly AbortSignal[],
     listener: RunListener | undefined,
   ): Promise<Results['run']> {
-    const model = await held.get(handle)
+    const model = await loading
     if (model === undefined) throw new Error(`no model ${handle} is held`)
     const ran: RanOne[] = []
     let runs = 0
@@ -140,9 +142,10 @@ function createLlamaHost(): LlamaHost {
         const cancels = call.inputs.map(() => new AbortController())
         listener?.onStart((index) => cancels[index]?.abort())
         const signals = cancels.map(({ signal }) => AbortSignal.any([signal, stop.signal]))
-        return inTurn(() => run(call, signals, listener))
+        const loading = held.get(call.handle)
+        return inTurn(() => run(call, loading, signals, listener))
       }
-      return afterOthers(() => unload(call.handle))
+      return unload(call.handle)
     },
     async end() {
       stop.abort()
