@@ -6,7 +6,7 @@
 // With a filter only the tests that match it run. `--full` runs the heavy tests (`*.full.test.ts`) alone, `--soak` those
 // that import a `soak.ts`, at full length.
 import { spawnSync } from 'node:child_process'
-import { globSync, mkdtempSync, readdirSync, readFileSync, rmSync, statfsSync } from 'node:fs'
+import { chmodSync, globSync, mkdtempSync, readdirSync, readFileSync, rmSync, statfsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -85,7 +85,10 @@ function folderInMemory() {
       const [, pid] = /^verify-(\d+)-/.exec(name) ?? []
       if (pid !== undefined && !isAlive(Number(pid))) rmSync(join(memory, name), { recursive: true, force: true })
     }
-    return mkdtempSync(join(memory, `verify-${process.pid}-`))
+    const folder = mkdtempSync(join(memory, `verify-${process.pid}-`))
+    // As in /tmp: tests that act as another user get as far as their own folders.
+    chmodSync(folder, 0o755)
+    return folder
   } catch {
     // Another system, or one whose memory is not for us.
     return undefined
