@@ -19,6 +19,7 @@ async function nodesEvery(ms: number, outboard: Awaited<ReturnType<typeof outboa
     ...memorySource('slow', {}),
     outboard: async (_file, { onPart }) => {
       for (let node = 0; node < 10; node++) {
+        // No time passes: the test moves the timers.
         await new Promise((resolve) => setTimeout(resolve, ms))
         onPart?.()
       }
