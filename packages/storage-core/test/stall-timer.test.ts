@@ -32,20 +32,28 @@ const SERVER = `
   }).listen(0, '127.0.0.1', function () { parentPort.postMessage(this.address().port) })
 `
 
-it('what came while this process stood still is no silence of the other side', async () => {
+const STALL_TIMEOUT_MS = 200
+
+it.each([
+  ['as soon as it waits', 0],
+  ['in the last part of its wait', 0.9 * STALL_TIMEOUT_MS],
+])('what came while this process stood still %s is no silence of the other side', async (_, fromMs) => {
   const flag = new Int32Array(new SharedArrayBuffer(4))
   const server = new Worker(SERVER, { eval: true, workerData: flag })
   onTestFinished(async () => void (await server.terminate()))
   const port = await new Promise<number>((resolve, reject) => server.once('message', resolve).once('error', reject))
   const response = await fetch(`http://127.0.0.1:${port}/`)
-  const stallTimeoutMs = 200
-  const pieces = readBody(response, { label: 'there', stallTimeoutMs })
+  const pieces = readBody(response, { label: 'there', stallTimeoutMs: STALL_TIMEOUT_MS })
   await pieces.next()
   const next = pieces.next()
-  server.postMessage('go on', [])
-  // Nothing of this thread goes on before the answer is there and its time is over.
-  const since = performance.now()
-  Atomics.wait(flag, 0, 0)
-  while (performance.now() - since < 2 * stallTimeoutMs);
+  // What comes after it are timers, and then what arrived.
+  const standStill = (): void => {
+    server.postMessage('go on', [])
+    // Nothing of this thread goes on before the answer is there and its time is over.
+    const since = performance.now()
+    Atomics.wait(flag, 0, 0)
+    while (performance.now() - since < 2 * STALL_TIMEOUT_MS);
+  }
+  setTimeout(() => setImmediate(standStill), fromMs)
   expect(await next).toMatchObject({ value: new TextEncoder().encode('b') })
 })
