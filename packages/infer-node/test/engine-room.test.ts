@@ -4,7 +4,7 @@ import { expect, it, onTestFinished } from 'vitest'
 
 import { createEngine, type Engine, type EngineOptions } from '../src/index.ts'
 import { askBesideBusy, CLASSIFY, EMBED, keepBusy, openBoth, type Keeper } from './room-support.ts'
-import { until } from './support.ts'
+import { soon, until } from './support.ts'
 
 function startEngine(options: EngineOptions): Engine {
   const engine = createEngine(options)
@@ -50,6 +50,37 @@ it('keeps a model that was just loaded for as long as it should stay while it is
   await busy.stop()
   expect(await waiting).toMatchObject({ output: [{ label: 'POSITIVE' }] })
   expect(engine.stats()).toMatchObject({ loads: 2, unloads: 1 })
+})
+
+/** A model that is not loaded before it is let. */
+function gated(model: OpenedModel): { model: OpenedModel; isLoading: Promise<void>; goOn: () => void } {
+  const [begun, going] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const verifiedPath: OpenedModel['verifiedPath'] = async (...given) => {
+    begun.resolve()
+    await going.promise
+    return model.verifiedPath?.(...given)
+  }
+  return { model: { ...model, verifiedPath }, isLoading: begun.promise, goOn: () => going.resolve() }
+}
+
+it('loads a model into the room of one that is about to go, while another one is being loaded', async () => {
+  const { bert, sentiment, memoryBytes } = await openBoth()
+  const engine = startEngine({ workers: 2, memoryBytes: 2 * memoryBytes, minResidentMs: 3_600_000 })
+  // So that the first thread has nothing, for it cannot be loaded, and the second has one that was used a moment ago.
+  const other = gated(sentiment)
+  const refused = Promise.allSettled([engine.load(EMBED, other.model)])
+  await other.isLoading
+  await engine.run(CLASSIFY, sentiment, 'good')
+  other.goOn()
+  expect(await refused).toMatchObject([{ reason: { code: 'INVALID_INPUT' } }])
+  const first = gated(bert)
+  // By another name it is another one.
+  const asked = [engine.run(EMBED, first.model, 'a'), engine.run(EMBED, bert, 'a', { dtype: 'fp32' })]
+  const told = Promise.allSettled(asked)
+  expect(await soon(Promise.race(asked), () => engine.stats())).toMatchObject({ output: { dims: [16] } })
+  expect(engine.stats()).toMatchObject({ loads: 4, unloads: 1 })
+  first.goOn()
+  expect(await told).toMatchObject([{ status: 'fulfilled' }, { status: 'fulfilled' }])
 })
 
 it('does not load two models anew for every request of two who ask for one after the other', async () => {
@@ -99,15 +130,11 @@ it('bounds the loads that wait, and ends the wait of one that is given up, and o
 
 it('answers what two ask for when the first of them has his turn, and computes it once', async () => {
   const { bert } = await openBoth()
-  const loading = Promise.withResolvers<void>()
-  const verifiedPath: OpenedModel['verifiedPath'] = async (...given) => {
-    await loading.promise
-    return bert.verifiedPath?.(...given)
-  }
+  const { model, goOn } = gated(bert)
   const engine = startEngine({ threads: 1, batch: { maxRows: 1 }, cache: createCache() })
   const order: string[] = []
   const ask = async (text: string, caller: string): Promise<void> => {
-    await engine.run(EMBED, { ...bert, verifiedPath }, text, { caller })
+    await engine.run(EMBED, model, text, { caller })
     order.push(`${caller}: ${text}`)
   }
   const much = Array.from({ length: 20 }, (_, index) => ask('a '.repeat(index + 1), 'much'))
@@ -115,7 +142,7 @@ it('answers what two ask for when the first of them has his turn, and computes i
   await until(() => engine.stats().queued === 18)
   const little = ask('a '.repeat(20), 'little')
   await until(() => engine.stats().queued === 19)
-  loading.resolve()
+  goOn()
   await Promise.all([...much, little])
   expect(order.findIndex((one) => one.startsWith('little'))).toBeLessThan(6)
   expect(engine.stats()).toMatchObject({ queued: 0, rows: 20 })

@@ -109,7 +109,8 @@ export function createRoom({ memoryBytes, residences, copiesOf, unload, unloadin
       const made = makeRoom(residence, candidates)
       claim = { residence, leaving: made && new Set(made.victims) }
       const times = [...held.values()].filter((ms) => ms > 0 && ms < Infinity)
-      return made === undefined && times.length > 0 ? Math.min(...times) : undefined
+      // Though this one has room, as soon as it is loaded it is the turn of the next, which may need what goes by then.
+      return times.length > 0 ? Math.min(...times) : undefined
     },
     isLeaving,
     hasRoomFor(residence, at = 'turn') {
