@@ -1,23 +1,18 @@
 import { wideBert, type Files } from '@x/fixtures'
 import type { GivenOptions } from '@x/infer-core'
-import { addModel, openModel, type OpenedModel } from '@x/model-loader'
-import { expect, it, onTestFinished } from 'vitest'
+import type { OpenedModel } from '@x/model-loader'
+import { expect, it, onTestFinished, vi } from 'vitest'
 
 import { encoder } from '../../../tooling/fixtures/src/models/encoder.ts'
 import { encodeModel, float32, int64 } from '../../../tooling/fixtures/src/onnx-writer.ts'
 import { createEngine, createRunner, type Engine, type EngineOptions, type Runner } from '../src/index.ts'
-import { createSha256, filesSource, openStore } from './support.ts'
+import { graphOf, openFiles, product } from './raw-support.ts'
+import { hold, soon } from './support.ts'
 
 function startEngine(options: EngineOptions = {}): Engine {
   const engine = createEngine(options)
   onTestFinished(() => engine.close({ drain: false }))
   return engine
-}
-
-async function openFiles(files: Files): Promise<OpenedModel> {
-  const { store } = await openStore()
-  const { cid } = await addModel(store, filesSource(files), { createSha256 })
-  return openModel(store, `ipfs://${cid}`)
 }
 
 function padding(files: Files, side: string): Files {
@@ -94,6 +89,38 @@ it('sees when it tries a graph that it takes one text at a time', async () => {
   const given = await Promise.all(TEXTS.map((text) => engine.run(TASK, model, text)))
   // None of a batch that fails first.
   expect(engine.stats()).toMatchObject({ runs: given.length, rows: given.length })
+})
+
+it('lets no input wait for others that would run alone', async () => {
+  const engine = startEngine({ batch: { windowMs: 3_600_000 } })
+  const [gpt, alone] = [await (await hold('tiny-gpt')).open(), await openFiles(padding(wideBert(16, 1), 'left'))]
+  const session = await engine.session(await openFiles({ 'a.onnx': graphOf(product) }))
+  await engine.load(TASK, alone)
+  const given = [
+    session.run({ x: { type: 'float32', dims: [1, 3], data: Float32Array.of(1, 2, 3) } }),
+    engine.run('text-generation', gpt, 'the'),
+    engine.run(TASK, alone, 'a test'),
+  ]
+  expect(await soon(Promise.all(given), () => engine.stats())).toHaveLength(3)
+})
+
+it('lets what is left over wait no longer than from when it came', async () => {
+  const windowMs = 50
+  const model = await openFiles(wideBert(16, 1))
+  const engine = startEngine({ workers: 2, threads: 1, batch: { windowMs } })
+  await engine.load(TASK, model)
+  // A clock that stands, but that once both wait their time is over.
+  const baseMs = performance.now()
+  let isOver = false
+  vi.spyOn(performance, 'now').mockImplementation(() => {
+    isOver ||= engine.stats().queued === 2
+    return isOver ? baseMs + windowMs : baseMs
+  })
+  onTestFinished(() => void vi.restoreAllMocks())
+  const asked = ['a test', 'hello world'].map((text) => engine.run(TASK, model, text))
+  expect(await soon(Promise.all(asked), () => engine.stats())).toHaveLength(2)
+  // Each in a thread of its own.
+  expect(engine.stats()).toMatchObject({ runs: 2, rows: 2 })
 })
 
 it('lets no inputs share a run where the weights are not prepacked', async () => {

@@ -21,7 +21,7 @@ it('a GGUF gives in an engine what it gives alone', async () => {
   const models = await Promise.all([llama.open(), bert.open()])
   const [text] = await runTask('text-generation', models[0], ['goats walks'], { options })
   const [vector] = await runTask('feature-extraction', models[1], ['hello world'])
-  const engine = open({ workers: 2, threads: 1 })
+  const engine = open({ workers: 2, threads: 1, batch: { windowMs: 3_600_000 } })
   const pieces: string[] = []
   const onText = (piece: string): unknown => pieces.push(piece)
   const results = await Promise.all([
@@ -32,7 +32,7 @@ it('a GGUF gives in an engine what it gives alone', async () => {
   const cids = results.map(({ receiptCid }) => receiptCid.toString())
   expect(cids).toEqual([text, vector, text].map((one) => one?.receiptCid.toString()))
   expect(pieces.join('')).toBe(readGgufReference('tiny-gguf-llama').texts[0]?.text)
-  // Of a GGUF no run is shared.
+  // Of a GGUF no run is shared, nor waited for.
   expect(engine.stats()).toMatchObject({ runs: 3, rows: 3 })
 })
 

@@ -356,16 +356,24 @@ describe('a session', () => {
   it('shares the memory budget, the queues and the quarantine of all models', async () => {
     const model = await openFiles({ 'model.onnx': graphOf(product) })
     await expect(startEngine({ memoryBytes: 10 }).session(model)).rejects.toMatchObject({ code: 'NO_SPACE' })
-    const engine = startEngine({ maxQueued: 1, batch: { windowMs: 3_600_000 } })
-    const session = await engine.session(model)
-    const stop = new AbortController()
-    const first = session.run({ x: row(1, 2, 3) }, { signal: stop.signal })
-    const second = session.run({ x: row(1, 2, 3) })
-    const [one, other] = [Promise.allSettled([first]), Promise.allSettled([second])]
-    expect(await Promise.race([one, other])).toMatchObject([{ reason: { code: 'BUSY' } }])
+    const engine = startEngine({ maxQueued: 1 })
+    const [loading, stop] = [Promise.withResolvers<void>(), new AbortController()]
+    let isHeld = false
+    const verifiedPath: typeof model.verifiedPath = async (...given) => {
+      if (isHeld) await loading.promise
+      return model.verifiedPath?.(...given)
+    }
+    const session = await engine.session({ ...model, verifiedPath })
+    await engine.unload(model.cid.toString())
+    isHeld = true
+    // The thread has two in hand, and one waits.
+    const asked = Array.from({ length: 4 }, () => session.run({ x: row(1, 2, 3) }, { signal: stop.signal }))
+    const told = Promise.allSettled(asked)
+    await expect(Promise.race(asked)).rejects.toMatchObject({ code: 'BUSY' })
     stop.abort(new Error('enough'))
-    const reasons = [...(await one), ...(await Promise.race([other, one]))]
-    expect(reasons).toContainEqual(expect.objectContaining({ reason: new Error('enough') }))
+    expect(await told).toContainEqual(expect.objectContaining({ reason: new Error('enough') }))
+    expect(engine.stats().queued).toBe(0)
+    loading.resolve()
     await engine.close({ drain: false })
     await expect(session.run({ x: row(1, 2, 3) })).rejects.toMatchObject({ message: 'the engine is closed' })
   })

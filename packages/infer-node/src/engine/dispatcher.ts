@@ -191,10 +191,11 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     return room.hasRoomFor(residence)
   }
 
-  /** How long one that was just begun may still be joined by others, where the caller wants to wait for them. */
-  function gatheringMs({ queue, sinceMs }: Lane, nowMs: number): number {
-    if (!batch || batch.windowMs === 0 || isDraining || queue.size >= batch.maxRows) return 0
-    return Math.max(0, sinceMs + batch.windowMs - nowMs)
+  /** How long the first that waits may still be joined by others, where the caller wants to wait for them. */
+  function gatheringMs({ residence, places }: Lane, nowMs: number): number {
+    const [first] = places.values()
+    if (!batch || !first || isDraining || places.size >= batch.maxRows || !sharesRuns(residence)) return 0
+    return Math.max(0, first.sinceMs + batch.windowMs - nowMs)
   }
 
   const isReady = (lane: Lane, nowMs: number): boolean => gatheringMs(lane, nowMs) === 0
@@ -266,7 +267,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   /** Of what waits, as much as one of the slots that have nothing to do should take. */
   function shareOf({ queue, residence }: Lane): number {
     // Together they would only wait for each other.
-    if (residence.isAlone || !canShareRuns(residence.task)) return 1
+    if (!sharesRuns(residence)) return 1
     const free = slots.for(residence).filter(isFree).length + 1
     return Math.min(limits.maxRows, Math.ceil(queue.size / free))
   }
@@ -337,5 +338,8 @@ function occupy(slot: Slot, residence: Residence): void {
   slot.given.push(residence)
   residence.running += 1
 }
+
+/** As far as it is known. */
+const sharesRuns = ({ isAlone, task }: Residence): boolean => !isAlone && canShareRuns(task)
 
 const isFree = ({ given }: Slot): boolean => given.length === 0

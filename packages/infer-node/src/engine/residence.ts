@@ -50,12 +50,21 @@ export interface Job {
   onCancel: (() => void) | undefined
 }
 
+export interface Place {
+  /** Since when it waits. Of `performance.now`. */
+  sinceMs: number
+  /** What takes it out of the queue of each who wants it. */
+  of: Map<string, () => boolean>
+}
+
 /** Jobs of one model that may share a run: their parameters are the same. */
 export interface Lane {
   readonly key: string
   residence: Residence
   params: Params
   queue: FairQueue<Job>
+  /** What waits here, in the order in which it came. */
+  readonly places: Map<Job, Place>
   /** How much of each caller waits here. */
   readonly waiting: Map<string, number>
   /** Since when something waits here that was not looked at. Of `performance.now`. */

@@ -29,8 +29,6 @@ export interface WaitingRoom {
 export function createWaitingRoom({ maxQueued, maxQueuedPerCaller = maxQueued }: FairQueueLimits): WaitingRoom {
   // Of those of whom something waits.
   const callers = new Map<string, { waiting: number; turn: number }>()
-  /** What takes a job that waits out of the queue of each who wants it. */
-  const places = new Map<Job, Map<string, () => boolean>>()
   let size = 0
   let lastTurn = 0
 
@@ -58,33 +56,31 @@ export function createWaitingRoom({ maxQueued, maxQueuedPerCaller = maxQueued }:
   }
 
   function enter(lane: Lane, job: Job, caller: string): void {
-    const of = places.get(job) ?? new Map<string, () => boolean>()
-    places.set(job, of)
-    of.set(caller, lane.queue.push({ item: job, caller }))
+    const place = lane.places.get(job) ?? { sinceMs: performance.now(), of: new Map<string, () => boolean>() }
+    lane.places.set(job, place)
+    place.of.set(caller, lane.queue.push({ item: job, caller }))
     count(lane, caller, 1)
   }
 
   /** Out of the queues of these callers, or of one of which it was taken already. */
   function leave(lane: Lane, job: Job, these: readonly string[]): void {
-    const of = places.get(job)
+    const of = lane.places.get(job)?.of
     for (const caller of these) {
       of?.get(caller)?.()
       of?.delete(caller)
       count(lane, caller, -1)
     }
-    if (of?.size === 0) places.delete(job)
+    if (of?.size === 0) lane.places.delete(job)
   }
-
-  const callersOf = (job: Job): string[] => [...(places.get(job)?.keys() ?? [])]
 
   function take(lane: Lane, most: number): Job[] {
     const turn = turnOf(lane)
     // One that is in several queues may be taken from each.
     const jobs = [...new Set(lane.queue.take(most))]
     lane.sinceMs = performance.now()
-    const all = jobs.flatMap(callersOf)
+    const all = jobs.flatMap((job) => callersOf(lane, job))
     const ofTurn = all.filter((caller) => callers.get(caller)?.turn === turn)
-    for (const job of jobs) leave(lane, job, callersOf(job))
+    for (const job of jobs) leave(lane, job, callersOf(lane, job))
     // Whoever shares the run of another keeps the turn, or what it has in other lanes would never have one.
     for (const caller of new Set(ofTurn.length > 0 ? ofTurn : all)) {
       const mine = callers.get(caller)
@@ -104,20 +100,19 @@ export function createWaitingRoom({ maxQueued, maxQueuedPerCaller = maxQueued }:
       const why = whyFull(job.caller)
       if (why !== undefined) throw new BusyError(why)
       const lane = laneOf(residence, params, paramsBlock)
-      if (lane.queue.size === 0) lane.sinceMs = performance.now()
       enter(lane, job, job.caller)
       return {
         withdraw() {
-          const all = callersOf(job)
+          const all = callersOf(lane, job)
           leave(lane, job, all)
           return all.length > 0
         },
         alsoFor(caller) {
-          const all = callersOf(job)
+          const all = callersOf(lane, job)
           if (all.length > 0 && !all.includes(caller) && whyFull(caller) === undefined) enter(lane, job, caller)
         },
         notFor(caller) {
-          const all = callersOf(job)
+          const all = callersOf(lane, job)
           if (all.length > 1 && all.includes(caller)) leave(lane, job, [caller])
         },
       }
@@ -133,13 +128,17 @@ export function createWaitingRoom({ maxQueued, maxQueuedPerCaller = maxQueued }:
   }
 }
 
+/** In whose queues it waits. */
+const callersOf = ({ places }: Lane, job: Job): string[] => [...(places.get(job)?.of.keys() ?? [])]
+
 function laneOf(residence: Residence, params: Params, paramsBlock: Block): Lane {
   const key = paramsBlock.cid.toString()
   const known = residence.lanes.get(key)
   if (known) return known
   // What bounds it is counted over all lanes.
   const queue = createFairQueue<Job>({ maxQueued: Infinity })
-  const lane: Lane = { key, residence, params, queue, waiting: new Map(), sinceMs: performance.now() }
+  const sinceMs = performance.now()
+  const lane: Lane = { key, residence, params, queue, places: new Map(), waiting: new Map(), sinceMs }
   residence.lanes.set(key, lane)
   return lane
 }
