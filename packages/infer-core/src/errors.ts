@@ -4,6 +4,12 @@ import { StorageError } from '@x/cid'
 export class BusyError extends StorageError {
   override readonly name = 'BusyError'
   readonly code = 'BUSY'
+  /** Who has as much as one may have; `undefined`: all together have. */
+  readonly caller: string | undefined
+  constructor(message: string, { caller, ...options }: ErrorOptions & { caller?: string | undefined } = {}) {
+    super(message, options)
+    this.caller = caller
+  }
 }
 
 /** What ran a request ended in the middle of it. The same request may succeed when it is asked again. */

@@ -19,6 +19,7 @@ import type { Dtype, OpenedModel } from '@x/model-loader'
 import { reasonOf } from '@x/storage-core/backend'
 
 import { isDated } from './dated-template.ts'
+import type { Sharer } from './engine/sharers.ts'
 import type { GgufVariant } from './gguf/gguf-files.ts'
 import { installedVersions } from './installed-versions.ts'
 import type { ChosenGraph } from './raw/choose-graph.ts'
@@ -52,14 +53,14 @@ export interface KnownModel {
 export interface ResultCache {
   /**
    * The result of an input: kept, or from `compute`, which is then kept. Callers who ask for the same meanwhile share it, and what it
-   * fails with; but that one of them asked for too much is refused to that one alone, and an input is named to each as it gave it. A model
+   * fails with; but that one caller has as much as one may have is said to that one alone, and an input is named to each as it gave it. A model
    * that was loaded before, with what is installed now, is not loaded for a result that is kept. Where the cache fails, it is computed.
    *
-   * @param compute - Has set `facts` of the model when it resolves.
+   * @param compute - Has set `facts` of the model when it resolves. With a sharer it is for all who share it.
    */
   result<Name extends RunName>(
     asked: Asked<Name>,
-    compute: (signal: AbortSignal | undefined) => Promise<TaskResult<Name>>,
+    compute: (signal: AbortSignal | undefined, sharer?: Sharer) => Promise<TaskResult<Name>>,
   ): Promise<TaskResult<Name>>
   /**
    * What is known of the runs of a model without loading it, because it was loaded before. `undefined`: it was not, or
@@ -81,6 +82,10 @@ interface Asked<Name extends RunName> {
   isWatched?: boolean | undefined
   /** The input as the caller gave it, for a person. */
   given?: unknown
+  /** Who asks. */
+  caller?: string | undefined
+  /** Notes that this one waits for what is computed under a name, perhaps with others. */
+  share?: ((flight: string) => Sharer) | undefined
   signal: AbortSignal | undefined
 }
 
@@ -186,7 +191,19 @@ export function createResultCache(
   return {
     factsOf,
     async result(asked, compute) {
-      const { task, known, inputBlock, paramsBlock, params, started, mode = 'use', isWatched, given, signal } = asked
+      const {
+        task,
+        known,
+        inputBlock,
+        paramsBlock,
+        params,
+        started,
+        mode = 'use',
+        isWatched,
+        given,
+        caller,
+        signal,
+      } = asked
       if (asked.mode === undefined && (await isOfToday(asked))) return compute(signal)
       const facts = known.facts ?? (await factsOf(known))
       if (facts && !isKept(facts, asked)) return compute(signal)
@@ -198,9 +215,9 @@ export function createResultCache(
           })
         : flightKey(asked))
 
-      const flight = async (flightSignal: AbortSignal): Promise<Computed> => {
-        const { blocks, receipt } = await compute(flightSignal).catch((error: unknown) => {
-          throw new ComputationError(error)
+      const flight = async (flightSignal: AbortSignal, sharer: Sharer | undefined): Promise<Computed> => {
+        const { blocks, receipt } = await compute(flightSignal, sharer).catch((cause: unknown) => {
+          throw new ComputationError(cause)
         })
         const [input, parameters, output, receiptBlock] = blocks
         if (!input || !parameters || !output || !receiptBlock) throw new TypeError('a result without its blocks')
@@ -255,14 +272,19 @@ export function createResultCache(
       const options = { flight: sharing, signal, group: GROUPS.results } as const
       for (;;) {
         let isOwn = false
-        const ownFlight: typeof flight = (flightSignal) => {
-          isOwn = true
-          return flight(flightSignal)
-        }
         const ask = async (how: typeof mode): Promise<Answer> => {
-          const answer = await cache.getOrCompute(key, ownFlight, { ...options, mode: how })
-          if (answer.from === 'computed') sayWhere(answer.stored)
-          return answer
+          const sharer = isWatched ? undefined : asked.share?.(`${how} ${key.cid}`)
+          const ownFlight = (flightSignal: AbortSignal): Promise<Computed> => {
+            isOwn = true
+            return flight(flightSignal, sharer)
+          }
+          try {
+            const answer = await cache.getOrCompute(key, ownFlight, { ...options, mode: how })
+            if (answer.from === 'computed') sayWhere(answer.stored)
+            return answer
+          } finally {
+            sharer?.leave()
+          }
         }
         try {
           // Nothing is kept under the key of a flight, and that it is not there counts.
@@ -280,9 +302,11 @@ export function createResultCache(
             onWarning(`the cache was not used: ${reasonOf(error)}`)
             return compute(signal)
           }
-          if (isOwn) throw error.cause
-          // Another caller asked first. That this one had asked for too much says nothing of who joined it: one of them asks now.
-          if (!(error.cause instanceof BusyError)) throw namingInputAgain(error.cause, given)
+          const { cause } = error
+          if (isOwn) throw cause
+          // Another caller asked first. That it has as much as it may have says nothing of who joined it: one of them asks now.
+          const isOfCaller = cause instanceof BusyError && cause.caller !== undefined && cause.caller !== caller
+          if (!isOfCaller) throw namingInputAgain(cause, given)
         }
       }
     },

@@ -226,23 +226,28 @@ it('says what is wrong with a request once, and that the cache is not', async ()
   expect(engine.stats().loads).toBe(1)
 })
 
-/** Of two who ask for the same, the first computes only when the second waits for it. */
-function inStep(cache: Cache): Cache {
-  const second = Promise.withResolvers<void>()
+/** Computes nothing before it is let. */
+function gated(cache: Cache, many: number): { cache: Cache; areAsking: Promise<void>; goOn: () => void } {
+  const [areAsking, going] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
   let asked = 0
-  return {
-    ...cache,
-    getOrCompute(key, compute, options) {
-      asked += 1
-      // When all that takes no waiting is done.
-      if (asked === 2) setImmediate(second.resolve)
-      const later: typeof compute = async (signal) => {
-        await second.promise
-        return compute(signal)
-      }
-      return cache.getOrCompute(key, later, options)
-    },
+  const getOrCompute: Cache['getOrCompute'] = (key, compute, options) => {
+    asked += 1
+    // When all that takes no waiting is done.
+    if (asked === many) setImmediate(areAsking.resolve)
+    const later: typeof compute = async (signal) => {
+      await going.promise
+      return compute(signal)
+    }
+    return cache.getOrCompute(key, later, options)
   }
+  return { cache: { ...cache, getOrCompute }, areAsking: areAsking.promise, goOn: () => going.resolve() }
+}
+
+/** Of so many who ask for the same, the first computes only when the others wait for it. */
+function inStep(all: Cache, many = 2): Cache {
+  const { cache, areAsking, goOn } = gated(all, many)
+  void areAsking.then(goOn)
+  return cache
 }
 
 it('refuses nobody what another caller may not have', async () => {
@@ -258,6 +263,62 @@ it('refuses nobody what another caller may not have', async () => {
   await engine.close()
   expect(await second).toMatchObject({ from: 'computed' })
   await Promise.all(waiting)
+})
+
+it('refuses all who ask for the same, once, where as many wait as may in all', async () => {
+  const model = await (await hold('tiny-bert')).open()
+  const callers = ['alice', 'bob', 'carol', 'dave']
+  const cache = createCache()
+  const engine = startEngine(inStep(cache, callers.length), { maxQueued: 1, batch: { windowMs: 3_600_000 } })
+  const run = (text: string, caller: string, mode?: 'bypass') =>
+    engine.run('feature-extraction', model, text, { caller, cache: mode })
+  const waiting = run('one', 'erin', 'bypass')
+  await until(() => engine.stats().queued === 1)
+  const told = await Promise.allSettled(callers.map((caller) => run('two', caller)))
+  for (const one of told) expect(one).toMatchObject({ reason: { code: 'BUSY', caller: undefined } })
+  expect((await cache.stats()).counters).toMatchObject({ failed: 1 })
+  await engine.close()
+  await waiting
+})
+
+it('waits in the queues of those alone who wait for it', async () => {
+  const model = await (await hold('tiny-bert')).open()
+  const { cache, areAsking, goOn } = gated(createCache(), 2)
+  const engine = startEngine(cache, { batch: { maxRows: 4, windowMs: 3_600_000 } })
+  const run = (text: string, options: EngineRunOptions) => engine.run('feature-extraction', model, text, options)
+  const queued = (): number => engine.stats().queued
+  const ask = (caller: string): { leave: () => Promise<void> } => {
+    const stop = new AbortController()
+    const told = Promise.allSettled([run('a', { caller, signal: stop.signal })])
+    return {
+      async leave() {
+        stop.abort()
+        await told
+      },
+    }
+  }
+  // Who asks first leaves before it is put into a queue.
+  const [alice, bob] = [ask('alice'), ask('bob')]
+  await areAsking
+  await alice.leave()
+  goOn()
+  await until(() => queued() > 0)
+  expect(queued()).toBe(1)
+  const carol = ask('carol')
+  await until(() => queued() === 2)
+  // Who asks now does not share what is under way, which cannot be seen from here: each of both waits for all.
+  await cache.clear()
+  const dave = ask('dave')
+  await until(() => queued() === 6)
+  await carol.leave()
+  expect(queued()).toBe(4)
+  // As soon as it is known what a result rests on, it is another one.
+  await Promise.all(['a', 'b', 'c', 'd'].map((text) => run(text, { options: { normalize: true } })))
+  const erin = ask('erin')
+  await until(() => queued() > 4)
+  expect(queued()).toBe(5)
+  await Promise.all([bob, dave, erin].map(({ leave }) => leave()))
+  expect(queued()).toBe(0)
 })
 
 it('names an input that cannot be decoded to each as it gave it', async () => {

@@ -60,7 +60,8 @@ export function createFairQueue<T>({ maxQueued, maxQueuedPerCaller = maxQueued }
       if (size >= maxQueued) throw new BusyError(`${size} requests wait already, of at most ${maxQueued}`)
       const waiting = callers.get(caller) ?? []
       if (waiting.length >= maxQueuedPerCaller) {
-        throw new BusyError(`${waiting.length} requests of ${caller} wait already, of at most ${maxQueuedPerCaller}`)
+        const message = `${waiting.length} requests of ${caller} wait already, of at most ${maxQueuedPerCaller}`
+        throw new BusyError(message, { caller })
       }
       callers.set(caller, waiting)
       waiting.push(queued)

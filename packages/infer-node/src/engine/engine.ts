@@ -45,7 +45,7 @@ import { createIntake } from './intake.ts'
 import { assertNotQuarantined } from './quarantine.ts'
 import { isBusy, type Job, type PrepareGraph, type Residence } from './residence.ts'
 import { createResidences } from './residences.ts'
-import { createSharers } from './sharers.ts'
+import { createSharers, type Sharer } from './sharers.ts'
 import type { Ticket } from './waiting-room.ts'
 
 export interface BatchOptions {
@@ -224,7 +224,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
     isBusy,
     onWarning,
   })
-  const shareResult = createSharers()
+  const shareFlight = createSharers()
   const intake = createIntake(options.maxQueuedBytes ?? MAX_QUEUED_BYTES)
   const underWay = new Set<Promise<unknown>>()
   const closedError = new BackendError('the engine is closed', { retryable: false })
@@ -275,10 +275,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
     inputOf: () => CanonicalInput,
   ): Promise<TaskResult<Name>> {
     const { task, started, inputBlock, paramsBlock, params, caller, onText, given, signal, cacheMode } = asked
-    const isShared = results !== undefined && cacheMode !== 'bypass' && onText === undefined
-    const result = `${residence.handle} ${paramsBlock.cid} ${inputBlock.cid} ${cacheMode ?? 'use'}`
-    const sharer = isShared ? shareResult(result, caller) : undefined
-    const compute = async (runSignal: AbortSignal | undefined): Promise<TaskResult<Name>> => {
+    const compute = async (runSignal: AbortSignal | undefined, sharer?: Sharer): Promise<TaskResult<Name>> => {
       assertOpen(runSignal)
       // Whoever asked first may have given up, and its model may have gone, while others wait for the same result.
       if (!residences.has(residence)) {
@@ -286,11 +283,11 @@ export function createEngine(options: EngineOptions = {}): Engine {
       }
       const push = (job: Job): Ticket => {
         const ticket = dispatcher.push(residence, params, paramsBlock, job)
-        // Of a flight, and not of this caller alone.
-        if (runSignal !== signal) sharer?.queue(ticket)
+        sharer?.queue(ticket)
         return ticket
       }
-      const answering = ask(push, { input: inputOf(), caller, onText, signal: runSignal, given })
+      const first = sharer?.caller ?? caller
+      const answering = ask(push, { input: inputOf(), caller: first, onText, signal: runSignal, given })
       const { output, facts: loaded } = await answering
       if (!isOutputOf(task, output)) {
         throw new BackendError(`${task} gave no result of its kind: ${typeof output}`, { retryable: false })
@@ -300,25 +297,23 @@ export function createEngine(options: EngineOptions = {}): Engine {
       return toResult({ task, model: residence.model, facts, started, inputBlock, paramsBlock, params, output })
     }
     if (!results || cacheMode === 'bypass') return compute(signal)
-    try {
-      return await results.result(
-        {
-          task,
-          known: residence,
-          inputBlock,
-          paramsBlock,
-          params,
-          started,
-          mode: cacheMode,
-          isWatched: onText !== undefined,
-          given,
-          signal,
-        },
-        compute,
-      )
-    } finally {
-      sharer?.leave()
-    }
+    return results.result(
+      {
+        task,
+        known: residence,
+        inputBlock,
+        paramsBlock,
+        params,
+        started,
+        mode: cacheMode,
+        isWatched: onText !== undefined,
+        given,
+        caller,
+        share: (flight) => shareFlight(flight, caller),
+        signal,
+      },
+      compute,
+    )
   }
 
   /** What a graph takes and gives; where it is not known yet, it is loaded. */

@@ -2,6 +2,8 @@ import type { Ticket } from './waiting-room.ts'
 
 /** One who asks for a result, perhaps with others at the same moment, for whom it is computed once. */
 export interface Sharer {
+  /** In whose queue it is put first: his own, or, where he has left, that of another who waits for it. */
+  readonly caller: string
   /** What is computed for all of them waits: from now on in the queue of each. */
   queue(ticket: Ticket): void
   /** He does not wait for it any more. */
@@ -11,22 +13,31 @@ export interface Sharer {
 interface Shared {
   /** How often each asks for it. */
   callers: Map<string, number>
-  ticket: Ticket | undefined
+  /** One, as a rule: those who ask after what is kept was changed do not wait for what was begun before that. */
+  tickets: Set<Ticket>
 }
 
-/** Lets what several callers wait for have its turn when the first of them has, not when it is the turn of whoever asked first. */
-export function createSharers(): (result: string, caller: string) => Sharer {
-  const results = new Map<string, Shared>()
+/**
+ * Lets what several callers wait for have its turn when the first of them has, not when it is the turn of whoever asked first.
+ *
+ * @returns Of the name of what is computed, and of who asks for it.
+ */
+export function createSharers(): (flight: string, caller: string) => Sharer {
+  const flights = new Map<string, Shared>()
 
-  return (result, caller) => {
-    const shared = results.get(result) ?? { callers: new Map<string, number>(), ticket: undefined }
-    results.set(result, shared)
-    const { callers } = shared
+  return (flight, caller) => {
+    const shared = flights.get(flight) ?? { callers: new Map<string, number>(), tickets: new Set<Ticket>() }
+    flights.set(flight, shared)
+    const { callers, tickets } = shared
     callers.set(caller, (callers.get(caller) ?? 0) + 1)
-    shared.ticket?.alsoFor(caller)
+    for (const ticket of tickets) if (!ticket.alsoFor(caller)) tickets.delete(ticket)
     return {
+      get caller() {
+        const [first = caller] = callers.keys()
+        return callers.has(caller) ? caller : first
+      },
       queue(ticket) {
-        shared.ticket = ticket
+        tickets.add(ticket)
         for (const one of callers.keys()) ticket.alsoFor(one)
       },
       leave() {
@@ -36,8 +47,8 @@ export function createSharers(): (result: string, caller: string) => Sharer {
           return
         }
         callers.delete(caller)
-        shared.ticket?.notFor(caller)
-        if (callers.size === 0) results.delete(result)
+        for (const ticket of tickets) ticket.notFor(caller)
+        if (callers.size === 0) flights.delete(flight)
       },
     }
   }

@@ -7,8 +7,12 @@ import type { Job, Lane, Residence } from './residence.ts'
 export interface Ticket {
   /** Takes it out again; whether it was still waiting. */
   withdraw(): boolean
-  /** Somebody else wants its answer: it waits in the queue of that caller too, where it may, and is taken when the first of them has his turn. */
-  alsoFor(caller: string): void
+  /**
+   * Somebody else wants its answer: it waits in the queue of that caller too, where it may, and is taken when the first of them has his turn.
+   *
+   * @returns Whether it still waits.
+   */
+  alsoFor(caller: string): boolean
   /** One of several does not want it any more. */
   notFor(caller: string): void
 }
@@ -48,11 +52,12 @@ export function createWaitingRoom({ maxQueued, maxQueuedPerCaller = maxQueued }:
   }
 
   /** Why a caller may put nothing more in; `undefined`: he may. */
-  function whyFull(caller: string): string | undefined {
-    if (size >= maxQueued) return `${size} requests wait already, of at most ${maxQueued}`
+  function whyFull(caller: string): BusyError | undefined {
+    if (size >= maxQueued) return new BusyError(`${size} requests wait already, of at most ${maxQueued}`)
     const waiting = callers.get(caller)?.waiting ?? 0
     if (waiting < maxQueuedPerCaller) return undefined
-    return `${waiting} requests of ${caller} wait already, of at most ${maxQueuedPerCaller}`
+    const message = `${waiting} requests of ${caller} wait already, of at most ${maxQueuedPerCaller}`
+    return new BusyError(message, { caller })
   }
 
   function enter(lane: Lane, job: Job, caller: string): void {
@@ -98,7 +103,7 @@ export function createWaitingRoom({ maxQueued, maxQueuedPerCaller = maxQueued }:
     },
     push(residence, params, paramsBlock, job) {
       const why = whyFull(job.caller)
-      if (why !== undefined) throw new BusyError(why)
+      if (why !== undefined) throw why
       const lane = laneOf(residence, params, paramsBlock)
       enter(lane, job, job.caller)
       return {
@@ -110,6 +115,7 @@ export function createWaitingRoom({ maxQueued, maxQueuedPerCaller = maxQueued }:
         alsoFor(caller) {
           const all = callersOf(lane, job)
           if (all.length > 0 && !all.includes(caller) && whyFull(caller) === undefined) enter(lane, job, caller)
+          return all.length > 0
         },
         notFor(caller) {
           const all = callersOf(lane, job)
