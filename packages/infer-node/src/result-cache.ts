@@ -53,7 +53,8 @@ export interface KnownModel {
 export interface ResultCache {
   /**
    * The result of an input: kept, or from `compute`, which is then kept. Callers who ask for the same meanwhile share it, and what it
-   * fails with; but that one caller has as much as one may have is said to that one alone, and an input is named to each as it gave it. A model
+   * fails with, unless another engine or runner computed it, which may be closed; but that one caller has as much as one may have is said
+   * to that one alone, and an input is named to each as it gave it. A model
    * that was loaded before, with what is installed now, is not loaded for a result that is kept. Where the cache fails, it is computed.
    *
    * @param compute - Has set `facts` of the model when it resolves. With a sharer it is for all who share it.
@@ -110,6 +111,7 @@ export function createResultCache(
     return installed.get(key)
   }
 
+  const self = {}
   const toldOf = new WeakSet<KnownModel>()
 
   const told = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
@@ -217,7 +219,7 @@ export function createResultCache(
 
       const flight = async (flightSignal: AbortSignal, sharer: Sharer | undefined): Promise<Computed> => {
         const { blocks, receipt } = await compute(flightSignal, sharer).catch((cause: unknown) => {
-          throw new ComputationError(cause)
+          throw new ComputationError(cause, self)
         })
         const [input, parameters, output, receiptBlock] = blocks
         if (!input || !parameters || !output || !receiptBlock) throw new TypeError('a result without its blocks')
@@ -304,9 +306,10 @@ export function createResultCache(
           }
           const { cause } = error
           if (isOwn) throw cause
-          // Another caller asked first. That it has as much as it may have says nothing of who joined it: one of them asks now.
+          // Another caller asked first. That it has as much as it may have says nothing of who joined it, and neither does what another
+          // engine or runner failed with, which may be closed: one of them asks now.
           const isOfCaller = cause instanceof BusyError && cause.caller !== undefined && cause.caller !== caller
-          if (!isOfCaller) throw namingInputAgain(cause, given)
+          if (error.by === self && !isOfCaller) throw namingInputAgain(cause, given)
         }
       }
     },
@@ -315,8 +318,11 @@ export function createResultCache(
 
 /** What failed is the computation, and not the cache: whoever asked is told of the cause. */
 class ComputationError extends Error {
-  constructor(cause: unknown) {
+  /** Of which result cache, where several share what keeps their results. */
+  readonly by: object
+  constructor(cause: unknown, by: object) {
     super('the computation failed', { cause })
+    this.by = by
   }
 }
 

@@ -171,6 +171,7 @@ export function createRunner({
     { signal, onText, cache: mode }: Pick<RunOptions, 'signal' | 'cache'> & { onText?: (piece: string) => void },
   ): Promise<TaskResult<Name>> {
     const compute = async (runSignal: AbortSignal | undefined): Promise<TaskResult<Name>> => {
+      enter(runSignal)
       const run = known
         .load({ signal: runSignal })
         .then((loaded) => runInput(asked, loaded, { signal: runSignal, onText }))

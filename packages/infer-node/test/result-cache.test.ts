@@ -321,6 +321,32 @@ it('waits in the queues of those alone who wait for it', async () => {
   expect(queued()).toBe(0)
 })
 
+it('asks again where what it waited for was asked of a runner that was closed', async () => {
+  const model = await (await hold('tiny-sentiment')).open()
+  const own = createCache()
+  // From now on it is known, of any runner, what a result rests on.
+  await startRunner(own).run('text-classification', model, ['bad']).next()
+  const { cache, areAsking, goOn } = gated(own, 2)
+  const [first, second] = [startRunner(cache), startRunner(cache)]
+  let opens = 0
+  const verifiedPath: typeof model.verifiedPath = async (...given) => {
+    opens += 1
+    return model.verifiedPath?.(...given)
+  }
+  const stop = new AbortController()
+  const options = { signal: stop.signal }
+  const left = first.run('text-classification', { ...model, verifiedPath }, ['good'], options).next()
+  const waiting = second.run('text-classification', model, ['good']).next()
+  await areAsking
+  const reason = new Error('the first left')
+  stop.abort(reason)
+  await expect(left).rejects.toBe(reason)
+  await first.close()
+  goOn()
+  expect(await waiting).toMatchObject({ value: { from: 'computed', output: [{ label: 'POSITIVE' }] } })
+  expect(opens).toBe(0)
+})
+
 it('names an input that cannot be decoded to each as it gave it', async () => {
   const model = await (await hold('tiny-vit')).open()
   const directory = await tempDirectory()
