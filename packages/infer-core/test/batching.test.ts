@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { expect, it } from 'vitest'
 
-import { createFairQueue, cutBatches, type BatchLimits } from '../src/index.ts'
+import { createFairQueue, cutBatches, type BatchLimits, type FairQueue } from '../src/index.ts'
 
 type Costs = BatchLimits & { runTokens: number }
 
@@ -48,19 +48,62 @@ it('cuts any rows into batches within the limits, each row once, of like length,
   expect(cutBatches([128, 2, 15, 120], { maxRows: 3, maxTokens: 999, runTokens: Infinity })).toEqual([[1], [2, 3, 0]])
 })
 
-it('takes from one caller after another, and from each in order', () => {
-  const queue = createFairQueue<string>({ maxQueued: 10 })
-  for (const item of ['a1', 'a2', 'a3', 'a4']) queue.push({ item, caller: 'a' })
-  queue.push({ item: 'b1', caller: 'b' })
-  const withdraw = queue.push({ item: 'c1', caller: 'c' })
-  queue.push({ item: 'c2', caller: 'c' })
-  expect(withdraw()).toBe(true)
-  expect(withdraw()).toBe(false)
-  expect(queue.take(4)).toEqual(['a1', 'b1', 'c2', 'a2'])
-  // Who was served is not before one who comes now and waits for the first time.
-  queue.push({ item: 'd1', caller: 'd' })
-  expect(queue.drain()).toEqual(['a3', 'd1', 'a4'])
-  expect(queue.size).toBe(0)
+type Given = Pick<FairQueue<number>, 'size' | 'push' | 'take'>
+
+/** The same in few words: a list of what waits, and one of who waits, who was served longest ago first. */
+function plainQueue(): Given {
+  let waiting: { item: number; caller: string }[] = []
+  let turns: string[] = []
+  const remove = (gone: unknown): boolean => {
+    const before = waiting.length
+    waiting = waiting.filter((one) => one !== gone)
+    turns = turns.filter((turn) => waiting.some(({ caller }) => caller === turn))
+    return waiting.length < before
+  }
+  return {
+    get size() {
+      return waiting.length
+    },
+    push(one) {
+      waiting.push(one)
+      if (!turns.includes(one.caller)) turns.push(one.caller)
+      return () => remove(one)
+    },
+    take: (most) =>
+      Array.from({ length: Math.min(most, waiting.length) }, () => {
+        const [turn = '', ...others] = turns
+        const first = waiting.find(({ caller }) => caller === turn)
+        turns = [...others, turn]
+        remove(first)
+        return first?.item ?? -1
+      }),
+  }
+}
+
+const steps = fc.array(
+  fc.oneof(
+    fc.record({ push: fc.constantFrom('a', 'b', 'c') }),
+    fc.record({ withdraw: fc.nat(40) }),
+    fc.record({ take: fc.integer({ min: 1, max: 5 }) }),
+  ),
+  { maxLength: 40, size: 'max' },
+)
+
+it('takes from one caller after another, and from each in order, whatever comes and is withdrawn', () => {
+  fc.assert(
+    fc.property(steps, (given) => {
+      const queues = [createFairQueue<number>({ maxQueued: Infinity }), plainQueue()]
+      const [told, wanted] = queues.map((queue) => {
+        const withdrawals: (() => boolean)[] = []
+        return given.map((step) => {
+          if ('push' in step) withdrawals.push(queue.push({ item: withdrawals.length, caller: step.push }))
+          const withdrawn = 'withdraw' in step && withdrawals[step.withdraw]?.()
+          return { withdrawn, taken: 'take' in step && queue.take(step.take), size: queue.size }
+        })
+      })
+      expect(told).toEqual(wanted)
+    }),
+  )
 })
 
 it('takes no more than it may, of all and of each', () => {
