@@ -1,8 +1,10 @@
-import { encodeParams, toParams } from '@x/infer-core'
+import type { Block } from '@x/cid'
+import { BusyError, encodeParams, toParams } from '@x/infer-core'
 import { openModel } from '@x/model-loader'
+import { array, assert, constantFrom, integer, nat, property, record } from 'fast-check'
 import { expect, it } from 'vitest'
 
-import { openResidence, type Job, type Residence } from '../src/engine/residence.ts'
+import { openResidence, type Job, type Lane, type Residence } from '../src/engine/residence.ts'
 import { createWaitingRoom, type Ticket, type WaitingRoom } from '../src/engine/waiting-room.ts'
 import { createLadder } from '../src/providers/ladder.ts'
 import { mockProber } from './mock-prober.ts'
@@ -64,6 +66,99 @@ it('keeps no lane in which nothing waits', async () => {
   expect([residence.lanes.size, room.size]).toEqual([0, 0])
 })
 
+const CALLERS = ['a', 'b', 'c']
+const LANES = [1, 2]
+const LIMITS = { maxQueued: 12, maxQueuedPerCaller: 5 }
+
+type Step = { caller: string; top: number; at: number; most: number }
+
+/** A room, and what is in it, as a list. Each step gives what the room said, and what it was to say. */
+function watchRoom(residence: Residence, blocks: readonly Block[]) {
+  const room = createWaitingRoom(LIMITS)
+  const pushed: { job: Job; ticket: Ticket }[] = []
+  let waiting: { job: Job; top: number; callers: string[] }[] = []
+  const of = (caller: string): number => waiting.filter(({ callers }) => callers.includes(caller)).length
+  const size = (): number => waiting.reduce((sum, { callers }) => sum + callers.length, 0)
+  const mayEnter = (caller: string): boolean => size() < LIMITS.maxQueued && of(caller) < LIMITS.maxQueuedPerCaller
+  const laneOf = (top: number): Lane | undefined =>
+    [...residence.lanes.values()].find(({ params }) => params['top_k'] === top)
+  const numberOf = (job: Job): number => pushed.findIndex((one) => one.job === job)
+  const find = (at: number) => waiting.find(({ job }) => job === pushed[at]?.job)
+  return {
+    push({ caller, top }: Step): [unknown, unknown] {
+      const [job, block, may] = [jobOf(caller), blocks[LANES.indexOf(top)], mayEnter(caller)]
+      if (!block) throw new TypeError('there is no such lane')
+      try {
+        pushed.push({ job, ticket: room.push(residence, toParams(TASK, { top_k: top }), block, job) })
+        waiting.push({ job, top, callers: [caller] })
+        return [true, may]
+      } catch (error) {
+        return [error instanceof BusyError, !may]
+      }
+    },
+    alsoFor({ at, caller }: Step): [unknown, unknown] {
+      const one = find(at)
+      if (one && !one.callers.includes(caller) && mayEnter(caller)) one.callers.push(caller)
+      return [pushed[at]?.ticket.alsoFor(caller) ?? false, one !== undefined]
+    },
+    notFor({ at, caller }: Step): [unknown, unknown] {
+      const one = find(at)
+      if (one && one.callers.length > 1) one.callers = one.callers.filter((other) => other !== caller)
+      return [pushed[at]?.ticket.notFor(caller), undefined]
+    },
+    withdraw({ at }: Step): [unknown, unknown] {
+      const one = find(at)
+      waiting = waiting.filter((other) => other !== one)
+      return [pushed[at]?.ticket.withdraw() ?? false, one !== undefined]
+    },
+    take({ top, most }: Step): [unknown, unknown] {
+      const lane = laneOf(top)
+      const there = waiting.filter((one) => one.top === top).length
+      const taken = lane ? room.take(lane, most) : []
+      waiting = waiting.filter(({ job }) => !taken.includes(job))
+      const left = waiting.filter((one) => one.top === top).length
+      return [
+        [taken.length, there - left],
+        [Math.min(most, there), Math.min(most, there)],
+      ]
+    },
+    /** What is in it, and what is to be. */
+    contents: (): [unknown, unknown] => [
+      { size: room.size, lanes: LANES.map((top) => [...(laneOf(top)?.places.keys() ?? [])].map(numberOf)) },
+      {
+        size: size(),
+        lanes: LANES.map((top) => waiting.filter((one) => one.top === top).map(({ job }) => numberOf(job))),
+      },
+    ],
+  }
+}
+
+const someSteps = array(
+  record({
+    does: constantFrom('push', 'push', 'alsoFor', 'alsoFor', 'notFor', 'withdraw', 'take'),
+    caller: constantFrom(...CALLERS),
+    top: constantFrom(...LANES),
+    // Of a job that was pushed, whether it waits or not.
+    at: nat(20),
+    most: integer({ min: 1, max: 4 }),
+  }),
+  { maxLength: 40, size: 'max' },
+)
+
+it('holds each job once for all who want it, and takes as many as it is asked for', async () => {
+  const residence = await openOne()
+  const blocks = await Promise.all(LANES.map((top) => encodeParams(toParams(TASK, { top_k: top }))))
+  assert(
+    property(someSteps, (given) => {
+      residence.lanes.clear()
+      const watched = watchRoom(residence, blocks)
+      for (const { does, ...step } of given) {
+        for (const [told, wanted] of [watched[does](step), watched.contents()]) expect(told).toEqual(wanted)
+      }
+    }),
+  )
+})
+
 it('serves callers in turn, whatever the parameters', async () => {
   const residence = await openOne()
   const room = createWaitingRoom({ maxQueued: 10 })
@@ -116,21 +211,4 @@ it('takes what several want when the first of them has his turn, and once', asyn
   again.alsoFor('little')
   expect([...residence.lanes.values()].flatMap((one) => room.take(one, 10))).toHaveLength(1)
   expect(room.size).toBe(0)
-})
-
-it('takes out what several want when none of them wants it any more, and makes no room for more than may wait', async () => {
-  const residence = await openOne()
-  const room = createWaitingRoom({ maxQueued: 3, maxQueuedPerCaller: 1 })
-  const ticket = await push(room, residence, 'one', 1)
-  await push(room, residence, 'full', 2)
-  ticket.alsoFor('full')
-  expect(room.size).toBe(2)
-  ticket.alsoFor('other')
-  ticket.alsoFor('third')
-  expect(room.size).toBe(3)
-  ticket.notFor('one')
-  expect(room.size).toBe(2)
-  // The last of them takes it out himself.
-  ticket.notFor('other')
-  expect([room.size, ticket.withdraw(), room.size]).toEqual([2, true, 1])
 })

@@ -265,11 +265,11 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   }
 
   /** Of what waits, as much as one of the slots that have nothing to do should take. */
-  function shareOf({ queue, residence }: Lane): number {
+  function shareOf({ places, residence }: Lane): number {
     // Together they would only wait for each other.
     if (!sharesRuns(residence)) return 1
     const free = slots.for(residence).filter(isFree).length + 1
-    return Math.min(limits.maxRows, Math.ceil(queue.size / free))
+    return Math.min(limits.maxRows, Math.ceil(places.size / free))
   }
 
   return {

@@ -24,7 +24,7 @@ export interface WaitingRoom {
   push(residence: Residence, params: Params, paramsBlock: Block, job: Job): Ticket
   /** The lanes of models in the order of their turns: first that of the caller who was not served for longest. */
   inTurn(residences: Iterable<Residence>): Lane[]
-  /** Takes up to so many out. */
+  /** Takes up to so many out, each once. */
   take(lane: Lane, most: number): Job[]
   /** Takes out all that waits for a model. */
   drain(residence: Residence): Job[]
@@ -80,14 +80,22 @@ export function createWaitingRoom({ maxQueued, maxQueuedPerCaller = maxQueued }:
 
   function take(lane: Lane, most: number): Job[] {
     const turn = turnOf(lane)
-    // One that is in several queues may be taken from each.
-    const jobs = [...new Set(lane.queue.take(most))]
     lane.sinceMs = performance.now()
-    const all = jobs.flatMap((job) => callersOf(lane, job))
-    const ofTurn = all.filter((caller) => callers.get(caller)?.turn === turn)
-    for (const job of jobs) leave(lane, job, callersOf(lane, job))
+    const jobs: Job[] = []
+    /** Which turn each had. */
+    const served = new Map<string, number | undefined>()
+    while (jobs.length < most) {
+      const [job] = lane.queue.take(1)
+      if (job === undefined) break
+      jobs.push(job)
+      const these = callersOf(lane, job)
+      for (const caller of these) served.set(caller, callers.get(caller)?.turn)
+      // Now, or it would be taken again from the queue of another who wants it.
+      leave(lane, job, these)
+    }
+    const ofTurn = [...served.keys()].filter((caller) => served.get(caller) === turn)
     // Whoever shares the run of another keeps the turn, or what it has in other lanes would never have one.
-    for (const caller of new Set(ofTurn.length > 0 ? ofTurn : all)) {
+    for (const caller of ofTurn.length > 0 ? ofTurn : served.keys()) {
       const mine = callers.get(caller)
       if (mine) mine.turn = lastTurn += 1
     }
