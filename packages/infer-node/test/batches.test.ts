@@ -1,3 +1,4 @@
+import { createCache } from '@x/cache'
 import { wideBert, type Files } from '@x/fixtures'
 import type { GivenOptions } from '@x/infer-core'
 import type { OpenedModel } from '@x/model-loader'
@@ -107,19 +108,21 @@ it('lets no input wait for others that would run alone', async () => {
 it('lets what is left over wait no longer than from when it came', async () => {
   const windowMs = 50
   const model = await openFiles(wideBert(16, 1))
-  const engine = startEngine({ workers: 2, threads: 1, batch: { windowMs } })
+  const engine = startEngine({ workers: 2, threads: 1, batch: { windowMs }, cache: createCache() })
   await engine.load(TASK, model)
-  // A clock that stands, but that once both wait their time is over.
+  // A clock that stands, but that once all wait their time is over.
   const baseMs = performance.now()
   let isOver = false
   vi.spyOn(performance, 'now').mockImplementation(() => {
-    isOver ||= engine.stats().queued === 2
+    isOver ||= engine.stats().queued === 4
     return isOver ? baseMs + windowMs : baseMs
   })
   onTestFinished(() => void vi.restoreAllMocks())
-  const asked = ['a test', 'hello world'].map((text) => engine.run(TASK, model, text))
-  expect(await soon(Promise.all(asked), () => engine.stats())).toHaveLength(2)
-  // Each in a thread of its own.
+  const asked = ['one', 'other'].flatMap((caller) =>
+    ['a test', 'hello world'].map((text) => engine.run(TASK, model, text, { caller })),
+  )
+  expect(await soon(Promise.all(asked), () => engine.stats())).toHaveLength(4)
+  // Each text in a thread of its own, however many ask for it.
   expect(engine.stats()).toMatchObject({ runs: 2, rows: 2 })
 })
 
