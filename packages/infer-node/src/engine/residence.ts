@@ -50,7 +50,7 @@ export interface Job {
   onCancel: (() => void) | undefined
 }
 
-export interface Place {
+interface Place {
   /** Since when it waits. Of `performance.now`. */
   sinceMs: number
   /** What takes it out of the queue of each who wants it. */
