@@ -165,7 +165,7 @@ it('cache explain does not say of a damaged result that it is kept', async () =>
   await add('tiny-sentiment')
   const ran = await run(HELLO)
   const other = await run([...HELLO, '--option', 'top_k=2'])
-  const database = new DatabaseSync(path.join(store, 'results', 'v1-1.sqlite'))
+  const database = new DatabaseSync(path.join(store, 'results', 'v2-1.sqlite'))
   const output = parseCid(String(receiptOf(ran)['output'])).bytes
   expect(database.prepare("UPDATE blocks SET bytes = X'00' WHERE cid = ?").run(output)).toMatchObject({ changes: 1 })
   database.close()

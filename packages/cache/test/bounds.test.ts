@@ -157,10 +157,10 @@ it.each([Number.NaN, -1])('refuses a bound that is none: %s', async (bound) => {
 })
 
 it.each([
-  ['more than there is', "UPDATE totals SET value = value + 1099511627776 WHERE name = 'bytes'", true],
-  ['less than nothing', "UPDATE totals SET value = -1099511627776 WHERE name = 'bytes'", true],
-  ['as an older version did', "DELETE FROM totals WHERE name LIKE '% again'", false],
-])('counts anew where the totals say %s', async (_what, sql, isTold) => {
+  ['more than there is', "UPDATE totals SET value = value + 1099511627776 WHERE name = 'bytes'"],
+  ['less than nothing', "UPDATE totals SET value = -1099511627776 WHERE name = 'bytes'"],
+  ['it once instead of twice', "DELETE FROM totals WHERE name LIKE '% again'"],
+])('counts anew where the totals say %s', async (_what, sql) => {
   const directory = await tempDirectory()
   const warnings: string[] = []
   const disk = await openDiskArea({ directory, onWarning: (message) => warnings.push(message) })
@@ -174,7 +174,7 @@ it.each([
   expect(await disk.usage()).toMatchObject({ entries: 4, bytes: (before.bytes / 3) * 4 })
   await cache.delete((await keyFor(3)).cid)
   expect(await disk.usage()).toMatchObject({ entries: 3, bytes: before.bytes })
-  expect(warnings.map((warning) => warning.includes('is counted anew'))).toEqual(isTold ? [true] : [])
+  expect(warnings).toEqual([expect.stringContaining('is counted anew')])
 })
 
 it('holds its bound where the totals were changed so that nobody sees it', async () => {

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 
 /** Does to a cache's file what no cache does. */
-export function changeDatabase(directory: string, sql: string, file = 'v1-1.sqlite'): void {
+export function changeDatabase(directory: string, sql: string, file = 'v2-1.sqlite'): void {
   const database = new DatabaseSync(join(directory, file))
   try {
     database.exec(sql)
@@ -12,7 +12,7 @@ export function changeDatabase(directory: string, sql: string, file = 'v1-1.sqli
 }
 
 /** The first row. */
-export function askDatabase(directory: string, sql: string, file = 'v1-1.sqlite'): Record<string, unknown> | undefined {
+export function askDatabase(directory: string, sql: string, file = 'v2-1.sqlite'): Record<string, unknown> | undefined {
   const database = new DatabaseSync(join(directory, file))
   try {
     return database.prepare(sql).get()

@@ -27,7 +27,7 @@ it('is cleared without waiting for another process that reads', async () => {
   const directory = await tempDirectory()
   const cache = createCache({ disk: await openDiskArea({ directory }), memoryBytes: 0 })
   onTestFinished(() => cache.close())
-  const reader = new DatabaseSync(join(directory, 'v1-1.sqlite'))
+  const reader = new DatabaseSync(join(directory, 'v2-1.sqlite'))
   onTestFinished(() => reader.close())
   // A process of a busy machine may stand still for seconds, but not each time.
   let tookMs = Infinity

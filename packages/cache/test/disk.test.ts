@@ -108,7 +108,7 @@ it('begins anew where the file is none, says so, and leaves the damaged one to b
   await first.put(key, toBytes('one'))
   await first.close()
   await writeFile(
-    join(directory, 'v1-1.sqlite'),
+    join(directory, 'v2-1.sqlite'),
     'this is no database, and long enough to be looked at by SQLite '.repeat(99),
   )
   const warnings: string[] = []
@@ -117,11 +117,29 @@ it('begins anew where the file is none, says so, and leaves the damaged one to b
   await second.put(key, toBytes('two'))
   expect(textOf(await second.get(key))).toBe('two')
   await second.close()
-  expect(warnings).toEqual([expect.stringContaining('v1-1.sqlite: it is damaged')])
+  expect(warnings).toEqual([expect.stringContaining('v2-1.sqlite: it is damaged')])
   const third = await openCache(directory)
   expect(textOf(await third.get(key))).toBe('two')
   await third.close()
-  expect(await readdir(directory)).toEqual(['v1-2.sqlite'])
+  expect(await readdir(directory)).toEqual(['v2-2.sqlite'])
+})
+
+it('removes what an older version wrote, says so, and leaves what a newer one wrote', async () => {
+  const directory = await tempDirectory()
+  const key = await keyFor('a')
+  const first = await openCache(directory)
+  await first.put(key, toBytes('one'))
+  await first.close()
+  for (const name of ['v1-7.sqlite', 'v1-7.sqlite-wal', 'v1-7.abandoned', 'v3-9.sqlite', 'v3-9.abandoned'])
+    await writeFile(join(directory, name), 'of another version')
+  const warnings: string[] = []
+  const second = await openCache(directory, { onWarning: (message) => warnings.push(message) })
+  expect(textOf(await second.get(key))).toBe('one')
+  await second.close()
+  expect(warnings).toEqual([
+    `cache: what an older version kept in ${directory} cannot be read any more, and is removed`,
+  ])
+  expect((await readdir(directory)).toSorted()).toEqual(['v2-1.sqlite', 'v3-9.abandoned', 'v3-9.sqlite'])
 })
 
 it('gives the right bytes or none, whatever bit of the file is flipped', async () => {
@@ -201,7 +219,7 @@ it('finds an entry by its value, whatever else is there', async () => {
   expect(await disk.findValue((await keyFor('value')).cid)).toBeUndefined()
   await cache.close()
   // Not by reading each: the index is asked.
-  const database = new DatabaseSync(join(directory, 'v1-1.sqlite'))
+  const database = new DatabaseSync(join(directory, 'v2-1.sqlite'))
   onTestFinished(() => database.close())
   expect(JSON.stringify(database.prepare(`EXPLAIN QUERY PLAN ${OF_VALUE}`).all())).toContain('entries_by_value')
 })

@@ -32,7 +32,7 @@ export async function flipBits({ everyNth }: { everyNth: number }): Promise<{ fl
   }
   const expected = await Promise.all(keys.map(async (key) => said(await whole.get(key))))
   await whole.close()
-  const path = join(directory, 'v1-1.sqlite')
+  const path = join(directory, 'v2-1.sqlite')
   const sound = await readFile(path)
   const places = [...sound.keys()].filter((place) => sound[place] !== 0).filter((_, index) => index % everyNth === 0)
   let missed = 0

@@ -15,8 +15,9 @@ export interface Generation {
   abandon(why: string): Promise<void>
 }
 
-// The format. Another one has another name, and is left alone.
-const NAME = /^v1-(\d{1,9})\.(sqlite|sqlite-wal|sqlite-shm|abandoned)$/
+// Another format has another name: what an older version wrote is removed, what a newer one wrote is left alone.
+const FORMAT = 2
+const NAME = /^v(\d{1,9})-(\d{1,9})\.(sqlite|sqlite-wal|sqlite-shm|abandoned)$/
 
 /**
  * Opens the database of a directory; makes it where there is none. One that is left is marked, and the next has a new
@@ -26,15 +27,17 @@ export async function openGeneration(directory: string, onWarning: (message: str
   // What is in it may be private.
   await onDisk(`make ${directory}`, mkdir(directory, { recursive: true, mode: 0o700 }))
   for (;;) {
-    const { number, older } = await latest(directory)
-    const path = join(directory, `v1-${number}.sqlite`)
+    const { number, older, isOfOlderFormat } = await latest(directory)
+    const path = join(directory, `v${FORMAT}-${number}.sqlite`)
     const file = await onDisk(`make ${path}`, open(path, 'a', 0o600))
     await file.close()
     // Only now: a number that has been used does not come again.
+    if (isOfOlderFormat)
+      onWarning(`cache: what an older version kept in ${directory} cannot be read any more, and is removed`)
     await removeAll(directory, older, onWarning)
     const abandon = async (why: string): Promise<void> => {
       onWarning(`${path}: ${why}; the cache begins anew`)
-      const mark = join(directory, `v1-${number}.abandoned`)
+      const mark = join(directory, `v${FORMAT}-${number}.abandoned`)
       await onDisk(`write ${mark}`, writeFile(mark, ''))
     }
     const database = openDatabase(path, {
@@ -56,16 +59,19 @@ export async function openGeneration(directory: string, onWarning: (message: str
 }
 
 /** The number of the database that counts, and the files of those before it. */
-async function latest(directory: string): Promise<{ number: number; older: string[] }> {
+async function latest(directory: string): Promise<{ number: number; older: string[]; isOfOlderFormat: boolean }> {
   const names = await onDisk(`list ${directory}`, readdir(directory))
   const files = names.flatMap((name) => {
-    const [, number, end] = NAME.exec(name) ?? []
-    return number === undefined ? [] : [{ name, number: Number(number), isMark: end === 'abandoned' }]
+    const [, format, number, end] = NAME.exec(name) ?? []
+    if (number === undefined || Number(format) > FORMAT) return []
+    return [{ name, isOld: Number(format) < FORMAT, number: Number(number), isMark: end === 'abandoned' }]
   })
-  const last = Math.max(1, ...files.map(({ number }) => number))
-  const isAbandoned = files.some(({ number, isMark }) => isMark && number === last)
+  const current = files.filter(({ isOld }) => !isOld)
+  const last = Math.max(1, ...current.map(({ number }) => number))
+  const isAbandoned = current.some(({ number, isMark }) => isMark && number === last)
   const number = isAbandoned ? last + 1 : last
-  return { number, older: files.filter((file) => file.number < number).map(({ name }) => name) }
+  const older = files.filter((file) => file.isOld || file.number < number)
+  return { number, older: older.map(({ name }) => name), isOfOlderFormat: older.some(({ isOld }) => isOld) }
 }
 
 async function removeAll(

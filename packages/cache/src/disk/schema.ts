@@ -49,17 +49,16 @@ export const totalsOf = (database: Database): Cleared =>
  * Inside a transaction: counts anew where the totals are not as they were written.
  *
  * @param options.force - Also where they are.
- * @returns Whether they were damaged: where they are written once, an older version did that.
+ * @returns Whether it did.
  */
 export function mendTotals(database: Database, { force = false }: { force?: boolean } = {}): boolean {
   if (!force && areAsWritten(database)) return false
-  const wasTwice = TOTALS.some((name) => database.get(VALUE, again(name)) !== undefined)
   const found = counted(database)
   for (const name of TOTALS) {
     database.run(SET, name, found[name])
     database.run(SET, again(name), -1 - found[name])
   }
-  return wasTwice
+  return true
 }
 
 const VALUE = 'SELECT value FROM totals WHERE name = ?'
