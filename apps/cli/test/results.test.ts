@@ -2,9 +2,11 @@ import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 
-import { cidOf, parseCid, RAW, writePartialCar } from '@x/cid'
+import { createCache } from '@x/cache'
+import { cidOf, encodeDagCbor, parseCid, RAW, writePartialCar } from '@x/cid'
 import { flipStoredByte, writeFixtureModel } from '@x/fixtures'
 import { decodeReceipt, encodeOutput, encodeReceipt, type ResultReceipt } from '@x/infer-core'
+import { openResults } from '@x/node'
 import { describe, expect, it } from 'vitest'
 
 import { cli } from './harness.ts'
@@ -158,6 +160,19 @@ describe('cache', () => {
       { results: { held: 1, hits: 0, misses: 1 }, models: { hits: 0, misses: 1 } },
     ])
   })
+})
+
+it('cache explain passes over results that it cannot read, and says so', async () => {
+  const { run, add, store } = await setup()
+  await add('tiny-sentiment')
+  const other = await run([...HELLO, '--option', 'top_k=2'])
+  const area = await openResults({ directory: store }, { environment: {} })
+  const cache = createCache({ disk: area })
+  for (const resultKey of [2, 3]) await cache.put(await encodeDagCbor({ resultKey, input: 'none' }), Uint8Array.of(1))
+  await cache.close()
+  const explained = await run(['cache', 'explain', 'text-classification', 'good', '--model', 'fix/tiny-sentiment'])
+  expect(explained).toMatchObject({ code: 0, lines: [{ nearest: [{ receipt: receiptOf(other)['cid'] }] }] })
+  expect(explained.stderr).toContain('2 results could not be compared')
 })
 
 it('cache explain does not say of a damaged result that it is kept', async () => {

@@ -117,7 +117,7 @@ export async function acceptResults(
     for (let key = await blocks.next(); key !== undefined; key = await blocks.next()) {
       signal?.throwIfAborted()
       const entry = listed.get(key.cid.toString())
-      // Of a receipt that could not be read it is not known which blocks belong to it, but how many may.
+      // Of a key or receipt that could not be read it is not known which blocks belong to it, but how many may.
       if (!entry && passable > 0) {
         passable -= 1
         continue
@@ -172,9 +172,8 @@ async function take(
   report: AcceptedResults,
 ): Promise<boolean> {
   const of = await kindOfKey(keyBlock.bytes)
-  if (!of) throw noResults(`${key} is no key of a result`)
   const value = await blocks.expect(cid)
-  const receipt = of.kind === 'result' ? receiptIn(value) : undefined
+  const receipt = typeof of === 'string' ? of : of.kind === 'result' ? receiptIn(value) : undefined
   if (typeof receipt === 'string') {
     report.refused.push({ key, why: receipt })
     return false

@@ -8,15 +8,20 @@ export type EntryKind =
 
 /**
  * @param keyBytes - The block of a key, verified.
- * @returns `undefined`: of something else.
- * @throws {InvalidInputError} It says that it is the key of a result, and is not.
+ * @returns Why not, where it is the key of something else, or one that this version cannot read.
  */
-export async function kindOfKey(keyBytes: Uint8Array): Promise<EntryKind | undefined> {
-  const parts = await decodeResultKey(keyBytes)
-  if (parts) return { kind: 'result', parts, manifest: parts.manifest.toString() }
+export async function kindOfKey(keyBytes: Uint8Array): Promise<EntryKind | string> {
+  try {
+    const parts = await decodeResultKey(keyBytes)
+    if (parts) return { kind: 'result', parts, manifest: parts.manifest.toString() }
+  } catch (error) {
+    if (isStorageError(error) && error.code === 'INVALID_INPUT') return `its key cannot be read: ${error.message}`
+    throw error
+  }
   const value = kindIn(keyBytes) === 'model' ? decodeDagCbor(keyBytes) : undefined
-  if (typeof value !== 'object' || value === null || !('manifest' in value)) return undefined
-  return { kind: 'facts', manifest: String(value.manifest) }
+  if (typeof value === 'object' && value !== null && 'manifest' in value)
+    return { kind: 'facts', manifest: String(value.manifest) }
+  return 'its key is none of a result, or of another version'
 }
 
 /** Why facts are of no use to others: those that cannot be read, or of a model whose results are not kept, would stand in the way of their own. */

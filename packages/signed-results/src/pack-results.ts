@@ -79,8 +79,9 @@ async function choose(
   let leftOut = 0
   for await (const { key, keyBytes, value, expiresMs } of area.entries()) {
     signal?.throwIfAborted()
-    const of = keyBytes && (await kindOrNone(keyBytes))
-    if (!of || !value || (expiresMs !== undefined && expiresMs <= now())) continue
+    // What is filed under something else is no reason to pack nothing.
+    const of = keyBytes && (await kindOfKey(keyBytes))
+    if (typeof of !== 'object' || !value || (expiresMs !== undefined && expiresMs <= now())) continue
     if (wanted && !wanted.has(of.manifest)) continue
     const isNamed = missing.delete(value.toString())
     if (of.kind === 'result' && receipts && !isNamed) continue
@@ -113,16 +114,6 @@ async function choose(
   return { list, results: results.length, facts: facts.length, leftOut }
 }
 
-/** What is filed under something that only says that it is a result's key is somebody else's, and no reason to pack nothing. */
-async function kindOrNone(keyBytes: Uint8Array): Promise<EntryKind | undefined> {
-  try {
-    return await kindOfKey(keyBytes)
-  } catch (error) {
-    if (isStorageError(error) && error.code === 'INVALID_INPUT') return undefined
-    throw error
-  }
-}
-
 /** Without what has been part of a key since; or with what this version cannot read. */
 function isOfOtherVersion([receipt]: readonly Block[]): boolean {
   try {
@@ -143,12 +134,12 @@ async function* blocksOf(area: CacheArea, root: Block, list: readonly ListedEntr
     if (entry === undefined || entry === 'damaged' || entry.keyBytes === undefined) continue
     const blocks = blocksIn(entry)
     const [first, ...others] = blocks
-    const kind = (await kindOfKey(entry.keyBytes))?.kind
+    const of = await kindOfKey(entry.keyBytes)
     // Replaced meanwhile: that is not what was signed.
-    if (kind === undefined || !first?.cid.equals(value) || voucherIn(blocks, kind)) continue
+    if (typeof of === 'string' || !first?.cid.equals(value) || voucherIn(blocks, of.kind)) continue
     yield { cid: key, bytes: entry.keyBytes }
     yield first
-    if (kind === 'result') yield* operandsOf(first, others)
+    if (of.kind === 'result') yield* operandsOf(first, others)
   }
 }
 

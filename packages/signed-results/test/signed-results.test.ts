@@ -337,15 +337,22 @@ it('gives on what is disputed, and passes over no more than belongs to a receipt
   expect(disputed).toEqual([{ key: key.cid, receipt: lie.cid, ours: receipt.cid, blocks: [lie, other, params, input] }])
 })
 
-it('says of a key that is no dag-cbor that it is none', async () => {
+it.each([
+  ['that is no dag-cbor', noCborKey, 'its key is none of a result'],
+  ['of a later schema', () => encodeDagCbor({ resultKey: 3, input: 'none' }), 'or of another version'],
+  ['with less than a key has', () => encodeDagCbor({ resultKey: 2, input: 'none' }), 'its key cannot be read'],
+])('refuses what is under a key %s, and takes the others', async (_what, makeKey, why) => {
   const { trusted } = await alice
   const made = await madeByAlice()
-  const [, receipt, output, params, input] = firstResult(made)
-  const key = await noCborKey()
-  const car = await signed([{ key, value: receipt, linked: [output, params, input] }])
-  await expect(acceptResults(await openArea(), car, { trusted: [trusted] })).rejects.toMatchObject({
-    code: 'INVALID_INPUT',
-    message: expect.stringContaining(`${key.cid} is no key of a result`),
+  const [key, receipt, output, params, input] = firstResult(made)
+  const [other, linked] = [await makeKey(), [output, params, input]]
+  const car = await signed([
+    { key: other, value: receipt, linked },
+    { key, value: receipt, linked },
+  ])
+  expect(await acceptResults(await openArea(), car, { trusted: [trusted] })).toMatchObject({
+    results: 1,
+    refused: [{ key: other.cid, why: expect.stringContaining(why) }],
   })
 })
 

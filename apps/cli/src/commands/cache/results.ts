@@ -11,6 +11,7 @@ import {
   type ResultKeyParts,
 } from '@x/infer-core'
 import { createRunner } from '@x/infer-node'
+import { isStorageError } from '@x/storage-core'
 
 import { textOption, type Command } from '../../command.ts'
 import { formatBytes, formatCount, formatNumber, formatTable, printable } from '../../format.ts'
@@ -155,7 +156,7 @@ export const cacheExplain: Command = {
       const { state, disk } = isThere ? await cache.explain(block) : ABSENT
       const vouchedBy =
         isThere && entry.content.kind === 'value' ? voucherIn(entry.content.blocks, 'result') : undefined
-      const nearest = state === 'held' ? [] : await nearestOf(area, parts)
+      const nearest = state === 'held' ? [] : await nearestOf(area, parts, onWarning)
       const params = decodeParams(paramsBlock.bytes)
       const described = describeKey(parts)
       const receipt = disk?.value?.toString() ?? null
@@ -212,10 +213,17 @@ interface Near {
 }
 
 /** Results of the same model or the same input, those that differ in least first, of these the newest. */
-async function nearestOf(area: CacheArea, asked: ResultKeyParts): Promise<Near[]> {
+async function nearestOf(
+  area: CacheArea,
+  asked: ResultKeyParts,
+  onWarning: (message: string) => void,
+): Promise<Near[]> {
+  let unread = 0
   let best: { info: EntryInfo; parts: ResultKeyParts; differing: KeyPart[] }[] = []
   for await (const info of area.entries()) {
-    const parts = info.keyBytes && (await decodeResultKey(info.keyBytes))
+    if (info.keyBytes === undefined || kindOfKey(info.keyBytes) !== 'result') continue
+    const parts = await partsOf(info.keyBytes)
+    if (!parts) unread += 1
     if (!parts || !(parts.manifest.equals(asked.manifest) || parts.input.equals(asked.input))) continue
     const differing = differingParts(asked, parts)
     if (differing.length === 0) continue
@@ -223,6 +231,8 @@ async function nearestOf(area: CacheArea, asked: ResultKeyParts): Promise<Near[]
     best.sort((a, b) => a.differing.length - b.differing.length || b.info.storedMs - a.info.storedMs)
     best = best.slice(0, NEAREST)
   }
+  if (unread > 0)
+    onWarning(`${formatCount(unread, 'result')} could not be compared: this version cannot read what decides them`)
   const mine = describeKey(asked)
   return Promise.all(
     best.map(async ({ info, parts, differing }) => {
@@ -235,4 +245,14 @@ async function nearestOf(area: CacheArea, asked: ResultKeyParts): Promise<Near[]
       }
     }),
   )
+}
+
+/** `undefined`: of another version, or of none. */
+async function partsOf(keyBytes: Uint8Array): Promise<ResultKeyParts | undefined> {
+  try {
+    return await decodeResultKey(keyBytes)
+  } catch (error) {
+    if (isStorageError(error) && error.code === 'INVALID_INPUT') return undefined
+    throw error
+  }
 }
