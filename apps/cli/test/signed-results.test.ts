@@ -100,6 +100,12 @@ it('tells by its exit code, and writes out, what is another result here', async 
     lines: [{ results: 0, facts: 1, disputed: [{ receipt, ours: lie.cid.toString() }] }],
   })
   expect(told.stderr).toContain('--disputed DIR')
+  // Looked at before what is to be unpacked, which is not there.
+  for (const file of [pub, path.join(pub, 'dir')])
+    expect(await there.run(['cache', 'unpack', 'none.car', '--trust', pub, '--disputed', file])).toMatchObject({
+      code: 2,
+      error: { code: 'USAGE', message: expect.stringContaining(`${file} is no directory that can be written`) },
+    })
   const disputed = path.join(there.folder, 'disputed')
   for (const _ of ['once', 'again'])
     expect(await there.run([...unpack, '--disputed', disputed])).toMatchObject({ code: 4 })

@@ -1,10 +1,11 @@
-import { mkdir } from 'node:fs/promises'
+import { access, constants, mkdir } from 'node:fs/promises'
 import path from 'node:path'
 
 import { IntegrityError, parseCid, type Block, type CID } from '@x/cid'
 import { readTrustedKey, writeWholeFile } from '@x/node'
 import { acceptResults, packResults, type AcceptedResults } from '@x/signed-results'
 import { BackendError, InvalidInputError } from '@x/storage-core'
+import { reasonOf } from '@x/storage-core/backend'
 
 import { textOption, textOptions, type Command } from '../../command.ts'
 import { formatBytes, formatCount, formatKey, printable } from '../../format.ts'
@@ -90,6 +91,7 @@ signer vouches for; receipt verify finds out. What was computed here stays where
     }
     const disputed = textOption(values, 'disputed')
     if (disputed === '') throw new UsageError('cache unpack: --disputed is empty')
+    if (disputed !== undefined) await makeDirectory(disputed)
     const area = await resultArea(context)
     const { printer } = context
     const report = await readCar(context, file, (_store, pieces, { signal }) =>
@@ -122,11 +124,21 @@ signer vouches for; receipt verify finds out. What was computed here stays where
     /** Of the same name it has the same in it. @returns Where it is. */
     async function writeOut(receipt: CID, blocks: readonly Block[]): Promise<string> {
       const target = path.join(disputed ?? '', `${receipt}.car`)
-      await mkdir(path.dirname(target), { recursive: true })
       await writeWholeFile(target, receiptCar(receipt, blocks), { force: true, signal: context.signal })
       return `it is written to ${target}`
     }
   },
+}
+
+/** Before anything is read: what is disputed shows in the middle. @throws {UsageError} Nothing could be written there. */
+async function makeDirectory(disputed: string): Promise<void> {
+  try {
+    await mkdir(disputed, { recursive: true })
+    await access(disputed, constants.W_OK)
+  } catch (cause) {
+    const why = `is no directory that can be written: ${reasonOf(cause)}`
+    throw new UsageError(`cache unpack: --disputed ${disputed} ${why}`, { cause })
+  }
 }
 
 /** @throws {IntegrityError} Another result is here. @throws {BackendError} All was refused. */
