@@ -1,3 +1,5 @@
+import path from 'node:path'
+
 import { describe, expect, it } from 'vitest'
 
 import { ClosedOutputError } from '../src/io.ts'
@@ -5,6 +7,10 @@ import { cli } from './harness.ts'
 import { fromOf, HELLO, setup } from './results-support.ts'
 
 const WRITE = ['run', 'text-generation', 'the quick', '--model', 'fix/tiny-gpt', '--option', 'max_new_tokens=6']
+
+const nobody = (): never => {
+  throw new ClosedOutputError('the output was closed')
+}
 
 describe('run --stream', () => {
   it('prints a text while it is written, on a terminal without being asked', async () => {
@@ -52,6 +58,15 @@ describe('run --stream', () => {
     expect(await cli(argv, { onStdout })).toMatchObject({ code: 1, stderr: '' })
     expect(written).toBe(2)
     expect((await cli(['cache', 'stats', '--json', '--store', store])).lines).toMatchObject([{ results: { held: 0 } }])
+  })
+
+  it.each([[['--stream']], [[]]])('writes the receipt where nobody reads any more: %j', async (more) => {
+    const { add, store, folder } = await setup()
+    await add('tiny-gpt')
+    const file = path.join(folder, 'result.car')
+    const argv = [...WRITE, '--store', store, '--receipt', file, ...more]
+    expect(await cli(argv, { onStdout: nobody })).toMatchObject({ code: 1, stderr: '' })
+    expect(await cli(['receipt', 'verify', file, '--store', store])).toMatchObject({ code: 0 })
   })
 
   it('is refused of a task that writes none', async () => {

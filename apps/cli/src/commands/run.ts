@@ -86,15 +86,19 @@ export const run: Command = {
     try {
       for await (const input of eachInput(inputs, context.io)) {
         const given = parseTaskInput(task, input)
-        const pieces = streams ? printPieces(context, input) : undefined
+        const pieces = streams ? printPieces(context, input, { toTheEnd: file !== undefined }) : undefined
         const result = await watched(
           runner.run(task, model, given, { options, dtype, cache: mode, signal, onText: pieces?.add }),
           pieces,
         )
-        await print(context, input, result)
-        if (file !== undefined) {
-          const car = receiptCar(result.receiptCid, result.blocks)
-          await writeWholeFile(file, car, { force: values['force'] === true, signal })
+        try {
+          await print(context, input, result, pieces)
+        } finally {
+          // Also where nobody reads what is printed.
+          if (file !== undefined) {
+            const car = receiptCar(result.receiptCid, result.blocks)
+            await writeWholeFile(file, car, { force: values['force'] === true, signal })
+          }
         }
       }
     } finally {
@@ -198,16 +202,10 @@ async function* eachInput(inputs: readonly string[], io: Io): AsyncGenerator<str
   }
 }
 
-interface Printed extends TaskResult {
-  /** Its text was printed while it was written. */
-  isPrinted: boolean
-}
-
-/** A result, when all of its text is printed. */
-async function watched(running: Promise<TaskResult>, pieces: TextPieces | undefined): Promise<Printed> {
+/** A result whose text is printed while it is written. */
+async function watched(running: Promise<TaskResult>, pieces: TextPieces | undefined): Promise<TaskResult> {
   try {
-    const result = await running
-    return { ...result, isPrinted: (await pieces?.end()) ?? false }
+    return await running
   } catch (error) {
     // What is said of it stands in a line of its own; that the output is gone is known.
     await pieces?.end().catch(() => undefined)
@@ -218,8 +216,10 @@ async function watched(running: Promise<TaskResult>, pieces: TextPieces | undefi
 async function print(
   { printer }: Context,
   input: string,
-  { output, from, vouchedBy, receipt, receiptCid, isPrinted }: Printed,
+  { output, from, vouchedBy, receipt, receiptCid }: TaskResult,
+  pieces: TextPieces | undefined,
 ): Promise<void> {
+  const isPrinted = await pieces?.end()
   const json = toJson(output)
   const signed = vouchedBy ? `, computed elsewhere and signed by ${sayVoucher(vouchedBy)}` : ''
   const said = isPrinted ? [] : [printable(input), `  ${printable(formatOutput(json))}`]
