@@ -41,12 +41,23 @@ export function formatTable(rows: readonly (readonly string[])[]): string {
     .join('\n')
 }
 
+const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu
+
 /**
  * Text that came from data, for one line of a terminal: characters that could move the cursor, hide what is there or turn
  * its direction are shown as escapes.
  */
 export const printable = (text: string): string =>
-  text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`)
+  text.replaceAll(UNPRINTABLE, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`)
+
+/** The same of JSON, which stays JSON. Its own lines stay too. */
+export const printableJson = (json: string): string =>
+  json.replaceAll(UNPRINTABLE, (character) => (character === '\n' ? character : escapedUnits(character)))
+
+function escapedUnits(character: string): string {
+  const units = Array.from({ length: character.length }, (_, index) => character.charCodeAt(index))
+  return units.map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`).join('')
+}
 
 /** A key by both of its names: in registries and policies, and as bundles have it, the SHA-256 of its PEM text. */
 export const formatKey = (fingerprint: string, hint: string | undefined): string =>
@@ -57,10 +68,11 @@ const SHOWN_NUMBERS = 6
 
 /** A task's output on one line for people: long lists of numbers are cut, and say so. */
 export function formatOutput(value: unknown): string {
-  return JSON.stringify(value, (_key, item: unknown) => {
+  const json = JSON.stringify(value, (_key, item: unknown) => {
     if (typeof item === 'number') return Number(item.toPrecision(6))
     if (!Array.isArray(item) || item.length <= SHOWN_NUMBERS || item.some((member) => typeof member !== 'number'))
       return item
     return [...item.slice(0, SHOWN_NUMBERS), `... ${item.length} numbers`]
   })
+  return printableJson(json)
 }

@@ -53,13 +53,19 @@ it('run shows what a model says as it is, and lets none of it at the terminal', 
   await writeFixtureModel('tiny-sentiment', model)
   const file = path.join(model, 'config.json')
   const config = JSON.parse(await readFile(file, 'utf8'))
-  for (const id of Object.keys(config.id2label)) config.id2label[id] = `\u009b31m\u202e${id}`
+  for (const id of Object.keys(config.id2label)) config.id2label[id] = `\u009b31m\u202e\u{e0001}${id}`
   await writeFile(file, JSON.stringify(config))
+  await writeFile(path.join(model, 'model\u202e.txt'), 'one more file')
   await run(['model', 'add', model, '--name', 'fix/tiny-sentiment'])
   const { stdout, code } = await cli([...HELLO, '--store', store])
   expect(code).toBe(0)
-  expect(stdout).toContain(String.raw`"label":"\u{9b}31m\u{202e}`)
-  expect(stdout).not.toMatch(/[\u009b\u202e]/)
+  expect(stdout).not.toMatch(/[\u009b\u202e\u{e0001}]/u)
+  // Still as JSON.
+  const [, output = ''] = stdout.split('\n')
+  expect(JSON.parse(output)).toMatchObject([{ label: expect.stringMatching(/^\u009b31m\u202e\u{e0001}\d$/u) }])
+  const manifest = (await cli(['model', 'manifest', 'fix/tiny-sentiment', '--store', store])).stdout
+  expect(manifest).not.toContain('\u202e')
+  expect(JSON.stringify(JSON.parse(manifest))).toContain('model\u202e.txt')
 })
 
 it('run --receipt replaces nothing that it reads, and says so before the model runs', async () => {

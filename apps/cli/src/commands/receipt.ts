@@ -63,7 +63,7 @@ export const receiptShow: Command = {
         ...files.map((file) => ['file', printable(`${file.path}  ${file.cid}`)]),
         ...(['input', 'params', 'output'] as const).map((part) => [
           part,
-          printable(`${receipt[part]}  ${shown[part] === undefined ? 'not here' : formatOutput(shown[part])}`),
+          `${receipt[part]}  ${shown[part] === undefined ? 'not here' : formatOutput(shown[part])}`,
         ]),
         ['runtime', printable(`${runtime.name} ${runtime.version}, ${receipt.executionProvider}`)],
         ['library', printable(`${library.name} ${library.version}`)],

@@ -222,7 +222,7 @@ async function print(
   const isPrinted = await pieces?.end()
   const json = toJson(output)
   const signed = vouchedBy ? `, computed elsewhere and signed by ${sayVoucher(vouchedBy)}` : ''
-  const said = isPrinted ? [] : [printable(input), `  ${printable(formatOutput(json))}`]
+  const said = isPrinted ? [] : [printable(input), `  ${formatOutput(json)}`]
   await printer.result(
     { input, output: json, from, vouchedBy: vouchedBy ?? null, receipt: receiptToJson(receipt, receiptCid) },
     [

@@ -14,7 +14,7 @@ import { createRunner } from '@x/infer-node'
 import { isStorageError } from '@x/storage-core'
 
 import { textOption, type Command } from '../../command.ts'
-import { formatBytes, formatCount, formatNumber, formatTable, printable } from '../../format.ts'
+import { formatBytes, formatCount, formatNumber, formatTable, printable, printableJson } from '../../format.ts'
 import { ABOUT_POLICY, openTrustedModel, POLICY } from '../../open-trusted-model.ts'
 import { noOperands } from '../../operands.ts'
 import { PROVIDER, providersOption } from '../../provider-option.ts'
@@ -177,9 +177,10 @@ export const cacheExplain: Command = {
           `${block.cid.toString()}  ${sayState(state, disk)}${vouchedBy ? `, signed by ${sayVoucher(vouchedBy)}` : ''}`,
           formatTable([
             ['', 'model', model.cid.toString()],
-            ...Object.entries({ ...described, params: `${described.params}  ${JSON.stringify(params)}` }).map(
-              ([part, text]) => ['', part, printable(text)],
-            ),
+            ...Object.entries({
+              ...described,
+              params: `${described.params}  ${printableJson(JSON.stringify(params))}`,
+            }).map(([part, text]) => ['', part, printable(text)]),
           ]),
           ...nearest.flatMap(({ receipt: other, stored, differs }) => [
             `kept is ${other}, since ${stored}, which differs in`,

@@ -2,6 +2,7 @@ import { manifestToJson, type ModelManifest } from '@x/model-loader'
 import { showManifest } from '@x/node'
 
 import { BACKEND, type Command } from '../../command.ts'
+import { printableJson } from '../../format.ts'
 import { onlyOperand } from '../../operands.ts'
 import { localReference } from './local-reference.ts'
 
@@ -25,7 +26,7 @@ export const modelManifest: Command = {
       const message = `what it says of ${claims.join(', ')} is the word of who packed or gave it, and was not checked`
       await printer.warning(message, { of: `the manifest ${cid}` })
     }
-    await printer.result(view, JSON.stringify(view, undefined, 2))
+    await printer.result(view, printableJson(JSON.stringify(view, undefined, 2)))
   },
 }
 
