@@ -1,8 +1,11 @@
 import { readFile } from 'node:fs/promises'
 
 import { InvalidInputError } from '@x/storage-core'
+import { reasonOf } from '@x/storage-core/backend'
 
 import { UsageError } from './usage-error.ts'
+
+const WHY: Readonly<Record<string, string>> = { ENOENT: 'is not there', EISDIR: 'is a directory' }
 
 /**
  * A file that an option names.
@@ -15,7 +18,8 @@ export async function readBytes(option: string, file: string): Promise<Uint8Arra
   try {
     return await readFile(file)
   } catch (cause) {
-    const why = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT' ? 'is not there' : 'cannot be read'
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
+    const why = WHY[code] ?? `cannot be read: ${reasonOf(cause)}`
     throw new InvalidInputError(`${option}: ${file} ${why}`, { input: file, cause })
   }
 }

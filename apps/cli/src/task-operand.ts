@@ -1,5 +1,6 @@
 import { TASKS, type InputKind, type TaskName } from '@x/infer-core'
 import type { TaskInput } from '@x/infer-node'
+import { reasonOf } from '@x/storage-core/backend'
 
 import { UsageError } from './usage-error.ts'
 
@@ -21,19 +22,16 @@ export function parseTaskInput(task: TaskName, text: string): TaskInput {
   const { inputs } = TASKS[task]
   const forms = inputs.flatMap((kind) => PARTS[kind] ?? [])
   if (forms.length === 0) return text
-  const parsed = objectIn(text)
-  if (parsed !== undefined) return parsed
-  if (forms.length < inputs.length) return text
-  throw new UsageError(`run: ${task} takes ${forms.join(' or ')}, not ${text.slice(0, 80)}`)
-}
-
-/** Its parts are looked at by who runs it. */
-function objectIn(text: string): TaskInput | undefined {
-  if (!text.trimStart().startsWith('{')) return undefined
-  try {
-    return JSON.parse(text)
-  } catch {
-    // A text that begins with a brace.
-    return undefined
+  let why = ''
+  if (text.trimStart().startsWith('{')) {
+    try {
+      // Its parts are looked at by who runs it.
+      return JSON.parse(text)
+    } catch (error) {
+      // Or it is a text that begins with a brace, of a task that takes one.
+      why = `: ${reasonOf(error)}`
+    }
   }
+  if (forms.length < inputs.length) return text
+  throw new UsageError(`run: ${task} takes ${forms.join(' or ')}, not ${text.slice(0, 80)}${why}`)
 }

@@ -261,6 +261,10 @@ describe('receipt', () => {
       error: { code: 'INTEGRITY', cid: raw.toString(), actual: receiptOf(ran)['cid'] },
     })
     const nothing = path.join(folder, 'nothing')
+    expect(await run(['receipt', 'show', folder])).toMatchObject({
+      code: 2,
+      error: { message: `the receipt: ${folder} is a directory` },
+    })
     await writeFile(nothing, 'no receipt')
     expect(await run(['receipt', 'show', nothing])).toMatchObject({ code: 2, error: { code: 'INVALID_INPUT' } })
   })

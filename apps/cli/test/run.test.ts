@@ -103,6 +103,11 @@ it('run reads lines however they come, and no text that is none', async () => {
   const argv = ['run', 'text-classification', '-', '--model', 'fix/tiny-sentiment']
   const lines = await run(argv, { stdin: 'good\r\n\nbad \u2028 good\nlast' })
   expect(lines.lines.map(({ input }) => input)).toEqual(['good', 'bad \u2028 good', 'last'])
+  const broken = ['run', 'question-answering', '-', '--model', 'fix/tiny-sentiment']
+  expect(await run(broken, { stdin: '{"question": "who?"' })).toMatchObject({
+    code: 2,
+    error: { message: expect.stringMatching(/takes .*, not \{"question": "who\?": .*position 19/) },
+  })
   const wrong = await run(argv, { stdin: Uint8Array.of(0x67, 0xff, 0x0a) })
   expect(wrong).toMatchObject({ code: 2, stdout: '', error: { message: 'standard input is not text in UTF-8' } })
 })
