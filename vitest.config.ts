@@ -48,6 +48,8 @@ const node: TestProjectConfiguration = {
     include: full ? [`${folders}/test/**/*.full.test.ts`] : [`${folders}/test/**/*.test.ts`],
     exclude: ['**/node_modules/**', '**/*.browser.test.ts', ...(full || soak ? [] : ['**/*.full.test.ts'])],
     environment: 'node',
+    // ONNX Runtime would report to its maker, and leave files for that in the temporary directory and the user's cache.
+    env: { ORT_DISABLE_TELEMETRY: '1' },
     ...limits,
   },
 }
