@@ -4,6 +4,8 @@ import type { Software } from '@x/infer-core'
 import { GatedError } from '@x/storage-core'
 import { reasonOf } from '@x/storage-core/backend'
 
+import { refuseTelemetry } from './no-telemetry.ts'
+
 /** A session of ONNX Runtime, as far as it is used here. */
 export interface RuntimeSession {
   inputMetadata: readonly unknown[]
@@ -27,6 +29,7 @@ export function libraryRuntime(): Pick<Runtime, 'InferenceSession' | 'Tensor'> &
   isWasm: boolean
   version: Software
 } {
+  refuseTelemetry()
   let runtime: Runtime
   try {
     const require = createRequire(createRequire(import.meta.url).resolve('@huggingface/transformers'))

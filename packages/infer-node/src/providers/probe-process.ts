@@ -2,6 +2,7 @@ import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { stripVTControlCharacters } from 'node:util'
 
+import { refuseTelemetry } from './no-telemetry.ts'
 import type { ProbeReport } from './probe-child.ts'
 
 export interface ProbeOutcome {
@@ -17,6 +18,7 @@ const TAIL = 400
 
 /** Loads a runtime in a process of its own, and tries one of its execution providers there. That it crashes or hangs is an outcome. */
 export function runProbe(entry: string, provider: string | undefined, timeoutMs: number): Promise<ProbeOutcome> {
+  refuseTelemetry()
   const startMs = performance.now()
   const file = import.meta.url.endsWith('.ts') ? './probe-child.ts' : './probe-child.js'
   const { promise, resolve } = Promise.withResolvers<ProbeOutcome>()

@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads'
 import { CrashError } from '@x/infer-core'
 
 import type { RanAt } from '../batching/run-batch.ts'
+import { refuseTelemetry } from '../providers/no-telemetry.ts'
 import { buffersOf } from '../raw/buffers-of.ts'
 import type { Ask, Call, FromWorker, RanOne, Results, ToWorker, WorkerStart } from './messages.ts'
 import { createNativeGate, guardExit } from './native-gate.ts'
@@ -50,6 +51,7 @@ export function startWorker({ answer, heapMib, start }: WorkerHostOptions): Work
   const [file, execArgv] = import.meta.url.endsWith('.ts')
     ? ['./worker-thread.ts', ['--conditions=@x/source', '--disable-warning=ExperimentalWarning']]
     : ['./worker-thread.js', []]
+  refuseTelemetry()
   const gate = createNativeGate()
   const out = Promise.withResolvers<void>()
   const worker = new Worker(new URL(file, import.meta.url), {
