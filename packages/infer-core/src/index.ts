@@ -1,3 +1,4 @@
+export { chooseBatch } from './batching/choose-batch.ts'
 export { cutBatches, type BatchLimits } from './batching/cut-batches.ts'
 export { createFairQueue, type FairQueue, type FairQueueLimits, type Queued } from './batching/fair-queue.ts'
 export {

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { expect, it } from 'vitest'
 
-import { createFairQueue, cutBatches, type BatchLimits, type FairQueue } from '../src/index.ts'
+import { chooseBatch, createFairQueue, cutBatches, type BatchLimits, type FairQueue } from '../src/index.ts'
 
 type Costs = BatchLimits & { runTokens: number }
 
@@ -89,6 +89,36 @@ const steps = fc.array(
   { maxLength: 40, size: 'max' },
 )
 
+it('chooses for a row the run in which a token costs least, within the limits', () => {
+  const limits = fc.record({
+    maxRows: fc.oneof(fc.integer({ min: 1, max: 6 }), fc.constant(Infinity)),
+    maxTokens: fc.oneof(fc.integer({ min: 1, max: 200 }), fc.constant(Infinity)),
+    runTokens: fc.integer({ min: 0, max: 100 }),
+  })
+  const rows = fc.array(fc.integer({ min: 1, max: 60 }), { minLength: 1, maxLength: 8 })
+  fc.assert(
+    fc.property(rows, fc.nat(7), limits, (lengths, at, given) => {
+      const first = at % lengths.length
+      const costOf = (chosen: readonly number[]): number => {
+        const own = chosen.map((index) => lengths[index] ?? 0)
+        const padded = Math.max(...own) * own.length
+        const isWithin = own.length <= given.maxRows && (own.length === 1 || padded <= given.maxTokens)
+        return isWithin ? (given.runTokens + padded) / own.reduce((sum, length) => sum + length, 0) : Infinity
+      }
+      const chosen = chooseBatch(lengths, first, given)
+      expect(new Set(chosen)).toHaveProperty('size', chosen.length)
+      expect(chosen).toContain(first)
+      // Of all runs of rows that are next to each other in length.
+      const sorted = [...lengths.keys()].toSorted((a, b) => (lengths[a] ?? 0) - (lengths[b] ?? 0) || a - b)
+      const all = sorted.flatMap((_, from) => sorted.map((_row, end) => sorted.slice(from, end + 1)))
+      const least = Math.min(...all.filter((run) => run.includes(first)).map(costOf))
+      expect(costOf(chosen)).toBeCloseTo(least, 10)
+    }),
+  )
+  // As many as may be where that costs no more.
+  expect(chooseBatch([16, 16, 16, 16, 16], 0, { maxRows: 4, maxTokens: 99, runTokens: 0 })).toHaveLength(4)
+})
+
 it('takes from one caller after another, and from each in order, whatever comes and is withdrawn', () => {
   fc.assert(
     fc.property(steps, (given) => {
@@ -119,4 +149,22 @@ it('takes no more than it may, of all and of each', () => {
   queue.take(1)
   queue.push({ item: 4, caller: 'c' })
   expect(queue.size).toBe(3)
+})
+
+it('takes what goes together, and leaves the others where they are', () => {
+  const queue = createFairQueue<string>({ maxQueued: 10 })
+  for (const item of ['a1', 'a2', 'a3']) queue.push({ item, caller: 'a' })
+  for (const item of ['b1', 'b2']) queue.push({ item, caller: 'b' })
+  queue.push({ item: 'c1', caller: 'c' })
+  const asked: (readonly string[])[] = []
+  const taken = queue.take(2, (next) => {
+    asked.push(next)
+    return ['b1', 'a2', 'c1']
+  })
+  // In the order of their turns, no more than may be.
+  expect([asked, taken]).toEqual([[['a1', 'b1', 'c1', 'a2', 'b2', 'a3']], ['b1', 'c1']])
+  expect(queue.take(1, (next) => next.slice(-1))).toEqual(['a3'])
+  expect(queue.size).toBe(3)
+  // Whoever was served is behind those who were not, as long as he is there.
+  expect(queue.drain()).toEqual(['b2', 'a1', 'a2'])
 })

@@ -148,6 +148,10 @@ it('lets no inputs share a run where the weights are not prepacked', async () =>
   expect(given?.receipt.numericClass).toMatch(/-unpacked-2/)
 })
 
+/** Texts of so many characters, of one word and of many. */
+const few = (characters: number): string => 'x'.repeat(characters)
+const many = (characters: number): string => 'hello world '.repeat(characters / 12)
+
 it('answers what has run when its run ends, once, whatever becomes of those beside it', async () => {
   const model = await openFiles(wideBert(16, 1))
   const told: { kind: string; ones?: { index: number }[]; result?: { ran?: unknown[] } }[] = []
@@ -164,8 +168,9 @@ it('answers what has run when its run ends, once, whatever becomes of those besi
   await engine.load(TASK, model)
   told.length = 0
   ended = Promise.withResolvers()
-  // Two runs: padding the short ones to the length of the others would cost more than a second one.
-  const texts = ['a test', 'hello world '.repeat(30), 'a test', 'hello world '.repeat(30)]
+  // Equally long, so that they are given to the thread together, and of one token or many, so that padding the first to the length of
+  // the others would cost more than a second run.
+  const texts = [few(360), many(360), few(360), many(360)]
   const given = await Promise.all(texts.map((text) => engine.run(TASK, model, text)))
   await ended.promise
   expect(given[0]?.receiptCid).toEqual(given[2]?.receiptCid)
@@ -175,10 +180,10 @@ it('answers what has run when its run ends, once, whatever becomes of those besi
   expect(engine.stats()).toMatchObject({ runs: 2, rows: 4 })
   killsNext = true
   // Long enough not to be answered before the thread has ended.
-  const asked = ['a test', 'a test', 'hello world '.repeat(50_000)].map((text) => engine.run(TASK, model, text))
+  const asked = [few(600_000), few(600_000), many(600_000)].map((text) => engine.run(TASK, model, text))
   expect(await Promise.allSettled(asked)).toMatchObject([
-    { value: { receiptCid: given[0]?.receiptCid } },
-    { value: { receiptCid: given[0]?.receiptCid } },
+    { value: { output: given[0]?.output } },
+    { value: { output: given[0]?.output } },
     { reason: { code: 'CRASH' } },
   ])
   expect(engine.stats()).toMatchObject({ runs: 3, rows: 6, crashes: 1 })

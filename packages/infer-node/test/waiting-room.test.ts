@@ -28,16 +28,24 @@ async function openOne(): Promise<Residence> {
 
 const none = (): void => undefined
 
-function jobOf(caller: string): Job {
-  const input = { kind: 'text', text: 'good' } as const
+function jobOf(caller: string, text = 'good'): Job {
+  const input = { kind: 'text', text } as const
   return { input, caller, onText: undefined, resolve: none, reject: none, isCancelled: false, onCancel: undefined }
 }
 
 /** Each with other parameters, so that it has a lane of its own. */
-async function push(room: WaitingRoom, residence: Residence, caller: string, top: number): Promise<Ticket> {
+async function push(
+  room: WaitingRoom,
+  residence: Residence,
+  caller: string,
+  top: number,
+  text?: string,
+): Promise<Ticket> {
   const params = toParams(TASK, { top_k: top })
-  return room.push(residence, params, await encodeParams(params), jobOf(caller))
+  return room.push(residence, params, await encodeParams(params), jobOf(caller, text))
 }
+
+const lengthOf = ({ input }: Job): number => (input.kind === 'text' ? input.text.length : 0)
 
 it('bounds what waits in all lanes together, and of each caller', async () => {
   const residence = await openOne()
@@ -211,4 +219,35 @@ it('takes what several want when the first of them has his turn, and once', asyn
   again.alsoFor('little')
   expect([...residence.lanes.values()].flatMap((one) => room.take(one, 10))).toHaveLength(1)
   expect(room.size).toBe(0)
+})
+
+it('takes texts of like length together, and whoever has his turn is among them', async () => {
+  const residence = await openOne()
+  const room = createWaitingRoom({ maxQueued: 1000 })
+  const lengths = [40, 400, 80, 1600]
+  for (let count = 0; count < 6; count++) {
+    for (const length of lengths) await push(room, residence, 'much', 1, 'a'.repeat(length))
+  }
+  await push(room, residence, 'little', 1, 'a'.repeat(900))
+  const [lane] = residence.lanes.values()
+  if (!lane) throw new Error('something waits')
+  const takes = Array.from({ length: 4 }, () => room.take(lane, 8).map(lengthOf))
+  expect(takes).toEqual([Array(6).fill(40), [900], Array(6).fill(400), Array(6).fill(80)])
+})
+
+it('lets nobody wait for more turns than there are who came before him, whatever the lengths', async () => {
+  const residence = await openOne()
+  const room = createWaitingRoom({ maxQueued: 1000 })
+  for (let caller = 0; caller < 10; caller++) {
+    await push(room, residence, `before ${caller}`, 1, 'a'.repeat(8 + caller))
+  }
+  await push(room, residence, 'one', 1, 'a'.repeat(5000))
+  const [lane] = residence.lanes.values()
+  if (!lane) throw new Error('something waits')
+  let turns = 0
+  for (let isServed = false; !isServed; turns++) {
+    isServed = room.take(lane, 2).some(({ caller }) => caller === 'one')
+    for (const caller of ['x', 'y', 'z']) await push(room, residence, `${caller} ${turns}`, 1, 'a'.repeat(10))
+  }
+  expect(turns).toBeLessThanOrEqual(11)
 })

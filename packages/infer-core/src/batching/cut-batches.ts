@@ -10,7 +10,7 @@ export interface BatchLimits {
   runTokens?: number | undefined
 }
 
-const RUN_TOKENS = 16
+export const RUN_TOKENS = 16
 
 /**
  * Cuts rows into batches of like length, the shortest first, so that all together cost least: a run and its tokens, padding included.

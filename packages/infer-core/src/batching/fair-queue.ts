@@ -17,8 +17,13 @@ export interface FairQueue<T> {
    * @throws {BusyError} As many wait as may, in all or of this caller.
    */
   push(queued: Queued<T>): () => boolean
-  /** Takes up to so many out: the first of each caller, then the second of each, and so on. */
-  take(most: number): T[]
+  /**
+   * Takes up to so many out: the first of each caller, then the second of each, and so on.
+   *
+   * @param choose - Which of the items that are next go together: it is given some times as many as may be taken, each once. Default: the
+   *   first of them.
+   */
+  take(most: number, choose?: (next: readonly T[]) => readonly T[]): T[]
   /** Takes all out. */
   drain(): T[]
 }
@@ -29,26 +34,61 @@ export interface FairQueueLimits {
   maxQueuedPerCaller?: number | undefined
 }
 
+/** From so many times as many as may be taken is chosen. */
+const CHOICE = 4
+
 export function createFairQueue<T>({ maxQueued, maxQueuedPerCaller = maxQueued }: FairQueueLimits): FairQueue<T> {
   // A caller is here while something of it waits; whoever was served goes to the end.
   const callers = new Map<string, Queued<T>[]>()
   let size = 0
 
-  const takeOne = (): T | undefined => {
-    for (const [caller, waiting] of callers) {
-      callers.delete(caller)
-      const [first] = waiting.splice(0, 1)
-      if (waiting.length > 0) callers.set(caller, waiting)
-      if (first === undefined) continue
-      size -= 1
-      return first.item
+  /** Up to so many items in the order of their turns, each where it comes first. */
+  function next(most: number): Queued<T>[] {
+    const ones = new Map<T, Queued<T>>()
+    const queues = [...callers.values()]
+    const longest = queues.reduce((length, queue) => Math.max(length, queue.length), 0)
+    for (let place = 0; place < longest; place++) {
+      for (const queue of queues) {
+        if (ones.size >= most) return [...ones.values()]
+        const queued = queue[place]
+        if (queued && !ones.has(queued.item)) ones.set(queued.item, queued)
+      }
     }
+    return [...ones.values()]
+  }
+
+  function remove(queued: Queued<T>): boolean {
+    const { caller } = queued
+    const mine = callers.get(caller)
+    const at = mine?.indexOf(queued) ?? -1
+    if (mine === undefined || at < 0) return false
+    mine.splice(at, 1)
+    if (mine.length === 0) callers.delete(caller)
+    size -= 1
+    return true
+  }
+
+  function serve(queued: Queued<T>): T {
+    remove(queued)
+    const mine = callers.get(queued.caller)
+    if (mine) {
+      callers.delete(queued.caller)
+      callers.set(queued.caller, mine)
+    }
+    return queued.item
+  }
+
+  const takeOne = (): T | undefined => {
+    for (const [queued] of callers.values()) if (queued) return serve(queued)
     return undefined
   }
 
-  const take = (most: number): T[] => {
-    const count = Math.min(most, size)
-    return Array.from({ length: count }, takeOne).filter((item) => item !== undefined)
+  const take = (most: number, choose?: (next: readonly T[]) => readonly T[]): T[] => {
+    if (!choose) return Array.from({ length: Math.min(most, size) }, takeOne).filter((item) => item !== undefined)
+    const ones = next(most * CHOICE)
+    const chosen = new Set(choose(ones.map(({ item }) => item)))
+    const taken = ones.filter(({ item }) => chosen.has(item))
+    return taken.slice(0, most).map(serve)
   }
 
   return {
@@ -66,15 +106,7 @@ export function createFairQueue<T>({ maxQueued, maxQueuedPerCaller = maxQueued }
       callers.set(caller, waiting)
       waiting.push(queued)
       size += 1
-      return () => {
-        const mine = callers.get(caller)
-        const at = mine?.indexOf(queued) ?? -1
-        if (mine === undefined || at < 0) return false
-        mine.splice(at, 1)
-        if (mine.length === 0) callers.delete(caller)
-        size -= 1
-        return true
-      }
+      return () => remove(queued)
     },
     take,
     drain: () => take(size),

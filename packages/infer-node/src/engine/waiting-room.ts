@@ -1,5 +1,5 @@
 import type { Block } from '@x/cid'
-import { BusyError, createFairQueue, type FairQueueLimits, type Params } from '@x/infer-core'
+import { BusyError, createFairQueue, chooseBatch, type FairQueueLimits, type Params } from '@x/infer-core'
 
 import type { Job, Lane, Residence } from './residence.ts'
 
@@ -24,7 +24,7 @@ export interface WaitingRoom {
   push(residence: Residence, params: Params, paramsBlock: Block, job: Job): Ticket
   /** The lanes of models in the order of their turns: first that of the caller who was not served for longest. */
   inTurn(residences: Iterable<Residence>): Lane[]
-  /** Takes up to so many out, each once. */
+  /** Takes up to so many out, each once: the one whose turn it is, and what is about as long, so that a run has little padding. */
   take(lane: Lane, most: number): Job[]
   /** Takes out all that waits for a model. */
   drain(residence: Residence): Job[]
@@ -78,19 +78,22 @@ export function createWaitingRoom({ maxQueued, maxQueuedPerCaller = maxQueued }:
     if (of?.size === 0) lane.places.delete(job)
   }
 
+  /** Of what is next the job whose turn it is, with those that it shares a run with at least cost. */
+  function together(lane: Lane, next: readonly Job[], most: number, turn: number): readonly Job[] {
+    const first = next.findIndex((job) => callersOf(lane, job).some((caller) => callers.get(caller)?.turn === turn))
+    const chosen = chooseBatch(next.map(guessTokens), Math.max(0, first), { maxRows: most, maxTokens: Infinity })
+    return chosen.flatMap((index) => next[index] ?? [])
+  }
+
   function take(lane: Lane, most: number): Job[] {
     const turn = turnOf(lane)
     lane.sinceMs = performance.now()
-    const jobs: Job[] = []
+    const jobs = lane.queue.take(most, most > 1 ? (next) => together(lane, next, most, turn) : undefined)
     /** Which turn each had. */
     const served = new Map<string, number | undefined>()
-    while (jobs.length < most) {
-      const [job] = lane.queue.take(1)
-      if (job === undefined) break
-      jobs.push(job)
+    for (const job of jobs) {
       const these = callersOf(lane, job)
       for (const caller of these) served.set(caller, callers.get(caller)?.turn)
-      // Now, or it would be taken again from the queue of another who wants it.
       leave(lane, job, these)
     }
     const ofTurn = [...served.keys()].filter((caller) => served.get(caller) === turn)
@@ -99,6 +102,12 @@ export function createWaitingRoom({ maxQueued, maxQueuedPerCaller = maxQueued }:
       const mine = callers.get(caller)
       if (mine) mine.turn = lastTurn += 1
     }
+    return jobs
+  }
+
+  function drain(lane: Lane): Job[] {
+    const jobs = [...lane.places.keys()]
+    for (const job of jobs) leave(lane, job, callersOf(lane, job))
     return jobs
   }
 
@@ -138,12 +147,18 @@ export function createWaitingRoom({ maxQueued, maxQueuedPerCaller = maxQueued }:
         .toSorted((a, b) => a.turn - b.turn || a.lane.sinceMs - b.lane.sinceMs)
         .map(({ lane }) => lane),
     take,
-    drain: ({ lanes }) => [...lanes.values()].flatMap((lane) => take(lane, lane.queue.size)),
+    drain: ({ lanes }) => [...lanes.values()].flatMap(drain),
   }
 }
 
 /** In whose queues it waits. */
 const callersOf = ({ places }: Lane, job: Job): string[] => [...(places.get(job)?.of.keys() ?? [])]
+
+/** Of English. The thread counts the tokens, and cuts what it is given by them; this decides alone what it is given. */
+const CHARACTERS_A_TOKEN = 4
+
+const guessTokens = ({ input }: Job): number =>
+  input.kind === 'text' ? Math.ceil(input.text.length / CHARACTERS_A_TOKEN) : 1
 
 function laneOf(residence: Residence, params: Params, paramsBlock: Block): Lane {
   const key = paramsBlock.cid.toString()
