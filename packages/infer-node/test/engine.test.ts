@@ -255,7 +255,7 @@ it('fails what a thread was doing when it ended, and starts another', async () =
   const engine = startEngine()
   await engine.load('feature-extraction', model)
   // Long enough not to be answered before the thread has ended, and as long as each other, so that they are given to it together.
-  const long = TEXTS.map((text) => `${text} `.repeat(100_000).slice(0, 300_000))
+  const long = TEXTS.map((text) => `${text} `.repeat(200_000).slice(0, 400_000))
   const running = Promise.allSettled(long.map((text) => engine.run('feature-extraction', model, text)))
   await until(
     () => engine.stats().workers[0]?.given === 1,
