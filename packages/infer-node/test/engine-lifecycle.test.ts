@@ -237,6 +237,7 @@ it.for<[string, (value: number) => EngineOptions, readonly number[]]>([
   ['maxQueued', (maxQueued) => ({ maxQueued }), [0, 1.5]],
   ['maxQueuedPerCaller', (maxQueuedPerCaller) => ({ maxQueuedPerCaller }), [0]],
   ['maxQueuedBytes', (maxQueuedBytes) => ({ maxQueuedBytes }), [-1]],
+  ['maxQueuedBytesPerCaller', (maxQueuedBytesPerCaller) => ({ maxQueuedBytesPerCaller }), [-1]],
   ['minResidentMs', (minResidentMs) => ({ minResidentMs }), [-1, 2 ** 31]],
   ['keepAliveMs', (keepAliveMs) => ({ keepAliveMs }), [-1, 2 ** 31]],
   ['quarantineMs', (quarantineMs) => ({ quarantineMs }), [-1, Infinity]],
@@ -273,6 +274,28 @@ it('takes no more bytes of inputs than it may hold until they are answered, but 
   expect(engine.stats().queuedBytes).toBe(100)
   await engine.close({ drain: false })
   expect((await Promise.all(others)).flat()).toMatchObject([{ reason: CLOSED }, { reason: CLOSED }])
+})
+
+it('holds no more bytes of a caller than one may have, and others have their own', async () => {
+  const model = await open()
+  const engine = startEngine({ ...WAITING, maxQueuedBytes: 200, maxQueuedBytesPerCaller: 100 })
+  const [much, little] = [{ caller: 'much' }, { caller: 'little' }]
+  const waiting = [told(engine.run(TASK, model, 'a'.repeat(120), much))]
+  await until(() => engine.stats().queued === 1)
+  await expect(engine.run(TASK, model, 'b', much)).rejects.toMatchObject({
+    code: 'BUSY',
+    caller: 'much',
+    message: 'inputs of 120 bytes of much wait or run already, of at most 100; this one is of 1',
+  })
+  waiting.push(told(engine.run(TASK, model, 'c'.repeat(80), little)))
+  await until(() => engine.stats().queued === 2)
+  await expect(engine.run(TASK, model, 'd', { caller: 'third' })).rejects.toMatchObject({
+    code: 'BUSY',
+    caller: undefined,
+  })
+  await engine.close({ drain: false })
+  await Promise.all(waiting)
+  expect(engine.stats().queuedBytes).toBe(0)
 })
 
 it('answers each input of a task whose inputs share no run as soon as it has run', async () => {

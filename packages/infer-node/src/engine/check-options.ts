@@ -32,11 +32,11 @@ const HEAP: Rule = {
  */
 export function assertNumbers(options: EngineOptions): void {
   const { workers, threads, heapMib, memoryBytes, minResidentMs, keepAliveMs, quarantineMs, batch } = options
-  const { maxQueued, maxQueuedPerCaller, maxQueuedBytes } = options
+  const { maxQueued, maxQueuedPerCaller, maxQueuedBytes, maxQueuedBytesPerCaller } = options
   const { maxRows, maxTokens, windowMs } = batch === undefined || batch === 'off' ? {} : batch
   assertEach(COUNT, { workers, threads })
   assertEach(LIMIT, { maxQueued, maxQueuedPerCaller, 'batch.maxRows': maxRows, 'batch.maxTokens': maxTokens })
-  assertEach(BYTES, { memoryBytes, maxQueuedBytes })
+  assertEach(BYTES, { memoryBytes, maxQueuedBytes, maxQueuedBytesPerCaller })
   assertEach(MILLISECONDS, { minResidentMs, keepAliveMs, quarantineMs, 'batch.windowMs': windowMs })
   assertEach(HEAP, { heapMib })
 }

@@ -71,6 +71,8 @@ export interface EngineOptions extends Partial<FairQueueLimits> {
    * them as blocks. More are `BUSY`; one that is larger by itself is taken when there are no others. Default 512 MiB.
    */
   maxQueuedBytes?: number | undefined
+  /** Of one caller. Default as many as of all, so that one caller can keep all others waiting. */
+  maxQueuedBytesPerCaller?: number | undefined
   /** Most of the heap of a worker, in MiB, from 24; one that needs more ends, and is replaced. Default: Node's. */
   heapMib?: number | undefined
   /** Most bytes of weights that are loaded at a time. What was not used for longest goes. Default 4 GiB. */
@@ -225,7 +227,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
     onWarning,
   })
   const shareFlight = createSharers()
-  const intake = createIntake(options.maxQueuedBytes ?? MAX_QUEUED_BYTES)
+  const intake = createIntake(options.maxQueuedBytes ?? MAX_QUEUED_BYTES, options.maxQueuedBytesPerCaller)
   const underWay = new Set<Promise<unknown>>()
   const closedError = new BackendError('the engine is closed', { retryable: false })
   let isClosed = false
@@ -236,10 +238,13 @@ export function createEngine(options: EngineOptions = {}): Engine {
   sweeper?.unref()
 
   /** Does what was asked for, which `close` waits for. */
-  async function doing<T>(signal: AbortSignal | undefined, work: (reserve: Reserve) => Promise<T>): Promise<T> {
+  async function doing<T>(
+    { signal, caller = '' }: Pick<SessionRunOptions, 'signal' | 'caller'>,
+    work: (reserve: Reserve) => Promise<T>,
+  ): Promise<T> {
     signal?.throwIfAborted()
     if (isClosed) throw closedError
-    const done = intake.use(work)
+    const done = intake.use(caller, work)
     underWay.add(done)
     try {
       return await done
@@ -360,7 +365,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
 
   return {
     run(task, model, input, { options: given = {}, dtype, signal, caller = '', onText, cache: cacheMode } = {}) {
-      return doing(signal, async (reserve) => {
+      return doing({ signal, caller }, async (reserve) => {
         const started = startClock()
         assertTask(task)
         // Before a model is opened for nothing.
@@ -392,7 +397,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
     },
     session(model, { file, dtype, signal } = {}) {
       const variant = { graphFile: file, dtype }
-      return doing(signal, () =>
+      return doing({ signal }, () =>
         residences.use(RAW_TENSORS, model, { ...variant, signal }, async (residence) => {
           assertNotQuarantined(residence)
           const { inputs, outputs } = await tableOf(residence, signal)
@@ -405,7 +410,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
             inputs,
             outputs,
             run: (feeds, runOptions = {}) =>
-              doing(runOptions.signal, async (reserve) => {
+              doing(runOptions, async (reserve) => {
                 const started = startClock()
                 reserve(bytesIn(feeds))
                 // At once, before the caller's memory is used for something else.
@@ -420,7 +425,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
       )
     },
     load(task, model, { dtype, signal } = {}) {
-      return doing(signal, async () => {
+      return doing({ signal }, async () => {
         assertTask(task)
         await residences.use(task, model, { dtype, signal }, async (residence) => {
           assertOpen(signal)
