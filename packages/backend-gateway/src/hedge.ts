@@ -7,7 +7,7 @@ import {
   NotFoundError,
   type StorageError,
 } from '@x/storage-core'
-import { linkedController, sleep, StallError, untilAborted } from '@x/storage-core/backend'
+import { linkedController, sleep, StallError, startStallTimer, untilAborted } from '@x/storage-core/backend'
 
 import type { GatewayEvent } from './events.ts'
 import { causeOf, HttpStatusError } from './failure.ts'
@@ -119,9 +119,9 @@ export async function hedged<T>(pool: Pool, options: HedgedOptions<T>): Promise<
       const message = `${error.message}; asked again, no answer for ${Math.round(patienceMs)} ms`
       controller.abort(new BackendError(message, { cause: error, retryable: true }))
     }
-    const timer = wasSilentLong(before) ? setTimeout(giveUpOn, patienceMs, before.error) : undefined
+    const stopTimer = wasSilentLong(before) ? startStallTimer(patienceMs, () => giveUpOn(before.error)) : undefined
     const answer = ask(upstream, { signal: controller.signal, pulse }).finally(() => {
-      clearTimeout(timer)
+      stopTimer?.()
       release()
     })
     run({ upstream, pulse, answer, stop: () => controller.abort(new Error('another gateway was faster')) })

@@ -1,5 +1,5 @@
 import { BackendError, type AbortOptions } from '@x/storage-core'
-import { linkedController, StallError } from '@x/storage-core/backend'
+import { linkedController, StallError, startStallTimer } from '@x/storage-core/backend'
 
 import type { Connection } from './get-block.ts'
 
@@ -18,15 +18,15 @@ export async function probeInTime(
 ): Promise<void> {
   const mostMs = Math.min(MOST_MS, stallTimeoutMs)
   const { controller, release } = linkedController(signal)
-  const timer = setTimeout(() => {
+  const stopTimer = startStallTimer(mostMs, () => {
     const message = `no answer for ${mostMs} ms`
     const cause = new StallError(message)
     controller.abort(new BackendError(`${endpoint.label}: ${message}`, { cause, retryable: true }))
-  }, mostMs)
+  })
   try {
     await ask({ signal: controller.signal })
   } finally {
-    clearTimeout(timer)
+    stopTimer()
     release()
   }
 }

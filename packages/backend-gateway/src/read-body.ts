@@ -60,8 +60,9 @@ export async function* readBody(response: Response, options: ReadBodyOptions): A
     stallTimeoutMs,
     waitMs: () => stallTimeoutMs - waitedMs,
     onWaited: (tookMs) => {
-      waitedMs += tookMs
-      measuredMs += tookMs
+      measuredMs += Math.min(tookMs, stallTimeoutMs)
+      // Longer than is ever waited: this process stood still, and nobody knows how long the gateway took.
+      if (tookMs <= stallTimeoutMs) waitedMs += tookMs
     },
   })
 

@@ -1,4 +1,4 @@
-import { later } from './timers.ts'
+import { startStallTimer } from '@x/storage-core/backend'
 
 /** Fewer bytes than this in the stall time count as silence. */
 const LEAST_BYTES = 16 * 1024
@@ -15,12 +15,12 @@ export interface StallWatch {
 export function watchStall(timeoutMs: number, onStall: (byteLength: number) => void): StallWatch {
   let lastSign = Date.now()
   let bytes = 0
-  let cancel = later(check, timeoutMs)
+  let cancel = startStallTimer(timeoutMs, check)
 
   function check(): void {
     const left = lastSign + timeoutMs - Date.now()
     // A timer for each sign would cost more than one that looks again.
-    if (left > 0) cancel = later(check, left)
+    if (left > 0) cancel = startStallTimer(left, check)
     else onStall(bytes)
   }
   function note(): void {

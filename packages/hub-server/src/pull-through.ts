@@ -1,4 +1,5 @@
 import { BackendError, InvalidInputError, isStorageError, NotFoundError, type AbortOptions } from '@x/storage-core'
+import { startStallTimer } from '@x/storage-core/backend'
 
 import { toHex } from './git-object.ts'
 import type { HubFile, HubReadOptions, HubRepositories, HubSnapshot, HubStale } from './hub-repositories.ts'
@@ -154,13 +155,13 @@ export function createPullThrough(options: PullThroughOptions): PullThrough {
   ): Promise<string | undefined> {
     const late = new BackendError(`${upstream.name}: no answer within ${timeoutMs} ms`, { retryable: true })
     const tooLate = new AbortController()
-    const timer = timeoutMs === undefined ? undefined : setTimeout(() => tooLate.abort(late), timeoutMs)
+    const stopTimer = timeoutMs === undefined ? undefined : startStallTimer(timeoutMs, () => tooLate.abort(late))
     try {
       const commit = await upstream.resolve(repo, revision, { signal: AbortSignal.any([signal, tooLate.signal]) })
       if (commit === undefined || COMMIT.test(commit)) return commit
       throw new BackendError(`${upstream.name}: the commit of ${repo} is not 40 hex digits`, { retryable: false })
     } finally {
-      clearTimeout(timer)
+      stopTimer?.()
     }
   }
 

@@ -1,3 +1,5 @@
+import { startStallTimer } from '@x/storage-core/backend'
+
 import { HubError } from './hub-error.ts'
 
 export interface BodyLimits {
@@ -46,14 +48,14 @@ export async function readText(request: Request, { maxBytes, stallTimeoutMs, sig
 
 async function within<T>(work: Promise<T>, timeoutMs: number, signal: AbortSignal): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => reject(new HubError(408, `nothing came for ${timeoutMs} ms`)), timeoutMs)
+  const stopTimer = startStallTimer(timeoutMs, () => reject(new HubError(408, `nothing came for ${timeoutMs} ms`)))
   const stop = (): void => reject(signal.reason)
   signal.addEventListener('abort', stop, { once: true })
   try {
     signal.throwIfAborted()
     return await Promise.race([work, promise])
   } finally {
-    clearTimeout(timer)
+    stopTimer()
     signal.removeEventListener('abort', stop)
   }
 }

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 
 import { describe, expect, it, onTestFinished } from 'vitest'
 
+import { expectArrival } from '../../../tooling/stand-still.ts'
 import { once } from '../src/answer.ts'
 import { gitBlobOid, gitTreeOid } from '../src/git-object.ts'
 import { createHubHandler } from '../src/hub-handler.ts'
@@ -150,8 +151,10 @@ describe('a tree', () => {
 
 describe('paths-info', () => {
   const url = '/api/models/org/small/paths-info/main'
-  const post = (ask: Ask, type: string, body: string): Promise<Response> =>
-    ask(url, { 'content-type': type }, { method: 'POST', body })
+  const post = (ask: Ask, type: string, body: string | ReadableStream<Uint8Array>): Promise<Response> => {
+    const init: RequestInit & { duplex: 'half' } = { method: 'POST', body, duplex: 'half' }
+    return ask(url, { 'content-type': type }, init)
+  }
 
   it('takes a form or JSON, and leaves out what is not there', async () => {
     const { ask, commitOf } = await openHub({ 'org/small': small })
@@ -193,10 +196,25 @@ describe('paths-info', () => {
 
   it('does not wait for a body that does not come', async () => {
     const { ask } = await openHub({ 'org/small': small }, { stallTimeoutMs: 20 })
-    const body = new ReadableStream<Uint8Array>()
-    const headers = { 'content-type': 'application/json' }
-    const init: RequestInit & { duplex: 'half' } = { method: 'POST', body, duplex: 'half' }
-    expect((await errorOf(await ask(url, headers, init)))[0]).toBe(408)
+    expect((await errorOf(await post(ask, 'application/json', new ReadableStream())))[0]).toBe(408)
+  })
+
+  it('takes a body that came while this process stood still', async () => {
+    const stallTimeoutMs = 200
+    const { ask } = await openHub({ 'org/small': small }, { stallTimeoutMs })
+    const { standStill, heard } = await expectArrival()
+    const body = new ReadableStream<Uint8Array>(
+      {
+        async pull(controller) {
+          standStill(2 * stallTimeoutMs)
+          await heard
+          controller.enqueue(utf8('{"paths":["config.json"]}'))
+          controller.close()
+        },
+      },
+      { highWaterMark: 0 },
+    )
+    expect(pathsOf(await json(await post(ask, 'application/json', body)))).toEqual(['config.json'])
   })
 })
 

@@ -16,6 +16,7 @@ import {
 import { expect, it, onTestFinished } from 'vitest'
 
 import { serveHandler, type ServedHandler } from '../../../tooling/serve-handler.ts'
+import { expectArrival } from '../../../tooling/stand-still.ts'
 import { createHubHandler } from '../src/hub-handler.ts'
 import type { HubUpstream } from '../src/hub-upstream.ts'
 import {
@@ -240,6 +241,32 @@ it('does not wait for an upstream that says nothing where it knows what was, nor
   isSilent = false
   clock.now += 1000
   expect((await ask(url, {}, { method: 'HEAD' })).headers.has('x-hf-warning')).toBe(false)
+})
+
+it('an upstream that told while this process stood still has told in time', async () => {
+  const { standStill, heard } = await expectArrival()
+  const lookUpTimeoutMs = 200
+  let known: string | undefined
+  const { ask, clock } = await setUp({
+    revalidateMs: 1000,
+    lookUpTimeoutMs,
+    around: (upstream) => ({
+      ...upstream,
+      async resolve(repo, revision, given) {
+        if (known === undefined) return (known = await upstream.resolve(repo, revision, given))
+        standStill(2 * lookUpTimeoutMs)
+        await heard
+        given.signal?.throwIfAborted()
+        return known
+      },
+    }),
+  })
+  const url = '/org/small/resolve/main/config.json'
+  await bytesOf(await ask(url))
+  clock.now += 1000
+  const again = await ask(url)
+  expect([again.status, again.headers.has('x-hf-warning')]).toEqual([200, false])
+  await again.arrayBuffer()
 })
 
 it('gives a file up that brings nothing, and asks for the rest of one that brought something', async () => {

@@ -1,5 +1,5 @@
 import { BackendError, isStorageError } from '@x/storage-core'
-import { untilAborted } from '@x/storage-core/backend'
+import { startStallTimer, untilAborted } from '@x/storage-core/backend'
 
 import type { ByteRange } from './byte-source.ts'
 import { ClaimOverError, type Claim } from './claim.ts'
@@ -192,7 +192,10 @@ function createPatience(stallTimeoutMs: number): Patience {
   let came = 0
   return {
     leftMs: () => Math.max(0, stallTimeoutMs - waitedMs),
-    waited: (ms) => (waitedMs += ms),
+    waited(ms) {
+      // Longer than is ever waited: this process stood still, and nobody knows how long the source took.
+      if (ms <= stallTimeoutMs) waitedMs += ms
+    },
     note: (bytes) => {
       came += bytes
       if (came < Math.max(1, waitedMs * LEAST_BYTES_PER_MS)) return
@@ -210,9 +213,8 @@ async function nextPiece(
   const what = `${state.name}: ${file.wanted.path}`
   const stalled = Promise.withResolvers<never>()
   const startedAt = performance.now()
-  const timer = setTimeout(
-    () => stalled.reject(new BackendError(`${what}: nothing came for too long`, { retryable: true })),
-    patience.leftMs(),
+  const stopTimer = startStallTimer(patience.leftMs(), () =>
+    stalled.reject(new BackendError(`${what}: nothing came for too long`, { retryable: true })),
   )
   const next = iterator.next()
   // It may fail after nobody waits for it any more.
@@ -223,7 +225,7 @@ async function nextPiece(
     controller.signal.throwIfAborted()
     throw toFailure(cause, what)
   } finally {
-    clearTimeout(timer)
+    stopTimer()
     patience.waited(performance.now() - startedAt)
   }
 }

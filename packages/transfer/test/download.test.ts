@@ -2,6 +2,7 @@ import { IntegrityError, RAW } from '@x/cid'
 import { BackendError, NotFoundError, openMemoryPartials, openMemoryStore, type PartialStore } from '@x/storage-core'
 import { expect, it, onTestFinished, vi } from 'vitest'
 
+import { expectArrival } from '../../../tooling/stand-still.ts'
 import { download, type ByteSource, type DownloadEvent, type WantedFile } from '../src/index.ts'
 import {
   createDraw,
@@ -358,6 +359,46 @@ it('a wait may be as long as anybody likes, but not nothing', async () => {
   await vi.advanceTimersByTimeAsync(3_600_000)
   given.resolve()
   const { receipt } = await downloading
+  expect(receipt.sources).toMatchObject([{ requests: 1, failures: 0 }])
+})
+
+it('what came while this process stood still is no silence of a source', async () => {
+  const partials = openMemoryPartials(await openMemoryStore())
+  const bytes = someBytes(MIB)
+  const file: WantedFile = { path: 'model', size: MIB, sha256: sha256(bytes) }
+  const stallTimeoutMs = 200
+  const { standStill, heard } = await expectArrival()
+  const source: ByteSource = {
+    name: 'there',
+    async *read() {
+      standStill(2 * stallTimeoutMs)
+      await heard
+      yield bytes
+    },
+  }
+  const { receipt } = await download(partials, [file], [source], { ...quick, stallTimeoutMs, retries: 0 })
+  expect(receipt.sources).toMatchObject([{ requests: 1, failures: 0 }])
+})
+
+it('the time in which this process stood still is none that a source took', async () => {
+  const partials = openMemoryPartials(await openMemoryStore())
+  const bytes = someBytes(MIB)
+  const file: WantedFile = { path: 'model', size: MIB, sha256: sha256(bytes) }
+  const stallTimeoutMs = 60_000
+  vi.useFakeTimers({ toFake: ['performance'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const source: ByteSource = {
+    name: 'there',
+    async *read() {
+      vi.advanceTimersByTime(2 * stallTimeoutMs)
+      // Too few to be progress in all that time.
+      yield bytes.subarray(0, 100)
+      // A thread takes some milliseconds to start.
+      await expectArrival()
+      yield bytes.subarray(100)
+    },
+  }
+  const { receipt } = await download(partials, [file], [source], { ...quick, stallTimeoutMs, retries: 0 })
   expect(receipt.sources).toMatchObject([{ requests: 1, failures: 0 }])
 })
 

@@ -1,14 +1,28 @@
 import type { Stream } from '@libp2p/interface'
 import { BackendError, isStorageError } from '@x/storage-core'
+import { startStallTimer } from '@x/storage-core/backend'
 import { Uint8ArrayList } from 'uint8arraylist'
 
 import { messageOf } from '../message-of.ts'
-import { later, someTime } from '../timers.ts'
+import { someTime } from '../timers.ts'
+
+/** What is needed of a stream to write to it. */
+export type WriteStream = Pick<
+  Stream,
+  | 'status'
+  | 'writeStatus'
+  | 'writeBufferLength'
+  | 'send'
+  | 'close'
+  | 'abort'
+  | 'addEventListener'
+  | 'removeEventListener'
+>
 
 export interface OutboxOptions {
   /** Whose it is, for messages. */
   name: string
-  open: (options: { signal: AbortSignal }) => Promise<Stream>
+  open: (options: { signal: AbortSignal }) => Promise<WriteStream>
   /** Longest time in which the other side takes next to nothing. */
   stallTimeoutMs: number
 }
@@ -36,10 +50,10 @@ const LEAST_TAKEN = 16 * 1024
 export function createOutbox({ name, open, stallTimeoutMs }: OutboxOptions): Outbox {
   const closing = new AbortController()
   let tail: Promise<unknown> = Promise.resolve()
-  let stream: Stream | undefined
+  let stream: WriteStream | undefined
   let stopIdling: (() => void) | undefined
 
-  async function current(): Promise<Stream> {
+  async function current(): Promise<WriteStream> {
     if (stream?.status === 'open' && stream.writeStatus === 'writable') return stream
     stream = undefined
     const signal = AbortSignal.any([closing.signal, AbortSignal.timeout(stallTimeoutMs)])
@@ -67,7 +81,7 @@ export function createOutbox({ name, open, stallTimeoutMs }: OutboxOptions): Out
     }, IDLE_MS)
   }
 
-  async function drained(used: Stream): Promise<void> {
+  async function drained(used: WriteStream): Promise<void> {
     let mark = used.writeBufferLength
     let deadline = Date.now() + stallTimeoutMs
     while (used.writeBufferLength > MOST_WAITING) {
@@ -109,14 +123,14 @@ export function createOutbox({ name, open, stallTimeoutMs }: OutboxOptions): Out
 const SIGNS = ['drain', 'idle', 'close'] as const
 
 /** Something happened to the stream, or the time is over. */
-function nextSign(stream: Stream, timeoutMs: number): Promise<void> {
+function nextSign(stream: WriteStream, timeoutMs: number): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {
       cancel()
       for (const sign of SIGNS) stream.removeEventListener(sign, done)
       resolve()
     }
-    const cancel = later(done, timeoutMs)
+    const cancel = startStallTimer(timeoutMs, done)
     for (const sign of SIGNS) stream.addEventListener(sign, done)
   })
 }
