@@ -19,7 +19,7 @@ import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 
 import { startLlama } from '../src/gguf/llama.ts'
 import { createRunner, runTask, verifyReceipt } from '../src/index.ts'
-import { holdFiles, holdGguf, llamaOrSkip, only } from './gguf-support.ts'
+import { holdFiles, holdGguf, llamaOrSkip, only, watchLlama } from './gguf-support.ts'
 import { tempDirectory } from './support.ts'
 
 beforeEach(llamaOrSkip)
@@ -286,6 +286,19 @@ describe('loading ends', () => {
     const running = runTask('text-generation', model, ['goats'], { options, signal: stop.signal })
     await expect(running).rejects.toBe(reason)
     expect(loads).toEqual([{ status: 'rejected', reason }])
+  })
+
+  it('with nothing held where it cannot be said what loaded it', async () => {
+    const opened = await watchLlama()
+    const { open } = await holdGguf('tiny-gguf-llama')
+    const { llama } = await startLlama(['cpu'], () => undefined)
+    const failure = new Error('no release is known')
+    const spy = vi.spyOn(llama, 'llamaCppRelease', 'get').mockImplementation(() => {
+      throw failure
+    })
+    onTestFinished(() => spy.mockRestore())
+    await expect(runTask('text-generation', await open(), ['goats'], { options })).rejects.toBe(failure)
+    expect(opened.map(({ disposed }) => disposed)).toEqual([true])
   })
 })
 

@@ -111,10 +111,25 @@ async function hold({ task, model, chosen, providers, onWarning }: GgufToLoad, s
 
 /** Contexts are its own. */
 async function load(given: GgufToLoad, share: Share<HeldGguf>, options: AbortOptions): Promise<LoadedGguf> {
-  const { task, model, chosen } = given
+  const { task, model } = given
   assertGgufTask(task, model)
   const { value, release } = await share.use(options)
-  const { started, llama } = value
+  try {
+    return await toLoaded({ ...given, task }, value, release)
+  } catch (error) {
+    // Nobody has it who could dispose of it.
+    await release()
+    throw error
+  }
+}
+
+async function toLoaded(
+  given: GgufToLoad & { task: GgufTask },
+  held: HeldGguf,
+  release: () => Promise<void>,
+): Promise<LoadedGguf> {
+  const { task, model, chosen } = given
+  const { started, llama } = held
   const { provider } = started
   const header = await readGgufHeader(model, chosen.path)
   const threads = llamaThreads(given.threads, chosen.bytes)
@@ -133,7 +148,7 @@ async function load(given: GgufToLoad, share: Share<HeldGguf>, options: AbortOpt
     random: random ?? whyTemplateVaries(header.get('tokenizer.chat_template')),
   }
   const about = { header, label: `${model.cid}/${chosen.path}`, threads, release }
-  return { task, model, facts, ...createRuns(task, value, about) }
+  return { task, model, facts, ...createRuns(task, held, about) }
 }
 
 async function open(
