@@ -79,7 +79,7 @@ function folderInMemory() {
   const memory = '/dev/shm'
   try {
     const { bavail, bsize } = statfsSync(memory)
-    if (bavail * bsize < ROOM_BYTES) return undefined
+    if (bavail * bsize < ROOM_BYTES || !mayRunFilesOf(memory)) return undefined
     // What a run that was killed left there is memory that nobody else frees.
     for (const name of readdirSync(memory)) {
       const [, pid] = /^verify-(\d+)-/.exec(name) ?? []
@@ -93,6 +93,16 @@ function folderInMemory() {
     // Another system, or one whose memory is not for us.
     return undefined
   }
+}
+
+/** Tests write scripts and run them. */
+function mayRunFilesOf(mountPoint) {
+  const mounts = readFileSync('/proc/self/mounts', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' '))
+  // The last one is on top.
+  const options = mounts.findLast(([, at]) => at === mountPoint)?.[3]
+  return options !== undefined && !options.split(',').includes('noexec')
 }
 
 function isAlive(pid) {
