@@ -1,4 +1,4 @@
-import { InvalidInputError, UnsupportedError, type CID } from '@x/cid'
+import { InvalidInputError, type CID } from '@x/cid'
 import { TASKS, type TaskName } from '@x/infer-core'
 import { parseReference, type Dtype, type OpenedModel } from '@x/model-loader'
 import type { AbortOptions } from '@x/storage-core'
@@ -12,8 +12,7 @@ import type { LoadedGguf } from './gguf/load-gguf.ts'
 import { loadPipeline, type LoadedPipeline, type PipelineOptions } from './load-pipeline.ts'
 import { fieldsOf, readModelJson } from './model-json.ts'
 import { numericClassOf } from './numeric-class.ts'
-import type { ProviderLadder } from './providers/ladder.ts'
-import { WASM } from './providers/provider-names.ts'
+import { climbInThisThread, type ProviderLadder } from './providers/ladder.ts'
 import type { KnownFacts, KnownModel } from './result-cache.ts'
 import { factsOfLoaded } from './task-result.ts'
 import { importTransformers, type Transformers } from './transformers.ts'
@@ -110,7 +109,7 @@ export function createLoadedModels(options: LoadedModelsOptions): LoadedModels {
         isOwned,
       )
     }
-    const about = { task, dtype: ofGraphs(dtype, model), model, providers: await climb(ladder) }
+    const about = { task, dtype: ofGraphs(dtype, model), model, providers: await climbInThisThread(ladder) }
     return toLoad(toRun({ ...about, sampleRate: await sampleRateOf(task, model, signal) }), isOwned)
   }
 
@@ -210,12 +209,6 @@ export function createLoadedModels(options: LoadedModelsOptions): LoadedModels {
       await closeInTurn(all.map((model) => () => model.dispose()))
     },
   }
-}
-
-async function climb(ladder: ProviderLadder): Promise<KnownModel['providers']> {
-  const providers = await ladder.climb()
-  if (providers[0] !== WASM) return providers
-  throw new UnsupportedError(`${WASM} takes a thread of its own, which an engine has and a runner has not`)
 }
 
 export function cidIn(reference: string): CID | undefined {

@@ -1,4 +1,4 @@
-import { InvalidInputError } from '@x/cid'
+import { InvalidInputError, UnsupportedError } from '@x/cid'
 import { GatedError } from '@x/storage-core'
 
 import { runtimeOf } from './installed-runtime.ts'
@@ -37,6 +37,17 @@ export interface ProviderLadder {
 }
 
 type Rungs = readonly [string, ...string[]]
+
+/**
+ * `climb`, for what computes in the calling thread.
+ *
+ * @throws {UnsupportedError} What works is the WASM build.
+ */
+export async function climbInThisThread(ladder: ProviderLadder): Promise<Rungs> {
+  const rungs = await ladder.climb()
+  if (rungs[0] !== WASM) return rungs
+  throw new UnsupportedError(`${WASM} takes a thread of its own, which an engine has and a runner has not`)
+}
 
 export interface LadderOptions {
   providers: Providers

@@ -1,4 +1,3 @@
-import { UnsupportedError } from '@x/cid'
 import { encodeInput, encodeParams, RAW_TENSORS, toFeeds, toOutputNames } from '@x/infer-core'
 import type { OpenedModel } from '@x/model-loader'
 import type { AbortOptions } from '@x/storage-core'
@@ -6,8 +5,7 @@ import type { AbortOptions } from '@x/storage-core'
 import { readOperators } from '../batching/graph-operators.ts'
 import { closeInTurn } from '../close-all.ts'
 import { numericClassOf } from '../numeric-class.ts'
-import type { ProviderLadder } from '../providers/ladder.ts'
-import { WASM } from '../providers/provider-names.ts'
+import { climbInThisThread, type ProviderLadder } from '../providers/ladder.ts'
 import type { KnownFacts, KnownModel, ResultCache } from '../result-cache.ts'
 import { createShare } from '../share.ts'
 import { startClock, toResult, type TaskResult } from '../task-result.ts'
@@ -53,10 +51,7 @@ export function createRunnerSessions({ open, ladder, results, enter, track }: Ru
   const held = new Map<string, HeldGraph>()
 
   async function load(model: OpenedModel, chosen: ChosenGraph, signal: AbortSignal): Promise<Loaded> {
-    const providers = await ladder.climb()
-    if (providers[0] === WASM) {
-      throw new UnsupportedError(`${WASM} takes a thread of its own, which an engine has and a runner has not`)
-    }
+    const providers = await climbInThisThread(ladder)
     const nextProvider = (refused: { provider: string; why: string }): Promise<string | undefined> =>
       ladder.next({ ...refused, model: model.cid.toString() })
     const graph = await loadGraph(model, chosen, { executionProvider: providers[0], nextProvider, signal })
