@@ -2,7 +2,6 @@
 import { spawn } from 'node:child_process'
 import { randomFillSync } from 'node:crypto'
 import { once } from 'node:events'
-import { readdir, stat } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import path from 'node:path'
 import { pipeline } from 'node:stream/promises'
@@ -11,6 +10,7 @@ import { fileURLToPath } from 'node:url'
 
 import { fixtureModel } from '@x/fixtures'
 import { fixtureCommit, startFixtureHub } from '@x/fixtures/hub'
+import { openStorage } from '@x/node'
 import { expect, it, onTestFinished, vi } from 'vitest'
 
 import { cli, temporaryDirectory } from './harness.ts'
@@ -88,11 +88,20 @@ async function setup() {
   return { weights, store, pull, half: half.promise, goOn: goOn.resolve, served: () => served }
 }
 
-/** Of a file of that size. Behind the head of 256 bytes of its log each leaf is an entry of 56, written when its bytes are. */
-async function recordedLeaves(store: string, size: number): Promise<number> {
-  const partials = path.join(store, 'partials')
-  const [log = 'none'] = (await readdir(partials)).filter((name) => name.endsWith(`-${size}.log`))
-  return Math.floor(((await stat(path.join(partials, log))).size - 256) / 56)
+/** Resolves when so much of a file of that size has come. */
+async function untilRecorded(bytes: number, { store, size }: { store: string; size: number }): Promise<void> {
+  const storage = await openStorage({ directory: store, environment: {} })
+  const partials = await storage.openPartials()
+  try {
+    await vi.waitFor(async () => {
+      let recordedBytes = 0
+      for await (const one of partials.list()) if (one.size === size) ({ recordedBytes } = one)
+      expect(recordedBytes).toBeGreaterThanOrEqual(bytes)
+    }, 600_000)
+  } finally {
+    await partials.close()
+    await storage.close()
+  }
 }
 
 async function expectWhole(line: string, store: string, weights: Buffer): Promise<void> {
@@ -106,7 +115,7 @@ it('a pull that is killed in the middle goes on where it was', async () => {
   const first = pull()
   await half
   // What was sent has come, but for what is no whole leaf of either request.
-  await vi.waitFor(async () => expect(await recordedLeaves(store, weights.length)).toBeGreaterThanOrEqual(10), 600_000)
+  await untilRecorded(10 * MIB, { store, size: weights.length })
   first.child.kill('SIGKILL')
   expect(await first.ended).toMatchObject({ code: null, stdout: '' })
   expect((await cli(['ls', '--json', '--store', store])).lines).toEqual([])
