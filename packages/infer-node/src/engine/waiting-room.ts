@@ -81,7 +81,11 @@ export function createWaitingRoom({ maxQueued, maxQueuedPerCaller = maxQueued }:
   /** Of what is next the job whose turn it is, with those that it shares a run with at least cost. */
   function together(lane: Lane, next: readonly Job[], most: number, turn: number): readonly Job[] {
     const first = next.findIndex((job) => callersOf(lane, job).some((caller) => callers.get(caller)?.turn === turn))
-    const chosen = chooseBatch(next.map(guessTokens), Math.max(0, first), { maxRows: most, maxTokens: Infinity })
+    const chosen = chooseBatch(next.map(guessTokens), Math.max(0, first), {
+      maxRows: most,
+      maxTokens: Infinity,
+      runTokens: RUN_TOKENS,
+    })
     return chosen.flatMap((index) => next[index] ?? [])
   }
 
@@ -156,6 +160,8 @@ const callersOf = ({ places }: Lane, job: Job): string[] => [...(places.get(job)
 
 /** Of English. The thread counts the tokens, and cuts what it is given by them; this decides alone what it is given. */
 const CHARACTERS_A_TOKEN = 4
+/** Several times what a run costs: of rather more than will share a run the thread makes several, of less it can make nothing better. */
+const RUN_TOKENS = 128
 
 const guessTokens = ({ input }: Job): number =>
   input.kind === 'text' ? Math.ceil(input.text.length / CHARACTERS_A_TOKEN) : 1
