@@ -13,6 +13,7 @@ import { BackendError, NotFoundError } from '@x/storage-core'
 
 import { embed } from './embed.ts'
 import { loadImageTextToText } from './image-text-to-text.ts'
+import { messageOf } from './message-of.ts'
 import { fieldsOf, readModelJson } from './model-json.ts'
 import { PREPACKED } from './numeric-class.ts'
 import { deviceOf, WASM } from './providers/provider-names.ts'
@@ -84,7 +85,7 @@ export async function loadPipeline(
         const error = refused(registered, `${model.cid}: ${files}${on}`, task, cause)
         // What the model's store says is so on any other too.
         const isOfProvider = registered.failure() === undefined && !isStorageError(cause)
-        const why = cause instanceof Error ? cause.message : String(cause)
+        const why = messageOf(cause)
         signal?.throwIfAborted()
         const next = isOfProvider ? await nextProvider?.({ provider: executionProvider, why }) : undefined
         if (next === undefined) throw error
@@ -214,7 +215,7 @@ function refused(registered: RegisteredModel, files: string, task: TaskName, cau
   // A file could not be read: that is the reason, whatever the library made of it.
   if (failure !== undefined) return failure
   if (isStorageError(cause)) return cause
-  const why = cause instanceof Error ? cause.message : String(cause)
+  const why = messageOf(cause)
   if (/bad_alloc|allocat|out of memory/i.test(why)) {
     return new BackendError(`not enough memory for ${files}: ${why}`, { cause, retryable: true })
   }

@@ -2,6 +2,7 @@ import { InvalidInputError } from '@x/cid'
 import { TASKS, type CanonicalInput, type Params, type TaskName } from '@x/infer-core'
 
 import type { LoadedPipeline } from './load-pipeline.ts'
+import { messageOf } from './message-of.ts'
 import { resample } from './resample.ts'
 import type { TokenStreamer } from './text-stream.ts'
 import type { Transformers } from './transformers.ts'
@@ -71,7 +72,7 @@ async function decodeImage({ RawImage }: Transformers, bytes: Uint8Array): Promi
   try {
     return await RawImage.fromBlob(new Blob([Uint8Array.from(bytes)]))
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause)
+    const why = messageOf(cause)
     throw new InvalidInputError(`the image cannot be decoded: ${why}`, { input: 'image', cause })
   }
 }

@@ -10,6 +10,7 @@ import {
 import { BackendError } from '@x/storage-core'
 
 import type { LoadedPipeline } from './load-pipeline.ts'
+import { messageOf } from './message-of.ts'
 import { argumentsOf } from './pipeline-arguments.ts'
 import { toOutput } from './pipeline-output.ts'
 import { createTextStream } from './text-stream.ts'
@@ -64,7 +65,7 @@ export async function runPipeline<Name extends TaskName>(
     // What the caller's own function threw is the caller's.
     if (thrown) throw thrown.error
     if (isStorageError(cause)) throw cause
-    const why = cause instanceof Error ? cause.message : String(cause)
+    const why = messageOf(cause)
     throw new BackendError(`${task} failed on ${pipeline.dtype.files.join(', ')}: ${why}`, { cause, retryable: false })
   } finally {
     signal?.removeEventListener('abort', interrupt)

@@ -2,6 +2,8 @@ import { Template } from '@huggingface/jinja'
 import { InvalidInputError } from '@x/cid'
 import type { ChatMessage } from '@x/infer-core'
 
+import { messageOf } from '../message-of.ts'
+
 export interface ChatTokens {
   bos: string | null
   eos: string | null
@@ -30,7 +32,7 @@ export function chatPrompt(
       ...(eos !== null && { eos_token: eos }),
     })
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause)
+    const why = messageOf(cause)
     throw new InvalidInputError(`the template for chats of ${label} refuses this one: ${why}`, { input: 'chat', cause })
   }
 }

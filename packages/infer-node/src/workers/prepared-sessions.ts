@@ -1,5 +1,6 @@
 import path from 'node:path'
 
+import { messageOf } from '../message-of.ts'
 import type { WeightClass } from '../numeric-class.ts'
 import { libraryRuntime } from '../providers/library-runtime.ts'
 import type { ChosenGraph } from '../raw/choose-graph.ts'
@@ -53,9 +54,7 @@ export async function withPreparedSessions<T>(
         return session
       } catch (error) {
         if (graph === prepared.original) throw error
-        made.fallbacks.push(
-          `${prepared.original} is opened as it is: ${error instanceof Error ? error.message : String(error)}`,
-        )
+        made.fallbacks.push(`${prepared.original} is opened as it is: ${messageOf(error)}`)
         // What was derived is of no use here; what it was derived from is the model.
         return Reflect.apply(create, sessions, [prepared.original, given, ...rest])
       }

@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads'
 import { CrashError } from '@x/infer-core'
 
 import type { RanAt } from '../batching/run-batch.ts'
+import { messageOf } from '../message-of.ts'
 import { refuseTelemetry } from '../providers/no-telemetry.ts'
 import { buffersOf } from '../raw/buffers-of.ts'
 import type { Ask, Call, FromWorker, RanOne, Results, ToWorker, WorkerStart } from './messages.ts'
@@ -175,6 +176,6 @@ function buffersIn(call: Call): ArrayBuffer[] {
 }
 
 const gone = (cause: unknown): CrashError => {
-  const why = cause instanceof Error ? cause.message : String(cause)
+  const why = messageOf(cause)
   return new CrashError(`the thread that ran the model ended: ${why}`, { model: '', cause })
 }
