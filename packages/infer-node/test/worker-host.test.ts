@@ -52,6 +52,41 @@ it('ends a thread whose message cannot be read', async () => {
   await exit
 })
 
+const UNLOAD = { type: 'unload', handle: 1 } as const
+
+it('hears what a thread said last, though Node tells of its error before that', async () => {
+  const { host, worker } = await start()
+  const answer = host.call(UNLOAD)
+  worker.emit('error', new Error('it failed afterwards'))
+  expect(await answer).toBeUndefined()
+  // What it does not come to any more.
+  worker.postMessage = () => undefined
+  const rest = Promise.allSettled([host.call({ ...UNLOAD, handle: 2 }), host.call({ ...UNLOAD, handle: 3 })])
+  worker.emit('exit', 1)
+  await host.crashed
+  expect(host.at).toBe(2)
+  const reason = { code: 'CRASH', message: expect.stringContaining('it failed afterwards') }
+  expect(await rest).toMatchObject([{ reason }, { reason }])
+})
+
+it('lets whoever was answered go on before a crash is told, which counts after that', async () => {
+  const { host, worker } = await start()
+  const order: string[] = []
+  const answer = host.call(UNLOAD)
+  async function hear(): Promise<void> {
+    await answer
+    // As many turns as it may take until it is heard where it counts.
+    for (let turn = 0; turn < 10; turn++) await Promise.resolve()
+    order.push('answered')
+  }
+  const heard = hear()
+  // In one turn, as Node does where the main thread was busy when the other one ended.
+  worker.emit('message', { kind: 'result', id: 1, result: undefined })
+  worker.emit('exit', 1)
+  await Promise.all([heard, host.crashed.then(() => order.push('crashed'))])
+  expect(order).toEqual(['answered', 'crashed'])
+})
+
 /** A graph that takes a while. */
 function slowGraph(): Uint8Array<ArrayBuffer> {
   const width = 512

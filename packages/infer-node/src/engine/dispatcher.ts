@@ -145,7 +145,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     line.admit((residence) => mayLoad(residence, nowMs))
     for (let depth = 0; depth < GIVEN_AT_ONCE; depth++) {
       for (const slot of slots.all()) {
-        if (slot.given.length !== depth) continue
+        if (slot.given.length !== depth || isLoading(slot)) continue
         const lane = laneFor(slot, nowMs)
         if (lane) void serve(slot, lane)
       }
@@ -233,7 +233,9 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     const jobs = waiting.take(lane, shareOf(lane))
     try {
       if (residence.leastBytes > memoryBytes) throw tooLarge(residence, memoryBytes)
-      const facts = await placements.place(slot, residence)
+      const placed = placements.place(slot, residence)
+      // Given to the thread in this turn, before the load of another.
+      const facts = placed instanceof Promise ? await placed : placed
       slots.noteAnswer(slot)
       await runJobs(slot.host, lane, jobs, { limits, facts, counts })
       slots.noteAnswer(slot)
@@ -341,5 +343,8 @@ function occupy(slot: Slot, residence: Residence): void {
 
 /** As far as it is known. */
 const sharesRuns = ({ isAlone, task }: Residence): boolean => !isAlone && canShareRuns(task)
+
+/** What it is given now would be done after that load, but before the run for which it is done. */
+const isLoading = ({ placed }: Slot): boolean => [...placed.values()].some((one) => one instanceof Promise)
 
 const isFree = ({ given }: Slot): boolean => given.length === 0

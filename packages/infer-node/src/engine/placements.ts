@@ -30,11 +30,11 @@ export interface Placements {
   /** Bytes that slots were told to let go of, and have yet to. */
   unloadingBytes(): number
   /**
-   * Loads a model where it is not loaded yet.
+   * Loads a model where it is not loaded yet; where it is, the answer is there at once.
    *
    * @throws {NoSpaceError} It turns out to be too large.
    */
-  place(slot: Slot, residence: Residence): Promise<Loaded>
+  place(slot: Slot, residence: Residence): Loaded | Promise<Loaded>
   /** Unloads a model from all slots. */
   unload(residence: Residence): void
   /** Unloads a model from one of several slots, of which each has a copy of its own; whether there was one that has nothing of it to do. */
@@ -90,6 +90,7 @@ export function createPlacements(options: PlacementsOptions): Placements {
       if (residence.bytes <= memoryBytes) {
         // Others that wait to load it as well know now what a copy takes.
         onDone()
+        slot.placed.set(residence, loaded)
         return loaded
       }
     } catch (error) {

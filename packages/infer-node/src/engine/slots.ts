@@ -9,9 +9,10 @@ import type { Residence } from './residence.ts'
 export interface Slot {
   readonly kind: 'graphs' | 'ggufs'
   readonly host: WorkerHost
-  /** The models of what was given to it, in their order: the first is running. */
+  /** The models of what was given to it. */
   readonly given: Residence[]
-  readonly placed: Map<Residence, Promise<Loaded>>
+  /** The models that it has, or is loading. */
+  readonly placed: Map<Residence, Loaded | Promise<Loaded>>
   /** It has loaded or run something. */
   hasAnswered: boolean
 }
@@ -71,7 +72,7 @@ export function createSlots({ workers, startHost, onCrash, onWarning }: SlotsOpt
     if (!slots.includes(slot)) return
     slots = slots.filter((other) => other !== slot)
     crashes += 1
-    const [guilty] = slot.given
+    const guilty = slot.given.find(({ handle }) => handle === slot.host.at)
     if (!slot.hasAnswered) {
       // One that had nothing to do is no sign that the next would end as well, unless it was not the first.
       const isHeld = guilty !== undefined || stillborn > 0

@@ -18,7 +18,7 @@ export interface HostOptions extends WorkerHostOptions {
  */
 export function startHost({ ggufOf, ...options }: HostOptions): WorkerHost {
   const llama = createLlamaHost()
-  const crash = Promise.withResolvers<unknown>()
+  const crash = Promise.withResolvers<void>()
   let worker: WorkerHost | undefined
 
   function started(): WorkerHost {
@@ -30,6 +30,9 @@ export function startHost({ ggufOf, ...options }: HostOptions): WorkerHost {
 
   return {
     crashed: crash.promise,
+    get at() {
+      return worker?.at
+    },
     get threadId() {
       return worker?.threadId ?? 0
     },

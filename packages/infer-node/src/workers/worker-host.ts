@@ -16,8 +16,10 @@ export interface WorkerHost {
    * @throws {CrashError} The thread ended before it answered.
    */
   call<C extends Call>(call: C, listener?: RunListener): Promise<Results[C['type']]>
-  /** Resolves, once, with the reason when the thread has ended without having been told to. */
-  readonly crashed: Promise<unknown>
+  /** Resolves, once, when the thread has ended without having been told to. */
+  readonly crashed: Promise<void>
+  /** The model it is at, or was when it ended: calls are answered in their order. A handle; `undefined`: no call was under way. */
+  readonly at: number | undefined
   readonly threadId: number
   /** Ends the thread as soon as it is not inside ONNX Runtime; what is under way fails at once. */
   end(): Promise<void>
@@ -41,6 +43,7 @@ export interface WorkerHostOptions {
 }
 
 interface Waiter {
+  handle: number
   resolve: (result: Results[keyof Results]) => void
   reject: (error: unknown) => void
   listener: RunListener | undefined
@@ -62,9 +65,10 @@ export function startWorker({ answer, heapMib, start }: WorkerHostOptions): Work
   })
   const forgetGate = guardExit(gate)
   const waiting = new Map<number, Waiter>()
-  const crash = Promise.withResolvers<unknown>()
+  const crash = Promise.withResolvers<void>()
   let lastId = 0
-  let ended: { cause: unknown } | undefined
+  let failure: unknown
+  let ended: { cause: unknown; at: number | undefined } | undefined
   let isTold = false
 
   const send = (message: ToWorker): void =>
@@ -76,13 +80,15 @@ export function startWorker({ answer, heapMib, start }: WorkerHostOptions): Work
     if (waiting.size === 0 && !isTold) worker.unref()
   }
 
+  const firstWaiting = (): number | undefined => waiting.values().next().value?.handle
+
   const end = (cause: unknown): void => {
     if (ended) return
-    ended = { cause }
+    ended = { cause, at: firstWaiting() }
     const all = [...waiting.values()]
     waiting.clear()
     for (const { reject } of all) reject(gone(cause))
-    if (!isTold) crash.resolve(cause)
+    if (!isTold) crash.resolve()
   }
 
   worker.on('message', (message: FromWorker) => {
@@ -107,7 +113,10 @@ export function startWorker({ answer, heapMib, start }: WorkerHostOptions): Work
     if (message.kind === 'failure') waiter?.reject(receiveError(message.error))
     else waiter?.resolve(message.result)
   })
-  worker.on('error', end)
+  // It may be told before what the thread said last, and the end is not.
+  worker.on('error', (error) => {
+    failure = error
+  })
   // What it said cannot be read, so whoever waits for it would wait for ever.
   worker.on('messageerror', (error) => {
     end(error)
@@ -116,7 +125,8 @@ export function startWorker({ answer, heapMib, start }: WorkerHostOptions): Work
   worker.on('exit', (code) => {
     forgetGate()
     out.resolve()
-    end(new Error(`it ended with code ${code}`))
+    // Who was answered in this same turn goes on first.
+    setImmediate(end, failure ?? new Error(`it ended with code ${code}`))
   })
   worker.unref()
 
@@ -136,12 +146,15 @@ export function startWorker({ answer, heapMib, start }: WorkerHostOptions): Work
 
   return {
     crashed: crash.promise,
+    get at() {
+      return ended ? ended.at : firstWaiting()
+    },
     threadId: worker.threadId,
     async call<C extends Call>(call: C, listener?: RunListener): Promise<Results[C['type']]> {
       if (ended) throw gone(ended.cause)
       const id = (lastId += 1)
       const result = await new Promise<Results[keyof Results]>((resolve, reject) => {
-        waiting.set(id, { resolve, reject, listener })
+        waiting.set(id, { handle: call.handle, resolve, reject, listener })
         // Only work under way keeps the process from ending.
         worker.ref()
         try {
