@@ -145,7 +145,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     line.admit((residence) => mayLoad(residence, nowMs))
     for (let depth = 0; depth < GIVEN_AT_ONCE; depth++) {
       for (const slot of slots.all()) {
-        if (slot.given.length !== depth || isLoading(slot)) continue
+        if (slot.given.length !== depth) continue
         const lane = laneFor(slot, nowMs)
         if (lane) void serve(slot, lane)
       }
@@ -182,6 +182,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     const free = able.filter((other) => other !== slot && isFree(other))
     const isNext = isFree(slot) || free.length === 0
     if (slot.placed.has(residence)) return isNext
+    // That would be done before the run for which the other one is loaded.
+    if (isLoading(slot)) return false
     // None has it: the next that can, though it has something to do first. Or no busy one would ever load it.
     if (!isPlaced(residence)) return isNext && room.hasRoomFor(residence)
     // The first copy tells whether another one takes room.
@@ -344,7 +346,6 @@ function occupy(slot: Slot, residence: Residence): void {
 /** As far as it is known. */
 const sharesRuns = ({ isAlone, task }: Residence): boolean => !isAlone && canShareRuns(task)
 
-/** What it is given now would be done after that load, but before the run for which it is done. */
 const isLoading = ({ placed }: Slot): boolean => [...placed.values()].some((one) => one instanceof Promise)
 
 const isFree = ({ given }: Slot): boolean => given.length === 0
