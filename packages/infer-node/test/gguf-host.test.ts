@@ -99,6 +99,15 @@ it('a GGUF that is unloaded before it is loaded is freed, once', async () => {
   expect(host.threadId).toBe(0)
 })
 
+it('no thread of graphs is started to unload a GGUF whose load failed meanwhile', async () => {
+  const { host, loading } = watch()
+  const loaded = host.call(LOAD)
+  loading.reject(new Error('it is broken'))
+  await expect(loaded).rejects.toThrowError('it is broken')
+  await host.call(UNLOAD)
+  expect(host.threadId).toBe(0)
+})
+
 it('a GGUF that is loaded is freed when its host ends, once', async () => {
   const { host, done, loading } = watch()
   loading.resolve()

@@ -8,7 +8,7 @@ import type { KnownGguf } from './known-gguf.ts'
 import type { LoadedGguf } from './load-gguf.ts'
 
 export interface HostOptions extends WorkerHostOptions {
-  /** The GGUF of a handle; `undefined`: the model is one of graphs. */
+  /** The GGUF of a handle, as long as there are calls of it; `undefined`: the model is one of graphs. */
   ggufOf: (handle: number) => KnownGguf | undefined
 }
 
@@ -37,8 +37,8 @@ export function startHost({ ggufOf, ...options }: HostOptions): WorkerHost {
       return worker?.threadId ?? 0
     },
     async call<C extends Call>(call: C, listener?: RunListener): Promise<Results[C['type']]> {
-      const gguf = call.type === 'load' ? ggufOf(call.handle) : undefined
-      if (gguf === undefined && !llama.has(call.handle)) return started().call(call, listener)
+      const gguf = ggufOf(call.handle)
+      if (gguf === undefined) return started().call(call, listener)
       const result = await llama.call(call, gguf, listener)
       // The result of a call is of its kind.
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion
@@ -51,8 +51,7 @@ export function startHost({ ggufOf, ...options }: HostOptions): WorkerHost {
 }
 
 interface LlamaHost {
-  has(handle: number): boolean
-  call(call: Call, gguf: KnownGguf | undefined, listener: RunListener | undefined): Promise<Results[keyof Results]>
+  call(call: Call, gguf: KnownGguf, listener: RunListener | undefined): Promise<Results[keyof Results]>
   end(): Promise<void>
 }
 
@@ -138,9 +137,8 @@ function createLlamaHost(): LlamaHost {
   }
 
   return {
-    has: (handle) => held.has(handle),
     async call(call, gguf, listener) {
-      if (call.type === 'load' && gguf) return load(call.handle, gguf)
+      if (call.type === 'load') return load(call.handle, gguf)
       if (call.type === 'run') {
         const cancels = call.inputs.map(() => new AbortController())
         listener?.onStart((index) => cancels[index]?.abort())
