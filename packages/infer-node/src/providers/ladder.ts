@@ -2,9 +2,8 @@ import { InvalidInputError, UnsupportedError } from '@x/cid'
 import { GatedError } from '@x/storage-core'
 
 import { runtimeOf } from './installed-runtime.ts'
-import { FAILURE_TTL_MS, type ProviderProber } from './prober.ts'
+import type { ProviderProber } from './prober.ts'
 import { AUTO_ORDER, WASM } from './provider-names.ts'
-import { whileItHolds } from './while-it-holds.ts'
 
 /**
  * Which execution provider runs graphs: the first of a list that works; of all that the installed runtime has (`auto`), GPUs
@@ -25,8 +24,8 @@ export interface ProviderLadder {
   /** As the caller gave them. */
   readonly asked: readonly string[] | 'auto'
   /**
-   * The first that works, and what comes after it in the list, which was not tried yet. What comes before it is tried again after an
-   * hour, but for what would be another runtime.
+   * The first that works, and what comes after it in the list, which was not tried yet. What comes before it is asked of the prober
+   * again each time, which keeps its verdicts for as long as they hold, but for what would be another runtime.
    *
    * @throws {GatedError} None works; it says of each why.
    */
@@ -69,11 +68,11 @@ export function createLadder({ providers, prober, onWarning }: LadderOptions): P
     warned.add(message)
   }
 
-  async function rungs(): Promise<{ names: readonly string[]; isAll: boolean }> {
-    if (asked !== 'auto') return { names: asked, isAll: true }
+  async function rungs(): Promise<readonly string[]> {
+    if (asked !== 'auto') return asked
     const { providers: listed, why } = await prober.listed()
     if (why !== undefined) warn(`execution provider auto: ${why}`)
-    return { names: AUTO_ORDER.filter((name) => name === WASM || listed.includes(name)), isAll: why === undefined }
+    return AUTO_ORDER.filter((name) => name === WASM || listed.includes(name))
   }
 
   /**
@@ -91,14 +90,14 @@ export function createLadder({ providers, prober, onWarning }: LadderOptions): P
     return undefined
   }
 
-  async function climb(): Promise<{ reached: Rungs; isTop: boolean }> {
-    const { names, isAll } = await rungs()
+  async function climb(): Promise<Rungs> {
+    const names = await rungs()
     // Nothing else could be said of it than what the model itself will say.
-    if (names.length === 1 && names[0] === 'cpu') return { reached: ['cpu'], isTop: isAll }
+    if (names.length === 1 && names[0] === 'cpu') return ['cpu']
     const reached = (await from(names, found?.[0])) ?? found
     if (reached) {
       found = reached
-      return { reached, isTop: isAll && reached[0] === names[0] }
+      return reached
     }
     const whys = await Promise.all(names.map((name) => prober.probe(name)))
     const reasons = whys.map(({ provider, why }) => `${provider}: ${why}`).join('; ')
@@ -107,16 +106,14 @@ export function createLadder({ providers, prober, onWarning }: LadderOptions): P
     })
   }
 
-  const climbed = whileItHolds(climb, ({ isTop }) => (isTop ? Infinity : FAILURE_TTL_MS))
-
   return {
     asked,
-    climb: async () => (await climbed()).reached,
+    climb,
     async next(refusal) {
       const { provider, model, why } = refusal
       refused.set(`${provider} ${model}`, refusal)
       warn(`execution provider ${provider} cannot run ${model}: ${why}`)
-      const { names } = await rungs()
+      const names = await rungs()
       return (await from(names.slice(names.indexOf(provider) + 1), provider))?.[0]
     },
     refusals: () => [...refused.values()],

@@ -10,7 +10,7 @@ import { deviceFacts, libraryFacts } from './device-facts.ts'
 import { installedRuntime, runtimeOf, type InstalledRuntime } from './installed-runtime.ts'
 import { runProbe, type ProbeOutcome } from './probe-process.ts'
 import { WASM } from './provider-names.ts'
-import { whileItHolds } from './while-it-holds.ts'
+import { whileItHolds, type Holding } from './while-it-holds.ts'
 
 /** Whether an execution provider works on this machine, with the runtime that is installed. */
 export interface ProviderVerdict {
@@ -39,7 +39,7 @@ export interface ProviderProber {
   listed(): Promise<ListedProviders>
   /**
    * Runs a tiny graph, whose answer is known, on one execution provider alone. That it does not work is an answer, not an error; it is
-   * tried again when it is asked for after an hour.
+   * tried again when it is asked for an hour after it was.
    */
   probe(provider: string): Promise<ProviderVerdict>
   /** Of all that were asked for so far. */
@@ -57,13 +57,14 @@ export interface ProviderProberOptions {
 
 const TIMEOUT_MS = 30_000
 /** What did not work is tried again: a device may have been busy, a driver installed where no file tells of it. */
-export const FAILURE_TTL_MS = 3_600_000
+const FAILURE_TTL_MS = 3_600_000
 /** Under what the cache counts them. */
 const GROUP = 'providers'
 
 /**
  * Verdicts hold for a version of the runtime, with the libraries beside it, and for this machine with its devices and drivers, as
- * far as files and variables tell. One that works stays, in a `cache` until any of that changes, one that does not for an hour.
+ * far as files and variables tell. One that works stays, in a `cache` until any of that changes, one that does not for an hour from when
+ * it was tried, by whichever program.
  */
 export function createProviderProber({
   cache,
@@ -86,11 +87,11 @@ export function createProviderProber({
   async function outcomeOf(
     runtime: InstalledRuntime,
     provider: string | undefined,
-  ): Promise<ProbeOutcome & Pick<ProviderVerdict, 'from'>> {
+  ): Promise<ProbeOutcome & Pick<ProviderVerdict, 'from'> & { expiresMs?: number | undefined }> {
     const key = await probeKey(runtime, provider)
     const hit = cache && (await told(() => cache.get(key, { group: GROUP })))
     const kept = hit?.kind === 'value' ? readOutcome(decodeDagCbor(hit.blocks[0].bytes)) : undefined
-    if (kept) return { ...kept, from: 'kept' }
+    if (kept) return { ...kept, from: 'kept', expiresMs: hit?.expiresMs }
     const outcome = await runProbe(runtime.entry, provider, timeoutMs)
     if (cache) {
       const { providers, failure, milliseconds } = outcome
@@ -106,50 +107,49 @@ export function createProviderProber({
     return { ...outcome, from: 'probed' }
   }
 
-  async function list(): Promise<ListedProviders> {
+  async function list(): Promise<Holding<ListedProviders>> {
     const runtime = installed('onnxruntime-node')
-    if ('why' in runtime) return { providers: [], why: runtime.why }
-    const { providers, failure } = await outcomeOf(runtime, undefined)
-    if (providers !== undefined) return { providers, why: undefined }
-    return { providers: [], why: `${nameOf(runtime)} cannot be loaded: ${failure}` }
+    if ('why' in runtime) return forAnHour({ providers: [], why: runtime.why })
+    const { providers, failure, expiresMs } = await outcomeOf(runtime, undefined)
+    if (providers !== undefined) return { value: { providers, why: undefined }, untilMs: Infinity }
+    return forAnHour({ providers: [], why: `${nameOf(runtime)} cannot be loaded: ${failure}` }, expiresMs)
   }
 
-  async function judge(provider: string): Promise<ProviderVerdict> {
+  async function judge(provider: string): Promise<Holding<ProviderVerdict>> {
     const runtime = installed(runtimeOf(provider))
     const base = { provider, milliseconds: 0, works: false, from: 'probed' } as const
-    if ('why' in runtime) return { ...base, runtime: undefined, why: runtime.why }
+    if ('why' in runtime) return forAnHour({ ...base, runtime: undefined, why: runtime.why })
     const { name, version } = runtime
-    const { providers, failure, milliseconds, from } = await outcomeOf(runtime, provider)
+    const { providers, failure, milliseconds, from, expiresMs } = await outcomeOf(runtime, provider)
     const verdict = { ...base, runtime: { name, version }, milliseconds, from }
-    if (providers === undefined) return { ...verdict, why: `${nameOf(runtime)} cannot be loaded: ${failure}` }
+    const not = (why: string): Holding<ProviderVerdict> => forAnHour({ ...verdict, why }, expiresMs)
+    if (providers === undefined) return not(`${nameOf(runtime)} cannot be loaded: ${failure}`)
     if (provider !== WASM && !providers.includes(provider)) {
-      return { ...verdict, why: `${nameOf(runtime)} has no ${provider} on this platform, but ${providers.join(', ')}` }
+      return not(`${nameOf(runtime)} has no ${provider} on this platform, but ${providers.join(', ')}`)
     }
-    if (failure !== undefined) return { ...verdict, why: failure }
-    return { ...verdict, works: true, why: 'it gave the answer that is known' }
+    if (failure !== undefined) return not(failure)
+    return { value: { ...verdict, works: true, why: 'it gave the answer that is known' }, untilMs: Infinity }
   }
 
-  async function verdictOf(provider: string): Promise<ProviderVerdict> {
+  async function verdictOf(provider: string): Promise<Holding<ProviderVerdict>> {
     const verdict = await judge(provider)
-    found.set(provider, verdict)
+    found.set(provider, verdict.value)
     return verdict
   }
 
   return {
-    listed: whileItHolds(list, ({ why }) => (why === undefined ? Infinity : FAILURE_TTL_MS)),
+    listed: whileItHolds(list),
     probe(provider) {
-      const ask =
-        asked.get(provider) ??
-        whileItHolds(
-          () => verdictOf(provider),
-          ({ works }) => (works ? Infinity : FAILURE_TTL_MS),
-        )
+      const ask = asked.get(provider) ?? whileItHolds(() => verdictOf(provider))
       asked.set(provider, ask)
       return ask()
     },
     verdicts: () => [...found.values()],
   }
 }
+
+/** From now, or until what was kept is not any more. */
+const forAnHour = <T>(value: T, expiresMs = Date.now() + FAILURE_TTL_MS): Holding<T> => ({ value, untilMs: expiresMs })
 
 const nameOf = ({ name, version }: Software): string => `${name} ${version}`
 

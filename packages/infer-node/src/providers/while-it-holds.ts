@@ -1,17 +1,19 @@
-/**
- * Does something when it is first asked for, and gives what came of it to all who ask while that holds. What fails is done again for the next.
- *
- * @param holdsForMs - How long, from when it was done.
- */
-export function whileItHolds<T>(work: () => Promise<T>, holdsForMs: (value: T) => number): () => Promise<T> {
+/** What came of something, and until when it holds. Of `Date.now`. */
+export interface Holding<T> {
+  value: T
+  untilMs: number
+}
+
+/** Does something when it is first asked for, and gives what came of it to all who ask while that holds. What fails is done again for the next. */
+export function whileItHolds<T>(work: () => Promise<Holding<T>>): () => Promise<T> {
   let last: Promise<T> | undefined
   let untilMs = 0
 
   async function again(): Promise<T> {
     try {
-      const value = await work()
-      untilMs = Date.now() + holdsForMs(value)
-      return value
+      const done = await work()
+      untilMs = done.untilMs
+      return done.value
     } catch (error) {
       untilMs = 0
       throw error
