@@ -90,7 +90,7 @@ export function createPlacements(options: PlacementsOptions): Placements {
       if (residence.bytes <= memoryBytes) {
         // Others that wait to load it as well know now what a copy takes.
         onDone()
-        slot.placed.set(residence, loaded)
+        if (slot.placed.has(residence)) slot.placed.set(residence, loaded)
         return loaded
       }
     } catch (error) {
