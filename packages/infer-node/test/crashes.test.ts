@@ -109,16 +109,23 @@ it('runs a model that is loaded before it loads another one that was asked for a
   expect(await behind).toMatchObject([{ value: { output: [{ label: 'POSITIVE' }] } }])
 })
 
-it('runs a model for which it was loaded before it loads another one that was asked for meanwhile', async () => {
-  const answered = Promise.withResolvers<void>()
-  const other = slow(await openSentiment(), () => answered.promise)
-  const engine = startEngine()
-  const isAsked = (): boolean => engine.stats().queued === 1 || engine.stats().workers[0]?.given === 2
-  const first = slow(await openBert(), () => until(isAsked))
-  const run = engine.run(EMBED, first, 'a')
-  await until(() => engine.stats().workers[0]?.given === 1)
-  const behind = told(engine.run(CLASSIFY, other, 'good'))
-  await soon(run, () => engine.stats())
-  answered.resolve()
-  expect(await behind).toMatchObject([{ value: { output: [{ label: 'POSITIVE' }] } }])
-})
+it.for<[string, (engine: Engine, other: OpenedModel) => Promise<unknown>]>([
+  ['run', (engine, other) => engine.run(CLASSIFY, other, 'good')],
+  ['load', (engine, other) => engine.load(CLASSIFY, other)],
+  ['session', (engine, other) => engine.session(other)],
+])(
+  'runs a model for which it was loaded before it loads another one that was asked for meanwhile: %s',
+  async ([, ask]) => {
+    const answered = Promise.withResolvers<void>()
+    const other = slow(await openSentiment(), () => answered.promise)
+    const engine = startEngine()
+    const isAsked = (): boolean => engine.stats().queued === 1 || engine.stats().workers[0]?.given === 2
+    const first = slow(await openBert(), () => until(isAsked))
+    const run = engine.run(EMBED, first, 'a')
+    await until(() => engine.stats().workers[0]?.given === 1)
+    const behind = told(ask(engine, other))
+    await soon(run, () => engine.stats())
+    answered.resolve()
+    expect(await behind).toMatchObject([{ status: 'fulfilled' }])
+  },
+)

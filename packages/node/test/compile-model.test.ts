@@ -4,6 +4,7 @@ import path from 'node:path'
 import { expect, it, vi, onTestFinished } from 'vitest'
 
 import { compileModel } from '../src/sessions/compile-model.ts'
+import { loadRuntime } from '../src/sessions/load-runtime.ts'
 import { temporaryDirectory } from './support.ts'
 
 /** A module in the place of ONNX Runtime. */
@@ -27,6 +28,19 @@ it('the process that parses a model has no tokens', async () => {
   const said = await compileWith(runtimeOf('throw new Error(JSON.stringify(process.env))'))
   expect(said).toContain('"PATH"')
   expect(said).not.toMatch(/hidden-word|NODE_OPTIONS/)
+})
+
+it.each([
+  [undefined, '1'],
+  ['0', '0'],
+])('ONNX Runtime is told not to report to its maker, unless the program says otherwise: %s', async (set, told) => {
+  vi.stubEnv('ORT_DISABLE_TELEMETRY', set)
+  onTestFinished(() => void vi.unstubAllEnvs())
+  const said = await compileWith(runtimeOf('throw new Error(process.env.ORT_DISABLE_TELEMETRY)'))
+  expect(said).toMatch(new RegExp(`${told}$`))
+  expect(process.env['ORT_DISABLE_TELEMETRY']).toBe(set)
+  loadRuntime()
+  expect(process.env['ORT_DISABLE_TELEMETRY']).toBe(told)
 })
 
 it.each([

@@ -40,6 +40,8 @@ export const canShareRuns = (task: RunName): boolean => TEXTS_AT_ONCE.has(task)
 /** Those by which the library takes the last place of a row, which is padding in all but the longest. */
 const POOLED_FROM_THE_END: ReadonlySet<unknown> = new Set(['last_token', 'eos'])
 
+export const isPooledFromTheEnd = (params: Params): boolean => POOLED_FROM_THE_END.has(params['pooling'])
+
 /**
  * Why inputs of a task with these parameters run one at a time, whatever the graph is; `undefined`: they may share a run. What
  * the library makes of a row has to begin where the text does.
@@ -51,7 +53,7 @@ export function whyNotTogether(
 ): string | undefined {
   if (!canShareRuns(task)) return `${task} takes one input at a time`
   if (tokenizer?.padding_side !== 'right') return 'the tokenizer does not pad at the end'
-  if (POOLED_FROM_THE_END.has(params['pooling'])) return 'it is pooled from the end of a row, where padding is'
+  if (isPooledFromTheEnd(params)) return 'it is pooled from the end of a row, where padding is'
   return undefined
 }
 

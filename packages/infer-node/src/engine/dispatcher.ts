@@ -2,7 +2,7 @@ import type { Block } from '@x/cid'
 import { CrashError, type BatchLimits, type FairQueueLimits, type Params } from '@x/infer-core'
 import { BackendError, type AbortOptions } from '@x/storage-core'
 
-import { canShareRuns } from '../batching/run-batch.ts'
+import { canShareRuns, isPooledFromTheEnd } from '../batching/run-batch.ts'
 import { startHost } from '../gguf/start-host.ts'
 import { createLoadingLine } from './loading-line.ts'
 import { createPlacements, tooLarge } from './placements.ts'
@@ -178,7 +178,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 
   function isFor(slot: Slot, { residence }: Lane): boolean {
     const able = slots.for(residence)
-    if (!able.includes(slot) || room.isLeaving(residence)) return false
+    if (!able.includes(slot) || slot.host.isOut || room.isLeaving(residence)) return false
     const free = able.filter((other) => other !== slot && isFree(other))
     const isNext = isFree(slot) || free.length === 0
     if (slot.placed.has(residence)) return isNext
@@ -194,9 +194,10 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   }
 
   /** How long the first that waits may still be joined by others, where the caller wants to wait for them. */
-  function gatheringMs({ residence, places }: Lane, nowMs: number): number {
+  function gatheringMs(lane: Lane, nowMs: number): number {
+    const { places } = lane
     const [first] = places.values()
-    if (!batch || !first || isDraining || places.size >= batch.maxRows || !sharesRuns(residence)) return 0
+    if (!batch || !first || isDraining || places.size >= batch.maxRows || !sharesRuns(lane)) return 0
     return Math.max(0, first.sinceMs + batch.windowMs - nowMs)
   }
 
@@ -204,16 +205,20 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 
   const isPlaced = (residence: Residence): boolean => placements.copiesOf(residence) > 0
 
+  /** Those that have it, or can load it without coming between the load of another one and its run. */
+  const slotsToLoad = (residence: Residence): Slot[] =>
+    slots.for(residence).filter((slot) => !slot.host.isOut && (slot.placed.has(residence) || !isLoading(slot)))
+
   /** There is something that can load it, and room. */
   function mayLoad(residence: Residence, nowMs: number): boolean {
-    if (slots.for(residence).length === 0 && slots.restMs(residence, nowMs) > 0) return false
+    slots.start(residence, nowMs)
+    if (slotsToLoad(residence).length === 0) return false
     return isPlaced(residence) || room.hasRoomFor(residence, 'once')
   }
 
   /** A load which may begin now. */
   async function begin(residence: Residence): Promise<void> {
-    slots.start(residence, performance.now())
-    const able = slots.for(residence)
+    const able = slotsToLoad(residence)
     const having = able.find(({ placed }) => placed.has(residence))
     const slot = having ?? able.toSorted((a, b) => a.given.length - b.given.length)[0]
     if (!slot) throw new TypeError('a model is to be loaded, and there is nothing that could')
@@ -269,9 +274,10 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   }
 
   /** Of what waits, as much as one of the slots that have nothing to do should take. */
-  function shareOf({ places, residence }: Lane): number {
+  function shareOf(lane: Lane): number {
     // Together they would only wait for each other.
-    if (!sharesRuns(residence)) return 1
+    if (!sharesRuns(lane)) return 1
+    const { places, residence } = lane
     const free = slots.for(residence).filter(isFree).length + 1
     return Math.min(limits.maxRows, Math.ceil(places.size / free))
   }
@@ -344,7 +350,8 @@ function occupy(slot: Slot, residence: Residence): void {
 }
 
 /** As far as it is known. */
-const sharesRuns = ({ isAlone, task }: Residence): boolean => !isAlone && canShareRuns(task)
+const sharesRuns = ({ residence: { isAlone, task }, params }: Lane): boolean =>
+  !isAlone && canShareRuns(task) && !isPooledFromTheEnd(params)
 
 const isLoading = ({ placed }: Slot): boolean => [...placed.values()].some((one) => one instanceof Promise)
 

@@ -53,7 +53,7 @@ export interface BatchOptions {
   maxRows?: number | undefined
   /** Tokens of one run, padding included. Default 1024: what a processor computes for more goes through its caches; a GPU may want more. */
   maxTokens?: number | undefined
-  /** How long the first input waits for others, in milliseconds. Default 0: those that come in the same turn share a run. No input waits that would run alone. */
+  /** How long the first input waits for others, in milliseconds. Default 0: those that come in the same turn share a run. An input that runs alone does not wait, once its model was loaded and that is known. */
   windowMs?: number | undefined
 }
 

@@ -163,8 +163,11 @@ const CHARACTERS_A_TOKEN = 4
 /** Several times what a run costs: of rather more than will share a run the thread makes several, of less it can make nothing better. */
 const RUN_TOKENS = 128
 
+/** As much as most models take of a text. What is longer is cut, and so as long as others. */
+const MOST_TOKENS = 512
+
 const guessTokens = ({ input }: Job): number =>
-  input.kind === 'text' ? Math.ceil(input.text.length / CHARACTERS_A_TOKEN) : 1
+  input.kind === 'text' ? Math.min(MOST_TOKENS, Math.ceil(input.text.length / CHARACTERS_A_TOKEN)) : 1
 
 function laneOf(residence: Residence, params: Params, paramsBlock: Block): Lane {
   const key = paramsBlock.cid.toString()

@@ -30,6 +30,9 @@ export function startHost({ ggufOf, ...options }: HostOptions): WorkerHost {
 
   return {
     crashed: crash.promise,
+    get isOut() {
+      return worker?.isOut ?? false
+    },
     get at() {
       return worker?.at
     },

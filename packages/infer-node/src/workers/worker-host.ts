@@ -18,6 +18,8 @@ export interface WorkerHost {
   call<C extends Call>(call: C, listener?: RunListener): Promise<Results[C['type']]>
   /** Resolves, once, when the thread has ended without having been told to. */
   readonly crashed: Promise<void>
+  /** It has ended, as `crashed` is about to say: what is given to it now is given to nobody. */
+  readonly isOut: boolean
   /** The model it is at, or was when it ended: calls are answered in their order. A handle; `undefined`: no call was under way. */
   readonly at: number | undefined
   readonly threadId: number
@@ -70,6 +72,7 @@ export function startWorker({ answer, heapMib, start }: WorkerHostOptions): Work
   let failure: unknown
   let ended: { cause: unknown; at: number | undefined } | undefined
   let isTold = false
+  let isOut = false
 
   const send = (message: ToWorker): void =>
     worker.postMessage(message, message.kind === 'call' ? buffersIn(message.call) : [])
@@ -125,6 +128,7 @@ export function startWorker({ answer, heapMib, start }: WorkerHostOptions): Work
   worker.on('exit', (code) => {
     forgetGate()
     out.resolve()
+    isOut = true
     // Who was answered in this same turn goes on first.
     setImmediate(end, failure ?? new Error(`it ended with code ${code}`))
   })
@@ -146,6 +150,9 @@ export function startWorker({ answer, heapMib, start }: WorkerHostOptions): Work
 
   return {
     crashed: crash.promise,
+    get isOut() {
+      return isOut
+    },
     get at() {
       return ended ? ended.at : firstWaiting()
     },

@@ -1,6 +1,8 @@
 import { execFile } from 'node:child_process'
 import path from 'node:path'
 
+import { REPORTS_NOTHING } from './load-runtime.ts'
+
 export interface CompileOptions {
   /** The main file of onnxruntime-node. */
   runtime: string
@@ -109,7 +111,11 @@ const PASSING = new RegExp(
  */
 export async function compileModel(options: CompileOptions): Promise<string | undefined> {
   // Native code that parses a model of anybody's: no tokens, no hook, no debugger's port, which is taken.
-  const env = { ...environmentOf(process.env), ELECTRON_RUN_AS_NODE: '1' }
+  const env = {
+    ...environmentOf(process.env),
+    [REPORTS_NOTHING]: process.env[REPORTS_NOTHING] ?? '1',
+    ELECTRON_RUN_AS_NODE: '1',
+  }
   return new Promise((resolve, reject) => {
     const args = ['-e', PROGRAM, JSON.stringify(options)]
     execFile(process.execPath, args, { env, windowsHide: true }, (error, stdout, stderr) => {

@@ -5,6 +5,9 @@ import { GatedError } from '@x/storage-core'
 
 import type { OnnxRuntime } from './onnx-runtime.ts'
 
+/** What ONNX Runtime looks for in the environment. */
+export const REPORTS_NOTHING = 'ORT_DISABLE_TELEMETRY'
+
 const LOADED = /[\\/]onnxruntime-node[\\/]dist[\\/]index\.js$/
 
 /**
@@ -14,6 +17,8 @@ const LOADED = /[\\/]onnxruntime-node[\\/]dist[\\/]index\.js$/
  * @throws {GatedError} There is none.
  */
 export function loadRuntime(): OnnxRuntime {
+  // Before it is loaded: its builds for Linux and macOS report to their maker unless this says otherwise. What the program has set stays.
+  process.env[REPORTS_NOTHING] ??= '1'
   const require = createRequire(import.meta.url)
   const file = Object.keys(require.cache).find((name) => LOADED.test(name)) ?? findRuntime()
   const exports: unknown = require(file)
