@@ -207,7 +207,7 @@ async function watched(running: Promise<TaskResult>, pieces: TextPieces | undefi
   try {
     return await running
   } catch (error) {
-    // What is said of it stands in a line of its own; that the output is gone is known.
+    // What is said of it stands in a line of its own. That the output is gone as well is less than why there is no result.
     await pieces?.end().catch(() => undefined)
     throw error
   }

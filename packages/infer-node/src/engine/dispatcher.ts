@@ -209,7 +209,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const slotsToLoad = (residence: Residence): Slot[] =>
     slots.for(residence).filter((slot) => !slot.host.isOut && (slot.placed.has(residence) || !isLoading(slot)))
 
-  /** There is something that can load it, and room. */
+  /** There is something that can load it, which is started where it is missing, and room. */
   function mayLoad(residence: Residence, nowMs: number): boolean {
     slots.start(residence, nowMs)
     if (slotsToLoad(residence).length === 0) return false

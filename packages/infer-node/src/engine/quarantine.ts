@@ -18,7 +18,7 @@ export function noteCrashOf(residence: Residence, quarantineMs: number): boolean
   return true
 }
 
-/** @throws {CrashError} The model is left alone for now. */
+/** @throws {CrashError} The model is left alone until `quarantinedUntilMs`. */
 export function assertNotQuarantined(residence: Residence): void {
   if (residence.quarantinedUntilMs === undefined) return
   if (residence.quarantinedUntilMs > Date.now()) throw crashOf(residence)
