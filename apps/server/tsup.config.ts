@@ -1,3 +1,3 @@
 import { library } from '../../tooling/tsup.ts'
 
-export default library({ platform: 'node' })
+export default library({ entry: ['src/index.ts', 'src/running.ts'], platform: 'node' })

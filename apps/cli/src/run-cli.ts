@@ -42,6 +42,9 @@ import { receiptShow, receiptVerify } from './commands/receipt.ts'
 import { registryFollow, registryLs, registryPublish, registryRm } from './commands/registry/registry.ts'
 import { rm } from './commands/rm.ts'
 import { run } from './commands/run.ts'
+import { load } from './commands/running/load.ts'
+import { ps } from './commands/running/ps.ts'
+import { unload } from './commands/running/unload.ts'
 import { serve } from './commands/serve.ts'
 import { stat } from './commands/stat.ts'
 import { status } from './commands/status.ts'
@@ -72,6 +75,9 @@ export const COMMANDS: readonly Command[] = [
   push,
   exportRoots,
   serve,
+  ps,
+  load,
+  unload,
   rebuild,
   modelAdd,
   modelPull,

@@ -10,6 +10,11 @@ export interface AdmissionOptions {
   maxInFlight?: number | undefined
   /** Of those, by one token. Default 128. */
   maxInFlightPerToken?: number | undefined
+  /**
+   * Of who runs the server: for `admin` and nothing else, on this machine too, however many requests are under way. It decides of nobody else
+   * whether a token is wanted. Visible ASCII, 16 characters or more. Default: none.
+   */
+  adminToken?: string | undefined
 }
 
 export interface Admission {
@@ -23,6 +28,8 @@ export interface Admission {
   readonly needsToken: boolean
   /** Whether it is of somebody who may ask at all. */
   knows: (request: Request) => boolean
+  /** Requests under way. */
+  inFlight: () => number
 }
 
 /** What is counted of somebody who asks. */
@@ -41,11 +48,15 @@ interface Account {
  * @throws {InvalidInputError} Tokens or numbers that cannot be.
  */
 export function createAdmission(options: AdmissionOptions, now: () => number = () => performance.now()): Admission {
-  const { tokens, maxInFlight = 512, maxInFlightPerToken = 128 } = options
+  const { tokens, maxInFlight = 512, maxInFlightPerToken = 128, adminToken } = options
   assertCount('maxInFlight', maxInFlight)
   assertCount('maxInFlightPerToken', maxInFlightPerToken)
   const accounts = new Map(tokens?.map((token) => [token, accountOf(token, maxInFlightPerToken, now)]))
   const identify = tokens && createIdentify(tokens)
+  const isAdministrator =
+    adminToken === undefined
+      ? undefined
+      : createIdentify([{ token: adminToken, name: 'administrator', scopes: ['admin'] }])
   const everybody: Account = {
     name: 'anonymous',
     // Who changes something shows who they are.
@@ -64,6 +75,8 @@ export function createAdmission(options: AdmissionOptions, now: () => number = (
   return {
     admit(request, scope) {
       if (scope === 'none') return { caller: 'anonymous', release: () => undefined }
+      if (scope === 'admin' && isAdministrator?.(request.headers.get('authorization')))
+        return { caller: 'administrator', release: () => undefined }
       const account = accountFor(request)
       if (!account) throw unknown(request)
       if (!account.scopes.has(scope)) throw notFor(scope, tokens !== undefined)
@@ -82,6 +95,7 @@ export function createAdmission(options: AdmissionOptions, now: () => number = (
     },
     needsToken: tokens !== undefined,
     knows: (request) => accountFor(request) !== undefined,
+    inFlight: () => inFlight,
   }
 }
 

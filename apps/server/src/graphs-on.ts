@@ -13,10 +13,13 @@ export function graphsOn(
   engine: Engine,
   toServe: (model: ServedModel) => ModelToServe,
 ): (model: ServedModel, choice: GraphChoice & AbortOptions) => Promise<GraphPort> {
-  const opened = new Map<string, Promise<GraphSession>>()
+  // A model that is served again was opened again.
+  const all = new WeakMap<OpenedModel, Map<string, Promise<GraphSession>>>()
 
   function open(model: OpenedModel, file: string | undefined, dtype: Dtype | undefined): Promise<GraphSession> {
-    const key = JSON.stringify([model.cid.toString(), file, dtype])
+    const opened = all.get(model) ?? new Map<string, Promise<GraphSession>>()
+    all.set(model, opened)
+    const key = JSON.stringify([file, dtype])
     const session = opened.get(key) ?? engine.session(model, { file, dtype })
     opened.set(key, session)
     // What failed may be tried again.

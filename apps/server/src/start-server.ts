@@ -1,11 +1,8 @@
 import { createCache, type CacheArea } from '@x/cache'
-import type { CID } from '@x/cid'
 import { decideGates } from '@x/gating'
-import { createEngine, tasksOf, type EngineOptions, type EngineRunOptions } from '@x/infer-node'
+import { createEngine, type EngineOptions, type EngineRunOptions } from '@x/infer-node'
 import {
   createInferenceHandler,
-  isServedTask,
-  SERVED_TASKS,
   type Admit,
   type InferenceHandlerOptions,
   type InferenceRequestEvent,
@@ -15,21 +12,23 @@ import {
 import type { OpenedModel } from '@x/model-loader'
 import { isThisMachine, serveHttp, type CloseHttpOptions, type ResultMode, type ServeHttpOptions } from '@x/node'
 import { createRemoteInference, type EndpointSettings, type RemoteInference } from '@x/remote-inference'
-import { InvalidInputError, type AbortOptions, type ContentStore } from '@x/storage-core'
+import { InvalidInputError, type ContentStore } from '@x/storage-core'
 import { reasonOf } from '@x/storage-core/backend'
 
+import { adminMount, type ServerState } from './admin/admin-mount.ts'
 import { createAdmission, type AdmissionOptions } from './admission.ts'
 import { assertCors, type Cors } from './cors.ts'
 import { createFront } from './front.ts'
-import { graphsOf } from './graphs-on.ts'
 import { healthMounts } from './health.ts'
 import { inferenceOn } from './inference-on.ts'
 import { metricsMount } from './metrics/metrics-mount.ts'
 import { createServerMetrics } from './metrics/server-metrics.ts'
 import { factsOf } from './model-facts.ts'
+import { createModelLoads, type OpenModelToServe } from './models/model-loads.ts'
+import { loadServed, toServed } from './models/serve-model.ts'
+import { createServedList } from './models/served-list.ts'
 import { ownVersion } from './own-version.ts'
 import { receiptsOf } from './receipts-of.ts'
-import { servedModels } from './served-models.ts'
 import { storedMounts } from './stored-mounts.ts'
 import { withRemote, type UseOfEndpoints } from './with-remote.ts'
 
@@ -74,6 +73,8 @@ export interface StartServerOptions
   endpoints?: readonly EndpointSettings[] | undefined
   /** When: after this machine had too much to do, crashed, or had no room; or before it. Default `fallback`. */
   useEndpoints?: UseOfEndpoints | undefined
+  /** Opens models that are added while it runs (`POST /admin/v1/models`). Default: none can be added. */
+  openModel?: OpenModelToServe | undefined
   /** Stops the loading of models. */
   signal?: AbortSignal | undefined
 }
@@ -81,7 +82,10 @@ export interface StartServerOptions
 export interface RunningServer {
   /** Without a slash behind it. */
   readonly url: string
+  /** Those that are served now. */
   readonly models: readonly ServedModel[]
+  /** When it was started, as `/admin/v1/models` says. */
+  readonly startedAt: Date
   /**
    * Stops listening, waits for answers as `close` of `serveHttp` does, and ends the engine.
    *
@@ -112,35 +116,43 @@ export async function startServer(
   const admission = createAdmission(options)
   const remote = options.endpoints && remoteOf(options.endpoints, options)
   if (cors) assertCors(cors)
-  const served = await Promise.all(
-    models.map(async (one): Promise<ServedModel> => {
-      const { model, name = model.name ?? model.cid.toString() } = one
-      return { name, cid: model.cid, tasks: await servedTasksOf(one, { signal }), createdAt }
-    }),
+  const served = createServedList(
+    (source) =>
+      (_model, { signal: stop }) =>
+        factsOf(source, { signal: stop }),
   )
-  const port = servedModels(served, ({ cid }, { signal: stop }) => factsOf(toServe(models, cid), { signal: stop }))
+  const given = await Promise.all(
+    models.map(async (one) => ({ one, model: await toServed(one, createdAt, { signal }) })),
+  )
+  for (const { one, model } of given) served.reserve(model, one)
   const { results } = options
   const cache = results && createCache({ disk: results, onProblem: ({ error }) => onWarning?.(notKept(error)) })
   const engine = createEngine({ ...options.engine, cache, onWarning })
   const metrics = createServerMetrics(engine)
+  const loads = createModelLoads({ engine, served, open: options.openModel ?? opensNothing, onWarning })
   try {
-    for (const { model, dtype, task: forTask } of models) {
-      const graphs = forTask === 'raw-tensors' ? graphsOf(model) : []
-      for (const file of graphs) await engine.session(model, { file, signal })
-      for (const task of served.find(({ cid }) => cid.equals(model.cid))?.tasks ?? [])
-        await engine.load(task, model, { dtype, signal })
+    for (const { one, model } of given) {
+      await loadServed(engine, model, one, { signal })
+      served.publish(model)
     }
-    const here = inferenceOn(engine, ({ cid }) => ({ cache: options.resultMode, ...toServe(models, cid) }))
+    const here = inferenceOn(engine, (model) => ({ cache: options.resultMode, ...served.sourceOf(model) }))
     const inference = remote ? withRemote(here, remote, { use: options.useEndpoints ?? 'fallback', onWarning }) : here
     const onRequest = (event: InferenceRequestEvent): void => {
       metrics.modelAsked(event)
       options.onRequest?.(event)
       if (event.outcome === 'failed') onWarning?.(failureOf(event))
     }
-    const ports = { inference, models: port, receipts: receiptsOf(results) }
+    const ports = { inference, models: served.port, receipts: receiptsOf(results) }
     const admit: Admit = async (request, { scope }) => admission.admit(request, scope)
     const handler = createInferenceHandler(ports, { version: ownVersion(), ...options, onRequest, admit })
     let isClosing = false
+    const state = (): ServerState => ({
+      pid: process.pid,
+      startedAt: createdAt.toISOString(),
+      version: ownVersion(),
+      isClosing,
+      inFlight: admission.inFlight(),
+    })
     const front = createFront({
       metrics,
       admission,
@@ -149,6 +161,7 @@ export async function startServer(
         ...healthMounts({ isClosing: () => isClosing, storage, knows: admission.knows, onWarning }),
         ...(storage ? storedMounts(storage, { admission, maxAddBytes: options.maxAddBytes, onWarning }) : []),
         metricsMount(metrics),
+        adminMount({ engine, served, loads, canLoad: options.openModel !== undefined, state, onWarning }),
         { name: 'inference', owns: () => true, scope: 'asked-by-route', errors: 'openai', handle: handler },
       ],
     })
@@ -161,15 +174,22 @@ export async function startServer(
     })
     return {
       url: server.url,
-      models: served,
+      startedAt: createdAt,
+      get models() {
+        return served.list()
+      },
       async close(closing) {
         isClosing = true
+        // What is being loaded has nobody to be asked by.
+        const stopped = loads.stop()
         try {
           await server.close(closing)
         } finally {
+          await stopped
           metrics.close()
           // Not before: what is still answered needs it.
           await engine.close({ drain: false })
+          await loads.close()
         }
       },
     }
@@ -180,22 +200,6 @@ export async function startServer(
   }
 }
 
-/** @throws {InvalidInputError} It is for nothing that is served, does not say what for, or has no graph to be run as it is. */
-async function servedTasksOf({ model, task, dtype }: ModelToServe, { signal }: AbortOptions): Promise<ServedTask[]> {
-  if (task === 'raw-tensors') {
-    if (graphsOf(model).length > 0) return []
-    throw new InvalidInputError(`${model.cid} has no graph`, { input: model.cid.toString() })
-  }
-  if (task !== undefined) return [task]
-  const tasks = await tasksOf(model, { dtype, signal })
-  const found = tasks.find(isServedTask)
-  if (found !== undefined) return [found]
-  const says = tasks.length === 0 ? 'does not say what it is for' : `is for ${tasks.join(', ')}`
-  throw new InvalidInputError(`${model.cid} ${says}; served are ${SERVED_TASKS.join(', ')}`, {
-    input: model.cid.toString(),
-  })
-}
-
 const remoteOf = (
   endpoints: readonly EndpointSettings[],
   { environment = process.env, gates }: Pick<ServeHttpOptions, 'environment' | 'gates'>,
@@ -203,10 +207,8 @@ const remoteOf = (
 
 const notKept = (error: unknown): string => `a result is not kept: ${reasonOf(error)}`
 
-function toServe(models: readonly ModelToServe[], cid: CID): ModelToServe {
-  const found = models.find(({ model }) => model.cid.equals(cid))
-  if (found) return found
-  throw new TypeError(`${cid} is not one of the models that are served`)
+const opensNothing: OpenModelToServe = () => {
+  throw new TypeError('nothing opens what a reference points to')
 }
 
 const failureOf = ({ id, method, path, status, error }: InferenceRequestEvent): string =>

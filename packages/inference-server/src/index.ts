@@ -1,5 +1,5 @@
 export type { Admit, Admitted, RouteAsked, Scope } from './admit.ts'
-export { HttpError, type ErrorType, type HttpErrorOptions } from './http-error.ts'
+export { HttpError, toHttpError, type ErrorType, type HttpErrorOptions } from './http-error.ts'
 export { createInferenceHandler } from './inference-handler.ts'
 export type { InferenceHandlerOptions, InferenceRequestEvent } from './inference-options.ts'
 export type {
@@ -17,5 +17,6 @@ export type {
   ServedTask,
   TextPair,
 } from './ports.ts'
+export { readJson, type BodyLimits } from './read-body.ts'
 export { createReceiptMemory } from './receipt-memory.ts'
 export { isServedTask, SERVED_TASKS } from './ports.ts'

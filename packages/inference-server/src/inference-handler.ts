@@ -9,7 +9,7 @@ import { EVENT_STREAM_HEADERS, EVENT_STREAM_TYPE, toEventStream } from './event-
 import { HttpError, toHttpError } from './http-error.ts'
 import { HUGGING_FACE_ROUTES } from './hugging-face.ts'
 import { toLimits, type InferenceHandlerOptions, type InferenceRequestEvent } from './inference-options.ts'
-import { modelOfPath, modelOfRequest } from './model-of-request.ts'
+import { modelOfPath, modelOfRequest, unknownModel } from './model-of-request.ts'
 import { targetOf, type Target } from './models-prefix.ts'
 import { OIP_ROUTES } from './oip/routes.ts'
 import { readTensorBody } from './oip/tensor-body.ts'
@@ -82,7 +82,13 @@ export function createInferenceHandler(
     const { log, target } = context.env
     const { ref: ofPath } = target
     log.route = path
-    const about = ({ cid }: ServedModel): void => void (log.model = cid.toString())
+    const about = (model: ServedModel): void => {
+      log.model = model.cid.toString()
+      if (!ports.models.hold) return
+      const release = ports.models.hold(model)
+      if (release === undefined) throw unknownModel()
+      log.atEnd.push(release)
+    }
     const deadline = startDeadline(request.signal, limits.deadlineMs)
     const { signal } = deadline
     const share = shareFor(caller)
@@ -266,6 +272,8 @@ interface RequestLog {
   isOpen: boolean
   /** The client was told of an error behind the headers. */
   hasFailed: boolean
+  /** Called when it ends. */
+  readonly atEnd: (() => void)[]
   end(status: number | undefined, outcome: InferenceRequestEvent['outcome']): void
 }
 
@@ -284,8 +292,10 @@ function startLog(request: Request, onRequest: InferenceHandlerOptions['onReques
     error: undefined,
     isOpen: false,
     hasFailed: false,
+    atEnd: [],
     end(status, outcome) {
-      const { id, route, model, error, span } = log
+      const { id, route, model, error, span, atEnd } = log
+      for (const done of atEnd.splice(0)) done()
       span.end({ route, status, outcome, error })
       const { pathname: path } = new URL(url)
       const durationMs = performance.now() - started

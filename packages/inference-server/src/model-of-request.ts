@@ -53,12 +53,15 @@ function suitable(model: ServedModel, tasks: readonly ServedTask[]): ServedModel
 export async function findModel(models: ModelsPort, named: string, signal: AbortSignal): Promise<ServedModel> {
   const found = await models.find(canonical(named), { signal })
   if (found) return found
-  throw new HttpError(404, 'there is no such model here; GET /v1/models lists those there are', {
+  throw unknownModel()
+}
+
+export const unknownModel = (): HttpError =>
+  new HttpError(404, 'there is no such model here; GET /v1/models lists those there are', {
     type: 'not_found_error',
     code: 'model_not_found',
     param: 'model',
   })
-}
 
 const doesAny = (model: ServedModel, tasks: readonly ServedTask[]): boolean =>
   tasks.some((task) => model.tasks.includes(task))

@@ -28,6 +28,11 @@ export interface ModelsPort {
   /** @param reference - A name, or a CID in its canonical text (version 1, base32). `undefined`: no such model. */
   find(reference: string, options: AbortOptions): Promise<ServedModel | undefined>
   list(): readonly ServedModel[]
+  /**
+   * Called when it is known that a request is about a model of the list. What it returns is called once, when the request has its answer, a
+   * streamed one to its end. `undefined`: the model is gone meanwhile. Default: models do not go.
+   */
+  hold?(model: ServedModel): (() => void) | undefined
   /** What its repository says of a model of the list. */
   describe(model: ServedModel, options: AbortOptions): Promise<ModelFacts>
 }

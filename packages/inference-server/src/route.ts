@@ -41,7 +41,11 @@ export interface Asked {
    * @throws {HttpError} As `modelOfRequest`, or `modelOfPath`.
    */
   model: (tasks: readonly ServedTask[], named: string | undefined) => Promise<ServedModel>
-  /** Tells the log which model it is about. */
+  /**
+   * Tells the log, and `ports.models`, which model it is about.
+   *
+   * @throws {HttpError} 404: it is gone meanwhile.
+   */
   about: (model: ServedModel) => void
 }
 

@@ -1,8 +1,10 @@
+import { randomBytes } from 'node:crypto'
+
 import { resultMode, serveGateway, servePeer } from '@x/node'
 import type { ModelToServe, RunningServer, StartServerOptions } from '@x/server'
 
 import { BACKEND, textOption, textOptions, type Command, type Context, type Values } from '../command.ts'
-import { ABOUT_POLICY, openTrustedModel, POLICY } from '../open-trusted-model.ts'
+import { ABOUT_POLICY, openTrusted, openTrustedModel, POLICY } from '../open-trusted-model.ts'
 import { noOperands, parseOrigins, parsePort, parseSeconds } from '../operands.ts'
 import { PROVIDER, providersOption } from '../provider-option.ts'
 import { AtTheEndError } from '../report-error.ts'
@@ -156,6 +158,7 @@ async function serveModels(
   const front = { ...(host !== undefined && { host }), ...corsOption(values) }
   // The other ways to serve need no runtime.
   const { readTokenFile, startServer } = await import('@x/server')
+  const { writeRunFile } = await import('@x/server/running')
   const tokenFile = textOption(values, 'token-file')
   const tokens = tokenFile === undefined ? undefined : await readTokenFile(tokenFile, options.onWarning)
   const models: ModelToServe[] = []
@@ -163,16 +166,22 @@ async function serveModels(
   const storage = await context.storage()
   const results = mode === 'bypass' ? undefined : await areaToRun(context)
   const kept = { results, resultMode: mode }
+  const token = randomBytes(32).toString('base64url')
   const starting = startServer(models, {
     ...options,
     ...front,
     ...kept,
     tokens,
+    adminToken: token,
+    openModel: (reference, loading) => openTrusted(context, reference, values, loading),
     storage,
     engine: { providers },
     signal,
   })
   const server = await keep(starting.then((started) => drainedAtItsEnd(started, drainMs)))
+  const startedAt = server.startedAt.toISOString()
+  const file = { pid: process.pid, url: server.url, token, startedAt }
+  await keep(writeRunFile(storage.directory, file).then((remove) => ({ close: remove })))
   const served = server.models.map(({ name, cid, tasks }) => ({ name, cid: cid.toString(), tasks }))
   await printer.result(
     { type: 'models', url: server.url, models: served },
