@@ -35,6 +35,12 @@ export function parseByteCount(option: string, text: string | undefined): number
   return parseWhole(option, text, { most: Number.MAX_SAFE_INTEGER, what: 'a whole number of bytes' })
 }
 
+/** @throws {UsageError} Not a number of bytes that a file may have at most. */
+export function parseUpload(option: string, text: string | undefined): number | undefined {
+  const what = 'a whole number of bytes, 1 at the least'
+  return parseWhole(option, text, { least: 1, most: Number.MAX_SAFE_INTEGER, what })
+}
+
 /** @throws {UsageError} Not a number of bytes that may come each second. */
 export function parseRate(option: string, text: string | undefined): number | undefined {
   const what = 'a whole number of bytes a second, 1 at the least'

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { Agent, request } from 'node:http'
 import { createInterface } from 'node:readline'
@@ -48,11 +48,18 @@ function isWhole(text: string): boolean {
   )
 }
 
-it('loses no request that it was asked when SIGTERM comes under load', async (context) => {
-  if (process.platform === 'win32') context.skip('signals cannot be sent to one process on Windows')
+interface Serving {
+  child: ChildProcess
+  url: string
+  /** What it has said there so far. */
+  stderr: string[]
+}
+
+/** A process that serves a model until the test ends. */
+async function serving(...options: readonly string[]): Promise<Serving> {
   const { store, add } = await setup()
   const cid = await add('tiny-bert')
-  const args = ['serve', '--model', cid, '--json', '--store', store, '--drain-timeout', '60']
+  const args = ['serve', '--model', cid, '--json', '--store', store, ...options]
   const node = ['--conditions=@x/source', '--disable-warning=ExperimentalWarning', program]
   const child = spawn(process.execPath, [...node, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
   onTestFinished(() => void child.kill('SIGKILL'))
@@ -60,6 +67,29 @@ it('loses no request that it was asked when SIGTERM comes under load', async (co
   child.stderr.on('data', (piece) => stderr.push(String(piece)))
   const [line] = await once(createInterface(child.stdout), 'line')
   const { url }: { url: string } = JSON.parse(String(line))
+  return { child, url, stderr }
+}
+
+/** The status of a route, asked over a connection of its own. */
+function statusOf(url: string): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    request(url, { agent: false }, (response) => {
+      response.resume()
+      resolve(response.statusCode)
+    })
+      .on('error', reject)
+      .end()
+  })
+}
+
+/** Asks until it says that it is not ready. */
+async function untilNotReady(url: string): Promise<void> {
+  while ((await statusOf(`${url}/readyz`)) === 200);
+}
+
+it('loses no request that it was asked when SIGTERM comes under load', async (context) => {
+  if (process.platform === 'win32') context.skip('signals cannot be sent to one process on Windows')
+  const { child, url, stderr } = await serving('--drain-timeout', '60')
 
   const agent = new Agent({ keepAlive: true, maxSockets: 64 })
   onTestFinished(() => agent.destroy())
@@ -86,4 +116,25 @@ it('loses no request that it was asked when SIGTERM comes under load', async (co
   expect(count('answered')).toBeGreaterThanOrEqual(500)
   // Each of the clients has found it gone, and nothing else.
   expect(count('no connection')).toBe(64)
+})
+
+it('takes requests as before for --drain-delay, not ready at once, and a second signal ends it', async (context) => {
+  if (process.platform === 'win32') context.skip('signals cannot be sent to one process on Windows')
+  const { child, url } = await serving('--drain-delay', '86400')
+  expect(await statusOf(`${url}/readyz`)).toBe(200)
+  child.kill('SIGTERM')
+  await untilNotReady(url)
+  const agent = new Agent()
+  expect([await statusOf(`${url}/healthz`), await ask(url, agent)]).toEqual([200, 'answered'])
+  child.kill('SIGTERM')
+  expect(await once(child, 'exit')).toEqual([130, null])
+})
+
+it('ends well when --drain-delay is over', async (context) => {
+  if (process.platform === 'win32') context.skip('signals cannot be sent to one process on Windows')
+  const { child, url, stderr } = await serving('--drain-delay', '1')
+  child.kill('SIGTERM')
+  const [code] = await once(child, 'exit')
+  expect([code, stderr.join('')]).toEqual([0, expect.not.stringContaining('"error"')])
+  await expect(statusOf(`${url}/healthz`)).rejects.toThrow('ECONNREFUSED')
 })

@@ -150,19 +150,27 @@ it('serves models and what is stored to who has a token for it', async () => {
   const { folder, store, add } = await setup()
   const cid = await add('tiny-bert')
   const file = path.join(folder, 'tokens')
-  await writeFile(file, `${'r'.repeat(16)} reader read\n${'c'.repeat(16)} caller\n`, { mode: 0o600 })
+  const who = ['r reader read', 'c caller', 'w writer read,write'].map((line) => line[0]?.repeat(15) + line)
+  await writeFile(file, who.join('\n'), { mode: 0o600 })
   const origin = 'https://page.example'
   const args = ['--model', cid, '--host', '0.0.0.0', '--token-file', file, '--cors', origin, '--drain-timeout', '60']
-  const { lines, stop } = await serve(args, store)
-  const ask = (at: string, token?: string): Promise<Response> =>
+  const { lines, stop } = await serve([...args, '--max-add-bytes', '1000'], store)
+  const ask = (at: string, token?: string, body?: string): Promise<Response> =>
     fetch(`${String(lines[0]?.['url'])}${at}`, {
-      headers: { origin, ...(token !== undefined && { authorization: `Bearer ${token.repeat(16)}` }) },
+      ...(body !== undefined && { method: 'POST', body }),
+      headers: {
+        origin,
+        'content-type': 'application/octet-stream',
+        ...(token !== undefined && { authorization: `Bearer ${token.repeat(16)}` }),
+      },
     })
   expect((await ask('/v1/models')).status).toBe(401)
   expect((await ask('/v1/models', 'r')).status).toBe(403)
   const allowed = await ask('/v1/models', 'c')
   expect([allowed.status, allowed.headers.get('access-control-allow-origin')]).toEqual([200, origin])
   for (const token of ['r', 'c']) expect((await ask(`/ipfs/${cid}?format=raw`, token)).status).toBe(200)
+  const upload = async (bytes: number): Promise<number> => (await ask('/storage/v1/add', 'w', 'b'.repeat(bytes))).status
+  expect([await upload(1000), await upload(1001)]).toEqual([201, 413])
   expect(await stop()).toMatchObject({ code: 0, error: undefined })
 })
 
@@ -210,6 +218,9 @@ it('serves no model that is not there, that it may not trust, or that is for wha
     ['--gateway', '--token-file', 'tokens'],
     ['--model', cid, '--cors', 'page.example'],
     ['--model', cid, '--drain-timeout', 'soon'],
+    ['--model', cid, '--drain-delay', '-1'],
+    ['--gateway', '--drain-delay', '1'],
+    ['--model', cid, '--max-add-bytes', '0'],
     ['--model', cid, '--token-file', path.join(store, 'none')],
   ]) {
     expect(await code(...args)).toBe(2)

@@ -1,3 +1,5 @@
+import { setTimeout } from 'node:timers/promises'
+
 import { createCache, type CacheArea } from '@x/cache'
 import { decideGates } from '@x/gating'
 import { createEngine, type EngineOptions, type EngineRunOptions } from '@x/infer-node'
@@ -79,6 +81,14 @@ export interface StartServerOptions
   signal?: AbortSignal | undefined
 }
 
+export interface CloseServerOptions extends CloseHttpOptions {
+  /**
+   * How long it goes on as before, though `/readyz` is 503 already: whoever sends requests here may hear late that it should not. A whole
+   * number of milliseconds; default 0.
+   */
+  delayMs?: number | undefined
+}
+
 export interface RunningServer {
   /** Without a slash behind it. */
   readonly url: string
@@ -87,11 +97,11 @@ export interface RunningServer {
   /** When it was started, as `/admin/v1/models` says. */
   readonly startedAt: Date
   /**
-   * Stops listening, waits for answers as `close` of `serveHttp` does, and ends the engine.
+   * After `delayMs` stops listening, waits for answers as `close` of `serveHttp` does, and ends the engine.
    *
    * @throws {BackendError} Answers were broken off, though it was to wait. It is closed all the same.
    */
-  close(options?: CloseHttpOptions): Promise<void>
+  close(options?: CloseServerOptions): Promise<void>
 }
 
 /**
@@ -180,6 +190,7 @@ export async function startServer(
       },
       async close(closing) {
         isClosing = true
+        if (closing?.delayMs) await setTimeout(closing.delayMs)
         // What is being loaded has nobody to be asked by.
         const stopped = loads.stop()
         try {

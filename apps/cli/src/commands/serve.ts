@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
 
 import { resultMode, serveGateway, servePeer } from '@x/node'
-import type { ModelToServe, RunningServer, StartServerOptions } from '@x/server'
+import type { CloseServerOptions, ModelToServe, RunningServer, StartServerOptions } from '@x/server'
 
 import { BACKEND, textOption, textOptions, type Command, type Context, type Values } from '../command.ts'
 import { ABOUT_POLICY, openTrusted, openTrustedModel, POLICY } from '../open-trusted-model.ts'
-import { noOperands, parseOrigins, parsePort, parseSeconds } from '../operands.ts'
+import { noOperands, parseOrigins, parsePort, parseSeconds, parseUpload } from '../operands.ts'
 import { PROVIDER, providersOption } from '../provider-option.ts'
 import { AtTheEndError } from '../report-error.ts'
 import { areaToRun } from '../results.ts'
@@ -33,6 +33,12 @@ export const serve: Command = {
       metavar: 'SECONDS',
       help: 'how long answers under way have to end when it is interrupted; default 30',
     },
+    'drain-delay': {
+      type: 'string',
+      metavar: 'SECONDS',
+      help: 'when it is interrupted, how long it takes requests as before, and says that it is not ready; default 0',
+    },
+    'max-add-bytes': { type: 'string', metavar: 'N', help: 'most bytes of an upload into the store; default any' },
     gateway: { type: 'boolean', help: 'as a trustless gateway over HTTP, to this machine' },
     port: { type: 'string', metavar: 'N', help: 'of the gateway, or of the models; default a free one' },
     'allow-host': {
@@ -120,11 +126,11 @@ function corsOption(values: Values): Pick<StartServerOptions, 'cors'> {
 }
 
 /** To be interrupted ends it well; not to have answered what was asked does not. */
-const drainedAtItsEnd = (server: RunningServer, drainMs: number): RunningServer => ({
+const drainedAtItsEnd = (server: RunningServer, closing: CloseServerOptions): RunningServer => ({
   ...server,
   async close() {
     try {
-      await server.close({ drainMs })
+      await server.close(closing)
     } catch (cause) {
       throw new AtTheEndError('it did not end well', { cause })
     }
@@ -139,6 +145,8 @@ const OF_MODELS = [
   'token-file',
   'cors',
   'drain-timeout',
+  'drain-delay',
+  'max-add-bytes',
   ...[PROVIDER, POLICY, BACKEND].flatMap((options) => Object.keys(options)),
 ]
 
@@ -154,6 +162,8 @@ async function serveModels(
   const dtype = dtypeOption(values)
   const mode = resultMode(context.io.environment, '--cache', textOption(values, 'cache'))
   const drainMs = parseSeconds('drain-timeout', textOption(values, 'drain-timeout')) ?? 30_000
+  const delayMs = parseSeconds('drain-delay', textOption(values, 'drain-delay'))
+  const maxAddBytes = parseUpload('max-add-bytes', textOption(values, 'max-add-bytes'))
   const host = textOption(values, 'host')
   const front = { ...(host !== undefined && { host }), ...corsOption(values) }
   // The other ways to serve need no runtime.
@@ -175,10 +185,11 @@ async function serveModels(
     adminToken: token,
     openModel: (reference, loading) => openTrusted(context, reference, values, loading),
     storage,
+    maxAddBytes,
     engine: { providers },
     signal,
   })
-  const server = await keep(starting.then((started) => drainedAtItsEnd(started, drainMs)))
+  const server = await keep(starting.then((started) => drainedAtItsEnd(started, { drainMs, delayMs })))
   const startedAt = server.startedAt.toISOString()
   const file = { pid: process.pid, url: server.url, token, startedAt }
   await keep(writeRunFile(storage.directory, file).then((remove) => ({ close: remove })))
