@@ -1,3 +1,4 @@
+import { editDistance } from './edit-distance.ts'
 import type { Environment } from './environment.ts'
 import { CACHE_DIRECTORY_VARIABLE, GATE_VARIABLES } from './variables.ts'
 
@@ -20,27 +21,4 @@ function isNear(name: string, known: string): boolean {
   const tail = known.startsWith(OWN_PREFIX) ? known.slice(OWN_PREFIX.length) : known
   const tolerance = tail.length <= 4 ? 1 : 2
   return Math.abs(name.length - known.length) <= tolerance && editDistance(name, known) <= tolerance
-}
-
-/** Letters to add, drop, replace or swap with their neighbour, to get from one word to the other. */
-function editDistance(from: string, to: string): number {
-  let beforeLast: number[] = []
-  let last = Array.from({ length: to.length + 1 }, (_, column) => column)
-  for (let row = 1; row <= from.length; row++) {
-    const current = [row]
-    for (let column = 1; column <= to.length; column++) {
-      const same = from[row - 1] === to[column - 1]
-      let cost = Math.min(
-        (last[column] ?? 0) + 1,
-        (current[column - 1] ?? 0) + 1,
-        (last[column - 1] ?? 0) + (same ? 0 : 1),
-      )
-      const swapped = row > 1 && column > 1 && from[row - 1] === to[column - 2] && from[row - 2] === to[column - 1]
-      if (swapped) cost = Math.min(cost, (beforeLast[column - 2] ?? 0) + 1)
-      current.push(cost)
-    }
-    beforeLast = last
-    last = current
-  }
-  return last[to.length] ?? 0
 }

@@ -1,0 +1,112 @@
+import path from 'node:path'
+
+import { FEATURES, type Environment, type GateInputs, type Position } from '@x/gating'
+import { InvalidInputError } from '@x/storage-core'
+
+import { createEndpoint, type ConfiguredEndpoint } from './endpoints-of.ts'
+import { parseConfiguration, type Parsed } from './parse-configuration.ts'
+import { identityOf, namedInEnvironment, projectFile, userFile } from './places.ts'
+import { readText, whyUnread } from './read-text.ts'
+
+export interface LoadConfigurationOptions {
+  /** The one file to read, and all of it counts. Default: `IPFS_ACCELERATE_CONFIG`, else the project's file and the user's own. */
+  file?: string | undefined
+  /** Where the project is looked for, upwards, and what `file` is relative to. Default: the working directory. */
+  directory?: string | undefined
+  /** Default `process.env`. */
+  environment?: Environment | undefined
+  /** Default `process.platform`. */
+  platform?: NodeJS.Platform | undefined
+  /** Hears what of a project's file is not obeyed, and that anybody may write a file. */
+  onWarning?: ((message: string) => void) | undefined
+}
+
+export interface Configuration {
+  /** Those that were read: the user's own, or the one that was named, before the project's. */
+  readonly files: readonly string[]
+  /** For `decideGates`. */
+  readonly gates: NonNullable<GateInputs['config']> | undefined
+  /** When endpoints are asked: when this machine could not, or before it. */
+  readonly useEndpoints: 'fallback' | 'prefer' | undefined
+  /** Without their tokens, which `endpointsOf` gets. */
+  readonly endpoints: readonly ConfiguredEndpoint[]
+}
+
+/**
+ * What the configuration files say, checked.
+ *
+ * A project's file may be a stranger's, who cloned a repository: of it is obeyed only what takes away, a gate that it closes. The user's own,
+ * and one that was named, are obeyed in all.
+ *
+ * @throws {InvalidInputError} One cannot be read, or says what it cannot: `file:line: key: what`. No secret is in the message.
+ */
+export async function loadConfiguration(options: LoadConfigurationOptions = {}): Promise<Configuration> {
+  const { environment = process.env, platform = process.platform, directory = process.cwd(), onWarning } = options
+  const named = options.file ?? namedInEnvironment(environment)
+  if (named !== undefined) return toConfiguration(await read(path.resolve(directory, named), onWarning), undefined)
+  const own = userFile(environment, platform)
+  const project = await projectFile(path.resolve(directory))
+  const [ownIdentity, projectIdentity] = [await identityOf(own), project && (await identityOf(project))]
+  const trusted = ownIdentity === undefined ? undefined : await read(own, onWarning)
+  const isOwn = projectIdentity === ownIdentity
+  const foreign = project === undefined || isOwn ? undefined : await read(project, undefined)
+  if (foreign) tellUnused(foreign, onWarning)
+  return toConfiguration(trusted, foreign, onWarning)
+}
+
+async function read(file: string, onWarning: LoadConfigurationOptions['onWarning']): Promise<Parsed> {
+  const { text, shared } = await readText(file).catch((cause: unknown) => {
+    throw new InvalidInputError(`${file}: the configuration cannot be read: ${whyUnread(cause)}`, {
+      input: file,
+      cause,
+    })
+  })
+  if (shared.writable) onWarning?.(`${file} can be written by anybody of this machine; chmod o-w ends that`)
+  return parseConfiguration(text, file)
+}
+
+function tellUnused({ file, said }: Parsed, onWarning: LoadConfigurationOptions['onWarning']): void {
+  const unused = [said.endpoints && '[endpoints]', said.server && '[server]'].filter((each) => each !== undefined)
+  if (unused.length === 0) return
+  onWarning?.(`${file}: ${unused.join(' and ')} not used, for a project's file may be anybody's; --config FILE uses it`)
+}
+
+function toConfiguration(
+  trusted: Parsed | undefined,
+  foreign: Parsed | undefined,
+  onWarning?: LoadConfigurationOptions['onWarning'],
+): Configuration {
+  return {
+    files: [trusted, foreign].flatMap((each) => (each ? [each.file] : [])),
+    gates: gatesOf(trusted, foreign, onWarning),
+    useEndpoints: trusted?.said.server?.['use-endpoints'],
+    endpoints: trusted
+      ? Object.entries(trusted.said.endpoints ?? {}).map(([name, said]) => createEndpoint(name, said, trusted))
+      : [],
+  }
+}
+
+const RANKS: readonly Position[] = ['off', 'local', 'prefer', 'require']
+const GATE = 'remote-inference'
+
+/** Of a project's file only what permits less than would be permitted without it. */
+function gatesOf(
+  trusted: Parsed | undefined,
+  foreign: Parsed | undefined,
+  onWarning: LoadConfigurationOptions['onWarning'],
+): Configuration['gates'] {
+  const said = trusted?.said.gates?.[GATE]
+  const asked = foreign?.said.gates?.[GATE]
+  const without = said ?? FEATURES[GATE].byDefault
+  if (foreign && asked !== undefined) {
+    if (RANKS.indexOf(asked) < RANKS.indexOf(without)) return { file: foreign.file, gates: { [GATE]: asked } }
+    if (asked !== without) {
+      const { message } = foreign.complain(
+        ['gates', GATE],
+        "not obeyed, for a project's file only closes gates; --config FILE opens it",
+      )
+      onWarning?.(message)
+    }
+  }
+  return trusted && said !== undefined ? { file: trusted.file, gates: { [GATE]: said } } : undefined
+}
