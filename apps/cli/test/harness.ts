@@ -1,5 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { devNull, tmpdir } from 'node:os'
 import path from 'node:path'
 
 import { runCli, type Output } from '@x/cli'
@@ -66,7 +66,8 @@ export async function cli(argv: readonly string[], options: CliOptions = {}): Pr
     })(),
     stdout,
     stderr,
-    environment: options.environment ?? {},
+    // The configuration of whoever runs the tests is none of theirs.
+    environment: { IPFS_ACCELERATE_CONFIG: devNull, ...options.environment },
     signal: options.signal ?? new AbortController().signal,
   })
   const text = stdout.bytes().toString()

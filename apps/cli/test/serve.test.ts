@@ -9,36 +9,9 @@ import { expect, it, onTestFinished, type TestContext } from 'vitest'
 
 import { kuboOrSkip } from '../../../tooling/kubo/kubo-or-skip.ts'
 import { startKubo } from '../../../tooling/kubo/start-kubo.ts'
-import { cli, temporaryDirectory, type Outcome } from './harness.ts'
+import { cli, temporaryDirectory } from './harness.ts'
 import { setup } from './results-support.ts'
-
-interface Served {
-  /** What it has said, one JSON object a line. */
-  lines: Record<string, unknown>[]
-  /** Interrupts it; resolves to what came of it. */
-  stop: () => Promise<Outcome>
-}
-
-/** Runs `serve` until the test ends. Resolves when it has said where it is. */
-async function serve(args: readonly string[], store: string): Promise<Served> {
-  const interrupt = new AbortController()
-  const started = Promise.withResolvers<Record<string, unknown>[]>()
-  const lines: Record<string, unknown>[] = []
-  const ended = cli(['serve', ...args, '--json', '--store', store], {
-    signal: interrupt.signal,
-    onStdout: (text) => {
-      lines.push(JSON.parse(text))
-      started.resolve(lines)
-    },
-  })
-  void ended.then(({ stderr }) => started.reject(new Error(stderr)))
-  const stop = async (): Promise<Outcome> => {
-    interrupt.abort(new Error('interrupted'))
-    return ended
-  }
-  onTestFinished(async () => void (await stop()))
-  return { lines: await started.promise, stop }
-}
+import { serve } from './serving.ts'
 
 async function filled(): Promise<{ store: string; folder: string; cid: string; text: string }> {
   const folder = await temporaryDirectory()
@@ -221,6 +194,9 @@ it('serves no model that is not there, that it may not trust, or that is for wha
     ['--model', cid, '--drain-delay', '-1'],
     ['--gateway', '--drain-delay', '1'],
     ['--model', cid, '--max-add-bytes', '0'],
+    ['--model', cid, '--config', ''],
+    ['--model', cid, '--config', path.join(store, 'none.toml')],
+    ['--gateway', '--config', 'a.toml'],
     ['--model', cid, '--token-file', path.join(store, 'none')],
   ]) {
     expect(await code(...args)).toBe(2)

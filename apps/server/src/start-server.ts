@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 
 import { createCache, type CacheArea } from '@x/cache'
-import { decideGates } from '@x/gating'
+import type { GateInputs } from '@x/gating'
 import { createEngine, type EngineOptions, type EngineRunOptions } from '@x/infer-node'
 import {
   createInferenceHandler,
@@ -13,7 +13,7 @@ import {
 } from '@x/inference-server'
 import type { OpenedModel } from '@x/model-loader'
 import { isThisMachine, serveHttp, type CloseHttpOptions, type ResultMode, type ServeHttpOptions } from '@x/node'
-import { createRemoteInference, type EndpointSettings, type RemoteInference } from '@x/remote-inference'
+import type { EndpointSettings } from '@x/remote-inference'
 import { InvalidInputError, type ContentStore } from '@x/storage-core'
 import { reasonOf } from '@x/storage-core/backend'
 
@@ -29,6 +29,7 @@ import { factsOf } from './model-facts.ts'
 import { createModelLoads, type OpenModelToServe } from './models/model-loads.ts'
 import { loadServed, toServed } from './models/serve-model.ts'
 import { createServedList } from './models/served-list.ts'
+import { openRemote } from './open-remote.ts'
 import { ownVersion } from './own-version.ts'
 import { receiptsOf } from './receipts-of.ts'
 import { storedMounts } from './stored-mounts.ts'
@@ -70,13 +71,15 @@ export interface StartServerOptions
   resultMode?: ResultMode | undefined
   /**
    * Others that may be asked for the same models, where the gate `remote-inference` is open; it is closed by default. Which one answered stands
-   * in the answer. Default: none.
+   * in the answer. Where it is closed `onWarning` is told once. Default: none.
    */
   endpoints?: readonly EndpointSettings[] | undefined
   /** When: after this machine had too much to do, crashed, or had no room; or before it. Default `fallback`. */
   useEndpoints?: UseOfEndpoints | undefined
   /** Opens models that are added while it runs (`POST /admin/v1/models`). Default: none can be added. */
   openModel?: OpenModelToServe | undefined
+  /** What a configuration file says of the gate `remote-inference`; `gates` and `environment` win over it. Default: nothing. */
+  configuredGates?: GateInputs['config']
   /** Stops the loading of models. */
   signal?: AbortSignal | undefined
 }
@@ -124,7 +127,7 @@ export async function startServer(
       input: host,
     })
   const admission = createAdmission(options)
-  const remote = options.endpoints && remoteOf(options.endpoints, options)
+  const remote = openRemote(options)
   if (cors) assertCors(cors)
   const served = createServedList(
     (source) =>
@@ -210,11 +213,6 @@ export async function startServer(
     throw error
   }
 }
-
-const remoteOf = (
-  endpoints: readonly EndpointSettings[],
-  { environment = process.env, gates }: Pick<ServeHttpOptions, 'environment' | 'gates'>,
-): RemoteInference => createRemoteInference({ endpoints, gates: decideGates({ environment, options: gates }) })
 
 const notKept = (error: unknown): string => `a result is not kept: ${reasonOf(error)}`
 

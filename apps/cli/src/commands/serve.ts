@@ -4,6 +4,7 @@ import { resultMode, serveGateway, servePeer } from '@x/node'
 import type { CloseServerOptions, ModelToServe, RunningServer, StartServerOptions } from '@x/server'
 
 import { BACKEND, textOption, textOptions, type Command, type Context, type Values } from '../command.ts'
+import { CONFIG, configuredEndpoints } from '../configured-endpoints.ts'
 import { ABOUT_POLICY, openTrusted, openTrustedModel, POLICY } from '../open-trusted-model.ts'
 import { noOperands, parseOrigins, parsePort, parseSeconds, parseUpload } from '../operands.ts'
 import { PROVIDER, providersOption } from '../provider-option.ts'
@@ -56,6 +57,7 @@ export const serve: Command = {
       help: 'where the peer listens; may be repeated',
     },
     'pinned-only': { type: 'boolean', help: 'serve what is pinned and below it, and nothing else' },
+    ...CONFIG,
     dtype: DTYPE,
     cache: CACHE,
     ...PROVIDER,
@@ -66,6 +68,7 @@ export const serve: Command = {
     'Ctrl-C or SIGTERM is how it ends: the exit code is then 0, or 1 where answers of models were broken off. A second one ends it at once.',
     'A line of --token-file is TOKEN [NAME [SCOPE,SCOPE [N/min]]]; scopes are infer, read, write, admin, and without them infer,read.',
     'Of --model: --dtype, --provider, --cache, and what a model has to show, as of run. Clients ask for it by its CID or its name.',
+    "Endpoints of --config are asked for the same models where the gate remote-inference is open. A project's file opens none, and its endpoints want --config.",
     ABOUT_POLICY,
   ].join('\n'),
   async run(context, operands, values) {
@@ -147,7 +150,7 @@ const OF_MODELS = [
   'drain-timeout',
   'drain-delay',
   'max-add-bytes',
-  ...[PROVIDER, POLICY, BACKEND].flatMap((options) => Object.keys(options)),
+  ...[CONFIG, PROVIDER, POLICY, BACKEND].flatMap((options) => Object.keys(options)),
 ]
 
 /** Each is opened, verified and trusted, and loaded, before any is served. */
@@ -171,6 +174,7 @@ async function serveModels(
   const { writeRunFile } = await import('@x/server/running')
   const tokenFile = textOption(values, 'token-file')
   const tokens = tokenFile === undefined ? undefined : await readTokenFile(tokenFile, options.onWarning)
+  const elsewhere = await configuredEndpoints(values, options)
   const models: ModelToServe[] = []
   for (const reference of references) models.push({ model: await openTrustedModel(context, reference, values), dtype })
   const storage = await context.storage()
@@ -180,6 +184,7 @@ async function serveModels(
   const starting = startServer(models, {
     ...options,
     ...front,
+    ...elsewhere,
     ...kept,
     tokens,
     adminToken: token,
