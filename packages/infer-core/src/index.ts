@@ -75,6 +75,7 @@ export {
   type TaskName,
   type TaskOutput,
 } from './tasks.ts'
+export type { LikelyToken, TokenLogprob } from './tasks/outputs.ts'
 export type { InputKind, OptionType, Task, TaskOption } from './tasks/task.ts'
 export { isTensor, tensorBytes, tensorFromBytes, type Tensor, type TensorData, type TensorType } from './tensor.ts'
 export { encodeVoucher, isVoucher, voucherIn, type ResultVoucher } from './voucher.ts'

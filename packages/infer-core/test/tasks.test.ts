@@ -42,7 +42,10 @@ it('says the same in words', () => {
   expect(TASKS['automatic-speech-recognition'].output.text).toBe(
     '{ text: string, chunks?: { text: string, timestamp: (number | null)[] }[] }',
   )
-  expect(TASKS['text-generation'].output.text).toBe('{ generated_text: string | { role: string, content: string }[] }')
+  const token = 'token: string, id: number, logprob: number, bytes?: number[]'
+  expect(TASKS['text-generation'].output.text).toBe(
+    `{ generated_text: string | { role: string, content: string }[], logprobs?: { ${token}, top: { ${token} }[] }[] }`,
+  )
 })
 
 const bytes = (dims: number[]): Tensor => ({ type: 'uint8', dims, data: new Uint8Array(4) })

@@ -12,10 +12,18 @@ export interface GenerationFacts {
   isEncoded: boolean
   /** The library cuts a prompt to what its tokenizer says is the longest, and says nothing of it. */
   isCut: boolean
+  /** That its repository has put on what came before, where nobody says another one; 1 is none. */
+  penalty: number
 }
 
 /** Of what writes no text. */
-export const NOTHING_WRITTEN: GenerationFacts = { places: Infinity, ends: new Set(), isEncoded: false, isCut: false }
+export const NOTHING_WRITTEN: GenerationFacts = {
+  places: Infinity,
+  ends: new Set(),
+  isEncoded: false,
+  isCut: false,
+  penalty: 1,
+}
 
 /** As the library reads it: what `generation_config.json` says goes before `config.json`, and there what its parts say of texts. */
 export function generationFactsOf(model: object, task: TaskName): GenerationFacts {
@@ -24,6 +32,7 @@ export function generationFactsOf(model: object, task: TaskName): GenerationFact
   const merged: Record<string, unknown> = Object.assign({ ...config }, ...parts)
   const own = fieldsOf(Reflect.get(model, 'generation_config'))
   const ends = own['eos_token_id'] ?? merged['eos_token_id']
+  const penalty = own['repetition_penalty']
   const places = merged['max_position_embeddings'] ?? merged['n_positions']
   return {
     places: typeof places === 'number' && places > 0 ? places : Infinity,
@@ -31,5 +40,6 @@ export function generationFactsOf(model: object, task: TaskName): GenerationFact
     isEncoded: config['is_encoder_decoder'] === true,
     // Of the library's processors for an image and a prompt no other one cuts.
     isCut: task !== 'image-text-to-text' || config['model_type'] === 'phi3_v',
+    penalty: typeof penalty === 'number' ? penalty : 1,
   }
 }

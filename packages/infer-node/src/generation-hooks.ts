@@ -1,8 +1,10 @@
-import type { Params, RunTokens, TaskName } from '@x/infer-core'
+import type { Params, RunTokens, TaskName, TokenLogprob } from '@x/infer-core'
 
 import type { LoadedPipeline } from './load-pipeline.ts'
 import type { GenerationHooks } from './pipeline-arguments.ts'
 import { samplingOf, samplingProcessor } from './sampling.ts'
+import { createTokenBytes } from './token-bytes.ts'
+import { createTokenLogprobs, topLogprobsOf, type TokenLogprobs } from './token-logprobs.ts'
 import type { Transformers } from './transformers.ts'
 import { watchGeneration } from './watch-generation.ts'
 import { createWrittenText, stopsIn, type WrittenText } from './written-text.ts'
@@ -19,6 +21,8 @@ interface HookedGeneration {
   interrupt: () => void
   /** What was read and written, where that is counted. */
   tokens: () => RunTokens | undefined
+  /** Of what was written, where they are asked for. */
+  logprobs: () => TokenLogprob[] | undefined
 }
 
 /** Follows a text while it is generated: its pieces, its tokens, and where it has to end. */
@@ -33,20 +37,37 @@ export function hookGeneration(
   const interrupt = (): void => stop.interrupt()
   const { tokenizer, generation } = pipeline
   const stops = stopsIn(params)
-  const isTold = onText !== undefined || stops !== undefined
+  const top = topLogprobsOf(params)
+  const bytesOf = tokenizer && createTokenBytes(tokenizer)
+  const likely = top !== undefined && bytesOf ? createTokenLogprobs(tokenizer, { top, bytesOf }) : undefined
+  const isTold = onText !== undefined || stops !== undefined || likely !== undefined
   const stopIds = tokenizer && stops && stopIdsOf(tokenizer, stops, generation.ends)
-  const options = { stops: stops ?? [], stopIds, onText, onStop: interrupt }
+  const options = { stops: stops ?? [], stopIds, onText, follower: likely?.follower, onStop: interrupt }
   const text = isTold && tokenizer ? createWrittenText<bigint>(tokenizer, options) : undefined
   const mostRead = (generation.isCut ? tokenizer?.model_max_length : undefined) ?? Infinity
   const watched = isCounted(task, pipeline) ? watchGeneration(generation, mostRead, text, interrupt) : undefined
-  const sampling = samplingOf(params)
-  const scores = sampling && samplingProcessor(transformers, sampling)
   return {
-    hooks: { stop, streamer: watched?.streamer ?? text, scores },
+    hooks: { stop, streamer: watched?.streamer ?? text, ...scoresOf(transformers, pipeline, params, likely) },
     stopped: stops && text,
     interrupt,
     tokens: () => watched?.tokens(),
+    logprobs: () => text && likely?.list({ text: text.text, isStopped: text.isStopped, ends: generation.ends }),
   }
+}
+
+/** What sees the scores of tokens as the model gives them comes before the penalty, which the library would put first. */
+function scoresOf(
+  transformers: Transformers,
+  { generation }: LoadedPipeline,
+  params: Params,
+  likely: TokenLogprobs | undefined,
+): Pick<GenerationHooks, 'scores' | 'penalty'> {
+  const sampling = samplingOf(params)
+  const drawing = sampling ? [samplingProcessor(transformers, sampling)] : []
+  if (!likely) return { scores: drawing, penalty: undefined }
+  const penalty = Number(params['repetition_penalty'] ?? generation.penalty)
+  const penalising = penalty === 1 ? [] : [new transformers.RepetitionPenaltyLogitsProcessor(penalty)]
+  return { scores: [likely.scores, ...penalising, ...drawing], penalty: 1 }
 }
 
 /** The special tokens that stop texts name, which are left out of a text. At those that end it anyway it is the model that ends it. */

@@ -6,7 +6,6 @@ import type { LoadedPipeline } from './load-pipeline.ts'
 import { messageOf } from './message-of.ts'
 import { fieldsOf } from './model-json.ts'
 import { resample } from './resample.ts'
-import type { ScoresProcessor } from './sampling.ts'
 import type { TokenStreamer } from './text-stream.ts'
 import type { Transformers } from './transformers.ts'
 import { decodeWav } from './wav.ts'
@@ -16,8 +15,10 @@ export interface GenerationHooks {
   stop: object
   /** Told of each token. */
   streamer: TokenStreamer | undefined
-  /** Asked of each token before the likeliest is taken. */
-  scores: ScoresProcessor | undefined
+  /** Asked of each token before the likeliest is taken, in their order, after what the library does by itself. */
+  scores: readonly object[]
+  /** The one of repetition that the library is to put on the scores itself. Default: as the parameters or the repository say. */
+  penalty: number | undefined
 }
 
 /**
@@ -101,8 +102,16 @@ const generates = (task: TaskName): boolean =>
 
 /** Where a text stops and how tokens are drawn is for the hooks. */
 function generationOptions(
-  { stop: _stop, temperature: _temperature, top_k: _topK, top_p: _topP, seed: _seed, ...options }: Params,
-  { stop, streamer, scores }: GenerationHooks,
+  {
+    stop: _stop,
+    temperature: _temperature,
+    top_k: _topK,
+    top_p: _topP,
+    seed: _seed,
+    top_logprobs: _top,
+    ...options
+  }: Params,
+  { stop, streamer, scores, penalty }: GenerationHooks,
 ): Record<string, unknown> {
   return {
     ...options,
@@ -110,7 +119,8 @@ function generationOptions(
     do_sample: false,
     stopping_criteria: stop,
     ...(streamer !== undefined && { streamer }),
-    ...(scores !== undefined && { logits_processor: [scores] }),
+    ...(scores.length > 0 && { logits_processor: scores }),
+    ...(penalty !== undefined && { repetition_penalty: penalty }),
   }
 }
 

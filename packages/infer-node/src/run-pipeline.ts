@@ -1,5 +1,12 @@
 import { InvalidInputError, isStorageError } from '@x/cid'
-import { TASKS, type CanonicalInput, type Params, type RunTokens, type TaskName } from '@x/infer-core'
+import {
+  TASKS,
+  type CanonicalInput,
+  type Params,
+  type RunTokens,
+  type TaskName,
+  type TokenLogprob,
+} from '@x/infer-core'
 import { BackendError } from '@x/storage-core'
 
 import { hookGeneration } from './generation-hooks.ts'
@@ -47,7 +54,8 @@ export async function runPipeline<Name extends TaskName>(
       throw error
     }
   }
-  const { hooks, stopped, interrupt, tokens } = hookGeneration(transformers, task, pipeline, params, onText && guarded)
+  const hooked = hookGeneration(transformers, task, pipeline, params, onText && guarded)
+  const { hooks, stopped, interrupt, tokens, logprobs } = hooked
   let read: RunTokens | undefined
   const onRead = (told: RunTokens): void => void (read = told)
   const args = await argumentsOf(transformers, task, pipeline, input, params, { sampleRate, signal, onRead, ...hooks })
@@ -60,7 +68,7 @@ export async function runPipeline<Name extends TaskName>(
     const ended = stopped?.isStopped
       ? [generatedFrom(input, params, stopped.prompt(), stopped.text)]
       : asGiven(input, params, output)
-    return { output: toOutput(transformers, task, ended), tokens: tokens() ?? read }
+    return { output: toOutput(transformers, task, withLogprobs(ended, logprobs())), tokens: tokens() ?? read }
   } catch (cause) {
     // What the caller's own function threw is the caller's.
     if (thrown) throw thrown.error
@@ -81,6 +89,11 @@ function asGiven(input: CanonicalInput, params: Params, output: unknown): unknow
     const { content } = fieldsOf(Array.isArray(messages) ? messages.at(-1) : undefined)
     return typeof content === 'string' ? generatedFrom(input, params, '', content) : one
   })
+}
+
+function withLogprobs(output: unknown, logprobs: TokenLogprob[] | undefined): unknown {
+  if (logprobs === undefined || !Array.isArray(output)) return output
+  return output.map((one: unknown) => ({ ...fieldsOf(one), logprobs }))
 }
 
 /** @throws {InvalidInputError} A text is to be given while it is generated, of a task that generates none. */

@@ -24,8 +24,13 @@ const UNFINISHED = /(?: (?:'(?:v|r)?|n'?)?|\ufffd)$/
  *
  * Some tokens at a time are decoded, together with those just before them; what is new is what comes behind the text of
  * those alone. What the next token may change waits for it.
+ *
+ * @param onText - Given a piece, and what splits it among the tokens that came since the last one.
  */
-export function createTextStream<Id>(decoder: Decoder<Id>, onText: (piece: string) => void): TokenStreamer<Id> {
+export function createTextStream<Id>(
+  decoder: Decoder<Id>,
+  onText: (piece: string, split: () => string[]) => void,
+): TokenStreamer<Id> {
   const ids: Id[] = []
   let isPrompt = true
   /** Where the tokens begin that are decoded again, and where those begin whose text was not given yet. */
@@ -38,9 +43,22 @@ export function createTextStream<Id>(decoder: Decoder<Id>, onText: (piece: strin
     const known = decode(context, fresh)
     const piece = text.slice(sharedLength(known, text))
     if (piece === '' || (UNFINISHED.test(text) && !isEnd)) return
+    const [from, first] = [context, fresh]
     context = fresh
     fresh = ids.length
-    onText(piece)
+    onText(piece, () => split(text, sharedLength(known, text), from, first))
+  }
+
+  /** To each token goes what is certain of the text with it, and was not before. */
+  function split(text: string, begin: number, from: number, first: number): string[] {
+    let at = begin
+    return ids.slice(first).map((_, index, { length }) => {
+      const isLast = index === length - 1
+      const end = isLast ? text.length : Math.max(at, sharedLength(decode(from, first + index + 1), text))
+      const part = text.slice(at, end)
+      at = end
+      return part
+    })
   }
 
   return {

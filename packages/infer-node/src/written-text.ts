@@ -13,18 +13,27 @@ export interface WrittenText<Id = bigint> extends TokenStreamer<Id> {
   prompt(): string
 }
 
+/** Is told of the tokens themselves. */
+export interface TokenFollower<Id> {
+  /** As of a streamer, before anything is made of them. */
+  put(rows: readonly (readonly Id[])[]): void
+  /** Of so many tokens, those after the ones told of before, the text that each adds. None is told of the last where they add nothing. */
+  read(texts: readonly string[]): void
+}
+
 interface WrittenTextOptions<Id> {
   stops: readonly string[]
   /** Tokens that end it too: those which a stop text names and which stand for no text. */
   stopIds?: ReadonlySet<Id> | undefined
   onText?: ((piece: string) => void) | undefined
+  follower?: TokenFollower<Id> | undefined
   /** Called when one came. */
   onStop?: (() => void) | undefined
 }
 
 export function createWrittenText<Id>(
   decoder: Decoder<Id>,
-  { stops, stopIds, onText, onStop }: WrittenTextOptions<Id>,
+  { stops, stopIds, onText, follower, onStop }: WrittenTextOptions<Id>,
 ): WrittenText<Id> {
   let text = ''
   const ids: Id[] = []
@@ -34,7 +43,8 @@ export function createWrittenText<Id>(
     text += piece
     onText?.(piece)
   })
-  const stream = createTextStream(decoder, (piece) => {
+  const stream = createTextStream(decoder, (piece, split) => {
+    follower?.read(split())
     stopText.give(piece)
     if (stopText.isStopped) onStop?.()
   })
@@ -60,6 +70,7 @@ export function createWrittenText<Id>(
     },
     put([row = []]) {
       if (isStoppedByToken) return
+      follower?.put([row])
       const at = prompted === undefined ? -1 : row.findIndex((id) => stopIds?.has(id))
       const read = at === -1 ? row : row.slice(0, at)
       ids.push(...read)

@@ -51,7 +51,14 @@ it('a voice is samples, or a file of them', async () => {
   await expect(readInput(TASK, { text: 'do', voice: `${directory}/absent` }, undefined)).rejects.toMatchObject({
     code: 'NOT_FOUND',
   })
-  const options = { sampleRate: undefined, signal: undefined, stop: {}, streamer: undefined, scores: undefined }
+  const options = {
+    sampleRate: undefined,
+    signal: undefined,
+    stop: {},
+    streamer: undefined,
+    scores: [],
+    penalty: undefined,
+  }
   expect(
     await argumentsOf(transformers, TASK, drawing, { kind: 'speech', text: 'do', voice }, { speed: 1 }, options),
   ).toEqual(['do', { speed: 1, speaker_embeddings: voice }])

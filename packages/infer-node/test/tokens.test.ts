@@ -121,7 +121,7 @@ it('refuses none for a limit of the tokenizer to which nothing is cut, as beside
 })
 
 it('does not take what is written behind a prompt without tokens for the prompt', () => {
-  const facts = { places: 3, ends: new Set([9]), isEncoded: false, isCut: false }
+  const facts = { places: 3, ends: new Set([9]), isEncoded: false, isCut: false, penalty: 1 }
   let isFull = false
   const watched = watchGeneration(facts, Infinity, undefined, () => (isFull = true))
   expect(watched.tokens()).toBeUndefined()

@@ -10,9 +10,10 @@ import {
   stop,
   threshold,
   topK,
+  topLogprobs,
   whyNoSeed,
 } from './options.ts'
-import { boxes, labels, picture, type Boxes, type Labels, type Picture } from './outputs.ts'
+import { boxes, labels, picture, written, type Boxes, type Labels, type Picture, type Written } from './outputs.ts'
 import type { Task } from './task.ts'
 
 /**
@@ -41,7 +42,7 @@ export interface ImageTasks {
   'image-feature-extraction': Task<'image', Tensor>
   'image-to-text': Task<'image', { generated_text: string }>
   /** Ours: transformers.js has no pipeline for it, but the models and their class. */
-  'image-text-to-text': Task<'prompt', { generated_text: string }>
+  'image-text-to-text': Task<'prompt', Written<string>>
   /** null: the model found no answer. */
   'document-question-answering': Task<'document', { answer: string | null }>
   'zero-shot-image-classification': Task<'image', Labels>
@@ -104,10 +105,10 @@ export const IMAGE_TASKS: Readonly<ImageTasks> = {
   },
   'image-text-to-text': {
     inputs: ['prompt'],
-    output: record({ generated_text: text }),
+    output: written(text),
     classes: ['AutoModelForImageTextToText'],
     streams: true,
-    options: { max_new_tokens: maxNewTokens(256), ...generation, stop, ...sampling },
+    options: { max_new_tokens: maxNewTokens(256), ...generation, stop, top_logprobs: topLogprobs, ...sampling },
     whyNot: whyNoSeed,
   },
   'document-question-answering': {

@@ -44,6 +44,18 @@ export const stop: TaskOption = {
   about: 'texts before the first of which the text ends, and special tokens by their texts; without it none does',
 }
 
+/** As many as OpenAI's API gives. */
+const MAX_TOP = 20
+
+/** What a model made of each token that it wrote. */
+export const topLogprobs: TaskOption = {
+  type: 'integer',
+  min: 0,
+  max: MAX_TOP,
+  about:
+    'give the log probability of each token, and so many of the likeliest at its place, as the model has them: before the seed, the temperature and the penalty of repetition have a say; without it none is given',
+}
+
 /** Most seeds are 32 bits; the last of them means to llama.cpp that it is to choose one. */
 const MAX_SEED = 2 ** 32 - 2
 

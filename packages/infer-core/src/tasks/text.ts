@@ -8,9 +8,10 @@ import {
   sampling,
   stop,
   topK,
+  topLogprobs,
   whyNoSeed,
 } from './options.ts'
-import { labels, message, type Labels, type Message } from './outputs.ts'
+import { labels, message, written, type Labels, type Message, type Written } from './outputs.ts'
 import type { Task } from './task.ts'
 
 /** `entity` and `index` of each token; `entity_group` of several with aggregation_strategy simple. */
@@ -51,7 +52,7 @@ export interface TextTasks {
   translation: Task<'text', { translation_text: string }>
   'text2text-generation': Task<'text', { generated_text: string }>
   /** Messages for a chat. */
-  'text-generation': Task<'text' | 'chat', { generated_text: string | Message[] }>
+  'text-generation': Task<'text' | 'chat', Written<string | Message[]>>
 }
 
 export const TEXT_TASKS: Readonly<TextTasks> = {
@@ -190,7 +191,7 @@ export const TEXT_TASKS: Readonly<TextTasks> = {
   },
   'text-generation': {
     inputs: ['text', 'chat'],
-    output: record({ generated_text: either(text, list(message)) }),
+    output: written(either(text, list(message))),
     classes: ['AutoModelForCausalLM'],
     streams: true,
     options: {
@@ -198,6 +199,7 @@ export const TEXT_TASKS: Readonly<TextTasks> = {
       return_full_text: { type: 'boolean', default: true, about: 'begin with the prompt; a chat never does' },
       repetition_penalty: { type: 'number', min: 0, default: 1, about: '1 is none' },
       stop,
+      top_logprobs: topLogprobs,
       ...sampling,
     },
     whyNot: whyNoSeed,

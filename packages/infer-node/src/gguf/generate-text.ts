@@ -1,4 +1,4 @@
-import { InvalidInputError } from '@x/cid'
+import { InvalidInputError, UnsupportedError } from '@x/cid'
 import type { CanonicalInput, OutputValue, Params, RunTokens } from '@x/infer-core'
 import type { LlamaContextSequence, LlamaModel, Token } from 'node-llama-cpp'
 
@@ -31,6 +31,7 @@ const BATCH = 512
  * nothing of it is held afterwards.
  *
  * @throws {InvalidInputError} The prompt has no tokens, or as many as the model takes.
+ * @throws {UnsupportedError} Log probabilities are asked for.
  */
 export async function generateText(
   model: LlamaModel,
@@ -39,6 +40,9 @@ export async function generateText(
   options: GenerateOptions,
 ): Promise<Generated> {
   const { label, threads, signal, onText } = options
+  if (params['top_logprobs'] !== undefined) {
+    throw new UnsupportedError(`${label} is a GGUF, of which top_logprobs cannot be had: use a model of ONNX graphs`)
+  }
   const prompt = await promptOf(model, input, options)
   const most = model.trainContextSize
   if (prompt.length === 0 || prompt.length >= most) {
