@@ -63,6 +63,17 @@ it('gives the openai client chats and completions, whole and streamed, until it 
     [' brown fox', 'length'],
     [' fox jumps', 'length'],
   ])
+  const likely = { model: 'gpt', messages: chat('the quick'), logprobs: true, top_logprobs: 2, stop: 'ver' }
+  const ofWhole = only((await client.chat.completions.create(likely)).choices)
+  expect(ofWhole.logprobs?.content?.map(({ token }) => token)).toEqual([' brown', ' fox', ' jumps', ' o'])
+  const ofStream = only((await client.chat.completions.stream(likely).finalChatCompletion()).choices)
+  expect(ofStream.logprobs).toEqual(ofWhole.logprobs)
+  expect(ofWhole.logprobs?.content?.every(({ top_logprobs: top }) => top.length === 2)).toBe(true)
+  const ofText = only((await create({ model: 'gpt', prompt: 'the quick', max_tokens: 2, logprobs: 1 })).choices)
+  expect(ofText.logprobs).toMatchObject({ tokens: [' brown', ' fox'], text_offset: [0, 6] })
+  const ofGguf = client.chat.completions.create({ ...likely, model: 'gguf' })
+  await expect(ofGguf).rejects.toMatchObject({ status: 400, code: 'unsupported_value' })
+  await expect(ofGguf).rejects.toThrow('top_logprobs')
   const stopped = await create({ model: 'gpt', prompt: 'the quick', stop: ' jumps' })
   expect(only(stopped.choices)).toMatchObject({ text: ' brown fox', finish_reason: 'stop' })
   const drawn = await create({ model: 'gpt', prompt: 'the quick', temperature: 2 }).withResponse()

@@ -1,4 +1,4 @@
-import type { ChatMessage, GivenOptions } from '@x/infer-core'
+import type { ChatMessage, GivenOptions, TokenLogprob } from '@x/infer-core'
 
 import { badRequest, HttpError, NO_RETRY } from './http-error.ts'
 import { inWindow } from './in-window.ts'
@@ -21,6 +21,8 @@ export interface TextJob {
 
 export interface Generated {
   text: string
+  /** Of its tokens, where they were asked for. */
+  logprobs?: readonly TokenLogprob[] | undefined
   answer: Pick<InferenceAnswer<Prompt['task']>, 'from' | 'receiptCid' | 'blocks' | 'tokens'>
 }
 
@@ -114,7 +116,13 @@ async function generate(
       ? await inference.run(prompt.task, model, prompt.input, run)
       : await inference.run(prompt.task, model, prompt.input, run)
   assertRead(answer.tokens)
-  return { text: textOf(answer.output.generated_text), answer }
+  const { generated_text: text, logprobs } = answer.output
+  // What runs it passes the option over.
+  if (options['top_logprobs'] !== undefined && logprobs === undefined) {
+    const about = { param: 'logprobs', code: 'unsupported_value' }
+    throw badRequest('of this model no log probabilities can be had here', about)
+  }
+  return { text: textOf(text), logprobs, answer }
 }
 
 /** @throws {HttpError} 400: part of the prompt was not read. */

@@ -93,7 +93,7 @@ it('refuses token ids, no prompt, too many, and what is not done', async () => {
     const response = await client.post(PATH, { prompt })
     expect([response.status, await jsonOf(response)]).toMatchObject([400, { error: { param: 'prompt' } }])
   }
-  for (const [param, value] of Object.entries({ logprobs: 0, suffix: 'x', best_of: 2, echo: 'yes', max_tokens: 0 })) {
+  for (const [param, value] of Object.entries({ logprobs: 6, suffix: 'x', best_of: 2, echo: 'yes', max_tokens: 0 })) {
     const response = await client.post(PATH, { prompt: 'a', [param]: value })
     expect([response.status, await jsonOf(response)]).toMatchObject([400, { error: { param } }])
   }

@@ -29,8 +29,9 @@ it('gives what the types of the openai client promise', async () => {
     blocks: [],
     tokens: { input: 1, cut: 0, output: 1, ended: 'model' },
   }
-  const chat = toCompletion(envelope, [{ text: 'a', answer }], new Set())
-  const text = toTextCompletion(envelope, [{ text: 'a', answer }], { ofEachPrompt: 1, echoed: undefined })
+  const logprobs = [{ token: 'a', id: 1, logprob: -1, top: [] }]
+  const chat = toCompletion(envelope, [{ text: 'a', logprobs, answer }], new Set())
+  const text = toTextCompletion(envelope, [{ text: 'a', logprobs, answer }], { ofEachPrompt: 1, echoed: undefined })
   if (!isCounted(chat) || !isCounted(text)) throw new Error('it was counted')
   expect(asChat(chat).choices[0]?.message.content).toBe('a')
   expect(asText(text).choices[0]?.finish_reason).toBe('stop')

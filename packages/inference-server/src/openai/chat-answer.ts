@@ -1,5 +1,6 @@
 import type { Generated } from '../generate.ts'
 import type { Provenance } from '../results-of.ts'
+import { toChatLogprobs, type ChatLogprobs } from './logprobs.ts'
 import type { EventWriter } from './text-events.ts'
 import { createChatContent, parseToolCalls, type ParsedCall } from './tool-calls.ts'
 import { finishReasonOf, usageOf, type FinishReason, type Usage } from './usage.ts'
@@ -27,7 +28,7 @@ type ChatFinishReason = FinishReason | 'tool_calls'
 interface ChatChoice {
   index: number
   message: { role: 'assistant'; content: string | null; refusal: null; tool_calls?: ChatToolCall[] }
-  logprobs: null
+  logprobs: ChatLogprobs | null
   finish_reason: ChatFinishReason
 }
 
@@ -42,7 +43,7 @@ export interface ChatChunk extends Envelope {
 interface ChunkChoice {
   index: number
   delta: Delta
-  logprobs: null
+  logprobs: ChatLogprobs | null
   finish_reason: ChatFinishReason
 }
 
@@ -81,7 +82,7 @@ export function toCompletion(
   }
 }
 
-function toChoice({ text, answer }: Generated, index: number, tools: ReadonlySet<string>): ChatChoice {
+function toChoice({ text, answer, logprobs }: Generated, index: number, tools: ReadonlySet<string>): ChatChoice {
   const { content, calls } = tools.size > 0 ? parseToolCalls(text, tools) : { content: text, calls: [] }
   const isCall = calls.length > 0
   return {
@@ -92,7 +93,7 @@ function toChoice({ text, answer }: Generated, index: number, tools: ReadonlySet
       refusal: null,
       ...(isCall && { tool_calls: calls.map(toCall) }),
     },
-    logprobs: null,
+    logprobs: toChatLogprobs(logprobs),
     finish_reason: reasonOf(answer, isCall),
   }
 }
@@ -136,21 +137,22 @@ export function createChatEvents(
     choices,
     ...(includeUsage && { usage }),
   })
-  const of = (index: number, delta: Delta, reason: ChatFinishReason = null): ChatChunk =>
-    chunk([{ index, delta, logprobs: null, finish_reason: reason }])
+  const of = (index: number, delta: Delta): ChatChunk => chunk([{ index, delta, logprobs: null, finish_reason: null }])
+  const last = (index: number, reason: ChatFinishReason, logprobs: Generated['logprobs']): ChatChunk =>
+    chunk([{ index, delta: {}, logprobs: toChatLogprobs(logprobs), finish_reason: reason }])
   const said = (index: number, content = ''): ChatChunk[] => (content === '' ? [] : [of(index, { content })])
   return {
     start: (index) => [of(index, { role: 'assistant', content: '' })],
     piece: (index, text) => said(index, contents[index]?.push(text)),
-    end(index, rest, { answer }, provenance) {
-      const last = said(index, contents[index]?.push(rest))
+    end(index, rest, { answer, logprobs }, provenance) {
+      const begun = said(index, contents[index]?.push(rest))
       const { rest: held = '', calls = [] } = contents[index]?.end() ?? {}
       const deltas = calls.flatMap((call, at) => callDeltas(at, toCall(call)))
       return [
-        ...last,
+        ...begun,
         ...said(index, held),
         ...deltas.map((delta) => of(index, delta)),
-        { ...of(index, {}, reasonOf(answer, calls.length > 0)), ipfs_accelerate: provenance },
+        { ...last(index, reasonOf(answer, calls.length > 0), logprobs), ipfs_accelerate: provenance },
       ]
     },
     usage: (usage) => chunk([], usage),

@@ -10,6 +10,7 @@ import { createChatEvents, toCompletion, type Envelope } from './chat-answer.ts'
 import { promptOf } from './chat-input.ts'
 import { CHAT_REQUEST, type ChatRequest, type ChatRequestTool } from './chat-schema.ts'
 import { notDone, toTextOptions } from './generation-request.ts'
+import { topOfChat } from './logprobs.ts'
 import { textEvents } from './text-events.ts'
 
 interface Wanted {
@@ -32,7 +33,7 @@ export const chatRoute: Route = {
     const tools = toolsOf(request)
     const prompt = promptOf(request.messages, tools)
     const maxTokens = request.max_completion_tokens ?? request.max_tokens ?? asked.limits.defaultMaxTokens
-    const { options, cache } = toTextOptions(request, maxTokens)
+    const { options, cache } = toTextOptions(request, maxTokens, topOfChat(request))
     const model = await asked.model([prompt.task], request.model ?? undefined)
     const jobs = options.map((each): TextJob => ({ prompt, options: each, cache }))
     const envelope: Envelope = {
@@ -69,8 +70,6 @@ async function streamed(asked: Asked, wanted: Wanted, request: ChatRequest): Pro
 
 /** @throws {HttpError} 400: a field is known, and asks for what is not done here. */
 function assertDone(request: ChatRequest): void {
-  if (request.logprobs) throw notDone('logprobs')
-  if (request.top_logprobs) throw notDone('top_logprobs')
   for (const field of ['audio', 'functions', 'function_call', 'web_search_options'] as const) {
     const given = request[field]
     if (given !== undefined && given !== null) throw notDone(field)

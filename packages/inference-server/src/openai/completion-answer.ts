@@ -1,6 +1,7 @@
 import type { Generated } from '../generate.ts'
 import type { Provenance } from '../results-of.ts'
 import type { Envelope } from './chat-answer.ts'
+import { toTextLogprobs, type TextLogprobs } from './logprobs.ts'
 import type { EventWriter } from './text-events.ts'
 import { finishReasonOf, usageOf, type FinishReason, type Usage } from './usage.ts'
 
@@ -17,7 +18,7 @@ export interface TextCompletion extends Envelope {
 interface TextChoice {
   text: string
   index: number
-  logprobs: null
+  logprobs: TextLogprobs | null
   finish_reason: FinishReason
 }
 
@@ -43,10 +44,10 @@ export function toTextCompletion(
     id,
     object: 'text_completion',
     ...envelope,
-    choices: texts.map(({ text, answer }, index) => ({
+    choices: texts.map(({ text, answer, logprobs }, index) => ({
       text: echoOf(options, index) + text,
       index,
-      logprobs: null,
+      logprobs: toTextLogprobs(logprobs),
       finish_reason: finishReasonOf(answer),
     })),
     ...(usage && { usage }),
@@ -65,15 +66,17 @@ export function createCompletionEvents(
     choices,
     ...(includeUsage && { usage }),
   })
-  const of = (index: number, text: string, reason: FinishReason = null): TextCompletion =>
-    chunk([{ text, index, logprobs: null, finish_reason: reason }])
+  const of = (index: number, text: string): TextCompletion =>
+    chunk([{ text, index, logprobs: null, finish_reason: null }])
+  const last = (index: number, { answer, logprobs }: Generated): TextCompletion =>
+    chunk([{ text: '', index, logprobs: toTextLogprobs(logprobs), finish_reason: finishReasonOf(answer) }])
   const piece = (index: number, text: string): TextCompletion[] => (text === '' ? [] : [of(index, text)])
   return {
     start: (index) => piece(index, echoOf(options, index)),
     piece,
-    end: (index, rest, { answer }, provenance) => [
+    end: (index, rest, generated, provenance) => [
       ...piece(index, rest),
-      { ...of(index, '', finishReasonOf(answer)), ipfs_accelerate: provenance },
+      { ...last(index, generated), ipfs_accelerate: provenance },
     ],
     usage: (usage) => chunk([], usage),
   }

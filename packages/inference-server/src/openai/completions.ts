@@ -48,7 +48,11 @@ export const completionsRoute: Route = {
     const request = parseAs(REQUEST, await asked.json())
     assertDone(request)
     const prompts = textsOf(request.prompt, asked.limits.maxPrompts, 'prompt')
-    const { options, cache } = toTextOptions(request, request.max_tokens ?? DEFAULT_MAX_TOKENS)
+    const { options, cache } = toTextOptions(
+      request,
+      request.max_tokens ?? DEFAULT_MAX_TOKENS,
+      request.logprobs ?? undefined,
+    )
     const model = await asked.model(['text-generation'], request.model ?? undefined)
     const jobs = prompts.flatMap((input) =>
       options.map((each): TextJob => {
@@ -93,8 +97,9 @@ async function streamed(asked: Asked, wanted: Wanted, request: CompletionRequest
 }
 
 /** @throws {HttpError} 400: a field is known, and asks for what is not done here. */
-function assertDone({ logprobs, suffix, best_of: bestOf, n }: CompletionRequest): void {
-  if (typeof logprobs === 'number') throw notDone('logprobs')
+function assertDone({ echo, logprobs, suffix, best_of: bestOf, n }: CompletionRequest): void {
+  if (echo && typeof logprobs === 'number')
+    throw notDone('logprobs', 'is not done with echo: of a prompt none are made')
   if (suffix) throw notDone('suffix')
   if (typeof bestOf === 'number' && bestOf !== (n ?? 1)) {
     throw badRequest('best_of is n here: nothing compares texts', { param: 'best_of', code: 'unsupported_value' })

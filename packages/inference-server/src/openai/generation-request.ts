@@ -59,13 +59,18 @@ export interface TextOptions {
  * The likeliest text, unless `temperature` says otherwise: so that the same request has the same answer, which can be kept, and made
  * again. What is drawn has a seed, which its receipt says; without one in the request it is drawn here.
  *
+ * @param top - How many log probabilities are wanted for each token. Default: none, not even its own.
  * @throws {HttpError} 400: a field that is not done here; or several texts of which each would be the same.
  */
-export function toTextOptions(request: GenerationRequest, maxTokens: number): TextOptions {
+export function toTextOptions(request: GenerationRequest, maxTokens: number, top?: number): TextOptions {
   const { temperature, top_p: topP, seed: given, n, stop: stops } = request
   assertNeutral(request)
   const texts = typeof stops === 'string' ? [stops] : (stops ?? [])
-  const common = { max_new_tokens: maxTokens, ...(texts.length > 0 && { stop: texts }) }
+  const common = {
+    max_new_tokens: maxTokens,
+    ...(texts.length > 0 && { stop: texts }),
+    ...(top !== undefined && { top_logprobs: top }),
+  }
   const count = n ?? 1
   if (!temperature) {
     if (count === 1) return { options: [common] }
