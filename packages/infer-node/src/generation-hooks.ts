@@ -1,10 +1,11 @@
 import type { Params, RunTokens, TaskName, TokenLogprob } from '@x/infer-core'
 
 import type { LoadedPipeline } from './load-pipeline.ts'
+import { createLogProbabilities, scoresReader, type LogProbabilities } from './log-probabilities.ts'
 import type { GenerationHooks } from './pipeline-arguments.ts'
 import { samplingOf, samplingProcessor } from './sampling.ts'
 import { createTokenBytes } from './token-bytes.ts'
-import { createTokenLogprobs, topLogprobsOf, type TokenLogprobs } from './token-logprobs.ts'
+import { createTokenLogprobs, topLogprobsOf } from './token-logprobs.ts'
 import type { Transformers } from './transformers.ts'
 import { watchGeneration } from './watch-generation.ts'
 import { createWrittenText, stopsIn, type WrittenText } from './written-text.ts'
@@ -38,8 +39,17 @@ export function hookGeneration(
   const { tokenizer, generation } = pipeline
   const stops = stopsIn(params)
   const top = topLogprobsOf(params)
-  const bytesOf = tokenizer && createTokenBytes(tokenizer)
-  const likely = top !== undefined && bytesOf ? createTokenLogprobs(tokenizer, { top, bytesOf }) : undefined
+  const probabilities = top === undefined ? undefined : createLogProbabilities()
+  const likely =
+    tokenizer &&
+    probabilities &&
+    createTokenLogprobs(tokenizer, {
+      probabilities: {
+        of: (id) => probabilities.of(Number(id)),
+        likeliest: () => probabilities.likeliest(top ?? 0).map(BigInt),
+      },
+      bytesOf: createTokenBytes(tokenizer),
+    })
   const isTold = onText !== undefined || stops !== undefined || likely !== undefined
   const stopIds = tokenizer && stops && stopIdsOf(tokenizer, stops, generation.ends)
   const options = { stops: stops ?? [], stopIds, onText, follower: likely?.follower, onStop: interrupt }
@@ -47,7 +57,7 @@ export function hookGeneration(
   const mostRead = (generation.isCut ? tokenizer?.model_max_length : undefined) ?? Infinity
   const watched = isCounted(task, pipeline) ? watchGeneration(generation, mostRead, text, interrupt) : undefined
   return {
-    hooks: { stop, streamer: watched?.streamer ?? text, ...scoresOf(transformers, pipeline, params, likely) },
+    hooks: { stop, streamer: watched?.streamer ?? text, ...scoresOf(transformers, pipeline, params, probabilities) },
     stopped: stops && text,
     interrupt,
     tokens: () => watched?.tokens(),
@@ -60,14 +70,14 @@ function scoresOf(
   transformers: Transformers,
   { generation }: LoadedPipeline,
   params: Params,
-  likely: TokenLogprobs | undefined,
+  probabilities: LogProbabilities | undefined,
 ): Pick<GenerationHooks, 'scores' | 'penalty'> {
   const sampling = samplingOf(params)
   const drawing = sampling ? [samplingProcessor(transformers, sampling)] : []
-  if (!likely) return { scores: drawing, penalty: undefined }
+  if (!probabilities) return { scores: drawing, penalty: undefined }
   const penalty = Number(params['repetition_penalty'] ?? generation.penalty)
   const penalising = penalty === 1 ? [] : [new transformers.RepetitionPenaltyLogitsProcessor(penalty)]
-  return { scores: [likely.scores, ...penalising, ...drawing], penalty: 1 }
+  return { scores: [scoresReader(probabilities), ...penalising, ...drawing], penalty: 1 }
 }
 
 /** The special tokens that stop texts name, which are left out of a text. At those that end it anyway it is the model that ends it. */

@@ -1,3 +1,5 @@
+import type { ScoresProcessor } from './sampling.ts'
+
 /** What the scores that a model gave to each token say of its probability. */
 export interface LogProbabilities {
   /** Takes the scores of the next token; they are copied, so that whoever comes after may change them. */
@@ -39,3 +41,13 @@ export function createLogProbabilities(): LogProbabilities {
     },
   }
 }
+
+/** Looks at scores as they are, and leaves them so. */
+export const scoresReader =
+  (probabilities: LogProbabilities): ScoresProcessor =>
+  (_ids, scores) => {
+    const { data } = scores
+    if (!(data instanceof Float32Array)) throw new TypeError('the scores of tokens are no float32')
+    probabilities.take(data)
+    return scores
+  }

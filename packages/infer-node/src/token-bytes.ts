@@ -8,13 +8,13 @@ type Vocabulary = Pick<PreTrainedTokenizer, 'get_vocab' | 'decode'>
  *
  * @returns `undefined`: the token stands for a text, or the vocabulary does not say for which bytes.
  */
-export function createTokenBytes(tokenizer: Vocabulary): (id: number) => number[] | undefined {
+export function createTokenBytes(tokenizer: Vocabulary): (id: bigint) => number[] | undefined {
   let names: Map<number, string> | undefined
   return (id) => {
     const text = tokenizer.decode([id], { skip_special_tokens: false, clean_up_tokenization_spaces: false })
     if (!text.includes(UNKNOWN)) return undefined
     names ??= new Map([...tokenizer.get_vocab()].map(([name, of]) => [of, name]))
-    const bytes = bytesOf(names.get(id) ?? '')
+    const bytes = bytesOf(names.get(Number(id)) ?? '')
     const read = bytes && new TextDecoder('utf-8', { ignoreBOM: true }).decode(Uint8Array.from(bytes))
     return read === text ? bytes : undefined
   }

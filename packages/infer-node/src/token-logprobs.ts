@@ -1,7 +1,5 @@
 import type { LikelyToken, Params, TokenLogprob } from '@x/infer-core'
 
-import { createLogProbabilities } from './log-probabilities.ts'
-import type { ScoresProcessor } from './sampling.ts'
 import { sharedLength, type Decoder } from './text-stream.ts'
 import type { TokenFollower } from './written-text.ts'
 
@@ -18,58 +16,55 @@ interface Ended {
   ends: ReadonlySet<number>
 }
 
-export interface TokenLogprobs {
-  /** Looks at scores, and leaves them as they are. */
-  scores: ScoresProcessor
-  follower: TokenFollower<bigint>
+export interface TokenLogprobs<Id> {
+  follower: TokenFollower<Id>
   /** Of each token of the text, but for the one that ended it. Together their `token` are the text. */
   list(ended: Ended): TokenLogprob[]
 }
 
-interface LogprobsOptions {
-  top: number
-  /** Of tokens that are part of a character. */
-  bytesOf: (id: number) => number[] | undefined
+interface LogprobsOptions<Id> {
+  /** Of the token that comes next. */
+  probabilities: {
+    of(id: Id): number
+    likeliest(): readonly Id[]
+  }
+  /** Of tokens that are part of a character, where that is known. */
+  bytesOf?: ((id: Id) => number[] | undefined) | undefined
 }
 
 /** How many tokens before one are decoded with it: what a token reads as depends on them. */
 const CONTEXT = 5
 
 /** Follows a text while it is generated, with what the model made of each token. */
-export function createTokenLogprobs(decoder: Decoder<bigint>, { top, bytesOf }: LogprobsOptions): TokenLogprobs {
-  const probabilities = createLogProbabilities()
+export function createTokenLogprobs<Id extends number | bigint>(
+  decoder: Decoder<Id>,
+  { probabilities, bytesOf }: LogprobsOptions<Id>,
+): TokenLogprobs<Id> {
   const tokens: TokenLogprob[] = []
   const parts: string[] = []
-  let before: bigint[] | undefined
+  let before: Id[] | undefined
 
-  const decode = (ids: bigint[]): string =>
-    ids.length === 0 ? '' : decoder.decode(ids, { skip_special_tokens: false })
+  const decode = (ids: Id[]): string => (ids.length === 0 ? '' : decoder.decode(ids, { skip_special_tokens: false }))
 
-  function likely(id: number, token: string): LikelyToken {
-    const bytes = bytesOf(id)
-    return { token, id, logprob: probabilities.of(id), ...(bytes && { bytes }) }
+  function likely(id: Id, token: string): LikelyToken {
+    const bytes = bytesOf?.(id)
+    return { token, id: Number(id), logprob: probabilities.of(id), ...(bytes && { bytes }) }
   }
 
   /** What it would add to the text. */
-  function readAs(id: number, known: string): string {
-    const text = decode([...(before ?? []), BigInt(id)])
+  function readAs(id: Id, known: string): string {
+    const text = decode([...(before ?? []), id])
     return text.slice(sharedLength(known, text))
   }
 
-  function follow(id: bigint): void {
+  function follow(id: Id): void {
     const known = decode(before ?? [])
-    const likeliest = probabilities.likeliest(top).map((each) => likely(each, readAs(each, known)))
-    tokens.push({ ...likely(Number(id), ''), top: likeliest })
+    const likeliest = probabilities.likeliest().map((each) => likely(each, readAs(each, known)))
+    tokens.push({ ...likely(id, ''), top: likeliest })
     before = [...(before ?? []), id].slice(-CONTEXT)
   }
 
   return {
-    scores(_ids, scores) {
-      const { data } = scores
-      if (!(data instanceof Float32Array)) throw new TypeError('the scores of tokens are no float32')
-      probabilities.take(data)
-      return scores
-    },
     follower: {
       put([row = []]) {
         // The prompt comes first, as a whole.

@@ -2,11 +2,12 @@ import { fixtureMedia, type Files } from '@x/fixtures'
 import { encodeParams, isRawTensor, toParams, type GivenOptions, type RawTensor, type TaskOutput } from '@x/infer-core'
 import type { OpenedModel } from '@x/model-loader'
 import { array, assert, constantFrom, float, integer, oneof, property } from 'fast-check'
+import type { LlamaModel } from 'node-llama-cpp'
 import { describe, expect, it, onTestFinished, type TestContext } from 'vitest'
 
 import { createEngine, createRunner, runTask, verifyReceipt, type Runner } from '../src/index.ts'
 import { createLogProbabilities } from '../src/log-probabilities.ts'
-import { holdGguf, llamaOrSkip, only } from './gguf-support.ts'
+import { holdGguf, llamaOrSkip, only, watchLlama } from './gguf-support.ts'
 import { hold } from './support.ts'
 
 type Written = TaskOutput<'text-generation'>
@@ -80,7 +81,7 @@ describe('what a model makes of each token is what its graph gives', () => {
     const [asked] = await runTask('tokenize', model, [PROMPT], { options: { add_special_tokens: false } })
     for await (const result of runner.run('text-generation', model, [PROMPT], { options: given })) {
       const { generated_text: text, logprobs = [] } = result.output
-      expect(logprobs.length).toBeGreaterThan(3)
+      expect(logprobs.length).toBeGreaterThan(2)
       expect(logprobs.map(({ token }) => token).join('')).toBe(text)
       const prompt = (asked?.output ?? []).map(({ id }) => id)
       await expectOracle(runner, model, prompt, logprobs)
@@ -184,14 +185,74 @@ function ofBytes(files: Files): void {
   files['tokenizer.json'] = Uint8Array.from(Buffer.from(JSON.stringify(changed)))
 }
 
-it('a GGUF does not give them, and says so', async (context: TestContext) => {
-  llamaOrSkip(context)
-  const model = await (await holdGguf('tiny-gguf-llama')).open()
-  await expect(run(model, { top_logprobs: 0 })).rejects.toMatchObject({
-    code: 'UNSUPPORTED',
-    message: expect.stringContaining('top_logprobs'),
+describe('of a GGUF', () => {
+  it.for<[string, GivenOptions]>([
+    ['the likeliest', {}],
+    [
+      'more than are looked at together, drawn and with a penalty',
+      { max_new_tokens: 18, seed: 1, temperature: 5, repetition_penalty: 2 },
+    ],
+  ])('llama.cpp says the same of each place by itself, of %s', async ([, options], context) => {
+    llamaOrSkip(context)
+    const opened = await watchLlama()
+    const model = await (await holdGguf('tiny-gguf-llama')).open()
+    const runner = createRunner()
+    onTestFinished(() => runner.close())
+    const plain = { max_new_tokens: 12, return_full_text: false, ...options }
+    const given = { ...plain, top_logprobs: TOP }
+    for await (const result of runner.run('text-generation', model, [PROMPT], { options: given })) {
+      const { generated_text: text, logprobs = [] } = result.output
+      expect(logprobs.length).toBeGreaterThan(2)
+      expect(logprobs.map(({ token }) => token).join('')).toBe(text)
+      for await (const without of runner.run('text-generation', model, [PROMPT], { options: plain })) {
+        expect(without.output).toEqual({ generated_text: text })
+      }
+      const { receipt, blocks } = result
+      expect(await verifyReceipt(runner, receipt, model, { blocks })).toMatchObject({ verdict: 'same' })
+      const [llama] = opened
+      if (llama === undefined) throw new Error('nothing was opened')
+      await expectLlama(llama, result.tokens?.input ?? 0, logprobs)
+    }
+  })
+
+  it('up to a stop text', async (context: TestContext) => {
+    llamaOrSkip(context)
+    const model = await (await holdGguf('tiny-gguf-llama')).open()
+    const options = { stop: ['eep', 'quiet'], return_full_text: false, top_logprobs: 1 }
+    const { output } = only(await runTask('text-generation', model, ['goats walks'], { options }))
+    expect(output.logprobs?.map(({ token }) => token)).toEqual([' hills', ' llama', ' sl'])
+    for (const { token, id, logprob, top } of output.logprobs ?? []) expect(top).toEqual([{ token, id, logprob }])
   })
 })
+
+/** Each place is read anew from the first token on, and all probabilities are asked for. */
+async function expectLlama(llama: LlamaModel, count: number, logprobs: Logprobs): Promise<void> {
+  const own = llama.tokenize(PROMPT)
+  const first = llama.tokens.bos
+  const prompt = first !== null && own.length < count ? [first, ...own] : own
+  expect(prompt).toHaveLength(count)
+  const context = await llama.createContext({ contextSize: 128, flashAttention: false })
+  const sequence = context.getSequence()
+  const tokens = new Map([...llama.iterateAllTokens()].map((token) => [Number(token), token]))
+  const before = [...prompt]
+  for (const { id, logprob, top } of logprobs) {
+    await sequence.clearHistory()
+    const places = sequence.evaluateWithMetadata(
+      before,
+      { probabilities: true },
+      { temperature: 0, yieldEogToken: true },
+    )
+    const { value } = await places.next()
+    await places.return()
+    const [all, token] = [value?.probabilities, tokens.get(id)]
+    if (all === undefined || token === undefined) throw new Error(`nothing is said of token ${id}`)
+    expect(Math.exp(logprob)).toBeCloseTo(all.get(token) ?? 0, 4)
+    const likeliest = [...all.values()].toSorted((a, b) => b - a).slice(0, TOP)
+    expect(top.map((one) => Math.exp(one.logprob))).toEqual(likeliest.map((each) => expect.closeTo(each, 4)))
+    before.push(token)
+  }
+  await context.dispose()
+}
 
 const score = oneof(float({ min: -200, max: 200, noNaN: true }), constantFrom(-Infinity, 0, 1))
 

@@ -1,10 +1,13 @@
-import { InvalidInputError, UnsupportedError } from '@x/cid'
-import type { CanonicalInput, OutputValue, Params, RunTokens } from '@x/infer-core'
+import { InvalidInputError } from '@x/cid'
+import type { CanonicalInput, OutputValue, Params, RunTokens, TokenLogprob } from '@x/infer-core'
 import type { LlamaContextSequence, LlamaModel, Token } from 'node-llama-cpp'
 
 import { samplingOf } from '../sampling.ts'
-import { createWrittenText, generatedFrom, stopsIn } from '../written-text.ts'
+import type { Decoder } from '../text-stream.ts'
+import { createTokenLogprobs, topLogprobsOf } from '../token-logprobs.ts'
+import { createWrittenText, generatedFrom, stopsIn, type WrittenText } from '../written-text.ts'
 import { chatPrompt } from './chat-prompt.ts'
+import { scoreTokens, type ScoredPlace } from './score-tokens.ts'
 import { tokensOf } from './tokens-of.ts'
 
 export interface GenerateOptions {
@@ -31,7 +34,6 @@ const BATCH = 512
  * nothing of it is held afterwards.
  *
  * @throws {InvalidInputError} The prompt has no tokens, or as many as the model takes.
- * @throws {UnsupportedError} Log probabilities are asked for.
  */
 export async function generateText(
   model: LlamaModel,
@@ -40,9 +42,6 @@ export async function generateText(
   options: GenerateOptions,
 ): Promise<Generated> {
   const { label, threads, signal, onText } = options
-  if (params['top_logprobs'] !== undefined) {
-    throw new UnsupportedError(`${label} is a GGUF, of which top_logprobs cannot be had: use a model of ONNX graphs`)
-  }
   const prompt = await promptOf(model, input, options)
   const most = model.trainContextSize
   if (prompt.length === 0 || prompt.length >= most) {
@@ -53,10 +52,15 @@ export async function generateText(
   let written = 0
   let ended: RunTokens['ended'] = 'model'
   const stops = stopsIn(params) ?? []
-  const stream = createWrittenText<Token>(
-    { decode: (tokens) => model.detokenize(tokens) },
-    { stops, stopIds: stopIdsOf(model, stops), onText },
-  )
+  const parts: string[] = []
+  const top = topLogprobsOf(params)
+  const follower =
+    top === undefined ? undefined : { put: () => {}, read: (texts: readonly string[]) => void parts.push(...texts) }
+  const decoder: Decoder<Token> = {
+    decode: (tokens, { skip_special_tokens: isPlain }) => model.detokenize(tokens, !isPlain),
+  }
+  const stream = createWrittenText<Token>(decoder, { stops, stopIds: stopIdsOf(model, stops), onText, follower })
+  let logprobs: TokenLogprob[] | undefined
   const contextSize = prompt.length + count
   const isOnProcessor = model.gpuLayers === 0
   const context = await model.createContext({
@@ -87,12 +91,47 @@ export async function generateText(
     signal?.throwIfAborted()
     stream.end()
     if (stream.isStopped) ended = 'stop'
+    if (top !== undefined) {
+      const tokens = given.slice(prompt.length)
+      // As it was before anything was written, whatever kind of memory the model has.
+      await sequence.clearHistory()
+      const unread = await readPrompt(sequence, prompt, signal)
+      const places = await scoreTokens(sequence, { before: unread, tokens, top, signal })
+      logprobs = logprobsOf(decoder, { prompt, tokens, places, parts, written: stream })
+    }
   } finally {
     await context.dispose()
   }
   const tokens = { input: prompt.length, cut: 0, output: written, ended }
   const asked = input.kind === 'text' ? input.text : ''
-  return { output: generatedFrom(input, params, asked, stream.text), tokens }
+  return { output: { ...generatedFrom(input, params, asked, stream.text), ...(logprobs && { logprobs }) }, tokens }
+}
+
+interface ScoredText {
+  prompt: readonly Token[]
+  tokens: readonly Token[]
+  places: readonly ScoredPlace[]
+  /** What the tokens add to the text. */
+  parts: readonly string[]
+  written: Pick<WrittenText<Token>, 'text' | 'isStopped'>
+}
+
+function logprobsOf(decoder: Decoder<Token>, { prompt, tokens, places, parts, written }: ScoredText): TokenLogprob[] {
+  let place: ScoredPlace | undefined
+  const probabilities = {
+    of: (token: Token) => place?.of(token) ?? Number.NaN,
+    likeliest: () => place?.likeliest ?? [],
+  }
+  const likely = createTokenLogprobs(decoder, { probabilities })
+  likely.follower.put([prompt])
+  for (const [index, token] of tokens.entries()) {
+    place = places[index]
+    likely.follower.put([[token]])
+  }
+  likely.follower.read(parts)
+  const { text, isStopped } = written
+  // The one that ends it is not among them.
+  return likely.list({ text, isStopped, ends: new Set() })
 }
 
 /** The tokens that stop texts name and that stand for no text. At those that end it anyway it is the model that ends it, before they are given. */
