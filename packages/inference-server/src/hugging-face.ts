@@ -1,13 +1,15 @@
 import { z, type ZodType } from 'zod'
 
 import { classifyTexts } from './classify-texts.ts'
+import { TEI_HEADERS } from './openapi/headers.ts'
 import { parseAs } from './parse.ts'
 import type { ServedTask } from './ports.ts'
 import type { Answer, Asked, Route } from './route.ts'
-import { embed } from './tei/embed.ts'
-import { rerank } from './tei/rerank.ts'
-import { similarity } from './tei/similarity.ts'
-import { textsOf } from './texts-of.ts'
+import { COSINES, LABELS_OF_EACH, RANKS, VECTORS } from './tei/answer-schemas.ts'
+import { embed, EMBED_REQUEST } from './tei/embed.ts'
+import { rerank, RERANK_REQUEST } from './tei/rerank.ts'
+import { similarity, SIMILARITY_REQUEST } from './tei/similarity.ts'
+import { textsField, textsOf } from './texts-of.ts'
 
 /** Of which Hugging Face's clients send no more than an input. */
 const TASKS: readonly ServedTask[] = ['feature-extraction', 'text-classification', 'rerank']
@@ -39,7 +41,7 @@ interface ClassifyRequest extends AnyRequest {
 }
 
 const CLASSIFY: ZodType<ClassifyRequest> = z.object({
-  inputs: z.unknown().optional(),
+  inputs: textsField('maxInputs'),
   model: z.string().nullish(),
   parameters: z
     .object({ top_k: z.int().min(1).nullish(), function_to_apply: z.enum(['softmax', 'sigmoid', 'none']).nullish() })
@@ -61,11 +63,30 @@ async function classify(asked: Asked, body: unknown): Promise<Answer> {
   return { headers, body: { json: values } }
 }
 
-const at = (path: string): Route => ({ method: 'POST', path, dialect: 'tei', scope: 'infer', run: answerOf })
+/** Which of them it is, the model says. */
+const REQUEST: ZodType = z.union([EMBED_REQUEST, SIMILARITY_REQUEST, CLASSIFY, RERANK_REQUEST])
+const ANSWER: ZodType = z.union([VECTORS, COSINES, LABELS_OF_EACH, RANKS])
+
+const at = (path: string, id: string, example: unknown): Route => ({
+  method: 'POST',
+  path,
+  dialect: 'tei',
+  scope: 'infer',
+  described: {
+    id,
+    summary: 'Vectors, similarities, labels or a ranking, by what the model is for',
+    body: { schema: REQUEST, example },
+    answers: { 200: { summary: 'as of the model', headers: TEI_HEADERS, json: ANSWER } },
+  },
+  run: answerOf,
+})
+
+const TEXTS = { inputs: ['What is IPFS?', 'A protocol.'] }
+const COMPARISON = { inputs: { source_sentence: 'What is IPFS?', sentences: ['A protocol.', 'A fruit.'] } }
 
 /** As Hugging Face's clients ask an endpoint that has one model, and a server that has several. */
 export const HUGGING_FACE_ROUTES: readonly Route[] = [
-  at('/'),
-  at('/pipeline/feature-extraction'),
-  at('/pipeline/sentence-similarity'),
+  at('/', 'runModel', TEXTS),
+  at('/pipeline/feature-extraction', 'extractFeatures', TEXTS),
+  at('/pipeline/sentence-similarity', 'compareSentences', COMPARISON),
 ]

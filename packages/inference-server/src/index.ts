@@ -20,3 +20,7 @@ export type {
 export { readJson, type BodyLimits } from './read-body.ts'
 export { createReceiptMemory } from './receipt-memory.ts'
 export { isServedTask, SERVED_TASKS } from './ports.ts'
+export { openApiDocument, type OpenApiDocument, type OpenApiDocumentOptions } from './openapi/document.ts'
+export { inferencePart } from './openapi/inference-part.ts'
+export type { JsonObject } from './openapi/json-schema.ts'
+export type { OpenApiOperation, OpenApiPart } from './openapi/open-api-part.ts'

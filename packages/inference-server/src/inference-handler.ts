@@ -7,38 +7,17 @@ import { startDeadline, type Deadline } from './deadline.ts'
 import { toErrorAnswer, type Dialect } from './dialect.ts'
 import { EVENT_STREAM_HEADERS, EVENT_STREAM_TYPE, toEventStream } from './event-stream.ts'
 import { HttpError, toHttpError } from './http-error.ts'
-import { HUGGING_FACE_ROUTES } from './hugging-face.ts'
 import { toLimits, type InferenceHandlerOptions, type InferenceRequestEvent } from './inference-options.ts'
 import { modelOfPath, modelOfRequest, unknownModel } from './model-of-request.ts'
 import { targetOf, type Target } from './models-prefix.ts'
-import { OIP_ROUTES } from './oip/routes.ts'
 import { readTensorBody } from './oip/tensor-body.ts'
-import { chatRoute } from './openai/chat.ts'
-import { completionsRoute } from './openai/completions.ts'
-import { embeddingsRoute } from './openai/embeddings.ts'
-import { modelRoute, modelsRoute } from './openai/models.ts'
-import { cohereRerankRoute } from './openai/rerank.ts'
 import type { InferencePorts, ServedModel } from './ports.ts'
 import { readJson } from './read-body.ts'
-import { receiptRoute } from './receipts.ts'
 import type { Answer, Asked, Route } from './route.ts'
-import { TEI_ROUTES } from './tei/routes.ts'
+import { isOfModel, ROUTES, templateOf } from './routes.ts'
 import { startRequestSpan, type RequestSpan } from './tracing.ts'
 
-const ROUTES: readonly Route[] = [
-  embeddingsRoute,
-  chatRoute,
-  completionsRoute,
-  cohereRerankRoute,
-  modelsRoute,
-  modelRoute,
-  ...TEI_ROUTES,
-  ...HUGGING_FACE_ROUTES,
-  ...OIP_ROUTES,
-  receiptRoute,
-]
-
-const PATHS_OF_MODEL = ROUTES.filter(({ method, ofModel = method === 'POST' }) => ofModel).map(({ path }) => path)
+const PATHS_OF_MODEL = ROUTES.filter(isOfModel).map(({ path }) => path)
 
 /** What an answer goes on with behind its headers. */
 interface Streaming {
@@ -204,7 +183,7 @@ function routerOf(
 }
 
 function unknownRoute(): HttpError {
-  const known = ROUTES.map(({ method, path }) => `${method} ${path.replaceAll(/:(\w+)(?:\{.*?\})?/g, '{$1}')}`)
+  const known = ROUTES.map((route) => `${route.method} ${templateOf(route)}`)
   return new HttpError(404, `there is nothing here of that path; there are ${known.join(', ')}`, {
     type: 'not_found_error',
   })

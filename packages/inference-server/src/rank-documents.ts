@@ -1,11 +1,29 @@
 import type { RunTokens, TaskOutput } from '@x/infer-core'
+import { z, type ZodType } from 'zod'
 
 import { badRequest, type HttpError } from './http-error.ts'
+import { readByHand, textSchema } from './openapi/json-schema.ts'
 import type { ServedModel } from './ports.ts'
 import { resultsOf, truncatedHeader } from './results-of.ts'
 import type { Asked } from './route.ts'
 
 const TASK = 'rerank'
+
+/** A field of documents, which `documentsOf` reads. */
+export const documentsField = (): ZodType =>
+  readByHand(
+    z.unknown().optional(),
+    ({ maxInputs, maxTextCharacters }) => ({
+      type: 'array',
+      items: { type: 'string', maxLength: maxTextCharacters },
+      minItems: 1,
+      maxItems: maxInputs,
+    }),
+    { required: true },
+  )
+
+/** A field of a text that is not empty. */
+export const textField = (): ZodType<string> => readByHand(z.string(), textSchema)
 
 export interface RankingAsked {
   query: string

@@ -12,6 +12,7 @@ import { concatBytes } from '@x/storage-core/backend'
 
 import { badRequest, HttpError } from './http-error.ts'
 import type { ReceiptsPort } from './ports.ts'
+import { RECEIPT } from './receipt-schemas.ts'
 import type { Route } from './route.ts'
 
 const CAR_TYPE = 'application/vnd.ipld.car'
@@ -25,6 +26,12 @@ export const receiptRoute: Route = {
   dialect: 'openai',
   scope: 'infer',
   path: '/receipts/:cid',
+  described: {
+    id: 'getReceipt',
+    summary: 'A receipt, as JSON or with what it names as a CAR',
+    answers: { 200: { summary: 'the receipt', json: RECEIPT, bytes: [CAR_TYPE] } },
+    errors: [400, 404],
+  },
   async run({ request, parameter, ports, signal }) {
     const cid = cidOf(parameter('cid'))
     const blocks = await ports.receipts.get(cid, { signal })

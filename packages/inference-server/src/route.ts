@@ -2,6 +2,7 @@ import type { Scope } from './admit.ts'
 import type { Dialect } from './dialect.ts'
 import type { Limits } from './inference-options.ts'
 import type { TensorBody } from './oip/tensor-body.ts'
+import type { Described } from './openapi/described.ts'
 import type { InferencePorts, ServedModel, ServedTask } from './ports.ts'
 
 /**
@@ -59,5 +60,7 @@ export interface Route {
   dialect: Dialect
   /** What a client has to be allowed to do. Of each route, so that none is open by being forgotten. */
   scope: Scope
+  /** For who asks what there is. */
+  described: Described
   run: (asked: Asked) => Promise<Answer>
 }

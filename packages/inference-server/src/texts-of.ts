@@ -1,4 +1,19 @@
+import { z, type ZodType } from 'zod'
+
 import { badRequest, type HttpError } from './http-error.ts'
+import type { Limits } from './inference-options.ts'
+import { readByHand, textSchema } from './openapi/json-schema.ts'
+
+/** A field of a text or a list of texts, which `textsOf` reads. */
+export const textsField = (most: 'maxInputs' | 'maxPrompts'): ZodType =>
+  readByHand(
+    z.unknown().optional(),
+    (limits: Limits) => {
+      const text = textSchema(limits)
+      return { anyOf: [text, { type: 'array', items: text, minItems: 1, maxItems: limits[most] }] }
+    },
+    { required: true },
+  )
 
 /**
  * The texts of an embeddings request.

@@ -2,10 +2,12 @@ import { OIP_TYPES, type RawTensor } from '@x/infer-core'
 import { concatBytes } from '@x/storage-core/backend'
 
 import { badRequest } from '../http-error.ts'
+import { RESULT_HEADERS } from '../openapi/headers.ts'
 import { parseAs } from '../parse.ts'
 import type { GraphPort } from '../ports.ts'
 import { resultsOf } from '../results-of.ts'
 import type { Answer, Asked, Route } from '../route.ts'
+import { INFERRED } from './answer-schemas.ts'
 import { feedsOf } from './feeds.ts'
 import { graphOf, modelOfPath } from './model-of-path.ts'
 import { assertDone, booleanIn, textIn } from './parameters.ts'
@@ -94,16 +96,34 @@ function toAnswer(headers: Record<string, string>, json: unknown, binary: readon
   }
 }
 
-const at = (path: string): Route => ({
+const EXAMPLE = { inputs: [{ name: 'input_ids', shape: [1, 2], datatype: 'INT64', data: [0, 1] }] }
+
+const at = (path: string, id: string): Route => ({
   method: 'POST',
   path,
   ofModel: false,
   dialect: 'oip',
   scope: 'infer',
+  described: {
+    id,
+    summary: 'Runs a graph of a model once, on tensors as they are',
+    description:
+      'What it takes is in the metadata of the model. Of several graphs `file` or `dtype` of `parameters` says which. `binary_data` of an output, and `binary_data_output` of all, ask for bytes behind the JSON, which FP16 needs.',
+    headers: { [JSON_LENGTH]: 'bytes of the JSON, behind which tensors stand' },
+    body: { schema: INFER_REQUEST, example: EXAMPLE, isBinary: true },
+    answers: {
+      200: {
+        summary: 'the outputs',
+        headers: [...RESULT_HEADERS, JSON_LENGTH],
+        json: INFERRED,
+        bytes: ['application/octet-stream'],
+      },
+    },
+  },
   run: infer,
 })
 
 export const INFER_ROUTES: readonly Route[] = [
-  at('/v2/models/:model/infer'),
-  at('/v2/models/:model/versions/:version/infer'),
+  at('/v2/models/:model/infer', 'modelInfer'),
+  at('/v2/models/:model/versions/:version/infer', 'modelVersionInfer'),
 ]

@@ -1,6 +1,8 @@
 import { OIP_TYPES, type GraphValue } from '@x/infer-core'
 
+import type { Described } from '../openapi/described.ts'
 import type { Answer, Asked, Route } from '../route.ts'
+import { METADATA, SERVER } from './answer-schemas.ts'
 import { graphOf, modelOfPath } from './model-of-path.ts'
 
 const NONE: Answer = { body: { bytes: new Uint8Array(0), type: 'text/plain; charset=utf-8' } }
@@ -46,24 +48,73 @@ async function metadata(asked: Asked): Promise<Answer> {
   }
 }
 
-const at = (path: string, run: Route['run'], scope: Route['scope'] = 'infer'): Route => ({
+interface About extends Described {
+  run: Route['run']
+  scope?: Route['scope'] | undefined
+}
+
+const at = (path: string, { run, scope = 'infer', ...described }: About): Route => ({
   method: 'GET',
   path,
   dialect: 'oip',
   scope,
+  described,
   run,
 })
+
+const aboutServer = (id: string): About => ({
+  id,
+  summary: 'What the server is',
+  answers: { 200: { summary: 'its name, version and extensions', json: SERVER } },
+  run: server,
+})
+
+const aboutModel = (id: string): About => ({
+  id,
+  summary: 'What the graph of a model takes and gives',
+  description:
+    'Of several graphs the one that a request without `parameters` runs. A dimension that is not fixed is -1.',
+  answers: { 200: { summary: 'its inputs and outputs', headers: ['x-ipfs-accelerate-model'], json: METADATA } },
+  errors: [400, 404, 504, 507],
+  run: metadata,
+})
+
+const YES_OR_NO = { 200: { summary: 'yes', isEmpty: true }, 503: { summary: 'no', isEmpty: true } }
+
+const aboutReady = (id: string): About => ({
+  id,
+  summary: 'Whether a model would be run now',
+  answers: YES_OR_NO,
+  errors: [404],
+  run: modelReady,
+})
+
+const LIVE: About = {
+  id: 'serverLive',
+  summary: 'Whether the server lives',
+  answers: { 200: { summary: 'yes', isEmpty: true } },
+  run: live,
+  scope: 'none',
+}
+
+const READY: About = {
+  id: 'serverReady',
+  summary: 'Whether each model would be run now',
+  answers: YES_OR_NO,
+  run: ready,
+  scope: 'none',
+}
 
 const MODEL = '/v2/models/:model'
 const VERSION = `${MODEL}/versions/:version`
 
 export const METADATA_ROUTES: readonly Route[] = [
-  at('/v2', server),
-  at('/v2/', server),
-  at('/v2/health/live', live, 'none'),
-  at('/v2/health/ready', ready, 'none'),
-  at(MODEL, metadata),
-  at(VERSION, metadata),
-  at(`${MODEL}/ready`, modelReady),
-  at(`${VERSION}/ready`, modelReady),
+  at('/v2', aboutServer('serverMetadata')),
+  at('/v2/', aboutServer('serverMetadataSlash')),
+  at('/v2/health/live', LIVE),
+  at('/v2/health/ready', READY),
+  at(MODEL, aboutModel('modelMetadata')),
+  at(VERSION, aboutModel('modelVersionMetadata')),
+  at(`${MODEL}/ready`, aboutReady('modelReady')),
+  at(`${VERSION}/ready`, aboutReady('modelVersionReady')),
 ]

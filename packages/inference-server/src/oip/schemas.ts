@@ -1,5 +1,6 @@
 import { z, type ZodType } from 'zod'
 
+import { readByHand } from '../openapi/json-schema.ts'
 import { DATATYPES } from './datatypes.ts'
 
 /** What a request may say of a tensor, or of itself. */
@@ -39,7 +40,10 @@ export const INFER_REQUEST: ZodType<InferRequest> = z.object({
         name: z.string(),
         shape: z.array(z.int().min(0)).max(MAX_DIMENSIONS),
         datatype: z.enum(DATATYPES),
-        data: z.unknown().optional(),
+        data: readByHand(z.unknown().optional(), () => ({
+          type: ['array', 'null'],
+          description: 'one after the other or as lists of lists; none where `parameters` have a `binary_data_size`',
+        })),
         parameters: PARAMETERS,
       }),
     )

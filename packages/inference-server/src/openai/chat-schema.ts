@@ -1,6 +1,7 @@
 import type { ToolCall } from '@x/infer-core'
 import { z, type ZodType } from 'zod'
 
+import { notTaken, readByHand } from '../openapi/json-schema.ts'
 import { GENERATION, type GenerationRequest } from './generation-request.ts'
 
 interface ChatRequestPart {
@@ -45,9 +46,12 @@ export interface ChatRequest extends GenerationRequest {
 const MAX_DEPTH = 100
 
 /** An object of JSON that what reads it need not fear. */
-const PARAMETERS: ZodType<object> = z.custom<object>(
-  (value) => typeof value === 'object' && value !== null && !Array.isArray(value) && isShallow(value),
-  `a JSON Schema is an object, of at most ${MAX_DEPTH} levels`,
+const PARAMETERS: ZodType<object> = readByHand(
+  z.custom<object>(
+    (value) => typeof value === 'object' && value !== null && !Array.isArray(value) && isShallow(value),
+    `a JSON Schema is an object, of at most ${MAX_DEPTH} levels`,
+  ),
+  () => ({ type: 'object', description: `a JSON Schema, of at most ${MAX_DEPTH} levels` }),
 )
 
 /** By levels, and not by itself again: a text of 8 MiB can be a million levels deep. */
@@ -63,7 +67,11 @@ function isShallow(value: object): boolean {
 const PART: ZodType<ChatRequestPart> = z.object({
   type: z.string(),
   text: z.string().optional(),
-  image_url: z.object({ url: z.string() }).optional(),
+  image_url: z
+    .object({
+      url: readByHand(z.string(), () => ({ type: 'string', pattern: '^[Dd][Aa][Tt][Aa]:[Ii][Mm][Aa][Gg][Ee]/' })),
+    })
+    .optional(),
 })
 
 const CALL: ZodType<ToolCall> = z.object({
@@ -100,11 +108,11 @@ export const CHAT_REQUEST: ZodType<ChatRequest> = z.object({
   logprobs: z.boolean().nullish(),
   top_logprobs: z.int().min(0).max(20).nullish(),
   tools: z.array(TOOL).max(MAX_TOOLS).nullish(),
-  tool_choice: z.unknown().optional(),
-  response_format: z.object({ type: z.string() }).nullish(),
-  modalities: z.array(z.string()).nullish(),
-  audio: z.unknown().optional(),
-  functions: z.unknown().optional(),
-  function_call: z.unknown().optional(),
-  web_search_options: z.unknown().optional(),
+  tool_choice: readByHand(z.unknown().optional(), () => ({ enum: ['auto', 'none', null] })),
+  response_format: z.object({ type: readByHand(z.string(), () => ({ const: 'text' })) }).nullish(),
+  modalities: z.array(readByHand(z.string(), () => ({ const: 'text' }))).nullish(),
+  audio: notTaken(z.unknown().optional()),
+  functions: notTaken(z.unknown().optional()),
+  function_call: notTaken(z.unknown().optional()),
+  web_search_options: notTaken(z.unknown().optional()),
 })

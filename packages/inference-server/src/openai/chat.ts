@@ -2,10 +2,12 @@ import type { ChatTool } from '@x/infer-core'
 
 import { generateAll, startGeneration, type TextJob } from '../generate.ts'
 import { badRequest } from '../http-error.ts'
+import { RESULT_HEADERS } from '../openapi/headers.ts'
 import { parseAs } from '../parse.ts'
 import type { ServedModel } from '../ports.ts'
 import { modelHeader, resultsOf } from '../results-of.ts'
 import type { Answer, Asked, Route } from '../route.ts'
+import { CHAT_CHUNK, CHAT_COMPLETION } from './answer-schemas.ts'
 import { createChatEvents, toCompletion, type Envelope } from './chat-answer.ts'
 import { promptOf } from './chat-input.ts'
 import { CHAT_REQUEST, type ChatRequest, type ChatRequestTool } from './chat-schema.ts'
@@ -27,6 +29,21 @@ export const chatRoute: Route = {
   path: '/v1/chat/completions',
   dialect: 'openai',
   scope: 'infer',
+  described: {
+    id: 'createChatCompletion',
+    summary: 'What a model says next in a chat, as OpenAI answers',
+    description:
+      'An image is a data URL, in the only message. Fields that are not here are passed over; `n` over 1 needs a `temperature` over 0.',
+    body: { schema: CHAT_REQUEST, example: { messages: [{ role: 'user', content: 'Hello' }], max_tokens: 16 } },
+    answers: {
+      200: {
+        summary: 'the text, or with `stream` its pieces as they are made',
+        headers: RESULT_HEADERS,
+        json: CHAT_COMPLETION,
+        events: CHAT_CHUNK,
+      },
+    },
+  },
   async run(asked) {
     const request = parseAs(CHAT_REQUEST, await asked.json())
     assertDone(request)

@@ -2,11 +2,14 @@ import { z, type ZodType } from 'zod'
 
 import { generateAll, startGeneration, type Generated, type TextJob } from '../generate.ts'
 import { badRequest } from '../http-error.ts'
+import { RESULT_HEADERS } from '../openapi/headers.ts'
+import { notTaken } from '../openapi/json-schema.ts'
 import { parseAs } from '../parse.ts'
 import type { ServedModel } from '../ports.ts'
 import { modelHeader, resultsOf } from '../results-of.ts'
 import type { Answer, Asked, Route } from '../route.ts'
-import { textsOf } from '../texts-of.ts'
+import { textsField, textsOf } from '../texts-of.ts'
+import { TEXT_COMPLETION } from './answer-schemas.ts'
 import type { Envelope } from './chat-answer.ts'
 import { createCompletionEvents, toTextCompletion, type CompletionOptions } from './completion-answer.ts'
 import { GENERATION, notDone, toTextOptions, type GenerationRequest } from './generation-request.ts'
@@ -25,10 +28,10 @@ interface CompletionRequest extends GenerationRequest {
 
 const REQUEST: ZodType<CompletionRequest> = z.object({
   ...GENERATION,
-  prompt: z.unknown().optional(),
+  prompt: textsField('maxPrompts'),
   echo: z.boolean().nullish(),
   logprobs: z.int().min(0).max(5).nullish(),
-  suffix: z.string().nullish(),
+  suffix: notTaken(z.string().nullish(), ''),
   best_of: z.int().min(1).nullish(),
 })
 
@@ -44,6 +47,20 @@ export const completionsRoute: Route = {
   path: '/v1/completions',
   dialect: 'openai',
   scope: 'infer',
+  described: {
+    id: 'createCompletion',
+    summary: 'How a model continues texts, as OpenAI answers',
+    description: '`n` over 1 needs a `temperature` over 0; `best_of` is `n`.',
+    body: { schema: REQUEST, example: { prompt: 'IPFS is', max_tokens: 16 } },
+    answers: {
+      200: {
+        summary: 'the texts, or with `stream` their pieces as they are made',
+        headers: RESULT_HEADERS,
+        json: TEXT_COMPLETION,
+        events: TEXT_COMPLETION,
+      },
+    },
+  },
   async run(asked) {
     const request = parseAs(REQUEST, await asked.json())
     assertDone(request)

@@ -1,10 +1,12 @@
 import { z, type ZodType } from 'zod'
 
 import { embedTexts } from '../embed-texts.ts'
+import { RESULT_HEADERS } from '../openapi/headers.ts'
 import { parseAs } from '../parse.ts'
 import type { Route } from '../route.ts'
-import { textsOf } from '../texts-of.ts'
+import { textsField, textsOf } from '../texts-of.ts'
 import { base64Of } from '../vector-of.ts'
+import { EMBEDDINGS } from './answer-schemas.ts'
 
 interface EmbeddingsRequest {
   model?: string | null | undefined
@@ -17,7 +19,7 @@ interface EmbeddingsRequest {
 
 const REQUEST: ZodType<EmbeddingsRequest> = z.object({
   model: z.string().nullish(),
-  input: z.unknown().optional(),
+  input: textsField('maxInputs'),
   encoding_format: z.enum(['float', 'base64']).nullish(),
   dimensions: z.int().min(1).nullish(),
   truncate: z.boolean().nullish(),
@@ -29,6 +31,13 @@ export const embeddingsRoute: Route = {
   path: '/v1/embeddings',
   dialect: 'openai',
   scope: 'infer',
+  described: {
+    id: 'createEmbedding',
+    summary: 'Vectors of texts, as OpenAI answers',
+    description: 'Without `truncate` a text that the model has no room for is refused.',
+    body: { schema: REQUEST, example: { input: ['What is IPFS?', 'A protocol.'] } },
+    answers: { 200: { summary: 'a vector of each text', headers: RESULT_HEADERS, json: EMBEDDINGS } },
+  },
   async run(asked) {
     const { model: named, input, encoding_format: format, ...request } = parseAs(REQUEST, await asked.json())
     const { model, values, headers, tokens } = await embedTexts(asked, {

@@ -2,6 +2,7 @@ import type { GivenOptions } from '@x/infer-core'
 import { z, type ZodType } from 'zod'
 
 import { badRequest, type HttpError } from '../http-error.ts'
+import { notTaken, readByHand } from '../openapi/json-schema.ts'
 
 const MAX_STOPS = 4
 const MAX_STOP_LENGTH = 256
@@ -38,9 +39,13 @@ export const GENERATION: { [Name in keyof GenerationRequest]-?: ZodType<Generati
   temperature: z.number().min(0).max(2).nullish(),
   top_p: z.number().min(0).max(1).nullish(),
   seed: z.int().nullish(),
-  frequency_penalty: penalty.nullish(),
-  presence_penalty: penalty.nullish(),
-  logit_bias: z.record(z.string(), z.number()).nullish(),
+  frequency_penalty: notTaken(penalty.nullish(), 0),
+  presence_penalty: notTaken(penalty.nullish(), 0),
+  logit_bias: readByHand(z.record(z.string(), z.number()).nullish(), () => ({
+    type: ['object', 'null'],
+    maxProperties: 0,
+    description: 'known, and not done here',
+  })),
 }
 
 /** A field that is known and not done here, but where it changes nothing. */

@@ -1,8 +1,10 @@
 import { z, type ZodType } from 'zod'
 
+import { RESULT_HEADERS } from '../openapi/headers.ts'
 import { parseAs } from '../parse.ts'
-import { documentsOf, rankDocuments } from '../rank-documents.ts'
+import { documentsField, documentsOf, rankDocuments, textField } from '../rank-documents.ts'
 import type { Route } from '../route.ts'
+import { RANKING } from './answer-schemas.ts'
 
 interface RerankRequest {
   model?: string | null | undefined
@@ -16,8 +18,8 @@ interface RerankRequest {
 
 const REQUEST: ZodType<RerankRequest> = z.object({
   model: z.string().nullish(),
-  query: z.string(),
-  documents: z.unknown().optional(),
+  query: textField(),
+  documents: documentsField(),
   top_n: z.int().min(1).nullish(),
   return_documents: z.boolean().nullish(),
   truncate: z.boolean().nullish(),
@@ -29,6 +31,12 @@ export const cohereRerankRoute: Route = {
   path: '/v1/rerank',
   dialect: 'openai',
   scope: 'infer',
+  described: {
+    id: 'createRerank',
+    summary: 'Documents by how well they answer a query, as Cohere and Jina answer',
+    body: { schema: REQUEST, example: { query: 'What is IPFS?', documents: ['A protocol.', 'A fruit.'] } },
+    answers: { 200: { summary: 'the best first', headers: RESULT_HEADERS, json: RANKING } },
+  },
   async run(asked) {
     const { model: named, query, documents, ...request } = parseAs(REQUEST, await asked.json())
     const { model, ranked, headers, tokens } = await rankDocuments(asked, {

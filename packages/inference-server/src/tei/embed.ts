@@ -1,9 +1,11 @@
 import { z, type ZodType } from 'zod'
 
 import { embedTexts } from '../embed-texts.ts'
+import { TEI_HEADERS } from '../openapi/headers.ts'
 import { parseAs } from '../parse.ts'
 import type { Answer, Asked, Route } from '../route.ts'
-import { textsOf } from '../texts-of.ts'
+import { textsField, textsOf } from '../texts-of.ts'
+import { VECTORS } from './answer-schemas.ts'
 import { computeHeaders, TEI_FIELDS, teiOptionsOf, type TeiRequest } from './request.ts'
 
 interface EmbedRequest extends TeiRequest {
@@ -12,9 +14,9 @@ interface EmbedRequest extends TeiRequest {
   dimensions?: number | null | undefined
 }
 
-const REQUEST: ZodType<EmbedRequest> = z.object({
+export const EMBED_REQUEST: ZodType<EmbedRequest> = z.object({
   ...TEI_FIELDS,
-  inputs: z.unknown().optional(),
+  inputs: textsField('maxInputs'),
   normalize: z.boolean().nullish(),
   dimensions: z.int().min(1).nullish(),
 })
@@ -25,11 +27,17 @@ export const embedRoute: Route = {
   path: '/embed',
   dialect: 'tei',
   scope: 'infer',
+  described: {
+    id: 'embed',
+    summary: 'Vectors of texts, as text-embeddings-inference answers',
+    body: { schema: EMBED_REQUEST, example: { inputs: ['What is IPFS?', 'A protocol.'] } },
+    answers: { 200: { summary: 'a vector of each text', headers: TEI_HEADERS, json: VECTORS } },
+  },
   run: async (asked) => embed(asked, await asked.json()),
 }
 
 export async function embed(asked: Asked, body: unknown): Promise<Answer> {
-  const { inputs, normalize, dimensions, ...request } = parseAs(REQUEST, body)
+  const { inputs, normalize, dimensions, ...request } = parseAs(EMBED_REQUEST, body)
   const options = teiOptionsOf(request)
   const texts = textsOf(inputs, asked.limits.maxInputs, 'inputs')
   const { values, headers, tokens } = await embedTexts(asked, {

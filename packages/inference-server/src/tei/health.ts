@@ -1,5 +1,6 @@
 import { findModel } from '../model-of-request.ts'
 import type { Answer, Asked, Route } from '../route.ts'
+import { UNHEALTHY_ANSWER } from './answer-schemas.ts'
 
 const NONE: Answer = { body: { bytes: new Uint8Array(0), type: 'text/plain; charset=utf-8' } }
 
@@ -11,7 +12,19 @@ async function health({ ports, ofPath, signal }: Asked): Promise<Answer> {
   return models.every((model) => ports.inference.isReady(model)) ? NONE : UNHEALTHY
 }
 
-const at = (path: string): Route => ({ method: 'GET', path, ofModel: true, dialect: 'tei', scope: 'none', run: health })
+const at = (path: string, id: string): Route => ({
+  method: 'GET',
+  path,
+  ofModel: true,
+  dialect: 'tei',
+  scope: 'none',
+  described: {
+    id,
+    summary: 'Whether each model, or that of the path, would be run now',
+    answers: { 200: { summary: 'yes', isEmpty: true }, 503: { summary: 'no', json: UNHEALTHY_ANSWER } },
+  },
+  run: health,
+})
 
 /** `GET /health` of text-embeddings-inference, and its other name. */
-export const HEALTH_ROUTES: readonly Route[] = [at('/health'), at('/ping')]
+export const HEALTH_ROUTES: readonly Route[] = [at('/health', 'health'), at('/ping', 'ping')]

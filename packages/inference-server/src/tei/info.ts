@@ -1,6 +1,7 @@
 import { badRequest } from '../http-error.ts'
 import type { ModelFacts, ServedModel, ServedTask } from '../ports.ts'
 import type { Route } from '../route.ts'
+import { INFO } from './answer-schemas.ts'
 
 /** What text-embeddings-inference has names for. */
 const TASKS: readonly ServedTask[] = ['feature-extraction', 'text-classification', 'rerank']
@@ -12,6 +13,12 @@ export const infoRoute: Route = {
   ofModel: true,
   dialect: 'tei',
   scope: 'infer',
+  described: {
+    id: 'info',
+    summary: 'What is known of the only model, or of that of the path',
+    answers: { 200: { summary: 'what is known', headers: ['x-ipfs-accelerate-model'], json: INFO } },
+    errors: [404, 422],
+  },
   async run({ ports, limits, signal, model: modelFor }) {
     const model = await modelFor(TASKS, undefined)
     const facts = await ports.models.describe(model, { signal })

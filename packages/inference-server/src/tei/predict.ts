@@ -2,10 +2,13 @@ import { z, type ZodType } from 'zod'
 
 import { classifyTexts } from '../classify-texts.ts'
 import { badRequest } from '../http-error.ts'
+import { TEI_HEADERS } from '../openapi/headers.ts'
+import { readByHand, textSchema } from '../openapi/json-schema.ts'
 import { parseAs } from '../parse.ts'
 import type { TextPair } from '../ports.ts'
 import type { Route } from '../route.ts'
 import { textsOf } from '../texts-of.ts'
+import { PREDICTION } from './answer-schemas.ts'
 import { computeHeaders, TEI_FIELDS, teiOptionsOf, type TeiRequest } from './request.ts'
 
 interface PredictRequest extends TeiRequest {
@@ -13,9 +16,26 @@ interface PredictRequest extends TeiRequest {
   raw_scores?: boolean | null | undefined
 }
 
+const INPUTS: ZodType = readByHand(
+  z.unknown().optional(),
+  (limits) => {
+    const text = textSchema(limits)
+    const sequence = { type: 'array', items: text, minItems: 1, maxItems: 2 }
+    const batch = {
+      type: 'array',
+      items: { anyOf: [text, sequence] },
+      contains: { type: 'array' },
+      maxItems: limits.maxInputs,
+      description: 'several, of which one at least is a list',
+    }
+    return { anyOf: [text, { ...sequence, description: 'one text, or a pair' }, batch] }
+  },
+  { required: true },
+)
+
 const REQUEST: ZodType<PredictRequest> = z.object({
   ...TEI_FIELDS,
-  inputs: z.unknown().optional(),
+  inputs: INPUTS,
   raw_scores: z.boolean().nullish(),
 })
 
@@ -25,6 +45,18 @@ export const predictRoute: Route = {
   path: '/predict',
   dialect: 'tei',
   scope: 'infer',
+  described: {
+    id: 'predict',
+    summary: 'Labels of texts or pairs of texts',
+    body: { schema: REQUEST, example: { inputs: [['What a day.'], ['Not again.']] } },
+    answers: {
+      200: {
+        summary: 'of one its labels, the likeliest first; of several a list of them',
+        headers: TEI_HEADERS,
+        json: PREDICTION,
+      },
+    },
+  },
   async run(asked) {
     const { inputs, raw_scores: isRaw, ...request } = parseAs(REQUEST, await asked.json())
     const { texts, isBatch } = sequencesOf(inputs, asked.limits.maxInputs)

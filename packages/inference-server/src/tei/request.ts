@@ -2,6 +2,7 @@ import type { RunTokens } from '@x/infer-core'
 import { z, type ZodType } from 'zod'
 
 import { badRequest } from '../http-error.ts'
+import { notTaken } from '../openapi/json-schema.ts'
 
 /** What all requests of text-embeddings-inference may have, and `model`, which is ours: where several are served. */
 export interface TeiRequest {
@@ -14,8 +15,8 @@ export interface TeiRequest {
 export const TEI_FIELDS: { [Field in keyof Required<TeiRequest>]: ZodType<TeiRequest[Field]> } = {
   model: z.string().nullish(),
   truncate: z.boolean().nullish(),
-  truncation_direction: z.enum(['Left', 'Right', 'left', 'right']).nullish(),
-  prompt_name: z.string().nullish(),
+  truncation_direction: notTaken(z.enum(['Left', 'Right', 'left', 'right']).nullish(), 'Right', 'right'),
+  prompt_name: notTaken(z.string().nullish()),
 }
 
 /**

@@ -2,9 +2,12 @@ import { z, type ZodType } from 'zod'
 
 import { embedTexts } from '../embed-texts.ts'
 import { assertFinite } from '../finite.ts'
+import { TEI_HEADERS } from '../openapi/headers.ts'
 import { parseAs } from '../parse.ts'
+import { textField } from '../rank-documents.ts'
 import type { Answer, Asked, Route } from '../route.ts'
-import { textsOf } from '../texts-of.ts'
+import { textsField, textsOf } from '../texts-of.ts'
+import { COSINES } from './answer-schemas.ts'
 import { computeHeaders, TEI_FIELDS, teiOptionsOf, type TeiRequest } from './request.ts'
 
 interface SimilarityRequest extends Pick<TeiRequest, 'model'> {
@@ -14,9 +17,9 @@ interface SimilarityRequest extends Pick<TeiRequest, 'model'> {
 
 const { model, ...PARAMETERS } = TEI_FIELDS
 
-const REQUEST: ZodType<SimilarityRequest> = z.object({
+export const SIMILARITY_REQUEST: ZodType<SimilarityRequest> = z.object({
   model,
-  inputs: z.object({ source_sentence: z.string(), sentences: z.unknown().optional() }),
+  inputs: z.object({ source_sentence: textField(), sentences: textsField('maxInputs') }),
   parameters: z.object(PARAMETERS).nullish(),
 })
 
@@ -26,11 +29,20 @@ export const similarityRoute: Route = {
   path: '/similarity',
   dialect: 'tei',
   scope: 'infer',
+  described: {
+    id: 'similarity',
+    summary: 'How alike sentences and a first one are',
+    body: {
+      schema: SIMILARITY_REQUEST,
+      example: { inputs: { source_sentence: 'What is IPFS?', sentences: ['A protocol.', 'A fruit.'] } },
+    },
+    answers: { 200: { summary: 'a cosine of each sentence', headers: TEI_HEADERS, json: COSINES } },
+  },
   run: async (asked) => similarity(asked, await asked.json()),
 }
 
 export async function similarity(asked: Asked, body: unknown): Promise<Answer> {
-  const { inputs, parameters, ...request } = parseAs(REQUEST, body)
+  const { inputs, parameters, ...request } = parseAs(SIMILARITY_REQUEST, body)
   const sentences = textsOf(inputs.sentences, asked.limits.maxInputs, 'inputs.sentences')
   const [source] = textsOf(inputs.source_sentence, 1, 'inputs.source_sentence')
   const texts = [source ?? '', ...sentences]

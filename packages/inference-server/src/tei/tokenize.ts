@@ -1,10 +1,12 @@
 import { z, type ZodType } from 'zod'
 
+import { RESULT_HEADERS } from '../openapi/headers.ts'
 import { parseAs } from '../parse.ts'
 import { SERVED_TASKS } from '../ports.ts'
 import type { Route } from '../route.ts'
 import { runTexts } from '../run-texts.ts'
-import { textsOf } from '../texts-of.ts'
+import { textsField, textsOf } from '../texts-of.ts'
+import { TOKENS } from './answer-schemas.ts'
 import { TEI_FIELDS, teiOptionsOf, type TeiRequest } from './request.ts'
 
 interface TokenizeRequest extends Pick<TeiRequest, 'model' | 'prompt_name'> {
@@ -15,7 +17,7 @@ interface TokenizeRequest extends Pick<TeiRequest, 'model' | 'prompt_name'> {
 const REQUEST: ZodType<TokenizeRequest> = z.object({
   model: TEI_FIELDS.model,
   prompt_name: TEI_FIELDS.prompt_name,
-  inputs: z.unknown().optional(),
+  inputs: textsField('maxInputs'),
   add_special_tokens: z.boolean().nullish(),
 })
 
@@ -25,6 +27,12 @@ export const tokenizeRoute: Route = {
   path: '/tokenize',
   dialect: 'tei',
   scope: 'infer',
+  described: {
+    id: 'tokenize',
+    summary: 'The tokens of texts',
+    body: { schema: REQUEST, example: { inputs: 'What is IPFS?' } },
+    answers: { 200: { summary: 'the tokens of each text', headers: RESULT_HEADERS, json: TOKENS } },
+  },
   async run(asked) {
     const { inputs, add_special_tokens: isWhole, ...request } = parseAs(REQUEST, await asked.json())
     const wanted = {
