@@ -30,6 +30,7 @@ import { createModelLoads, type OpenModelToServe } from './models/model-loads.ts
 import { loadServed, toServed } from './models/serve-model.ts'
 import { createServedList } from './models/served-list.ts'
 import { openRemote } from './open-remote.ts'
+import { openApiMounts } from './openapi/openapi-mounts.ts'
 import { ownVersion } from './own-version.ts'
 import { receiptsOf } from './receipts-of.ts'
 import { storedMounts } from './stored-mounts.ts'
@@ -157,7 +158,8 @@ export async function startServer(
     }
     const ports = { inference, models: served.port, receipts: receiptsOf(results) }
     const admit: Admit = async (request, { scope }) => admission.admit(request, scope)
-    const handler = createInferenceHandler(ports, { version: ownVersion(), ...options, onRequest, admit })
+    const { version = ownVersion() } = options
+    const handler = createInferenceHandler(ports, { ...options, version, onRequest, admit })
     let isClosing = false
     const state = (): ServerState => ({
       pid: process.pid,
@@ -175,6 +177,12 @@ export async function startServer(
         ...(storage ? storedMounts(storage, { admission, maxAddBytes: options.maxAddBytes, onWarning }) : []),
         metricsMount(metrics),
         adminMount({ engine, served, loads, canLoad: options.openModel !== undefined, state, onWarning }),
+        ...openApiMounts({
+          inference: options,
+          hasStorage: storage !== undefined,
+          needsToken: admission.needsToken,
+          version,
+        }),
         { name: 'inference', owns: () => true, scope: 'asked-by-route', errors: 'openai', handle: handler },
       ],
     })

@@ -21,7 +21,7 @@ export interface OpenApiDocument {
   readonly components: JsonObject
 }
 
-const DESCRIPTION = `HEAD is answered where GET is, and OPTIONS everywhere. A path's segments are percent-encoded. Another method of a path is 405, a
+const DESCRIPTION = `HEAD is answered where GET is. A path's segments are percent-encoded. Another method of a path is 405, a
 Host that is not this server's 421, and a request of a web page from elsewhere 403.`
 
 /**
@@ -62,7 +62,7 @@ export function openApiDocument(
 }
 
 function toOperation(
-  { id, path, tag, summary, description, scope, responses, requestBody, ...operation }: OpenApiOperation,
+  { id, path, tag, summary, description, scope, variantOf, responses, requestBody, ...operation }: OpenApiOperation,
   pathParameters: OpenApiPart['pathParameters'],
   isSecured: boolean,
 ): JsonObject {
@@ -73,6 +73,7 @@ function toOperation(
     tags: [tag],
     summary,
     ...(description !== undefined && { description }),
+    ...(variantOf !== undefined && { 'x-variant-of': variantOf }),
     ...(isSecured && { security: [{ bearer: [scope] }] }),
     ...(parameters.length > 0 && { parameters }),
     ...(requestBody && { requestBody }),

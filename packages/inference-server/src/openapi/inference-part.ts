@@ -55,6 +55,7 @@ function ofModel({ path, id, summary, responses, ...operation }: OpenApiOperatio
     ...operation,
     path: PREFIX + (path === '/' ? '' : path),
     id: `${id}OfModel`,
+    variantOf: id,
     summary: `${summary}, of the model that the path names`,
     responses: { ...responses, 404: errorRef(operation.tag, 404) },
   }

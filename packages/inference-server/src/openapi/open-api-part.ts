@@ -13,6 +13,8 @@ export interface OpenApiOperation {
   readonly summary: string
   readonly description?: string | undefined
   readonly scope: Scope
+  /** The id of an operation of which this is another path. */
+  readonly variantOf?: string | undefined
   /** Of its query and headers; of its path there are those that the part describes. */
   readonly parameters?: readonly JsonObject[] | undefined
   readonly requestBody?: JsonObject | undefined
