@@ -105,6 +105,9 @@ function accountOf({ name, scopes, requestsPerMinute }: Token, most: number, now
   return { name, scopes: new Set(scopes), most, inFlight: 0, takeTurn }
 }
 
+/** More than sums of fractions are off by, less than anybody waits. */
+const ROUNDING_MS = 1e-3
+
 /** So many turns in a minute, which come back one by one. @returns Takes a turn, or says how long until there is one, in milliseconds. */
 function createBucket(perMinute: number, now: () => number): () => number {
   const msEach = 60_000 / perMinute
@@ -112,10 +115,10 @@ function createBucket(perMinute: number, now: () => number): () => number {
   let fullAt = now()
   return () => {
     const at = now()
-    const then = Math.max(fullAt, at) + msEach
-    const waitMs = Math.ceil(then - at - 60_000)
+    const backMs = Math.max(fullAt - at, 0) + msEach
+    const waitMs = Math.ceil(backMs - 60_000 - ROUNDING_MS)
     if (waitMs > 0) return waitMs
-    fullAt = then
+    fullAt = at + backMs
     return 0
   }
 }

@@ -96,6 +96,19 @@ it('lets a token ask as often as it may, and says when again', () => {
   expect(ask()).toMatchObject(tooOften(30_000))
 })
 
+it.each([1, 7, 60, 1000])(
+  'lets a token that may ask %d times a minute do so at once, whatever the clock says',
+  (most) => {
+    for (const now of [0.1, 15_432.123_456_789, 86_400_000.7]) {
+      const tokens = [token('a', { requestsPerMinute: most })]
+      const { admit } = createAdmission({ tokens }, () => now)
+      const asked = Array.from({ length: most + 1 }, () => refusalOf(() => admit(from('a'), 'infer').release()))
+      expect(asked.slice(0, most)).toEqual(asked.slice(0, most).map(() => undefined))
+      expect(asked.at(-1)).toMatchObject({ status: 429, code: 'rate_limit_exceeded' })
+    }
+  },
+)
+
 it.each([{ maxInFlight: 0 }, { maxInFlightPerToken: 1.5 }, { tokens: [] }])('does not take %j', (options) => {
   expect(() => createAdmission(options)).toThrow(expect.objectContaining({ code: 'INVALID_INPUT' }))
 })
