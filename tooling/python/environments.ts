@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { toolCache } from '../tool-cache.ts'
 
 /** What tests use Python for: a file of pinned requirements each, in this folder. */
-export const PURPOSES = ['formats', 'hub-1', 'hub-2', 'model-signing'] as const
+export const PURPOSES = ['clients', 'formats', 'hub-1', 'hub-2', 'model-signing'] as const
 /** And what benchmarks use it for, which prepare that by themselves. */
 export type Purpose = (typeof PURPOSES)[number] | 'onnxruntime' | 'onnxruntime-server'
 

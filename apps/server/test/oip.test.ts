@@ -1,12 +1,8 @@
-import { mkdir, writeFile } from 'node:fs/promises'
-import path from 'node:path'
-
 import { OIP_TYPES, tensorBytes, type RawType } from '@x/infer-core'
-import { addModel, openModel, openStorage } from '@x/node'
-import { expect, it, onTestFinished } from 'vitest'
+import { expect, it } from 'vitest'
 
-import { encodeModel, type Graph } from '../../../tooling/fixtures/src/onnx-writer.ts'
-import { only, openModels, start, temporaryFolder } from './support.ts'
+import type { Graph } from '../../../tooling/fixtures/src/onnx-writer.ts'
+import { only, openGraph, openModels, start } from './support.ts'
 
 const TYPES: readonly RawType[] = [
   ...(['float32', 'float64', 'float16', 'int8', 'int16', 'int32', 'int64'] as const),
@@ -30,25 +26,11 @@ function bytesOf(type: RawType): Uint8Array {
   return Uint8Array.from({ length: 2 * width }, (_, at) => (at * 37) % 64)
 }
 
-async function openTwins(): Promise<Awaited<ReturnType<typeof openModel>>> {
-  const folder = await temporaryFolder()
-  const directory = path.join(folder, 'twins')
-  await mkdir(directory)
-  await writeFile(path.join(directory, 'twins.onnx'), encodeModel(TWINS))
-  await writeFile(path.join(directory, 'config.json'), '{}')
-  const storage = await openStorage({ directory: path.join(folder, 'store'), environment: {} })
-  onTestFinished(() => storage.close())
-  const { cid } = await addModel(storage, directory)
-  const model = await openModel(async () => storage, `ipfs://${cid}`)
-  onTestFinished(() => model.close())
-  return model
-}
-
 it('runs the graph of a model without a task on binary tensors of every type', async () => {
-  const model = await openTwins()
+  const model = await openGraph(TWINS)
   const { url } = await start([{ model, name: 'twins', task: 'raw-tensors' }])
   const metadata: unknown = await (await fetch(`${url}/v2/models/twins`)).json()
-  expect(metadata).toMatchObject({ versions: [model.cid.toString()], properties: { file: 'twins.onnx' } })
+  expect(metadata).toMatchObject({ versions: [model.cid.toString()], properties: { file: 'model.onnx' } })
   const pieces = TYPES.map((type) => bytesOf(type))
   const inputs = TYPES.map((type, at) => {
     const parameters = { binary_data_size: pieces[at]?.length }

@@ -12,6 +12,8 @@ import { addModel, openModel, openResults, openStorage, type Storage } from '@x/
 import { startServer, type ModelToServe, type RunningServer, type StartServerOptions } from '@x/server'
 import { expect, onTestFinished } from 'vitest'
 
+import { encodeModel, type Graph } from '../../../tooling/fixtures/src/onnx-writer.ts'
+
 /** A folder that goes with the test. */
 export async function temporaryFolder(): Promise<string> {
   const folder = await mkdtemp(path.join(tmpdir(), 'server-'))
@@ -54,6 +56,21 @@ export async function openGguf(bytes: Uint8Array): Promise<OpenedModel> {
   const directory = path.join(folder, 'repository')
   await mkdir(directory)
   await writeFile(path.join(directory, 'model.gguf'), bytes)
+  const { cid } = await addModel(storage, directory)
+  const model = await openModel(async () => storage, `ipfs://${cid}`)
+  onTestFinished(() => model.close())
+  return model
+}
+
+/** A model of a graph alone, `model.onnx`, in a store of its own. */
+export async function openGraph(graph: Graph): Promise<OpenedModel> {
+  const folder = await temporaryFolder()
+  const directory = path.join(folder, 'graph')
+  await mkdir(directory)
+  await writeFile(path.join(directory, 'model.onnx'), encodeModel(graph))
+  await writeFile(path.join(directory, 'config.json'), '{}')
+  const storage = await openStorage({ directory: path.join(folder, 'store'), environment: {} })
+  onTestFinished(() => storage.close())
   const { cid } = await addModel(storage, directory)
   const model = await openModel(async () => storage, `ipfs://${cid}`)
   onTestFinished(() => model.close())
