@@ -1,10 +1,7 @@
 /** `hub serve` as a process of its own, and the programs that people have as its clients. */
-import { execFile, spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { execFile } from 'node:child_process'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
 import { downloadFile, snapshotDownload } from '@huggingface/hub'
@@ -14,37 +11,15 @@ import { expect, it, onTestFinished, vi } from 'vitest'
 
 import { programOf, pythonOrSkip } from '../../../tooling/python/python-or-skip.ts'
 import { cli, temporaryDirectory } from './harness.ts'
+import { startServing, type ServingProcess } from './serve-process.ts'
 
 const REPO = 'org/tiny'
 const { files } = fixtureModel('tiny-bert')
-const program = fileURLToPath(new URL('./cli-process.ts', import.meta.url))
-
-interface Served {
-  url: string
-  /** Interrupts it, and resolves when it has ended. */
-  stop: () => Promise<{ code: number | null; stderr: string }>
-}
-
 /** Runs `hub serve` until the test ends. Resolves when it has said where it is. */
-async function hubServe(folder: string, args: string[] = [], more: Record<string, string> = {}): Promise<Served> {
-  const flags = ['--conditions=@x/source', '--disable-warning=ExperimentalWarning']
-  const store = path.join(folder, 'store')
-  const child = spawn(process.execPath, [...flags, program, 'hub', 'serve', '--json', '--store', store, ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+function hubServe(folder: string, args: string[] = [], more: Record<string, string> = {}): Promise<ServingProcess> {
+  return startServing(['hub', 'serve', '--store', path.join(folder, 'store'), ...args], {
     env: { PATH: process.env['PATH'], HOME: folder, HF_HOME: path.join(folder, 'hf'), ...more },
   })
-  let stderr = ''
-  child.stderr.on('data', (chunk) => (stderr += String(chunk)))
-  const ended = once(child, 'close').then(() => ({ code: child.exitCode, stderr }))
-  const stop: Served['stop'] = () => {
-    child.kill('SIGINT')
-    return ended
-  }
-  onTestFinished(async () => void (await stop()))
-  const [line] = await Promise.race([once(createInterface({ input: child.stdout }), 'line'), ended.then(() => ['{}'])])
-  const { url } = JSON.parse(String(line))
-  if (typeof url !== 'string') throw new Error(`it ended: ${stderr}`)
-  return { url, stop }
 }
 
 async function withModel(): Promise<string> {
