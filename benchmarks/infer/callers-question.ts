@@ -3,7 +3,7 @@ import { join } from 'node:path'
 
 import { preparedPython } from '../harness/prepared-python.ts'
 import type { FigureTable, Job, Question, Target } from '../harness/types.ts'
-import { countOf, MODELS, prepareModels, type BenchModel } from './models.ts'
+import { countOf, MODELS, nameOf, prepareModels, type BenchModel } from './models.ts'
 import type { Lengths } from './texts.ts'
 
 const CALLERS = [1, 8, 64] as const
@@ -96,8 +96,6 @@ export const callers: Question = {
     }
   },
 }
-
-const nameOf = (name: string, model: BenchModel, lengths: Lengths): string => `${name}, ${model.name}, ${lengths}`
 
 const callersTable = (many: number): FigureTable => ({
   title: `${many} callers`,

@@ -28,6 +28,10 @@ const PARTS: Readonly<Record<Lengths, number>> = { '16': 1, '128': 3 / 16, mixed
 export const countOf = ({ entries = TEXTS }: Pick<Workspace, 'entries'>, lengths: Lengths): number =>
   Math.max(16, Math.ceil(entries * PARTS[lengths]))
 
+/** Of a job: who is asked, of which model, with texts of which lengths. */
+export const nameOf = (name: string, model: BenchModel, lengths: Lengths): string =>
+  `${name}, ${model.name}, ${lengths}`
+
 export interface Prepared {
   /** Folder of both models, as transformers.js finds them. */
   models: string

@@ -1,7 +1,7 @@
 import type { Job, Question, Target } from '../harness/types.ts'
-import { MODELS, prepareModels, type BenchModel } from '../infer/models.ts'
+import { MODELS, nameOf, prepareModels, type BenchModel } from '../infer/models.ts'
 import type { Lengths } from '../infer/texts.ts'
-import { ALL_LENGTHS, CLIENTS, MEMORY, nameOf, phasesOf, tableOf } from './parts.ts'
+import { ALL_LENGTHS, CLIENTS, MEMORY, phasesOf, tableOf } from './parts.ts'
 
 export const clients: Question = {
   name: 'serve/clients',

@@ -18,11 +18,13 @@ export type Ask = (text: string) => Promise<Float32Array>
 export async function measureServer(
   command: readonly string[],
   inputs: Inputs,
-  asked: AskedOfServer & { check: boolean; must: Must },
+  asked: AskedOfServer & { check: boolean; must: Must; from?: 'computed' },
 ): Promise<JobResult> {
   const server = await startServerProcess(command)
   try {
-    return await measurePhases(inputs, { ...asked, pid: server.pid }, (phase) => openClients(server.url, phase.callers))
+    return await measurePhases(inputs, { ...asked, pid: server.pid }, (phase) =>
+      openClients(server.url, phase.callers, asked),
+    )
   } finally {
     await server.stop()
   }
@@ -33,12 +35,16 @@ interface Clients {
   close: () => Promise<void>
 }
 
-/** So many connections, kept alive. */
-export function openClients(url: string, connections: number): Clients {
+/**
+ * So many connections, kept alive.
+ *
+ * @param must.from - What each answer says of where it is from. Default: whatever it says.
+ */
+export function openClients(url: string, connections: number, { from }: { from?: 'computed' } = {}): Clients {
   const pool = new Pool(url, { connections, pipelining: 1 })
   return {
     async ask(text) {
-      const { statusCode, body } = await pool.request({
+      const { statusCode, headers, body } = await pool.request({
         path: '/v1/embeddings',
         method: 'POST',
         headers: { 'content-type': 'application/json' },
@@ -46,6 +52,8 @@ export function openClients(url: string, connections: number): Clients {
       })
       const answer = await body.text()
       if (statusCode !== 200) throw new Error(`${statusCode}: ${answer}`)
+      const said = headers['x-ipfs-accelerate-from']
+      if (from !== undefined && said !== from) throw new Error(`an answer is ${String(said)}, not ${from}`)
       return vectorOf(JSON.parse(answer))
     },
     close: () => pool.close(),
@@ -60,7 +68,7 @@ function vectorOf(answer: { data: readonly { embedding: string }[] }): Float32Ar
 }
 
 /**
- * One phase after another, each with clients of its own, after as many texts that are not counted.
+ * One phase after another, each with clients of its own, after as many texts that are not counted, and are none of those that are.
  *
  * @param asked.pid - Of the process that answers.
  */
@@ -74,7 +82,7 @@ export async function measurePhases(
   let seconds = 0
   for (const phase of phases) {
     const { ask, close } = open(phase)
-    await Promise.all(inputs.texts.slice(0, phase.callers).map(ask))
+    await Promise.all(inputs.texts.slice(0, phase.callers).map((text) => ask(backwards(text))))
     let answers = 0
     const before = processorTimeOf(pid)
     const result = await measureCallers(
@@ -97,3 +105,6 @@ export async function measurePhases(
   }
   return { seconds, evidence, figures: { ...figures, privateMB: memoryOf(pid).privateMB } }
 }
+
+/** As long, and another one. */
+const backwards = (text: string): string => text.split(' ').toReversed().join(' ')

@@ -6,12 +6,14 @@ export interface OurServer {
   model: string
   /** Of ONNX Runtime. Default: as the engine comes. */
   threads?: number | undefined
+  /** Folder where it keeps results. Default: it keeps none. */
+  results?: string | undefined
 }
 
 /** The command that starts it, with the flags of this process. */
-export const ourServer = ({ store, model, threads }: OurServer): string[] => [
+export const ourServer = ({ store, model, threads, results }: OurServer): string[] => [
   process.execPath,
   ...process.execArgv,
   fileURLToPath(new URL('server.ts', import.meta.url)),
-  JSON.stringify({ store, model, threads }),
+  JSON.stringify({ store, model, threads, results }),
 ]

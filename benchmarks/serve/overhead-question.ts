@@ -1,12 +1,19 @@
 import type { Job, Question, Target } from '../harness/types.ts'
-import { MODELS, prepareModels, type BenchModel } from '../infer/models.ts'
+import { MODELS, nameOf, prepareModels, type BenchModel } from '../infer/models.ts'
 import type { Lengths } from '../infer/texts.ts'
-import { ALL_LENGTHS, CLIENTS, MEMORY, nameOf, phasesOf, tableOf } from './parts.ts'
+import { ALL_LENGTHS, CLIENTS, MEMORY, phasesOf, tableOf } from './parts.ts'
 
 /** Of ONNX Runtime: what asks has the other core. */
 const THREADS = 1
 /** Time of a text through HTTP, of its time without. */
 const AT_MOST = 1.1
+
+const KEEPING = 'ours, kept'
+const CONTENDERS = [
+  { name: 'library', file: 'library.ts', keeps: false },
+  { name: 'ours', file: 'ours.ts', keeps: false },
+  { name: KEEPING, file: 'keeping.ts', keeps: true },
+] as const
 
 export const overhead: Question = {
   name: 'serve/overhead',
@@ -15,10 +22,10 @@ export const overhead: Question = {
   async prepare(workspace) {
     const { store, inputs } = await prepareModels(workspace)
     const jobsOf = (model: BenchModel, lengths: Lengths): Job[] =>
-      (['library', 'ours'] as const).map((name) =>
+      CONTENDERS.map(({ name, file, keeps }) =>
         workspace.script(
           nameOf(name, model, lengths),
-          new URL(`${name}.ts`, import.meta.url),
+          new URL(file, import.meta.url),
           {
             inputs: inputs(model, lengths),
             store,
@@ -26,7 +33,7 @@ export const overhead: Question = {
             threads: THREADS,
             phases: phasesOf(workspace, lengths),
           },
-          { scope: `${model.name}, ${lengths}: ` },
+          { scope: `${model.name}, ${lengths}: `, ...(keeps && { output: workspace.path('serve-results') }) },
         ),
       )
     const all = MODELS.flatMap((model) => ALL_LENGTHS.map((lengths) => [model, lengths] as const))
@@ -40,11 +47,13 @@ export const overhead: Question = {
 }
 
 const targetsOf = (model: BenchModel, lengths: Lengths): Target[] =>
-  CLIENTS.map((many) => ({
-    type: 'flat',
-    label: `${model.name}, ${lengths}, ${many} clients`,
-    small: nameOf('library', model, lengths),
-    large: nameOf('ours', model, lengths),
-    figure: `${many} perText`,
-    atMost: AT_MOST,
-  }))
+  CLIENTS.flatMap((many): Target[] => {
+    const against = (small: string, large: string): Target & { type: 'flat' } => ({
+      type: 'flat',
+      label: `${model.name}, ${lengths}, ${many} clients: ${large} ÷ ${small}`,
+      small: nameOf(small, model, lengths),
+      large: nameOf(large, model, lengths),
+      figure: `${many} perText`,
+    })
+    return [{ ...against('library', 'ours'), atMost: AT_MOST }, against('ours', KEEPING)]
+  })

@@ -1,6 +1,6 @@
 import type { FigureTable, Workspace } from '../harness/types.ts'
 import type { Phase } from '../infer/callers.ts'
-import { countOf, type BenchModel } from '../infer/models.ts'
+import { countOf } from '../infer/models.ts'
 import type { Lengths } from '../infer/texts.ts'
 
 export const CLIENTS = [1, 8, 64] as const
@@ -11,9 +11,6 @@ export const phasesOf = (workspace: Workspace, lengths: Lengths): Phase[] => {
   const count = countOf(workspace, lengths)
   return CLIENTS.map((many) => ({ callers: many, count: many === 64 ? count : Math.ceil(count / 2) }))
 }
-
-export const nameOf = (name: string, model: BenchModel, lengths: Lengths): string =>
-  `${name}, ${model.name}, ${lengths}`
 
 export const tableOf = (many: number): FigureTable => ({
   title: `${many} clients`,

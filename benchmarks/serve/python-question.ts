@@ -4,9 +4,9 @@ import { fileURLToPath } from 'node:url'
 
 import { preparedPython } from '../harness/prepared-python.ts'
 import type { FigureOf, Job, Question, Target } from '../harness/types.ts'
-import { MODELS, prepareModels, type BenchModel, type Prepared } from '../infer/models.ts'
+import { MODELS, nameOf, prepareModels, type BenchModel, type Prepared } from '../infer/models.ts'
 import type { Lengths } from '../infer/texts.ts'
-import { ALL_LENGTHS, CLIENTS, MEMORY, nameOf, phasesOf, tableOf } from './parts.ts'
+import { ALL_LENGTHS, CLIENTS, MEMORY, phasesOf, tableOf } from './parts.ts'
 
 /** Texts of a run at most, of Python with batches; the better one counts. 32 is what the engine takes at most. */
 const ROWS = [8, 32] as const
