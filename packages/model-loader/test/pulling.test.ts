@@ -44,8 +44,8 @@ function numbers(count: number, seed: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(count)
   let state = seed
   for (let index = 0; index < count; index++) {
-    state = (state * 1_103_515_245 + 12_345) % 2_147_483_648
-    bytes[index] = state >> 16
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0
+    bytes[index] = state >>> 16
   }
   return bytes
 }
