@@ -37,6 +37,8 @@ function findChromium(): string | undefined {
   return wanted || ['/usr/bin/chromium'].find((path) => existsSync(path))
 }
 
+const setupFiles = [fileURLToPath(new URL('tooling/equal-bytes.ts', import.meta.url))]
+
 const node: TestProjectConfiguration = {
   // A node project resolves through `ssr`; `resolve.conditions` would be ignored here. Node itself knows no `module`, and what stands
   // there in some packages is for bundlers alone.
@@ -44,6 +46,7 @@ const node: TestProjectConfiguration = {
   resolve: { alias: { 'aegir/chai': fileURLToPath(aegirChai) } },
   test: {
     name: 'node',
+    setupFiles,
     // Else Node loads it, and knows no alias.
     server: { deps: { inline: ['interface-blockstore-tests'] } },
     include: full ? [`${folders}/test/**/*.full.test.ts`] : [`${folders}/test/**/*.test.ts`],
@@ -66,6 +69,7 @@ function browser(executablePath: string): TestProjectConfiguration {
     },
     test: {
       name: 'browser',
+      setupFiles,
       include: [`${folders}/test/**/*${full ? '.full' : ''}.browser.test.ts`],
       exclude: ['**/node_modules/**', ...(full ? [] : ['**/*.full.browser.test.ts'])],
       ...limits,
