@@ -30,6 +30,7 @@ import { createModelLoads, type OpenModelToServe } from './models/model-loads.ts
 import { loadServed, toServed } from './models/serve-model.ts'
 import { createServedList } from './models/served-list.ts'
 import { openRemote } from './open-remote.ts'
+import { ADMIN_PART } from './openapi/admin-part.ts'
 import { openApiMounts } from './openapi/openapi-mounts.ts'
 import { ownVersion } from './own-version.ts'
 import { receiptsOf } from './receipts-of.ts'

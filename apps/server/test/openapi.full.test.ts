@@ -1,4 +1,5 @@
 import { Validator } from '@seriousme/openapi-schema-validator'
+import { openModel } from '@x/node'
 import { parseTokens, type RunningServer } from '@x/server'
 import { STORAGE_ROUTES } from '@x/storage-server'
 import { expect, it } from 'vitest'
@@ -73,6 +74,8 @@ const eventsIn = (body: string): string[] =>
 const ORDER = ['GET', 'POST', 'PUT', 'DELETE']
 
 const NAMES = ['tiny-bert', 'tiny-sentiment', 'tiny-reranker', 'tiny-gpt'] as const
+/** Not served when the server starts. */
+const LOADED = 'tiny-bert-external'
 
 const MODELS: Readonly<Record<string, string>> = {
   createRerank: 'tiny-reranker',
@@ -84,13 +87,18 @@ const MODELS: Readonly<Record<string, string>> = {
 
 // One server for all, as most of the time is taken by its start.
 it('says of each answer what it is, and has no operation that is not there', async () => {
-  const { storage, models } = await openStore(...NAMES)
+  const { storage, models: opened } = await openStore(...NAMES, LOADED)
+  const models = opened.slice(0, NAMES.length)
   const [bert] = models
   if (!bert) throw new Error('a model is wanted')
   await storage.names.set('solo', bert.cid)
   const server = await start(
     models.map((model, index) => ({ model, name: `fix/${NAMES[index]}` })),
-    { storage, tokens: parseTokens(`${TOKEN} all infer,read,write,admin`) },
+    {
+      storage,
+      tokens: parseTokens(`${TOKEN} all infer,read,write,admin`),
+      openModel: (reference, { signal }) => openModel(async () => storage, reference, { signal }),
+    },
   )
   const ask = (path: string, init: RequestInit = {}): Promise<Response> =>
     fetch(server.url + path, { headers: AUTHORIZED, ...init })
@@ -217,6 +225,7 @@ async function valuesFor({ url }: RunningServer, model: string): Promise<Values>
     pin: { cid: root },
     unpin: { cid: root },
     removeRoot: { cid: root },
+    unloadModel: { served: 'extra' },
   }
 }
 
@@ -237,5 +246,7 @@ async function bodiesFor({ url }: RunningServer): Promise<Readonly<Record<string
     compareSentences: { inputs: { source_sentence: 'a', sentences: ['b'] }, model },
     modelInfer: { inputs: given },
     modelVersionInfer: { inputs: given },
+    // For no task, so that the others are the only ones of theirs.
+    loadModel: { reference: `fix/${LOADED}`, name: 'extra', task: 'raw-tensors' },
   }
 }

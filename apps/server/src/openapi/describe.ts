@@ -52,7 +52,7 @@ const REASONS: Readonly<Record<number, string>> = {
   404: 'known to be absent',
   406: 'a format that is not sent',
   408: 'the body was too slow',
-  409: 'another writer is at it',
+  409: 'another writer is at it, or it is in use',
   410: 'not served, or too large',
   412: 'it is not as the request says that it is',
   413: 'the body is too long',
@@ -62,7 +62,7 @@ const REASONS: Readonly<Record<number, string>> = {
   422: 'the upload is not what was expected, or damaged',
   429: 'too many requests at a time, or too often: again after `retry-after`',
   500: 'damaged here, or whether it is there cannot be told',
-  501: 'a codec or hash function that is not known',
+  501: 'it is not done here',
   504: 'the store may answer later',
   507: 'there is no room left',
 }

@@ -3,6 +3,7 @@ import { z, type ZodType } from 'zod'
 import type { Provenance } from '../results-of.ts'
 import type { ChatChunk, ChatCompletion } from './chat-answer.ts'
 import type { TextCompletion } from './completion-answer.ts'
+import type { ChatLogprobs, TextLogprobs } from './logprobs.ts'
 import type { Usage } from './usage.ts'
 
 const count = z.int().min(0)
@@ -24,6 +25,20 @@ const CHAT_FINISH = z.enum(['stop', 'length', 'tool_calls']).nullable()
 const FUNCTION = { id: z.string(), type: z.literal('function') }
 const CALLED = z.object({ name: z.string(), arguments: z.string() })
 
+const LIKELY = { token: z.string(), logprob: z.number(), bytes: z.array(z.int().min(0).max(255)) }
+
+const CHAT_LOGPROBS: ZodType<ChatLogprobs> = z.object({
+  content: z.array(z.object({ ...LIKELY, top_logprobs: z.array(z.object(LIKELY)) })),
+  refusal: z.null(),
+})
+
+const TEXT_LOGPROBS: ZodType<TextLogprobs> = z.object({
+  tokens: z.array(z.string()),
+  token_logprobs: z.array(z.number()),
+  top_logprobs: z.array(z.record(z.string(), z.number())),
+  text_offset: z.array(count),
+})
+
 export const CHAT_COMPLETION: ZodType<ChatCompletion> = z.object({
   ...ENVELOPE,
   object: z.literal('chat.completion'),
@@ -36,7 +51,7 @@ export const CHAT_COMPLETION: ZodType<ChatCompletion> = z.object({
         refusal: z.null(),
         tool_calls: z.array(z.object({ ...FUNCTION, function: CALLED })).exactOptional(),
       }),
-      logprobs: z.null(),
+      logprobs: CHAT_LOGPROBS.nullable(),
       finish_reason: CHAT_FINISH,
     }),
   ),
@@ -61,7 +76,7 @@ export const CHAT_CHUNK: ZodType<ChatChunk> = z.object({
           )
           .exactOptional(),
       }),
-      logprobs: z.null(),
+      logprobs: CHAT_LOGPROBS.nullable(),
       finish_reason: CHAT_FINISH,
     }),
   ),
@@ -72,7 +87,9 @@ export const CHAT_CHUNK: ZodType<ChatChunk> = z.object({
 export const TEXT_COMPLETION: ZodType<TextCompletion> = z.object({
   ...ENVELOPE,
   object: z.literal('text_completion'),
-  choices: z.array(z.object({ text: z.string(), index: count, logprobs: z.null(), finish_reason: FINISH })),
+  choices: z.array(
+    z.object({ text: z.string(), index: count, logprobs: TEXT_LOGPROBS.nullable(), finish_reason: FINISH }),
+  ),
   usage: USAGE.nullable().exactOptional(),
   ipfs_accelerate: PROVENANCE.exactOptional(),
 })
