@@ -15,7 +15,7 @@ interface ProcessOptions {
   env?: NodeJS.ProcessEnv
 }
 
-export interface Ended {
+interface Ended {
   /** `null`: by a signal. */
   code: number | null
   stderr: string

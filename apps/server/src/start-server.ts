@@ -183,6 +183,7 @@ export async function startServer(
           hasStorage: storage !== undefined,
           needsToken: admission.needsToken,
           version,
+          others: [ADMIN_PART],
         }),
         { name: 'inference', owns: () => true, scope: 'asked-by-route', errors: 'openai', handle: handler },
       ],

@@ -107,7 +107,7 @@ it('says of each answer what it is, and has no operation that is not there', asy
   expect([valid, errors]).toEqual([true, undefined])
 
   const page = await (await ask('/docs')).text()
-  expect(page.length).toBeLessThan(60 * 1024)
+  expect(page.length).toBeLessThan(64 * 1024)
   const operations = operationsIn(document)
   const reader = readDocument(document)
   await expectAllRoutes(operations, await (await ask('/nothing/of/it')).text())
