@@ -22,7 +22,8 @@ export interface FrontOptions {
 export function createFront({ admission, cors, mounts, metrics }: FrontOptions): Handler {
   return async (request) => {
     metrics.requestBegan()
-    const mount = mounts.find(({ owns }) => owns(new URL(request.url).pathname))
+    const { pathname } = new URL(request.url)
+    const mount = mounts.find(({ owns }) => owns(pathname))
     const ended = (status: number): void => metrics.requestEnded(mount?.name ?? 'none', request.method, status)
     try {
       const response = await answer(request, mount)

@@ -1,13 +1,13 @@
-import type { HttpError } from '@x/inference-server'
+import { toErrorAnswer, type HttpError } from '@x/inference-server'
 
 /** Whose errors: those of OpenAI, or those of the hub and of what is stored. */
 export type ErrorShape = 'openai' | 'json'
 
 /** What answers a request that no handler is given. */
 export function toRefusal({ method }: Request, error: HttpError, shape: ErrorShape): Response {
-  const { status, message, type, param, code, headers } = error
-  const openai = { error: { message, type, param: param ?? null, code: code ?? null } }
-  const body = JSON.stringify(shape === 'openai' ? openai : { error: message, ...(code !== undefined && { code }) })
+  const { status, message, code, headers } = error
+  const json = { error: message, ...(code !== undefined && { code }) }
+  const body = JSON.stringify(shape === 'openai' ? toErrorAnswer('openai', error).body : json)
   return new Response(method === 'HEAD' ? null : body, {
     status,
     headers: {

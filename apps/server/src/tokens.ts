@@ -32,10 +32,10 @@ const isScope = (text: string): text is TokenScope => SCOPES.includes(text)
  */
 export function parseTokens(text: string): Token[] {
   const lines = text.split(/\r?\n/).map((line, index) => ({ fields: line.trim().split(/\s+/), at: index + 1 }))
-  const tokens = lines
-    .filter(({ fields: [first = ''] }) => first !== '' && !first.startsWith('#'))
-    .map(({ fields, at }) => parseLine(fields, at))
-  assertTokens(tokens)
+  const ofTokens = lines.filter(({ fields: [first = ''] }) => first !== '' && !first.startsWith('#'))
+  const tokens = ofTokens.map(({ fields, at }) => parseLine(fields, at))
+  const lineNumbers = ofTokens.map(({ at }) => at)
+  assertTokens(tokens, (index) => `line ${lineNumbers[index]}`)
   return tokens
 }
 
@@ -56,18 +56,24 @@ function parseLine(fields: readonly string[], at: number): Token {
 const wrong = (at: number, what: string): InvalidInputError =>
   new InvalidInputError(`line ${at} of the tokens: ${what}`, { input: String(at) })
 
-/** @throws {InvalidInputError} There is none, one is there twice, or one can be guessed, or stand in no header. */
-function assertTokens(tokens: readonly Token[]): void {
+/**
+ * @param placeOf - Of a token, for messages, which say nothing else of it.
+ * @throws {InvalidInputError} There is none, one is there twice, or one can be guessed, or stand in no header.
+ */
+function assertTokens(
+  tokens: readonly Token[],
+  placeOf = (index: number): string => `token ${index + 1} of ${tokens.length}`,
+): void {
   if (tokens.length === 0) throw new InvalidInputError('there is no token, so nobody could ask', { input: '' })
   for (const [index, { token, scopes }] of tokens.entries()) {
     // Where the name stands first, it is the token that stands in its place.
     const invalid = (what: string): InvalidInputError =>
-      new InvalidInputError(`token ${index + 1} of ${tokens.length} ${what}`, { input: String(index + 1) })
+      new InvalidInputError(`${placeOf(index)}: its token ${what}`, { input: placeOf(index) })
     if (!/^[!-~]{16,}$/.test(token)) throw invalid('is not visible ASCII of 16 characters or more')
     if (scopes.length === 0) throw invalid('is for nothing')
+    const first = tokens.findIndex((other) => other.token === token)
+    if (first < index) throw invalid(`is that of ${placeOf(first)}`)
   }
-  if (new Set(tokens.map(({ token }) => token)).size < tokens.length)
-    throw new InvalidInputError('a token stands there more than once', { input: '' })
 }
 
 /**

@@ -29,9 +29,9 @@ it.each([
   [`${A} lab infer 0/min`, 'no rate'],
   [`${A} lab infer 60`, 'no rate'],
   [`${A} lab infer 60/min more`, 'line 1'],
-  [`${A} a\n${A} b`, 'more than once'],
+  [`${A} a\n${A} b`, 'line 2: its token is that of line 1'],
   // The name first.
-  [`alice ${A} infer`, 'token 1 of 1 is not visible'],
+  [`alice ${A} infer`, 'line 1: its token is not visible'],
   [`short-one name read ${A}`, 'no rate'],
 ])('refuses %j, and says no token', (text, message) => {
   let thrown: unknown

@@ -1,5 +1,7 @@
 import { InvalidInputError } from '@x/cid'
 
+import { fieldsOf } from './fields-of.ts'
+
 /** That a model called a tool. */
 export type ToolCall = {
   id?: string | undefined
@@ -122,6 +124,3 @@ function textOf(what: string, value: unknown): string {
 
 const refusal = (why: string, cause?: unknown): InvalidInputError =>
   new InvalidInputError(`chat: ${why}`, { input: 'chat', cause })
-
-const fieldsOf = (value: unknown): Record<string, unknown> =>
-  typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value)) : {}

@@ -3,6 +3,7 @@ import { CID, InvalidInputError } from '@x/cid'
 import { decodeOutput, type CanonicalInput } from './canonical.ts'
 import { parseTool, toChatMessage, type ChatMessage } from './chat.ts'
 import { decodeBlock } from './decode-block.ts'
+import { fieldsOf } from './fields-of.ts'
 import type { Params, ParamValue } from './params.ts'
 import { isRawTensors } from './raw-tensors.ts'
 import { tensorFromBytes } from './tensor.ts'
@@ -82,9 +83,6 @@ function toolsIn(value: unknown): { tools?: readonly string[] } {
   for (const tool of tools) parseTool(tool)
   return { tools }
 }
-
-const fieldsOf = (value: unknown): Record<string, unknown> =>
-  typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value)) : {}
 
 const refusal = (what: string, found: string): InvalidInputError =>
   new InvalidInputError(`a block of ${found.slice(0, 80)} is no ${what}`, { input: what })

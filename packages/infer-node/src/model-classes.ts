@@ -10,7 +10,7 @@ export interface ModelClass {
   className: string
 }
 
-const isTaskName = (name: string): name is TaskName => Object.hasOwn(TASKS, name)
+export const isTaskName = (name: string): name is TaskName => Object.hasOwn(TASKS, name)
 
 /**
  * Every kind of model there is, and the class that runs it for each task, as the installed transformers.js has it at this

@@ -5,7 +5,7 @@ import type { AbortOptions } from '@x/storage-core'
 import { chooseGguf, isGguf } from './gguf/gguf-files.ts'
 import { readGgufHeader } from './gguf/gguf-header.ts'
 import { ggufTasksOf } from './gguf/gguf-tasks.ts'
-import { modelClasses } from './model-classes.ts'
+import { isTaskName, modelClasses } from './model-classes.ts'
 import { fieldsOf, readModelJson } from './model-json.ts'
 import type { RunOptions } from './runner.ts'
 
@@ -37,8 +37,6 @@ export async function tasksOf(
     (task) => !isOneLabel || !OF_SEVERAL_LABELS.has(task),
   )
 }
-
-const isTaskName = (name: string): name is TaskName => Object.hasOwn(TASKS, name)
 
 const TASK_NAMES: readonly TaskName[] = Object.keys(TASKS).filter(isTaskName)
 

@@ -13,7 +13,7 @@ const frameOf = (data: string): Uint8Array => encoder.encode(`data: ${data}\n\n`
 export interface EventStreamOptions {
   /** Of the client. */
   signal: AbortSignal
-  /** How long the client may read nothing of what there is for it. */
+  /** How long the client may read nothing of what there is for it. 0: any time. */
   readTimeoutMs: number
   /** What is sent of an error, as the last event. */
   toErrorEvent: (error: unknown) => unknown
@@ -66,7 +66,7 @@ async function* timed<T>(
   onTimeout: () => void,
 ): AsyncGenerator<T, void, undefined> {
   for await (const item of items) {
-    const timer = setTimeout(onTimeout, timeoutMs)
+    const timer = timeoutMs === 0 ? undefined : setTimeout(onTimeout, timeoutMs)
     try {
       yield item
     } finally {

@@ -1,5 +1,6 @@
 import type { ChatMessage, GivenOptions, TokenLogprob } from '@x/infer-core'
 
+import { invalidOutput } from './finite.ts'
 import { badRequest, HttpError, NO_RETRY } from './http-error.ts'
 import { inWindow } from './in-window.ts'
 import { isBusy } from './is-busy.ts'
@@ -137,11 +138,7 @@ function assertRead(tokens: Generated['answer']['tokens']): void {
 function textOf(generated: string | readonly ChatMessage[]): string {
   const text = typeof generated === 'string' ? generated : generated.at(-1)?.content
   if (text !== undefined) return text
-  throw new HttpError(500, 'the model gave a chat without a message', {
-    type: 'server_error',
-    code: 'model_output_invalid',
-    headers: NO_RETRY,
-  })
+  throw invalidOutput('a chat without a message')
 }
 
 /**

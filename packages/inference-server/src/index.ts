@@ -1,4 +1,5 @@
 export type { Admit, Admitted, RouteAsked, Scope } from './admit.ts'
+export { toErrorAnswer } from './dialect.ts'
 export { HttpError, toHttpError, type ErrorType, type HttpErrorOptions } from './http-error.ts'
 export { createInferenceHandler } from './inference-handler.ts'
 export type { InferenceHandlerOptions, InferenceRequestEvent } from './inference-options.ts'

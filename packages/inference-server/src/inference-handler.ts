@@ -222,17 +222,7 @@ function toResponse({ status = 200, headers, body }: WholeAnswer, log: RequestLo
 
 function toErrorResponse(dialect: Dialect, error: HttpError, log: RequestLog): Response {
   const { status, body } = toErrorAnswer(dialect, error)
-  const bytes = encoder.encode(JSON.stringify(body))
-  return new Response(bytes, {
-    status,
-    headers: {
-      'cache-control': 'no-store',
-      'content-type': JSON_TYPE,
-      'content-length': String(bytes.length),
-      ...common(log),
-      ...error.headers,
-    },
-  })
+  return toResponse({ status, headers: error.headers, body: { json: body } }, log)
 }
 
 const common = ({ id }: RequestLog): Record<string, string> => ({

@@ -8,7 +8,7 @@ export interface InferenceHandlerOptions {
   /** The longest body of a request whose tensors are binary. Bytes. Default 67_108_864. */
   maxTensorBytes?: number | undefined
   /**
-   * Of bodies that are held at a time, from when they come until they are answered; twice their length while they are read. More are 429.
+   * Of bodies that are held at a time, from when they come until they are answered; twice their length, for what is made of them. More are 429.
    * Bytes. Default 536_870_912.
    */
   maxBodiesBytes?: number | undefined
@@ -35,7 +35,7 @@ export interface InferenceHandlerOptions {
   defaultMaxTokens?: number | undefined
   /** How long a streamed answer waits for its first piece before its headers are sent, after which an error has no status. Default 10_000. */
   firstPieceMs?: number | undefined
-  /** How long a client may read nothing of a streamed answer that there is for it. Default 60_000. */
+  /** How long a client may read nothing of a streamed answer that there is for it. 0: any time. Default 60_000. */
   readTimeoutMs?: number | undefined
   /** UTF-16 code units of a streamed answer that may wait for the client to read them. Default 1_048_576. */
   maxUnreadCharacters?: number | undefined
@@ -103,15 +103,18 @@ const DEFAULTS: Limits = {
 /** A timer that is set for longer goes off at once. Milliseconds. */
 const LONGEST_TIMER = 2 ** 31 - 1
 
-/** @throws {InvalidInputError} One is no whole number from 1, or a time that no timer takes. */
+/** @throws {InvalidInputError} One is no whole number from 1 (0: any time to read), or a time that no timer takes. */
 export function toLimits(options: InferenceHandlerOptions): Limits {
   const limits = { ...DEFAULTS }
   for (const name of NAMES) {
     const given = options[name]
     if (given === undefined) continue
+    const least = name === 'readTimeoutMs' ? 0 : 1
     const most = name.endsWith('Ms') ? LONGEST_TIMER : Number.MAX_SAFE_INTEGER
-    if (!Number.isSafeInteger(given) || given < 1 || given > most) {
-      throw new InvalidInputError(`${name} ${given} is no whole number from 1 to ${most}`, { input: String(given) })
+    if (!Number.isSafeInteger(given) || given < least || given > most) {
+      throw new InvalidInputError(`${name} ${given} is no whole number from ${least} to ${most}`, {
+        input: String(given),
+      })
     }
     limits[name] = given
   }

@@ -84,7 +84,7 @@ async function carOf(cid: CID, blocks: Blocks): Promise<Uint8Array<ArrayBuffer>>
     pieces.push(piece)
     total += piece.length
   }
-  return Uint8Array.from(concatBytes(pieces, total))
+  return concatBytes(pieces, total)
 }
 
 function toJson(cid: CID, bytes: Uint8Array): unknown {

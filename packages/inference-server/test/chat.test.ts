@@ -227,6 +227,8 @@ it('passes over what it does not know and what changes nothing, and refuses what
     messages: [],
     stream: 'yes',
   }
+  const five = await post(client, { stop: ['a', 'b', 'c', 'd', 'e'] })
+  expect(await jsonOf(five)).toMatchObject({ error: { message: 'stop: up to 4 texts, of 1 to 256 characters' } })
   for (const [param, value] of Object.entries(refused)) {
     const response = await post(client, { [param]: value })
     const { error } = await jsonOf(response)

@@ -134,6 +134,11 @@ it('never answers part of what was asked: an empty text, none, too many, token i
     const message = expect.stringContaining('check_embedding_ctx_length')
     expect(await refused(input)).toMatchObject({ status: 400, error: { code: 'unsupported_value', message } })
   }
+  // No token ids.
+  for (const input of [[['a', 'b']], [[]], [[1, 'b']]]) {
+    const message = 'input is a text, or a list of texts'
+    expect(await refused(input)).toMatchObject({ status: 400, error: { code: null, message } })
+  }
 })
 
 it('refuses a text that the model has no room for, and cuts it where that is asked', async () => {

@@ -251,6 +251,9 @@ it('takes no text that would hold a thread, by whichever route it comes', async 
 it('takes no time that a timer would take for none', async () => {
   for (const name of ['deadlineMs', 'stallTimeoutMs', 'firstPieceMs', 'readTimeoutMs'] as const)
     await expect(served(fine, { [name]: 2 ** 31 })).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+  // As of the port.
+  await expect(served(fine, { readTimeoutMs: 0 })).resolves.toBeDefined()
+  await expect(served(fine, { deadlineMs: 0 })).rejects.toMatchObject({ code: 'INVALID_INPUT' })
 })
 
 const say = (content: string): unknown => ({ role: 'user', content })

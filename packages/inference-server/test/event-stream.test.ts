@@ -95,6 +95,16 @@ it('waits only so long for a client that does not read', async () => {
   await expect(reader.read()).rejects.toBe(error)
 })
 
+it('waits any time for a client where it is told so', async () => {
+  const { stream, ended } = streamOf(eventsOf([1, 2]), { readTimeoutMs: 0 })
+  const reader = stream.getReader()
+  await reader.read()
+  // A timer of no time has gone off by then.
+  await new Promise((resolve) => setTimeout(resolve, 2))
+  while (!(await reader.read()).done);
+  expect(await ended).toMatchObject({ outcome: 'finished' })
+})
+
 async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
   const all: T[] = []
   for await (const item of items) all.push(item)

@@ -62,6 +62,8 @@ it('refuses what is neither a text nor a pair', async () => {
       { error: expect.any(String), error_type },
     ])
   }
+  const three = await client.post(PATH, { inputs: ['a', 'b', 'c'] })
+  expect(await jsonOf(three)).toMatchObject({ error: expect.stringContaining('a text, or a pair of texts') })
   const cut = await client.post(PATH, { inputs: 'long', truncate: true })
   expect([cut.status, cut.headers.get('x-ipfs-accelerate-truncated')]).toEqual([200, '1'])
 })

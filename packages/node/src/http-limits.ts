@@ -29,6 +29,9 @@ const DEFAULTS = {
   maxHeaderBytes: 16_384,
 }
 
+/** What timers take; longer ones go off at once. */
+const MOST = 2 ** 31 - 1
+
 /** How often at least it is looked who is late. */
 const CHECK_MS = 5000
 
@@ -42,8 +45,10 @@ interface CheckedLimits {
 export function toHttpLimits(given: HttpLimits): CheckedLimits {
   const limit = (name: keyof HttpLimits, least = 1): number => {
     const value = given[name] ?? DEFAULTS[name]
-    if (Number.isSafeInteger(value) && value >= least && value <= 2 ** 31 - 1) return value
-    throw new InvalidInputError(`${name} ${value} is no whole number from ${least}`, { input: String(value) })
+    if (Number.isSafeInteger(value) && value >= least && value <= MOST) return value
+    throw new InvalidInputError(`${name} ${value} is no whole number from ${least} to ${MOST}`, {
+      input: String(value),
+    })
   }
   const requestTimeout = limit('requestTimeoutMs', 0)
   const headersTimeout = limit('headersTimeoutMs')

@@ -89,7 +89,7 @@ function toAnswer(headers: Record<string, string>, json: unknown, binary: readon
   if (binary.length === 0) return { headers, body: { json } }
   const head = new TextEncoder().encode(JSON.stringify(json))
   const total = binary.reduce((sum, { length }) => sum + length, head.length)
-  const bytes = Uint8Array.from(concatBytes([head, ...binary], total))
+  const bytes = concatBytes([head, ...binary], total)
   return {
     headers: { ...headers, [JSON_LENGTH]: String(head.length) },
     body: { bytes, type: 'application/octet-stream' },

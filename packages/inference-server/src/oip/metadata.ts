@@ -1,6 +1,7 @@
 import { OIP_TYPES, type GraphValue } from '@x/infer-core'
 
 import type { Described } from '../openapi/described.ts'
+import { modelHeader } from '../results-of.ts'
 import type { Answer, Asked, Route } from '../route.ts'
 import { METADATA, SERVER } from './answer-schemas.ts'
 import { graphOf, modelOfPath } from './model-of-path.ts'
@@ -34,7 +35,7 @@ async function metadata(asked: Asked): Promise<Answer> {
   const model = await modelOfPath(asked)
   const { file, inputs, outputs } = await graphOf(asked, model, {})
   return {
-    headers: { 'x-ipfs-accelerate-model': model.cid.toString() },
+    headers: modelHeader(model),
     body: {
       json: {
         name: asked.parameter('model'),

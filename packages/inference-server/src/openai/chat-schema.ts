@@ -82,7 +82,7 @@ const CALL: ZodType<ToolCall> = z.object({
 
 const MESSAGE: ZodType<ChatRequestMessage> = z.object({
   role: z.enum(['developer', 'system', 'user', 'assistant', 'tool']),
-  content: z.union([z.string(), z.array(PART)]).nullish(),
+  content: z.union([z.string(), z.array(PART)], 'a text, or a list of parts, each with its type').nullish(),
   name: z.string().nullish(),
   tool_calls: z.array(CALL).nullish(),
   tool_call_id: z.string().nullish(),

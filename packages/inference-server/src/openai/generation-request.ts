@@ -34,7 +34,9 @@ export const GENERATION: { [Name in keyof GenerationRequest]-?: ZodType<Generati
   stream: z.boolean().nullish(),
   stream_options: z.object({ include_usage: z.boolean().nullish() }).nullish(),
   max_tokens: z.int().min(1).nullish(),
-  stop: z.union([stop, z.array(stop).max(MAX_STOPS)]).nullish(),
+  stop: z
+    .union([stop, z.array(stop).max(MAX_STOPS)], `up to ${MAX_STOPS} texts, of 1 to ${MAX_STOP_LENGTH} characters`)
+    .nullish(),
   n: z.int().min(1).max(MAX_CHOICES).nullish(),
   temperature: z.number().min(0).max(2).nullish(),
   top_p: z.number().min(0).max(1).nullish(),

@@ -1,5 +1,6 @@
 import { badRequest } from '../http-error.ts'
 import type { ModelFacts, ServedModel, ServedTask } from '../ports.ts'
+import { modelHeader } from '../results-of.ts'
 import type { Route } from '../route.ts'
 import { INFO } from './answer-schemas.ts'
 
@@ -23,7 +24,7 @@ export const infoRoute: Route = {
     const model = await modelFor(TASKS, undefined)
     const facts = await ports.models.describe(model, { signal })
     return {
-      headers: { 'x-ipfs-accelerate-model': model.cid.toString() },
+      headers: modelHeader(model),
       body: {
         json: {
           model_id: model.name,

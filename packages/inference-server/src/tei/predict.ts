@@ -7,7 +7,7 @@ import { readByHand, textSchema } from '../openapi/json-schema.ts'
 import { parseAs } from '../parse.ts'
 import type { TextPair } from '../ports.ts'
 import type { Route } from '../route.ts'
-import { textsOf } from '../texts-of.ts'
+import { assertCount, textsOf } from '../texts-of.ts'
 import { PREDICTION } from './answer-schemas.ts'
 import { computeHeaders, TEI_FIELDS, teiOptionsOf, type TeiRequest } from './request.ts'
 
@@ -84,17 +84,15 @@ function sequencesOf(inputs: unknown, most: number): { texts: readonly (string |
   const isBatch = list.length === 0 || list.some((one) => Array.isArray(one))
   // Of the whole it is looked at once whether there are any, and how many.
   const several = isBatch ? list : [list]
-  if (several.length !== 1)
-    textsOf(
-      several.map(() => 'a text'),
-      most,
-      'inputs',
-    )
+  assertCount(several.length, most, 'inputs')
   return { texts: several.map(sequenceOf), isBatch }
 }
 
 function sequenceOf(input: unknown): string | TextPair {
-  const [text = '', pair, ...others] = textsOf(input, 2, 'inputs')
-  if (others.length > 0) throw badRequest('an input is a text, or a pair of texts', { param: 'inputs' })
+  if (Array.isArray(input) && input.length > 2) {
+    const message = 'an input is a text, or a pair of texts; several are a list of lists, as [["a"], ["b"]]'
+    throw badRequest(message, { param: 'inputs' })
+  }
+  const [text = '', pair] = textsOf(input, 2, 'inputs')
   return pair === undefined ? text : { text, text_pair: pair }
 }

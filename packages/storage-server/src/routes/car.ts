@@ -1,8 +1,8 @@
 import { exportCar } from '@x/storage-core'
-import { namesEtag } from '@x/storage-core/backend'
 
 import { begun, IMMUTABLE } from '../answer.ts'
 import { HttpError } from '../http-error.ts'
+import { isUnchanged } from '../is-unchanged.ts'
 import { cidOf } from '../parameters.ts'
 import { PREFIX } from '../prefix.ts'
 import type { Route } from '../route.ts'
@@ -22,10 +22,7 @@ export const carRoute: Route = {
     // Weak: another version may write another CAR of the same blocks.
     const etag = `W/"${root}.car"`
     const headers = { ...IMMUTABLE, etag, 'accept-ranges': 'none' }
-    const ifNoneMatch = request.headers.get('if-none-match')
-    if (ifNoneMatch !== null && (ifNoneMatch.trim() === '*' || namesEtag(ifNoneMatch, etag))) {
-      return { status: 304, headers }
-    }
+    if (isUnchanged(request, etag)) return { status: 304, headers }
     const type = { 'content-type': 'application/vnd.ipld.car; version=1; order=dfs; dups=n' }
     const body = request.method === 'HEAD' ? undefined : await begun(exportCar(store, root, { signal }))
     return { status: 200, headers: { ...headers, ...type }, body }

@@ -1,8 +1,9 @@
 import { BackendError, type ContentStat } from '@x/storage-core'
-import { namesEtag, parseRange } from '@x/storage-core/backend'
+import { parseRange } from '@x/storage-core/backend'
 
 import { begun, IMMUTABLE, type Answer } from '../answer.ts'
 import { badRequest, HttpError } from '../http-error.ts'
+import { isUnchanged } from '../is-unchanged.ts'
 import { cidOf, pathOf } from '../parameters.ts'
 import { PREFIX } from '../prefix.ts'
 import type { Asked, Route } from '../route.ts'
@@ -50,11 +51,6 @@ export const catRoute: Route = {
 function noFile({ cid, type }: ContentStat): HttpError {
   const hint = type === 'directory' ? `; ${PREFIX}/ls/${cid} lists it, and ${PREFIX}/car/${cid} has all of it` : ''
   return badRequest(`${cid} is a ${type}, not a file${hint}`)
-}
-
-function isUnchanged({ headers }: Asked['request'], etag: string): boolean {
-  const header = headers.get('if-none-match')
-  return header !== null && (header.trim() === '*' || namesEtag(header, etag))
 }
 
 function rangeOf({ method, headers }: Asked['request'], etag: string, size: number): ReturnType<typeof parseRange> {
