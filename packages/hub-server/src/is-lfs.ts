@@ -1,15 +1,12 @@
-// The .gitattributes that the hub writes into a new model repository.
+// The .gitattributes that the hub writes into a new model repository. A pattern without a slash is of a file's name alone, so each of these is
+// looked for once, whatever a stranger calls a file.
 const ENDINGS =
-  '7z arrow bin bz2 ckpt ftz gz h5 joblib lfs.* mlmodel model msgpack npy npz onnx ot parquet pb pickle pkl pt pth rar safetensors tar.* tar tflite tgz wasm xz zip zst'
-const PATTERN = new RegExp(
-  `\\.(?:${ENDINGS.split(' ')
-    .map((ending) => ending.replaceAll('.', '\\.').replaceAll('*', '[^/]*'))
-    .join('|')})$`,
-)
+  '7z arrow bin bz2 ckpt ftz gz h5 joblib mlmodel model msgpack npy npz onnx ot parquet pb pickle pkl pt pth rar safetensors tar tflite tgz wasm xz zip zst'
+const ENDING = new RegExp(`\\.(?:${ENDINGS.replaceAll(' ', '|')})$`)
+// `*.lfs.*`, `*.tar.*`, `*tfevents*`
+const PARTS = ['.lfs.', '.tar.', 'tfevents']
 // `saved_model/**/*`
-const SAVED_MODEL = /^saved_model\//
-// `*tfevents*`
-const TF_EVENTS = /tfevents[^/]*$/
+const SAVED_MODEL = 'saved_model/'
 // A larger file is refused by the hub unless it is in LFS.
 const MOST_GIT_BYTES = 10 * 1024 * 1024
 
@@ -19,5 +16,8 @@ const MOST_GIT_BYTES = 10 * 1024 * 1024
  * @param size - Bytes.
  * @see https://huggingface.co/docs/hub/repositories-getting-started
  */
-export const isLfs = (path: string, size: number): boolean =>
-  size > MOST_GIT_BYTES || PATTERN.test(path) || SAVED_MODEL.test(path) || TF_EVENTS.test(path)
+export function isLfs(path: string, size: number): boolean {
+  if (size > MOST_GIT_BYTES || path.startsWith(SAVED_MODEL)) return true
+  const name = path.slice(path.lastIndexOf('/') + 1)
+  return ENDING.test(name) || PARTS.some((part) => name.includes(part))
+}
