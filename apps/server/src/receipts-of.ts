@@ -1,7 +1,8 @@
 import type { CacheArea } from '@x/cache'
 import type { Block, CID } from '@x/cid'
-import { decodeReceipt } from '@x/infer-core'
+import { decodeReceipt, type ResultReceipt } from '@x/infer-core'
 import { createReceiptMemory, type ReceiptsPort } from '@x/inference-server'
+import { isStorageError } from '@x/storage-core'
 
 /** Receipts in memory, the youngest; and those of results that are kept, where they are. */
 export function receiptsOf(results: CacheArea | undefined): ReceiptsPort {
@@ -21,10 +22,21 @@ export function receiptsOf(results: CacheArea | undefined): ReceiptsPort {
   }
 }
 
-/** Of the blocks of an entry the receipt's, and those of what it names: others are of use here alone. */
-function namedBy(cid: CID, blocks: readonly Block[]): readonly Block[] {
+/** Of the blocks of an entry the receipt's, and those of what it names: others are of use here alone. `undefined`: it is no receipt's. */
+function namedBy(cid: CID, blocks: readonly Block[]): readonly Block[] | undefined {
   const own = blocks.find((block) => block.cid.equals(cid))
-  if (own === undefined) return []
-  const { input, params, output } = decodeReceipt(own.bytes)
+  const receipt = own && receiptIn(own.bytes)
+  if (receipt === undefined) return undefined
+  const { input, params, output } = receipt
   return blocks.filter((block) => [cid, input, params, output].some((named) => named.equals(block.cid)))
+}
+
+/** Other things are kept beside results, such as what execution providers can do. */
+function receiptIn(bytes: Uint8Array): ResultReceipt | undefined {
+  try {
+    return decodeReceipt(bytes)
+  } catch (error) {
+    if (isStorageError(error) && error.code === 'INVALID_INPUT') return undefined
+    throw error
+  }
 }

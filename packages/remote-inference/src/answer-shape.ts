@@ -14,3 +14,6 @@ export const isFiniteNumber = (value: unknown): value is number => typeof value 
 
 export const countOf = (value: unknown): number | undefined =>
   typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined
+
+/** Unless it is told not to, text-embeddings-inference may cut a text that is too long for its model, without a word. */
+export const WHOLE = { truncate: false }

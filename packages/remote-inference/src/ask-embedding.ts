@@ -1,4 +1,4 @@
-import { fieldsOf, isFiniteNumber, listOf, wrongAnswer, countOf } from './answer-shape.ts'
+import { fieldsOf, isFiniteNumber, listOf, wrongAnswer, countOf, WHOLE } from './answer-shape.ts'
 import type { Ask } from './ask.ts'
 import { optionsAs } from './options-of.ts'
 import { sendJson } from './post.ts'
@@ -11,7 +11,8 @@ export const askEmbedding: Ask<'feature-extraction'> = async (asking, { remoteMo
   const asked = optionsAs('feature-extraction', name, options, known)
   if (isTei) {
     const model = api === 'tei' ? {} : { model: remoteModel }
-    const { json, headers } = await sendJson(asking, { path: 'embed', json: { ...model, ...asked, inputs: [input] } })
+    const request = { ...model, ...asked, ...WHOLE, inputs: [input] }
+    const { json, headers } = await sendJson(asking, { path: 'embed', json: request })
     const [vector, ...others] = listOf(json)
     if (others.length > 0) throw wrongAnswer(name, 'several vectors for one text')
     return { output: tensorOf(name, vector), headers, tokens: undefined }

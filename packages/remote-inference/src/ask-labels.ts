@@ -1,4 +1,4 @@
-import { fieldsOf, isFiniteNumber, listOf, wrongAnswer } from './answer-shape.ts'
+import { fieldsOf, isFiniteNumber, listOf, WHOLE, wrongAnswer } from './answer-shape.ts'
 import type { Ask } from './ask.ts'
 import { optionsAs } from './options-of.ts'
 import { sendJson } from './post.ts'
@@ -9,7 +9,10 @@ export const askLabels: Ask<'text-classification'> = async (asking, { remoteMode
   const { top_k: most = 1, ...others } = options
   const asked = optionsAs('text-classification', name, others, {})
   const model = api === 'tei' ? {} : { model: remoteModel }
-  const { json, headers } = await sendJson(asking, { path: 'predict', json: { ...model, ...asked, inputs: input } })
+  const { json, headers } = await sendJson(asking, {
+    path: 'predict',
+    json: { ...model, ...asked, ...WHOLE, inputs: input },
+  })
   const labels = listOf(json).map((each) => {
     const { label, score } = fieldsOf(each)
     if (typeof label !== 'string' || !isFiniteNumber(score)) throw wrongAnswer(name, 'its answer is no list of labels')

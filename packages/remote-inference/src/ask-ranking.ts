@@ -1,4 +1,4 @@
-import { fieldsOf, isFiniteNumber, listOf, wrongAnswer } from './answer-shape.ts'
+import { fieldsOf, isFiniteNumber, listOf, WHOLE, wrongAnswer } from './answer-shape.ts'
 import type { Ask } from './ask.ts'
 import { optionsAs } from './options-of.ts'
 import { sendJson } from './post.ts'
@@ -14,6 +14,7 @@ export const askRanking: Ask<'rerank'> = async (asking, { remoteModel, input, op
     json: {
       ...(api !== 'tei' && { model: remoteModel }),
       ...asked,
+      ...WHOLE,
       query,
       texts: documents,
       ...(applied !== undefined && { raw_scores: applied === 'none' }),

@@ -80,9 +80,9 @@ it('asks text-embeddings-inference for vectors, rankings and labels', async () =
   const labelled = await remote.run('text-classification', remote.model, 'a')
   expect(labelled.output).toEqual([{ label: 'good', score: 0.8 }])
   expect(remote.heard.map((one) => one.json)).toEqual([
-    { inputs: ['a'], normalize: false },
-    { query: 'q', texts: ['x', 'y'] },
-    { inputs: 'a' },
+    { inputs: ['a'], normalize: false, truncate: false },
+    { query: 'q', texts: ['x', 'y'], truncate: false },
+    { inputs: 'a', truncate: false },
   ])
 })
 
