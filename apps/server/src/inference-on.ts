@@ -54,9 +54,12 @@ export function inferenceOn(engine: Engine, toServe: (model: ServedModel) => ToR
   return {
     run: (task, model, input, options) => runs[task](model, input, options),
     graph: graphsOn(engine, toServe),
-    isReady({ cid }) {
-      const leftAlone = engine.stats().models.filter(({ quarantinedUntilMs = 0 }) => quarantinedUntilMs > Date.now())
-      return leftAlone.every((model) => model.cid !== cid.toString())
+    isReady({ cid, tasks }) {
+      const held = engine.stats().models.filter((one) => one.cid === cid.toString())
+      // A graph that is run on tensors says nothing of what others of the model do.
+      const asked = tasks.length === 0 ? held : held.filter(({ task }) => tasks.some((each) => each === task))
+      const leftAlone = asked.filter(({ quarantinedUntilMs = 0 }) => quarantinedUntilMs > Date.now())
+      return leftAlone.length === 0 || (tasks.length === 0 && leftAlone.length < asked.length)
     },
   }
 }

@@ -142,7 +142,7 @@ export interface InferencePort {
    * @throws {InvalidInputError} The model has no such graph, or several, and it is not said which.
    */
   graph(model: ServedModel, choice: GraphChoice & AbortOptions): Promise<GraphPort>
-  /** `false`: it is left alone for a while, for what ran it crashed again and again. */
+  /** `false`: what it is served for is left alone for a while, for what ran it crashed again and again. */
   isReady(model: ServedModel): boolean
 }
 

@@ -9,7 +9,7 @@ import {
   type Context,
   type Tracer,
 } from '@opentelemetry/api'
-import type { TaskName } from '@x/infer-core'
+import { RAW_TENSORS, type RunName, type TaskName } from '@x/infer-core'
 
 import type { InferenceRequestEvent } from './inference-options.ts'
 import type { InferenceAnswer, InferencePort, ServedModel } from './ports.ts'
@@ -72,23 +72,37 @@ const nameOf = (error: unknown, status: number | undefined): string =>
   error instanceof Error ? error.name : String(status)
 
 function tracedInference(inference: InferencePort, tracer: Tracer, parent: Context): InferencePort {
+  async function traced<Name extends RunName>(
+    operation: string,
+    model: ServedModel,
+    run: () => Promise<InferenceAnswer<Name>>,
+  ): Promise<InferenceAnswer<Name>> {
+    const attributes = attributesOf(operation, model)
+    const span = tracer.startSpan(`${operation} ${model.name}`, { kind: SpanKind.INTERNAL, attributes }, parent)
+    try {
+      const answer = await context.with(trace.setSpan(parent, span), run)
+      span.setAttributes(answerOf(answer))
+      return answer
+    } catch (error) {
+      span.setAttribute('error.type', error instanceof Error ? error.name : 'unknown')
+      span.setStatus({ code: SpanStatusCode.ERROR })
+      throw error
+    } finally {
+      span.end()
+    }
+  }
   return {
     ...inference,
-    async run(task, model, input, options) {
-      const operation = OPERATIONS[task] ?? task
-      const attributes = attributesOf(operation, model)
-      const span = tracer.startSpan(`${operation} ${model.name}`, { kind: SpanKind.INTERNAL, attributes }, parent)
-      try {
-        const run = (): ReturnType<typeof inference.run<typeof task>> => inference.run(task, model, input, options)
-        const answer = await context.with(trace.setSpan(parent, span), run)
-        span.setAttributes(answerOf(answer))
-        return answer
-      } catch (error) {
-        span.setAttribute('error.type', error instanceof Error ? error.name : 'unknown')
-        span.setStatus({ code: SpanStatusCode.ERROR })
-        throw error
-      } finally {
-        span.end()
+    run: (task, model, input, options) =>
+      traced(OPERATIONS[task] ?? task, model, () => inference.run(task, model, input, options)),
+    async graph(model, choice) {
+      const graph = await inference.graph(model, choice)
+      const { file, inputs, outputs } = graph
+      return {
+        file,
+        inputs,
+        outputs,
+        run: (feeds, options) => traced(RAW_TENSORS, model, () => graph.run(feeds, options)),
       }
     },
   }
@@ -101,7 +115,11 @@ const attributesOf = (operation: string, { name, cid }: ServedModel): Attributes
   'gen_ai.response.model': cid.toString(),
 })
 
-const answerOf = ({ from, receiptCid, tokens }: InferenceAnswer<TaskName>): Attributes => ({
+const answerOf = ({
+  from,
+  receiptCid,
+  tokens,
+}: Pick<InferenceAnswer<RunName>, 'from' | 'receiptCid' | 'tokens'>): Attributes => ({
   'ipfs_accelerate.from': from,
   'ipfs_accelerate.receipt': receiptCid.toString(),
   ...(tokens && { 'gen_ai.usage.input_tokens': tokens.input }),

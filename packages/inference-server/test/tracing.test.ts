@@ -1,9 +1,11 @@
 import { propagation, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
 import { W3CTraceContextPropagator } from '@opentelemetry/core'
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
+import { RAW_TENSORS, type GraphValue, type RawTensors } from '@x/infer-core'
 import { expect, it, onTestFinished } from 'vitest'
 
-import { clientOf, modelOf, portsOf, type Client, type Run } from './support.ts'
+import type { GraphPort } from '../src/index.ts'
+import { answerOf, clientOf, modelOf, portsOf, type Client, type Run } from './support.ts'
 
 const SECRET = 'what nobody else is to read'
 
@@ -62,6 +64,34 @@ it('a request is a span below that of its client, and each run one below it, wit
   expect(JSON.stringify(exporter.getFinishedSpans().map(({ name, attributes }) => [name, attributes]))).not.toContain(
     SECRET,
   )
+})
+
+it('a run on tensors is a span, too', async () => {
+  const exporter = record()
+  const model = await modelOf('lab/graph')
+  const ports = portsOf([model], vector)
+  const x: GraphValue = { name: 'x', type: 'float32', shape: [1] }
+  const tensors: RawTensors = { x: { type: 'float32', dims: [1], data: Float32Array.of(1) } }
+  const graph: GraphPort = {
+    file: 'onnx/model.onnx',
+    inputs: [x],
+    outputs: [x],
+    run: () => answerOf(RAW_TENSORS, model, { kind: 'tensors', tensors }, { output: tensors }),
+  }
+  const inference = { ...ports.inference, graph: () => Promise.resolve(graph) }
+  const inputs = [{ name: 'x', datatype: 'FP32', shape: [1], data: [1] }]
+  const answer = await clientOf({ ...ports, inference }).post('/v2/models/lab%2Fgraph/infer', { inputs })
+  expect(answer.status).toBe(200)
+  expect(exporter.getFinishedSpans()).toMatchObject([
+    {
+      name: `${RAW_TENSORS} lab/graph`,
+      attributes: {
+        'gen_ai.response.model': model.cid.toString(),
+        'ipfs_accelerate.receipt': answer.headers.get('x-ipfs-accelerate-receipt'),
+      },
+    },
+    { name: 'POST /v2/models/:model/infer' },
+  ])
 })
 
 it('what fails is an error of its spans, and what is refused is none', async () => {
