@@ -196,3 +196,20 @@ it('takes no settings that cannot be, and says no secret of them', async () => {
   }
   expect(() => createRemoteInference({ endpoints: [settings, settings], gates })).toThrow('two endpoints')
 })
+
+it('is stopped also while an endpoint says what is wrong', async () => {
+  const stop = new AbortController()
+  const body = new ReadableStream(
+    {
+      pull: () => {
+        stop.abort(new Error('enough'))
+        return new Promise<void>(() => undefined)
+      },
+    },
+    // Nothing is made of it before it is read.
+    { highWaterMark: 0 },
+  )
+  const remote = await mockEndpoint('openai', () => new Response(body, { status: 500 }))
+  const asked = remote.run('feature-extraction', remote.model, 'a', { signal: stop.signal })
+  await expect(asked).rejects.toThrow('enough')
+})
