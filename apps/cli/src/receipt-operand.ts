@@ -1,6 +1,7 @@
 import { cidOf, DAG_CBOR, decodeDagCbor, IntegrityError, parseCid, readCar, type Block, type CID } from '@x/cid'
 import {
   decodeReceipt,
+  decodeReceiptList,
   encodeReceipt,
   RAW_TENSORS,
   receiptFromJson,
@@ -28,16 +29,24 @@ export interface GivenReceipt {
 }
 
 /**
- * The receipt that a command line names: by its CID, from the results that are kept; or a file, which is the CAR of
- * `run --receipt`, the receipt's own block, or JSON as `run --json` prints it.
+ * The receipts that a command line names: one by its CID, from the results that are kept; or a file, which is the CAR of
+ * `run --receipt`, the receipt's own block, or JSON as `run --json` prints it; or the CAR that a server gives of an answer, which may be one of
+ * a list of receipts.
  *
+ * @returns At least one, and none twice.
  * @throws {NotFoundError} No result with that CID is kept. @throws {InvalidInputError} The file is not there, or holds no receipt.
  * @throws {IntegrityError} The file says another CID than the one that it hashes to.
  */
-export async function givenReceipt(context: Context, operand: string): Promise<GivenReceipt> {
+export async function givenReceipts(context: Context, operand: string): Promise<GivenReceipt[]> {
   const cid = cidIn(operand)
-  if (cid) return asWritten(await fromCache(context, cid))
-  const given = await asWritten(await inFile(operand, await readBytes('the receipt', operand)))
+  if (cid) return [await asWritten(await fromCache(context, cid))]
+  const all: GivenReceipt[] = []
+  for (const given of await inFile(operand, await readBytes('the receipt', operand)))
+    all.push(await withWhatIsHere(context, await asWritten(given)))
+  return all
+}
+
+async function withWhatIsHere(context: Context, given: GivenReceipt): Promise<GivenReceipt> {
   if (given.blocks.length > 0) return given
   try {
     // What the file lacks may be here.
@@ -78,11 +87,11 @@ async function fromCache(context: Context, cid: CID): Promise<GivenReceipt> {
   }
 }
 
-async function inFile(file: string, bytes: Uint8Array): Promise<GivenReceipt> {
+async function inFile(file: string, bytes: Uint8Array): Promise<GivenReceipt[]> {
   try {
     const text = bytes[0] === 0x7b ? new TextDecoder().decode(bytes) : undefined
-    if (text !== undefined) return await fromJson(JSON.parse(text))
-    return isOneBlock(bytes) ? await fromBlock(bytes) : await fromCar(bytes)
+    if (text !== undefined) return [await fromJson(JSON.parse(text))]
+    return isOneBlock(bytes) ? [await fromBlock(bytes)] : await fromCar(bytes)
   } catch (cause) {
     if (isStorageError(cause) && cause.code === 'INTEGRITY') throw cause
     const why = cause instanceof Error ? cause.message : String(cause)
@@ -113,21 +122,34 @@ function isOneBlock(bytes: Uint8Array): boolean {
 }
 
 async function fromBlock(bytes: Uint8Array): Promise<GivenReceipt> {
+  if (decodeReceiptList(bytes)) {
+    const message = 'a list of receipts alone, without the receipts, which the CAR of it has'
+    throw new InvalidInputError(message, { input: 'block' })
+  }
   const receipt = decodeReceipt(bytes)
   return { receipt, cid: await cidOf(DAG_CBOR, bytes), blocks: [], input: undefined }
 }
 
-async function fromCar(bytes: Uint8Array): Promise<GivenReceipt> {
+async function fromCar(bytes: Uint8Array): Promise<GivenReceipt[]> {
   const car = await readCar([bytes], { maxBlockBytes: Math.max(1, bytes.length) })
   const blocks: Block[] = []
   for await (const block of car.blocks) blocks.push(block)
   const [root] = car.roots
   const first = blocks.find(({ cid }) => root?.equals(cid))
   if (first === undefined) throw new InvalidInputError('the block that its header names is not in it', { input: 'CAR' })
-  return {
-    receipt: decodeReceipt(first.bytes),
-    cid: first.cid,
-    blocks: blocks.filter((block) => block !== first),
-    input: undefined,
-  }
+  const listed = decodeReceiptList(first.bytes)
+  if (listed === undefined) return [amongBlocks(first, blocks)]
+  if (listed.length === 0) throw new InvalidInputError('its list of receipts is empty', { input: 'CAR' })
+  return [...new Set(listed.map(String))].map((cid) => {
+    const own = blocks.find((block) => block.cid.toString() === cid)
+    if (own) return amongBlocks(own, blocks)
+    throw new InvalidInputError(`the receipt ${cid}, which its list names, is not in it`, { input: 'CAR' })
+  })
 }
+
+const amongBlocks = (own: Block, blocks: readonly Block[]): GivenReceipt => ({
+  receipt: decodeReceipt(own.bytes),
+  cid: own.cid,
+  blocks: blocks.filter((block) => block !== own),
+  input: undefined,
+})

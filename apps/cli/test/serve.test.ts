@@ -114,6 +114,15 @@ it('serves a model by its CID, each answer with a receipt that this command line
   const file = path.join(folder, 'receipt.car')
   await writeFile(file, new Uint8Array(await car.arrayBuffer()))
   expect(await run(['receipt', 'verify', file])).toMatchObject({ code: 0, lines: [{ receipt, verdict: 'same' }] })
+  // Of several inputs a list of receipts, of which one may be there twice.
+  const several = await ask({ model: cid, input: ['hello world', 'another', 'another'] })
+  const list = String(several.headers.get('x-ipfs-accelerate-receipt'))
+  const cars = await fetch(`${url}/receipts/${list}`, { headers: { accept: 'application/vnd.ipld.car' } })
+  await writeFile(file, new Uint8Array(await cars.arrayBuffer()))
+  const all = [{ receipt, verdict: 'same' }, { verdict: 'same' }]
+  expect(await run(['receipt', 'verify', file])).toMatchObject({ code: 0, lines: all })
+  expect((await run(['receipt', 'show', file])).lines).toMatchObject([{ receipt: { cid: receipt } }, {}])
+  expect(await run(['receipt', 'verify', file, 'hello world'])).toMatchObject({ code: 2 })
   expect((await ask({ model: 'fix/other', input: 'a' })).status).toBe(404)
   expect(await stop()).toMatchObject({ code: 0 })
   await expect(fetch(`${url}/healthz`)).rejects.toThrow('fetch failed')

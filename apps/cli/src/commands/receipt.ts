@@ -10,22 +10,23 @@ import {
   type ResultReceipt,
   type TaskName,
 } from '@x/infer-core'
-import { createRunner, verifyReceipt, type ReceiptVerdict } from '@x/infer-node'
+import { createRunner, verifyReceipt, type ReceiptVerdict, type Runner } from '@x/infer-node'
+import type { OpenedModel } from '@x/model-loader'
 import { BackendError } from '@x/storage-core'
 
-import { textOption, textOptions, type Command, type Values } from '../command.ts'
+import { textOption, textOptions, type Command, type Context, type Values } from '../command.ts'
 import { formatCount, formatNumber, formatOutput, formatTable, printable } from '../format.ts'
 import { ABOUT_POLICY, openTrustedModel, POLICY } from '../open-trusted-model.ts'
 import { onlyOperand } from '../operands.ts'
 import { PROVIDER, providersOption } from '../provider-option.ts'
-import { givenReceipt, type GivenReceipt } from '../receipt-operand.ts'
+import { givenReceipts, type GivenReceipt } from '../receipt-operand.ts'
 import { sayVoucher } from '../say-voucher.ts'
 import { parseTaskInput } from '../task-operand.ts'
 import { OPTION, taskOptions } from '../task-options.ts'
 import { UsageError } from '../usage-error.ts'
 
 const ABOUT_FILES =
-  'A FILE is what run --receipt wrote, the block of a receipt, or a line of run --json; a CID is of a result that run has kept.'
+  'A FILE is what run --receipt wrote, the CAR that a server has of an answer (of several inputs too), the block of a receipt, or a line of run --json; a CID is of a result that run has kept.'
 
 export const receiptShow: Command = {
   name: 'receipt show',
@@ -35,51 +36,54 @@ export const receiptShow: Command = {
   options: {},
   notes: ABOUT_FILES,
   async run(context, operands) {
-    const { receipt, cid, blocks, vouchedBy } = await givenReceipt(context, onlyOperand(operands, 'receipt'))
-    const bytesOf = (wanted: typeof cid): Uint8Array | undefined =>
-      blocks.find((block) => block.cid.equals(wanted))?.bytes
-    const [input, params, output] = [bytesOf(receipt.input), bytesOf(receipt.params), bytesOf(receipt.output)]
-    const shown = {
-      input: input && inputToJson(input),
-      params: params && decodeParams(params),
-      output: output && toJson(decodeOutput(output)),
-    }
-    const json = receiptToJson(receipt, cid)
-    const { runtime, library, files, dtype } = receipt
-    await context.printer.result(
-      {
-        receipt: json,
-        input: shown.input ?? null,
-        params: shown.params ?? null,
-        output: shown.output ?? null,
-        vouchedBy: vouchedBy ?? null,
-      },
-      formatTable([
-        ['receipt', cid.toString()],
-        ...(vouchedBy ? [['signed by', `${sayVoucher(vouchedBy)}, who computed it elsewhere`]] : []),
-        ['task', receipt.task],
-        ['model', receipt.model.toString()],
-        ['manifest', receipt.manifest.toString()],
-        ...files.map((file) => ['file', printable(`${file.path}  ${file.cid}`)]),
-        ...(['input', 'params', 'output'] as const).map((part) => [
-          part,
-          `${receipt[part]}  ${shown[part] === undefined ? 'not here' : formatOutput(shown[part])}`,
-        ]),
-        ['runtime', printable(`${runtime.name} ${runtime.version}, ${receipt.executionProvider}`)],
-        ['library', printable(`${library.name} ${library.version}`)],
-        [
-          'dtype',
-          printable(
-            Object.entries(dtype)
-              .map(([session, name]) => `${session} ${name}`)
-              .join(', '),
-          ),
-        ],
-        ['numeric class', printable(receipt.numericClass ?? 'not said')],
-        ['tools', printable(receipt.tools?.map(({ name, version }) => `${name} ${version}`).join(', ') ?? 'not said')],
-      ]),
-    )
+    for (const given of await givenReceipts(context, onlyOperand(operands, 'receipt'))) await show(context, given)
   },
+}
+
+async function show(context: Context, { receipt, cid, blocks, vouchedBy }: GivenReceipt): Promise<void> {
+  const bytesOf = (wanted: typeof cid): Uint8Array | undefined =>
+    blocks.find((block) => block.cid.equals(wanted))?.bytes
+  const [input, params, output] = [bytesOf(receipt.input), bytesOf(receipt.params), bytesOf(receipt.output)]
+  const shown = {
+    input: input && inputToJson(input),
+    params: params && decodeParams(params),
+    output: output && toJson(decodeOutput(output)),
+  }
+  const json = receiptToJson(receipt, cid)
+  const { runtime, library, files, dtype } = receipt
+  await context.printer.result(
+    {
+      receipt: json,
+      input: shown.input ?? null,
+      params: shown.params ?? null,
+      output: shown.output ?? null,
+      vouchedBy: vouchedBy ?? null,
+    },
+    formatTable([
+      ['receipt', cid.toString()],
+      ...(vouchedBy ? [['signed by', `${sayVoucher(vouchedBy)}, who computed it elsewhere`]] : []),
+      ['task', receipt.task],
+      ['model', receipt.model.toString()],
+      ['manifest', receipt.manifest.toString()],
+      ...files.map((file) => ['file', printable(`${file.path}  ${file.cid}`)]),
+      ...(['input', 'params', 'output'] as const).map((part) => [
+        part,
+        `${receipt[part]}  ${shown[part] === undefined ? 'not here' : formatOutput(shown[part])}`,
+      ]),
+      ['runtime', printable(`${runtime.name} ${runtime.version}, ${receipt.executionProvider}`)],
+      ['library', printable(`${library.name} ${library.version}`)],
+      [
+        'dtype',
+        printable(
+          Object.entries(dtype)
+            .map(([session, name]) => `${session} ${name}`)
+            .join(', '),
+        ),
+      ],
+      ['numeric class', printable(receipt.numericClass ?? 'not said')],
+      ['tools', printable(receipt.tools?.map(({ name, version }) => `${name} ${version}`).join(', ') ?? 'not said')],
+    ]),
+  )
 }
 
 /** @throws {UsageError} It is of raw tensors, which are given as blocks alone. */
@@ -124,43 +128,76 @@ export const receiptVerify: Command = {
     ABOUT_POLICY,
   ].join('\n'),
   async run(context, [operand, input, ...more], values) {
-    const { printer, signal } = context
+    const { printer } = context
     if (operand === undefined || more.length > 0) {
       throw new UsageError('receipt verify: one receipt is wanted, and perhaps its input')
     }
-    const tolerance = toleranceOption(values)
+    const all = await givenReceipts(context, operand)
+    const hasOptions = textOptions(values, 'option').length > 0
+    if (all.length > 1 && (input !== undefined || hasOptions))
+      throw new UsageError('receipt verify: an input and --option are of one receipt, and the file has several')
     const providers = providersOption(values)
-    const given = await givenReceipt(context, operand)
-    const { receipt, blocks } = given
-    const text = input ?? given.input
-    const options = textOptions(values, 'option').length > 0 ? taskOptions(taskOf(receipt), values) : undefined
-    const reference = textOption(values, 'model') ?? `ipfs://${receipt.model.toString()}`
-    const model = await openTrustedModel(context, reference, values)
+    const settings = { tolerance: toleranceOption(values), values, model: modelsOf(context, values), input }
     const runner = createRunner({ providers, onWarning: (message) => void printer.warning(message) })
+    const failures: Error[] = []
     try {
-      const found = await verifyReceipt(runner, receipt, model, {
-        blocks,
-        input: text === undefined ? undefined : parseTaskInput(taskOf(receipt), text),
-        options,
-        signal,
-      })
-      const { verdict, conditions, difference, result } = found
-      const isWithin = verdict === 'incomparable' && tolerance !== undefined && differsByAtMost(difference, tolerance)
-      const said = isWithin ? 'within tolerance' : verdict
-      const output = result.receipt.output.toString()
-      await printer.result(
-        { receipt: given.cid.toString(), verdict: said, output, conditions, difference: difference ?? null },
-        [
-          `${given.cid.toString()}  ${said}: output ${output}`,
-          ...conditions.map((each) => `  ${each.part}: ${printable(`${each.here}, not ${each.receipt}`)}`),
-          ...(difference ? sayDifference(difference).map((line) => `  ${printable(line)}`) : []),
-        ].join('\n'),
-      )
-      if (verdict !== 'same' && !isWithin) throw failureOf(given, found, tolerance)
+      for (const given of all) failures.push(...(await verifyOne(context, runner, given, settings)))
     } finally {
       await runner.close()
     }
+    // That one is not true counts for more than that it cannot be told of another.
+    const worst = failures.find((error) => error instanceof IntegrityError) ?? failures[0]
+    if (worst) throw worst
   },
+}
+
+interface VerifySettings {
+  tolerance: number | undefined
+  values: Values
+  /** Opens the model of a receipt, each once. */
+  model: (receipt: ResultReceipt) => Promise<OpenedModel>
+  input: string | undefined
+}
+
+function modelsOf(context: Context, values: Values): VerifySettings['model'] {
+  const opened = new Map<string, Promise<OpenedModel>>()
+  return ({ model }) => {
+    const reference = textOption(values, 'model') ?? `ipfs://${model.toString()}`
+    const opening = opened.get(reference) ?? openTrustedModel(context, reference, values)
+    opened.set(reference, opening)
+    return opening
+  }
+}
+
+/** @returns What is wrong with it, if anything is. */
+async function verifyOne(
+  { printer, signal }: Context,
+  runner: Runner,
+  given: GivenReceipt,
+  { tolerance, values, model, input }: VerifySettings,
+): Promise<Error[]> {
+  const { receipt, blocks } = given
+  const text = input ?? given.input
+  const options = textOptions(values, 'option').length > 0 ? taskOptions(taskOf(receipt), values) : undefined
+  const found = await verifyReceipt(runner, receipt, await model(receipt), {
+    blocks,
+    input: text === undefined ? undefined : parseTaskInput(taskOf(receipt), text),
+    options,
+    signal,
+  })
+  const { verdict, conditions, difference, result } = found
+  const isWithin = verdict === 'incomparable' && tolerance !== undefined && differsByAtMost(difference, tolerance)
+  const said = isWithin ? 'within tolerance' : verdict
+  const output = result.receipt.output.toString()
+  await printer.result(
+    { receipt: given.cid.toString(), verdict: said, output, conditions, difference: difference ?? null },
+    [
+      `${given.cid.toString()}  ${said}: output ${output}`,
+      ...conditions.map((each) => `  ${each.part}: ${printable(`${each.here}, not ${each.receipt}`)}`),
+      ...(difference ? sayDifference(difference).map((line) => `  ${printable(line)}`) : []),
+    ].join('\n'),
+  )
+  return verdict === 'same' || isWithin ? [] : [failureOf(given, found, tolerance)]
 }
 
 /** @throws {UsageError} It is no number from 0. */
