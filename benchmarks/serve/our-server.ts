@@ -8,12 +8,14 @@ export interface OurServer {
   threads?: number | undefined
   /** Folder where it keeps results. Default: it keeps none. */
   results?: string | undefined
+  /** What is in the store, too. Default false. */
+  servesStore?: boolean | undefined
 }
 
 /** The command that starts it, with the flags of this process. */
-export const ourServer = ({ store, model, threads, results }: OurServer): string[] => [
+export const ourServer = ({ store, model, threads, results, servesStore }: OurServer): string[] => [
   process.execPath,
   ...process.execArgv,
   fileURLToPath(new URL('server.ts', import.meta.url)),
-  JSON.stringify({ store, model, threads, results }),
+  JSON.stringify({ store, model, threads, results, servesStore }),
 ]

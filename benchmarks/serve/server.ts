@@ -13,6 +13,7 @@ const server = await startServer([{ model, name: asked.model }], {
   environment: {},
   engine: { threads: asked.threads },
   ...(results && { results }),
+  ...(asked.servesStore === true && { storage }),
   onWarning: (message) => console.error(message),
 })
 process.once('SIGTERM', () => {

@@ -1,10 +1,11 @@
 // What a server holds while many texts are streamed at once, beside connections that are idle, and how fast they come.
 import { createEngine } from '@x/infer-node'
 import { openModel, openStorage } from '@x/node'
-import { Pool, request } from 'undici'
+import { Pool } from 'undici'
 
 import { runJob } from '../harness/job.ts'
 import { memoryOf } from '../infer/callers.ts'
+import { highestWhile } from './highest-memory.ts'
 import { openIdle, openOf, socketsOf, untilSockets } from './idle.ts'
 import { ourServer, type OurServer } from './our-server.ts'
 import { startServerProcess } from './server-process.ts'
@@ -19,8 +20,6 @@ interface AskedOfStreams extends OurServer {
 /** A temperature at which hardly two texts are the same. */
 const TEMPERATURE = 2
 const MESSAGES = [{ role: 'user' as const, content: 'the quick' }]
-/** How long all streams may take to begin. */
-const BEGUN_MS = 120_000
 
 await runJob<AskedOfStreams>(async (asked) => {
   const { tokens } = asked
@@ -29,24 +28,19 @@ await runJob<AskedOfStreams>(async (asked) => {
   const heldMB = (): number => memoryOf(server.pid).privateMB
   try {
     const none = socketsOf(server.pid)
-    await streamAll(server.url, { expected, tokens, whenAllBegan: async () => undefined })
+    await streamAll(server.url, { expected, tokens })
     await untilSockets(server.pid, none)
     const beforeMB = heldMB()
     const idle = await openIdle(server.url, asked.idle)
     const idleMB = heldMB()
-    let busy = { busyMB: Number.NaN, open: Number.NaN, streaming: Number.NaN }
-    const all = await streamAll(server.url, {
-      expected,
-      tokens,
-      async whenAllBegan() {
-        const busyMB = heldMB()
-        busy = { busyMB, open: openOf(idle), streaming: await inFlight(server.url) }
-      },
-    })
+    const { value: all, highestMB: busyMB } = await highestWhile(server.pid, () =>
+      streamAll(server.url, { expected, tokens }),
+    )
+    const open = openOf(idle)
     for (const socket of idle) socket.destroy()
     await untilSockets(server.pid, none)
     const afterMB = heldMB()
-    const { seconds, pieces } = all
+    const { seconds, pieces, atOnce } = all
     const firsts = all.firsts.toSorted((a, b) => a - b)
     const at = (share: number): number => firsts[Math.floor(firsts.length * share)] ?? Number.NaN
     return {
@@ -55,9 +49,11 @@ await runJob<AskedOfStreams>(async (asked) => {
       figures: {
         beforeMB,
         idleMB,
-        ...busy,
+        busyMB,
+        open,
+        streaming: atOnce,
         afterMB,
-        moreMB: Math.max(idleMB, busy.busyMB) - beforeMB,
+        moreMB: Math.max(idleMB, busyMB) - beforeMB,
         perSecond: pieces / seconds,
         firstP50: at(0.5),
         firstP99: at(0.99),
@@ -92,23 +88,24 @@ interface Streaming {
   /** The text of each stream. */
   expected: readonly string[]
   tokens: number
-  /** Called once, when each stream has begun; none is read further than to its first piece until it resolves. */
-  whenAllBegan: () => Promise<void>
 }
 
 interface Streamed {
   seconds: number
+  /** The most that had begun and not ended. */
+  atOnce: number
   pieces: number
   /** From the question to the first piece, in seconds. */
   firsts: readonly number[]
 }
 
 /** Asks for all texts at once. @throws {Error} One is another than the library's. */
-async function streamAll(url: string, { expected, tokens, whenAllBegan }: Streaming): Promise<Streamed> {
+async function streamAll(url: string, { expected, tokens }: Streaming): Promise<Streamed> {
   const pool = new Pool(url, { connections: expected.length, pipelining: 1 })
-  const barrier = createBarrier(expected.length, whenAllBegan)
   const firsts: number[] = []
   let pieces = 0
+  let begun = 0
+  let atOnce = 0
   const start = performance.now()
   const stream = async (seed: number): Promise<void> => {
     const asked = { messages: MESSAGES, stream: true, temperature: TEMPERATURE, max_tokens: tokens, seed }
@@ -119,46 +116,25 @@ async function streamAll(url: string, { expected, tokens, whenAllBegan }: Stream
       body: JSON.stringify(asked),
     })
     if (statusCode !== 200) throw new Error(`${statusCode}: ${await body.text()}`)
-    barrier.begin()
     let text = ''
     for await (const piece of piecesOf(body)) {
-      if (text === '') firsts.push((performance.now() - start) / 1000)
+      if (text === '') {
+        firsts.push((performance.now() - start) / 1000)
+        begun += 1
+        atOnce = Math.max(atOnce, begun)
+      }
       text += piece
       pieces += 1
-      await barrier.all
     }
+    begun -= 1
     if (text !== expected[seed]) throw new Error(`stream ${seed} is not the text of the library: ${text}`)
   }
   try {
     await Promise.all(Array.from(expected.keys(), stream))
   } finally {
-    barrier.stop()
     await pool.destroy()
   }
-  return { seconds: (performance.now() - start) / 1000, pieces, firsts }
-}
-
-interface Barrier {
-  begin: () => void
-  /** Resolves when all have begun, and what is done then is done. */
-  all: Promise<void>
-  stop: () => void
-}
-
-function createBarrier(count: number, then: () => Promise<void>): Barrier {
-  const { promise: all, resolve, reject } = Promise.withResolvers<void>()
-  // It may be that nobody waits for it when it fails.
-  all.catch(() => undefined)
-  let begun = 0
-  const timer = setTimeout(() => reject(new Error(`only ${begun} of ${count} streams ever began`)), BEGUN_MS)
-  return {
-    begin() {
-      begun += 1
-      if (begun === count) then().then(resolve, reject)
-    },
-    all,
-    stop: () => clearTimeout(timer),
-  }
+  return { seconds: (performance.now() - start) / 1000, pieces, firsts, atOnce }
 }
 
 /** @throws {Error} An event of an error, or a stream that breaks off. */
@@ -178,14 +154,4 @@ async function* piecesOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<string
     }
   }
   throw new Error('a stream broke off')
-}
-
-/** Requests that the server has not answered to their end, that for this among them or not. */
-async function inFlight(url: string): Promise<number> {
-  // Over a connection that is closed then.
-  const { body } = await request(`${url}/metrics`, { reset: true })
-  const text = await body.text()
-  const [, count] = /^ipfs_accelerate_http_requests_in_flight(?:\{.*\})? (\d+)$/m.exec(text) ?? []
-  if (count === undefined) throw new Error('the server does not say how many requests are under way')
-  return Number(count)
 }

@@ -24,7 +24,7 @@ export const CLOSING: Error = new Error('the server is closing')
  * How long a connection stays open that nothing is asked over: a request may be on its way, and over one that is closed it
  * would be lost.
  */
-const LINGER_MS = 1000
+const LINGER_MS = 2000
 
 /** How long what is broken off has to say so. */
 const LAST_WORDS_MS = 200
@@ -94,6 +94,7 @@ export function trackConnections(server: Server): HttpConnections {
       if (drainMs > 0) {
         const lingerMs = Math.min(LINGER_MS, drainMs)
         await within(closed, lingerMs)
+        await untilRead()
         isSweeping = true
         for (const [socket, connection] of connections) endIfIdle(socket, connection)
         await within(closed, drainMs - lingerMs)
@@ -128,6 +129,9 @@ async function untilAllAccepted(server: Server): Promise<void> {
   }
   server.off('connection', heard)
 }
+
+/** Waits until what had come by now was read: timers run before it is, and late ones where there is much to do. */
+const untilRead = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve))
 
 /** Waits for it, or as long as it may take. */
 async function within(work: Promise<void>, ms: number): Promise<void> {
