@@ -6,6 +6,8 @@ export interface OurServer {
   model: string
   /** Of ONNX Runtime. Default: as the engine comes. */
   threads?: number | undefined
+  /** Threads that run the model, each on its share of the cores. Default: as the engine comes. */
+  workers?: number | undefined
   /** Folder where it keeps results. Default: it keeps none. */
   results?: string | undefined
   /** What is in the store, too. Default false. */
@@ -13,9 +15,9 @@ export interface OurServer {
 }
 
 /** The command that starts it, with the flags of this process. */
-export const ourServer = ({ store, model, threads, results, servesStore }: OurServer): string[] => [
+export const ourServer = ({ store, model, threads, workers, results, servesStore }: OurServer): string[] => [
   process.execPath,
   ...process.execArgv,
   fileURLToPath(new URL('server.ts', import.meta.url)),
-  JSON.stringify({ store, model, threads, results, servesStore }),
+  JSON.stringify({ store, model, threads, workers, results, servesStore }),
 ]

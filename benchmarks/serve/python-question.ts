@@ -12,6 +12,8 @@ import { ALL_LENGTHS, CLIENTS, MEMORY, phasesOf, tableOf } from './parts.ts'
 const ROWS = [8, 32] as const
 const BATCHED = ROWS.map((rows) => `Python, ${rows} a run`)
 const NAIVE = 'Python, naive'
+/** As `serve --workers` with one for each core. */
+const WORKERS = 'ours, workers'
 
 export const python: Question = {
   name: 'serve/python',
@@ -33,10 +35,12 @@ export const python: Question = {
             { scope: `${model.name}, ${lengths}: ` },
           )
         const ours = script('ours', 'ours.ts', { store: prepared.store, model: model.name })
-        if (interpreter === undefined) return [ours]
+        const workers = availableParallelism()
+        const perCore = script(WORKERS, 'ours.ts', { store: prepared.store, model: model.name, workers })
+        if (interpreter === undefined) return [ours, perCore]
         const inPython = (name: string, rows: number): Job =>
           script(name, 'python.ts', { ...pythonServer(interpreter, prepared, model), rows })
-        return [ours, ...ROWS.map((rows, at) => inPython(BATCHED[at] ?? '', rows)), inPython(NAIVE, 0)]
+        return [ours, perCore, ...ROWS.map((rows, at) => inPython(BATCHED[at] ?? '', rows)), inPython(NAIVE, 0)]
       }),
       targets: all.flatMap(([model, lengths]) => targetsOf(model, lengths, interpreter !== undefined)),
       tables: [...CLIENTS.map(tableOf), MEMORY],
@@ -62,6 +66,7 @@ function targetsOf(model: BenchModel, lengths: Lengths, hasPython: boolean): Tar
       hasPython ? { peers: names.map(of) } : absent
     return [
       { type: 'faster', label: `${label}: in batches`, ours: of('ours'), ...against(BATCHED), atLeast: 1 },
+      { type: 'faster', label: `${label}: workers, in batches`, ours: of(WORKERS), ...against(BATCHED), atLeast: 1 },
       { type: 'faster', label: `${label}: naive`, ours: of('ours'), ...against([NAIVE]) },
     ]
   })

@@ -11,7 +11,7 @@ const directory = asked.results
 const results = directory === undefined ? undefined : await openResults({ directory }, { environment: {} })
 const server = await startServer([{ model, name: asked.model }], {
   environment: {},
-  engine: { threads: asked.threads },
+  engine: { threads: asked.threads, workers: asked.workers },
   ...(results && { results }),
   ...(asked.servesStore === true && { storage }),
   onWarning: (message) => console.error(message),

@@ -53,6 +53,11 @@ export function parseSeconds(option: string, text: string | undefined): number |
   return seconds === undefined ? undefined : seconds * 1000
 }
 
+/** @throws {UsageError} Not a number of threads. */
+export function parseThreads(option: string, text: string | undefined): number | undefined {
+  return parseWhole(option, text, { least: 1, most: 256, what: 'a whole number, from 1 to 256' })
+}
+
 /** @throws {UsageError} Not a port. */
 export function parsePort(option: string, text: string | undefined): number | undefined {
   return parseWhole(option, text, { most: 65_535, what: 'a port, from 0 to 65535' })

@@ -132,11 +132,13 @@ it('serves models and what is stored to who has a token for it', async () => {
   const { folder, store, add } = await setup()
   const cid = await add('tiny-bert')
   const file = path.join(folder, 'tokens')
-  const who = ['r reader read', 'c caller', 'w writer read,write'].map((line) => line[0]?.repeat(15) + line)
+  const who = ['r reader read', 'c caller', 'w writer read,write'].map(
+    (line) => line[0]?.repeat(15) + line,
+  )
   await writeFile(file, who.join('\n'), { mode: 0o600 })
   const origin = 'https://page.example'
   const args = ['--model', cid, '--host', '0.0.0.0', '--token-file', file, '--cors', origin, '--drain-timeout', '60']
-  const { lines, stop } = await serve([...args, '--max-add-bytes', '1000'], store)
+  const { lines, stop } = await serve([...args, '--max-add-bytes', '1000', '--workers', '2'], store)
   const ask = (at: string, token?: string, body?: string): Promise<Response> =>
     fetch(`${String(lines[0]?.['url'])}${at}`, {
       ...(body !== undefined && { method: 'POST', body }),
@@ -153,6 +155,7 @@ it('serves models and what is stored to who has a token for it', async () => {
   for (const token of ['r', 'c']) expect((await ask(`/ipfs/${cid}?format=raw`, token)).status).toBe(200)
   const upload = async (bytes: number): Promise<number> => (await ask('/storage/v1/add', 'w', 'b'.repeat(bytes))).status
   expect([await upload(1000), await upload(1001)]).toEqual([201, 413])
+  expect(await (await ask('/metrics', 'w')).text()).toMatch(/^ipfs_accelerate_engine_workers 2$/m)
   expect(await stop()).toMatchObject({ code: 0, error: undefined })
 })
 
@@ -203,6 +206,8 @@ it('serves no model that is not there, that it may not trust, or that is for wha
     ['--model', cid, '--drain-delay', '-1'],
     ['--gateway', '--drain-delay', '1'],
     ['--model', cid, '--max-add-bytes', '0'],
+    ['--model', cid, '--workers', '0'],
+    ['--gateway', '--workers', '2'],
     ['--model', cid, '--config', ''],
     ['--model', cid, '--config', path.join(store, 'none.toml')],
     ['--gateway', '--config', 'a.toml'],

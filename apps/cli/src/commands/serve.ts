@@ -6,7 +6,7 @@ import type { CloseServerOptions, ModelToServe, RunningServer, StartServerOption
 import { BACKEND, textOption, textOptions, type Command, type Context, type Values } from '../command.ts'
 import { CONFIG, configuredEndpoints } from '../configured-endpoints.ts'
 import { ABOUT_POLICY, openTrusted, openTrustedModel, POLICY } from '../open-trusted-model.ts'
-import { noOperands, parseOrigins, parsePort, parseSeconds, parseUpload } from '../operands.ts'
+import { noOperands, parseOrigins, parsePort, parseSeconds, parseThreads, parseUpload } from '../operands.ts'
 import { PROVIDER, providersOption } from '../provider-option.ts'
 import { AtTheEndError } from '../report-error.ts'
 import { areaToRun } from '../results.ts'
@@ -38,6 +38,11 @@ export const serve: Command = {
       type: 'string',
       metavar: 'SECONDS',
       help: 'when it is interrupted, how long it takes requests as before, and says that it is not ready; default 0',
+    },
+    workers: {
+      type: 'string',
+      metavar: 'N',
+      help: 'threads that run models, each with its own copy, on its share of the cores; default 1, on all',
     },
     'max-add-bytes': { type: 'string', metavar: 'N', help: 'most bytes of an upload into the store; default any' },
     gateway: { type: 'boolean', help: 'as a trustless gateway over HTTP, to this machine' },
@@ -149,6 +154,7 @@ const OF_MODELS = [
   'cors',
   'drain-timeout',
   'drain-delay',
+  'workers',
   'max-add-bytes',
   ...[CONFIG, PROVIDER, POLICY, BACKEND].flatMap((options) => Object.keys(options)),
 ]
@@ -167,6 +173,7 @@ async function serveModels(
   const drainMs = parseSeconds('drain-timeout', textOption(values, 'drain-timeout')) ?? 30_000
   const delayMs = parseSeconds('drain-delay', textOption(values, 'drain-delay'))
   const maxAddBytes = parseUpload('max-add-bytes', textOption(values, 'max-add-bytes'))
+  const workers = parseThreads('workers', textOption(values, 'workers'))
   const host = textOption(values, 'host')
   const front = { ...(host !== undefined && { host }), ...corsOption(values) }
   // The other ways to serve need no runtime.
@@ -191,7 +198,7 @@ async function serveModels(
     openModel: (reference, loading) => openTrusted(context, reference, values, loading),
     storage,
     maxAddBytes,
-    engine: { providers },
+    engine: { providers, workers },
     signal,
   })
   const server = await keep(starting.then((started) => drainedAtItsEnd(started, { drainMs, delayMs })))

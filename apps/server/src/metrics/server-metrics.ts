@@ -65,6 +65,12 @@ function registerEngine(registry: Registry, engine: Pick<Engine, 'stats'>): void
   whole('runs_total', 'Runs of graphs.', 'counter', ({ runs }) => runs)
   whole('rows_total', 'Inputs that these answered.', 'counter', ({ rows }) => rows)
   whole('crashes_total', 'Threads that ended in the middle of a run.', 'counter', ({ crashes }) => crashes)
+  whole(
+    'workers',
+    'Threads that run graphs.',
+    'gauge',
+    ({ workers }) => workers.filter(({ kind }) => kind === 'graphs').length,
+  )
   whole('loads_total', 'Models that were loaded into a thread.', 'counter', ({ loads }) => loads)
   whole('unloads_total', 'Models that were unloaded from one.', 'counter', ({ unloads }) => unloads)
   const ofModels = (name: string, help: string, read: (model: Stats['models'][number]) => number): void =>
