@@ -132,9 +132,7 @@ it('serves models and what is stored to who has a token for it', async () => {
   const { folder, store, add } = await setup()
   const cid = await add('tiny-bert')
   const file = path.join(folder, 'tokens')
-  const who = ['r reader read', 'c caller', 'w writer read,write'].map(
-    (line) => line[0]?.repeat(15) + line,
-  )
+  const who = ['r reader read', 'c caller', 'w writer read,write'].map((line) => line[0]?.repeat(15) + line)
   await writeFile(file, who.join('\n'), { mode: 0o600 })
   const origin = 'https://page.example'
   const args = ['--model', cid, '--host', '0.0.0.0', '--token-file', file, '--cors', origin, '--drain-timeout', '60']
