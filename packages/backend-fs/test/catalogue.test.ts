@@ -191,7 +191,10 @@ it('a directory that another store took the place of is not written to', async (
   const { store, layout } = await filled()
   await rm(layout.directory, { recursive: true })
   const other = await openFsStore({ directory: layout.directory })
-  await expect(store.add(someBytes(1))).rejects.toMatchObject({ code: 'BACKEND', message: /another store/ })
+  await expect(store.add(someBytes(1))).rejects.toMatchObject({
+    code: 'BACKEND',
+    message: expect.stringMatching(/not the one that was opened/),
+  })
   await expect(store.names.get('a')).rejects.toMatchObject({ code: 'BACKEND' })
   expect(await collect(other.roots())).toEqual([])
   await other.close()
@@ -216,7 +219,10 @@ it('an index that is damaged in the middle is made anew when the store is opened
   await store.close()
   await damageTable(layout, 'names')
   const damaged = await openFsStore({ directory: layout.directory })
-  await expect(stateOf(damaged)).rejects.toMatchObject({ code: 'BACKEND', message: /opened again/ })
+  await expect(stateOf(damaged)).rejects.toMatchObject({
+    code: 'BACKEND',
+    message: expect.stringMatching(/opened again/),
+  })
   await damaged.close()
   const again = await openFsStore({ directory: layout.directory })
   expect(await stateOf(again)).toEqual(before)
@@ -241,7 +247,10 @@ it('one that has the damaged index open still, does not have the sound one made 
   const third = await openFsStore({ directory: layout.directory, onWarning: (text) => warnings.push(text) })
   expect(warnings).toEqual([])
   expect(await stateOf(fresh)).toEqual(before)
-  await expect(old.add(someBytes(1))).rejects.toMatchObject({ code: 'BACKEND', message: /opened again/ })
+  await expect(old.add(someBytes(1))).rejects.toMatchObject({
+    code: 'BACKEND',
+    message: expect.stringMatching(/opened again/),
+  })
   await old.close()
   const { cid } = await fresh.add(someBytes(1), { name: 'after' })
   expect(await third.names.get('after')).toMatchObject({ cid })
@@ -262,7 +271,9 @@ it('what says that another index was damaged is not heeded', async () => {
   const fresh = await open()
   expect(warnings).toEqual([expect.stringMatching(/made anew/)])
   // It has the one that was replaced.
-  await expect(old.add(someBytes(1))).rejects.toMatchObject({ message: /not the one that was opened/ })
+  await expect(old.add(someBytes(1))).rejects.toMatchObject({
+    message: expect.stringMatching(/not the one that was opened/),
+  })
   await old.close()
   await fresh.add(someBytes(1))
   await fresh.close()

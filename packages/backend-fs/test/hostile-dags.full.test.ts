@@ -43,7 +43,10 @@ it('a directory that is linked over and over is verified once, and has no view w
   expect(await store.stat(root)).toMatchObject({ type: 'directory', size: 10 * 2 ** 40 })
   expect(await collect(store.ls(root))).toHaveLength(2)
   expect(await store.has(root)).toBe(true)
-  await expect(store.getPath(root)).rejects.toMatchObject({ code: 'INVALID_INPUT', message: /1000000 entries/ })
+  await expect(store.getPath(root)).rejects.toMatchObject({
+    code: 'INVALID_INPUT',
+    message: expect.stringMatching(/1000000 entries/),
+  })
 })
 
 it('what is damaged in it is named by a path', async () => {
@@ -51,7 +54,10 @@ it('what is damaged in it is named by a path', async () => {
   const bytes = someBytes(100_000)
   const root = await doubled(store, 40, (await store.add(bytes)).cid)
   await flipStoredByte(directory, bytes)
-  await expect(store.verify(root)).rejects.toMatchObject({ code: 'INTEGRITY', file: /^([ab]\/){40}file$/ })
+  await expect(store.verify(root)).rejects.toMatchObject({
+    code: 'INTEGRITY',
+    file: expect.stringMatching(/^([ab]\/){40}file$/),
+  })
 })
 
 it('a view shows a directory that is linked twice in both places', async () => {
@@ -65,7 +71,10 @@ it('a view shows a directory that is linked twice in both places', async () => {
 it('a size that no number can tell is refused', async () => {
   const { store } = await openTemp()
   const root = await doubled(store, 60, await putFile(store, someBytes(10)))
-  await expect(store.stat(root)).rejects.toMatchObject({ code: 'INVALID_INPUT', message: /2\^53/ })
+  await expect(store.stat(root)).rejects.toMatchObject({
+    code: 'INVALID_INPUT',
+    message: expect.stringMatching(/2\^53/),
+  })
 })
 
 it('a chain of symlinks makes no path that is too deep', async () => {
@@ -75,7 +84,10 @@ it('a chain of symlinks makes no path that is too deep', async () => {
     entries[`d${at}`] = await putDirectory(store, { n: await putSymlink(store, `../d${at + 1}`) })
   }
   const root = await putDirectory(store, entries)
-  await expect(store.getPath(root)).rejects.toMatchObject({ code: 'INVALID_INPUT', message: /256 levels deep/ })
+  await expect(store.getPath(root)).rejects.toMatchObject({
+    code: 'INVALID_INPUT',
+    message: expect.stringMatching(/256 levels deep/),
+  })
 })
 
 it('symlinks make no paths that are too long together', async () => {
@@ -87,7 +99,10 @@ it('symlinks make no paths that are too long together', async () => {
     entries[`d${at}`] = await putDirectory(store, { [left]: link, [right]: link })
   }
   const root = await putDirectory(store, entries)
-  await expect(store.getPath(root)).rejects.toMatchObject({ code: 'INVALID_INPUT', message: /characters in its paths/ })
+  await expect(store.getPath(root)).rejects.toMatchObject({
+    code: 'INVALID_INPUT',
+    message: expect.stringMatching(/characters in its paths/),
+  })
 })
 
 it('symlinks with long targets, each through all of another one, are given up', async () => {
@@ -99,5 +114,8 @@ it('symlinks with long targets, each through all of another one, are given up', 
   const link = await putSymlink(store, '../s0')
   entries.many = await putDirectory(store, Object.fromEntries(Array.from({ length: 2000 }, (_, at) => [`${at}`, link])))
   const root = await putDirectory(store, entries)
-  await expect(store.getPath(root)).rejects.toMatchObject({ code: 'INVALID_INPUT', message: /segments of symlinks/ })
+  await expect(store.getPath(root)).rejects.toMatchObject({
+    code: 'INVALID_INPUT',
+    message: expect.stringMatching(/segments of symlinks/),
+  })
 })

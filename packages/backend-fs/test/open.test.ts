@@ -25,7 +25,10 @@ it('makes a store of a missing and of an empty directory, and says which format 
 it('leaves a directory that holds something else as it is', async () => {
   const directory = await tempDirectory()
   await writeFile(join(directory, 'thesis.txt'), 'x')
-  await expect(openFsStore({ directory })).rejects.toMatchObject({ code: 'INVALID_INPUT', message: /thesis\.txt/ })
+  await expect(openFsStore({ directory })).rejects.toMatchObject({
+    code: 'INVALID_INPUT',
+    message: expect.stringMatching(/thesis\.txt/),
+  })
   expect(await filesBelow(directory)).toEqual([join(directory, 'thesis.txt')])
   await writeFile(join(directory, 'format'), 'PNG')
   await expect(openFsStore({ directory })).rejects.toMatchObject({ code: 'INVALID_INPUT' })
@@ -63,7 +66,10 @@ it('read-only, a missing store is absent and a present one is only read', async 
   expect(await reader.verify(cid)).toBe(100_000)
   expect(await readFile(await reader.getPath(cid))).toHaveLength(100_000)
   expect(await reader.verify(inPack.cid)).toBe(10)
-  await expect(reader.getPath(inPack.cid)).rejects.toMatchObject({ code: 'BACKEND', message: /read-only/ })
+  await expect(reader.getPath(inPack.cid)).rejects.toMatchObject({
+    code: 'BACKEND',
+    message: expect.stringMatching(/read-only/),
+  })
   expect((await collect(reader.roots())).length).toBe(2)
   expect(await filesBelow(directory)).toEqual(before)
   expect(await reader.gc({ dryRun: true })).toEqual({ roots: [], blocks: 0, freedBytes: 0 })
@@ -140,7 +146,7 @@ it('closed, it does nothing more', async () => {
     () => store.names.get('a'),
     () => store.gc(),
   ]) {
-    await expect(call()).rejects.toMatchObject({ code: 'BACKEND', message: /closed/ })
+    await expect(call()).rejects.toMatchObject({ code: 'BACKEND', message: expect.stringMatching(/closed/) })
   }
   await expect(store.status()).rejects.toMatchObject({ code: 'BACKEND' })
 })

@@ -41,7 +41,10 @@ it('refuses what cannot fit in, and removes nothing for it', async () => {
   const { store } = await openTemp({ maxBytes: 3 * MIB })
   const kept = await store.add(one('kept'))
   const loose = await store.add(one('loose'), { pin: false })
-  await expect(store.add(someBytes(4 * MIB))).rejects.toMatchObject({ code: 'NO_SPACE', message: /may hold 3145728/ })
+  await expect(store.add(someBytes(4 * MIB))).rejects.toMatchObject({
+    code: 'NO_SPACE',
+    message: expect.stringMatching(/may hold 3145728/),
+  })
   expect(await collect(store.roots())).toHaveLength(2)
   await expect(store.add(someBytes(2 * MIB + 1, 'x'))).rejects.toMatchObject({ code: 'NO_SPACE' })
   expect(await store.has(kept.cid)).toBe(true)

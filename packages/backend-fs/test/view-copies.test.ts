@@ -38,7 +38,10 @@ it('a view there holds copies', async () => {
 it('two entries that are one there are an error, not the bytes of the other one', async () => {
   const { store, directory } = await openTemp()
   const { cid } = await store.add(directoryOf({ A: someBytes(100_000, 'A'), a: someBytes(100_000, 'a') }))
-  await expect(store.getPath(cid)).rejects.toMatchObject({ code: 'INVALID_INPUT', message: /"[Aa]": EEXIST/ })
+  await expect(store.getPath(cid)).rejects.toMatchObject({
+    code: 'INVALID_INPUT',
+    message: expect.stringMatching(/"[Aa]": EEXIST/),
+  })
   const { temp, views } = layoutOf(directory)
   expect([await filesBelow(temp), await filesBelow(views)]).toEqual([[], []])
 })

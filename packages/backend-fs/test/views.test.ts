@@ -80,7 +80,10 @@ it('does not take a symlink in its place for the file', async () => {
 it('says which entry the file system cannot hold', async () => {
   const { store } = await openTemp()
   const { cid } = await store.add(directory({ ['x'.repeat(300)]: file('a') }))
-  await expect(store.getPath(cid)).rejects.toMatchObject({ code: 'INVALID_INPUT', message: /x{300}/ })
+  await expect(store.getPath(cid)).rejects.toMatchObject({
+    code: 'INVALID_INPUT',
+    message: expect.stringMatching(/x{300}/),
+  })
   expect(await store.verify(cid)).toBe(1)
 })
 

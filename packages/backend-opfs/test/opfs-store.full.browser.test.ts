@@ -75,7 +75,10 @@ it('opens while a killed page still holds what it was writing, which gc takes', 
   expect((await dataFiles(directory)).toSorted()).toEqual([...files, 'held'].toSorted())
   const strays = { roots: [], blocks: 1 }
   expect(await store.gc({ dryRun: true })).toMatchObject(strays)
-  await expect(store.gc()).rejects.toMatchObject({ code: 'BACKEND', message: /NoModificationAllowedError/ })
+  await expect(store.gc()).rejects.toMatchObject({
+    code: 'BACKEND',
+    message: expect.stringMatching(/NoModificationAllowedError/),
+  })
   expect(await tell('let go')).toBe('let go')
   expect(await store.gc()).toMatchObject(strays)
   expect((await dataFiles(directory)).toSorted()).toEqual(files)
@@ -101,7 +104,10 @@ it('forgets a frame of the index that was cut short, and refuses one that was da
 
   whole[30] = (whole[30] ?? 0) ^ 1
   await writeIndex(directory, whole)
-  await expect(openOpfsStore({ directory })).rejects.toMatchObject({ code: 'BACKEND', message: /damaged at byte 8/ })
+  await expect(openOpfsStore({ directory })).rejects.toMatchObject({
+    code: 'BACKEND',
+    message: expect.stringMatching(/damaged at byte 8/),
+  })
 })
 
 it('refuses an index that does not begin as one, and deletes nothing', async () => {
@@ -135,7 +141,10 @@ it('keeps every data file of an index that is damaged or cut short, until gc', a
 
   // The length of the first frame.
   await writeIndex(directory, whole.with(10, (whole[10] ?? 0) ^ 1))
-  await expect(openOpfsStore({ directory })).rejects.toMatchObject({ code: 'BACKEND', message: /damaged at byte 8/ })
+  await expect(openOpfsStore({ directory })).rejects.toMatchObject({
+    code: 'BACKEND',
+    message: expect.stringMatching(/damaged at byte 8/),
+  })
   expect((await dataFiles(directory)).toSorted()).toEqual(files)
 
   await writeIndex(directory, whole.slice(0, -9))
@@ -367,7 +376,7 @@ it('does not take what was removed since for damage', async () => {
   const reader = await open(directory, { readOnly: true })
   for (const { cid } of [long, short]) {
     await writer.remove(cid)
-    const stale = { code: 'BACKEND', retryable: true, message: /has to be opened again/ }
+    const stale = { code: 'BACKEND', retryable: true, message: expect.stringMatching(/has to be opened again/) }
     await expect(collect(reader.cat(cid))).rejects.toMatchObject(stale)
     await expect(reader.getFile(cid, { verify: 'stored' })).rejects.toMatchObject(stale)
   }

@@ -86,7 +86,10 @@ describe('fromInterfaceBlockstore', () => {
     const before = createContentStore({ name: 'theirs', blocks: open(), records })
     const { cid } = await before.add(sampleBytes(1, 3 * 1024 * 1024))
     const after = createContentStore({ name: 'theirs', blocks: open(), records })
-    await expect(after.gc()).rejects.toMatchObject({ code: 'UNSUPPORTED', message: /codec cannot be told/ })
+    await expect(after.gc()).rejects.toMatchObject({
+      code: 'UNSUPPORTED',
+      message: expect.stringMatching(/codec cannot be told/),
+    })
     expect(await after.verify(cid)).toBeGreaterThan(0)
   })
 
@@ -127,7 +130,10 @@ describe('fromInterfaceBlockstore', () => {
     const open = (maxBlockBytes: number) =>
       fromInterfaceBlockstore({ ...broken, get }, { name: 'theirs', maxBlockBytes })
     expect(await open(1000).get(cid)).toEqual(bytes)
-    await expect(open(999).get(cid)).rejects.toMatchObject({ code: 'BACKEND', message: /more than 999 bytes/ })
+    await expect(open(999).get(cid)).rejects.toMatchObject({
+      code: 'BACKEND',
+      message: expect.stringMatching(/more than 999 bytes/),
+    })
   })
 
   // What blockstore-fs 4.0.1 makes of a failure: `new NotFoundError(String(err))`.
