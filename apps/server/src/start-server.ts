@@ -33,6 +33,8 @@ import { openRemote } from './open-remote.ts'
 import { ADMIN_PART } from './openapi/admin-part.ts'
 import { openApiMounts } from './openapi/openapi-mounts.ts'
 import { ownVersion } from './own-version.ts'
+import { openPageFiles } from './page/page-files.ts'
+import { pageMount } from './page/page-mount.ts'
 import { receiptsOf } from './receipts-of.ts'
 import { storedMounts } from './stored-mounts.ts'
 import { withRemote, type UseOfEndpoints } from './with-remote.ts'
@@ -58,6 +60,8 @@ export interface StartServerOptions
    * write can add. Not closed here. Default: nothing.
    */
   storage?: ContentStore | undefined
+  /** A folder with a web page, which is served at `/`. Default: none. */
+  page?: string | undefined
   /** Of an upload into it at most. Bytes. Default: what the store takes. */
   maxAddBytes?: number | undefined
   /** Which web pages may ask, beside those of this server. Default: none. */
@@ -113,7 +117,7 @@ export interface RunningServer {
  * Serves models, to this machine, or with `tokens` to others: all models are loaded when it resolves.
  *
  * @throws {InvalidInputError} None, or the same one twice; or one is for nothing that there are routes for. Or `host` is an address
- *   that others reach, and there are no `tokens`.
+ *   that others reach, and there are no `tokens`. Or `page` is no folder with an `index.html`.
  * @throws As `serveHttp`, and as `load` of an engine.
  */
 export async function startServer(
@@ -130,6 +134,7 @@ export async function startServer(
     })
   const admission = createAdmission(options)
   const remote = openRemote(options)
+  const page = options.page === undefined ? undefined : await openPageFiles(options.page)
   if (cors) assertCors(cors)
   const served = createServedList(
     (source) =>
@@ -185,6 +190,7 @@ export async function startServer(
           version,
           others: [ADMIN_PART],
         }),
+        ...(page ? [pageMount(page)] : []),
         { name: 'inference', owns: () => true, scope: 'asked-by-route', errors: 'openai', handle: handler },
       ],
     })
