@@ -322,7 +322,7 @@ describe('what cannot be', () => {
     [['serve', '--gateway', '--port', '65536'], 2, /--port 65536 is not a port/],
     [['serve', '--peer', '--allow-host', 'example.org'], 2, /--allow-host are for --gateway/],
     [['cat', 'bafkqaaa', '--offset', 'x'], 2, /--offset x is not a whole number of bytes/],
-    [['serve'], 2, /--gateway, --peer or --lan/],
+    [['serve', '--gateway', '--dtype', 'q8'], 2, /--dtype is for --model/],
     [['model', 'add', '.', '--max-bytes', '10', '--backend', KUBO], 2, /--max-bytes is for the local store/],
     [['car', 'import', '-', '--max-bytes', '10', '--backend', KUBO], 2, /--max-bytes is for the local store/],
     [['push', 'bafkqaaa', '--to', KUBO, '--to', KUBO], 2, /--to was given more than once/],

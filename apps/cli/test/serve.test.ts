@@ -128,6 +128,22 @@ it('serves a model by its CID, each answer with a receipt that this command line
   await expect(fetch(`${url}/healthz`)).rejects.toThrow('fetch failed')
 })
 
+it('serves the model that it comes with where no other is named', async () => {
+  const folder = await temporaryDirectory()
+  const store = path.join(folder, 'store')
+  const { lines, stop } = await serve([], store)
+  const [served] = lines
+  const name = 'sentence-transformers/all-MiniLM-L6-v2'
+  expect(served).toMatchObject({ type: 'models', models: [{ name, tasks: ['feature-extraction'] }] })
+  const headers = { 'content-type': 'application/json' }
+  const body = JSON.stringify({ model: name, input: 'hello world' })
+  const answer = await fetch(`${String(served?.['url'])}/v1/embeddings`, { method: 'POST', headers, body })
+  expect(await answer.json()).toMatchObject({ data: [{ embedding: { length: 384 } }] })
+  // What the store calls so is for its owner to say.
+  expect(await cli(['model', 'show', name, '--store', store])).toMatchObject({ code: 3 })
+  expect(await stop()).toMatchObject({ code: 0 })
+})
+
 it('serves models and what is stored to who has a token for it', async () => {
   const { folder, store, add } = await setup()
   const cid = await add('tiny-bert')
@@ -197,7 +213,7 @@ it('serves no model that is not there, that it may not trust, or that is for wha
   for (const args of [
     ['--dtype', 'q8', '--peer'],
     ['--model', cid, '--gateway', '--port', '8000'],
-    ['--unsigned', 'warn'],
+    ['--peer', '--unsigned', 'warn'],
     ['--gateway', '--token-file', 'tokens'],
     ['--model', cid, '--cors', 'page.example'],
     ['--model', cid, '--drain-timeout', 'soon'],

@@ -1,20 +1,18 @@
 import { chmod, mkdtemp, open, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { fileURLToPath } from 'node:url'
 
 import type { CID } from '@x/cid'
-import { modelDirectory } from '@x/embedded-model'
 import { createRunner } from '@x/infer-node'
-import { addModel, openModel, openStorage } from '@x/node'
+import { openModel, openStorage } from '@x/node'
 import { isStorageError, type ContentStore } from '@x/storage-core'
 
 import type { Command, Context } from '../command.ts'
+import { addEmbeddedModel, EMBEDDED_NAME } from '../embedded-model.ts'
 import { formatBytes } from '../format.ts'
 import { noOperands } from '../operands.ts'
 import { reportError, type ReportedError } from '../report-error.ts'
 
-const NAME = 'sentence-transformers/all-MiniLM-L6-v2'
 const QUERY = 'How do I get my money back?'
 const SENTENCES = [
   'Our refund policy: we return what you paid within thirty days.',
@@ -32,7 +30,7 @@ export const demo: Command = {
   async run(context, operands) {
     noOperands(operands)
     const store = await context.storage()
-    const cid = await addEmbeddedModel(context, store)
+    const cid = await addNamed(context, store)
     await rankSentences(context, store, cid)
     await showRefusal(context)
     await context.printer.message(
@@ -41,13 +39,12 @@ export const demo: Command = {
   },
 }
 
-async function addEmbeddedModel({ printer, signal, storage }: Context, store: ContentStore): Promise<CID> {
-  const directory = fileURLToPath(modelDirectory)
-  const { cid, files, size } = await addModel(store, directory, { name: NAME, signal })
+async function addNamed({ printer, signal, storage }: Context, store: ContentStore): Promise<CID> {
+  const { cid, files, size } = await addEmbeddedModel(store, { name: EMBEDDED_NAME, signal })
   const where = (await storage()).directory
   await printer.result(
-    { step: 'added', cid: cid.toString(), name: NAME, files, size, store: where },
-    `1. added ${NAME}, quantised: ${files} files, ${formatBytes(size)}, to ${where}\n   ipfs://${cid.toString()}`,
+    { step: 'added', cid: cid.toString(), name: EMBEDDED_NAME, files, size, store: where },
+    `1. added ${EMBEDDED_NAME}, quantised: ${files} files, ${formatBytes(size)}, to ${where}\n   ipfs://${cid.toString()}`,
   )
   return cid
 }
@@ -72,7 +69,7 @@ async function showRefusal({ printer, io, signal }: Context): Promise<void> {
   const directory = await mkdtemp(path.join(tmpdir(), 'ipfs-accelerate-demo-'))
   try {
     const store = await openStorage({ directory, environment: io.environment })
-    const { cid } = await addModel(store, fileURLToPath(modelDirectory), { signal })
+    const { cid } = await addEmbeddedModel(store, { signal })
     const file = await largestOnnxFile(store, cid)
     await flipOneBit(file)
     const refusal = await errorOf(async () => (await embedder(store, cid, signal))([QUERY]))

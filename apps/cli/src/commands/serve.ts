@@ -5,6 +5,7 @@ import type { CloseServerOptions, ModelToServe, RunningServer, StartServerOption
 
 import { BACKEND, textOption, textOptions, type Command, type Context, type Values } from '../command.ts'
 import { CONFIG, configuredEndpoints } from '../configured-endpoints.ts'
+import { addEmbeddedModel, EMBEDDED_NAME } from '../embedded-model.ts'
 import { ABOUT_POLICY, openTrusted, openTrustedModel, POLICY } from '../open-trusted-model.ts'
 import { noOperands, parseOrigins, parsePort, parseSeconds, parseThreads, parseUpload } from '../operands.ts'
 import { PROVIDER, providersOption } from '../provider-option.ts'
@@ -16,8 +17,8 @@ import { UsageError } from '../usage-error.ts'
 
 export const serve: Command = {
   name: 'serve',
-  needsStore: true,
-  operands: '--model REF... | --gateway | --peer | --lan',
+  needsStore: (values) => !servesEmbedded(values),
+  operands: '[--model REF... | --gateway | --peer | --lan]',
   summary: 'serve models, or what is stored, to others, until it is interrupted',
   options: {
     model: {
@@ -73,6 +74,7 @@ export const serve: Command = {
     'Ctrl-C or SIGTERM is how it ends: the exit code is then 0, or 1 where answers of models were broken off. A second one ends it at once.',
     'A line of --token-file is TOKEN [NAME [SCOPE,SCOPE [N/min]]]; scopes are infer, read, write, admin, and without them infer,read.',
     'Of --model: --dtype, --provider, --cache, and what a model has to show, as of run. Clients ask for it by its CID or its name.',
+    `Without --model, --gateway, --peer and --lan it serves the model that it comes with, ${EMBEDDED_NAME}, quantised, which it adds to the store.`,
     "Endpoints of --config are asked for the same models where the gate remote-inference is open. A project's file opens none, and its endpoints want --config.",
     ABOUT_POLICY,
   ].join('\n'),
@@ -81,10 +83,8 @@ export const serve: Command = {
     noOperands(operands)
     const { gateway, peer, lan } = values
     const references = textOptions(values, 'model')
-    const hasModels = references.length > 0
-    if (!hasModels && !gateway && !peer && !lan) {
-      throw new UsageError('serve: --model REF, --gateway, --peer or --lan is wanted')
-    }
+    const isEmbedded = servesEmbedded(values)
+    const hasModels = references.length > 0 || isEmbedded
     const ofModels = OF_MODELS.filter((name) => values[name] !== undefined)
     if (ofModels.length > 0 && !hasModels) throw new UsageError(`serve: --${ofModels[0]} is for --model`)
     const port = parsePort('port', textOption(values, 'port'))
@@ -100,7 +100,10 @@ export const serve: Command = {
       environment: io.environment,
       onWarning: (message: string) => void printer.warning(message),
     }
-    if (hasModels) await serveModels(context, references, values, { ...common, port, names })
+    if (hasModels) {
+      const models = isEmbedded ? [await embedded(context)] : references.map((reference) => ({ reference }))
+      await serveModels(context, models, values, { ...common, port, names })
+    }
     if (gateway) {
       const store = await storage()
       const { url } = await keep(serveGateway(store, { ...common, port, names }))
@@ -127,6 +130,10 @@ export const serve: Command = {
     if (hasModels) await printer.message('ending when what was asked is answered; Ctrl-C ends it at once')
   },
 }
+
+/** Nobody said what. */
+const servesEmbedded = (values: Values): boolean =>
+  ['model', 'gateway', 'peer', 'lan'].every((name) => values[name] === undefined)
 
 function corsOption(values: Values): Pick<StartServerOptions, 'cors'> {
   const origins = parseOrigins('cors', textOptions(values, 'cors'))
@@ -159,10 +166,22 @@ const OF_MODELS = [
   ...[CONFIG, PROVIDER, POLICY, BACKEND].flatMap((options) => Object.keys(options)),
 ]
 
+interface Wanted {
+  reference: string
+  /** What clients may call it. Default: as it was asked for. */
+  name?: string | undefined
+}
+
+/** The model that the command line comes with. Which model the store calls so is left as it is. */
+async function embedded({ storage, signal }: Context): Promise<Wanted> {
+  const { cid } = await addEmbeddedModel(await storage(), { signal })
+  return { reference: `ipfs://${cid}`, name: EMBEDDED_NAME }
+}
+
 /** Each is opened, verified and trusted, and loaded, before any is served. */
 async function serveModels(
   context: Context,
-  references: readonly string[],
+  wanted: readonly Wanted[],
   values: Values,
   options: Pick<StartServerOptions, 'environment' | 'onWarning' | 'port' | 'names'>,
 ): Promise<void> {
@@ -183,7 +202,8 @@ async function serveModels(
   const tokens = tokenFile === undefined ? undefined : await readTokenFile(tokenFile, options.onWarning)
   const elsewhere = await configuredEndpoints(values, options)
   const models: ModelToServe[] = []
-  for (const reference of references) models.push({ model: await openTrustedModel(context, reference, values), dtype })
+  for (const { reference, name } of wanted)
+    models.push({ model: await openTrustedModel(context, reference, values), name, dtype })
   const storage = await context.storage()
   const results = mode === 'bypass' ? undefined : await areaToRun(context)
   const kept = { results, resultMode: mode }
