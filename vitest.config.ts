@@ -37,7 +37,9 @@ function findChromium(): string | undefined {
   return wanted || ['/usr/bin/chromium'].find((path) => existsSync(path))
 }
 
-const setupFiles = [fileURLToPath(new URL('tooling/equal-bytes.ts', import.meta.url))]
+const setupFiles = ['equal-bytes', 'patterns-are-no-texts'].map((name) =>
+  fileURLToPath(new URL(`tooling/${name}.ts`, import.meta.url)),
+)
 
 const node: TestProjectConfiguration = {
   // A node project resolves through `ssr`; `resolve.conditions` would be ignored here. Node itself knows no `module`, and what stands
