@@ -6,7 +6,7 @@ import path from 'node:path'
 import { InvalidInputError } from '@x/storage-core'
 
 /** A file of the page as it is when it is asked for. */
-export interface PageFile {
+interface PageFile {
   /** Its bytes are read from the disk while they are sent; a file that changes meanwhile breaks the answer off. */
   body: Blob
   /** Of its bytes, for `ETag`. Hexadecimal. */
