@@ -13,7 +13,7 @@ export type { GraphTable } from './raw/load-graph.ts'
 export { toVariant, type GgufVariant } from './gguf/gguf-files.ts'
 export { modelClasses, type ModelClass } from './model-classes.ts'
 export { modelFacts, type ModelFacts } from './model-facts.ts'
-export { resample } from './resample.ts'
+export { resample } from '@x/pipelines/parts'
 export type { ProviderRefusal, Providers } from './providers/ladder.ts'
 export {
   createProviderProber,
@@ -23,9 +23,9 @@ export {
   type ProviderVerdict,
 } from './providers/prober.ts'
 export { createRunner, runTask, type ExplainedKey, type Runner, type RunnerOptions, type RunOptions } from './runner.ts'
-export type { FileInput, TaskInput, TaskInputs } from './task-input.ts'
-export type { TaskResult } from './task-result.ts'
+export type { FileInput, TaskInput, TaskInputs } from '@x/pipelines/parts'
+export type { TaskResult } from '@x/pipelines/parts'
 export { tasksOf } from './tasks-of.ts'
 export type { Transformers } from './transformers.ts'
 export { verifyReceipt, type ReceiptVerdict, type VerifyReceiptOptions } from './verify-receipt.ts'
-export { decodeWav, type Sound } from './wav.ts'
+export { decodeWav, type Sound } from '@x/pipelines/parts'

@@ -3,9 +3,9 @@ import { createRequire, findPackageJSON } from 'node:module'
 import { pathToFileURL } from 'node:url'
 
 import { RAW_TENSORS, TASKS, type InputKind, type RunName, type Software, type TaskName } from '@x/infer-core'
+import { fieldsOf } from '@x/pipelines/parts'
 import { BackendError } from '@x/storage-core'
 
-import { fieldsOf } from './model-json.ts'
 import { installedRuntime, runtimeOf } from './providers/installed-runtime.ts'
 import type { Versions } from './transformers.ts'
 

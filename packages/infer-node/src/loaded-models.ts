@@ -1,6 +1,7 @@
 import { InvalidInputError, type CID } from '@x/cid'
 import { TASKS, type TaskName } from '@x/infer-core'
 import { parseReference, type Dtype, type OpenedModel } from '@x/model-loader'
+import { fieldsOf, type LoadedPipeline, loadPipeline, type PipelineOptions, readModelJson } from '@x/pipelines/parts'
 import type { AbortOptions } from '@x/storage-core'
 import { untilAborted } from '@x/storage-core/backend'
 
@@ -9,13 +10,11 @@ import { closeInTurn } from './close-all.ts'
 import { isGguf, ofGraphs, type GgufVariant } from './gguf/gguf-files.ts'
 import { openGguf } from './gguf/known-gguf.ts'
 import type { LoadedGguf } from './gguf/load-gguf.ts'
-import { loadPipeline, type LoadedPipeline, type PipelineOptions } from './load-pipeline.ts'
-import { fieldsOf, readModelJson } from './model-json.ts'
 import { numericClassOf } from './numeric-class.ts'
 import { climbInThisThread, type ProviderLadder } from './providers/ladder.ts'
 import type { KnownFacts, KnownModel } from './result-cache.ts'
-import { factsOfLoaded } from './task-result.ts'
-import { importTransformers, type Transformers } from './transformers.ts'
+import { factsOfLoaded } from './run-input.ts'
+import { importTransformers, platformOf, type Transformers } from './transformers.ts'
 
 interface LoadOptions extends AbortOptions {
   dtype?: Dtype | GgufVariant | undefined
@@ -223,7 +222,7 @@ export async function loadModel(
 ): Promise<LoadedModel> {
   const transformers = given ?? (await importTransformers())
   const sampleRate = await sampleRateOf(task, model, options.signal)
-  const pipeline = await loadPipeline(transformers, task, model, options)
+  const pipeline = await loadPipeline(platformOf(transformers), task, model, options)
   return { transformers, model, pipeline, sampleRate, dispose: () => pipeline.dispose() }
 }
 

@@ -1,9 +1,9 @@
 import { chooseDtype, sessionOf, type Dtype, type OpenedModel } from '@x/model-loader'
+import { fieldsOf, readModelJson } from '@x/pipelines/parts'
 import { NotFoundError, type AbortOptions } from '@x/storage-core'
 
 import { chooseGguf, isGguf, ofGraphs } from './gguf/gguf-files.ts'
 import { architectureOf, contextLengthOf, fileTypeOf, ownKey, readGgufHeader } from './gguf/gguf-header.ts'
-import { fieldsOf, readModelJson } from './model-json.ts'
 import { repositoryDefaults } from './repository-defaults.ts'
 import type { RunOptions } from './runner.ts'
 

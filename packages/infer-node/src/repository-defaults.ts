@@ -1,11 +1,11 @@
 import { InvalidInputError } from '@x/cid'
 import type { GivenOptions, TaskName } from '@x/infer-core'
 import type { OpenedModel } from '@x/model-loader'
+import { fieldsOf, readModelJson } from '@x/pipelines/parts'
 
 import { chooseGguf, isGguf } from './gguf/gguf-files.ts'
 import { readGgufHeader } from './gguf/gguf-header.ts'
 import { ggufDefaults } from './gguf/gguf-tasks.ts'
-import { fieldsOf, readModelJson } from './model-json.ts'
 import type { KnownModel } from './result-cache.ts'
 
 /** sentence-transformers' name of a pooling, and ours. */

@@ -19,6 +19,7 @@ import {
   voucherIn,
 } from '@x/infer-core'
 import type { Dtype, OpenedModel } from '@x/model-loader'
+import { type Clock, namingInputAgain, operandsOf, type RunFacts, type TaskResult } from '@x/pipelines/parts'
 import { reasonOf } from '@x/storage-core/backend'
 
 import { isDated } from './dated-template.ts'
@@ -26,7 +27,6 @@ import type { Sharer } from './engine/sharers.ts'
 import type { GgufVariant } from './gguf/gguf-files.ts'
 import { installedVersions } from './installed-versions.ts'
 import type { ChosenGraph } from './raw/choose-graph.ts'
-import { namingInputAgain, operandsOf, type Clock, type RunFacts, type TaskResult } from './task-result.ts'
 import type { Versions } from './transformers.ts'
 
 /** What loading a model found out, and whether its results are to be kept. */

@@ -11,6 +11,14 @@ import {
   type TaskName,
 } from '@x/infer-core'
 import type { Dtype, OpenedModel } from '@x/model-loader'
+import {
+  type AskedInput,
+  assertStreams,
+  operandsOf,
+  readAsked,
+  type TaskInput,
+  type TaskResult,
+} from '@x/pipelines/parts'
 import { BackendError, type AbortOptions } from '@x/storage-core'
 
 import { closeInTurn } from './close-all.ts'
@@ -21,11 +29,10 @@ import { createLadder, type Providers } from './providers/ladder.ts'
 import { createProviderProber, type ProviderProber } from './providers/prober.ts'
 import type { GraphSession, SessionOptions } from './raw/graph-session.ts'
 import { createRunnerSessions } from './raw/runner-sessions.ts'
+import { readLocalFile as readFile } from './read-local-file.ts'
 import { repositoryDefaults } from './repository-defaults.ts'
 import { createResultCache } from './result-cache.ts'
-import { assertStreams } from './run-pipeline.ts'
-import type { TaskInput } from './task-input.ts'
-import { operandsOf, readAsked, runInput, type AskedInput, type TaskResult } from './task-result.ts'
+import { runInput } from './run-input.ts'
 import { versionsOf, type Transformers } from './transformers.ts'
 
 export interface RunnerOptions {
@@ -203,7 +210,7 @@ export function createRunner({
       for await (const input of inputs) {
         const current = { index }
         const { sampleRate } = known
-        const asked = await step(signal, () => readAsked(task, input, params, { sampleRate, signal }))
+        const asked = await step(signal, () => readAsked(task, input, params, { sampleRate, signal, readFile }))
         const each = onText && { onText: (piece: string) => onText(piece, current) }
         yield step(signal, () => answer(known, asked, { signal, cache: mode, ...each }))
         index += 1
@@ -222,7 +229,7 @@ export function createRunner({
       const known = await step(signal, () => models.get(task, model, { dtype, signal }))
       const params = toParams(task, options, await step(signal, () => repositoryDefaults(task, known, options, signal)))
       const { sampleRate } = known
-      const asked = await step(signal, () => readAsked(task, input, params, { sampleRate, signal }))
+      const asked = await step(signal, () => readAsked(task, input, params, { sampleRate, signal, readFile }))
       let facts = known.facts ?? (await results?.factsOf(known))
       if (facts === undefined) {
         await step(signal, () => known.load({ signal }))

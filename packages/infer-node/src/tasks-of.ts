@@ -1,12 +1,12 @@
 import { TASKS, type TaskName } from '@x/infer-core'
 import type { OpenedModel } from '@x/model-loader'
+import { fieldsOf, readModelJson } from '@x/pipelines/parts'
 import type { AbortOptions } from '@x/storage-core'
 
 import { chooseGguf, isGguf } from './gguf/gguf-files.ts'
 import { readGgufHeader } from './gguf/gguf-header.ts'
 import { ggufTasksOf } from './gguf/gguf-tasks.ts'
 import { isTaskName, modelClasses } from './model-classes.ts'
-import { fieldsOf, readModelJson } from './model-json.ts'
 import type { RunOptions } from './runner.ts'
 
 /**

@@ -1,11 +1,14 @@
-import type { Software, TaskName } from '@x/infer-core'
+import type { TaskName } from '@x/infer-core'
 import { createTransformersBinding, type TransformersBinding } from '@x/model-loader'
+import type { PipelinePlatform, Transformers, Versions } from '@x/pipelines/parts'
 import { BackendError, GatedError } from '@x/storage-core'
 import { reasonOf } from '@x/storage-core/backend'
 
 import { toolsOf } from './installed-versions.ts'
+import { PREPACKED } from './numeric-class.ts'
+import { deviceOf, WASM } from './providers/provider-names.ts'
 
-export type Transformers = typeof import('@huggingface/transformers')
+export type { Transformers, Versions } from '@x/pipelines/parts'
 
 /** @throws {GatedError} It is not installed, or ONNX Runtime has no native build that runs here. */
 export async function importTransformers(): Promise<Transformers> {
@@ -33,11 +36,27 @@ export function bindingOf({ env }: Transformers): TransformersBinding {
   return binding
 }
 
-export interface Versions {
-  runtime: Software
-  library: Software
-  /** What else makes inputs or outputs of the task. Sorted by name. */
-  tools: readonly Software[]
+/** What runs pipelines in this thread. */
+export function platformOf(transformers: Transformers): PipelinePlatform {
+  return {
+    transformers,
+    place(model) {
+      const binding = bindingOf(transformers)
+      const registered = binding.register(model)
+      binding.install(transformers.env)
+      const release = (): void => {
+        binding.restore(transformers.env)
+        registered.unregister()
+      }
+      return { ...registered, release }
+    },
+    // The library knows few by name. With one alone, and no other to move to, a session runs on it or is not made.
+    placementOf: (executionProvider) => ({
+      device: deviceOf(executionProvider, process),
+      sessionOptions: executionProvider === WASM ? {} : PREPACKED,
+    }),
+    nextTurn: () => new Promise(setImmediate),
+  }
 }
 
 /**

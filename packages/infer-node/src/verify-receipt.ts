@@ -16,13 +16,12 @@ import {
   type TaskName,
 } from '@x/infer-core'
 import { isDtype, type Dtype, type OpenedModel } from '@x/model-loader'
+import type { TaskInput, TaskResult } from '@x/pipelines/parts'
 import type { AbortOptions } from '@x/storage-core'
 
 import { isDated, isGgufDated } from './dated-template.ts'
 import { isGgufName, type GgufVariant } from './gguf/gguf-files.ts'
 import type { Runner, RunOptions } from './runner.ts'
-import type { TaskInput } from './task-input.ts'
-import type { TaskResult } from './task-result.ts'
 
 export interface VerifyReceiptOptions extends AbortOptions {
   /** Blocks of the receipt's input, parameters and output, as far as they are there; their bytes were verified. */

@@ -1,7 +1,7 @@
 import type { Files } from '@x/fixtures'
+import { classify } from '@x/pipelines/parts'
 import { describe, expect, it } from 'vitest'
 
-import { classify } from '../src/classify.ts'
 import { createRunner, runTask, verifyReceipt } from '../src/index.ts'
 import { configOf } from './families-support.ts'
 import { only, openEngine } from './gguf-support.ts'

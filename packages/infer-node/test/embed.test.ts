@@ -1,7 +1,7 @@
 import * as transformers from '@huggingface/transformers'
+import { embed } from '@x/pipelines/parts'
 import { describe, expect, it, vi, type TestContext } from 'vitest'
 
-import { embed } from '../src/embed.ts'
 import { runTask } from '../src/index.ts'
 import { holdGguf, llamaOrSkip, only, openEngine, watchLlama } from './gguf-support.ts'
 import { hold } from './support.ts'

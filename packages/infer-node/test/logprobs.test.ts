@@ -1,12 +1,12 @@
 import { fixtureMedia, type Files } from '@x/fixtures'
 import { encodeParams, isRawTensor, toParams, type GivenOptions, type RawTensor, type TaskOutput } from '@x/infer-core'
 import type { OpenedModel } from '@x/model-loader'
+import { createLogProbabilities } from '@x/pipelines/parts'
 import { array, assert, constantFrom, float, integer, oneof, property } from 'fast-check'
 import type { LlamaModel } from 'node-llama-cpp'
 import { describe, expect, it, onTestFinished, type TestContext } from 'vitest'
 
 import { createEngine, createRunner, runTask, verifyReceipt, type Runner } from '../src/index.ts'
-import { createLogProbabilities } from '../src/log-probabilities.ts'
 import { holdGguf, llamaOrSkip, only, watchLlama } from './gguf-support.ts'
 import { hold } from './support.ts'
 

@@ -1,13 +1,12 @@
 import * as transformers from '@huggingface/transformers'
 import type { RunTokens } from '@x/infer-core'
+import { type LoadedPipeline, NOTHING_WRITTEN, rerank, runPipeline } from '@x/pipelines/parts'
 import { expect, it } from 'vitest'
 
-import { NOTHING_WRITTEN } from '../src/generation-facts.ts'
-import type { LoadedPipeline } from '../src/load-pipeline.ts'
-import { rerank } from '../src/rerank.ts'
-import { runPipeline } from '../src/run-pipeline.ts'
 import { openEngine } from './gguf-support.ts'
 import { hold, until } from './support.ts'
+
+const turn = { nextTurn: (): Promise<void> => new Promise(setImmediate) }
 
 it('ends at the next document when it is aborted, with the reason', async () => {
   const stop = new AbortController()
@@ -22,7 +21,7 @@ it('ends at the next document when it is aborted, with the reason', async () => 
     },
   }
   const pipeline: LoadedPipeline = {
-    call: async (...args) => Reflect.apply(rerank, undefined, [encoder, ...args]),
+    call: async (...args) => Reflect.apply(rerank, undefined, [turn, encoder, ...args]),
     tokenizer: undefined,
     dtype: { dtype: {}, files: [], reason: '' },
     files: [],
@@ -52,7 +51,13 @@ it('makes a pair tokens once, and again where it has to be cut', async () => {
   const told: RunTokens[] = []
   const ranking = { query: 'a', documents: ['four', 'longer'] }
   const onRead = (tokens: RunTokens): unknown => told.push(tokens)
-  const [first] = await rerank(encoder, ranking, { function_to_apply: 'none' }, { onRead })
+  const [first] = await rerank(
+    { nextTurn: () => new Promise(setImmediate) },
+    encoder,
+    ranking,
+    { function_to_apply: 'none' },
+    { onRead },
+  )
   expect(first?.score).toBe(2)
   expect(told).toEqual([{ input: 8, cut: 2 }])
   expect(made).toEqual(['four false', 'longer false', 'longer true'])

@@ -1,12 +1,9 @@
 import * as transformers from '@huggingface/transformers'
 import type { TaskName } from '@x/infer-core'
+import { argumentsOf, type LoadedPipeline, NOTHING_WRITTEN, runPipeline } from '@x/pipelines/parts'
 import { expect, it } from 'vitest'
 
-import { NOTHING_WRITTEN } from '../src/generation-facts.ts'
-import type { LoadedPipeline } from '../src/load-pipeline.ts'
-import { argumentsOf } from '../src/pipeline-arguments.ts'
-import { runPipeline } from '../src/run-pipeline.ts'
-import { readInput } from '../src/task-input.ts'
+import { readInput } from '../src/read-input.ts'
 import { tempDirectory } from './support.ts'
 
 const { random, RawAudio } = transformers

@@ -1,10 +1,10 @@
 import { fixtureMedia, ggufFixture, type Files } from '@x/fixtures'
 import type { GivenOptions } from '@x/infer-core'
+import { createStopText } from '@x/pipelines/parts'
 import { array, assert, constantFrom, nat, property, string } from 'fast-check'
 import { describe, expect, it, type TestContext } from 'vitest'
 
 import { createRunner, runTask, verifyReceipt } from '../src/index.ts'
-import { createStopText } from '../src/stop-text.ts'
 import { holdFiles, holdGguf, llamaOrSkip, only } from './gguf-support.ts'
 import { hold } from './support.ts'
 

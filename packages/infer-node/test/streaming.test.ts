@@ -1,8 +1,8 @@
 import { fixtureMedia } from '@x/fixtures'
+import { createTextStream } from '@x/pipelines/parts'
 import { describe, expect, it } from 'vitest'
 
 import { createRunner, runTask } from '../src/index.ts'
-import { createTextStream } from '../src/text-stream.ts'
 import { hold } from './support.ts'
 
 describe('a generated text is given as it comes', () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { encodeInput, type TaskName } from '@x/infer-core'
 import { expect, it } from 'vitest'
 
-import { readInput } from '../src/task-input.ts'
+import { readInput } from '../src/read-input.ts'
 import { tempDirectory } from './support.ts'
 
 const bytes = (): Uint8Array<ArrayBuffer> => Uint8Array.of(1, 2, 3, 4)

@@ -2,11 +2,10 @@ import { createCache } from '@x/cache'
 import { fixtureMedia, type Files } from '@x/fixtures'
 import type { TaskName } from '@x/infer-core'
 import type { OpenedModel } from '@x/model-loader'
+import { generationFactsOf, watchGeneration } from '@x/pipelines/parts'
 import { describe, expect, it, onTestFinished, type TestContext } from 'vitest'
 
-import { generationFactsOf } from '../src/generation-facts.ts'
 import { createEngine, runTask } from '../src/index.ts'
-import { watchGeneration } from '../src/watch-generation.ts'
 import { holdGguf, llamaOrSkip } from './gguf-support.ts'
 import { hold } from './support.ts'
 

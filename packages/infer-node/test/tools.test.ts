@@ -6,7 +6,7 @@ import { describe, expect, it, onTestFinished, type TestContext } from 'vitest'
 
 import { chatPrompt } from '../src/gguf/chat-prompt.ts'
 import { createEngine, createRunner, runTask, verifyReceipt } from '../src/index.ts'
-import { readInput } from '../src/task-input.ts'
+import { readInput } from '../src/read-input.ts'
 import { holdFiles, llamaOrSkip, only } from './gguf-support.ts'
 import { hold } from './support.ts'
 

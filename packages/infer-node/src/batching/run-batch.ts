@@ -10,12 +10,10 @@ import {
   type RunTokens,
   type TaskName,
 } from '@x/infer-core'
+import { countTokens, runPipeline, tokensOf, toValue } from '@x/pipelines/parts'
 import { BackendError } from '@x/storage-core'
 
-import { countTokens, tokensOf } from '../count-tokens.ts'
 import type { LoadedModel } from '../loaded-models.ts'
-import { toValue } from '../pipeline-output.ts'
-import { runPipeline } from '../run-pipeline.ts'
 
 /** What came of the input of an index. */
 export interface RanAt<One> {

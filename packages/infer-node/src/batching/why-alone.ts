@@ -1,8 +1,8 @@
 import { encodeOutput, toParams, type CanonicalInput, type Params, type TaskName } from '@x/infer-core'
+import { runPipeline } from '@x/pipelines/parts'
 
 import type { LoadedModel } from '../loaded-models.ts'
 import { runsOnProcessor } from '../providers/provider-names.ts'
-import { runPipeline } from '../run-pipeline.ts'
 import type { GraphOperators } from './graph-operators.ts'
 import { canShareRuns, runBatch, whyNotTogether } from './run-batch.ts'
 

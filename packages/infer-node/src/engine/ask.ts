@@ -1,7 +1,7 @@
 import type { OutputValue, RunTokens } from '@x/infer-core'
+import { namingInput } from '@x/pipelines/parts'
 import type { AbortOptions } from '@x/storage-core'
 
-import { namingInput } from '../task-result.ts'
 import type { Loaded } from '../workers/messages.ts'
 import type { Job } from './residence.ts'
 import type { Ticket } from './waiting-room.ts'

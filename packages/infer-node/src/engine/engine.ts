@@ -21,23 +21,30 @@ import {
   type TaskName,
 } from '@x/infer-core'
 import type { OpenedModel } from '@x/model-loader'
+import {
+  assertStreams,
+  bytesIn,
+  type Clock,
+  type Reserve,
+  startClock,
+  type TaskInput,
+  type TaskResult,
+  toResult,
+} from '@x/pipelines/parts'
 import { BackendError, type AbortOptions } from '@x/storage-core'
 import { reasonOf, untilAborted } from '@x/storage-core/backend'
 
 import { closeInTurn } from '../close-all.ts'
 import { llamaParallelism } from '../gguf/llama-class.ts'
-import { bytesIn, type Reserve } from '../input-bytes.ts'
 import { createLadder, type ProviderRefusal, type Providers } from '../providers/ladder.ts'
 import { createProviderProber, type ProviderProber, type ProviderVerdict } from '../providers/prober.ts'
 import { WASM } from '../providers/provider-names.ts'
 import { paramsOfRaw, type GraphSession, type SessionOptions, type SessionRunOptions } from '../raw/graph-session.ts'
 import type { GraphTable } from '../raw/load-graph.ts'
+import { readInput } from '../read-input.ts'
 import { repositoryDefaults } from '../repository-defaults.ts'
 import { createResultCache } from '../result-cache.ts'
-import { assertStreams } from '../run-pipeline.ts'
 import type { RunOptions } from '../runner.ts'
-import { readInput, type TaskInput } from '../task-input.ts'
-import { startClock, toResult, type Clock, type TaskResult } from '../task-result.ts'
 import { ask } from './ask.ts'
 import { assertNumbers } from './check-options.ts'
 import { createDispatcher, type DispatcherStats } from './dispatcher.ts'

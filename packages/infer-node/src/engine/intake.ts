@@ -1,6 +1,5 @@
 import { BusyError } from '@x/infer-core'
-
-import type { Reserve } from '../input-bytes.ts'
+import type { Reserve } from '@x/pipelines/parts'
 
 /** Bounds the bytes of all inputs that were asked for and are not answered, in all and of each caller. */
 export interface Intake {

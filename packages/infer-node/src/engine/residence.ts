@@ -8,13 +8,13 @@ import {
   type RunTokens,
 } from '@x/infer-core'
 import { chooseDtype, encodeManifest, sessionOf, type Dtype, type OpenedModel } from '@x/model-loader'
+import { readModelJson } from '@x/pipelines/parts'
 import { NotFoundError, type AbortOptions } from '@x/storage-core'
 
 import { isGguf, ofGraphs, type GgufVariant } from '../gguf/gguf-files.ts'
 import { openGgufResidence } from '../gguf/gguf-residence.ts'
 import type { KnownGguf } from '../gguf/known-gguf.ts'
 import { sampleRateOf } from '../loaded-models.ts'
-import { readModelJson } from '../model-json.ts'
 import { numericClassOf, type WeightClass } from '../numeric-class.ts'
 import type { ProviderLadder } from '../providers/ladder.ts'
 import { chooseGraph, type ChosenGraph } from '../raw/choose-graph.ts'

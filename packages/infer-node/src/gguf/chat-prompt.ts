@@ -1,9 +1,7 @@
 import { Template } from '@huggingface/jinja'
 import { InvalidInputError } from '@x/cid'
 import type { CanonicalInput } from '@x/infer-core'
-
-import { assertTakesTools, toTemplateChat } from '../chat-template.ts'
-import { messageOf } from '../message-of.ts'
+import { assertTakesTools, messageOf, toTemplateChat } from '@x/pipelines/parts'
 
 export interface ChatTokens {
   bos: string | null

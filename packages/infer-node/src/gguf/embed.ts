@@ -1,9 +1,9 @@
 import { InvalidInputError } from '@x/cid'
 import type { RunTokens, Tensor } from '@x/infer-core'
+import { assertWidth } from '@x/pipelines/parts'
 import type { AbortOptions } from '@x/storage-core'
 import type { LlamaEmbeddingContext, LlamaModel } from 'node-llama-cpp'
 
-import { assertWidth } from '../vector-width.ts'
 import { tokensOf } from './tokens-of.ts'
 
 interface Embedded {

@@ -1,11 +1,17 @@
 import { InvalidInputError } from '@x/cid'
 import type { CanonicalInput, OutputValue, Params, RunTokens, TokenLogprob } from '@x/infer-core'
+import {
+  createTokenLogprobs,
+  createWrittenText,
+  type Decoder,
+  generatedFrom,
+  samplingOf,
+  stopsIn,
+  topLogprobsOf,
+  type WrittenText,
+} from '@x/pipelines/parts'
 import type { LlamaContextSequence, LlamaModel, Token } from 'node-llama-cpp'
 
-import { samplingOf } from '../sampling.ts'
-import type { Decoder } from '../text-stream.ts'
-import { createTokenLogprobs, topLogprobsOf } from '../token-logprobs.ts'
-import { createWrittenText, generatedFrom, stopsIn, type WrittenText } from '../written-text.ts'
 import { chatPrompt } from './chat-prompt.ts'
 import { scoreTokens, type ScoredPlace } from './score-tokens.ts'
 import { tokensOf } from './tokens-of.ts'

@@ -4,12 +4,12 @@ import { dirname, join } from 'node:path'
 
 import { UnsupportedError } from '@x/cid'
 import type { TaskName } from '@x/infer-core'
+import { fieldsOf } from '@x/pipelines/parts'
 import { GatedError } from '@x/storage-core'
 import { reasonOf } from '@x/storage-core/backend'
 import type { Llama } from 'node-llama-cpp'
 
 import { softwareIn, unicode } from '../installed-versions.ts'
-import { fieldsOf } from '../model-json.ts'
 import type { Versions } from '../transformers.ts'
 import type { LlamaProvider } from './llama-providers.ts'
 

@@ -3,8 +3,8 @@ import { createRequire, findPackageJSON } from 'node:module'
 import { pathToFileURL } from 'node:url'
 
 import type { Software } from '@x/infer-core'
+import { fieldsOf } from '@x/pipelines/parts'
 
-import { fieldsOf } from '../model-json.ts'
 import { WASM } from './provider-names.ts'
 
 type RuntimeName = 'onnxruntime-node' | 'onnxruntime-web'

@@ -1,11 +1,11 @@
 import type { BatchLimits, CanonicalInput, OutputValue, Params, RunName, RunTokens } from '@x/infer-core'
 import type { Dtype } from '@x/model-loader'
+import type { RunFacts } from '@x/pipelines/parts'
 
 import type { RanAt } from '../batching/run-batch.ts'
 import type { WeightClass } from '../numeric-class.ts'
 import type { ChosenGraph } from '../raw/choose-graph.ts'
 import type { GraphTable } from '../raw/load-graph.ts'
-import type { RunFacts } from '../task-result.ts'
 import type { Versions } from '../transformers.ts'
 import type { SentError } from './sent-error.ts'
 

@@ -1,6 +1,7 @@
 import path from 'node:path'
 
-import { messageOf } from '../message-of.ts'
+import { messageOf } from '@x/pipelines/parts'
+
 import type { WeightClass } from '../numeric-class.ts'
 import { libraryRuntime } from '../providers/library-runtime.ts'
 import type { ChosenGraph } from '../raw/choose-graph.ts'

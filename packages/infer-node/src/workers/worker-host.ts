@@ -1,9 +1,9 @@
 import { Worker } from 'node:worker_threads'
 
 import { CrashError } from '@x/infer-core'
+import { messageOf } from '@x/pipelines/parts'
 
 import type { RanAt } from '../batching/run-batch.ts'
-import { messageOf } from '../message-of.ts'
 import { refuseTelemetry } from '../providers/no-telemetry.ts'
 import { buffersOf } from '../raw/buffers-of.ts'
 import type { Ask, Call, FromWorker, RanOne, Results, ToWorker, WorkerStart } from './messages.ts'

@@ -3,6 +3,7 @@ import type { RunTokens } from '@x/infer-core'
 import type { AbortOptions } from '@x/storage-core'
 
 import { numbersOf } from './numbers-of.ts'
+import type { PipelinePlatform } from './platform.ts'
 
 interface Tokenizer {
   (
@@ -33,6 +34,7 @@ interface RankOptions extends AbortOptions {
  * @throws {InvalidInputError} The model gives several numbers for a pair: it classifies, and does not rank.
  */
 export async function rerank(
+  { nextTurn }: Pick<PipelinePlatform, 'nextTurn'>,
   { tokenizer, model }: CrossEncoder,
   { query, documents }: { query: string; documents: readonly string[] },
   { top_k: count, function_to_apply: applied }: { top_k?: number; function_to_apply: 'sigmoid' | 'none' },
@@ -41,7 +43,7 @@ export async function rerank(
   const ranked: { index: number; logit: number; document: string }[] = []
   const read = { input: 0, cut: 0 }
   for (const [index, document] of documents.entries()) {
-    if (index > 0) await new Promise(setImmediate)
+    if (index > 0) await nextTurn()
     signal?.throwIfAborted()
     const { inputs, count: many } = tokensOfPair(tokenizer, query, document)
     read.input += Math.min(many, tokenizer.model_max_length)

@@ -1,6 +1,3 @@
-import { readFile, stat } from 'node:fs/promises'
-import { fileURLToPath } from 'node:url'
-
 import { InvalidInputError } from '@x/cid'
 import {
   TASKS,
@@ -11,13 +8,12 @@ import {
   type TaskName,
   type ToolChat,
 } from '@x/infer-core'
-import { BackendError, NotFoundError } from '@x/storage-core'
 
 import { readChat } from './chat-input.ts'
 import { bytesIn, type Reserve } from './input-bytes.ts'
 
-/** The bytes of a file, a path or a `file:` URL. */
-export type FileInput = string | URL | Uint8Array
+/** The bytes of a file; in Node also a path or a `file:` URL. */
+export type FileInput = string | URL | Uint8Array | Blob
 
 /** What each kind of input is given as. */
 export interface TaskInputs {
@@ -41,35 +37,47 @@ export interface TaskInputs {
 /** One input of a task. */
 export type TaskInput<Name extends TaskName = TaskName> = TaskInputs[TaskInputKind<Name>]
 
+/** Where what is given as a path or a URL comes from. @throws {InvalidInputError} Nothing is read from there. */
+export type ReadFile = (
+  from: string | URL,
+  options: { signal: AbortSignal | undefined; reserve: Reserve },
+) => Promise<Uint8Array>
+
+export interface ReadingOptions {
+  /** Of the model, hertz; `undefined` when the task takes no sound. */
+  sampleRate: number | undefined
+  readFile: ReadFile
+  signal?: AbortSignal | undefined
+  /** Told how many bytes there are before they are copied or read, a file's once its size is known. Default: nobody is. */
+  reserve?: Reserve | undefined
+}
+
 interface Reading {
   task: TaskName
   sampleRate: number | undefined
   signal: AbortSignal | undefined
   reserve: Reserve
+  readFile: ReadFile
 }
 
 /**
  * Reads one input so far that it can be identified. Nothing is decoded yet. What is given is copied: it is hashed now and run
  * later, and the caller may use its memory again.
  *
- * @param sampleRate - Of the model, hertz; `undefined` when the task takes no sound.
- * @param reserve - Told how many bytes there are before they are copied or read, a file's once its size is known.
  * @throws {InvalidInputError} Not what the task takes, or a URL: nothing is fetched.
- * @throws {NotFoundError} There is no such file.
+ * @throws What `readFile` does.
  */
 export async function readInput(
   task: TaskName,
   input: unknown,
-  sampleRate: number | undefined,
-  signal?: AbortSignal,
-  reserve: Reserve = () => undefined,
+  { sampleRate, readFile, signal, reserve = () => undefined }: ReadingOptions,
 ): Promise<CanonicalInput> {
   const { inputs: kinds, streams } = TASKS[task]
   // The library fails on a prompt without tokens.
   if (streams && input === '') throw new InvalidInputError(`${task} needs a text; this one is empty`, { input: '' })
   reserve(bytesIn(input))
   for (const kind of kinds) {
-    const read = await READERS[kind](input, { task, sampleRate, signal, reserve })
+    const read = await READERS[kind](input, { task, sampleRate, signal, reserve, readFile })
     if (read !== undefined) return read
   }
   throw wrongKind(task, kinds, input)
@@ -129,7 +137,7 @@ const READERS: Readonly<Record<InputKind, Reader>> = {
 const isSamples = (input: unknown): input is Float32Array<ArrayBuffer> => input instanceof Float32Array
 
 const isFile = (input: unknown): input is FileInput =>
-  typeof input === 'string' || input instanceof URL || input instanceof Uint8Array
+  typeof input === 'string' || input instanceof URL || input instanceof Uint8Array || input instanceof Blob
 
 const isTexts = (value: unknown): value is readonly string[] =>
   Array.isArray(value) && value.every((item) => typeof item === 'string')
@@ -154,44 +162,12 @@ function floats(bytes: Uint8Array): Float32Array {
   return Float32Array.from({ length: bytes.length / 4 }, (_, index) => view.getFloat32(index * 4, true))
 }
 
-async function readBytes(input: FileInput, reading: Reading): Promise<Uint8Array> {
+async function readBytes(input: FileInput, { readFile, signal, reserve }: Reading): Promise<Uint8Array> {
   // A copy even of a Buffer, whose own `slice` makes none.
-  return input instanceof Uint8Array ? Uint8Array.from(input) : readLocalFile(input, reading)
-}
-
-async function readLocalFile(input: string | URL, { signal, reserve }: Reading): Promise<Uint8Array> {
-  const path = toPath(input)
-  const { size } = await told(path, stat(path), signal)
-  reserve(size)
-  const bytes = await told(path, readFile(path, { signal }), signal)
-  // What is no regular file has no size, and one may grow.
-  if (bytes.length > size) reserve(bytes.length - size)
-  return bytes
-}
-
-/** What the file system gives, or what is wrong with the input's file. */
-async function told<T>(path: string, work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  try {
-    return await work
-  } catch (cause) {
-    signal?.throwIfAborted()
-    const code = typeof cause === 'object' && cause !== null && 'code' in cause ? cause.code : undefined
-    if (code === 'ENOENT') throw new NotFoundError(path, { message: `input ${path}: there is no such file`, cause })
-    if (code === 'EISDIR') throw new InvalidInputError(`input ${path} is a directory`, { input: path, cause })
-    throw new BackendError(`input ${path} cannot be read`, { cause, retryable: false })
-  }
-}
-
-function toPath(input: string | URL): string {
-  const text = String(input)
-  if (/^file:/i.test(text)) return fileURLToPath(text)
-  // Two letters at least: one is a Windows drive.
-  if (/^[a-z][a-z0-9+.-]+:/i.test(text)) {
-    throw new InvalidInputError(`input ${text.slice(0, 80)}: nothing is fetched; give a file or its bytes`, {
-      input: text,
-    })
-  }
-  return text
+  if (input instanceof Uint8Array) return Uint8Array.from(input)
+  if (!(input instanceof Blob)) return readFile(input, { signal, reserve })
+  reserve(input.size)
+  return new Uint8Array(await input.arrayBuffer())
 }
 
 /** As a user would write it. */

@@ -1,14 +1,7 @@
 import type { PreTrainedTokenizer } from '@huggingface/transformers'
 import { InvalidInputError, isStorageError } from '@x/cid'
 import type { TaskName } from '@x/infer-core'
-import {
-  chooseDtype,
-  sessionOf,
-  type ChosenDtype,
-  type Dtype,
-  type OpenedModel,
-  type RegisteredModel,
-} from '@x/model-loader'
+import { chooseDtype, sessionOf, type ChosenDtype, type Dtype, type OpenedModel } from '@x/model-loader'
 import { BackendError, NotFoundError } from '@x/storage-core'
 
 import { classify } from './classify.ts'
@@ -18,11 +11,10 @@ import { loadImageTextToText } from './image-text-to-text.ts'
 import { loadTokenizer } from './load-tokenizer.ts'
 import { messageOf } from './message-of.ts'
 import { fieldsOf, readModelJson } from './model-json.ts'
-import { PREPACKED } from './numeric-class.ts'
-import { deviceOf, WASM } from './providers/provider-names.ts'
+import type { PipelinePlatform, PlacedModel } from './platform.ts'
 import { rerank } from './rerank.ts'
 import { NEEDS } from './task-needs.ts'
-import { bindingOf, type Transformers } from './transformers.ts'
+import type { Transformers } from './transformers.ts'
 
 export interface LoadedPipeline {
   /** Calls the pipeline with the task's own arguments. */
@@ -58,11 +50,12 @@ export interface PipelineOptions {
  * @throws {InvalidInputError} ONNX Runtime or transformers.js refuses the model's files.
  */
 export async function loadPipeline(
-  transformers: Transformers,
+  platform: PipelinePlatform,
   task: TaskName,
   model: OpenedModel,
   { dtype: asked, executionProvider: first = 'cpu', nextProvider, signal }: PipelineOptions,
 ): Promise<LoadedPipeline> {
+  const { transformers } = platform
   const paths = model.files.map(({ path }) => path)
   for (const path of NEEDS[task].files) {
     if (!paths.includes(path)) throw lacking(model, task, path)
@@ -70,20 +63,18 @@ export async function loadPipeline(
     await readModelJson(model, path, signal)
   }
   const config = await readModelJson(model, 'config.json', signal)
-  const binding = bindingOf(transformers)
-  const registered = binding.register(model)
-  binding.install(transformers.env)
+  const placed = platform.place(model)
   try {
     if (task === 'tokenize') {
-      const loading = loadTokenizer(transformers, registered)
+      const loading = loadTokenizer(transformers, placed)
       const tokenizer = await loading.catch((cause: unknown) => {
-        throw refused(registered, `${model.cid}: tokenizer.json`, task, cause)
+        throw refused(placed, `${model.cid}: tokenizer.json`, task, cause)
       })
       signal?.throwIfAborted()
       return tokenizer
     }
-    const sessions = await wantedSessions(transformers, task, registered.id).catch((cause: unknown) => {
-      throw refused(registered, `${model.cid}: config.json`, task, cause)
+    const sessions = await wantedSessions(transformers, task, placed.id).catch((cause: unknown) => {
+      throw refused(placed, `${model.cid}: config.json`, task, cause)
     })
     assertLabels(task, model, config)
     const dtype = chooseDtype(config, paths, { dtype: asked, sessions })
@@ -92,12 +83,12 @@ export async function loadPipeline(
     let pipeline: AnyPipeline | undefined
     while (pipeline === undefined) {
       try {
-        pipeline = await make(transformers, task, registered.id, dtype, executionProvider)
+        pipeline = await make(platform, task, placed.id, dtype, executionProvider)
       } catch (cause) {
         const on = executionProvider === 'cpu' ? '' : ` on ${executionProvider}`
-        const error = refused(registered, `${model.cid}: ${files}${on}`, task, cause)
+        const error = refused(placed, `${model.cid}: ${files}${on}`, task, cause)
         // What the model's store says is so on any other too.
-        const isOfProvider = registered.failure() === undefined && !isStorageError(cause)
+        const isOfProvider = placed.failure() === undefined && !isStorageError(cause)
         const why = messageOf(cause)
         signal?.throwIfAborted()
         const next = isOfProvider ? await nextProvider?.({ provider: executionProvider, why }) : undefined
@@ -109,19 +100,19 @@ export async function loadPipeline(
     const loaded: LoadedPipeline = {
       call: async (...args) => {
         if (task === 'text-classification') return Reflect.apply(classify, undefined, [made, ...args])
-        if (task === 'rerank') return Reflect.apply(rerank, undefined, [made, ...args])
+        if (task === 'rerank') return Reflect.apply(rerank, undefined, [platform, made, ...args])
         if (task === 'feature-extraction') return Reflect.apply(embed, undefined, [transformers, made, ...args])
         return Reflect.apply(made, undefined, args)
       },
       tokenizer: made.tokenizer,
       generation: generationFactsOf(made.model, task),
       dtype,
-      files: [...new Set(['config.json', ...registered.used(), ...dtype.files])].toSorted(),
+      files: [...new Set(['config.json', ...placed.used(), ...dtype.files])].toSorted(),
       executionProvider,
       dispose: () => made.dispose(),
     }
     try {
-      assertAsAsked(made.model.sessions, dtype, executionProvider)
+      assertAsAsked(made.model.sessions, dtype, platform.placementOf(executionProvider).device)
       assertGives(task, model, made.model.sessions)
       signal?.throwIfAborted()
     } catch (error) {
@@ -130,8 +121,7 @@ export async function loadPipeline(
     }
     return loaded
   } finally {
-    binding.restore(transformers.env)
-    registered.unregister()
+    placed.release()
   }
 }
 
@@ -156,16 +146,16 @@ interface AnyPipeline {
 }
 
 function make(
-  transformers: Transformers,
+  { transformers, placementOf }: PipelinePlatform,
   task: TaskName,
   id: string,
   { dtype }: ChosenDtype,
   executionProvider: string,
 ): Promise<AnyPipeline> {
   // The library knows few by name. With one alone, and no other to move to, a session runs on it or is not made.
-  const session_options = { executionProviders: [executionProvider], ...(executionProvider !== WASM && PREPACKED) }
-  const options = { device: deviceOf(executionProvider, process), dtype, session_options } as const
-  if (task === 'image-text-to-text') return loadImageTextToText(transformers, id, options)
+  const { device, sessionOptions } = placementOf(executionProvider)
+  const options = { device, dtype, session_options: { executionProviders: [executionProvider], ...sessionOptions } }
+  if (task === 'image-text-to-text') return Reflect.apply(loadImageTextToText, undefined, [transformers, id, options])
   // The type of `pipeline` over all of its tasks is too complex to check.
   return Reflect.apply(transformers.pipeline, undefined, [pipelineOf(task), id, options])
 }
@@ -174,8 +164,7 @@ function make(
  * That each session is what was asked for. In Node, ONNX Runtime does not move from one execution provider to another: a
  * session that was created with one alone runs on it.
  */
-function assertAsAsked(sessions: unknown, { dtype }: ChosenDtype, executionProvider: string): void {
-  const device = deviceOf(executionProvider, process)
+function assertAsAsked(sessions: unknown, { dtype }: ChosenDtype, device: string): void {
   const made = Object.values(fieldsOf(sessions)).map((session) => fieldsOf(fieldsOf(session).config))
   const wanted = new Set(Object.values<unknown>(dtype))
   if (made.length > 0 && made.every((one) => one.device === device && wanted.has(one.dtype))) return
@@ -225,8 +214,8 @@ function lacking(model: OpenedModel, task: TaskName, path: string): NotFoundErro
 }
 
 /** The model's files are whole, so what the library says is about what is in them. */
-function refused(registered: RegisteredModel, files: string, task: TaskName, cause: unknown): unknown {
-  const failure = registered.failure()
+function refused(placed: PlacedModel, files: string, task: TaskName, cause: unknown): unknown {
+  const failure = placed.failure()
   // A file could not be read: that is the reason, whatever the library made of it.
   if (failure !== undefined) return failure
   if (isStorageError(cause)) return cause

@@ -13,21 +13,16 @@ import {
   type ResultVoucher,
   type RunName,
   type RunTokens,
+  type Software,
   type TaskName,
   type TaskOutput,
 } from '@x/infer-core'
 import type { ChosenDtype, OpenedModel } from '@x/model-loader'
-import { BackendError, type AbortOptions } from '@x/storage-core'
+import { BackendError } from '@x/storage-core'
 
-import { tokensOf } from './count-tokens.ts'
-import type { LoadedGguf } from './gguf/load-gguf.ts'
 import type { LoadedPipeline } from './load-pipeline.ts'
-import type { LoadedModel } from './loaded-models.ts'
 import { messageOf } from './message-of.ts'
-import { numericClassOf } from './numeric-class.ts'
-import { runPipeline, type PipelineRunOptions } from './run-pipeline.ts'
-import { readInput, type TaskInput } from './task-input.ts'
-import { versionsOf, type Versions } from './transformers.ts'
+import { readInput, type ReadingOptions, type TaskInput } from './task-input.ts'
 
 export interface TaskResult<Name extends RunName = TaskName> {
   output: TaskOutput<Name>
@@ -66,42 +61,12 @@ export async function readAsked<Name extends TaskName>(
   task: Name,
   given: TaskInput<Name>,
   params: Params,
-  { sampleRate, signal }: AbortOptions & { sampleRate: number | undefined },
+  options: Omit<ReadingOptions, 'reserve'>,
 ): Promise<AskedInput<Name>> {
   const started = startClock()
-  const input = await readInput(task, given, sampleRate, signal)
+  const input = await readInput(task, given, options)
   const [inputBlock, paramsBlock] = await Promise.all([encodeInput(input), encodeParams(params)])
   return { task, given, input, started, inputBlock, paramsBlock, params }
-}
-
-/** What loading a model found out, in the thread that runs it. */
-export const factsOfLoaded = (task: TaskName, { transformers, pipeline }: LoadedModel): RunFacts => {
-  const { files, executionProvider, dtype } = pipeline
-  const numericClass = numericClassOf('prepacked', executionProvider, 1, [])
-  return { ...versionsOf(transformers, task), files, executionProvider, dtype, numericClass }
-}
-
-/** Runs one input, and says on what the result rests. */
-export async function runInput<Name extends TaskName>(
-  { given, input, ...asked }: AskedInput<Name>,
-  loaded: LoadedModel | LoadedGguf,
-  { signal, onText }: Pick<PipelineRunOptions, 'signal'> & Partial<Pick<PipelineRunOptions, 'onText'>>,
-): Promise<TaskResult<Name>> {
-  const { model } = loaded
-  const running = 'pipeline' in loaded ? runOn(loaded) : loaded.run(asked.task, input, asked.params, { signal, onText })
-  const { output, tokens } = await running.catch((error: unknown) => {
-    throw namingInput(error, given)
-  })
-  signal?.throwIfAborted()
-  const facts = 'pipeline' in loaded ? factsOfLoaded(asked.task, loaded) : loaded.facts
-  return toResult({ ...asked, model, facts, output, tokens })
-
-  async function runOn({ transformers, pipeline, sampleRate }: LoadedModel): Promise<Ran<Name>> {
-    const { task, params } = asked
-    const options = { sampleRate, signal, onText }
-    const { output: value, tokens: written } = await runPipeline(transformers, task, pipeline, input, params, options)
-    return { output: value, tokens: written ?? tokensOf(task, pipeline, input) }
-  }
 }
 
 /** What came of one input, and what the model read of it. */
@@ -115,6 +80,13 @@ export interface Clock {
 
 export const startClock = (): Clock => ({ startedAt: new Date().toISOString(), startMs: performance.now() })
 
+export interface Versions {
+  runtime: Software
+  library: Software
+  /** What else makes inputs or outputs of the task. Sorted by name. */
+  tools: readonly Software[]
+}
+
 /** What loading a model found out. */
 export interface RunFacts extends Versions, Pick<LoadedPipeline, 'files' | 'executionProvider'> {
   /** Which variant was run, by session; of a GGUF as llama.cpp calls it. */
@@ -122,7 +94,7 @@ export interface RunFacts extends Versions, Pick<LoadedPipeline, 'files' | 'exec
   numericClass: string
 }
 
-export interface ResultParts<Name extends RunName> {
+interface ResultParts<Name extends RunName> {
   task: Name
   model: OpenedModel
   facts: RunFacts

@@ -1,0 +1,42 @@
+// What `@x/infer-node` and `@x/infer-web` are made of beside this. No API: it changes with them.
+export { assertTakesTools, toTemplateChat } from './chat-template.ts'
+export { classify } from './classify.ts'
+export { countTokens, tokensOf } from './count-tokens.ts'
+export { createDraw } from './draw-token.ts'
+export { embed } from './embed.ts'
+export { generationFactsOf, NOTHING_WRITTEN } from './generation-facts.ts'
+export { bytesIn, type Reserve } from './input-bytes.ts'
+export { type LoadedPipeline, loadPipeline, type PipelineOptions } from './load-pipeline.ts'
+export { createLogProbabilities } from './log-probabilities.ts'
+export { messageOf } from './message-of.ts'
+export { fieldsOf, readModelJson } from './model-json.ts'
+export { argumentsOf } from './pipeline-arguments.ts'
+export { toValue } from './pipeline-output.ts'
+export type { PipelinePlatform } from './platform.ts'
+export { rerank } from './rerank.ts'
+export { resample } from './resample.ts'
+export { assertStreams, type PipelineRunOptions, runPipeline } from './run-pipeline.ts'
+export { samplingOf } from './sampling.ts'
+export { createStopText } from './stop-text.ts'
+export { type FileInput, type ReadFile, readInput, type TaskInput, type TaskInputs } from './task-input.ts'
+export {
+  type AskedInput,
+  type Clock,
+  namingInput,
+  namingInputAgain,
+  operandsOf,
+  type Ran,
+  readAsked,
+  type RunFacts,
+  startClock,
+  type TaskResult,
+  toResult,
+  type Versions,
+} from './task-result.ts'
+export { createTextStream, type Decoder } from './text-stream.ts'
+export { createTokenLogprobs, topLogprobsOf } from './token-logprobs.ts'
+export type { Transformers } from './transformers.ts'
+export { assertWidth } from './vector-width.ts'
+export { watchGeneration } from './watch-generation.ts'
+export { decodeWav, type Sound } from './wav.ts'
+export { createWrittenText, generatedFrom, stopsIn, type WrittenText } from './written-text.ts'

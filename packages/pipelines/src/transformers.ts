@@ -1,0 +1,1 @@
+export type Transformers = typeof import('@huggingface/transformers')
