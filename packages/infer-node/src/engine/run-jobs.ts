@@ -1,8 +1,8 @@
 import type { BatchLimits } from '@x/infer-core'
+import { receiveError } from '@x/pipelines/parts'
 import { BackendError } from '@x/storage-core'
 
 import type { Loaded, RanOne } from '../workers/messages.ts'
-import { receiveError } from '../workers/sent-error.ts'
 import type { WorkerHost } from '../workers/worker-host.ts'
 import type { Job, Lane } from './residence.ts'
 

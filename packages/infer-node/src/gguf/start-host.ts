@@ -1,8 +1,8 @@
+import { sendError } from '@x/pipelines/parts'
 import { BackendError } from '@x/storage-core'
 
 import { closeAll, closeInTurn } from '../close-all.ts'
 import type { Call, Loaded, RanOne, Results } from '../workers/messages.ts'
-import { sendError } from '../workers/sent-error.ts'
 import { startWorker, type RunListener, type WorkerHost, type WorkerHostOptions } from '../workers/worker-host.ts'
 import type { KnownGguf } from './known-gguf.ts'
 import type { LoadedGguf } from './load-gguf.ts'

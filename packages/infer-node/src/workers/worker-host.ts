@@ -1,14 +1,13 @@
 import { Worker } from 'node:worker_threads'
 
 import { CrashError } from '@x/infer-core'
-import { messageOf } from '@x/pipelines/parts'
+import { messageOf, receiveError, sendError } from '@x/pipelines/parts'
 
 import type { RanAt } from '../batching/run-batch.ts'
 import { refuseTelemetry } from '../providers/no-telemetry.ts'
 import { buffersOf } from '../raw/buffers-of.ts'
 import type { Ask, Call, FromWorker, RanOne, Results, ToWorker, WorkerStart } from './messages.ts'
 import { createNativeGate, guardExit } from './native-gate.ts'
-import { receiveError, sendError } from './sent-error.ts'
 
 /** One thread, as the main one sees it. */
 export interface WorkerHost {

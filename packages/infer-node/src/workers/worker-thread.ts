@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 
 import { isRawTensors, RAW_TENSORS, type CanonicalInput, type TaskName } from '@x/infer-core'
+import { receiveError, sendError } from '@x/pipelines/parts'
 
 import { readOperators } from '../batching/graph-operators.ts'
 import { runBatch, type BatchInput, type RanAt } from '../batching/run-batch.ts'
@@ -17,7 +18,6 @@ import type { Ask, Call, FromWorker, Loaded, RanOne, Results, SentModel, ToWorke
 import { createInside, guardSessions } from './native-gate.ts'
 import { withPreparedSessions } from './prepared-sessions.ts'
 import { remoteModel } from './remote-model.ts'
-import { receiveError, sendError } from './sent-error.ts'
 
 // A thread that holds models and runs them, as `worker-host.ts` says.
 

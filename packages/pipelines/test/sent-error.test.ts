@@ -12,7 +12,7 @@ import {
 } from '@x/storage-core'
 import { expect, it } from 'vitest'
 
-import { receiveError, sendError } from '../src/workers/sent-error.ts'
+import { receiveError, sendError } from '../src/sent-error.ts'
 
 const cid = CID.parse('bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy')
 const cross = (error: unknown): Error => receiveError(structuredClone(sendError(error)))
