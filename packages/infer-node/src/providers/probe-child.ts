@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
 
-import { PROBE_GRAPH, PROBE_INPUT, PROBE_OUTPUT } from '@x/pipelines/parts'
+import { PROBE_GRAPH, PROBE_INPUT, PROBE_OUTPUT } from './probe-graph.ts'
 
 // A process that loads a runtime and tries one execution provider: what breaks or hangs here breaks nothing else. It is started by
 // `probe-process.ts`, with the runtime's main file and, where one is to be tried, the provider's name.
