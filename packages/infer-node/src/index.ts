@@ -9,7 +9,7 @@ export {
 export type { DispatcherStats, WorkerStats } from './engine/dispatcher.ts'
 export type { PreparedGraph, PrepareGraph } from './engine/residence.ts'
 export type { GraphSession, SessionOptions, SessionRunOptions } from './raw/graph-session.ts'
-export type { GraphTable } from './raw/load-graph.ts'
+export type { GraphTable } from '@x/pipelines/parts'
 export { toVariant, type GgufVariant } from './gguf/gguf-files.ts'
 export { modelClasses, type ModelClass } from './model-classes.ts'
 export { modelFacts, type ModelFacts } from './model-facts.ts'

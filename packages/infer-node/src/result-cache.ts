@@ -19,14 +19,20 @@ import {
   voucherIn,
 } from '@x/infer-core'
 import type { Dtype, OpenedModel } from '@x/model-loader'
-import { type Clock, namingInputAgain, operandsOf, type RunFacts, type TaskResult } from '@x/pipelines/parts'
+import {
+  type ChosenGraph,
+  type Clock,
+  namingInputAgain,
+  operandsOf,
+  type RunFacts,
+  type TaskResult,
+} from '@x/pipelines/parts'
 import { reasonOf } from '@x/storage-core/backend'
 
 import { isDated } from './dated-template.ts'
 import type { Sharer } from './engine/sharers.ts'
 import type { GgufVariant } from './gguf/gguf-files.ts'
 import { installedVersions } from './installed-versions.ts'
-import type { ChosenGraph } from './raw/choose-graph.ts'
 import type { Versions } from './transformers.ts'
 
 /** What loading a model found out, and whether its results are to be kept. */

@@ -1,8 +1,9 @@
+import type { RuntimeSession } from '@x/pipelines/parts'
 import { expect, it, onTestFinished } from 'vitest'
 
 import { noteLoaded, openResidence } from '../src/engine/residence.ts'
 import { createLadder } from '../src/providers/ladder.ts'
-import { libraryRuntime, type RuntimeSession } from '../src/providers/library-runtime.ts'
+import { libraryRuntime } from '../src/providers/library-runtime.ts'
 import { withPreparedSessions } from '../src/workers/prepared-sessions.ts'
 import { mockProber } from './mock-prober.ts'
 import { hold } from './support.ts'

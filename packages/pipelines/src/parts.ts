@@ -1,5 +1,6 @@
 // What `@x/infer-node` and `@x/infer-web` are made of beside this. No API: it changes with them.
 export { assertTakesTools, toTemplateChat } from './chat-template.ts'
+export { chooseGraph, type ChosenGraph } from './choose-graph.ts'
 export { classify } from './classify.ts'
 export { countTokens, tokensOf } from './count-tokens.ts'
 export { createDraw } from './draw-token.ts'
@@ -7,6 +8,16 @@ export { embed } from './embed.ts'
 export { generationFactsOf, NOTHING_WRITTEN } from './generation-facts.ts'
 export { bytesIn, type Reserve } from './input-bytes.ts'
 export { type LoadedPipeline, loadPipeline, type PipelineOptions } from './load-pipeline.ts'
+export {
+  loadGraph,
+  type GraphRuntime,
+  type GraphSource,
+  type GraphTable,
+  type LoadedGraph,
+  type LoadGraphOptions,
+  type RuntimeSession,
+  type RuntimeSessions,
+} from './load-graph.ts'
 export { createLogProbabilities } from './log-probabilities.ts'
 export { messageOf } from './message-of.ts'
 export { fieldsOf, readModelJson } from './model-json.ts'

@@ -25,6 +25,7 @@ import {
   assertStreams,
   bytesIn,
   type Clock,
+  type GraphTable,
   type Reserve,
   startClock,
   type TaskInput,
@@ -40,7 +41,6 @@ import { createLadder, type ProviderRefusal, type Providers } from '../providers
 import { createProviderProber, type ProviderProber, type ProviderVerdict } from '../providers/prober.ts'
 import { WASM } from '../providers/provider-names.ts'
 import { paramsOfRaw, type GraphSession, type SessionOptions, type SessionRunOptions } from '../raw/graph-session.ts'
-import type { GraphTable } from '../raw/load-graph.ts'
 import { readInput } from '../read-input.ts'
 import { repositoryDefaults } from '../repository-defaults.ts'
 import { createResultCache } from '../result-cache.ts'

@@ -8,7 +8,7 @@ import {
   type RunTokens,
 } from '@x/infer-core'
 import { chooseDtype, encodeManifest, sessionOf, type Dtype, type OpenedModel } from '@x/model-loader'
-import { readModelJson } from '@x/pipelines/parts'
+import { chooseGraph, type ChosenGraph, type GraphTable, readModelJson } from '@x/pipelines/parts'
 import { NotFoundError, type AbortOptions } from '@x/storage-core'
 
 import { isGguf, ofGraphs, type GgufVariant } from '../gguf/gguf-files.ts'
@@ -17,8 +17,6 @@ import type { KnownGguf } from '../gguf/known-gguf.ts'
 import { sampleRateOf } from '../loaded-models.ts'
 import { numericClassOf, type WeightClass } from '../numeric-class.ts'
 import type { ProviderLadder } from '../providers/ladder.ts'
-import { chooseGraph, type ChosenGraph } from '../raw/choose-graph.ts'
-import type { GraphTable } from '../raw/load-graph.ts'
 import type { KnownFacts, KnownModel } from '../result-cache.ts'
 import type { Ask, Loaded, SentGraph, SentModel } from '../workers/messages.ts'
 import { digestOf } from './prepared-digest.ts'

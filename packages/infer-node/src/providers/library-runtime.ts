@@ -1,22 +1,11 @@
 import { createRequire } from 'node:module'
 
 import type { Software } from '@x/infer-core'
+import type { RuntimeSessions } from '@x/pipelines/parts'
 import { GatedError } from '@x/storage-core'
 import { reasonOf } from '@x/storage-core/backend'
 
 import { refuseTelemetry } from './no-telemetry.ts'
-
-/** A session of ONNX Runtime, as far as it is used here. */
-export interface RuntimeSession {
-  inputMetadata: readonly unknown[]
-  outputMetadata: readonly unknown[]
-  run(feeds: object, fetches: readonly string[]): Promise<Readonly<Record<string, unknown>>>
-  release(): Promise<void>
-}
-
-export interface RuntimeSessions {
-  create: (this: void, graph: unknown, options?: Record<string, unknown>, ...rest: unknown[]) => Promise<RuntimeSession>
-}
 
 interface Runtime {
   InferenceSession: RuntimeSessions

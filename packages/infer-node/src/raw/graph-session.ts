@@ -1,11 +1,10 @@
 import type { CID } from '@x/cid'
 import type { Params, RAW_TENSORS, RawTensors } from '@x/infer-core'
 import type { Dtype } from '@x/model-loader'
-import type { TaskResult } from '@x/pipelines/parts'
+import type { GraphTable, TaskResult } from '@x/pipelines/parts'
 import type { AbortOptions } from '@x/storage-core'
 
 import type { RunOptions } from '../runner.ts'
-import type { GraphTable } from './load-graph.ts'
 
 export interface SessionOptions extends AbortOptions {
   /** A graph of the model, by its path. Default: its only one, or the `model` in `onnx/` as `chooseDtype` says. */

@@ -1,6 +1,6 @@
 import { encodeInput, encodeParams, RAW_TENSORS, toFeeds, toOutputNames } from '@x/infer-core'
 import type { OpenedModel } from '@x/model-loader'
-import { startClock, type TaskResult, toResult } from '@x/pipelines/parts'
+import { chooseGraph, type ChosenGraph, startClock, type TaskResult, toResult } from '@x/pipelines/parts'
 import type { AbortOptions } from '@x/storage-core'
 
 import { readOperators } from '../batching/graph-operators.ts'
@@ -9,7 +9,6 @@ import { numericClassOf } from '../numeric-class.ts'
 import { climbInThisThread, type ProviderLadder } from '../providers/ladder.ts'
 import type { KnownFacts, KnownModel, ResultCache } from '../result-cache.ts'
 import { createShare } from '../share.ts'
-import { chooseGraph, type ChosenGraph } from './choose-graph.ts'
 import { paramsOfRaw, type GraphSession, type SessionOptions } from './graph-session.ts'
 import { loadGraph, type LoadedGraph } from './load-graph.ts'
 

@@ -1,11 +1,9 @@
 import type { BatchLimits, CanonicalInput, OutputValue, Params, RunName, RunTokens } from '@x/infer-core'
 import type { Dtype } from '@x/model-loader'
-import type { RunFacts, SentError } from '@x/pipelines/parts'
+import type { ChosenGraph, GraphTable, RunFacts, SentError } from '@x/pipelines/parts'
 
 import type { RanAt } from '../batching/run-batch.ts'
 import type { WeightClass } from '../numeric-class.ts'
-import type { ChosenGraph } from '../raw/choose-graph.ts'
-import type { GraphTable } from '../raw/load-graph.ts'
 import type { Versions } from '../transformers.ts'
 
 /** A model as a thread is told of it: its bytes and paths are asked for. */

@@ -1,4 +1,4 @@
-import type { RuntimeSessions } from '../providers/library-runtime.ts'
+import type { RuntimeSessions } from '@x/pipelines/parts'
 
 /**
  * Keeps a thread from being ended inside ONNX Runtime: its native code cannot tell that to JavaScript, throws, and takes the whole

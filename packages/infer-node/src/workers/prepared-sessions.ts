@@ -1,10 +1,9 @@
 import path from 'node:path'
 
-import { messageOf } from '@x/pipelines/parts'
+import { type ChosenGraph, messageOf } from '@x/pipelines/parts'
 
 import type { WeightClass } from '../numeric-class.ts'
 import { libraryRuntime } from '../providers/library-runtime.ts'
-import type { ChosenGraph } from '../raw/choose-graph.ts'
 import type { SentModel } from './messages.ts'
 
 /** How sessions were made. */

@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 
 import { isRawTensors, RAW_TENSORS, type CanonicalInput, type TaskName } from '@x/infer-core'
-import { receiveError, sendError } from '@x/pipelines/parts'
+import { type ChosenGraph, receiveError, sendError } from '@x/pipelines/parts'
 
 import { readOperators } from '../batching/graph-operators.ts'
 import { runBatch, type BatchInput, type RanAt } from '../batching/run-batch.ts'
@@ -11,7 +11,6 @@ import { numericClassOf } from '../numeric-class.ts'
 import { libraryRuntime } from '../providers/library-runtime.ts'
 import { runOnWasm } from '../providers/run-on-wasm.ts'
 import { buffersOf } from '../raw/buffers-of.ts'
-import type { ChosenGraph } from '../raw/choose-graph.ts'
 import { loadGraph, type LoadedGraph } from '../raw/load-graph.ts'
 import { importTransformers, versionsOf } from '../transformers.ts'
 import type { Ask, Call, FromWorker, Loaded, RanOne, Results, SentModel, ToWorker, WorkerStart } from './messages.ts'

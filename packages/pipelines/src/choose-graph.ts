@@ -1,10 +1,11 @@
 import { InvalidInputError } from '@x/cid'
 import { chooseDtype, type Dtype, type OpenedModel } from '@x/model-loader'
-import { readModelJson } from '@x/pipelines/parts'
 import { NotFoundError, type AbortOptions } from '@x/storage-core'
 
+import { readModelJson } from './model-json.ts'
+
 /** Which graph of a model: a file of it; else the variant of a dtype. Default: its only one, or that of `chooseDtype`. */
-export interface GraphChoice {
+interface GraphChoice {
   file?: string | undefined
   dtype?: Dtype | undefined
 }
