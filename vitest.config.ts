@@ -66,7 +66,11 @@ function browser(executablePath: string): TestProjectConfiguration {
     // What is found in the middle of a run is bundled then, and every page that is open loaded again. The quick tests and the
     // heavy ones share what was bundled, so each looks through the files of both.
     optimizeDeps: {
-      include: ['@x/cli > @huggingface/transformers'],
+      include: [
+        '@x/cli > @huggingface/transformers',
+        '@x/cli > @huggingface/transformers > onnxruntime-web/jspi',
+        '@x/cli > @huggingface/transformers > onnxruntime-web/webgpu',
+      ],
       entries: [`${folders}/test/**/*.browser.test.ts`],
     },
     test: {

@@ -1,16 +1,6 @@
-import { TASKS, type TaskName } from '@x/infer-core'
+import { modelClasses as classesOf, type ModelClass, type Transformers } from '@x/pipelines/parts'
 
-import { importTransformers, type Transformers } from './transformers.ts'
-
-export interface ModelClass {
-  task: TaskName
-  /** `model_type` of config.json. */
-  modelType: string
-  /** Of transformers.js, which runs such a model for this task. */
-  className: string
-}
-
-export const isTaskName = (name: string): name is TaskName => Object.hasOwn(TASKS, name)
+import { importTransformers } from './transformers.ts'
 
 /**
  * Every kind of model there is, and the class that runs it for each task, as the installed transformers.js has it at this
@@ -21,31 +11,5 @@ export const isTaskName = (name: string): name is TaskName => Object.hasOwn(TASK
  * @throws {GatedError} It is not installed.
  */
 export async function modelClasses(transformers?: Transformers): Promise<ModelClass[]> {
-  const library = transformers ?? (await importTransformers())
-  const found = Object.entries(TASKS).flatMap(([task, { classes }]) =>
-    isTaskName(task) ? classes.flatMap((name) => ofAutoClass(library, task, name)) : [],
-  )
-  // Of two classes for one task the first is taken.
-  const first = new Map<string, ModelClass>()
-  for (const one of found) {
-    const key = `${one.task} ${one.modelType}`
-    if (!first.has(key)) first.set(key, one)
-  }
-  return [...first.values()]
-}
-
-function ofAutoClass(transformers: Transformers, task: TaskName, autoClass: string): ModelClass[] {
-  const { MODEL_CLASS_MAPPINGS: tables }: { MODEL_CLASS_MAPPINGS?: unknown } = Object(
-    Reflect.get(transformers, autoClass),
-  )
-  if (!Array.isArray(tables)) return []
-  return tables.flatMap((table: unknown) =>
-    table instanceof Map
-      ? [...table].map(([modelType, className]) => ({
-          task,
-          modelType: String(modelType),
-          className: String(className),
-        }))
-      : [],
-  )
+  return classesOf(transformers ?? (await importTransformers()))
 }

@@ -1,13 +1,13 @@
-import { TASKS, type TaskName } from '@x/infer-core'
+import type { TaskName } from '@x/infer-core'
 import type { OpenedModel } from '@x/model-loader'
-import { fieldsOf, readModelJson } from '@x/pipelines/parts'
+import { tasksOf as tasksOfRepository } from '@x/pipelines/parts'
 import type { AbortOptions } from '@x/storage-core'
 
 import { chooseGguf, isGguf } from './gguf/gguf-files.ts'
 import { readGgufHeader } from './gguf/gguf-header.ts'
 import { ggufTasksOf } from './gguf/gguf-tasks.ts'
-import { isTaskName, modelClasses } from './model-classes.ts'
 import type { RunOptions } from './runner.ts'
+import { importTransformers } from './transformers.ts'
 
 /**
  * The tasks that a model is for, by what its repository says, without loading it: those that the installed transformers.js runs its
@@ -22,23 +22,7 @@ export async function tasksOf(
   model: OpenedModel,
   { dtype, signal }: AbortOptions & Pick<RunOptions, 'dtype'> = {},
 ): Promise<TaskName[]> {
-  if (isGguf(model, dtype)) {
-    const { path } = await chooseGguf(model, dtype, { signal })
-    return ggufTasksOf(await readGgufHeader(model, path, { signal }))
-  }
-  if (model.files.some(({ path }) => path === 'modules.json')) return ['feature-extraction']
-  const config = fieldsOf(await readModelJson(model, 'config.json', signal))
-  const [architecture] = Array.isArray(config.architectures) ? config.architectures : []
-  const classes = await modelClasses()
-  const tasks = new Set(classes.filter(({ className }) => className === architecture).map(({ task }) => task))
-  const labels = Object.keys(fieldsOf(config.id2label)).length
-  const isOneLabel = labels === 1 || (labels === 0 && config.num_labels === 1)
-  return TASK_NAMES.filter((task) => tasks.has(task) && (task !== 'rerank' || isOneLabel)).filter(
-    (task) => !isOneLabel || !OF_SEVERAL_LABELS.has(task),
-  )
+  if (!isGguf(model, dtype)) return tasksOfRepository(await importTransformers(), model, { signal })
+  const { path } = await chooseGguf(model, dtype, { signal })
+  return ggufTasksOf(await readGgufHeader(model, path, { signal }))
 }
-
-const TASK_NAMES: readonly TaskName[] = Object.keys(TASKS).filter(isTaskName)
-
-/** A single label has the score 1, whatever the text. */
-const OF_SEVERAL_LABELS: ReadonlySet<TaskName> = new Set(['text-classification', 'zero-shot-classification'])

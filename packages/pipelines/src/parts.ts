@@ -20,6 +20,7 @@ export {
 } from './load-graph.ts'
 export { createLogProbabilities } from './log-probabilities.ts'
 export { messageOf } from './message-of.ts'
+export { modelClasses, type ModelClass } from './model-classes.ts'
 export { fieldsOf, readModelJson } from './model-json.ts'
 export { argumentsOf } from './pipeline-arguments.ts'
 export { toValue } from './pipeline-output.ts'
@@ -46,6 +47,7 @@ export {
   toResult,
   type Versions,
 } from './task-result.ts'
+export { tasksOf } from './tasks-of.ts'
 export { createTextStream, type Decoder } from './text-stream.ts'
 export { createTokenLogprobs, topLogprobsOf } from './token-logprobs.ts'
 export type { Transformers } from './transformers.ts'

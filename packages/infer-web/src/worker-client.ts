@@ -1,0 +1,158 @@
+import { CrashError } from '@x/infer-core'
+import { receiveError } from '@x/pipelines/parts'
+
+import type { Answers, FromWorker, LoadProgress, OpenedRuntime, Question, ToWorker } from './messages.ts'
+
+/** The GPU went away under what was being computed. */
+export class DeviceLostError extends Error {
+  override readonly name = 'DeviceLostError'
+}
+
+/** The worker's execution provider cannot run what was asked for. */
+export class ProviderRefusedError extends Error {
+  override readonly name = 'ProviderRefusedError'
+}
+
+export interface AskOptions {
+  signal?: AbortSignal | undefined
+  onText?: ((piece: string) => void) | undefined
+  onProgress?: ((event: LoadProgress) => void) | undefined
+}
+
+/** A question of a type. */
+export type Asked<Type extends Question['type']> = Question & { type: Type }
+
+/** A worker that was opened on one execution provider. */
+export interface WorkerClient {
+  readonly opened: OpenedRuntime
+  /**
+   * @throws {ProviderRefusedError} Another execution provider may do it.
+   * @throws {DeviceLostError} A worker that is made anew may do it.
+   * @throws {CrashError} The worker ended.
+   */
+  ask<Type extends Question['type']>(question: Asked<Type>, options?: AskOptions): Promise<Answers[Type]>
+  /** Whether it can be asked: not after a loss, a refusal or its end. */
+  isSound(): boolean
+  /** No more is asked of it; it ends when what was asked is answered. */
+  retire(): void
+  /** At once: what was asked rejects with the reason. */
+  end(reason: Error): void
+}
+
+interface Waiting extends AskOptions {
+  /** With what is of the question's own kind: the worker has the same version of this package. */
+  resolve: (value: never) => void
+  reject: (reason: unknown) => void
+  release: () => void
+}
+
+/** @throws {ProviderRefusedError} The execution provider does not work in it. */
+export async function openWorker(
+  start: () => Worker,
+  question: Asked<'open'>,
+  options: AskOptions,
+): Promise<WorkerClient> {
+  const worker = start()
+  const waiting = new Map<number, Waiting>()
+  let count = 0
+  let death: Error | undefined
+  let isRetired = false
+
+  const end = (reason: Error): void => {
+    if (death !== undefined) return
+    death = reason
+    worker.terminate()
+    for (const { reject, release } of waiting.values()) {
+      release()
+      reject(reason)
+    }
+    waiting.clear()
+  }
+
+  const settle = (id: number, settled: (one: Waiting) => void): void => {
+    const one = waiting.get(id)
+    if (!one) return
+    waiting.delete(id)
+    one.release()
+    settled(one)
+    if (isRetired && waiting.size === 0) end(new Error('the worker was retired'))
+  }
+
+  function hear(message: FromWorker<never>): void {
+    if ('lost' in message) return end(new DeviceLostError(message.lost))
+    const { id } = message
+    if ('text' in message) return tell(id, ({ onText }) => onText?.(message.text))
+    if ('progress' in message) return tell(id, ({ onProgress }) => onProgress?.(message.progress))
+    settle(id, ({ resolve, reject }) => {
+      if ('done' in message) return resolve(message.done)
+      if ('failed' in message) return reject(receiveError(message.failed))
+      // After one session that was refused the library makes no other in its worker.
+      isRetired = true
+      reject(new ProviderRefusedError(message.refused))
+    })
+  }
+
+  /** What the caller's own function throws ends the call, with that. */
+  function tell(id: number, told: (one: Waiting) => void): void {
+    const one = waiting.get(id)
+    if (!one) return
+    try {
+      told(one)
+    } catch (error) {
+      post({ id, abort: true })
+      settle(id, ({ reject }) => reject(error))
+    }
+  }
+
+  const post = (message: ToWorker): void => worker.postMessage(message, [])
+
+  async function ask<Type extends Question['type']>(
+    asked: Asked<Type>,
+    { signal, ...told }: AskOptions = {},
+  ): Promise<Answers[Type]> {
+    if (death !== undefined) throw death
+    signal?.throwIfAborted()
+    const id = (count += 1)
+    const { promise, resolve, reject } = Promise.withResolvers<Answers[Type]>()
+    const abort = (): void => {
+      post({ id, abort: true })
+      settle(id, (one) => one.reject(signal?.reason))
+    }
+    const release = (): void => signal?.removeEventListener('abort', abort)
+    signal?.addEventListener('abort', abort)
+    waiting.set(id, { ...told, resolve, reject, release })
+    try {
+      post({ id, question: asked })
+    } catch (error) {
+      settle(id, (one) => one.reject(error))
+    }
+    return promise
+  }
+
+  worker.addEventListener('message', ({ data }: MessageEvent<FromWorker<never>>) => hear(data))
+  worker.addEventListener('error', (event) => {
+    event.preventDefault()
+    const why = event.message || 'its script could not be loaded'
+    end(new CrashError(`the worker that runs models ended: ${why}`, { model: '' }))
+  })
+  try {
+    const opened = await ask(question, options)
+    // Whoever gets it knows that the worker is gone, however it ended: no event says so.
+    void navigator.locks.request(opened.lock, () => {
+      end(new CrashError('the worker that runs models ended', { model: '' }))
+    })
+    return {
+      opened,
+      ask,
+      isSound: () => death === undefined && !isRetired,
+      retire() {
+        isRetired = true
+        if (waiting.size === 0) end(new Error('the worker was retired'))
+      },
+      end,
+    }
+  } catch (error) {
+    end(new Error('the worker was not opened', { cause: error }))
+    throw error
+  }
+}

@@ -1,0 +1,288 @@
+import { InvalidInputError } from '@x/cid'
+import {
+  encodeInput,
+  encodeParams,
+  RAW_TENSORS,
+  TASKS,
+  toFeeds,
+  toOutputNames,
+  toParams,
+  type GivenOptions,
+  type RawTensors,
+  type TaskName,
+} from '@x/infer-core'
+import type { Dtype, OpenedModel } from '@x/model-loader'
+import {
+  loadPipeline,
+  runPipeline,
+  type FileInput,
+  type LoadedPipeline,
+  type TaskInput,
+  type TaskResult,
+} from '@x/pipelines'
+import {
+  chooseGraph,
+  fieldsOf,
+  loadGraph,
+  namingInput,
+  readAsked,
+  readModelJson,
+  repositoryDefaults,
+  startClock,
+  tokensOf,
+  toResult,
+  type ChosenGraph,
+  type LoadedGraph,
+  type RunFacts,
+} from '@x/pipelines/parts'
+import type { AbortOptions } from '@x/storage-core'
+
+import type { LoadedModelState, LoadProgress, SentSession } from '../messages.ts'
+import type { WatchedGpu } from './gpu.ts'
+import { createHeldModels, type Held } from './held-models.ts'
+import { numericClassOf, toolsOf } from './machine-class.ts'
+import type { ServeInferenceOptions, WebPlatform } from './platform.ts'
+import { RefusedError } from './refused-error.ts'
+
+interface Wanted extends AbortOptions {
+  task: TaskName
+  /** A reference. */
+  model: string
+  dtype: Dtype | undefined
+  onProgress: (event: LoadProgress) => void
+}
+
+interface ReadyModel {
+  model: OpenedModel
+  pipeline: LoadedPipeline
+  sampleRate: number | undefined
+}
+
+interface ReadyGraph {
+  model: OpenedModel
+  graph: LoadedGraph
+  chosen: ChosenGraph
+}
+
+/** What a worker does for its page. */
+export interface Inference {
+  run(
+    wanted: Wanted & { input: TaskInput; options: GivenOptions; onText: ((piece: string) => void) | undefined },
+  ): Promise<TaskResult>
+  load(wanted: Wanted): Promise<void>
+  session(
+    wanted: Pick<Wanted, 'model' | 'dtype' | 'signal' | 'onProgress'> & { file: string | undefined },
+  ): Promise<SentSession>
+  runGraph(
+    wanted: Pick<Wanted, 'model' | 'signal' | 'onProgress'> & {
+      file: string
+      feeds: RawTensors
+      outputs: readonly string[] | undefined
+    },
+  ): Promise<TaskResult<typeof RAW_TENSORS>>
+  unload(cid: string): Promise<number>
+  state(): LoadedModelState[]
+}
+
+export interface InferenceParts extends Pick<ServeInferenceOptions, 'openModel'> {
+  platform: WebPlatform
+  executionProvider: string
+  gpu: WatchedGpu
+  memoryBytes: number
+}
+
+/** Whether another one may be tried is for the page to say. */
+async function nextProvider({ why }: { why: string }): Promise<never> {
+  throw new RefusedError(why)
+}
+
+export function createInference({
+  platform,
+  executionProvider,
+  gpu,
+  memoryBytes,
+  openModel,
+}: InferenceParts): Inference {
+  const held = createHeldModels<ReadyModel | ReadyGraph>(memoryBytes)
+
+  async function opened<T>(
+    reference: string,
+    { signal }: AbortOptions,
+    use: (model: OpenedModel) => Promise<T>,
+  ): Promise<T> {
+    const model = await openModel(reference, { signal })
+    try {
+      return await use(model)
+    } catch (error) {
+      await model.close()
+      throw error
+    }
+  }
+
+  async function loadTask({ task, model: reference, dtype, onProgress }: Wanted): Promise<Held<ReadyModel>> {
+    return opened(reference, {}, async (model) => {
+      const cid = model.cid.toString()
+      onProgress({ phase: 'opened', model: cid, bytes: sizeOf(model) })
+      const pipeline = await loadPipeline(platform, task, model, { dtype, executionProvider, nextProvider })
+      const bytes = sizeOf(model, pipeline.dtype.files)
+      onProgress({ phase: 'loaded', model: cid, bytes })
+      return {
+        value: { model, pipeline, sampleRate: await sampleRateOf(task, model) },
+        cid,
+        task,
+        bytes,
+        async dispose() {
+          await pipeline.dispose()
+          await model.close()
+        },
+      }
+    })
+  }
+
+  async function loadRaw(
+    reference: string,
+    { file, dtype, onProgress }: { file: string | undefined; dtype: Dtype | undefined } & Pick<Wanted, 'onProgress'>,
+  ): Promise<Held<ReadyGraph>> {
+    return opened(reference, {}, async (model) => {
+      const cid = model.cid.toString()
+      onProgress({ phase: 'opened', model: cid, bytes: sizeOf(model) })
+      const chosen = await chooseGraph(model, { file, dtype })
+      const graph = await loadGraph(platform.graphs, model, chosen, { executionProvider, nextProvider })
+      const bytes = sizeOf(model, chosen.files)
+      onProgress({ phase: 'loaded', model: cid, bytes })
+      return {
+        value: { model, graph, chosen },
+        cid,
+        task: RAW_TENSORS,
+        bytes,
+        async dispose() {
+          await graph.dispose()
+          await model.close()
+        },
+      }
+    })
+  }
+
+  const useTask = <T>(wanted: Wanted, work: (ready: ReadyModel) => Promise<T>): Promise<T> =>
+    held.use(
+      `${wanted.task} ${wanted.dtype ?? 'auto'} ${wanted.model}`,
+      () => loadTask(wanted),
+      async (ready) => {
+        wanted.signal?.throwIfAborted()
+        if ('pipeline' in ready) return work(ready)
+        throw new TypeError('a graph where a pipeline was wanted')
+      },
+    )
+
+  const useGraph = <T>(
+    model: string,
+    wanted: { file: string | undefined; dtype: Dtype | undefined } & Pick<Wanted, 'onProgress' | 'signal'>,
+    work: (ready: ReadyGraph) => Promise<T>,
+  ): Promise<T> =>
+    held.use(
+      `graph ${wanted.file ?? ''} ${wanted.dtype ?? 'auto'} ${model}`,
+      () => loadRaw(model, wanted),
+      async (ready) => {
+        wanted.signal?.throwIfAborted()
+        if ('graph' in ready) return work(ready)
+        throw new TypeError('a pipeline where a graph was wanted')
+      },
+    )
+
+  /** @throws {RefusedError} It ran, and not where it was to. */
+  async function onProvider<T>(work: () => Promise<T>): Promise<T> {
+    const before = gpu.submissions()
+    const value = await work()
+    if (executionProvider === 'webgpu' && gpu.submissions() === before) {
+      throw new RefusedError('nothing of it was submitted to the GPU')
+    }
+    return value
+  }
+
+  async function factsOf(files: readonly string[], dtype: RunFacts['dtype'], on: string): Promise<RunFacts> {
+    const { runtime, library, build, threads } = platform
+    const adapter = on === 'webgpu' ? gpu.adapter() : undefined
+    const numericClass = await numericClassOf(on, { build, threads, adapter })
+    return { runtime, library, tools: toolsOf(adapter), files, executionProvider: on, dtype, numericClass }
+  }
+
+  return {
+    run: (wanted) =>
+      useTask(wanted, async ({ model, pipeline, sampleRate }) => {
+        const { task, input: given, options, signal, onText } = wanted
+        const params = toParams(task, options, await repositoryDefaults(task, model, options, signal))
+        const asked = await readAsked(task, given, params, { sampleRate, signal, readFile: noFile })
+        const computes = pipeline.dtype.files.length > 0 && TASKS[task].classes.length > 0
+        const run = async () => {
+          const { transformers } = platform
+          const ran = await runPipeline(transformers, task, pipeline, asked.input, params, {
+            sampleRate,
+            signal,
+            onText,
+          })
+          return { ...ran, tokens: ran.tokens ?? tokensOf(task, pipeline, asked.input) }
+        }
+        const ran = await (computes ? onProvider(run) : run()).catch((error: unknown) => {
+          throw namingInput(error, given)
+        })
+        signal?.throwIfAborted()
+        const facts = await factsOf(pipeline.files, pipeline.dtype, pipeline.executionProvider)
+        return toResult({ ...asked, model, facts, ...ran })
+      }),
+    load: (wanted) => useTask(wanted, async () => undefined),
+    session: ({ model: reference, ...wanted }) =>
+      useGraph(reference, wanted, async ({ model, graph, chosen }) => ({
+        cid: model.cid.toString(),
+        file: chosen.file,
+        table: graph.table,
+      })),
+    runGraph: ({ model: reference, file, feeds: given, outputs: asked, signal, onProgress }) =>
+      useGraph(reference, { file, dtype: undefined, signal, onProgress }, async ({ model, graph, chosen }) => {
+        const started = startClock()
+        const feeds = toFeeds(graph.table.inputs, given)
+        const outputs = toOutputNames(graph.table.outputs, asked)
+        const params = { graph: file, outputs }
+        const [inputBlock, paramsBlock] = await Promise.all([
+          encodeInput({ kind: 'tensors', tensors: feeds }),
+          encodeParams(params),
+        ])
+        const output = await onProvider(() => graph.run(feeds, outputs))
+        signal?.throwIfAborted()
+        const dtype = { dtype: {}, files: chosen.files, reason: chosen.reason }
+        const facts = await factsOf(chosen.files, dtype, graph.executionProvider)
+        return toResult({
+          task: RAW_TENSORS,
+          model,
+          facts,
+          started,
+          inputBlock,
+          paramsBlock,
+          params,
+          output,
+          tokens: undefined,
+        })
+      }),
+    unload: (cid) => held.unload(cid),
+    state: () => held.list(),
+  }
+}
+
+/** Bytes of a model's files, or of some. */
+const sizeOf = ({ files }: OpenedModel, of?: readonly string[]): number =>
+  files.reduce((sum, { path, size }) => (of === undefined || of.includes(path) ? sum + size : sum), 0)
+
+const noFile = async (input: Exclude<FileInput, Uint8Array | Blob>): Promise<never> => {
+  const text = String(input).slice(0, 80)
+  throw new InvalidInputError(`input ${text}: a page has no paths, and nothing is fetched; give its bytes, or a Blob`, {
+    input: text,
+  })
+}
+
+/** Hertz, of models that take sound. */
+async function sampleRateOf(task: TaskName, model: OpenedModel): Promise<number | undefined> {
+  if (!TASKS[task].inputs.includes('audio')) return undefined
+  const { sampling_rate: rate } = fieldsOf(await readModelJson(model, 'preprocessor_config.json'))
+  if (typeof rate === 'number' && rate > 0 && Number.isSafeInteger(rate)) return rate
+  const input = 'preprocessor_config.json'
+  throw new InvalidInputError(`${model.cid}/${input} has no sampling_rate`, { input })
+}

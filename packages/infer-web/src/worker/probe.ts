@@ -1,0 +1,31 @@
+import type { GraphRuntime } from '@x/pipelines/parts'
+
+import type { WatchedGpu } from './gpu.ts'
+import { PROBE_DIMS, PROBE_GRAPH, PROBE_INPUT, PROBE_OUTPUT } from './probe-graph.ts'
+
+/**
+ * Makes a session of a tiny graph, and runs it. It is never let go: with its last session ONNX Runtime destroys the GPU's device, which could not be told from
+ * a loss.
+ *
+ * @param isProbed - It worked before, and is not run.
+ * @throws {Error} Why the execution provider does not work here.
+ */
+export async function probe(
+  { InferenceSession, toTensor }: Pick<GraphRuntime, 'InferenceSession' | 'toTensor'>,
+  { executionProvider, isProbed, gpu }: { executionProvider: string; isProbed: boolean; gpu: WatchedGpu },
+): Promise<void> {
+  const graph = Uint8Array.from(atob(PROBE_GRAPH), (letter) => letter.charCodeAt(0))
+  const before = gpu.submissions()
+  // With one alone, and no other to move to.
+  const session = await InferenceSession.create(graph, { executionProviders: [executionProvider] })
+  if (isProbed) return
+  const x = toTensor({ type: 'float32', dims: [...PROBE_DIMS], data: Float32Array.from(PROBE_INPUT) })
+  const { y } = await session.run({ x }, ['y'])
+  const data: unknown = typeof y === 'object' && y !== null ? Reflect.get(y, 'data') : undefined
+  const given = data instanceof Float32Array ? [...data] : []
+  if (given.join(' ') !== PROBE_OUTPUT.join(' ')) {
+    throw new Error(`it computed ${given.join(' ')}, not ${PROBE_OUTPUT.join(' ')}`)
+  }
+  if (executionProvider === 'webgpu' && gpu.submissions() === before)
+    throw new Error('nothing was submitted to the GPU')
+}
