@@ -1,12 +1,11 @@
 import { InvalidInputError, UnsupportedError } from '@x/cid'
 import { assertName, InUseError, NotFoundError } from '@x/storage-core'
 
-import { openDisk } from './disk.ts'
 import { DATA, ifThere, openDirectory } from './layout.ts'
+import { openOwnStore } from './open-own-store.ts'
 import { createOpfsStore, type OpfsStore } from './opfs-store.ts'
 import { ported } from './port-error.ts'
 import { openReadOnlyMedium } from './read-only-medium.ts'
-import { openRemoteDisk } from './remote-disk.ts'
 import { openVault } from './vault.ts'
 
 export interface OpfsStoreOptions {
@@ -42,15 +41,7 @@ export async function openOpfsStore({
   if (readOnly) return openToRead(name, directory)
   const release = await takeLock(name, directory)
   try {
-    const medium = await ported(`${name}: open ${directory}`, () => openMedium(name, directory))
-    try {
-      const data = await ported(`${name}: open ${directory}`, () => openDirectory(`${directory}/${DATA}`, true))
-      const vault = await openVault({ name, medium, data, readOnly })
-      return createOpfsStore(vault, { readOnly, release })
-    } catch (error) {
-      await medium.close()
-      throw error
-    }
+    return await openOwnStore({ directory, name, release })
   } catch (error) {
     await release()
     throw error
@@ -72,12 +63,6 @@ function assertDirectory(directory: string): void {
     const message = `the directory ${JSON.stringify(directory)} is not names with / between them`
     throw new InvalidInputError(message, { input: directory, cause })
   }
-}
-
-function openMedium(name: string, directory: string) {
-  if ('createSyncAccessHandle' in FileSystemFileHandle.prototype) return openDisk(directory)
-  if (typeof Worker !== 'undefined') return openRemoteDisk(directory)
-  throw new UnsupportedError(`${name}: nothing can be written here; a service worker opens it with readOnly`)
 }
 
 /** Held until it is released, or the page is gone, however. */
