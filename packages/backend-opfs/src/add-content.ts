@@ -21,6 +21,11 @@ import { createStaging, entriesOf, type StagedFile, type Staging } from './stagi
 // Smaller files share a data file with directories.
 const PACKED_BYTES = 64 * 1024
 
+export interface OwnAddOptions extends AddOptions {
+  /** Called when all is hashed, before it becomes visible: who is in another tab may have stopped it meanwhile. */
+  beforeCommit?: (() => Promise<void>) | undefined
+}
+
 /**
  * Writes and hashes everything in data files that nobody sees; then one frame of the index makes all of it true. Whatever
  * fails, the store is as it was.
@@ -28,9 +33,9 @@ const PACKED_BYTES = 64 * 1024
 export async function addContent(
   context: StoreContext,
   source: AddSource,
-  options: AddOptions = {},
+  options: OwnAddOptions = {},
 ): Promise<AddResult> {
-  const { name, metadata: given, profile, expected, onProgress, onReceipt, signal } = options
+  const { name, metadata: given, profile, expected, onProgress, onReceipt, beforeCommit, signal } = options
   const { vault, enter, enterWriting, alone } = context
   enterWriting(options)
   // All that the caller may have got wrong is found before anything is read.
@@ -51,6 +56,7 @@ export async function addContent(
     const result: AddResult = { cid, type, size }
     const all = await staging.seal()
     const damaged = await findDamaged(vault, all)
+    await beforeCommit?.()
     signal?.throwIfAborted()
     await alone(async () => {
       enter({ signal })

@@ -1,11 +1,11 @@
 import { InvalidInputError, UnsupportedError } from '@x/cid'
-import { assertName, InUseError, NotFoundError } from '@x/storage-core'
+import { assertName, NotFoundError } from '@x/storage-core'
 
 import { DATA, ifThere, openDirectory } from './layout.ts'
-import { openOwnStore } from './open-own-store.ts'
 import { createOpfsStore, type OpfsStore } from './opfs-store.ts'
 import { ported } from './port-error.ts'
 import { openReadOnlyMedium } from './read-only-medium.ts'
+import { openSharedStore } from './shared/open-shared-store.ts'
 import { openVault } from './vault.ts'
 
 export interface OpfsStoreOptions {
@@ -14,16 +14,17 @@ export interface OpfsStoreOptions {
   /** For errors, receipts and logs. Default `opfs`. */
   name?: string | undefined
   /**
-   * Reads what is there now, and takes no lock: for a service worker, which cannot write, and beside another tab that does.
+   * Reads what is there now, and takes no lock: for a service worker, which cannot write, and asks no tab that does.
    * What is written afterwards is not seen before `catchUp`. Default false.
    */
   readOnly?: boolean | undefined
 }
 
 /**
- * A content store in the Origin Private File System. One page or worker may have it open for writing at a time.
+ * A content store in the Origin Private File System. All pages and workers of the origin that open a directory share one store:
+ * a worker of one of them has it open, and when that is gone, a worker of another one.
  *
- * @throws {InUseError} Another page or worker has it open for writing.
+ * @throws {InUseError} Another page or worker has it open with another version of this package.
  * @throws {NotFoundError} It is opened to be read, and is not there.
  * @throws {UnsupportedError} There is no such file system here, or it is opened for writing where neither sync access handles
  *   nor workers are, as in a service worker.
@@ -39,13 +40,7 @@ export async function openOpfsStore({
     throw new UnsupportedError(`${name}: there is no Origin Private File System here; it needs a secure context`)
   }
   if (readOnly) return openToRead(name, directory)
-  const release = await takeLock(name, directory)
-  try {
-    return await openOwnStore({ directory, name, release })
-  } catch (error) {
-    await release()
-    throw error
-  }
+  return openSharedStore({ directory, name })
 }
 
 async function openToRead(name: string, directory: string): Promise<OpfsStore> {
@@ -53,7 +48,7 @@ async function openToRead(name: string, directory: string): Promise<OpfsStore> {
   if (!data) throw new NotFoundError(directory, { message: `${name}: there is no store in ${directory}` })
   const medium = await ported(`${name}: open ${directory}`, () => openReadOnlyMedium(directory))
   const vault = await openVault({ name, medium, data, readOnly: true })
-  return createOpfsStore(vault, { readOnly: true, release: async () => undefined })
+  return createOpfsStore(vault, { readOnly: true })
 }
 
 function assertDirectory(directory: string): void {
@@ -62,23 +57,5 @@ function assertDirectory(directory: string): void {
   } catch (cause) {
     const message = `the directory ${JSON.stringify(directory)} is not names with / between them`
     throw new InvalidInputError(message, { input: directory, cause })
-  }
-}
-
-/** Held until it is released, or the page is gone, however. */
-async function takeLock(name: string, directory: string): Promise<() => Promise<void>> {
-  const taken = Promise.withResolvers<boolean>()
-  const over = Promise.withResolvers<void>()
-  const holding = navigator.locks.request(`@x/backend-opfs:${directory}`, { ifAvailable: true }, async (lock) => {
-    taken.resolve(lock !== null)
-    if (lock) await over.promise
-  })
-  holding.catch(taken.reject)
-  if (!(await ported(`${name}: lock ${directory}`, () => taken.promise))) {
-    throw new InUseError(`${name}: another page or worker has ${directory} open for writing`)
-  }
-  return async () => {
-    over.resolve()
-    await holding
   }
 }

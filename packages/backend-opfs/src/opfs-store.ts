@@ -57,11 +57,8 @@ export interface OpfsStore extends ContentStore {
 /** Bytes of one piece where leaves are not read one by one. */
 const PIECE_BYTES = 1024 * 1024
 
-/** The store over what has been opened; `release` comes last. */
-export function createOpfsStore(
-  vault: Vault,
-  { readOnly, release }: { readOnly: boolean; release: () => Promise<void> },
-): OpfsStore {
+/** The store over what has been opened. */
+export function createOpfsStore(vault: Vault, { readOnly }: { readOnly: boolean }): OpfsStore {
   const { name } = vault
   const lock = createKeyedLock()
   let closed = false
@@ -174,11 +171,7 @@ export function createOpfsStore(
     closed = true
     // What is being made visible is waited for.
     await context.alone(async () => undefined)
-    try {
-      await vault.close()
-    } finally {
-      await release()
-    }
+    await vault.close()
   }
 
   const names = createRecordNames({ ...context, records }, rootRecords)

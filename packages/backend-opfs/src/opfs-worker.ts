@@ -1,35 +1,26 @@
-import { openDisk } from './disk.ts'
-import type { MediumAnswer, MediumCall, OpenCall } from './port.ts'
+import { openOwnStore } from './open-own-store.ts'
+import { portChannel } from './shared/channel.ts'
+import { ownAndServe, type Owner } from './shared/own-and-serve.ts'
+import { sendError } from './shared/sent-error.ts'
+import type { FromWorker, ToWorker } from './shared/worker-messages.ts'
 
-/** Each port is one store. */
-function serve({ path, port }: OpenCall): void {
-  const medium = openDisk(path)
-  // Who calls hears of it.
-  medium.catch(() => undefined)
+let owner: Owner | undefined
 
-  async function run({ method, args }: MediumCall): Promise<unknown> {
-    const opened = await medium
-    if (method === 'open') return undefined
-    const call: (...args: never[]) => Promise<unknown> = opened[method]
-    // The page's side has the same type, and is the same version of this package.
-    return Reflect.apply(call, undefined, args)
+const tell = (message: FromWorker): void => postMessage(message)
+
+/** One store for as long as the worker lives. */
+async function take(message: ToWorker): Promise<void> {
+  if (message.type === 'own') {
+    const { options, port } = message
+    const store = await openOwnStore(options)
+    owner = ownAndServe(store, { directory: options.directory, first: portChannel(port) })
+    tell({ type: 'owns' })
+    return
   }
-
-  async function answer(call: MediumCall): Promise<void> {
-    let reply: MediumAnswer
-    try {
-      reply = { id: call.id, result: await run(call) }
-    } catch (error) {
-      const { name, message } = error instanceof Error ? error : { name: 'Error', message: String(error) }
-      reply = { id: call.id, error: { name, message } }
-    }
-    port.postMessage(reply)
-  }
-
-  port.addEventListener('message', ({ data }: MessageEvent<MediumCall>) => {
-    void answer(data)
-  })
-  port.start()
+  await owner?.leave()
+  tell({ type: 'left' })
 }
 
-addEventListener('message', ({ data }: MessageEvent<OpenCall>) => serve(data))
+addEventListener('message', ({ data }: MessageEvent<ToWorker>) => {
+  take(data).catch((error: unknown) => tell({ type: 'failed', error: sendError(error) }))
+})

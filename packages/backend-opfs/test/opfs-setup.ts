@@ -8,8 +8,8 @@ import { openOpfsStore } from '../src/index.ts'
 import { DATA, indexGenerations, indexName, openDirectory } from '../src/layout.ts'
 import type { Medium } from '../src/medium.ts'
 import { createOpfsStore, type OpfsStore } from '../src/opfs-store.ts'
-import { startDiskHost } from '../src/remote-disk.ts'
 import { openVault, type Vault } from '../src/vault.ts'
+import { startDiskHost } from './remote-disk.ts'
 
 export const fresh = (): string => `test-${crypto.randomUUID()}`
 
@@ -81,7 +81,7 @@ export async function openForTest(
     if (cid.code === RAW) all.leavesRead += 1
     return block(cid)
   }
-  const store = createOpfsStore(vault, { readOnly: false, release: async () => undefined })
+  const store = createOpfsStore(vault, { readOnly: false })
   onTestFinished(() => store.close())
   const all: Opened = { store, vault, medium, directory, leavesRead: 0 }
   opened.set(store, all)
@@ -111,7 +111,14 @@ const dead = async (): Promise<never> => {
   throw new Error('the worker is gone')
 }
 
-export const opfsContentStore: ContentStoreSetup = {
+export interface OpfsSetup extends ContentStoreSetup {
+  open: () => Promise<OpfsStore>
+  openBroken: () => Promise<OpfsStore>
+  corrupt: (store: ContentStore, cid: CID) => Promise<void>
+  leavesRead: (store: ContentStore) => number
+}
+
+export const opfsContentStore: OpfsSetup = {
   open: async () => (await openForTest()).store,
   // After a write that can neither be made nor taken back.
   async openBroken() {

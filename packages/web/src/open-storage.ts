@@ -9,9 +9,9 @@ export interface OpenStorageOptions extends Pick<OpfsStoreOptions, 'directory' |
 }
 
 /**
- * The page's storage: the origin's private file system.
+ * The page's storage: the origin's private file system. All tabs of the origin share it.
  *
- * @throws {InUseError} Another tab has it open for writing; `readOnly` opens it beside that.
+ * @throws {InUseError} Another tab has it open with another version of `@x/backend-opfs`.
  * @throws {UnsupportedError} The browser has no such file system, or the page is not a secure context.
  */
 export async function openStorage({ persist = false, ...options }: OpenStorageOptions = {}): Promise<OpfsStore> {

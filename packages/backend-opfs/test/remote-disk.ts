@@ -1,6 +1,5 @@
-import type { Medium } from './medium.ts'
-import type { MediumAnswer, MediumCall, MediumMethod, OpenCall } from './port.ts'
-import { startWorker } from './start-worker.ts'
+import type { Medium } from '../src/medium.ts'
+import type { MediumAnswer, MediumCall, MediumMethod, OpenCall } from './disk-port.ts'
 
 /** A worker that writes for a page. */
 export interface DiskHost {
@@ -10,7 +9,7 @@ export interface DiskHost {
 }
 
 export function startDiskHost(): DiskHost {
-  const worker = startWorker()
+  const worker = new Worker(new URL('./children/disk-worker.ts', import.meta.url), { type: 'module' })
   const dying = new Set<(death: Error) => void>()
   let death: Error | undefined
 
@@ -71,25 +70,6 @@ export function startDiskHost(): DiskHost {
     }
   }
   return { open, terminate: () => die('the worker was ended') }
-}
-
-/** The medium in a worker of its own, for a page. The worker ends with it. */
-export async function openRemoteDisk(path: string): Promise<Medium> {
-  const host = startDiskHost()
-  try {
-    const medium = await host.open(path)
-    const close = async (): Promise<void> => {
-      try {
-        await medium.close()
-      } finally {
-        host.terminate()
-      }
-    }
-    return { ...medium, close }
-  } catch (error) {
-    host.terminate()
-    throw error
-  }
 }
 
 function expectBytes(value: unknown): Uint8Array {

@@ -1,4 +1,4 @@
-import type { Medium } from './medium.ts'
+import type { Medium } from '../src/medium.ts'
 
 /** What a writer has. */
 export type MediumMethod = Exclude<keyof Medium, 'revision' | 'readAppended'>
