@@ -39,13 +39,14 @@ it('opens a model of the storage, whose files are those on the disk', async () =
   await expect(openModel(storage, 'org/other')).rejects.toMatchObject({ code: 'NOT_FOUND' })
 })
 
-it('opens a model that another tab writes beside, to read', async () => {
+it('opens a model that another tab has added, with it or to read', async () => {
   const { directory, storage } = await openFresh()
   await addModel(storage, source, { name: 'org/model' })
-  await expect(openStorage({ directory })).rejects.toMatchObject({ code: 'IN_USE' })
-  const reading = await openStorage({ directory, readOnly: true })
-  expect((await openModel(reading, 'org/model')).files.map(({ path }) => path)).toEqual(['config.json', 'weights.bin'])
-  await reading.close()
+  for (const readOnly of [false, true]) {
+    const other = await openStorage({ directory, readOnly })
+    expect((await openModel(other, 'org/model')).files.map(({ path }) => path)).toEqual(['config.json', 'weights.bin'])
+    await other.close()
+  }
 })
 
 it('hashes what is as it was stored when it is asked to, and only then', async () => {

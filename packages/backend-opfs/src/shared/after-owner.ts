@@ -11,10 +11,10 @@ import type { Method } from './methods.ts'
  * - `expected`: as `tell` where the caller expects a value, else as `repeat`.
  * - `dry-run`: as `repeat` where nothing is changed, else as `tell`: what was freed would be missing in the count.
  */
-export type AfterOwner = 'repeat' | 'go-on' | 'tell' | 'source' | 'expected' | 'dry-run'
+type AfterOwner = 'repeat' | 'go-on' | 'tell' | 'source' | 'expected' | 'dry-run'
 
 // A new method does not compile until it has its line here.
-export const afterOwner: Readonly<Record<Method, AfterOwner>> = {
+const afterOwner: Readonly<Record<Method, AfterOwner>> = {
   add: 'source',
   cat: 'go-on',
   stat: 'repeat',
