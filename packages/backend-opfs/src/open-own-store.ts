@@ -2,14 +2,20 @@ import { openDisk } from './disk.ts'
 import { DATA, openDirectory } from './layout.ts'
 import { createOpfsStore, type OpfsStore } from './opfs-store.ts'
 import { ported } from './port-error.ts'
+import type { StoreEvent } from './store-event.ts'
 import { openVault } from './vault.ts'
 
 /** Crosses to the worker that owns the store as it is: what cannot be cloned does not belong here. */
-export interface OwnStoreOptions {
+export interface SentOptions {
   /** Names with `/` between them. */
   directory: string
   /** For errors, receipts and logs. */
   name: string
+}
+
+export interface OwnStoreOptions extends SentOptions {
+  /** Hears what the store does by itself, and tells all tabs that have it open. */
+  onEvent: (event: StoreEvent) => void
 }
 
 /** The store of the one worker that writes: who calls has the lock of the directory, and lets go of it when this rejects. */

@@ -1,5 +1,3 @@
-import { openOwnStore } from './open-own-store.ts'
-import { portChannel } from './shared/channel.ts'
 import { ownAndServe, type Owner } from './shared/own-and-serve.ts'
 import { sendError } from './shared/sent-error.ts'
 import type { FromWorker, ToWorker } from './shared/worker-messages.ts'
@@ -11,9 +9,7 @@ const tell = (message: FromWorker): void => postMessage(message)
 /** One store for as long as the worker lives. */
 async function take(message: ToWorker): Promise<void> {
   if (message.type === 'own') {
-    const { options, port } = message
-    const store = await openOwnStore(options)
-    owner = ownAndServe(store, { directory: options.directory, first: portChannel(port) })
+    owner = await ownAndServe(message.options, message.port)
     tell({ type: 'owns' })
     return
   }

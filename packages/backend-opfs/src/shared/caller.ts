@@ -64,10 +64,12 @@ const refuse = (): never => {
 }
 const NO_FUNCTIONS: Receiving = { call: refuse, tell: refuse }
 
-export function createCaller(name: string): Caller {
+/** @param onEvent - Hears what the store does by itself, while there is an owner. */
+export function createCaller(name: string, onEvent?: (event: unknown) => void): Caller {
   const pending = new Map<number, Pending>()
   const idOf = new Map<Request, number>()
   let channel: Channel<ToClient, ToOwner> | undefined
+  let isLeaving = false
   let failure: Error | undefined
   let count = 0
 
@@ -137,6 +139,8 @@ export function createCaller(name: string): Caller {
 
   function take(message: ToClient): void {
     if (message.type === 'welcome') return
+    if (message.type === 'leaving') return void (isLeaving = true)
+    if (message.type === 'event') return onEvent?.(fromWire(message.event, NO_FUNCTIONS))
     const { id } = message
     const call = pending.get(id)
     if (!call) return
@@ -199,7 +203,7 @@ export function createCaller(name: string): Caller {
       const onAbort = (): void => stop(id, signal?.reason)
       signal?.addEventListener('abort', onAbort, { once: true })
       try {
-        if (channel) send(id, call)
+        if (channel && !isLeaving) send(id, call)
         return await call.answer.promise
       } finally {
         signal?.removeEventListener('abort', onAbort)
@@ -216,6 +220,7 @@ export function createCaller(name: string): Caller {
     link(next) {
       channel?.close()
       channel = next
+      isLeaving = false
       next.listen((message) => channel === next && take(message))
       for (const [id, call] of pending) makeAgain(id, call)
     },

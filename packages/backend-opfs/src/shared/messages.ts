@@ -29,8 +29,12 @@ export type ToClient =
   | { type: 'item'; id: number; value: unknown }
   | { type: 'return'; id: number; value: unknown }
   | { type: 'throw'; id: number; error: SentError; failure: number | undefined }
+  /** The owner takes no more calls: the next one does. */
+  | { type: 'leaving' }
   /** It was not begun, as the owner is leaving. */
   | { type: 'again'; id: number }
+  /** Of no call: the store did something by itself. */
+  | { type: 'event'; event: unknown }
   /** Calls a function of the client, and waits. */
   | { type: 'ask'; id: number; ask: number; handle: number; args: unknown }
   /** The same, and does not. */

@@ -1,6 +1,6 @@
 import { BackendError, InUseError } from '@x/storage-core'
 
-import type { OwnStoreOptions } from '../open-own-store.ts'
+import type { SentOptions } from '../open-own-store.ts'
 import type { OpfsStore } from '../opfs-store.ts'
 import { ported } from '../port-error.ts'
 import { createCaller } from './caller.ts'
@@ -17,11 +17,16 @@ const ASK_AGAIN_MS = 500
 /**
  * A store that all tabs of the origin share. One of them owns it: whoever holds its lock. All others wait for that lock, so that
  * when the tab of the owner is gone, however, the next one owns it; meanwhile they call the owner.
+ *
+ * @param hooks.onEvent - Hears of each `StoreEvent` of the owner, wherever that is, while there is one.
  */
-export async function openSharedStore(options: OwnStoreOptions): Promise<OpfsStore> {
+export async function openSharedStore(
+  options: SentOptions,
+  { onEvent }: { onEvent?: ((event: unknown) => void) | undefined } = {},
+): Promise<OpfsStore> {
   const { name, directory } = options
   const client = crypto.randomUUID()
-  const caller = createCaller(name)
+  const caller = createCaller(name, onEvent)
   const opened = Promise.withResolvers<void>()
   const alive = await ported(`${name}: lock ${directory}`, () => holdLock(clientLock(directory, client)))
   const notices = namedChannel<Notice, Notice>(noticesName(directory))

@@ -1,5 +1,6 @@
-import type { OpfsStore } from '../opfs-store.ts'
-import { namedChannel, type Channel } from './channel.ts'
+import { openOwnStore, type SentOptions } from '../open-own-store.ts'
+import type { StoreEvent } from '../store-event.ts'
+import { namedChannel, portChannel } from './channel.ts'
 import { clientLock, linkName, noticesName } from './lock-names.ts'
 import { PROTOCOL, type Notice, type ToClient, type ToOwner } from './messages.ts'
 import { serveClient, type Served } from './serve-client.ts'
@@ -10,20 +11,29 @@ export interface Owner {
   leave(): Promise<void>
 }
 
-export interface OwnOptions {
-  /** Who owns it holds its lock. */
-  directory: string
-  /** The channel of the one who started it. */
-  first: Channel<ToOwner, ToClient>
-}
-
-/** Lets all tabs have a store that was opened here. */
-export function ownAndServe(store: OpfsStore, { directory, first }: OwnOptions): Owner {
+/**
+ * Opens a store here, and lets all tabs have it.
+ *
+ * @param port - The channel of who holds the lock.
+ */
+export async function ownAndServe(options: SentOptions, port: MessagePort): Promise<Owner> {
+  const { directory } = options
   const owner = crypto.randomUUID()
   const clients = new Map<string, Served>()
+  let own: Served | undefined
+  const store = await openOwnStore({ ...options, onEvent: tell })
   const over = new AbortController()
+  own = serveClient(store, portChannel(port))
   const notices = namedChannel<Notice, Notice>(noticesName(directory))
-  const own = serveClient(store, first)
+
+  function tell(event: StoreEvent): void {
+    // While it is being opened nobody is there to hear of anything.
+    for (const client of everyone()) client.tell(event)
+  }
+
+  function everyone(): Served[] {
+    return [...(own ? [own] : []), ...clients.values()]
+  }
 
   function welcome(client: string): void {
     const known = clients.get(client)
@@ -52,10 +62,10 @@ export function ownAndServe(store: OpfsStore, { directory, first }: OwnOptions):
     async leave() {
       notices.close()
       over.abort()
-      const all = [own, ...clients.values()]
+      const all = everyone()
       await Promise.all(all.map((client) => client.leave()))
-      for (const client of all) client.drop()
       await store.close()
+      for (const client of all) client.drop()
     },
   }
 }

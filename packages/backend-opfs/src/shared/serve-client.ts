@@ -1,6 +1,7 @@
 import { BackendError } from '@x/storage-core'
 
 import type { OpfsStore } from '../opfs-store.ts'
+import type { StoreEvent } from '../store-event.ts'
 import type { Channel } from './channel.ts'
 import type { ToClient, ToOwner } from './messages.ts'
 import { perform } from './perform.ts'
@@ -11,6 +12,8 @@ import { fromWire, toWire, type Receiving } from './wire.ts'
 export interface Served {
   /** Says that calls are heard. */
   greet(): void
+  /** The client hears of it. It does not answer. */
+  tell(event: StoreEvent): void
   /** The client is gone: what it had begun is stopped. */
   drop(): void
   /**
@@ -49,23 +52,29 @@ const wire = (value: unknown, transfer: Transferable[] | undefined): unknown =>
 export function serveClient(store: OpfsStore, channel: Channel<ToOwner, ToClient>): Served {
   const calls = new Map<number, Running>()
   let isLeaving = false
+  /** It answers nothing that the next owner will. */
   let isMute = false
+  let isGone = false
   let asked = 0
 
   function post(make: (transfer: Transferable[] | undefined) => ToClient): void {
-    if (isMute) return
+    if (isGone) return
     const transfer = channel.transfers ? [] : undefined
     channel.post(make(transfer), transfer)
+  }
+
+  const answer: typeof post = (make) => {
+    if (!isMute) post(make)
   }
 
   const receivingFor = (id: number, { asks }: Running): Receiving => ({
     tell: (handle, args) => post((transfer) => ({ type: 'tell', id, handle, args: wire(args, transfer) })),
     async call(handle, args) {
       const ask = (asked += 1)
-      const answer = Promise.withResolvers<unknown>()
-      asks.set(ask, answer)
+      const asking = Promise.withResolvers<unknown>()
+      asks.set(ask, asking)
       post((transfer) => ({ type: 'ask', id, ask, handle, args: wire(args, transfer) }))
-      return answer.promise
+      return asking.promise
     },
   })
 
@@ -80,19 +89,19 @@ export function serveClient(store: OpfsStore, channel: Channel<ToOwner, ToClient
       })
       if (result instanceof Promise) {
         const value: unknown = await result
-        post((transfer) => ({ type: 'return', id, value: wire(value, transfer) }))
+        answer((transfer) => ({ type: 'return', id, value: wire(value, transfer) }))
         return
       }
       for await (const value of result) {
         while (running.credit === 0 && !signal.aborted) await awake(running)
         signal.throwIfAborted()
         running.credit -= 1
-        post((transfer) => ({ type: 'item', id, value: wire(value, transfer) }))
+        answer((transfer) => ({ type: 'item', id, value: wire(value, transfer) }))
       }
-      post(() => ({ type: 'return', id, value: undefined }))
+      answer(() => ({ type: 'return', id, value: undefined }))
     } catch (thrown) {
       const failure = typeof thrown === 'object' && thrown !== null ? running.failures.get(thrown) : undefined
-      post(() => ({ type: 'throw', id, error: sendError(thrown), failure }))
+      answer(() => ({ type: 'throw', id, error: sendError(thrown), failure }))
     } finally {
       calls.delete(id)
     }
@@ -131,23 +140,26 @@ export function serveClient(store: OpfsStore, channel: Channel<ToOwner, ToClient
       running.credit += message.items
       running.wake()
     } else {
-      const answer = running.asks.get(message.ask)
+      const asking = running.asks.get(message.ask)
       running.asks.delete(message.ask)
-      if (message.type === 'answer') return answer?.resolve(fromWire(message.value, receivingFor(message.id, running)))
+      if (message.type === 'answer') return asking?.resolve(fromWire(message.value, receivingFor(message.id, running)))
       const error = receiveError(message.error)
       running.failures.set(error, message.failure)
-      answer?.reject(error)
+      asking?.reject(error)
     }
   })
   return {
     greet: () => post(() => ({ type: 'welcome' })),
+    // The memory in it is that of all clients.
+    tell: (event) => post(() => ({ type: 'event', event: toWire(event, { keep, transfer: undefined, gives: false }) })),
     drop() {
-      isMute = true
+      isGone = true
       for (const running of calls.values()) stop(running)
       channel.close()
     },
     async leave() {
       isLeaving = true
+      post(() => ({ type: 'leaving' }))
       await Promise.all([...calls.values()].filter(({ mustTell }) => mustTell).map(({ over }) => over))
       isMute = true
     },

@@ -1,9 +1,8 @@
 import { UnsupportedError } from '@x/cid'
 import { BackendError } from '@x/storage-core'
 
-import { openOwnStore, type OwnStoreOptions } from '../open-own-store.ts'
+import type { SentOptions } from '../open-own-store.ts'
 import { startWorker } from '../start-worker.ts'
-import { portChannel } from './channel.ts'
 import { ownAndServe } from './own-and-serve.ts'
 import { receiveError } from './sent-error.ts'
 import type { FromWorker, ToWorker } from './worker-messages.ts'
@@ -17,20 +16,19 @@ export interface StartedOwner {
 }
 
 /** Starts the owner in a worker of its own, or here, where there are none and it can be. */
-export function startOwner(options: OwnStoreOptions, port: MessagePort): Promise<StartedOwner> {
+export function startOwner(options: SentOptions, port: MessagePort): Promise<StartedOwner> {
   if (typeof Worker !== 'undefined') return startInWorker(options, port)
   if ('createSyncAccessHandle' in FileSystemFileHandle.prototype) return startHere(options, port)
   throw new UnsupportedError(`${options.name}: nothing can be written here; a service worker opens it with readOnly`)
 }
 
 /** In a dedicated worker that cannot start another. It lives as long as the store. */
-async function startHere(options: OwnStoreOptions, port: MessagePort): Promise<StartedOwner> {
-  const store = await openOwnStore(options)
-  const owner = ownAndServe(store, { directory: options.directory, first: portChannel(port) })
+async function startHere(options: SentOptions, port: MessagePort): Promise<StartedOwner> {
+  const owner = await ownAndServe(options, port)
   return { leave: () => owner.leave(), died: new Promise(() => undefined) }
 }
 
-async function startInWorker(options: OwnStoreOptions, port: MessagePort): Promise<StartedOwner> {
+async function startInWorker(options: SentOptions, port: MessagePort): Promise<StartedOwner> {
   const worker = startWorker()
   const died = Promise.withResolvers<Error>()
   let isDead = false
