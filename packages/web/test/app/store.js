@@ -86,5 +86,74 @@ window.forget = async (name) => {
   await inStorage((storage) => storage.unpin(root))
   return inStorage((storage) => storage.gc())
 }
+/** Bytes of which each megabyte differs from the others. */
+const bytesFrom = (first, megabytes) =>
+  new Blob(Array.from({ length: megabytes }, (_, index) => new Uint8Array(1024 * 1024).fill(first + index)))
+let kept
+/** One storage for as long as the page lives, beside what other pages do. */
+window.keepOpen = async () => {
+  kept = await openStorage()
+  return kept.name
+}
+const underWay = new Map()
+/** Begins what `finish` waits for, and resolves once it is under way. */
+const begin = async (key, task) => {
+  const reached = Promise.withResolvers()
+  const done = task(reached.resolve)
+  done.catch(() => undefined)
+  underWay.set(key, done)
+  await Promise.race([reached.promise, done])
+  return 'begun'
+}
+window.beginAdd = (name, first, megabytes) =>
+  begin(name, async (reached) => {
+    const onProgress = ({ type }) => type === 'bytes-added' && reached()
+    const { cid } = await kept.add(bytesFrom(first, megabytes), { name, onProgress })
+    return String(cid)
+  })
+/** Reads what a name points to. After the first piece it waits for `goOn`. */
+let goOn
+window.goOn = () => goOn.resolve()
+window.beginCat = (name) =>
+  begin(`cat ${name}`, async (reached) => {
+    goOn = Promise.withResolvers()
+    const parts = []
+    for await (const piece of kept.cat((await kept.names.get(name)).cid)) {
+      parts.push(piece.slice())
+      reached()
+      await goOn.promise
+    }
+    const digest = await crypto.subtle.digest('SHA-256', await new Blob(parts).arrayBuffer())
+    return new Uint8Array(digest).toHex()
+  })
+/** Pins and unpins what a name points to, and ends with a pin, after `goOn`. */
+window.beginPins = (name) =>
+  begin(`pins ${name}`, async (reached) => {
+    const { cid } = await kept.names.get(name)
+    const over = new AbortController()
+    goOn.promise.then(() => over.abort())
+    let rounds = 0
+    for (; !over.signal.aborted; rounds++) {
+      await kept.unpin(cid)
+      await kept.pin(cid)
+      if (rounds === 3) reached()
+    }
+    return rounds
+  })
+window.finish = (key) => underWay.get(key)
+window.keptNow = async () => {
+  const names = []
+  for await (const { name, cid } of kept.names.list()) {
+    await kept.verify(cid)
+    names.push(name)
+  }
+  const pins = []
+  for await (const { cid } of kept.pins()) pins.push(String(cid))
+  await kept.gc()
+  const { details } = await kept.status()
+  return { names, pins: pins.toSorted(), dataFiles: details.dataFiles, strays: details.strays }
+}
+window.digestOf = async (first, megabytes) =>
+  new Uint8Array(await crypto.subtle.digest('SHA-256', await bytesFrom(first, megabytes).arrayBuffer())).toHex()
 window.status = () => pageBinding()?.status()
 window.ready = true
