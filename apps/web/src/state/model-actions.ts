@@ -1,0 +1,27 @@
+import { CID } from '@x/cid'
+
+import { refreshModels } from './models.ts'
+import { openedStore } from './storage.ts'
+
+/** Keeps a model from being cleared away, or no longer. */
+export async function setPinned(cid: string, pinned: boolean): Promise<void> {
+  const store = openedStore()
+  await (pinned ? store.pin(CID.parse(cid)) : store.unpin(CID.parse(cid)))
+  await refreshModels()
+}
+
+/** Frees what no other model needs. */
+export async function removeModel(cid: string): Promise<void> {
+  await openedStore().remove(CID.parse(cid))
+  await refreshModels()
+}
+
+/**
+ * Hashes every byte of a model again.
+ *
+ * @returns The bytes that were checked.
+ * @throws {IntegrityError} One is no longer what was stored; it names the file's block.
+ */
+export function verifyModel(cid: string, onProgress: (checked: number) => void): Promise<number> {
+  return openedStore().verify(CID.parse(cid), { onProgress })
+}

@@ -1,0 +1,69 @@
+import { computed, signal, type ReadonlySignal } from '@preact/signals'
+import { listModels } from '@x/web'
+
+import { lookAtRoom } from './room.ts'
+import { openedStore } from './storage.ts'
+
+/** A model of the storage, as the screens show it. */
+export interface StoredModel {
+  cid: string
+  /** The first of its names. */
+  name: string | undefined
+  names: readonly string[]
+  files: number
+  /** Bytes. */
+  size: number
+  pinned: boolean
+  addedAt: string | undefined
+  task: string | undefined
+  architecture: string | undefined
+  licence: string | undefined
+  dtypes: readonly string[]
+  baseModels: readonly string[]
+  origin: { repo: string; revision: string } | undefined
+}
+
+const listed = signal<readonly StoredModel[] | undefined>(undefined)
+/** Newest first; `undefined` until they were read. */
+export const models: ReadonlySignal<readonly StoredModel[] | undefined> = listed
+
+const problem = signal<unknown>(undefined)
+/** Why not all of them could be read. */
+export const modelsProblem: ReadonlySignal<unknown> = problem
+
+/** What a person calls it. */
+export const titleOf = (model: Pick<StoredModel, 'name' | 'origin'>): string =>
+  model.name ?? model.origin?.repo ?? 'A model without a name'
+
+export const modelByCid = (cid: string | undefined): ReadonlySignal<StoredModel | undefined> =>
+  computed(() => listed.value?.find((model) => model.cid === cid))
+
+/** Reads the list anew. */
+export async function refreshModels(): Promise<void> {
+  const found: StoredModel[] = []
+  try {
+    for await (const { cid, names, files, size, pinned, addedAt, facts } of listModels(openedStore())) {
+      found.push({
+        cid: cid.toString(),
+        name: names[0],
+        names,
+        files,
+        size,
+        pinned,
+        addedAt,
+        task: facts?.task,
+        architecture: facts?.architecture,
+        licence: facts?.licence,
+        dtypes: facts?.dtypes ?? [],
+        baseModels: facts?.baseModels ?? [],
+        origin: facts?.origin,
+      })
+    }
+    problem.value = undefined
+  } catch (error) {
+    // What could be read is listed all the same.
+    problem.value = error
+  }
+  listed.value = found.toSorted((a, b) => (b.addedAt ?? '').localeCompare(a.addedAt ?? ''))
+  await lookAtRoom()
+}

@@ -1,0 +1,49 @@
+import { signal, type ReadonlySignal } from '@preact/signals'
+
+import { worksOffline } from './offline.ts'
+
+/** A model that the server of this page serves. */
+export interface ServedModel {
+  name: string
+  cid: string
+  tasks: readonly string[]
+}
+
+export type ServerState =
+  | { kind: 'asking' }
+  /** `serve` of this project hosts the page: it is a gateway, too. */
+  | { kind: 'there'; models: readonly ServedModel[] }
+  /** The page lies on a plain host, which is a normal state. */
+  | { kind: 'none'; reason: string }
+
+const current = signal<ServerState>({ kind: 'asking' })
+export const server: ReadonlySignal<ServerState> = current
+
+/** Asks the host of this page whether it is more than that. */
+export async function askServer(): Promise<void> {
+  if (worksOffline.value) {
+    current.value = { kind: 'none', reason: 'not asked: you are working offline' }
+    return
+  }
+  current.value = { kind: 'asking' }
+  try {
+    const response = await fetch(new URL('/v1/models', location.href), { headers: { accept: 'application/json' } })
+    if (!response.ok) throw new Error(`it answered ${response.status}`)
+    current.value = { kind: 'there', models: readModels(await response.json()) }
+  } catch (error) {
+    current.value = { kind: 'none', reason: error instanceof Error ? error.message : String(error) }
+  }
+}
+
+/** @throws {TypeError} It is no list of models by CID. */
+export function readModels(answer: unknown): ServedModel[] {
+  const data: unknown = Object(answer).data
+  if (!Array.isArray(data)) throw new TypeError('what it answered is no list of models')
+  return data.flatMap((item: unknown) => {
+    const { id, cid, tasks } = Object(item)
+    // Of another make, without CIDs.
+    if (typeof id !== 'string' || typeof cid !== 'string') return []
+    const named = Array.isArray(tasks) ? tasks.filter((task: unknown) => typeof task === 'string') : []
+    return [{ name: id, cid, tasks: named }]
+  })
+}

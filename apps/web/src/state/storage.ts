@@ -1,0 +1,25 @@
+import { signal, type ReadonlySignal } from '@preact/signals'
+import { openStorage } from '@x/web'
+
+export type Storage = Awaited<ReturnType<typeof openStorage>>
+
+export type StorageState = { kind: 'opening' } | { kind: 'open'; store: Storage } | { kind: 'failed'; error: unknown }
+
+const current = signal<StorageState>({ kind: 'opening' })
+export const storage: ReadonlySignal<StorageState> = current
+
+/** Opens the page's storage; once more, where it could not be opened before. */
+export async function openPageStorage(): Promise<void> {
+  current.value = { kind: 'opening' }
+  try {
+    current.value = { kind: 'open', store: await openStorage() }
+  } catch (error) {
+    current.value = { kind: 'failed', error }
+  }
+}
+
+/** For what is only offered once the storage is open. */
+export function openedStore(): Storage {
+  if (current.value.kind !== 'open') throw new Error('the storage of the page is not open')
+  return current.value.store
+}

@@ -1,0 +1,27 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { promisify } from 'node:util'
+
+import { onTestFinished } from 'vitest'
+
+const app = path.join(import.meta.dirname, '..')
+const require = createRequire(import.meta.url)
+const vite = path.join(path.dirname(require.resolve('vite/package.json')), 'bin/vite.js')
+
+/** Builds the page as `npm run build` does, into a folder of its own. It is removed by whoever asked. */
+export async function buildPage(): Promise<{ folder: string; remove: () => Promise<void> }> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'page-'))
+  const args = ['--conditions=@x/source', vite, 'build', '--configLoader', 'native', '--outDir', folder]
+  await promisify(execFile)(process.execPath, [...args, '--logLevel', 'error'], { cwd: app })
+  return { folder, remove: () => rm(folder, { recursive: true, force: true }) }
+}
+
+/** As `buildPage`, for one test. */
+export async function buildForTest(): Promise<string> {
+  const { folder, remove } = await buildPage()
+  onTestFinished(remove)
+  return folder
+}
