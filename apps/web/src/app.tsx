@@ -9,12 +9,16 @@ import { ErrorNotice, Notice } from './parts/notice.tsx'
 import { ThemeSwitch } from './parts/theme-switch.tsx'
 import { ModelsScreen } from './screens/models/models-screen.tsx'
 import { NetworkScreen } from './screens/network/network-screen.tsx'
+import { ProvenanceScreen } from './screens/provenance/provenance-screen.tsx'
+import { RunScreen } from './screens/run/run-screen.tsx'
 import { refreshModels } from './state/models.ts'
 import { route, SCREENS, type ScreenName } from './state/route.ts'
 import { openPageStorage, storage } from './state/storage.ts'
 
 const PAGES: Readonly<Record<ScreenName, () => JSX.Element>> = {
   models: ModelsScreen,
+  run: RunScreen,
+  provenance: ProvenanceScreen,
   network: NetworkScreen,
 }
 

@@ -5,6 +5,8 @@ import { Icon } from './icon.tsx'
 
 const TITLES: Readonly<Record<ScreenName, string>> = {
   models: 'Models',
+  run: 'Run',
+  provenance: 'Provenance',
   network: 'Network',
 }
 

@@ -2,7 +2,8 @@ import { signal, type ReadonlySignal } from '@preact/signals'
 
 /** What this browser can do for a model, found out just now. */
 export interface Device {
-  webgpu: { works: boolean; detail: string }
+  /** `isFast`: on a graphics card, and not on a program that stands in for one. */
+  webgpu: { works: boolean; isFast: boolean; detail: string }
   threads: { works: boolean; detail: string }
   streamedWeights: { works: boolean; detail: string }
 }
@@ -25,16 +26,25 @@ export async function lookAtDevice(): Promise<void> {
 }
 
 /** The part of WebGPU that is asked, without its types. */
+interface Adapter {
+  info: { vendor: string; architecture: string; description: string; isFallbackAdapter?: boolean }
+}
 interface Gpu {
-  requestAdapter(): Promise<{ info: { vendor: string; architecture: string; description: string } } | null>
+  requestAdapter(): Promise<Adapter | null>
 }
 
 async function lookAtGpu(): Promise<Device['webgpu']> {
   const gpu: Gpu | undefined = Reflect.get(navigator, 'gpu')
-  if (!gpu) return { works: false, detail: 'this browser does not offer it here' }
+  if (!gpu) return { works: false, isFast: false, detail: 'this browser does not offer it here' }
   const adapter = await gpu.requestAdapter()
-  if (!adapter) return { works: false, detail: 'there is no graphics adapter that it can use' }
-  const { vendor, architecture, description } = adapter.info
+  if (!adapter) return { works: false, isFast: false, detail: 'there is no graphics adapter that it can use' }
+  const { vendor, architecture, description, isFallbackAdapter = false } = adapter.info
+  const isFast = !isFallbackAdapter && architecture !== 'swiftshader'
   const named = [vendor, architecture, description].filter((part) => part !== '').join(', ')
-  return { works: true, detail: named === '' ? 'an adapter that does not say its name' : named }
+  const detail = named === '' ? 'an adapter that does not say its name' : named
+  return {
+    works: true,
+    isFast,
+    detail: isFast ? detail : `${detail}: computed on the processor, slower than WebAssembly`,
+  }
 }

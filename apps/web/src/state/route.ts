@@ -1,6 +1,6 @@
 import { signal, type ReadonlySignal } from '@preact/signals'
 
-export const SCREENS = ['models', 'network'] as const
+export const SCREENS = ['models', 'run', 'provenance', 'network'] as const
 export type ScreenName = (typeof SCREENS)[number]
 
 export interface Route {

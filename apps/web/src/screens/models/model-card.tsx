@@ -10,6 +10,8 @@ import { Icon } from '../../parts/icon.tsx'
 import { ErrorNotice } from '../../parts/notice.tsx'
 import { removeModel, setPinned } from '../../state/model-actions.ts'
 import { titleOf, type StoredModel } from '../../state/models.ts'
+import { hrefOf } from '../../state/route.ts'
+import { runnableTask } from '../../state/runnable.ts'
 import { DetailsOfModel } from './model-details.tsx'
 import { VerifyLine } from './verify-line.tsx'
 
@@ -46,6 +48,12 @@ export function ModelCard({ model }: { model: StoredModel }): JSX.Element {
           </div>
         </div>
         <div class="actions">
+          {runnableTask(model) && (
+            <a class="button" href={hrefOf('run', model.cid)} aria-label={`Run ${title}`}>
+              <Icon name="run" />
+              Run
+            </a>
+          )}
           <button
             type="button"
             class="icon-button"
