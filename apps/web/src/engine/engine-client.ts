@@ -1,7 +1,14 @@
 import { CrashError, type TaskName } from '@x/infer-core'
 import { receiveError } from '@x/pipelines/parts'
 
-import type { EngineMessage, LoadFacts, Provider, RunRequest, RunResult } from './protocol.ts'
+import {
+  LISTENING,
+  type EngineMessage,
+  type LoadFacts,
+  type Provider,
+  type RunRequest,
+  type RunResult,
+} from './protocol.ts'
 
 export interface EngineRunOptions {
   provider: Provider
@@ -19,7 +26,13 @@ export class LoadError extends Error {
   override readonly name = 'LoadError'
 }
 
-let worker: Worker | undefined
+interface Engine {
+  worker: Worker
+  /** Its modules are loaded. */
+  listening: Promise<void>
+}
+
+let current: Engine | undefined
 let lastId = 0
 
 /** Runs inputs on a model of the page's storage, in a worker, one request at a time. */
@@ -30,8 +43,8 @@ export async function runInWorker(
   { provider, options = {}, signal, onPhase, onText, onResult }: EngineRunOptions,
 ): Promise<{ facts: LoadFacts; results: readonly RunResult[] }> {
   signal.throwIfAborted()
-  worker ??= new Worker(new URL('./engine-worker.ts', import.meta.url), { type: 'module', name: 'engine' })
-  const engine = worker
+  current ??= startEngine()
+  const { worker, listening } = current
   const id = ++lastId
   const results: RunResult[] = []
   const over = new AbortController()
@@ -60,16 +73,20 @@ export async function runInWorker(
         return facts ? ended.resolve(facts) : ended.reject(new TypeError('a run that ended before it began'))
     }
   }
-  engine.addEventListener('message', hear, listen)
-  engine.addEventListener(
+  worker.addEventListener('message', hear, listen)
+  worker.addEventListener(
     'error',
     (event) => ended.reject(new CrashError(`the engine’s worker ended: ${event.message}`, { model: cid })),
     listen,
   )
   signal.addEventListener('abort', () => ended.reject(signal.reason), listen)
-  // It has no origin to name.
-  // oxlint-disable-next-line unicorn/require-post-message-target-origin
-  engine.postMessage({ id, task, cid, inputs, options, provider } satisfies RunRequest)
+  const request: RunRequest = { id, task, cid, inputs, options, provider }
+  const send = (): void => {
+    // It has no origin to name.
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin
+    if (!over.signal.aborted) worker.postMessage(request)
+  }
+  listening.then(send, ended.reject)
   try {
     return { facts: await ended.promise, results }
   } catch (error) {
@@ -83,6 +100,14 @@ export async function runInWorker(
 
 /** Frees what the worker holds. */
 export function endEngine(): void {
-  worker?.terminate()
-  worker = undefined
+  current?.worker.terminate()
+  current = undefined
+}
+
+function startEngine(): Engine {
+  const worker = new Worker(new URL('./engine-worker.ts', import.meta.url), { type: 'module', name: 'engine' })
+  const listening = new Promise<void>((resolve) => {
+    worker.addEventListener('message', ({ data }) => data === LISTENING && resolve())
+  })
+  return { worker, listening }
 }

@@ -2,7 +2,7 @@
 import { sendError } from '@x/pipelines/parts'
 
 import { loadModel, type LoadedModel } from './loaded-model.ts'
-import type { EngineMessage, LoadFacts, RunRequest } from './protocol.ts'
+import { LISTENING, type EngineMessage, type LoadFacts, type RunRequest } from './protocol.ts'
 import { runInput } from './run-input.ts'
 import { openStoredModel } from './stored-model.ts'
 
@@ -15,6 +15,7 @@ const post = (message: EngineMessage): void => postMessage(message)
 addEventListener('message', ({ data }: MessageEvent<RunRequest>) => {
   before = before.then(() => answer(data))
 })
+postMessage(LISTENING)
 
 async function answer(request: RunRequest): Promise<void> {
   const { id, inputs, options } = request

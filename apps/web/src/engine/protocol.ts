@@ -37,6 +37,9 @@ export interface LoadFacts {
   dtypeReason: string
 }
 
+/** Of a worker whose modules are loaded: what was sent before is lost. */
+export const LISTENING = 'listening'
+
 export type EngineMessage = { id: number } & (
   | { type: 'opening' }
   | { type: 'loading' }
