@@ -9,6 +9,7 @@ import { expect, it, onTestFinished, type TestContext } from 'vitest'
 
 import { kuboOrSkip } from '../../../tooling/kubo/kubo-or-skip.ts'
 import { startKubo } from '../../../tooling/kubo/start-kubo.ts'
+import { pageFolder } from '../src/page-folder.ts'
 import { cli, temporaryDirectory } from './harness.ts'
 import { setup } from './results-support.ts'
 import { serve } from './serving.ts'
@@ -135,6 +136,10 @@ it('serves the model that it comes with where no other is named', async () => {
   const [served] = lines
   const name = 'sentence-transformers/all-MiniLM-L6-v2'
   expect(served).toMatchObject({ type: 'models', models: [{ name, tasks: ['feature-extraction'] }] })
+  // The page is there once it was built.
+  const page = pageFolder() === undefined ? undefined : `${String(served?.['url'])}/`
+  expect(served?.['page']).toBe(page)
+  if (page !== undefined) expect(await (await fetch(page)).text()).toContain('<title>IPFS Accelerate</title>')
   const headers = { 'content-type': 'application/json' }
   const body = JSON.stringify({ model: name, input: 'hello world' })
   const answer = await fetch(`${String(served?.['url'])}/v1/embeddings`, { method: 'POST', headers, body })

@@ -34,7 +34,10 @@ export const demo: Command = {
     await rankSentences(context, store, cid)
     await showRefusal(context)
     await context.printer.message(
-      `\nThe model stays in the store. Try: run feature-extraction --model ipfs://${cid.toString()} "some text"`,
+      [
+        `\nThe model stays in the store. Try: run feature-extraction --model ipfs://${cid.toString()} "some text"`,
+        'Or in a browser: ipfs-accelerate serve (in this checkout ./ipfs-accelerate serve) has a page that runs it there.',
+      ].join('\n'),
     )
   },
 }

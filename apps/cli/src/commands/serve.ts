@@ -8,6 +8,7 @@ import { CONFIG, configuredEndpoints } from '../configured-endpoints.ts'
 import { addEmbeddedModel, EMBEDDED_NAME } from '../embedded-model.ts'
 import { ABOUT_POLICY, openTrusted, openTrustedModel, POLICY } from '../open-trusted-model.ts'
 import { noOperands, parseOrigins, parsePort, parseSeconds, parseThreads, parseUpload } from '../operands.ts'
+import { pageFolder } from '../page-folder.ts'
 import { PROVIDER, providersOption } from '../provider-option.ts'
 import { AtTheEndError } from '../report-error.ts'
 import { areaToRun } from '../results.ts'
@@ -207,6 +208,7 @@ async function serveModels(
   const storage = await context.storage()
   const results = mode === 'bypass' ? undefined : await areaToRun(context)
   const kept = { results, resultMode: mode }
+  const page = pageFolder()
   const token = randomBytes(32).toString('base64url')
   const starting = startServer(models, {
     ...options,
@@ -217,6 +219,7 @@ async function serveModels(
     adminToken: token,
     openModel: (reference, loading) => openTrusted(context, reference, values, loading),
     storage,
+    page,
     maxAddBytes,
     engine: { providers, workers },
     signal,
@@ -227,9 +230,11 @@ async function serveModels(
   await keep(writeRunFile(storage.directory, file).then((remove) => ({ close: remove })))
   const served = server.models.map(({ name, cid, tasks }) => ({ name, cid: cid.toString(), tasks }))
   await printer.result(
-    { type: 'models', url: server.url, models: served },
-    [`models  ${server.url}/v1`, ...served.map(({ name, cid }) => `  ${name === cid ? cid : `${name}  ${cid}`}`)].join(
-      '\n',
-    ),
+    { type: 'models', url: server.url, models: served, ...(page !== undefined && { page: `${server.url}/` }) },
+    [
+      `models  ${server.url}/v1`,
+      ...served.map(({ name, cid }) => `  ${name === cid ? cid : `${name}  ${cid}`}`),
+      ...(page === undefined ? [] : [`page    ${server.url}/`]),
+    ].join('\n'),
   )
 }
