@@ -47,6 +47,8 @@ export type FromWorker<Answer = unknown> =
   /** The next piece of a text. */
   | { id: number; text: string }
   | { id: number; progress: LoadProgress }
+  /** Its modules are loaded: what is sent before may be lost where one of them waits for something. */
+  | { listening: true }
   /** The GPU is gone, and whatever was on it. */
   | { lost: string }
 

@@ -55,6 +55,7 @@ export async function openWorker(
   const worker = start()
   const waiting = new Map<number, Waiting>()
   let count = 0
+  const listening = Promise.withResolvers<void>()
   let death: Error | undefined
   let isRetired = false
 
@@ -62,6 +63,7 @@ export async function openWorker(
     if (death !== undefined) return
     death = reason
     worker.terminate()
+    listening.resolve()
     for (const { reject, release } of waiting.values()) {
       release()
       reject(reason)
@@ -79,6 +81,7 @@ export async function openWorker(
   }
 
   function hear(message: FromWorker<never>): void {
+    if ('listening' in message) return listening.resolve()
     if ('lost' in message) return end(new DeviceLostError(message.lost))
     const { id } = message
     if ('text' in message) return tell(id, ({ onText }) => onText?.(message.text))
@@ -121,6 +124,9 @@ export async function openWorker(
     const release = (): void => signal?.removeEventListener('abort', abort)
     signal?.addEventListener('abort', abort)
     waiting.set(id, { ...told, resolve, reject, release })
+    await listening.promise
+    // It may have been given up meanwhile.
+    if (!waiting.has(id)) return promise
     try {
       post({ id, question: asked })
     } catch (error) {

@@ -1,5 +1,5 @@
-import { runInWorker } from '../engine/engine-client.ts'
-import type { RunResult } from '../engine/protocol.ts'
+import { runInputs } from '../engine/run-inputs.ts'
+import type { RunResult } from '../engine/run-types.ts'
 import type { KeptRun } from './runs.ts'
 
 /** How many outputs are those of the first time, by their CIDs. */
@@ -14,7 +14,7 @@ export interface Comparison {
  * @throws As a run.
  */
 export async function rerun({ task, model, inputs, options, facts, results }: KeptRun): Promise<Comparison> {
-  const again = await runInWorker(task, model.cid, inputs, {
+  const again = await runInputs(task, model.cid, inputs, {
     provider: facts.provider,
     options,
     signal: new AbortController().signal,

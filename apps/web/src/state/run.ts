@@ -1,8 +1,8 @@
 import { signal, type ReadonlySignal, type Signal } from '@preact/signals'
 import type { TaskName } from '@x/infer-core'
 
-import { LoadError, runInWorker, type EngineRunOptions } from '../engine/engine-client.ts'
-import type { LoadFacts, Provider, RunResult } from '../engine/protocol.ts'
+import { ProviderError, runInputs, type RunInputsOptions } from '../engine/run-inputs.ts'
+import type { LoadFacts, Provider, RunResult } from '../engine/run-types.ts'
 import { device } from './device.ts'
 import { kept } from './kept.ts'
 import { titleOf, type StoredModel } from './models.ts'
@@ -38,7 +38,7 @@ export function clearRun(): void {
 
 const PHASES = { opening: 'Opening the model', loading: 'Loading the model', running: 'Running' } as const
 
-export interface StartRunOptions extends Pick<EngineRunOptions, 'options' | 'onText'> {
+export interface StartRunOptions extends Pick<RunInputsOptions, 'options' | 'onText'> {
   /** What the user did, for Provenance: `Search for …`. */
   title: string
 }
@@ -66,7 +66,7 @@ export async function startRun(
   const say = (): void => show({ kind: 'running', phase, done, of: inputs.length })
   say()
   const on = (provider: Provider) =>
-    runInWorker(task, model.cid, inputs, {
+    runInputs(task, model.cid, inputs, {
       provider,
       options,
       signal: mine.signal,
@@ -100,7 +100,7 @@ export async function startRun(
   }
 }
 
-const causeOf = (error: unknown): unknown => (error instanceof LoadError ? error.cause : error)
+const causeOf = (error: unknown): unknown => (error instanceof ProviderError ? error.cause : error)
 
 /** From the graphics card to the processor, where nobody said which: with the reason why it is not the first. */
 async function climb<T extends object>(
@@ -112,8 +112,8 @@ async function climb<T extends object>(
   try {
     return { ...(await on('webgpu')), note: undefined }
   } catch (error) {
-    if (!(error instanceof LoadError)) throw error
+    if (!(error instanceof ProviderError)) throw error
     const why = error.cause instanceof Error ? error.cause.message : String(error.cause)
-    return { ...(await on('wasm')), note: `It ran on the processor, because WebGPU refused the model: ${why}` }
+    return { ...(await on('wasm')), note: `It ran on the processor, because WebGPU refused it: ${why}` }
   }
 }

@@ -1,7 +1,7 @@
 import { signal, type ReadonlySignal } from '@preact/signals'
 import type { TaskName } from '@x/infer-core'
 
-import type { LoadFacts, RunRequest, RunResult } from '../engine/protocol.ts'
+import type { Inputs, LoadFacts, RunOptions, RunResult } from '../engine/run-types.ts'
 
 /** What the user did, and on what its results rest. */
 export interface KeptRun {
@@ -11,8 +11,8 @@ export interface KeptRun {
   title: string
   model: { cid: string; title: string }
   facts: LoadFacts
-  inputs: RunRequest['inputs']
-  options: Readonly<Record<string, string | number | boolean>>
+  inputs: Inputs
+  options: RunOptions
   results: readonly RunResult[]
 }
 

@@ -86,6 +86,7 @@ export function serveInference({ start, openModel }: ServeInferenceOptions): voi
     if ('abort' in data) stops.get(data.id)?.abort()
     else void serve(data.id, data.question)
   })
+  post({ listening: true })
 }
 
 /** The page waits for it: whoever gets it then knows that this worker is gone, however it ended. */
