@@ -1,5 +1,5 @@
 /** What is known of bytes that are on their way. */
-export interface Rate {
+interface Rate {
   /** Over the last seconds; `undefined` until it can be told. */
   bytesPerSecond: number | undefined
   /** `undefined`: not known. */

@@ -35,9 +35,6 @@ export const modelsProblem: ReadonlySignal<unknown> = problem
 export const titleOf = (model: Pick<StoredModel, 'name' | 'origin'>): string =>
   model.name ?? model.origin?.repo ?? 'A model without a name'
 
-export const modelByCid = (cid: string | undefined): ReadonlySignal<StoredModel | undefined> =>
-  computed(() => listed.value?.find((model) => model.cid === cid))
-
 /** Reads the list anew. */
 export async function refreshModels(): Promise<void> {
   const found: StoredModel[] = []
