@@ -1,4 +1,4 @@
-import { computed, signal, type ReadonlySignal } from '@preact/signals'
+import { signal, type ReadonlySignal } from '@preact/signals'
 import { listModels } from '@x/web'
 
 import { lookAtRoom } from './room.ts'
