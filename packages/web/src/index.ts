@@ -9,6 +9,12 @@ export {
 export { pageBinding } from './install.ts'
 export { openModel, type OpenWebModelOptions, type WebModel } from './open-model.ts'
 export { openStorage, type OpenStorageOptions } from './open-storage.ts'
+export { gatewaySource } from './pull/gateway-source.ts'
+export { hubSource } from './pull/hub-source.ts'
+export { mirrorSource } from './pull/mirror-source.ts'
+export { pullModel, type PulledFrom, type PullModelOptions } from './pull/pull-model.ts'
+export type { WebSource } from './pull/sources.ts'
+export { staticSource } from './pull/static-source.ts'
 export { registerServiceWorker } from './register-service-worker.ts'
 export {
   createRuntime,

@@ -1,13 +1,12 @@
-import { openGatewaySource } from '@x/backend-gateway'
 import { CID, InvalidInputError } from '@x/cid'
-import { parseReference, pullModelByCid, showManifest } from '@x/model-loader'
-import { GatedError, NotFoundError, openMemoryPartials } from '@x/storage-core'
+import { parseReference } from '@x/model-loader'
+import { GatedError, NotFoundError } from '@x/storage-core'
 import type { DownloadProgress } from '@x/transfer'
+import { gatewaySource, pullModel } from '@x/web'
 
 import { startAddition, type AdditionProgress } from './additions.ts'
 import { models, refreshModels } from './models.ts'
 import { worksOffline } from './offline.ts'
-import { readsHeld } from './reads-held.ts'
 import { server, type ServedModel } from './server.ts'
 import { gateways } from './sources.ts'
 import { openedStore } from './storage.ts'
@@ -43,21 +42,14 @@ export function addByReference(cid: CID, name: string | undefined): void {
   startAddition(
     name ?? cid.toString(),
     async ({ signal, report }) => {
-      const urls = sourceUrls()
-      const sources = await Promise.all(
-        urls.map(async (url) => ({ label: new URL(url).host, source: await openGatewaySource({ gateways: [url] }) })),
-      )
-      const store = readsHeld(openedStore())
       const isTaken = models.value?.some((model) => name !== undefined && model.names.includes(name))
-      await pullModelByCid(store, openMemoryPartials(store), cid, {
-        sources,
+      await pullModel(openedStore(), `ipfs://${cid}`, {
+        sources: sourceUrls().map((url) => gatewaySource(url)),
         signal,
         // A name that is given to another model stays with that one.
         ...(name !== undefined && !isTaken && { name }),
         onProgress: (progress) => report(shown(progress)),
       })
-      // So that lists say what it is: one that came without a manifest gets it now.
-      await showManifest(store, `ipfs://${cid}`, { signal })
       return cid.toString()
     },
     refreshModels,

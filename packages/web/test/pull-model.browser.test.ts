@@ -1,0 +1,153 @@
+import { createGatewayHandler } from '@x/gateway-server'
+import { addModel } from '@x/model-loader'
+import { openMemoryStore, type ContentStore, type DirectorySource } from '@x/storage-core'
+import type { DownloadEvent } from '@x/transfer'
+import { expect, it, onTestFinished } from 'vitest'
+
+import { gatewaySource, openModel, openStorage, pullModel } from '../src/index.ts'
+
+const LEAF = 1024 * 1024
+const WEIGHTS = new Uint8Array(9 * LEAF + 12_345)
+for (let at = 0; at < WEIGHTS.length; at += 65_536) crypto.getRandomValues(WEIGHTS.subarray(at, at + 65_536))
+const CONFIG = new TextEncoder().encode('{"model_type":"bert","architectures":["BertModel"]}')
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes
+}
+
+const source: DirectorySource = {
+  type: 'directory',
+  entries: () => [
+    ['config.json', { type: 'file', open: () => once(CONFIG) }],
+    ['weights.bin', { type: 'file', open: () => once(WEIGHTS) }],
+  ],
+}
+
+async function served() {
+  const store = await openMemoryStore()
+  const { cid } = await addModel(store, source)
+  return { store, cid }
+}
+
+/** A gateway in this page, whose bytes are counted, and perhaps changed or cut. */
+function gateway(host: string, store: ContentStore, { change }: { change?: (bytes: Uint8Array) => void } = {}) {
+  const handle = createGatewayHandler(store)
+  let given = 0
+  const fetch = async (input: RequestInfo | URL, init?: RequestInit): Promise<Response> => {
+    const request = new Request(input, init)
+    const response = await handle(request)
+    const counted = response.body?.pipeThrough(
+      new TransformStream<Uint8Array, Uint8Array>({
+        transform(piece, controller) {
+          given += piece.length
+          const bytes = piece.slice()
+          change?.(bytes)
+          controller.enqueue(bytes)
+        },
+      }),
+    )
+    const { status, headers } = response
+    return new Response(counted ?? null, { status, headers })
+  }
+  const from = gatewaySource(`http://${host}`, { fetch, tries: 1, backoffMs: 1 })
+  return { from, given: () => given }
+}
+
+async function opened() {
+  const directory = `pull-${crypto.randomUUID()}`
+  const storage = await openStorage({ directory })
+  onTestFinished(() => storage.close())
+  return { storage, directory }
+}
+
+it('brings a model into the storage, and asks nobody for one that is there', async () => {
+  const { store, cid } = await served()
+  const { storage, directory } = await opened()
+  const { from, given } = gateway('a.example', store)
+  const seen: number[] = []
+  const pulled = await pullModel(storage, `ipfs://${cid}`, {
+    directory,
+    sources: [from],
+    name: 'org/model',
+    onProgress: ({ total }) => void seen.push(total.loaded),
+  })
+  expect(pulled).toMatchObject({ kind: 'cid', files: 2, size: WEIGHTS.length + CONFIG.length })
+  expect(seen.at(-1)).toBe(pulled.size)
+  const model = await openModel(storage, 'org/model', { verify: 'each-open' })
+  expect(model.cid.equals(cid)).toBe(true)
+  const file = await model.file('weights.bin')
+  expect(new Uint8Array(await file.arrayBuffer())).toEqual(WEIGHTS)
+
+  const before = given()
+  await pullModel(storage, `ipfs://${cid}`, { directory, sources: [from] })
+  await pullModel(storage, 'org/model', { directory, offline: true })
+  expect(given()).toBe(before)
+})
+
+it('goes on where it was broken off, and fetches nothing twice', async () => {
+  const { store, cid } = await served()
+  const { storage, directory } = await opened()
+  const broken = gateway('a.example', store)
+  const stop = new AbortController()
+  const first = pullModel(storage, `ipfs://${cid}`, {
+    directory,
+    sources: [broken.from],
+    signal: stop.signal,
+    onProgress: ({ total }) => void (total.loaded > 4.5 * LEAF && stop.abort('stopped')),
+  })
+  await expect(first).rejects.toBe('stopped')
+  expect(await storage.has(cid)).toBe(false)
+
+  const whole = gateway('b.example', store)
+  await pullModel(storage, `ipfs://${cid}`, { directory, sources: [whole.from] })
+  expect(await storage.has(cid)).toBe(true)
+  // All but the leaf that was on its way when it broke off, and what says what there is.
+  expect(whole.given()).toBeLessThan(WEIGHTS.length - 3 * LEAF + 100_000)
+  // Nothing is left beside the storage.
+  const beside = await (await navigator.storage.getDirectory()).getDirectoryHandle(`${directory}.partials`)
+  const left: string[] = []
+  for await (const { name } of beside.values()) if (name !== 'done') left.push(name)
+  expect(left).toEqual([])
+})
+
+function flipOneBit(bytes: Uint8Array): void {
+  if (bytes.length > 10_000) bytes[5000] = (bytes[5000] ?? 0) ^ 1
+}
+
+it('names a gateway that lies, and takes the model from another', async () => {
+  const { store, cid } = await served()
+  const { storage, directory } = await opened()
+  const liar = gateway('liar.example', store, { change: flipOneBit })
+  const events: DownloadEvent[] = []
+  const alone = pullModel(storage, `ipfs://${cid}`, { directory, sources: [liar.from] })
+  await expect(alone).rejects.toThrow(/liar\.example/)
+
+  const honest = gateway('honest.example', store)
+  const pulled = await pullModel(storage, `ipfs://${cid}`, {
+    directory,
+    sources: [liar.from, honest.from],
+    onEvent: (event) => void events.push(event),
+  })
+  expect(pulled.kind).toBe('cid')
+  expect(await storage.verify(cid)).toBeGreaterThan(WEIGHTS.length)
+  expect(events.some((event) => 'source' in event && event.source.includes('liar.example'))).toBe(true)
+})
+
+it('asks nobody where it may not, and says what is missing', async () => {
+  const { store, cid } = await served()
+  const { storage, directory } = await opened()
+  const { from, given } = gateway('a.example', store)
+  const options = { directory, sources: [from] }
+  await expect(pullModel(storage, `ipfs://${cid}`, { ...options, offline: true })).rejects.toMatchObject({
+    code: 'GATED',
+    feature: 'network',
+  })
+  await expect(pullModel(storage, `ipfs://${cid}`, { directory })).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+  await expect(pullModel(storage, 'org/other', options)).rejects.toMatchObject({ code: 'NOT_FOUND' })
+  const absent = 'bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi'
+  await expect(pullModel(storage, `ipfs://${absent}`, options)).rejects.toMatchObject({ code: 'NOT_FOUND' })
+  await expect(pullModel(storage, `ipfs://${cid}`, { ...options, signal: AbortSignal.abort('stop') })).rejects.toBe(
+    'stop',
+  )
+  expect(given()).toBeLessThan(10_000)
+})
