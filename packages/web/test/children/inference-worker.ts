@@ -17,7 +17,9 @@ Reflect.set(GPUAdapter.prototype, 'requestDevice', async function kept(this: GPU
   return device
 })
 
-const directory = new URL(location.href).searchParams.get('directory') ?? undefined
+const asked = new URL(location.href).searchParams
+const directory = asked.get('directory') ?? undefined
+const wasmCid = asked.get('wasmCid') ?? undefined
 const told = new BroadcastChannel(`test ${directory}`)
 told.addEventListener('message', ({ data }: MessageEvent<string>) => {
   if (data === 'lose') for (const device of devices) device.destroy()
@@ -27,7 +29,7 @@ told.addEventListener('message', ({ data }: MessageEvent<string>) => {
 serveModels({
   directory,
   runtime: {
-    jspi: { mjs: jspiMjs, wasm: jspiWasm },
+    jspi: { mjs: jspiMjs, wasm: jspiWasm, wasmCid },
     asyncify: { mjs: asyncifyMjs, wasm: asyncifyWasm },
   },
 })

@@ -1,0 +1,214 @@
+import { CID } from '@x/cid'
+import { tinyBert, tinyGpt, tinySentiment, type Files } from '@x/fixtures/models'
+import { RAW_TENSORS, type RawTensors } from '@x/infer-core'
+import { createEngine, type EngineOptions, type LoadProgress } from '@x/infer-web'
+import type { DirectorySource, SourceNode } from '@x/storage-core'
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+
+import { addModel, openStorage } from '../src/index.ts'
+
+const directory = `engine-${crypto.randomUUID()}`
+
+function folder(files: Files): DirectorySource {
+  const names = new Set(Object.keys(files).map((path) => path.split('/')[0] ?? ''))
+  const entry = (name: string): SourceNode => {
+    const bytes = files[name]
+    if (bytes) return { type: 'file', open: () => once(bytes) }
+    const inside = Object.entries(files).filter(([path]) => path.startsWith(`${name}/`))
+    return folder(Object.fromEntries(inside.map(([path, content]) => [path.slice(name.length + 1), content])))
+  }
+  return { type: 'directory', entries: () => Array.from(names, (name) => [name, entry(name)] as const) }
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes
+}
+
+const models = { bert: '', gpt: '', sentiment: '' }
+
+beforeAll(async () => {
+  const storage = await openStorage({ directory })
+  for (const [name, files] of [
+    ['bert', tinyBert('inline')],
+    ['gpt', tinyGpt()],
+    ['sentiment', tinySentiment()],
+  ] as const) {
+    models[name] = `ipfs://${(await addModel(storage, folder(files))).cid}`
+  }
+  await storage.close()
+})
+
+function open(options: Partial<EngineOptions> = {}, parameters: Record<string, string> = {}) {
+  const warnings: string[] = []
+  const kept = new Map<string, string>()
+  let started = 0
+  const engine = createEngine({
+    worker() {
+      started += 1
+      const url = new URL('./children/inference-worker.ts', import.meta.url)
+      for (const [name, value] of Object.entries({ directory, ...parameters })) url.searchParams.set(name, value)
+      return new Worker(url, { type: 'module' })
+    },
+    providers: { require: 'wasm' },
+    onWarning: (message) => void warnings.push(message),
+    verdicts: { getItem: (key) => kept.get(key) ?? null, setItem: (key, value) => void kept.set(key, value) },
+    ...options,
+  })
+  onTestFinished(() => engine.close())
+  return { engine, warnings, kept, started: () => started }
+}
+
+/** Tells the workers of this file something that no page could. */
+function tell(what: 'lose' | 'crash'): void {
+  const channel = new BroadcastChannel(`test ${directory}`)
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a channel has none
+  channel.postMessage(what)
+  channel.close()
+}
+
+const crashing = (): void => tell('crash')
+
+/** So often, when a model was opened. */
+function losing(times: number): (event: LoadProgress) => void {
+  let left = times
+  return ({ phase }) => {
+    if (phase === 'opened' && left-- > 0) tell('lose')
+  }
+}
+
+describe('a text that is written', () => {
+  const options = { max_new_tokens: 24 }
+
+  it('comes in pieces, which are together what the result says', async () => {
+    const { engine } = open()
+    const pieces: string[] = []
+    const onText = (piece: string): void => void pieces.push(piece)
+    const { output, tokens } = await engine.run('text-generation', models.gpt, 'the quick', { options, onText })
+    expect(pieces.length).toBeGreaterThan(1)
+    expect(output).toEqual({ generated_text: `the quick${pieces.join('')}` })
+    expect(tokens).toMatchObject({ output: expect.any(Number) })
+  })
+
+  it('ends when it is given up, at once for who asked, and the engine goes on', async () => {
+    const { engine, started } = open()
+    const stop = new AbortController()
+    const onText = (): void => stop.abort('enough')
+    const given = engine.run('text-generation', models.gpt, 'the quick', { options, onText, signal: stop.signal })
+    await expect(given).rejects.toBe('enough')
+    const thrown = new Error('of the page')
+    const failing = (): never => {
+      throw thrown
+    }
+    await expect(engine.run('text-generation', models.gpt, 'the quick', { options, onText: failing })).rejects.toBe(
+      thrown,
+    )
+    expect((await engine.run('text-generation', models.gpt, 'the quick', { options })).output).toHaveProperty(
+      'generated_text',
+    )
+    expect(started()).toBe(1)
+  })
+})
+
+it('keeps as many models as there is memory for, and loads one again that went', async () => {
+  const { engine: measuring } = open()
+  const loaded: number[] = []
+  for (const [task, model] of [
+    ['feature-extraction', models.bert],
+    ['text-classification', models.sentiment],
+  ] as const) {
+    await measuring.load(task, model, {
+      onProgress: ({ phase, bytes }) => void (phase === 'loaded' && loaded.push(bytes)),
+    })
+  }
+  const [first = 0, second = 0] = loaded
+  expect(Math.min(first, second)).toBeGreaterThan(0)
+  const both = await measuring.stats()
+  expect(both.runtimes[0]?.models.length).toBe(2)
+
+  const { engine } = open({ memoryBytes: first + second - 1 })
+  const before = await engine.run('feature-extraction', models.bert, 'the cat')
+  await engine.run('text-classification', models.sentiment, 'a good film')
+  expect((await engine.stats()).runtimes[0]?.models.map(({ task }) => task)).toEqual(['text-classification'])
+  const again = await engine.run('feature-extraction', models.bert, 'the cat')
+  expect(again.receiptCid.equals(before.receiptCid)).toBe(true)
+  expect(await engine.unload(models.bert.slice('ipfs://'.length))).toBe(1)
+
+  const { engine: small } = open({ memoryBytes: 10 })
+  await expect(small.load('feature-extraction', models.bert)).rejects.toMatchObject({ code: 'NO_SPACE' })
+})
+
+it('says when a worker ends, however it does, and starts another', async () => {
+  const { engine, started } = open()
+  await engine.load('feature-extraction', models.bert)
+  const waiting = engine.run('text-classification', models.sentiment, 'a good film', { onProgress: crashing })
+  await expect(waiting).rejects.toMatchObject({ code: 'CRASH' })
+  expect((await engine.run('feature-extraction', models.bert, 'the cat')).output.dims.at(-1)).toBeGreaterThan(1)
+  expect(started()).toBe(2)
+})
+
+it('runs a graph on tensors as they are, with the numbers of the task', async () => {
+  const { engine } = open()
+  const session = await engine.session(models.sentiment)
+  expect(session.file).toMatch(/\.onnx$/)
+  const feeds: RawTensors = Object.fromEntries(
+    session.inputs.map(({ name }) => [name, { type: 'int64', dims: [1, 3], data: BigInt64Array.of(1n, 1n, 1n) }]),
+  )
+  const { output, receipt } = await session.run(feeds)
+  expect(Object.keys(output)).toEqual(session.outputs.map(({ name }) => name))
+  expect(receipt).toMatchObject({ task: RAW_TENSORS, executionProvider: 'wasm' })
+  await expect(session.run({})).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+  expect(await engine.tasksOf(models.sentiment)).toEqual(['text-classification', 'zero-shot-classification'])
+})
+
+it('says what is wrong with what it is given', async () => {
+  const { engine } = open()
+  const absent = `ipfs://${CID.parse('bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi')}`
+  await expect(engine.run('feature-extraction', absent, 'a')).rejects.toMatchObject({ code: 'NOT_FOUND' })
+  await expect(engine.run('image-classification', models.bert, 'https://example.org/a.png')).rejects.toHaveProperty(
+    'code',
+  )
+  await expect(engine.run('text-generation', models.bert, 'a')).rejects.toHaveProperty('code')
+  // Another caller's model is as good as before: each of these leaves the worker as it is.
+  expect((await engine.run('text-classification', models.sentiment, 'a good film')).output).not.toHaveLength(0)
+  engine.close()
+  await expect(engine.run('feature-extraction', models.bert, 'a')).rejects.toMatchObject({ code: 'BACKEND' })
+})
+
+it('holds the runtime against its CID', async () => {
+  const { engine } = open({}, { wasmCid: 'bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku' })
+  await expect(engine.run('feature-extraction', models.bert, 'a')).rejects.toMatchObject({ code: 'INTEGRITY' })
+})
+
+describe('a ladder', () => {
+  it('goes by what is known of this browser, and says why', async () => {
+    const at = Date.now()
+    const verdict = JSON.stringify({ works: false, why: 'the driver crashed', at })
+    const verdicts = { getItem: (key: string) => (key.includes('webgpu') ? verdict : null), setItem: () => undefined }
+    const { engine, warnings } = open({ providers: 'auto', verdicts })
+    const { receipt } = await engine.run('feature-extraction', models.bert, 'the cat')
+    expect(receipt.executionProvider).toBe('wasm')
+    expect(warnings).toEqual([expect.stringMatching(/webgpu does not work here: the driver crashed/)])
+
+    const { engine: strict } = open({ providers: { require: 'webgpu' }, verdicts })
+    const refused = strict.run('feature-extraction', models.bert, 'the cat')
+    await expect(refused).rejects.toMatchObject({
+      code: 'GATED',
+      feature: 'execution-provider',
+      message: expect.stringContaining('webgpu: the driver crashed'),
+    })
+    expect(() => open({ providers: ['cuda'] })).toThrow(/cuda/)
+  })
+
+  it('survives that the GPU is lost, once', async () => {
+    const { engine, warnings, started, kept } = open({ providers: { require: 'webgpu' } })
+    const before = await engine.run('feature-extraction', models.bert, 'the cat')
+    expect(before.receipt.executionProvider).toBe('webgpu')
+    expect([...kept.values()].map((text): unknown => JSON.parse(text))).toMatchObject([{ works: true }])
+    const lostOnce = engine.run('text-classification', models.sentiment, 'a good film', { onProgress: losing(1) })
+    expect((await lostOnce).receipt.executionProvider).toBe('webgpu')
+    expect(warnings.filter((text) => text.startsWith('the GPU was lost'))).toHaveLength(1)
+    expect(started()).toBe(2)
+    const lostTwice = engine.run('text-generation', models.gpt, 'the quick', { onProgress: losing(2) })
+    await expect(lostTwice).rejects.toMatchObject({ code: 'BACKEND', retryable: true })
+  })
+})
