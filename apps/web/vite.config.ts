@@ -1,25 +1,24 @@
-import { defaultClientConditions, defineConfig, type UserConfig } from 'vite'
+import { defineConfig, type UserConfig } from 'vite'
 
 import { offlineShell } from './build/offline-shell.ts'
 
-/** Sources of the packages, so that nothing has to be built before; and ONNX Runtime without files that the worker names itself. */
-const conditions = ['@x/source', 'onnxruntime-web-use-extern-wasm', ...defaultClientConditions]
-
 /** Not every server knows `.mjs`, and a browser takes no module without its type. */
-const assetFileNames = ({ names }: { names: string[] }): string =>
-  names.some((name) => name.endsWith('.mjs')) ? 'assets/[name]-[hash].js' : 'assets/[name]-[hash][extname]'
+const assetFileNames = ({ names }: { names: readonly string[] }): string =>
+  names[0]?.endsWith('.mjs') === true ? 'assets/[name]-[hash].js' : 'assets/[name]-[hash][extname]'
 
 // `./`: the page works from any folder, so also from a path that begins with a CID.
 const config: UserConfig = defineConfig({
   base: './',
-  resolve: { conditions },
   plugins: [offlineShell()],
+  // From the sources of the packages: nothing has to be built before. The runtime's files are those that it is told of.
+  resolve: {
+    conditions: ['@x/source', 'onnxruntime-web-use-extern-wasm', 'module', 'browser', 'development|production'],
+  },
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
   worker: { format: 'es', rolldownOptions: { output: { assetFileNames } } },
   build: {
     outDir: 'dist/page',
     emptyOutDir: true,
-    sourcemap: false,
     target: 'es2023',
     assetsInlineLimit: 0,
     rolldownOptions: { output: { assetFileNames } },

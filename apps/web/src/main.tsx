@@ -21,4 +21,4 @@ await Promise.all([
   lookAtDevice(),
 ])
 // Last, so that what the user waits for comes first.
-if (import.meta.env.PROD) await installShell()
+if (import.meta.env.MODE === 'production') await installShell()

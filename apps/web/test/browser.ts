@@ -9,7 +9,7 @@ import { onTestFinished, type TestContext } from 'vitest'
 import { isRequired } from '../../../tooling/required.ts'
 
 const CHROMIUM: string = process.env.CHROMIUM_PATH || '/usr/bin/chromium'
-const hasChromium = (): boolean => existsSync(CHROMIUM)
+export const hasChromium = (): boolean => existsSync(CHROMIUM)
 
 /** Leaves a test out where there is no browser to run it in. */
 export function chromiumOrSkip({ skip }: TestContext): void {

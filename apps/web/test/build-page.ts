@@ -12,10 +12,13 @@ const require = createRequire(import.meta.url)
 const vite = path.join(path.dirname(require.resolve('vite/package.json')), 'bin/vite.js')
 
 /** Builds the page as `npm run build` does, into a folder of its own. It is removed by whoever asked. */
-async function buildPage(): Promise<{ folder: string; remove: () => Promise<void> }> {
+export async function buildPage(): Promise<{ folder: string; remove: () => Promise<void> }> {
   const folder = await mkdtemp(path.join(tmpdir(), 'page-'))
   const args = ['--conditions=@x/source', vite, 'build', '--configLoader', 'native', '--outDir', folder]
-  await promisify(execFile)(process.execPath, [...args, '--logLevel', 'error'], { cwd: app })
+  await promisify(execFile)(process.execPath, [...args, '--logLevel', 'error'], {
+    cwd: app,
+    env: { ...process.env, NODE_ENV: 'production' },
+  })
   return { folder, remove: () => rm(folder, { recursive: true, force: true }) }
 }
 

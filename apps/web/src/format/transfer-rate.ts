@@ -6,7 +6,7 @@ interface Rate {
   leftMs: number | undefined
 }
 
-export interface RateMeter {
+interface RateMeter {
   /** Notes how many bytes there are now, of how many. */
   note(loaded: number, total: number | undefined, nowMs: number): Rate
 }

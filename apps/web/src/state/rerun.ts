@@ -1,5 +1,4 @@
-import { runInputs } from '../engine/run-inputs.ts'
-import type { RunResult } from '../engine/run-types.ts'
+import { pageEngine } from '../engine/page-engine.ts'
 import type { KeptRun } from './runs.ts'
 
 /** How many outputs are those of the first time, by their CIDs. */
@@ -9,22 +8,16 @@ export interface Comparison {
 }
 
 /**
- * Runs the same inputs on the same model and device once more, and compares the outputs by their CIDs.
+ * Runs the same inputs on the same model and execution provider once more, and compares the outputs by their CIDs.
  *
  * @throws As a run.
  */
-export async function rerun({ task, model, inputs, options, facts, results }: KeptRun): Promise<Comparison> {
-  const again = await runInputs(task, model.cid, inputs, {
-    provider: facts.provider,
-    options,
-    signal: new AbortController().signal,
-  })
-  const same = again.results.filter((result, index) => outputOf(result) === outputOf(results[index])).length
+export async function rerun({ task, model, inputs, options, ran, results }: KeptRun): Promise<Comparison> {
+  const { engine } = pageEngine([ran.executionProvider])
+  let same = 0
+  for (const [index, input] of inputs.entries()) {
+    const { receipt } = await engine.run(task, `ipfs://${model.cid}`, input, { options })
+    if (results[index]?.receipt.output.equals(receipt.output)) same += 1
+  }
   return { same, of: results.length }
-}
-
-/** The CID of the output. */
-function outputOf(result: RunResult | undefined): unknown {
-  const { output }: { output?: unknown } = Object(result?.receipt)
-  return String(output)
 }

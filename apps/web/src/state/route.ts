@@ -12,7 +12,7 @@ export interface Route {
 const isScreen = (name: string): name is ScreenName => SCREENS.some((screen) => screen === name)
 
 /** `#/run/<CID>`. What is no screen is the first one. */
-function parseRoute(hash: string): Route {
+export function parseRoute(hash: string): Route {
   const [, name = '', ...rest] = hash.replace(/^#/, '').split('/')
   const subject = rest.join('/')
   return isScreen(name)

@@ -1,12 +1,12 @@
 import { signal, type ReadonlySignal, type Signal } from '@preact/signals'
-import type { TaskName } from '@x/infer-core'
+import type { EngineOptions, TaskInput, TaskResult } from '@x/infer-web'
 
-import { ProviderError, runInputs, type RunInputsOptions } from '../engine/run-inputs.ts'
-import type { LoadFacts, Provider, RunResult } from '../engine/run-types.ts'
+import { pageEngine } from '../engine/page-engine.ts'
 import { device } from './device.ts'
 import { kept } from './kept.ts'
 import { titleOf, type StoredModel } from './models.ts'
-import { keepRun, type KeptRun } from './runs.ts'
+import type { RunnableTask } from './runnable.ts'
+import { keepRun, type RunOptions } from './runs.ts'
 
 export const DEVICES = ['auto', 'webgpu', 'wasm'] as const
 export type DeviceChoice = (typeof DEVICES)[number]
@@ -21,26 +21,41 @@ export type RunState =
   | { kind: 'running'; phase: string; done: number; of: number }
   | { kind: 'failed'; error: unknown }
   | { kind: 'stopped' }
-  | { kind: 'done'; facts: LoadFacts; ms: number; note: string | undefined }
+  | { kind: 'done'; ran: HowItRan; notes: readonly string[] }
+
+/** What a person wants to know of a run. */
+export interface HowItRan {
+  executionProvider: string
+  /** `fp32`, `q8`, ... of its sessions. */
+  dtype: string
+  ms: number
+  /** Part of it: until the model was in memory. 0: it was. */
+  loadMs: number
+}
 
 const current = signal<RunState>({ kind: 'idle' })
 export const runState: ReadonlySignal<RunState> = current
 let controller: AbortController | undefined
 
-/** Stops what runs. */
+/** Stops what runs: a text at its next token. */
 export const stopRun = (): void => controller?.abort()
 
 /** Forgets how the last run ended, as its screen is left. */
 export function clearRun(): void {
   stopRun()
+  controller = undefined
   current.value = { kind: 'idle' }
 }
 
-const PHASES = { opening: 'Opening the model', loading: 'Loading the model', running: 'Running' } as const
-
-export interface StartRunOptions extends Pick<RunInputsOptions, 'options' | 'onText'> {
+export interface StartRunOptions<Name extends RunnableTask> {
   /** What the user did, for Provenance: `Search for …`. */
   title: string
+  options?: RunOptions | undefined
+  /** Of a text that is written, as it comes. */
+  onText?: ((piece: string) => void) | undefined
+  model: StoredModel
+  /** They run one after another. */
+  inputs: readonly TaskInput<Name>[]
 }
 
 /**
@@ -48,72 +63,62 @@ export interface StartRunOptions extends Pick<RunInputsOptions, 'options' | 'onT
  *
  * @returns `undefined`: it failed or was stopped, as `runState` says.
  */
-export async function startRun(
-  task: TaskName,
-  model: StoredModel,
-  inputs: KeptRun['inputs'],
-  { title, options, onText }: StartRunOptions,
-): Promise<readonly RunResult[] | undefined> {
+export async function startRun<Name extends RunnableTask>(
+  task: Name,
+  { title, options = {}, onText, model, inputs }: StartRunOptions<Name>,
+): Promise<readonly TaskResult<Name>[] | undefined> {
   stopRun()
   const mine = new AbortController()
   controller = mine
-  const startMs = performance.now()
   const show = (state: RunState): void => {
     if (controller === mine) current.value = state
   }
-  let phase = 'Starting'
-  let done = 0
-  const say = (): void => show({ kind: 'running', phase, done, of: inputs.length })
+  const startMs = performance.now()
+  let loadMs = 0
+  let phase = 'Opening the model'
+  const results: TaskResult<Name>[] = []
+  const say = (): void => show({ kind: 'running', phase, done: results.length, of: inputs.length })
   say()
-  const on = (provider: Provider) =>
-    runInputs(task, model.cid, inputs, {
-      provider,
-      options,
-      signal: mine.signal,
-      onText,
-      onPhase(next) {
-        phase = PHASES[next]
-        say()
-      },
-      onResult() {
-        done += 1
-        say()
-      },
-    })
+  const { engine, takeWarnings } = pageEngine(providersOf(deviceChoice.value))
   try {
-    const { facts, results, note } = await climb(on)
-    const ms = performance.now() - startMs
-    show({ kind: 'done', facts, ms, note })
-    keepRun({
-      task,
-      title,
-      model: { cid: model.cid, title: titleOf(model) },
-      facts,
-      results,
-      inputs,
-      options: options ?? {},
+    await engine.load(task, `ipfs://${model.cid}`, {
+      signal: mine.signal,
+      onProgress(event) {
+        phase = event.phase === 'opened' ? 'Loading the model' : 'Running'
+        if (event.phase === 'loaded') loadMs = performance.now() - startMs
+        say()
+      },
     })
+    phase = 'Running'
+    for (const input of inputs) {
+      say()
+      const asked = { options, signal: mine.signal, onText }
+      results.push(await engine.run(task, `ipfs://${model.cid}`, input, asked))
+    }
+    const ran = howItRan(results, { ms: performance.now() - startMs, loadMs })
+    show({ kind: 'done', ran, notes: takeWarnings() })
+    keepRun({ task, title, model: { cid: model.cid, title: titleOf(model) }, ran, results, inputs, options })
     return results
   } catch (error) {
-    show(mine.signal.aborted ? { kind: 'stopped' } : { kind: 'failed', error: causeOf(error) })
+    show(mine.signal.aborted ? { kind: 'stopped' } : { kind: 'failed', error })
     return undefined
   }
 }
 
-const causeOf = (error: unknown): unknown => (error instanceof ProviderError ? error.cause : error)
+function providersOf(choice: DeviceChoice): NonNullable<EngineOptions['providers']> {
+  // A list of one is that one or nothing.
+  if (choice !== 'auto') return [choice]
+  // What only stands in for a graphics card is slower than WebAssembly.
+  return device.value?.webgpu.isFast === true ? 'auto' : ['wasm']
+}
 
-/** From the graphics card to the processor, where nobody said which: with the reason why it is not the first. */
-async function climb<T extends object>(
-  on: (provider: Provider) => Promise<T>,
-): Promise<T & { note: string | undefined }> {
-  const choice = deviceChoice.value
-  if (choice !== 'auto') return { ...(await on(choice)), note: undefined }
-  if (device.value?.webgpu.isFast !== true) return { ...(await on('wasm')), note: undefined }
-  try {
-    return { ...(await on('webgpu')), note: undefined }
-  } catch (error) {
-    if (!(error instanceof ProviderError)) throw error
-    const why = error.cause instanceof Error ? error.cause.message : String(error.cause)
-    return { ...(await on('wasm')), note: `It ran on the processor, because WebGPU refused it: ${why}` }
+function howItRan(results: readonly TaskResult[], times: Pick<HowItRan, 'ms' | 'loadMs'>): HowItRan {
+  const receipts = results.map(({ receipt }) => receipt)
+  return {
+    executionProvider: listOf(receipts.map((receipt) => receipt.executionProvider)),
+    dtype: listOf(receipts.flatMap((receipt) => Object.values(receipt.dtype))),
+    ...times,
   }
 }
+
+const listOf = (names: readonly string[]): string => [...new Set(names)].join(', ')

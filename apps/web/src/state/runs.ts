@@ -1,19 +1,23 @@
 import { signal, type ReadonlySignal } from '@preact/signals'
-import type { TaskName } from '@x/infer-core'
+import type { TaskInput, TaskResult } from '@x/infer-web'
 
-import type { Inputs, LoadFacts, RunOptions, RunResult } from '../engine/run-types.ts'
+import type { HowItRan } from './run.ts'
+import type { RunnableTask } from './runnable.ts'
+
+/** Of a task, by the names of transformers.js. */
+export type RunOptions = Readonly<Record<string, string | number | boolean>>
 
 /** What the user did, and on what its results rest. */
 export interface KeptRun {
   id: number
   at: Date
-  task: TaskName
+  task: RunnableTask
   title: string
   model: { cid: string; title: string }
-  facts: LoadFacts
-  inputs: Inputs
+  ran: HowItRan
+  inputs: readonly TaskInput<RunnableTask>[]
   options: RunOptions
-  results: readonly RunResult[]
+  results: readonly TaskResult<RunnableTask>[]
 }
 
 /** Those of this visit, the newest first. Inputs and outputs may be private, so none is written down. */

@@ -36,7 +36,7 @@ export async function askServer(): Promise<void> {
 }
 
 /** @throws {TypeError} It is no list of models by CID. */
-function readModels(answer: unknown): ServedModel[] {
+export function readModels(answer: unknown): ServedModel[] {
   const data: unknown = Object(answer).data
   if (!Array.isArray(data)) throw new TypeError('what it answered is no list of models')
   return data.flatMap((item: unknown) => {

@@ -1,4 +1,5 @@
 import { useSignal } from '@preact/signals'
+import { receiptToJson } from '@x/infer-core'
 import type { JSX } from 'preact'
 
 import { count } from '../../format/count.ts'
@@ -14,8 +15,8 @@ import type { KeptRun } from '../../state/runs.ts'
 /** The receipts of one thing that the user did. */
 export function RunCard({ run }: { run: KeptRun }): JSX.Element {
   const again = useSignal<'idle' | 'running' | Comparison | { error: unknown }>('idle')
-  const { title, model, task, results, at, facts } = run
-  const receipts = results.map(({ receipt }) => receipt)
+  const { title, model, task, results, at, ran } = run
+  const receipts = results.map(({ receipt, receiptCid }) => receiptToJson(receipt, receiptCid))
   const text = JSON.stringify(receipts.length === 1 ? receipts[0] : receipts, undefined, 2)
   const onAgain = async (): Promise<void> => {
     again.value = 'running'
@@ -35,8 +36,8 @@ export function RunCard({ run }: { run: KeptRun }): JSX.Element {
           <div class="facts">
             <span class="chip">{taskTitle(task)}</span>
             <span>{at.toLocaleTimeString()}</span>
-            <span>{facts.provider === 'webgpu' ? 'WebGPU' : 'WebAssembly'}</span>
-            <span class="chip quiet">{facts.dtype}</span>
+            <span>{ran.executionProvider === 'webgpu' ? 'WebGPU' : 'WebAssembly'}</span>
+            <span class="chip quiet">{ran.dtype}</span>
           </div>
         </div>
       </div>
@@ -51,7 +52,7 @@ export function RunCard({ run }: { run: KeptRun }): JSX.Element {
           <dt>{results.length === 1 ? 'Receipt' : 'Receipts'}</dt>
           <dd>
             {results.slice(0, 1).map(({ receiptCid }) => (
-              <CidText key={receiptCid} cid={receiptCid} of="the receipt" />
+              <CidText key={receiptCid.toString()} cid={receiptCid.toString()} of="the receipt" />
             ))}
             {results.length > 1 && <span class="hint">{` and ${results.length - 1} more, one for each text`}</span>}
           </dd>

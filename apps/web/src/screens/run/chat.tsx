@@ -25,7 +25,9 @@ export function Chat({ model }: { model: StoredModel }): JSX.Element {
     turns.value = before
     text.value = ''
     coming.value = ''
-    const results = await startRun('text-generation', model, [before], {
+    const results = await startRun('text-generation', {
+      model,
+      inputs: [before],
       title: `Chat: “${content.slice(0, 60)}”`,
       options: { max_new_tokens: MOST_TOKENS },
       onText: (piece) => (coming.value = (coming.value ?? '') + piece),

@@ -6,7 +6,7 @@ import { Icon } from '../../parts/icon.tsx'
 import { ErrorNotice } from '../../parts/notice.tsx'
 import type { StoredModel } from '../../state/models.ts'
 import { startRun } from '../../state/run.ts'
-import { Labels, labelsOf, type Labelled } from './labels.tsx'
+import { Labels, type Labelled } from './labels.tsx'
 import { RunStatus } from './run-status.tsx'
 
 /** What is on a picture of the user's, or in front of the camera. */
@@ -29,8 +29,8 @@ export function ClassifyImage({ model }: { model: StoredModel }): JSX.Element {
     labels.value = undefined
     if (picture.value !== undefined) URL.revokeObjectURL(picture.value)
     picture.value = URL.createObjectURL(image)
-    const results = await startRun('image-classification', model, [image], { title, options: { top_k: 5 } })
-    if (results) labels.value = labelsOf(results[0]?.output)
+    const results = await startRun('image-classification', { model, inputs: [image], title, options: { top_k: 5 } })
+    if (results) labels.value = results[0]?.output
   }
   const openCamera = async (): Promise<void> => {
     try {

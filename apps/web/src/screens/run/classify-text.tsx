@@ -4,7 +4,7 @@ import type { JSX } from 'preact'
 import { Icon } from '../../parts/icon.tsx'
 import type { StoredModel } from '../../state/models.ts'
 import { runState, startRun } from '../../state/run.ts'
-import { Labels, labelsOf, type Labelled } from './labels.tsx'
+import { Labels, type Labelled } from './labels.tsx'
 import { RunStatus } from './run-status.tsx'
 
 /** Which of its labels a model gives a text. */
@@ -15,8 +15,13 @@ export function ClassifyText({ model }: { model: StoredModel }): JSX.Element {
     event.preventDefault()
     labels.value = undefined
     const title = `Classify “${text.value.trim().slice(0, 60)}”`
-    const results = await startRun('text-classification', model, [text.value.trim()], { title, options: { top_k: 5 } })
-    if (results) labels.value = labelsOf(results[0]?.output)
+    const results = await startRun('text-classification', {
+      model,
+      inputs: [text.value.trim()],
+      title,
+      options: { top_k: 5 },
+    })
+    if (results) labels.value = results[0]?.output
   }
   return (
     <>

@@ -6,16 +6,6 @@ export interface Labelled {
   score: number
 }
 
-/** @throws {TypeError} It is no list of labels with their scores. */
-export function labelsOf(output: unknown): Labelled[] {
-  const list: unknown[] = Array.isArray(output) ? output : [output]
-  return list.map((item) => {
-    const { label, score } = Object(item)
-    if (typeof label !== 'string' || typeof score !== 'number') throw new TypeError('the model gave no labels')
-    return { label, score }
-  })
-}
-
 /** What a model thinks it is, and how sure it is. */
 export function Labels({ labels }: { labels: readonly Labelled[] }): JSX.Element {
   return (

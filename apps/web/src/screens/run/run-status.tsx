@@ -7,7 +7,10 @@ import { Progress } from '../../parts/progress.tsx'
 import { hrefOf } from '../../state/route.ts'
 import { runState, stopRun } from '../../state/run.ts'
 
-const DEVICES = { webgpu: 'the graphics card (WebGPU)', wasm: 'the processor (WebAssembly)' } as const
+const DEVICES: Readonly<Record<string, string>> = {
+  webgpu: 'the graphics card (WebGPU)',
+  wasm: 'the processor (WebAssembly)',
+}
 
 /** How far a run is, how to stop it, and on what it ran and how long once it has ended. */
 export function RunStatus(): JSX.Element | null {
@@ -42,16 +45,18 @@ export function RunStatus(): JSX.Element | null {
         </p>
       )
     case 'done': {
-      const { facts, ms, note } = value
+      const { ran, notes } = value
       return (
         <div class="hint" role="status">
           <p>
-            {`Done in ${formatDuration(ms)} on ${DEVICES[facts.provider]}, in ${facts.dtype}`}
-            {facts.loadMs > 0 && `; ${formatDuration(facts.loadMs)} of it to load the model`}
+            {`Done in ${formatDuration(ran.ms)} on ${DEVICES[ran.executionProvider] ?? ran.executionProvider}, in ${ran.dtype}`}
+            {ran.loadMs > 0 && `; ${formatDuration(ran.loadMs)} of it to load the model`}
             {'. '}
             <a href={hrefOf('provenance')}>Its receipt</a>
           </p>
-          {note !== undefined && <p>{note}</p>}
+          {notes.map((note) => (
+            <p key={note}>{note}</p>
+          ))}
         </div>
       )
     }

@@ -6,7 +6,6 @@ import { Icon } from '../../parts/icon.tsx'
 import type { StoredModel } from '../../state/models.ts'
 import { runState, startRun } from '../../state/run.ts'
 import { rank, textsIn, type Ranked } from '../../state/search.ts'
-import { vectorOf } from '../../state/vector-of.ts'
 import { RunStatus } from './run-status.tsx'
 
 const EXAMPLE = {
@@ -37,9 +36,12 @@ export function Search({ model }: { model: StoredModel }): JSX.Element {
     const missing = [...new Set([asked, ...texts])].filter((one) => !embedded.has(keyOf(one)))
     // The question runs anew each time, so that each search has a receipt.
     const wanted = missing.includes(asked) ? missing : [asked, ...missing]
-    const results = await startRun('feature-extraction', model, wanted, { title: `Search for “${asked}”` })
+    const results = await startRun('feature-extraction', { model, inputs: wanted, title: `Search for “${asked}”` })
     if (!results) return
-    for (const [index, one] of wanted.entries()) embedded.set(keyOf(one), vectorOf(results[index]?.output))
+    for (const [index, one] of wanted.entries()) {
+      const vector = results[index]?.output.data
+      if (vector instanceof Float32Array) embedded.set(keyOf(one), vector)
+    }
     const vectorFor = (one: string): ArrayLike<number> => embedded.get(keyOf(one)) ?? []
     ranking.value = rank(texts, texts.map(vectorFor), vectorFor(asked))
   }

@@ -23,9 +23,8 @@ export function Transcribe({ model }: { model: StoredModel }): JSX.Element {
       text.value = undefined
       problem.value = undefined
       const samples = await samplesOf(sound)
-      const results = await startRun('automatic-speech-recognition', model, [samples], { title })
-      const { text: said }: { text?: unknown } = Object(results?.[0]?.output)
-      if (typeof said === 'string') text.value = said.trim()
+      const results = await startRun('automatic-speech-recognition', { model, inputs: [samples], title })
+      text.value = results?.[0]?.output.text.trim()
     } catch (error) {
       problem.value = error
     }

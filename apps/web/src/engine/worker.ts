@@ -4,6 +4,7 @@ import asyncifyWasm from 'onnxruntime-web/ort-wasm-simd-threaded.asyncify.wasm?u
 import jspiMjs from 'onnxruntime-web/ort-wasm-simd-threaded.jspi.mjs?url'
 import jspiWasm from 'onnxruntime-web/ort-wasm-simd-threaded.jspi.wasm?url'
 
+// Of the page's own files: nothing comes from a CDN.
 serveModels({
   runtime: {
     jspi: { mjs: jspiMjs, wasm: jspiWasm },
