@@ -63,10 +63,11 @@ const tasks: Record<string, Task> = {
     for await (const piece of store.cat(cidIn(args))) length += piece.length
     return length
   },
-  /** Reads a file as the File that it is. */
+  /** Reads a file, which `add` has made, as the File that it is. */
   async file(store, args) {
     const file = await store.getFile(cidIn(args))
-    return new Uint8Array(await file.arrayBuffer())
+    const bytes = new Uint8Array(await file.arrayBuffer())
+    return { size: file.size, isFilled: bytes.every((byte) => byte === bytes[0]) }
   },
   async names(store) {
     const all: string[] = []
