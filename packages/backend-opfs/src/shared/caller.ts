@@ -151,7 +151,9 @@ export function createCaller(name: string, onEvent?: (event: unknown) => void): 
       } catch (error) {
         stop(id, error, true)
       }
-    } else if (message.type === 'item') call.request.onItem(fromWire(message.value, NO_FUNCTIONS))
+    } else if (message.type === 'items') {
+      for (const value of message.values) call.request.onItem(fromWire(value, NO_FUNCTIONS))
+    }
     // Its next owner is asked.
     else if (message.type === 'again') call.tries = 0
     else if (message.type === 'return') {

@@ -26,7 +26,7 @@ export type ToOwner =
 export type ToClient =
   /** Calls are heard from now on. */
   | { type: 'welcome' }
-  | { type: 'item'; id: number; value: unknown }
+  | { type: 'items'; id: number; values: unknown[] }
   | { type: 'return'; id: number; value: unknown }
   | { type: 'throw'; id: number; error: SentError; failure: number | undefined }
   /** The owner takes no more calls: the next one does. */

@@ -1,6 +1,13 @@
+import type { Block } from '@x/cid'
 import { BackendError, type AddSource, type SourceNode } from '@x/storage-core'
 
-import { createReading, type Items, type Reading } from './reading.ts'
+import { createReading, type Ahead, type Items, type Reading } from './reading.ts'
+
+const PIECES: Ahead<Uint8Array> = { copy: (piece) => piece.slice(), bytesOf: ({ length }) => length }
+const BLOCKS: Ahead<Block> = {
+  copy: ({ cid, bytes }) => ({ cid, bytes: bytes.slice() }),
+  bytesOf: ({ bytes }) => bytes.length,
+}
 
 // Bytes up to here go with the call.
 const INLINE_BYTES = 1024 * 1024
@@ -30,16 +37,18 @@ export function offerSource(source: AddSource): Offered {
     const taken = new Map<string, number>()
     return offerAgain((reading) => offerNode(source, { reading, taken, path: '' }))
   }
-  const items = offerItems(source instanceof ReadableStream ? valuesOf(source) : source)
+  const items = offerItems(source instanceof ReadableStream ? valuesOf(source) : source, PIECES)
   return { ...items, offer: () => ({ type: 'file', open: items.offer() }) }
 }
 
-/** Things that the owner takes one by one; most can be read once. */
-export function offerItems<T>(items: AsyncIterable<T> | Iterable<T>): Offered {
+export const offerBlocks = (blocks: AsyncIterable<Block> | Iterable<Block>): Offered => offerItems(blocks, BLOCKS)
+
+/** Things that are in order; most can be read once. */
+function offerItems<T>(items: AsyncIterable<T> | Iterable<T>, ahead: Ahead<T>): Offered {
   let isBegun = false
   const offered = offerAgain((reading) => (): Items<T> => {
     isBegun = true
-    return reading.open(items)
+    return reading.open(items, ahead)
   })
   return { ...offered, canReadAgain: () => !isBegun || Array.isArray(items) }
 }
@@ -77,7 +86,7 @@ function offerNode(node: SourceNode, place: Place): unknown {
   if (node.type === 'symlink') return { type: node.type, target: node.target }
   if (node.type === 'file') {
     const { type, size, held } = node
-    return { type, size, held, open: () => reading.open(noLess(node.open(options), place, ({ length }) => length)) }
+    return { type, size, held, open: () => reading.open(noLess(node.open(options), place, PIECES.bytesOf), PIECES) }
   }
   async function* entries() {
     if (node.type !== 'directory') return

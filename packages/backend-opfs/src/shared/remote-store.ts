@@ -6,7 +6,7 @@ import type { OpfsStore } from '../opfs-store.ts'
 import type { Caller, Request } from './caller.ts'
 import { iterate } from './iterate.ts'
 import type { Method } from './methods.ts'
-import { offerItems, offerSource, type Offered } from './offer-source.ts'
+import { offerBlocks, offerSource, type Offered } from './offer-source.ts'
 import { renamed, resumeCat } from './resumed-cat.ts'
 import { oneWay } from './wire.ts'
 
@@ -132,7 +132,7 @@ export function createRemoteStore(name: string, caller: Caller, close: () => Pro
       has: (cid, options) => call('blocks.has', [cid], options),
       get: (cid, options) => call('blocks.get', [cid], options),
       put: (cid, bytes, options) => call('blocks.put', [cid, bytes], options),
-      putMany: (blocks, options = {}) => callWithSource('blocks.putMany', offerItems(blocks), options),
+      putMany: (blocks, options = {}) => callWithSource('blocks.putMany', offerBlocks(blocks), options),
       delete: (cid, options) => call('blocks.delete', [cid], options),
       list: (options = {}) => list('blocks.list', [], options, (cid) => cid.toString()),
       close,

@@ -2,6 +2,7 @@ import { BackendError } from '@x/storage-core'
 
 import type { OpfsStore } from '../opfs-store.ts'
 import type { StoreEvent } from '../store-event.ts'
+import { createBatch } from './batch.ts'
 import type { Channel } from './channel.ts'
 import type { ToClient, ToOwner } from './messages.ts'
 import { perform } from './perform.ts'
@@ -92,11 +93,18 @@ export function serveClient(store: OpfsStore, channel: Channel<ToOwner, ToClient
         answer((transfer) => ({ type: 'return', id, value: wire(value, transfer) }))
         return
       }
-      for await (const value of result) {
-        while (running.credit === 0 && !signal.aborted) await awake(running)
-        signal.throwIfAborted()
-        running.credit -= 1
-        answer((transfer) => ({ type: 'item', id, value: wire(value, transfer) }))
+      const batch = createBatch((values) =>
+        answer((transfer) => ({ type: 'items', id, values: values.map((value) => wire(value, transfer)) })),
+      )
+      try {
+        for await (const value of result) {
+          while (running.credit === 0 && !signal.aborted) await awake(running)
+          signal.throwIfAborted()
+          running.credit -= 1
+          batch.add(value)
+        }
+      } finally {
+        batch.send()
       }
       answer(() => ({ type: 'return', id, value: undefined }))
     } catch (thrown) {

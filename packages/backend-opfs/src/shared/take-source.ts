@@ -45,7 +45,7 @@ async function* itemsOf<T>(open: () => Promise<Items<T>>): AsyncGenerator<T> {
       const next = await items.next()
       if (!next) return
       isOver = false
-      yield next.item
+      yield* next
     }
   } finally {
     // One that failed has ended too.
