@@ -1,5 +1,5 @@
 import { CID, readOutboard, type Outboard } from '@x/cid'
-import { createMemoryRecords, type Records } from '@x/storage-core'
+import { createMemoryRecords, type RecordChange, type Records } from '@x/storage-core'
 import { blockKey } from '@x/storage-core/backend'
 
 import type { Change, FileEntry, PackEntry } from './change.ts'
@@ -35,6 +35,8 @@ export interface Catalogue {
   readonly records: Records
   /** Data files of which nothing is known, by id. They stay until `gc`. */
   readonly strays: ReadonlySet<string>
+  /** When roots were used last, by key, as the index has it: milliseconds since 1970. Not of those used since they were added alone. */
+  readonly uses: ReadonlyMap<string, { cid: CID; at: number }>
   /** Takes in what the index lists. */
   apply(changes: readonly Change[]): Promise<void>
   /** All of it in as few changes as can be: a new index. */
@@ -45,6 +47,7 @@ export function createCatalogue(): Catalogue {
   const containers = new Map<string, Container>()
   const blocks = new Map<string, { cid: CID; locations: Location[] }>()
   const strays = new Set<string>()
+  const uses = new Map<string, { cid: CID; at: number }>()
   const records = createMemoryRecords()
 
   function addLocation(cid: CID, location: Location): void {
@@ -93,12 +96,18 @@ export function createCatalogue(): Catalogue {
     for (const key of keysOf(container)) forget(key, container)
   }
 
+  async function applyRecord(change: RecordChange): Promise<void> {
+    if (change.type === 'delete-root') uses.delete(blockKey(change.cid))
+    await records.commit([change])
+  }
+
   async function applyOne(change: Change): Promise<void> {
     if (change.type === 'file') await addFile(change)
     else if (change.type === 'pack') addPack(change)
     else if (change.type === 'drop') drop(change.id)
     else if (change.type === 'stray') strays.add(change.id)
-    else if (change.type === 'record') await records.commit([change.change])
+    else if (change.type === 'use') uses.set(blockKey(change.cid), { cid: change.cid, at: change.at })
+    else if (change.type === 'record') await applyRecord(change.change)
     else {
       const container = containers.get(change.id)
       if (container?.type !== 'pack') return
@@ -112,6 +121,7 @@ export function createCatalogue(): Catalogue {
     blocks,
     records,
     strays,
+    uses,
     async apply(changes) {
       for (const change of changes) await applyOne(change)
     },
@@ -129,6 +139,7 @@ export function createCatalogue(): Catalogue {
       }
       for (const id of strays) yield { type: 'stray', id }
       for await (const record of records.roots()) yield { type: 'record', change: { type: 'put-root', record } }
+      for (const { cid, at } of uses.values()) yield { type: 'use', cid, at }
       for await (const { cid, pinnedAt = '' } of records.pins()) {
         yield { type: 'record', change: { type: 'put-pin', record: { cid, pinnedAt } } }
       }

@@ -31,6 +31,8 @@ export type Change =
   /** A block of a pack is not. */
   | { type: 'drop-block'; id: string; cid: CID }
   | { type: 'record'; change: RecordChange }
+  /** A root was used: milliseconds since 1970. Not each time. */
+  | { type: 'use'; cid: CID; at: number }
 
 /** Metadata is kept as text: dag-cbor would make another number of some. */
 export function toPlain(change: Change): unknown {
@@ -75,6 +77,8 @@ function fromPlain(plain: unknown): Change {
       return { type, id: text('id') }
     case 'drop-block':
       return { type, id: text('id'), cid: cid() }
+    case 'use':
+      return { type, cid: cid(), at: expectNumber(at.get('at'), 'at') }
     case 'put-root': {
       const of = text('of')
       if (of !== 'file' && of !== 'directory' && of !== 'symlink') return raise('of')

@@ -10,7 +10,11 @@ import { BackendError } from '@x/storage-core'
  *   16  payload             dag-cbor: a list of changes, all of which hold or none
  * 16+n  0xff                the end: a file system that lost its power may keep a length, with zeros for what never came
  */
-const MAGIC = new TextEncoder().encode('X-OPFS-2')
+const MAGIC = new TextEncoder().encode('X-OPFS-3')
+
+/** Of an index that is begun now. Version 2 has no changes of the type `use`, and is else the same. */
+export const VERSION = 3
+export type Version = 2 | typeof VERSION
 const CHECKED_BYTES = 12
 const HEAD_BYTES = 16
 const END = 0xff
@@ -39,11 +43,14 @@ async function matches(check: Uint8Array, bytes: Uint8Array): Promise<boolean> {
 /** Whether a page was killed while it began an index: what makes it one is written last. Any other one counts, sound or not. */
 export const isUnfinished = (bytes: Uint8Array): boolean => bytes.length < MAGIC.length || bytes[0] === 0
 
-function assertIndex(bytes: Uint8Array): void {
+function versionOf(bytes: Uint8Array): Version {
   const differs = MAGIC.findIndex((byte, at) => bytes[at] !== byte)
-  if (differs === -1) return
+  if (differs === -1) return VERSION
   if (differs === MAGIC.length - 1) {
-    throw new UnsupportedError('the index is of another version of @x/backend-opfs, and is left as it is')
+    if (bytes[differs] === '2'.charCodeAt(0)) return 2
+    throw new UnsupportedError(
+      'the index is of a version that this @x/backend-opfs does not know, and is left as it is',
+    )
   }
   throw new BackendError('the index is damaged at its head, and is left as it is', { retryable: false })
 }
@@ -56,11 +63,11 @@ export interface ReadFrames {
 
 /**
  * @throws {BackendError} It does not begin as an index, or has a frame that is damaged: that is no write cut short.
- * @throws {UnsupportedError} It is of another version.
+ * @throws {UnsupportedError} It is of a version that is not known.
  */
-export async function readFrames(bytes: Uint8Array): Promise<ReadFrames> {
-  assertIndex(bytes)
-  return readAppended(bytes.subarray(MAGIC.length), MAGIC.length)
+export async function readFrames(bytes: Uint8Array): Promise<ReadFrames & { version: Version }> {
+  const version = versionOf(bytes)
+  return { version, ...(await readAppended(bytes.subarray(MAGIC.length), MAGIC.length)) }
 }
 
 /**

@@ -4,7 +4,7 @@ import { blockKey, codeOf } from '@x/storage-core/backend'
 
 import { createCatalogue, type Catalogue, type Container, type Location } from './catalogue.ts'
 import { fromPayload, toPlain, type Change } from './change.ts'
-import { emptyIndex, encodeFrame, readAppended, readFrames } from './index-file.ts'
+import { emptyIndex, encodeFrame, readAppended, readFrames, VERSION, type Version } from './index-file.ts'
 import { ifThere } from './layout.ts'
 import type { Medium, Revision } from './medium.ts'
 import { ported } from './port-error.ts'
@@ -94,6 +94,8 @@ export async function openVault({ name, medium, data, readOnly }: VaultParts): P
   let compactedBytes = 0
   // What follows the last whole frame was cut short, and is there until another frame is: which data files it listed cannot be told.
   let isCut = false
+  /** Of the index. An earlier one stays where there was no room to write it anew. */
+  let version: Version = VERSION
   /** `spent`: it is not asked for again before what frees room has ended. */
   let reserve: 'unknown' | 'kept' | 'spent' = 'unknown'
 
@@ -101,12 +103,15 @@ export async function openVault({ name, medium, data, readOnly }: VaultParts): P
     // Before: what is written meanwhile must not be taken for read.
     revision = await medium.revision?.()
     const bytes = await medium.readIndex()
-    const { payloads, end } = await readFrames(bytes)
+    const { payloads, end, ...head } = await readFrames(bytes)
+    version = head.version
     for (const payload of payloads) await catalogue.apply(fromPayload(payload))
     indexBytes = end
     compactedBytes = end
     hasTail = end < bytes.length
-    if (!readOnly) await takeStock()
+    if (readOnly) return
+    await takeStock()
+    if (version !== VERSION) await upgrade()
   })
 
   /** Of data files that are not in the index. */
@@ -119,6 +124,16 @@ export async function openVault({ name, medium, data, readOnly }: VaultParts): P
     // To open a store needs no room, so that a full one can be read, and emptied. The next frame lists them.
     await catalogue.apply(left.map(toStray))
     isCut = true
+  }
+
+  /** Killed meanwhile, the old index is there or the new one. What it lists is the same. */
+  async function upgrade(): Promise<void> {
+    try {
+      await rewrite()
+    } catch (error) {
+      // To open a store needs no room. It is tried again when the store is opened next.
+      if (!isFull(error)) throw error
+    }
   }
 
   async function sweepLeft(ids: readonly string[]): Promise<void> {
@@ -181,7 +196,10 @@ export async function openVault({ name, medium, data, readOnly }: VaultParts): P
     assertUsable()
     if (changes.length === 0) return
     await assertReserve(changes)
-    const listed = isCut ? [...[...catalogue.strays].map(toStray), ...changes] : changes
+    // An earlier version of this package may read it still.
+    const known = version === VERSION ? changes : changes.filter(({ type }) => type !== 'use')
+    if (known.length === 0) return catalogue.apply(changes)
+    const listed = isCut ? [...[...catalogue.strays].map(toStray), ...known] : known
     const frame = await encodeFrame(listed.map(toPlain))
     await ported(`${name}: the index`, async () => {
       try {
@@ -230,6 +248,8 @@ export async function openVault({ name, medium, data, readOnly }: VaultParts): P
     await medium.replaceIndex(bytes)
     indexBytes = bytes.length
     compactedBytes = bytes.length
+    version = VERSION
+    isCut = false
   }
 
   async function isCurrent(): Promise<boolean> {
