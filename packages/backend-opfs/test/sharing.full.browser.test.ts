@@ -1,3 +1,4 @@
+import { CID } from '@x/cid'
 import { expect, it, onTestFinished } from 'vitest'
 
 import { openOpfsStore, type OpfsStore } from '../src/index.ts'
@@ -88,4 +89,35 @@ it('when the owner closes the store, the next tab owns it, and loses nothing', a
   await store.close()
   expect(await other.do('cat', await adding)).toBe(64 * MIB)
   await expect(store.names.get('whole')).rejects.toMatchObject({ code: 'BACKEND', retryable: false })
+})
+
+it('what a client had begun is gone with it, while the owner goes on', async () => {
+  const directory = fresh()
+  const store = await open(directory)
+  const client = await openTab(directory)
+  const adding = client.do('addSilent', 'never')
+  adding.catch(() => undefined)
+  await client.says('is reading')
+  await expect.poll(() => dataFiles(directory)).toHaveLength(1)
+  client.kill()
+  // The owner hears of it when the browser has ended the tab.
+  await expect.poll(() => dataFiles(directory)).toHaveLength(0)
+  expect(await namesOf(store)).toEqual([])
+})
+
+it('a worker that can start no other has the store in itself, and shares it', async () => {
+  const directory = fresh()
+  const worker = new Worker(new URL('./children/alone.ts', import.meta.url), { type: 'module' })
+  const said = new Promise<string>((resolve, reject) => {
+    worker.addEventListener('message', ({ data }) => resolve(String(data)))
+    worker.addEventListener('error', ({ message }) => reject(new Error(message)))
+  })
+  worker.postMessage(directory, [])
+  const cid = CID.parse(await said)
+  const store = await open(directory)
+  expect(await store.verify(cid)).toBe(100_000)
+  worker.terminate()
+  expect(await store.verify(cid)).toBe(100_000)
+  await store.add(Uint8Array.of(1), { name: 'after' })
+  expect(await namesOf(store)).toEqual(['after', 'alone'])
 })

@@ -9,7 +9,7 @@ import { holdLock } from './hold-lock.ts'
 import { clientLock, linkName, noticesName, ownerLock } from './lock-names.ts'
 import { PROTOCOL, type Notice, type ToClient, type ToOwner } from './messages.ts'
 import { createRemoteStore } from './remote-store.ts'
-import { startOwner } from './start-owner.ts'
+import { assertCanOwn, startOwner } from './start-owner.ts'
 
 // What two channels of a worker carry may overtake each other, so a question may come before there is somebody to hear the answer.
 const ASK_AGAIN_MS = 500
@@ -25,6 +25,7 @@ export async function openSharedStore(
   { onEvent }: { onEvent?: ((event: unknown) => void) | undefined } = {},
 ): Promise<OpfsStore> {
   const { name, directory } = options
+  assertCanOwn(name)
   const client = crypto.randomUUID()
   const caller = createCaller(name, onEvent)
   const opened = Promise.withResolvers<void>()

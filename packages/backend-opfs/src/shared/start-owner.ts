@@ -15,11 +15,17 @@ export interface StartedOwner {
   readonly died: Promise<Error>
 }
 
-/** Starts the owner in a worker of its own, or here, where there are none and it can be. */
+const canStartWorker = (): boolean => typeof Worker !== 'undefined'
+
+/** @throws {UnsupportedError} No store can be owned here, nor in a worker of here. */
+export function assertCanOwn(name: string): void {
+  if (canStartWorker() || 'createSyncAccessHandle' in FileSystemFileHandle.prototype) return
+  throw new UnsupportedError(`${name}: nothing can be written here; a service worker opens it with readOnly`)
+}
+
+/** Starts the owner in a worker of its own, or here, where there are none. */
 export function startOwner(options: SentOptions, port: MessagePort): Promise<StartedOwner> {
-  if (typeof Worker !== 'undefined') return startInWorker(options, port)
-  if ('createSyncAccessHandle' in FileSystemFileHandle.prototype) return startHere(options, port)
-  throw new UnsupportedError(`${options.name}: nothing can be written here; a service worker opens it with readOnly`)
+  return canStartWorker() ? startInWorker(options, port) : startHere(options, port)
 }
 
 /** In a dedicated worker that cannot start another. It lives as long as the store. */
