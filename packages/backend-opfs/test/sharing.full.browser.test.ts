@@ -2,6 +2,10 @@ import { CID } from '@x/cid'
 import { expect, it, onTestFinished } from 'vitest'
 
 import { openOpfsStore, type OpfsStore } from '../src/index.ts'
+import { namedChannel } from '../src/shared/channel.ts'
+import { holdLock } from '../src/shared/hold-lock.ts'
+import { noticesName, ownerLock } from '../src/shared/lock-names.ts'
+import type { Notice } from '../src/shared/messages.ts'
 import { collect, dataFiles, fresh } from './opfs-setup.ts'
 import { openTab } from './tabs.ts'
 
@@ -120,4 +124,14 @@ it('a worker that can start no other has the store in itself, and shares it', as
   expect(await store.verify(cid)).toBe(100_000)
   await store.add(Uint8Array.of(1), { name: 'after' })
   expect(await namesOf(store)).toEqual(['after', 'alone'])
+})
+
+it('does not share with a tab that has another version of the package', async () => {
+  const directory = fresh()
+  const held = await holdLock(ownerLock(directory))
+  onTestFinished(() => held.release())
+  const notices = namedChannel<Notice, Notice>(noticesName(directory))
+  onTestFinished(() => notices.close())
+  notices.listen(({ type }) => type === 'who-owns' && notices.post({ type: 'owner', owner: 'newer', protocol: 99 }))
+  await expect(openOpfsStore({ directory })).rejects.toMatchObject({ code: 'IN_USE' })
 })

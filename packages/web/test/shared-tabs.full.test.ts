@@ -19,6 +19,7 @@ async function killRenderer(page: Page): Promise<void> {
 it.each([
   ['closed', (page: Page) => page.close()],
   ['killed', killRenderer],
+  ['left for another page', (page: Page) => page.goto('about:blank')],
 ] as const)('when the tab that owns the storage is %s, what others do goes on', async (_how, end) => {
   const built = await buildApp('without-plugin')
   onTestFinished(() => built.remove())
