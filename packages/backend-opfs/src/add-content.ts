@@ -36,14 +36,14 @@ export async function addContent(
   options: OwnAddOptions = {},
 ): Promise<AddResult> {
   const { name, metadata: given, profile, expected, onProgress, onReceipt, beforeCommit, signal } = options
-  const { vault, enter, enterWriting, alone } = context
+  const { vault, enter, enterWriting, alone, room, uses } = context
   enterWriting(options)
   // All that the caller may have got wrong is found before anything is read.
   if (name !== undefined) assertName(name)
   const metadata = given === undefined ? undefined : copyMetadata(given)
   profileOf(profile)
   const finish = startReceipt('add', context.name)
-  const staging = createStaging(vault)
+  const staging = createStaging(vault, room)
   try {
     const { cid, type, size } = await buildSource(toSourceNode(source), {
       profile,
@@ -58,7 +58,7 @@ export async function addContent(
     const damaged = await findDamaged(vault, all)
     await beforeCommit?.()
     signal?.throwIfAborted()
-    await alone(async () => {
+    const publish = async (): Promise<void> => {
       enter({ signal })
       const entries = stillNew(vault, all, damaged)
       const drops = entries.replaced.map((id): Change => ({ type: 'drop', id }))
@@ -72,7 +72,10 @@ export async function addContent(
         ...changes.map((change): Change => ({ type: 'record', change })),
       ])
       await vault.sweep(entries.replaced)
-    }, signal)
+    }
+    // Each turn anew: what makes room may take what was held.
+    await room.find(0, size, () => alone(publish, signal))
+    await uses.note(cid)
     onReceipt?.(finish({ cid, bytes: size, verified: 'each-leaf' }))
     return result
   } catch (error) {

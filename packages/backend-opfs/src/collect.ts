@@ -5,17 +5,33 @@ import { blockKey, codeOf, namesGone, reachableFrom } from '@x/storage-core/back
 import { keysOf, lengthAt, type Container } from './catalogue.ts'
 import type { Change } from './change.ts'
 import type { StoreContext } from './context.ts'
+import { usedBytes } from './room.ts'
 import { createStaging, entriesOf } from './staging.ts'
+import type { Evicted } from './store-policy.ts'
 import type { StrayFile } from './vault.ts'
+
+type Evictable = Pick<Evicted, 'root' | 'lastUsed'>
+
+export interface Collector extends Pick<ContentStore, 'remove' | 'gc'> {
+  /** Roots that are neither pinned nor named, the least recently used first. */
+  evictable(): Promise<Evictable[]>
+  /**
+   * Removes roots that are neither pinned nor named, the least recently used first, until it is enough.
+   *
+   * @param isEnough - Of the bytes of data files that were freed so far.
+   * @param onEvicted - Of each, when it is gone.
+   */
+  evict(isEnough: (freedBytes: number) => boolean, onEvicted: (evicted: Evicted) => void): Promise<void>
+}
 
 /**
  * Frees what nobody needs: `remove` one root, `gc` every root that is neither pinned nor named. Both refuse, with an
  * `IntegrityError`, while a node of a root that stays is damaged: what it needs cannot be told, so nothing is freed.
  */
 export function createCollector(
-  { vault, enter, enterWriting, alone, busy }: StoreContext,
+  { vault, enter, enterWriting, alone, busy, uses }: Omit<StoreContext, 'room'>,
   records: Records,
-): Pick<ContentStore, 'remove' | 'gc'> {
+): Collector {
   const { catalogue } = vault
   const get = (cid: CID): Promise<Uint8Array> => vault.block(cid)
 
@@ -60,20 +76,49 @@ export function createCollector(
 
   async function remove(root: CID, { signal }: AbortOptions = {}): Promise<void> {
     enterWriting({ signal })
+    await alone(() => removeNow(root, { signal }), signal)
+  }
+
+  async function evictable(): Promise<Evictable[]> {
+    const { loose } = await readRecords()
+    const found: (Evictable & { at: number })[] = []
+    for await (const root of records.roots()) {
+      const at = uses.lastOf(root)
+      if (loose.has(blockKey(root.cid))) found.push({ root: root.cid, lastUsed: new Date(at).toISOString(), at })
+    }
+    return found.toSorted((a, b) => a.at - b.at).map(({ root, lastUsed }) => ({ root, lastUsed }))
+  }
+
+  async function evict(
+    isEnough: (freedBytes: number) => boolean,
+    onEvicted: (evicted: Evicted) => void,
+  ): Promise<void> {
     await alone(async () => {
-      enter({ signal })
-      const { kept, names, loose } = await readRecords()
-      const key = blockKey(root)
-      const others = [...kept, ...loose].filter(([other]) => other !== key).map(([, cid]) => cid)
-      const wanted = await reachableFrom(get, others, { signal, damaged: 'fail' })
-      const below = await reachableFrom(get, [root], { signal, damaged: 'leaf' })
-      const changes: RecordChange[] = [
-        { type: 'delete-root', cid: root },
-        { type: 'delete-pin', cid: root },
-      ]
-      for (const [name, cid] of names) if (blockKey(cid) === key) changes.push({ type: 'delete-name', name })
-      await free((of) => below.has(of) && !wanted.has(of) && !busy.has(of), changes, { signal })
-    }, signal)
+      const before = usedBytes(vault)
+      let freed = 0
+      for (const { root, lastUsed } of await evictable()) {
+        if (isEnough(freed)) break
+        await removeNow(root, {})
+        const all = before - usedBytes(vault)
+        onEvicted({ root, lastUsed, freedBytes: all - freed })
+        freed = all
+      }
+    })
+  }
+
+  async function removeNow(root: CID, { signal }: AbortOptions): Promise<void> {
+    enter({ signal })
+    const { kept, names, loose } = await readRecords()
+    const key = blockKey(root)
+    const others = [...kept, ...loose].filter(([other]) => other !== key).map(([, cid]) => cid)
+    const wanted = await reachableFrom(get, others, { signal, damaged: 'fail' })
+    const below = await reachableFrom(get, [root], { signal, damaged: 'leaf' })
+    const changes: RecordChange[] = [
+      { type: 'delete-root', cid: root },
+      { type: 'delete-pin', cid: root },
+    ]
+    for (const [name, cid] of names) if (blockKey(cid) === key) changes.push({ type: 'delete-name', name })
+    await free((of) => below.has(of) && !wanted.has(of) && !busy.has(of), changes, { signal })
   }
 
   function countWaste(
@@ -134,7 +179,7 @@ export function createCollector(
     }
   }
 
-  return { gc, remove }
+  return { gc, remove, evict, evictable }
 }
 
 /** Of a file whose root nobody needs, and of a pack that is mostly waste: all. Else the blocks of a pack. */

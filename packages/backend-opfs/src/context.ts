@@ -1,5 +1,7 @@
 import type { AbortOptions } from '@x/storage-core'
 
+import type { Room } from './room.ts'
+import type { Uses } from './uses.ts'
 import type { Vault } from './vault.ts'
 
 /** What the parts of an open store share. */
@@ -14,4 +16,7 @@ export interface StoreContext {
   alone: <T>(task: () => Promise<T>, signal?: AbortSignal) => Promise<T>
   /** Blocks that must not be collected now, by key, and for how many callers. */
   readonly busy: Map<string, number>
+  /** For what is written. */
+  readonly room: Room
+  readonly uses: Uses
 }

@@ -61,7 +61,14 @@ export async function openDisk(path: string): Promise<Medium> {
     },
     async write(id, bytes) {
       const handle = handleOf(id)
-      writeAll(handle, bytes, handle.getSize())
+      const size = handle.getSize()
+      try {
+        writeAll(handle, bytes, size)
+      } catch (error) {
+        // It is written again when there is room.
+        handle.truncate(size)
+        throw error
+      }
     },
     async seal(id) {
       const handle = handleOf(id)

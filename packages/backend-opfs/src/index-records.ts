@@ -4,7 +4,11 @@ import { blockKey } from '@x/storage-core/backend'
 import type { StoreContext } from './context.ts'
 
 /** Roots, pins and names: read from memory, changed through the index. Its `commit` runs in the caller's turn. */
-export function createIndexRecords({ vault, enter, enterWriting }: Omit<StoreContext, 'alone'>): Records {
+export function createIndexRecords({
+  vault,
+  enter,
+  enterWriting,
+}: Pick<StoreContext, 'vault' | 'enter' | 'enterWriting'>): Records {
   const { records } = vault.catalogue
 
   async function assertExpectation(change: RecordChange): Promise<void> {

@@ -1,2 +1,3 @@
 export { openOpfsStore, type OpfsStoreOptions } from './open-opfs-store.ts'
 export type { OpfsStore } from './opfs-store.ts'
+export type { Evicted, StorePolicy } from './store-policy.ts'

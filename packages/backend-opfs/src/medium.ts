@@ -34,7 +34,7 @@ export interface Medium {
   replaceIndex(bytes: Uint8Array): Promise<void>
   /** Begins an empty data file. */
   create(id: string): Promise<void>
-  /** Appends to one that was begun. The memory of `bytes` may be taken away. */
+  /** Appends to one that was begun: all, or nothing when it rejects with a `QuotaExceededError`. Who calls waits before it changes `bytes`. */
   write(id: string, bytes: Uint8Array<ArrayBuffer>): Promise<void>
   /** Ends one: it is on the disk. */
   seal(id: string): Promise<Sealed>

@@ -5,10 +5,14 @@ import { DATA, ifThere, openDirectory } from './layout.ts'
 import { createOpfsStore, type OpfsStore } from './opfs-store.ts'
 import { ported } from './port-error.ts'
 import { openReadOnlyMedium } from './read-only-medium.ts'
+import { assertPolicy } from './room.ts'
 import { openSharedStore } from './shared/open-shared-store.ts'
+import type { Evicted, StorePolicy } from './store-policy.ts'
+import { tellEvicted } from './tell-evicted.ts'
 import { openVault } from './vault.ts'
 
-export interface OpfsStoreOptions {
+/** Of several tabs that open a directory, the policy is that of the one that owns it. */
+export interface OpfsStoreOptions extends StorePolicy {
   /** Where in the origin's file system: names with `/` between them. Default `x-store`. */
   directory?: string | undefined
   /** For errors, receipts and logs. Default `opfs`. */
@@ -18,6 +22,13 @@ export interface OpfsStoreOptions {
    * What is written afterwards is not seen before `catchUp`. Default false.
    */
   readOnly?: boolean | undefined
+  /**
+   * Asks the browser not to evict what the origin stores, before the store is opened. It may ask the user, or refuse: `persisted`
+   * of the status says. In a page alone: workers cannot ask. Default false.
+   */
+  persist?: boolean | undefined
+  /** Hears of each root that made room for others, in whichever tab that was, while the store is open here. */
+  onEvict?: ((evicted: Evicted) => void) | undefined
 }
 
 /**
@@ -34,13 +45,27 @@ export async function openOpfsStore({
   directory = 'x-store',
   name = 'opfs',
   readOnly = false,
+  persist = false,
+  evict,
+  maxBytes,
+  onEvict,
 }: OpfsStoreOptions = {}): Promise<OpfsStore> {
   assertDirectory(directory)
   if (typeof navigator.storage?.getDirectory !== 'function') {
     throw new UnsupportedError(`${name}: there is no Origin Private File System here; it needs a secure context`)
   }
+  assertPolicy({ evict, maxBytes })
+  if (persist) await askToPersist(name)
   if (readOnly) return openToRead(name, directory)
-  return openSharedStore({ directory, name })
+  const onEvent = onEvict && ((event: unknown): void => tellEvicted(event, onEvict))
+  return openSharedStore({ directory, name, evict, maxBytes }, { onEvent })
+}
+
+async function askToPersist(name: string): Promise<void> {
+  if (typeof navigator.storage.persist !== 'function') {
+    throw new UnsupportedError(`${name}: persist is asked for in a page; nothing else can`)
+  }
+  await ported(`${name}: persist`, () => navigator.storage.persist())
 }
 
 async function openToRead(name: string, directory: string): Promise<OpfsStore> {

@@ -12,7 +12,7 @@ const PACK_BYTES = 64 * 1024 * 1024
 
 /** Blocks, of files held whole as well. `close` is the store's. */
 export function createOpfsBlocks(
-  { name, vault, enter, enterWriting, alone, busy }: StoreContext,
+  { name, vault, enter, enterWriting, alone, busy, room }: StoreContext,
   close: () => Promise<void>,
 ): Blockstore {
   const { catalogue } = vault
@@ -21,10 +21,11 @@ export function createOpfsBlocks(
   async function publish(staging: Staging, signal: AbortSignal | undefined): Promise<void> {
     const all = await staging.seal()
     const damaged = await findDamaged(vault, all)
-    await alone(async () => {
+    const makeVisible = async (): Promise<void> => {
       enter({ signal })
       await vault.commit(entriesOf(stillNew(vault, all, damaged)))
-    }, signal)
+    }
+    await room.find(0, all.pack?.size ?? 0, () => alone(makeVisible, signal))
   }
 
   async function putMany(
@@ -33,7 +34,7 @@ export function createOpfsBlocks(
   ): Promise<number> {
     enterWriting({ signal })
     const mine: string[] = []
-    let staging = createStaging(vault)
+    let staging = createStaging(vault, room)
     let [count, staged] = [0, 0]
     const publishAll = async (): Promise<void> => {
       try {
@@ -41,7 +42,7 @@ export function createOpfsBlocks(
       } finally {
         await staging.discard()
       }
-      staging = createStaging(vault)
+      staging = createStaging(vault, room)
       staged = 0
     }
     try {

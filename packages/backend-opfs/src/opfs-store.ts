@@ -26,6 +26,9 @@ import { getFile, hashWhole, wholeFile } from './get-file.ts'
 import { createIndexRecords } from './index-records.ts'
 import { createOpfsBlocks } from './opfs-blocks.ts'
 import { ported } from './port-error.ts'
+import { createRoom, usedBytes } from './room.ts'
+import type { Evicted, StorePolicy } from './store-policy.ts'
+import { createUses } from './uses.ts'
 import type { Vault } from './vault.ts'
 
 export interface OpfsStore extends ContentStore {
@@ -57,8 +60,17 @@ export interface OpfsStore extends ContentStore {
 /** Bytes of one piece where leaves are not read one by one. */
 const PIECE_BYTES = 1024 * 1024
 
+export interface OpfsStoreParts extends StorePolicy {
+  readOnly: boolean
+  /** Hears of each root that made room for others. */
+  onEvict?: (evicted: Evicted) => void
+}
+
 /** The store over what has been opened. */
-export function createOpfsStore(vault: Vault, { readOnly }: { readOnly: boolean }): OpfsStore {
+export function createOpfsStore(
+  vault: Vault,
+  { readOnly, evict, maxBytes, onEvict = () => undefined }: OpfsStoreParts,
+): OpfsStore {
   const { name } = vault
   const lock = createKeyedLock()
   let closed = false
@@ -67,7 +79,7 @@ export function createOpfsStore(vault: Vault, { readOnly }: { readOnly: boolean 
     if (closed) throw new BackendError(`${name} is closed`, { retryable: false })
     vault.assertUsable()
   }
-  const context: StoreContext = {
+  const base: Omit<StoreContext, 'room' | 'uses'> = {
     name,
     vault,
     enter,
@@ -78,8 +90,25 @@ export function createOpfsStore(vault: Vault, { readOnly }: { readOnly: boolean 
     alone: (task, signal) => lock('index', task, signal),
     busy: new Map(),
   }
-  const records = createIndexRecords(context)
+  const records = createIndexRecords(base)
   const { freeing } = vault
+  const uses = createUses(base, readOnly)
+  const collector = createCollector({ ...base, uses }, records)
+  const room = createRoom({
+    vault,
+    evict,
+    maxBytes,
+    async makeRoom(isEnough) {
+      let count = 0
+      const told = (evicted: Evicted): void => {
+        count += 1
+        onEvict(evicted)
+      }
+      await freeing(() => collector.evict(isEnough, told))
+      return count > 0
+    },
+  })
+  const context: StoreContext = { ...base, uses, room }
   const plainBlocks = createOpfsBlocks(context, close)
   const blocks = promiseChecked<Blockstore>({
     ...plainBlocks,
@@ -90,6 +119,7 @@ export function createOpfsStore(vault: Vault, { readOnly }: { readOnly: boolean 
 
   async function* cat(root: CID, options: CatOptions = {}): AsyncGenerator<Uint8Array> {
     enter(options)
+    await uses.note(root)
     const whole = options.verify === 'stored' ? await standing(root, options) : undefined
     if (whole) yield* catStored(root, whole.file, options)
     else yield* reader.cat(root, options)
@@ -146,15 +176,20 @@ export function createOpfsStore(vault: Vault, { readOnly }: { readOnly: boolean 
       if (!readOnly) await ported(`${name}: status`, () => vault.medium.list())
       options.signal?.throwIfAborted()
       const { containers, blocks: held, strays } = vault.catalogue
-      let bytes = 0
-      for (const { entry } of containers.values()) bytes += entry.size
+      const loose = await collector.evictable()
+      const [oldest] = loose
       const details = {
         dataFiles: containers.size,
         strays: strays.size,
         blocks: held.size,
-        bytes,
+        bytes: usedBytes(vault),
         usage,
         quota,
+        persisted: await navigator.storage.persisted(),
+        evict: evict ?? 'none',
+        evictable: loose.length,
+        ...(maxBytes !== undefined && { maxBytes }),
+        ...(oldest && { leastRecentUse: oldest.lastUsed }),
         readOnly,
       }
       return { ...probed, available: true, probeMs: performance.now() - started, details }
@@ -175,7 +210,6 @@ export function createOpfsStore(vault: Vault, { readOnly }: { readOnly: boolean 
   }
 
   const names = createRecordNames({ ...context, records }, rootRecords)
-  const collector = createCollector(context, records)
 
   return {
     name,
@@ -196,7 +230,11 @@ export function createOpfsStore(vault: Vault, { readOnly }: { readOnly: boolean 
       enter(options)
       return context.alone(() => vault.catchUp(), options?.signal)
     },
-    getFile: (root, options) => getFile(context, { stat: reader.stat, blocks }, root, options),
+    getFile: async (root, options) => {
+      enter(options)
+      await uses.note(root)
+      return getFile(context, { stat: reader.stat, blocks }, root, options)
+    },
     ...rootRecords.methods,
     unpin: (root, options) => freeing(() => rootRecords.methods.unpin(root, options)),
     gc: (options) => freeing(() => collector.gc(options)),

@@ -3,6 +3,7 @@ import { blockKey } from '@x/storage-core/backend'
 
 import type { Change, FileEntry, PackEntry } from './change.ts'
 import { ported } from './port-error.ts'
+import type { Room } from './room.ts'
 import type { Vault } from './vault.ts'
 
 /** What one caller writes before any of it is in the index, and so before anybody sees it. */
@@ -32,29 +33,37 @@ export interface StagedEntries {
 // Small blocks go to the disk together.
 const BUFFER_BYTES = 1024 * 1024
 
-export function createStaging({ name, medium, catalogue, staged }: Vault): Staging {
+/** @param room - Makes room for what is written. Without it, there is some or not. */
+export function createStaging(
+  { name, medium, catalogue, staged }: Vault,
+  room: Room = { find: (_more, _written, work) => work() },
+): Staging {
   const begun = new Set<string>()
   const files: FileEntry[] = []
   let pack: { id: string; blocks: PackEntry['blocks']; keys: Set<string>; size: number } | undefined
   let buffer = new Uint8Array(BUFFER_BYTES)
   let filled = 0
+  let written = 0
 
   const begin = async (): Promise<string> => {
     const id = crypto.randomUUID()
     begun.add(id)
-    staged.add(id)
-    await ported(`${name}: begin a data file`, () => medium.create(id))
+    staged.set(id, 0)
+    await room.find(0, written, () => ported(`${name}: begin a data file`, () => medium.create(id)))
     return id
   }
-  const write = (id: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> =>
-    ported(`${name}: write`, () => medium.write(id, bytes))
+  async function write(id: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    const { length } = bytes
+    await room.find(length, written, () => ported(`${name}: write`, () => medium.write(id, bytes)))
+    written += length
+    staged.set(id, (staged.get(id) ?? 0) + length)
+  }
   const seal = (id: string): Promise<{ size: number; modified: number }> =>
     ported(`${name}: write`, () => medium.seal(id))
 
   async function flush(id: string): Promise<void> {
     if (filled === 0) return
     const full = buffer.subarray(0, filled)
-    // Its memory goes to the worker.
     buffer = new Uint8Array(BUFFER_BYTES)
     filled = 0
     await write(id, full)

@@ -44,8 +44,8 @@ export interface Vault {
   isCurrent(): Promise<boolean>
   /** Takes in what was appended to the index since it was read. As `commit`, one after another. See `OpfsStore.catchUp`. */
   catchUp(): Promise<CaughtUp>
-  /** Ids of data files that are being written, or are about to be listed. */
-  readonly staged: Set<string>
+  /** Data files that are being written, or are about to be listed: bytes so far by id. */
+  readonly staged: Map<string, number>
   /** Data files that the index does not list, and nobody is writing. Of a reader none: it cannot tell. */
   strays(): Promise<StrayFile[]>
   /** Deletes them. As `commit`, one after another. */
@@ -85,7 +85,7 @@ const isGone = (error: unknown): boolean => error instanceof DOMException && err
 export async function openVault({ name, medium, data, readOnly }: VaultParts): Promise<Vault> {
   const catalogue = createCatalogue()
   const files = new Map<string, Promise<File>>()
-  const staged = new Set<string>()
+  const staged = new Map<string, number>()
   let failure: unknown
   let revision: Revision | undefined
   /** Of a reader: something follows the last whole frame, which another frame may take the place of. */

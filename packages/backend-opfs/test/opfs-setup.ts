@@ -7,7 +7,7 @@ import { onTestFinished } from 'vitest'
 import { openOpfsStore } from '../src/index.ts'
 import { DATA, indexGenerations, indexName, openDirectory } from '../src/layout.ts'
 import type { Medium } from '../src/medium.ts'
-import { createOpfsStore, type OpfsStore } from '../src/opfs-store.ts'
+import { createOpfsStore, type OpfsStore, type OpfsStoreParts } from '../src/opfs-store.ts'
 import { openVault, type Vault } from '../src/vault.ts'
 import { startDiskHost } from './remote-disk.ts'
 
@@ -72,6 +72,7 @@ function openedOf(store: ContentStore): Opened {
 export async function openForTest(
   directory = `test-${crypto.randomUUID()}`,
   wrap: (medium: Medium) => Medium = (medium) => medium,
+  policy: Omit<OpfsStoreParts, 'readOnly'> = {},
 ): Promise<Opened> {
   const medium = wrap(await host.open(directory))
   const data = await openDirectory(`${directory}/${DATA}`, true)
@@ -81,7 +82,7 @@ export async function openForTest(
     if (cid.code === RAW) all.leavesRead += 1
     return block(cid)
   }
-  const store = createOpfsStore(vault, { readOnly: false })
+  const store = createOpfsStore(vault, { ...policy, readOnly: false })
   onTestFinished(() => store.close())
   const all: Opened = { store, vault, medium, directory, leavesRead: 0 }
   opened.set(store, all)

@@ -59,7 +59,7 @@ export function startDiskHost(): DiskHost {
       appendIndex: (bytes, at) => done('appendIndex', [bytes, at]),
       replaceIndex: (bytes) => done('replaceIndex', [bytes]),
       create: (id) => done('create', [id]),
-      write: (id, bytes) => done('write', [id, bytes], [bytes.buffer]),
+      write: (id, bytes) => done('write', [id, bytes]),
       seal: async (id) => expectSealed(await call('seal', [id])),
       remove: (id) => done('remove', [id]),
       list: async () => expectNames(await call('list', [])),
