@@ -46,7 +46,9 @@ export async function openSharedStore(
   }
 
   function ask(): void {
-    notices.post(link ? { type: 'client', client, owner: link.owner } : { type: 'who-owns' })
+    // Also when one was heard of: what a tab said before it was gone may come after what the next one says.
+    notices.post({ type: 'who-owns' })
+    if (link) notices.post({ type: 'client', client, owner: link.owner })
   }
 
   function take(channel: Channel<ToClient, ToOwner>): void {
@@ -98,9 +100,14 @@ export async function openSharedStore(
     while (!waiting.signal.aborted) await navigator.locks.request(ownerLock(directory), { signal: waiting.signal }, own)
   }
   const turns = takeTurns().catch((cause: unknown) => {
-    if (waiting.signal.aborted) return
+    // It waited, and need not any more.
+    if (cause === waiting.signal.reason) return
     end(cause instanceof Error ? cause : new BackendError(`${name}: ${String(cause)}`, { cause, retryable: false }))
+    // Who closes it hears why it could not be closed.
+    if (isClosing) throw cause
   })
+  // `close` waits for it, after others.
+  turns.catch(() => undefined)
   askSoon()
 
   async function close(): Promise<void> {
@@ -110,9 +117,12 @@ export async function openSharedStore(
     await caller.close()
     waiting.abort()
     released.resolve()
-    await turns
-    notices.close()
-    await alive.release()
+    try {
+      await turns
+    } finally {
+      notices.close()
+      await alive.release()
+    }
   }
 
   try {
