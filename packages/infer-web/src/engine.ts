@@ -4,15 +4,17 @@ import type { Dtype } from '@x/model-loader'
 import type { TaskInput, TaskResult } from '@x/pipelines'
 import type { GraphTable } from '@x/pipelines/parts'
 import { BackendError, GatedError, type AbortOptions } from '@x/storage-core'
+import { untilAborted } from '@x/storage-core/backend'
 
 import type { Answers, LoadedModelState, LoadProgress, OpenedRuntime, Question } from './messages.ts'
-import { rungsOf, whyNotHere, type Providers } from './rungs.ts'
+import { lookHere, rungsOf, type Providers } from './rungs.ts'
 import { receiveResult } from './sent-result.ts'
 import { createVerdicts, type VerdictStorage } from './verdicts.ts'
 import {
   DeviceLostError,
   openWorker,
   ProviderRefusedError,
+  WorkerSpentError,
   type Asked,
   type AskOptions,
   type WorkerClient,
@@ -100,7 +102,7 @@ export interface Engine {
   session(model: string, options?: SessionOptions): Promise<GraphSession>
   /** Opens and loads a model before it is asked for. */
   load(task: TaskName, model: string, options?: LoadOptions): Promise<void>
-  /** @returns How many were unloaded: those of a CID that nothing uses. */
+  /** After what was asked before. @returns How many were unloaded: those of a CID. */
   unload(cid: string): Promise<number>
   /** The tasks that a model is for, by what its repository says. Empty where it does not say. */
   tasksOf(model: string, options?: AbortOptions): Promise<TaskName[]>
@@ -131,6 +133,8 @@ export function createEngine({
 
   function refuse(refusal: ProviderRefusal): void {
     const { executionProvider, model, why } = refusal
+    // Several may have waited for the same worker.
+    if (refusals.has(keyOf(executionProvider, model))) return
     refusals.set(keyOf(executionProvider, model), refusal)
     onWarning(
       model === undefined
@@ -141,18 +145,19 @@ export function createEngine({
 
   /** @throws {ProviderRefusedError} It does not work here. */
   async function start(executionProvider: string): Promise<WorkerClient> {
-    const why = await whyNotHere(executionProvider)
+    const { why, adapter } = await lookHere(executionProvider)
     if (why !== undefined) throw new ProviderRefusedError(why)
-    const known = verdicts.get(executionProvider)
+    const about = { executionProvider, adapter }
+    const known = verdicts.get(about)
     if (known?.works === false)
       throw new ProviderRefusedError(`${known.why ?? 'it did not'} (tried in the last 24 hours)`)
     const question = { type: 'open', executionProvider, isProbed: known?.works === true, memoryBytes } as const
     try {
       const client = await openWorker(worker, question, {})
-      if (!known) verdicts.set(executionProvider, { works: true })
+      if (!known) verdicts.set(about, { works: true })
       return client
     } catch (error) {
-      if (error instanceof ProviderRefusedError) verdicts.set(executionProvider, { works: false, why: error.message })
+      if (error instanceof ProviderRefusedError) verdicts.set(about, { works: false, why: error.message })
       throw error
     }
   }
@@ -177,47 +182,40 @@ export function createEngine({
     if (isClosed) throw closed()
   }
 
+  const isOut = (executionProvider: string, model: string): boolean =>
+    [undefined, model].some((what) => refusals.has(keyOf(executionProvider, what)))
+
   /** The first execution provider that may be used and does it. */
   async function climb<T>(model: string, use: (client: WorkerClient) => Promise<T>): Promise<T> {
     assertOpen()
     for (const executionProvider of rungs) {
-      const isOut = [undefined, model].some((what) => refusals.has(keyOf(executionProvider, what)))
-      if (isOut) continue
-      try {
-        const client = await clientOf(executionProvider)
+      let isLost = false
+      while (!isOut(executionProvider, model)) {
+        let refused: string | undefined = model
         try {
-          return await onceMore(executionProvider, client, use)
+          const client = await clientOf(executionProvider).catch((error: unknown) => {
+            refused = undefined
+            throw error
+          })
+          return await use(client)
         } catch (error) {
-          if (!(error instanceof ProviderRefusedError)) throw error
-          refuse({ executionProvider, model, why: error.message })
+          if (error instanceof ProviderRefusedError) {
+            refuse({ executionProvider, model: refused, why: error.message })
+          } else if (error instanceof DeviceLostError) {
+            if (isLost) {
+              throw new BackendError(`the GPU was lost twice: ${error.message}`, { cause: error, retryable: true })
+            }
+            isLost = true
+            onWarning(`the GPU was lost (${error.message}); ${model} is asked for once more`)
+          } else if (!(error instanceof WorkerSpentError)) {
+            throw error
+          }
         }
-      } catch (error) {
-        if (!(error instanceof ProviderRefusedError)) throw error
-        refuse({ executionProvider, model: undefined, why: error.message })
       }
     }
     const reasons = rungs.map((one) => `${one}: ${(refusals.get(keyOf(one)) ?? refusals.get(keyOf(one, model)))?.why}`)
     throw new GatedError(`no execution provider that may be used can run ${model} here: ${reasons.join('; ')}`, {
       feature: 'execution-provider',
-    })
-  }
-
-  /** What was lost with a GPU is asked of a new worker, once. */
-  async function onceMore<T>(
-    executionProvider: string,
-    client: WorkerClient,
-    use: (client: WorkerClient) => Promise<T>,
-  ): Promise<T> {
-    try {
-      return await use(client)
-    } catch (error) {
-      if (!(error instanceof DeviceLostError)) throw error
-      onWarning(`the GPU was lost (${error.message}); asked once more`)
-    }
-    const next = await clientOf(executionProvider)
-    return use(next).catch((error: unknown) => {
-      if (!(error instanceof DeviceLostError)) throw error
-      throw new BackendError(`the GPU was lost twice: ${error.message}`, { cause: error, retryable: true })
     })
   }
 
@@ -228,7 +226,11 @@ export function createEngine({
   ): Promise<Answers[Type]> {
     options.signal?.throwIfAborted()
     try {
-      return await climb(model, (client) => client.ask(question, options))
+      // A worker that starts is not stopped: another call may want it.
+      return await untilAborted(
+        climb(model, (client) => client.ask(question, options)),
+        options.signal,
+      )
     } catch (error) {
       if (!(error instanceof DOMException) || error.name !== 'DataCloneError') throw error
       throw new InvalidInputError(`what was given cannot be sent to a worker: ${error.message}`, {

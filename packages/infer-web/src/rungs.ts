@@ -1,5 +1,7 @@
 import { InvalidInputError } from '@x/cid'
 
+import { adapterName } from './adapter-name.ts'
+
 /** What runs graphs: the first of a list that works; `auto`: `webgpu`, then `wasm`; or one and no other. */
 export type Providers = 'auto' | readonly string[] | { require: string }
 
@@ -17,13 +19,25 @@ export function rungsOf(providers: Providers): readonly string[] {
   )
 }
 
-/** Why an execution provider cannot work in this browser, as far as it says so at once; `undefined`: it has to be tried. */
-export async function whyNotHere(executionProvider: string): Promise<string | undefined> {
-  if (executionProvider === 'webnn') return 'ml' in navigator ? undefined : 'this browser has no WebNN'
-  if (executionProvider !== 'webgpu') return undefined
+/** What a browser says of an execution provider at once. */
+export interface FirstLook {
+  /** Why it cannot work; `undefined`: it has to be tried. */
+  why?: string | undefined
+  /** Of a GPU. */
+  adapter?: string | undefined
+}
+
+export async function lookHere(executionProvider: string): Promise<FirstLook> {
+  if (executionProvider === 'webnn') return 'ml' in navigator ? {} : { why: 'this browser has no WebNN' }
+  if (executionProvider !== 'webgpu') return {}
   const gpu: GPU | undefined = 'gpu' in navigator ? navigator.gpu : undefined
   if (gpu === undefined) {
-    return isSecureContext ? 'this browser has no WebGPU' : 'WebGPU is for secure contexts: https:, or localhost'
+    return {
+      why: isSecureContext ? 'this browser has no WebGPU' : 'WebGPU is for secure contexts: https:, or localhost',
+    }
   }
-  return (await gpu.requestAdapter()) === null ? 'this browser has WebGPU, and no adapter for it' : undefined
+  const adapter = await gpu.requestAdapter()
+  return adapter === null
+    ? { why: 'this browser has WebGPU, and no adapter for it' }
+    : { adapter: adapterName(adapter.info) }
 }

@@ -15,24 +15,30 @@ interface Verdict {
 /** A driver may be updated without the browser. Milliseconds. */
 const KEPT_MS = 24 * 3_600_000
 
-/** Of one version of a browser. */
+/** Of one version of a browser, and one adapter where there is a GPU. */
 export interface Verdicts {
-  get(executionProvider: string): Verdict | undefined
-  set(executionProvider: string, verdict: Omit<Verdict, 'at'>): void
+  get(about: About): Verdict | undefined
+  set(about: About, verdict: Omit<Verdict, 'at'>): void
 }
 
-const keyOf = (executionProvider: string): string => `@x/infer-web:${executionProvider}:${navigator.userAgent}`
+interface About {
+  executionProvider: string
+  adapter: string | undefined
+}
+
+const keyOf = ({ executionProvider, adapter }: About): string =>
+  ['@x/infer-web', executionProvider, adapter ?? '', navigator.userAgent].join(':')
 
 export function createVerdicts(storage: VerdictStorage | undefined): Verdicts {
   return {
-    get(executionProvider) {
-      const text = storage?.getItem(keyOf(executionProvider)) ?? undefined
+    get(about) {
+      const text = storage?.getItem(keyOf(about)) ?? undefined
       const verdict = text === undefined ? undefined : parse(text)
       return verdict && Date.now() - verdict.at < KEPT_MS ? verdict : undefined
     },
-    set(executionProvider, verdict) {
+    set(about, verdict) {
       try {
-        storage?.setItem(keyOf(executionProvider), JSON.stringify({ ...verdict, at: Date.now() }))
+        storage?.setItem(keyOf(about), JSON.stringify({ ...verdict, at: Date.now() }))
       } catch {
         // It is full, or closed to this page: then it is tried again the next time.
       }

@@ -13,6 +13,11 @@ export class ProviderRefusedError extends Error {
   override readonly name = 'ProviderRefusedError'
 }
 
+/** The worker ended since its execution provider could not run what somebody else asked for. This was not begun. */
+export class WorkerSpentError extends Error {
+  override readonly name = 'WorkerSpentError'
+}
+
 export interface AskOptions {
   signal?: AbortSignal | undefined
   onText?: ((piece: string) => void) | undefined
@@ -28,18 +33,21 @@ export interface WorkerClient {
   /**
    * @throws {ProviderRefusedError} Another execution provider may do it.
    * @throws {DeviceLostError} A worker that is made anew may do it.
+   * @throws {WorkerSpentError} So may it after this.
    * @throws {CrashError} The worker ended.
    */
   ask<Type extends Question['type']>(question: Asked<Type>, options?: AskOptions): Promise<Answers[Type]>
   /** Whether it can be asked: not after a loss, a refusal or its end. */
   isSound(): boolean
-  /** No more is asked of it; it ends when what was asked is answered. */
-  retire(): void
   /** At once: what was asked rejects with the reason. */
   end(reason: Error): void
 }
 
+/** Why a worker ended, as somebody is told who asked for a model; empty: for none. */
+type Reason = (model: string) => Error
+
 interface Waiting extends AskOptions {
+  model: string
   /** With what is of the question's own kind: the worker has the same version of this package. */
   resolve: (value: never) => void
   reject: (reason: unknown) => void
@@ -56,17 +64,16 @@ export async function openWorker(
   const waiting = new Map<number, Waiting>()
   let count = 0
   const listening = Promise.withResolvers<void>()
-  let death: Error | undefined
-  let isRetired = false
+  let death: Reason | undefined
 
-  const end = (reason: Error): void => {
+  const end = (reason: Reason): void => {
     if (death !== undefined) return
     death = reason
     worker.terminate()
     listening.resolve()
-    for (const { reject, release } of waiting.values()) {
+    for (const { model, reject, release } of waiting.values()) {
       release()
-      reject(reason)
+      reject(reason(model))
     }
     waiting.clear()
   }
@@ -77,22 +84,21 @@ export async function openWorker(
     waiting.delete(id)
     one.release()
     settled(one)
-    if (isRetired && waiting.size === 0) end(new Error('the worker was retired'))
   }
 
   function hear(message: FromWorker<never>): void {
     if ('listening' in message) return listening.resolve()
-    if ('lost' in message) return end(new DeviceLostError(message.lost))
+    if ('lost' in message) return end(() => new DeviceLostError(message.lost))
     const { id } = message
     if ('text' in message) return tell(id, ({ onText }) => onText?.(message.text))
     if ('progress' in message) return tell(id, ({ onProgress }) => onProgress?.(message.progress))
     settle(id, ({ resolve, reject }) => {
       if ('done' in message) return resolve(message.done)
       if ('failed' in message) return reject(receiveError(message.failed))
-      // After one session that was refused the library makes no other in its worker.
-      isRetired = true
       reject(new ProviderRefusedError(message.refused))
     })
+    // After one session that was refused the library makes no other in its worker, which does one thing at a time.
+    if ('refused' in message) end(() => new WorkerSpentError(message.refused))
   }
 
   /** What the caller's own function throws ends the call, with that. */
@@ -113,7 +119,8 @@ export async function openWorker(
     asked: Asked<Type>,
     { signal, ...told }: AskOptions = {},
   ): Promise<Answers[Type]> {
-    if (death !== undefined) throw death
+    const model = 'model' in asked ? asked.model : ''
+    if (death !== undefined) throw death(model)
     signal?.throwIfAborted()
     const id = (count += 1)
     const { promise, resolve, reject } = Promise.withResolvers<Answers[Type]>()
@@ -123,7 +130,7 @@ export async function openWorker(
     }
     const release = (): void => signal?.removeEventListener('abort', abort)
     signal?.addEventListener('abort', abort)
-    waiting.set(id, { ...told, resolve, reject, release })
+    waiting.set(id, { ...told, model, resolve, reject, release })
     await listening.promise
     // It may have been given up meanwhile.
     if (!waiting.has(id)) return promise
@@ -139,26 +146,22 @@ export async function openWorker(
   worker.addEventListener('error', (event) => {
     event.preventDefault()
     const why = event.message || 'its script could not be loaded'
-    end(new CrashError(`the worker that runs models ended: ${why}`, { model: '' }))
+    end((model) => new CrashError(`the worker that runs models ended: ${why}`, { model }))
   })
   try {
     const opened = await ask(question, options)
     // Whoever gets it knows that the worker is gone, however it ended: no event says so.
     void navigator.locks.request(opened.lock, () => {
-      end(new CrashError('the worker that runs models ended', { model: '' }))
+      end((model) => new CrashError('the worker that runs models ended', { model }))
     })
     return {
       opened,
       ask,
-      isSound: () => death === undefined && !isRetired,
-      retire() {
-        isRetired = true
-        if (waiting.size === 0) end(new Error('the worker was retired'))
-      },
-      end,
+      isSound: () => death === undefined,
+      end: (reason) => end(() => reason),
     }
   } catch (error) {
-    end(new Error('the worker was not opened', { cause: error }))
+    end(() => new Error('the worker was not opened', { cause: error }))
     throw error
   }
 }

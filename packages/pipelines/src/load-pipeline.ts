@@ -39,6 +39,8 @@ export interface PipelineOptions {
    * Which execution provider to try after one on which the model cannot be loaded; `undefined`: none. Default: none.
    */
   nextProvider?: ((refused: { provider: string; why: string }) => Promise<string | undefined>) | undefined
+  /** Called with the variant before any of it is read. What it throws ends the loading. */
+  onChosen?: ((dtype: ChosenDtype) => Promise<void>) | undefined
   signal?: AbortSignal | undefined
 }
 
@@ -53,7 +55,7 @@ export async function loadPipeline(
   platform: PipelinePlatform,
   task: TaskName,
   model: OpenedModel,
-  { dtype: asked, executionProvider: first = 'cpu', nextProvider, signal }: PipelineOptions,
+  { dtype: asked, executionProvider: first = 'cpu', nextProvider, onChosen, signal }: PipelineOptions,
 ): Promise<LoadedPipeline> {
   const { transformers } = platform
   const paths = model.files.map(({ path }) => path)
@@ -78,6 +80,7 @@ export async function loadPipeline(
     })
     assertLabels(task, model, config)
     const dtype = chooseDtype(config, paths, { dtype: asked, sessions })
+    await onChosen?.(dtype)
     const files = dtype.files.join(', ')
     let executionProvider = first
     let pipeline: AnyPipeline | undefined

@@ -1,3 +1,5 @@
+import { adapterName } from '../adapter-name.ts'
+
 /** What is known of the GPU that this worker computes on. */
 export interface WatchedGpu {
   /** How often work was given to it since the worker began. */
@@ -37,7 +39,7 @@ export function watchGpu(): WatchedGpu {
     })
     Reflect.set(adapters, 'requestDevice', async function watched(this: GPUAdapter, ...args: unknown[]) {
       const device: GPUDevice = await Reflect.apply(requestDevice, this, args)
-      named = nameOf(this.info)
+      named = adapterName(this.info)
       void told(device)
       return device
     })
@@ -50,8 +52,4 @@ export function watchGpu(): WatchedGpu {
       if (lost !== undefined) hear(lost)
     },
   }
-}
-
-function nameOf({ vendor, architecture, description }: GPUAdapterInfo): string {
-  return [vendor, architecture, description].filter(Boolean).join(' ') || 'unnamed'
 }

@@ -11,81 +11,62 @@ export interface Held<T> {
   dispose(): Promise<void>
 }
 
-interface Entry<T> {
-  making: Promise<Held<T>>
-  made: Held<T> | undefined
-  users: number
-  usedMs: number
-}
+/** Makes room for so many bytes before they are loaded. */
+export type MakeRoom = (cid: string, bytes: number) => Promise<void>
 
-/** Models in memory, each loaded once, and as many of those that nobody uses as there is room for. */
+/** Models in memory, as many as there is room for. Whoever asks asks for one thing at a time. */
 export interface HeldModels<T> {
-  /** Makes it, or has it from before, and keeps it while `work` goes on. What failed may be tried again. */
-  use<R>(key: string, make: () => Promise<Held<T>>, work: (value: T) => Promise<R>): Promise<R>
-  /** @returns How many went: those of a CID that nobody uses. */
+  get(key: string): T | undefined
+  /** @throws {NoSpaceError} Of `makeRoom`: it takes more than there is room for. */
+  add<Value extends T>(key: string, make: (makeRoom: MakeRoom) => Promise<Held<Value>>): Promise<Value>
+  /** @returns How many went: those of a CID. */
   unload(cid: string): Promise<number>
   list(): LoadedModelState[]
 }
 
-/** @param memoryBytes - What was used least lately goes while there is more. */
+/** @param memoryBytes - What was used least lately goes before there would be more. */
 export function createHeldModels<T>(memoryBytes: number): HeldModels<T> {
-  const entries = new Map<string, Entry<T>>()
+  /** What was used last is last. */
+  const entries = new Map<string, Held<T> & { usedMs: number }>()
 
-  async function drop(key: string, { making }: Entry<T>): Promise<void> {
+  async function drop(key: string, held: Held<T>): Promise<void> {
     entries.delete(key)
-    const held = await making
     await held.dispose()
   }
 
-  const idle = (): [string, Entry<T>][] =>
-    [...entries].filter(([, { users, made }]) => users === 0 && made).toSorted(([, a], [, b]) => a.usedMs - b.usedMs)
-
-  const total = (): number => [...entries.values()].reduce((sum, { made }) => sum + (made?.bytes ?? 0), 0)
-
-  async function makeRoom(): Promise<void> {
-    for (const [key, entry] of idle()) {
-      if (total() <= memoryBytes) return
-      await drop(key, entry)
+  async function makeRoom(cid: string, bytes: number): Promise<void> {
+    if (bytes > memoryBytes) {
+      throw new NoSpaceError(`${cid} takes ${bytes} bytes of memory, and there are ${memoryBytes} (memoryBytes)`)
+    }
+    let total = [...entries.values()].reduce((sum, held) => sum + held.bytes, 0)
+    for (const [key, held] of entries) {
+      if (total + bytes <= memoryBytes) return
+      total -= held.bytes
+      await drop(key, held)
     }
   }
 
-  function begin(key: string, make: () => Promise<Held<T>>): Entry<T> {
-    const making = make()
-    const entry: Entry<T> = { making, made: undefined, users: 0, usedMs: Date.now() }
-    entries.set(key, entry)
-    making.then(
-      (held) => void (entry.made = held),
-      () => void (entries.get(key) === entry && entries.delete(key)),
-    )
-    return entry
+  function keep(key: string, held: Held<T>): void {
+    entries.delete(key)
+    entries.set(key, { ...held, usedMs: Date.now() })
   }
 
   return {
-    async use(key, make, work) {
-      const entry = entries.get(key) ?? begin(key, make)
-      entry.users += 1
-      try {
-        const { value, bytes, cid } = await entry.making
-        if (bytes > memoryBytes) {
-          throw new NoSpaceError(`${cid} takes ${bytes} bytes of memory, and there are ${memoryBytes} (memoryBytes)`)
-        }
-        await makeRoom()
-        return await work(value)
-      } finally {
-        entry.users -= 1
-        entry.usedMs = Date.now()
-        if (entry.made && entry.made.bytes > memoryBytes && entry.users === 0 && entries.get(key) === entry)
-          await drop(key, entry)
-      }
+    get(key) {
+      const held = entries.get(key)
+      if (held) keep(key, held)
+      return held?.value
+    },
+    async add(key, make) {
+      const made = await make(makeRoom)
+      keep(key, made)
+      return made.value
     },
     async unload(cid) {
-      const going = idle().filter(([, { made }]) => made?.cid === cid)
-      for (const [key, entry] of going) await drop(key, entry)
+      const going = [...entries].filter(([, held]) => held.cid === cid)
+      for (const [key, held] of going) await drop(key, held)
       return going.length
     },
-    list: () =>
-      [...entries.values()].flatMap(({ made, usedMs }) =>
-        made ? [{ cid: made.cid, task: made.task, bytes: made.bytes, usedMs }] : [],
-      ),
+    list: () => [...entries.values()].map(({ cid, task, bytes, usedMs }) => ({ cid, task, bytes, usedMs })),
   }
 }

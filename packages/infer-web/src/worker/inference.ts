@@ -11,7 +11,7 @@ import {
   type RawTensors,
   type TaskName,
 } from '@x/infer-core'
-import type { Dtype, OpenedModel } from '@x/model-loader'
+import { parseReference, type Dtype, type OpenedModel } from '@x/model-loader'
 import {
   loadPipeline,
   runPipeline,
@@ -36,10 +36,11 @@ import {
   type RunFacts,
 } from '@x/pipelines/parts'
 import type { AbortOptions } from '@x/storage-core'
+import { createKeyedLock } from '@x/storage-core/backend'
 
 import type { LoadedModelState, LoadProgress, SentSession } from '../messages.ts'
 import type { WatchedGpu } from './gpu.ts'
-import { createHeldModels, type Held } from './held-models.ts'
+import { createHeldModels, type Held, type MakeRoom } from './held-models.ts'
 import { numericClassOf, toolsOf } from './machine-class.ts'
 import type { ServeInferenceOptions, WebPlatform } from './platform.ts'
 import { RefusedError } from './refused-error.ts'
@@ -96,6 +97,14 @@ async function nextProvider({ why }: { why: string }): Promise<never> {
   throw new RefusedError(why)
 }
 
+type Ready = ReadyModel | ReadyGraph
+
+/** What is to be loaded of a model. */
+interface Load {
+  model: OpenedModel
+  makeRoom: MakeRoom
+}
+
 export function createInference({
   platform,
   executionProvider,
@@ -103,91 +112,113 @@ export function createInference({
   memoryBytes,
   openModel,
 }: InferenceParts): Inference {
-  const held = createHeldModels<ReadyModel | ReadyGraph>(memoryBytes)
+  const held = createHeldModels<Ready>(memoryBytes)
+  const lock = createKeyedLock()
+  /** One thing at a time, as ONNX Runtime Web computes. So it is plain which one the GPU was given work of. */
+  const inTurn = <T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> => lock('worker', work, signal)
 
-  async function opened<T>(
+  /** Under the CID of a model: its name may be one of another model by now. */
+  async function ready(
     reference: string,
+    keyOf: (cid: string) => string,
+    load: (given: Load) => Promise<Held<Ready>>,
     { signal }: AbortOptions,
-    use: (model: OpenedModel) => Promise<T>,
-  ): Promise<T> {
+  ): Promise<Ready> {
+    signal?.throwIfAborted()
+    const cid = cidIn(reference)
+    const known = cid === undefined ? undefined : held.get(keyOf(cid))
+    if (known) return known
     const model = await openModel(reference, { signal })
+    const key = keyOf(model.cid.toString())
+    const found = held.get(key)
+    if (found) {
+      await model.close()
+      return found
+    }
     try {
-      return await use(model)
+      return await held.add(key, (makeRoom) => load({ model, makeRoom }))
     } catch (error) {
       await model.close()
       throw error
     }
   }
 
-  async function loadTask({ task, model: reference, dtype, onProgress }: Wanted): Promise<Held<ReadyModel>> {
-    return opened(reference, {}, async (model) => {
-      const cid = model.cid.toString()
-      onProgress({ phase: 'opened', model: cid, bytes: sizeOf(model) })
-      const pipeline = await loadPipeline(platform, task, model, { dtype, executionProvider, nextProvider })
-      const bytes = sizeOf(model, pipeline.dtype.files)
-      onProgress({ phase: 'loaded', model: cid, bytes })
-      return {
-        value: { model, pipeline, sampleRate: await sampleRateOf(task, model) },
-        cid,
-        task,
-        bytes,
-        async dispose() {
-          await pipeline.dispose()
-          await model.close()
-        },
-      }
+  async function loadTask(
+    { model, makeRoom }: Load,
+    { task, dtype, onProgress, signal }: Wanted,
+  ): Promise<Held<ReadyModel>> {
+    const cid = model.cid.toString()
+    onProgress({ phase: 'opened', model: cid, bytes: sizeOf(model) })
+    const sampleRate = await sampleRateOf(task, model)
+    let bytes = 0
+    const onChosen = async ({ files }: LoadedPipeline['dtype']): Promise<void> => {
+      bytes = sizeOf(model, files)
+      await makeRoom(cid, bytes)
+    }
+    const pipeline = await loadPipeline(platform, task, model, {
+      dtype,
+      executionProvider,
+      nextProvider,
+      onChosen,
+      signal,
     })
+    onProgress({ phase: 'loaded', model: cid, bytes })
+    return {
+      value: { model, pipeline, sampleRate },
+      cid,
+      task,
+      bytes,
+      async dispose() {
+        await pipeline.dispose()
+        await model.close()
+      },
+    }
   }
 
   async function loadRaw(
-    reference: string,
-    { file, dtype, onProgress }: { file: string | undefined; dtype: Dtype | undefined } & Pick<Wanted, 'onProgress'>,
+    { model, makeRoom }: Load,
+    chosen: ChosenGraph,
+    { onProgress, signal }: Pick<Wanted, 'onProgress' | 'signal'>,
   ): Promise<Held<ReadyGraph>> {
-    return opened(reference, {}, async (model) => {
-      const cid = model.cid.toString()
-      onProgress({ phase: 'opened', model: cid, bytes: sizeOf(model) })
-      const chosen = await chooseGraph(model, { file, dtype })
-      const graph = await loadGraph(platform.graphs, model, chosen, { executionProvider, nextProvider })
-      const bytes = sizeOf(model, chosen.files)
-      onProgress({ phase: 'loaded', model: cid, bytes })
-      return {
-        value: { model, graph, chosen },
-        cid,
-        task: RAW_TENSORS,
-        bytes,
-        async dispose() {
-          await graph.dispose()
-          await model.close()
-        },
-      }
-    })
+    const cid = model.cid.toString()
+    onProgress({ phase: 'opened', model: cid, bytes: sizeOf(model) })
+    const bytes = sizeOf(model, chosen.files)
+    await makeRoom(cid, bytes)
+    const graph = await loadGraph(platform.graphs, model, chosen, { executionProvider, nextProvider, signal })
+    onProgress({ phase: 'loaded', model: cid, bytes })
+    return {
+      value: { model, graph, chosen },
+      cid,
+      task: RAW_TENSORS,
+      bytes,
+      async dispose() {
+        await graph.dispose()
+        await model.close()
+      },
+    }
   }
 
   const useTask = <T>(wanted: Wanted, work: (ready: ReadyModel) => Promise<T>): Promise<T> =>
-    held.use(
-      `${wanted.task} ${wanted.dtype ?? 'auto'} ${wanted.model}`,
-      () => loadTask(wanted),
-      async (ready) => {
-        wanted.signal?.throwIfAborted()
-        if ('pipeline' in ready) return work(ready)
-        throw new TypeError('a graph where a pipeline was wanted')
-      },
-    )
+    inTurn(async () => {
+      const keyOf = (cid: string): string => `${wanted.task} ${wanted.dtype ?? 'auto'} ${cid}`
+      const found = await ready(wanted.model, keyOf, (given) => loadTask(given, wanted), wanted)
+      wanted.signal?.throwIfAborted()
+      if ('pipeline' in found) return work(found)
+      throw new TypeError('a graph where a pipeline was wanted')
+    }, wanted.signal)
 
-  const useGraph = <T>(
-    model: string,
-    wanted: { file: string | undefined; dtype: Dtype | undefined } & Pick<Wanted, 'onProgress' | 'signal'>,
-    work: (ready: ReadyGraph) => Promise<T>,
-  ): Promise<T> =>
-    held.use(
-      `graph ${wanted.file ?? ''} ${wanted.dtype ?? 'auto'} ${model}`,
-      () => loadRaw(model, wanted),
-      async (ready) => {
-        wanted.signal?.throwIfAborted()
-        if ('graph' in ready) return work(ready)
-        throw new TypeError('a pipeline where a graph was wanted')
-      },
-    )
+  async function readyGraph(
+    reference: string,
+    file: string,
+    wanted: Pick<Wanted, 'onProgress' | 'signal'>,
+  ): Promise<ReadyGraph> {
+    const load = async (given: Load): Promise<Held<ReadyGraph>> =>
+      loadRaw(given, await chooseGraph(given.model, { file }), wanted)
+    const found = await ready(reference, (cid) => `graph ${file} ${cid}`, load, wanted)
+    wanted.signal?.throwIfAborted()
+    if ('graph' in found) return found
+    throw new TypeError('a pipeline where a graph was wanted')
+  }
 
   /** @throws {RefusedError} It ran, and not where it was to. */
   async function onProvider<T>(work: () => Promise<T>): Promise<T> {
@@ -230,14 +261,20 @@ export function createInference({
         return toResult({ ...asked, model, facts, ...ran })
       }),
     load: (wanted) => useTask(wanted, async () => undefined),
-    session: ({ model: reference, ...wanted }) =>
-      useGraph(reference, wanted, async ({ model, graph, chosen }) => ({
-        cid: model.cid.toString(),
-        file: chosen.file,
-        table: graph.table,
-      })),
-    runGraph: ({ model: reference, file, feeds: given, outputs: asked, signal, onProgress }) =>
-      useGraph(reference, { file, dtype: undefined, signal, onProgress }, async ({ model, graph, chosen }) => {
+    session: ({ model: reference, file, dtype, ...wanted }) =>
+      inTurn(async () => {
+        const model = await openModel(reference, wanted)
+        try {
+          const chosen = await chooseGraph(model, { file, dtype })
+          const { graph } = await readyGraph(model.cid.toString(), chosen.file, wanted)
+          return { cid: model.cid.toString(), file: chosen.file, table: graph.table }
+        } finally {
+          await model.close()
+        }
+      }, wanted.signal),
+    runGraph: ({ model: reference, file, feeds: given, outputs: asked, ...wanted }) =>
+      inTurn(async () => {
+        const { model, graph, chosen } = await readyGraph(reference, file, wanted)
         const started = startClock()
         const feeds = toFeeds(graph.table.inputs, given)
         const outputs = toOutputNames(graph.table.outputs, asked)
@@ -247,7 +284,7 @@ export function createInference({
           encodeParams(params),
         ])
         const output = await onProvider(() => graph.run(feeds, outputs))
-        signal?.throwIfAborted()
+        wanted.signal?.throwIfAborted()
         const dtype = { dtype: {}, files: chosen.files, reason: chosen.reason }
         const facts = await factsOf(chosen.files, dtype, graph.executionProvider)
         return toResult({
@@ -261,10 +298,16 @@ export function createInference({
           output,
           tokens: undefined,
         })
-      }),
-    unload: (cid) => held.unload(cid),
+      }, wanted.signal),
+    unload: (cid) => inTurn(() => held.unload(cid)),
     state: () => held.list(),
   }
+}
+
+/** The CID that a reference is; `undefined`: it is a name. */
+function cidIn(reference: string): string | undefined {
+  const parsed = parseReference(reference)
+  return parsed.kind === 'cid' && parsed.path === undefined ? parsed.cid.toString() : undefined
 }
 
 /** Bytes of a model's files, or of some. */
