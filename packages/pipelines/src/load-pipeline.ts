@@ -4,15 +4,11 @@ import type { TaskName } from '@x/infer-core'
 import { chooseDtype, sessionOf, type ChosenDtype, type Dtype, type OpenedModel } from '@x/model-loader'
 import { BackendError, NotFoundError } from '@x/storage-core'
 
-import { classify } from './classify.ts'
-import { embed } from './embed.ts'
 import { generationFactsOf, type GenerationFacts } from './generation-facts.ts'
-import { loadImageTextToText } from './image-text-to-text.ts'
-import { loadTokenizer } from './load-tokenizer.ts'
 import { messageOf } from './message-of.ts'
 import { fieldsOf, readModelJson } from './model-json.ts'
 import type { PipelinePlatform, PlacedModel } from './platform.ts'
-import { rerank } from './rerank.ts'
+import type { TaskHandler } from './task-handler.ts'
 import { NEEDS } from './task-needs.ts'
 import type { Transformers } from './transformers.ts'
 
@@ -44,14 +40,9 @@ export interface PipelineOptions {
   signal?: AbortSignal | undefined
 }
 
-/**
- * Loads a model into a transformers.js pipeline, every file from the model and none from the network.
- *
- * @throws {NotFoundError} The model lacks a file that the task needs; it names it.
- * @throws {IntegrityError} A file was damaged since the model was opened; it names it.
- * @throws {InvalidInputError} ONNX Runtime or transformers.js refuses the model's files.
- */
-export async function loadPipeline(
+/** `loadPipeline` with the handler of the task. */
+export async function loadWith(
+  handler: TaskHandler,
   platform: PipelinePlatform,
   task: TaskName,
   model: OpenedModel,
@@ -67,9 +58,8 @@ export async function loadPipeline(
   const config = await readModelJson(model, 'config.json', signal)
   const placed = platform.place(model)
   try {
-    if (task === 'tokenize') {
-      const loading = loadTokenizer(transformers, placed)
-      const tokenizer = await loading.catch((cause: unknown) => {
+    if (handler.load) {
+      const tokenizer = await handler.load(transformers, placed).catch((cause: unknown) => {
         throw refused(placed, `${model.cid}: tokenizer.json`, task, cause)
       })
       signal?.throwIfAborted()
@@ -86,7 +76,7 @@ export async function loadPipeline(
     let pipeline: AnyPipeline | undefined
     while (pipeline === undefined) {
       try {
-        pipeline = await make(platform, task, placed.id, dtype, executionProvider)
+        pipeline = await make(handler, platform, task, placed.id, dtype, executionProvider)
       } catch (cause) {
         const on = executionProvider === 'cpu' ? '' : ` on ${executionProvider}`
         const error = refused(placed, `${model.cid}: ${files}${on}`, task, cause)
@@ -102,9 +92,7 @@ export async function loadPipeline(
     const made = pipeline
     const loaded: LoadedPipeline = {
       call: async (...args) => {
-        if (task === 'text-classification') return Reflect.apply(classify, undefined, [made, ...args])
-        if (task === 'rerank') return Reflect.apply(rerank, undefined, [platform, made, ...args])
-        if (task === 'feature-extraction') return Reflect.apply(embed, undefined, [transformers, made, ...args])
+        if (handler.call) return handler.call(platform, made, args)
         return Reflect.apply(made, undefined, args)
       },
       tokenizer: made.tokenizer,
@@ -141,7 +129,7 @@ async function wantedSessions({ ModelRegistry }: Transformers, task: TaskName, i
   return files.map((file) => sessionOf(file)).filter((session) => session !== undefined)
 }
 
-interface AnyPipeline {
+export interface AnyPipeline {
   (...args: never[]): unknown
   dispose(): Promise<void>
   model: { sessions: unknown }
@@ -149,6 +137,7 @@ interface AnyPipeline {
 }
 
 function make(
+  handler: TaskHandler,
   { transformers, placementOf }: PipelinePlatform,
   task: TaskName,
   id: string,
@@ -158,7 +147,7 @@ function make(
   // The library knows few by name. With one alone, and no other to move to, a session runs on it or is not made.
   const { device, sessionOptions } = placementOf(executionProvider)
   const options = { device, dtype, session_options: { executionProviders: [executionProvider], ...sessionOptions } }
-  if (task === 'image-text-to-text') return Reflect.apply(loadImageTextToText, undefined, [transformers, id, options])
+  if (handler.make) return handler.make(transformers, id, options)
   // The type of `pipeline` over all of its tasks is too complex to check.
   return Reflect.apply(transformers.pipeline, undefined, [pipelineOf(task), id, options])
 }

@@ -1,14 +1,11 @@
 import { InvalidInputError } from '@x/cid'
-import { TASKS, type CanonicalInput, type Params, type RunTokens, type TaskName } from '@x/infer-core'
+import { type CanonicalInput, type Params, type RunTokens, type TaskName } from '@x/infer-core'
 
-import { assertTakesTools, toTemplateChat } from './chat-template.ts'
 import type { LoadedPipeline } from './load-pipeline.ts'
 import { messageOf } from './message-of.ts'
-import { fieldsOf } from './model-json.ts'
-import { resample } from './resample.ts'
+import type { TaskHandler } from './task-handler.ts'
 import type { TokenStreamer } from './text-stream.ts'
 import type { Transformers } from './transformers.ts'
-import { decodeWav } from './wav.ts'
 
 export interface GenerationHooks {
   /** Asked after each token. */
@@ -21,38 +18,45 @@ export interface GenerationHooks {
   penalty: number | undefined
 }
 
+export interface ArgumentOptions {
+  /** Of the model, hertz; sound of another rate is resampled. */
+  sampleRate: number | undefined
+  signal: AbortSignal | undefined
+  /** Told what is read of a ranking. */
+  onRead?: ((tokens: RunTokens) => void) | undefined
+}
+
 /**
  * What a task's pipeline is called with.
  *
- * @param sampleRate - Of the model, hertz; sound of another rate is resampled.
- * @param onRead - Told what is read of a ranking.
+ * @param hooks - Of tasks whose text is followed; of others nobody asks for them.
  * @throws {InvalidInputError} An image or a sound that cannot be decoded; a text without the mask that is to be filled.
  */
-export async function argumentsOf(
+export async function argumentsWith(
+  handler: TaskHandler,
   transformers: Transformers,
   task: TaskName,
   { tokenizer }: Pick<LoadedPipeline, 'tokenizer'>,
   input: CanonicalInput,
   params: Params,
-  {
-    sampleRate,
-    signal,
-    onRead,
-    ...hooks
-  }: GenerationHooks & {
-    sampleRate: number | undefined
-    signal: AbortSignal | undefined
-    onRead?: ((tokens: RunTokens) => void) | undefined
-  },
+  { sampleRate, signal, onRead, hooks }: ArgumentOptions & { hooks: GenerationHooks | undefined },
 ): Promise<unknown[]> {
   if (task === 'fill-mask' && input.kind === 'text') assertOneMask(tokenizer?.mask_token, input.text)
   const { candidate_labels: labels, ...options } = params
-  const first = await valuesOf(transformers, input, sampleRate)
+  const chat = input.kind === 'chat' ? needed(task, handler.chat)(tokenizer, input) : undefined
+  const first =
+    input.kind === 'chat' ? [chat?.messages] : await valuesOf(handler, transformers, task, input, sampleRate)
   if (labels !== undefined) return [...first, labels, withTemplate(options)]
   if (input.kind === 'ranking') return [...first, options, { signal, onRead }]
   if (input.kind === 'speech') return [...first, { ...options, speaker_embeddings: input.voice }]
-  if (!generates(task)) return [...first, options]
-  return [...first, { ...generationOptions(options, hooks), ...toolOptions(tokenizer, input) }]
+  if (!handler.follow) return [...first, options]
+  return [...first, { ...generationOptions(options, needed(task, hooks)), ...chat?.options }]
+}
+
+/** What a table is to have for a task; that of every task does. */
+function needed<T>(task: TaskName, part: T | undefined): T {
+  if (part !== undefined) return part
+  throw new TypeError(`${task} was given the handler of another task`)
 }
 
 /**
@@ -67,21 +71,19 @@ function withTemplate({ hypothesis_template: template, ...options }: Params): Re
 
 /** What is given before the options. */
 async function valuesOf(
+  handler: TaskHandler,
   transformers: Transformers,
-  input: CanonicalInput,
+  task: TaskName,
+  input: Exclude<CanonicalInput, { kind: 'chat' }>,
   sampleRate: number | undefined,
 ): Promise<unknown[]> {
   if (input.kind === 'text' || input.kind === 'speech') return [input.text]
-  if (input.kind === 'chat') return [toTemplateChat(input).messages]
   if (input.kind === 'pair') return [{ text: input.text, text_pair: input.text_pair }]
   if (input.kind === 'question') return [input.question, input.context]
   if (input.kind === 'ranking') return [{ query: input.query, documents: input.documents }]
   if (input.kind === 'samples') return [input.samples]
   if (input.kind === 'tensors') throw new TypeError('no task takes tensors as they are')
-  if (input.kind === 'audio') {
-    const sound = decodeWav(input.bytes)
-    return [resample(sound.samples, sound.sampleRate, sampleRate ?? sound.sampleRate)]
-  }
+  if (input.kind === 'audio') return [needed(task, handler.samplesOf)(input.bytes, sampleRate)]
   const image = await decodeImage(transformers, input.bytes)
   if (input.kind === 'document') return [image, input.question]
   return input.kind === 'prompt' ? [image, input.text] : [image]
@@ -95,10 +97,6 @@ async function decodeImage({ RawImage }: Transformers, bytes: Uint8Array): Promi
     throw new InvalidInputError(`the image cannot be decoded: ${why}`, { input: 'image', cause })
   }
 }
-
-/** Models that write a text, one token after another. */
-const generates = (task: TaskName): boolean =>
-  TASKS[task].streams === true || task === 'document-question-answering' || task === 'automatic-speech-recognition'
 
 /** Where a text stops and how tokens are drawn is for the hooks. */
 function generationOptions(
@@ -122,23 +120,6 @@ function generationOptions(
     ...(scores.length > 0 && { logits_processor: scores }),
     ...(penalty !== undefined && { repetition_penalty: penalty }),
   }
-}
-
-function toolOptions(tokenizer: LoadedPipeline['tokenizer'], input: CanonicalInput): { tools?: object[] } {
-  if (input.kind !== 'chat') return {}
-  const { tools } = toTemplateChat(input)
-  const template = templateOf(tokenizer?.chat_template, tools !== undefined)
-  // Of one without any the library says so.
-  if (template !== undefined) assertTakesTools(template, input, 'the model')
-  return tools ? { tools } : {}
-}
-
-/** The one that the library takes: of several, that for tools where there are any. */
-function templateOf(templates: unknown, hasTools: boolean): string | undefined {
-  if (typeof templates === 'string') return templates
-  const { tool_use: ofTools, default: ofOthers } = fieldsOf(templates)
-  const template = (hasTools ? ofTools : undefined) ?? ofOthers
-  return typeof template === 'string' ? template : undefined
 }
 
 /** The library fills the first mask, and says nothing of others. */

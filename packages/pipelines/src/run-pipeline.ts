@@ -9,12 +9,12 @@ import {
 } from '@x/infer-core'
 import { BackendError } from '@x/storage-core'
 
-import { hookGeneration } from './generation-hooks.ts'
 import type { LoadedPipeline } from './load-pipeline.ts'
 import { messageOf } from './message-of.ts'
 import { fieldsOf } from './model-json.ts'
-import { argumentsOf } from './pipeline-arguments.ts'
+import { argumentsWith } from './pipeline-arguments.ts'
 import { toOutput } from './pipeline-output.ts'
+import type { TaskHandler } from './task-handler.ts'
 import type { Ran } from './task-result.ts'
 import type { Transformers } from './transformers.ts'
 import { generatedFrom } from './written-text.ts'
@@ -28,15 +28,9 @@ export interface PipelineRunOptions {
   onText?: ((piece: string) => void) | undefined
 }
 
-/**
- * Runs one input, alone: what else is run never changes an answer. Its tokens are those of a text that is written, or of a ranking; of others they are not
- * counted here.
- *
- * @throws {InvalidInputError} An image or a sound that cannot be decoded; a prompt that leaves no place for a text; `onText` with a task
- *   that generates no text.
- * @throws {BackendError} The library failed.
- */
-export async function runPipeline<Name extends TaskName>(
+/** `runPipeline` with the handler of the task. */
+export async function runWith<Name extends TaskName>(
+  handler: TaskHandler,
   transformers: Transformers,
   task: Name,
   pipeline: LoadedPipeline,
@@ -54,11 +48,13 @@ export async function runPipeline<Name extends TaskName>(
       throw error
     }
   }
-  const hooked = hookGeneration(transformers, task, pipeline, params, onText && guarded)
-  const { hooks, stopped, interrupt, tokens, logprobs } = hooked
+  const hooked = handler.follow?.(transformers, task, pipeline, params, onText && guarded)
+  const stopped = hooked?.stopped
+  const interrupt = (): void => hooked?.interrupt()
   let read: RunTokens | undefined
   const onRead = (told: RunTokens): void => void (read = told)
-  const args = await argumentsOf(transformers, task, pipeline, input, params, { sampleRate, signal, onRead, ...hooks })
+  const given = { sampleRate, signal, onRead, hooks: hooked?.hooks }
+  const args = await argumentsWith(handler, transformers, task, pipeline, input, params, given)
   signal?.addEventListener('abort', interrupt)
   try {
     if (signal?.aborted) interrupt()
@@ -68,7 +64,10 @@ export async function runPipeline<Name extends TaskName>(
     const ended = stopped?.isStopped
       ? [generatedFrom(input, params, stopped.prompt(), stopped.text)]
       : asGiven(input, params, output)
-    return { output: toOutput(transformers, task, withLogprobs(ended, logprobs())), tokens: tokens() ?? read }
+    return {
+      output: toOutput(transformers, task, withLogprobs(ended, hooked?.logprobs())),
+      tokens: hooked?.tokens() ?? read,
+    }
   } catch (cause) {
     // What the caller's own function threw is the caller's.
     if (thrown) throw thrown.error
