@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest'
 
+import { readModels } from '../src/state/read-served.ts'
 import { parseRoute } from '../src/state/route.ts'
 import { runnableTask } from '../src/state/runnable.ts'
 import { rank, textsIn } from '../src/state/search.ts'
-import { readModels } from '../src/state/server.ts'
 
 const of = (task: string | undefined, architecture: string, dtypes: string[] = ['q8']): string | undefined =>
   runnableTask({ task, architecture, dtypes })

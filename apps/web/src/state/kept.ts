@@ -1,7 +1,8 @@
 import { effect, signal, type Signal } from '@preact/signals'
 
 /**
- * A setting that stays on this device. What another tab changes is seen here.
+ * A setting that stays on this device, or as long as the page where the browser lets it keep nothing. What another tab changes is
+ * seen here.
  *
  * @param read - Takes what was kept before; `undefined` for what cannot be used.
  */
@@ -17,10 +18,21 @@ export function kept<T>(key: string, initial: T, read: (value: unknown) => T | u
       throw error
     }
   }
-  const setting = signal(parse(localStorage.getItem(fullKey)))
-  effect(() => localStorage.setItem(fullKey, JSON.stringify(setting.value)))
+  const storage = ownStorage()
+  const setting = signal(parse(storage?.getItem(fullKey) ?? null))
+  effect(() => storage?.setItem(fullKey, JSON.stringify(setting.value)))
   addEventListener('storage', (event) => {
     if (event.key === fullKey) setting.value = parse(event.newValue)
   })
   return setting
+}
+
+/** A user who blocks it has a page all the same. */
+function ownStorage(): Storage | undefined {
+  try {
+    return localStorage
+  } catch (error) {
+    if (error instanceof DOMException) return undefined
+    throw error
+  }
 }

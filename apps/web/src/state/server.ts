@@ -1,13 +1,7 @@
 import { signal, type ReadonlySignal } from '@preact/signals'
 
 import { worksOffline } from './offline.ts'
-
-/** A model that the server of this page serves. */
-export interface ServedModel {
-  name: string
-  cid: string
-  tasks: readonly string[]
-}
+import { readModels, type ServedModel } from './read-served.ts'
 
 export type ServerState =
   | { kind: 'asking' }
@@ -33,17 +27,4 @@ export async function askServer(): Promise<void> {
   } catch (error) {
     current.value = { kind: 'none', reason: error instanceof Error ? error.message : String(error) }
   }
-}
-
-/** @throws {TypeError} It is no list of models by CID. */
-export function readModels(answer: unknown): ServedModel[] {
-  const data: unknown = Object(answer).data
-  if (!Array.isArray(data)) throw new TypeError('what it answered is no list of models')
-  return data.flatMap((item: unknown) => {
-    const { id, cid, tasks } = Object(item)
-    // Of another make, without CIDs.
-    if (typeof id !== 'string' || typeof cid !== 'string') return []
-    const named = Array.isArray(tasks) ? tasks.filter((task: unknown) => typeof task === 'string') : []
-    return [{ name: id, cid, tasks: named }]
-  })
 }

@@ -12,7 +12,7 @@ export function AdditionRow({ addition }: { addition: Addition }): JSX.Element {
   const { id, title, progress, outcome, stop, retry } = addition
   return (
     <article class="card addition" aria-label={`Adding ${title}`}>
-      <div class="row spread">
+      <div class="row spread keep">
         <h3>{title}</h3>
         {outcome ? (
           <button type="button" class="icon-button" aria-label={`Dismiss ${title}`} onClick={() => dismiss(id)}>
