@@ -88,6 +88,7 @@ export async function openDisk(path: string): Promise<Medium> {
       for await (const name of data.keys()) names.push(name)
       return names
     },
+    file: async (id) => (await data.getFileHandle(id)).getFile(),
     async keepReserve() {
       const file = await directory.getFileHandle(RESERVE, { create: true })
       if ((await file.getFile()).size >= RESERVE_BYTES) return

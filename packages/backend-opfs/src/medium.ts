@@ -14,8 +14,8 @@ export interface Revision {
 }
 
 /**
- * What writes, in one directory of the Origin Private File System: data files, each written once, and an index that is only
- * appended to. Sync access handles exist in dedicated workers alone, so a page has one at the end of a port.
+ * What a store is on: data files, each written once, and an index that is only appended to. The Origin Private File System is one
+ * (`openDisk`: in dedicated workers alone, which have sync access handles), IndexedDB another.
  */
 export interface Medium {
   /** What the index holds; a tail that was cut short is in it. */
@@ -42,6 +42,8 @@ export interface Medium {
   remove(id: string): Promise<void>
   /** Data files, ended or not. */
   list(): Promise<string[]>
+  /** A data file as it is at this moment, without a copy. Rejects with a `NotFoundError` when it is not there. */
+  file(id: string): Promise<File>
   /** Takes room, unless it has it, that is given up to free more. Rejects with a `QuotaExceededError` where there is none. */
   keepReserve(): Promise<void>
   /** `false`: there was none. */

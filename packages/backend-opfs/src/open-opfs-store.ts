@@ -1,10 +1,9 @@
 import { InvalidInputError, UnsupportedError } from '@x/cid'
 import { assertName, NotFoundError } from '@x/storage-core'
 
-import { DATA, ifThere, openDirectory } from './layout.ts'
+import { openMediumToRead } from './open-medium.ts'
 import { createOpfsStore, type OpfsStore } from './opfs-store.ts'
 import { ported } from './port-error.ts'
-import { openReadOnlyMedium } from './read-only-medium.ts'
 import { assertPolicy } from './room.ts'
 import { openSharedStore } from './shared/open-shared-store.ts'
 import type { Evicted, StorePolicy } from './store-policy.ts'
@@ -32,12 +31,13 @@ export interface OpfsStoreOptions extends StorePolicy {
 }
 
 /**
- * A content store in the Origin Private File System. All pages and workers of the origin that open a directory share one store:
+ * A content store in the Origin Private File System, or in IndexedDB: `medium` says. All pages and workers of the origin that open a directory share one store:
  * a worker of one of them has it open, and when that is gone, a worker of another one.
  *
  * @throws {InUseError} Another page or worker has it open with another version of this package.
  * @throws {NotFoundError} It is opened to be read, and is not there.
- * @throws {UnsupportedError} There is no such file system here, or it is opened for writing where neither sync access handles
+ * @throws {InvalidInputError} `directory`, `evict`, `maxBytes` or `medium` means nothing.
+ * @throws {UnsupportedError} This is no secure context, the store is in files that cannot be written here, or it is opened for writing where neither sync access handles
  *   nor workers are, as in a service worker.
  * @throws {NoSpaceError} The origin's quota is used up.
  */
@@ -48,17 +48,18 @@ export async function openOpfsStore({
   persist = false,
   evict,
   maxBytes,
+  medium = 'auto',
   onEvict,
 }: OpfsStoreOptions = {}): Promise<OpfsStore> {
   assertDirectory(directory)
-  if (typeof navigator.storage?.getDirectory !== 'function') {
-    throw new UnsupportedError(`${name}: there is no Origin Private File System here; it needs a secure context`)
+  if (!navigator.storage || !navigator.locks) {
+    throw new UnsupportedError(`${name}: there is no storage that tabs can share here; it needs a secure context`)
   }
-  assertPolicy({ evict, maxBytes })
+  assertPolicy({ evict, maxBytes, medium })
   if (persist) await askToPersist(name)
-  if (readOnly) return openToRead(name, directory)
+  if (readOnly) return openToRead(name, directory, medium)
   const onEvent = onEvict && ((event: unknown): void => tellEvicted(event, onEvict))
-  return openSharedStore({ directory, name, evict, maxBytes }, { onEvent })
+  return openSharedStore({ directory, name, evict, maxBytes, medium }, { onEvent })
 }
 
 async function askToPersist(name: string): Promise<void> {
@@ -68,12 +69,20 @@ async function askToPersist(name: string): Promise<void> {
   await ported(`${name}: persist`, () => navigator.storage.persist())
 }
 
-async function openToRead(name: string, directory: string): Promise<OpfsStore> {
-  const data = await ported(`${name}: open ${directory}`, () => ifThere(openDirectory(`${directory}/${DATA}`, false)))
-  if (!data) throw new NotFoundError(directory, { message: `${name}: there is no store in ${directory}` })
-  const medium = await ported(`${name}: open ${directory}`, () => openReadOnlyMedium(directory))
-  const vault = await openVault({ name, medium, data, readOnly: true })
-  return createOpfsStore(vault, { readOnly: true })
+async function openToRead(
+  name: string,
+  directory: string,
+  wanted: NonNullable<StorePolicy['medium']>,
+): Promise<OpfsStore> {
+  const found = await ported(`${name}: open ${directory}`, () => openMediumToRead(directory, wanted))
+  if (!found) throw new NotFoundError(directory, { message: `${name}: there is no store in ${directory}` })
+  try {
+    const vault = await openVault({ name, medium: found.opened, readOnly: true })
+    return createOpfsStore(vault, { readOnly: true, chosen: found.chosen })
+  } catch (error) {
+    await found.opened.close()
+    throw error
+  }
 }
 
 function assertDirectory(directory: string): void {

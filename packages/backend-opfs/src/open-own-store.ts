@@ -1,5 +1,4 @@
-import { openDisk } from './disk.ts'
-import { DATA, openDirectory } from './layout.ts'
+import { openMedium } from './open-medium.ts'
 import { createOpfsStore, type OpfsStore } from './opfs-store.ts'
 import { ported } from './port-error.ts'
 import type { StoreEvent } from './store-event.ts'
@@ -20,18 +19,24 @@ export interface OwnStoreOptions extends SentOptions {
 }
 
 /** The store of the one worker that writes: who calls has the lock of the directory, and lets go of it when this rejects. */
-export async function openOwnStore({ directory, name, onEvent, ...policy }: OwnStoreOptions): Promise<OpfsStore> {
-  const medium = await ported(`${name}: open ${directory}`, () => openDisk(directory))
+export async function openOwnStore({
+  directory,
+  name,
+  medium = 'auto',
+  onEvent,
+  ...policy
+}: OwnStoreOptions): Promise<OpfsStore> {
+  const { opened, chosen } = await ported(`${name}: open ${directory}`, () => openMedium(directory, medium))
   try {
-    const data = await ported(`${name}: open ${directory}`, () => openDirectory(`${directory}/${DATA}`, true))
-    const vault = await openVault({ name, medium, data, readOnly: false })
+    const vault = await openVault({ name, medium: opened, readOnly: false })
     return createOpfsStore(vault, {
       ...policy,
+      chosen,
       readOnly: false,
       onEvict: (evicted) => onEvent({ type: 'evicted', ...evicted }),
     })
   } catch (error) {
-    await medium.close()
+    await opened.close()
     throw error
   }
 }

@@ -24,6 +24,7 @@ import { createCollector } from './collect.ts'
 import type { StoreContext } from './context.ts'
 import { getFile, hashWhole, wholeFile } from './get-file.ts'
 import { createIndexRecords } from './index-records.ts'
+import type { Chosen } from './open-medium.ts'
 import { createOpfsBlocks } from './opfs-blocks.ts'
 import { ported } from './port-error.ts'
 import { createRoom, usedBytes } from './room.ts'
@@ -60,7 +61,9 @@ export interface OpfsStore extends ContentStore {
 /** Bytes of one piece where leaves are not read one by one. */
 const PIECE_BYTES = 1024 * 1024
 
-export interface OpfsStoreParts extends StorePolicy {
+export interface OpfsStoreParts extends Omit<StorePolicy, 'medium'> {
+  /** What the vault is on, for the status. */
+  chosen: Chosen
   readOnly: boolean
   /** Hears of each root that made room for others. */
   onEvict?: (evicted: Evicted) => void
@@ -69,7 +72,7 @@ export interface OpfsStoreParts extends StorePolicy {
 /** The store over what has been opened. */
 export function createOpfsStore(
   vault: Vault,
-  { readOnly, evict, maxBytes, onEvict = () => undefined }: OpfsStoreParts,
+  { chosen, readOnly, evict, maxBytes, onEvict = () => undefined }: OpfsStoreParts,
 ): OpfsStore {
   const { name } = vault
   const lock = createKeyedLock()
@@ -191,6 +194,8 @@ export function createOpfsStore(
         ...(maxBytes !== undefined && { maxBytes }),
         ...(oldest && { leastRecentUse: oldest.lastUsed }),
         readOnly,
+        medium: chosen.medium,
+        mediumReason: chosen.reason,
       }
       return { ...probed, available: true, probeMs: performance.now() - started, details }
     } catch (error) {

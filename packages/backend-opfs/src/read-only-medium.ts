@@ -14,6 +14,7 @@ const refuse = async (): Promise<never> => {
 /** For reading, wherever there is the file system. */
 export async function openReadOnlyMedium(path: string): Promise<Medium> {
   const directory = await openDirectory(path, false)
+  const data = await directory.getDirectoryHandle(DATA)
   return {
     readIndex: () => newestIndex(directory, async (index) => (index ? bytesOf(index.file) : emptyIndex())),
     revision: () =>
@@ -31,6 +32,7 @@ export async function openReadOnlyMedium(path: string): Promise<Medium> {
     seal: refuse,
     remove: refuse,
     list: refuse,
+    file: async (id) => (await data.getFileHandle(id)).getFile(),
     keepReserve: refuse,
     giveUpReserve: refuse,
     async close() {},

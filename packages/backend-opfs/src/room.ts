@@ -17,7 +17,7 @@ export interface Room {
   find<T>(more: number, written: number, work: () => Promise<T>): Promise<T>
 }
 
-export interface RoomParts extends StorePolicy {
+export interface RoomParts extends Omit<StorePolicy, 'medium'> {
   vault: Vault
   /** Evicts until it is told that it is enough. `false`: there was nothing to evict. Rejects with an `IntegrityError` as `gc`. */
   makeRoom: (isEnough: (freed: number) => boolean) => Promise<boolean>
@@ -32,7 +32,10 @@ export function usedBytes({ catalogue, staged }: Vault): number {
 }
 
 /** @throws {InvalidInputError} A policy that means nothing. */
-export function assertPolicy({ evict = 'none', maxBytes = 0 }: StorePolicy): void {
+export function assertPolicy({ evict = 'none', maxBytes = 0, medium = 'auto' }: StorePolicy): void {
+  if (!['auto', 'opfs', 'indexeddb'].includes(medium)) {
+    throw new InvalidInputError(`medium is ${JSON.stringify(medium)}, not auto, opfs or indexeddb`, { input: medium })
+  }
   if (evict !== 'none' && evict !== 'unpinned') {
     throw new InvalidInputError(`evict is ${JSON.stringify(evict)}, neither unpinned nor none`, { input: evict })
   }

@@ -65,7 +65,6 @@ export interface StrayFile {
 export interface VaultParts {
   name: string
   medium: Medium
-  data: FileSystemDirectoryHandle
   /** Nobody may write: what is not in the index may be of somebody who does. */
   readOnly: boolean
 }
@@ -82,7 +81,7 @@ const toStray = (id: string): Change => ({ type: 'stray', id })
 
 const isGone = (error: unknown): boolean => error instanceof DOMException && error.name === 'NotFoundError'
 
-export async function openVault({ name, medium, data, readOnly }: VaultParts): Promise<Vault> {
+export async function openVault({ name, medium, readOnly }: VaultParts): Promise<Vault> {
   const catalogue = createCatalogue()
   const files = new Map<string, Promise<File>>()
   const staged = new Map<string, number>()
@@ -294,7 +293,7 @@ export async function openVault({ name, medium, data, readOnly }: VaultParts): P
   function dataFile({ id }: Container): Promise<File> {
     const known = files.get(id)
     if (known) return known
-    const opening = data.getFileHandle(id).then((handle) => handle.getFile())
+    const opening = medium.file(id)
     files.set(id, opening)
     // Who asked hears of it; who asks next tries again.
     opening.catch(() => files.delete(id))
@@ -365,7 +364,7 @@ export async function openVault({ name, medium, data, readOnly }: VaultParts): P
     if (readOnly) return found
     for (const id of await medium.list()) {
       if (catalogue.containers.has(id) || staged.has(id)) continue
-      const file = await ifThere(data.getFileHandle(id).then((handle) => handle.getFile()))
+      const file = await ifThere(medium.file(id))
       if (file) found.push({ id, bytes: file.size })
     }
     return found

@@ -4,6 +4,7 @@ import { blockKey } from '@x/storage-core/backend'
 import type { ContentStoreSetup } from '@x/storage-core/conformance'
 import { onTestFinished } from 'vitest'
 
+import type { Container } from '../src/catalogue.ts'
 import { openOpfsStore } from '../src/index.ts'
 import { DATA, indexGenerations, indexName, openDirectory } from '../src/layout.ts'
 import type { Medium } from '../src/medium.ts'
@@ -72,39 +73,49 @@ function openedOf(store: ContentStore): Opened {
 export async function openForTest(
   directory = `test-${crypto.randomUUID()}`,
   wrap: (medium: Medium) => Medium = (medium) => medium,
-  policy: Omit<OpfsStoreParts, 'readOnly'> = {},
+  policy: Omit<OpfsStoreParts, 'readOnly' | 'chosen'> = {},
+  openMedium: (directory: string) => Promise<Medium> = (of) => host.open(of),
 ): Promise<Opened> {
-  const medium = wrap(await host.open(directory))
-  const data = await openDirectory(`${directory}/${DATA}`, true)
-  const vault = await openVault({ name: 'opfs', medium, data, readOnly: false })
+  const medium = wrap(await openMedium(directory))
+  const vault = await openVault({ name: 'opfs', medium, readOnly: false })
   const block = vault.block.bind(vault)
   vault.block = (cid) => {
     if (cid.code === RAW) all.leavesRead += 1
     return block(cid)
   }
-  const store = createOpfsStore(vault, { ...policy, readOnly: false })
+  const store = createOpfsStore(vault, {
+    ...policy,
+    chosen: { medium: 'opfs', reason: 'it was asked for' },
+    readOnly: false,
+  })
   onTestFinished(() => store.close())
   const all: Opened = { store, vault, medium, directory, leavesRead: 0 }
   opened.set(store, all)
   return all
 }
 
-/** Changes a byte in the middle of a block, wherever it is, as another script of the origin could. */
-export async function corrupt(store: ContentStore, cid: CID): Promise<void> {
-  const { vault, directory } = openedOf(store)
+/** Changes a byte of a data file, as another script of the origin could. */
+type ChangeByte = (opened: Opened, container: Container, at: number, cid: CID) => Promise<void>
+
+const changeInFile: ChangeByte = async ({ directory }, { id }, at) => {
   const data = await openDirectory(`${directory}/${DATA}`, false)
-  for (const location of vault.catalogue.blocks.get(blockKey(cid))?.locations ?? []) {
+  const handle = await data.getFileHandle(id)
+  const [byte = 0] = new Uint8Array(await (await handle.getFile()).slice(at, at + 1).arrayBuffer())
+  const writable = await handle.createWritable({ keepExistingData: true })
+  await writable.write({ type: 'write', position: at, data: Uint8Array.of(byte ^ 1) })
+  await writable.close()
+}
+
+/** Changes a byte in the middle of a block, wherever it is. */
+export async function corrupt(store: ContentStore, cid: CID, change: ChangeByte = changeInFile): Promise<void> {
+  const all = openedOf(store)
+  for (const location of all.vault.catalogue.blocks.get(blockKey(cid))?.locations ?? []) {
     if ('node' in location) {
       location.node[0] = (location.node[0] ?? 0) ^ 1
       continue
     }
     const place = 'leaf' in location ? location.container.outboard.leaf(location.leaf) : location
-    const handle = await data.getFileHandle(location.container.id)
-    const at = place.offset + (place.length >> 1)
-    const [byte = 0] = new Uint8Array(await (await handle.getFile()).slice(at, at + 1).arrayBuffer())
-    const writable = await handle.createWritable({ keepExistingData: true })
-    await writable.write({ type: 'write', position: at, data: Uint8Array.of(byte ^ 1) })
-    await writable.close()
+    await change(all, location.container, place.offset + (place.length >> 1), cid)
   }
 }
 
@@ -119,23 +130,29 @@ export interface OpfsSetup extends ContentStoreSetup {
   leavesRead: (store: ContentStore) => number
 }
 
-export const opfsContentStore: OpfsSetup = {
-  open: async () => (await openForTest()).store,
+export const contentStoreOn = (
+  openMedium: ((directory: string) => Promise<Medium>) | undefined,
+  change: ChangeByte,
+): OpfsSetup => ({
+  open: async () => (await openForTest(undefined, undefined, undefined, openMedium)).store,
   // After a write that can neither be made nor taken back.
   async openBroken() {
     let isDead = false
-    const { store } = await openForTest(undefined, (medium) => ({
+    const wrap = (medium: Medium): Medium => ({
       ...medium,
       appendIndex: (bytes, at) => (isDead ? dead() : medium.appendIndex(bytes, at)),
       truncateIndex: (byteLength) => (isDead ? dead() : medium.truncateIndex(byteLength)),
       list: () => (isDead ? dead() : medium.list()),
-    }))
+    })
+    const { store } = await openForTest(undefined, wrap, undefined, openMedium)
     isDead = true
     await store.add(Uint8Array.of(1)).catch(() => undefined)
     return store
   },
-  corrupt,
+  corrupt: (store, cid) => corrupt(store, cid, change),
   leavesRead: (store) => openedOf(store).leavesRead,
   writerSeeds: [1],
   writerSteps: 12,
-}
+})
+
+export const opfsContentStore: OpfsSetup = contentStoreOn(undefined, changeInFile)

@@ -63,6 +63,7 @@ export function startDiskHost(): DiskHost {
       seal: async (id) => expectSealed(await call('seal', [id])),
       remove: (id) => done('remove', [id]),
       list: async () => expectNames(await call('list', [])),
+      file: async (id) => expectFile(await call('file', [id])),
       keepReserve: () => done('keepReserve', []),
       giveUpReserve: async () => (await call('giveUpReserve', [])) === true,
       // What died lets go of everything.
@@ -75,6 +76,11 @@ export function startDiskHost(): DiskHost {
 function expectBytes(value: unknown): Uint8Array {
   if (value instanceof Uint8Array) return value
   throw new TypeError('the worker gave no bytes')
+}
+
+function expectFile(value: unknown): File {
+  if (value instanceof File) return value
+  throw new TypeError('the worker gave no file')
 }
 
 function expectSealed(value: unknown): { size: number; modified: number } {

@@ -2,18 +2,18 @@ import { openOpfsStore, type OpfsStore, type OpfsStoreOptions } from '@x/backend
 
 export type OpenStorageOptions = Pick<
   OpfsStoreOptions,
-  'directory' | 'readOnly' | 'persist' | 'evict' | 'maxBytes' | 'onEvict'
+  'directory' | 'readOnly' | 'persist' | 'evict' | 'maxBytes' | 'onEvict' | 'medium'
 >
 
 /**
- * The page's storage: the origin's private file system. All tabs of the origin share it.
+ * The page's storage: the origin's private file system, or IndexedDB where that cannot be written. All tabs of the origin share it.
  *
  * @param options - As `openOpfsStore` has them: `persist` asks the browser not to evict what is stored, `evict` says what goes where
- *   there is no room.
+ *   there is no room, `medium` where it is.
  *
  * @throws {InUseError} Another tab has it open with another version of `@x/backend-opfs`.
  * @throws {InvalidInputError} `evict` or `maxBytes` means nothing.
- * @throws {UnsupportedError} The browser has no such file system, or the page is not a secure context.
+ * @throws {UnsupportedError} The page is not a secure context, or the store is in a file system that cannot be written here.
  */
 export function openStorage(options: OpenStorageOptions = {}): Promise<OpfsStore> {
   return openOpfsStore(options)
