@@ -41,7 +41,8 @@ export type ToWorker = { id: number; question: Question } | { id: number; abort:
 /** From the worker: the answer to a question, or what comes before it. */
 export type FromWorker<Answer = unknown> =
   | { id: number; done: Answer }
-  | { id: number; failed: SentError }
+  /** `isSpent`: nothing else can be asked of this worker. */
+  | { id: number; failed: SentError; isSpent: boolean }
   /** The execution provider cannot run that model; another one may. */
   | { id: number; refused: string }
   /** The next piece of a text. */

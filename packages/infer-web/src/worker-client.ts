@@ -98,7 +98,9 @@ export async function openWorker(
       reject(new ProviderRefusedError(message.refused))
     })
     // After one session that was refused the library makes no other in its worker, which does one thing at a time.
-    if ('refused' in message) end(() => new WorkerSpentError(message.refused))
+    if ('refused' in message || ('failed' in message && message.isSpent)) {
+      end(() => new WorkerSpentError('another model was refused'))
+    }
   }
 
   /** What the caller's own function throws ends the call, with that. */

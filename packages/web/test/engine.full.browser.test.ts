@@ -24,7 +24,15 @@ async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes
 }
 
-const models = { bert: '', gpt: '', sentiment: '' }
+/** A graph as whole as any other, with an operator that nobody has. */
+function unknownOperator(files: Files): Files {
+  const text = Array.from(files['onnx/model.onnx'] ?? [], (byte) => String.fromCharCode(byte)).join('')
+  const changed = text.replace('Gather', 'Rehtag')
+  if (changed === text) throw new Error('the graph has no Gather')
+  return { ...files, 'onnx/model.onnx': Uint8Array.from(changed, (letter) => letter.charCodeAt(0)) }
+}
+
+const models = { bert: '', gpt: '', sentiment: '', broken: '' }
 
 beforeAll(async () => {
   const storage = await openStorage({ directory })
@@ -32,6 +40,7 @@ beforeAll(async () => {
     ['bert', tinyBert('inline')],
     ['gpt', tinyGpt()],
     ['sentiment', tinySentiment()],
+    ['broken', unknownOperator(tinySentiment())],
   ] as const) {
     models[name] = `ipfs://${(await addModel(storage, folder(files))).cid}`
   }
@@ -141,7 +150,7 @@ it('says when a worker ends, however it does, and starts another', async () => {
   const { engine, started } = open()
   await engine.load('feature-extraction', models.bert)
   const waiting = engine.run('text-classification', models.sentiment, 'a good film', { onProgress: crashing })
-  await expect(waiting).rejects.toMatchObject({ code: 'CRASH' })
+  await expect(waiting).rejects.toMatchObject({ code: 'CRASH', model: models.sentiment })
   expect((await engine.run('feature-extraction', models.bert, 'the cat')).output.dims.at(-1)).toBeGreaterThan(1)
   expect(started()).toBe(2)
 })
@@ -158,6 +167,72 @@ it('runs a graph on tensors as they are, with the numbers of the task', async ()
   expect(receipt).toMatchObject({ task: RAW_TENSORS, executionProvider: 'wasm' })
   await expect(session.run({})).rejects.toMatchObject({ code: 'INVALID_INPUT' })
   expect(await engine.tasksOf(models.sentiment)).toEqual(['text-classification', 'zero-shot-classification'])
+})
+
+describe('a model', () => {
+  const three = (): BigInt64Array => BigInt64Array.of(1n, 1n, 1n)
+
+  it('is loaded once for all who ask, by name or CID, and a name is what it is then', async () => {
+    const storage = await openStorage({ directory })
+    onTestFinished(() => storage.close())
+    const [bert, sentiment] = [CID.parse(models.bert.slice(7)), CID.parse(models.sentiment.slice(7))]
+    await storage.names.set('org/model', bert)
+    const { engine } = open()
+    for (const model of ['org/model', models.bert]) await engine.load('feature-extraction', model)
+    await storage.names.set('org/model', sentiment)
+    const session = await engine.session('org/model')
+    expect(session.model.equals(sentiment)).toBe(true)
+    await session.run(
+      Object.fromEntries(session.inputs.map(({ name }) => [name, { type: 'int64', dims: [1, 3], data: three() }])),
+    )
+    const { runtimes } = await engine.stats()
+    expect(runtimes[0]?.models.map(({ task, cid }) => `${task} ${cid}`)).toEqual([
+      `feature-extraction ${bert}`,
+      `${RAW_TENSORS} ${sentiment}`,
+    ])
+  })
+
+  it('gives each of those who ask at once what it gives one alone', async () => {
+    const { engine } = open()
+    const texts = ['the quick', 'brown fox', 'lazy dog']
+    const embed = (text: string) => engine.run('feature-extraction', models.bert, text)
+    const classify = (text: string) => engine.run('text-classification', models.sentiment, text)
+    const at = async () =>
+      Promise.all(texts.flatMap((text) => [embed(text), classify(text)].map(async (one) => (await one).receiptCid)))
+    const together = await at()
+    for (const [index, text] of texts.entries()) {
+      expect((await embed(text)).receiptCid.equals(together[2 * index])).toBe(true)
+      expect((await classify(text)).receiptCid.equals(together[2 * index + 1])).toBe(true)
+    }
+  })
+
+  it('that ONNX Runtime refuses is named, and is in nobody else’s way', async () => {
+    const { engine, warnings } = open()
+    const broken = engine.run('text-classification', models.broken, 'a good film')
+    const behind = [models.sentiment, models.sentiment].map((model) =>
+      engine.run('text-classification', model, 'a good film'),
+    )
+    await expect(broken).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+      message: expect.stringContaining('onnx/model.onnx on wasm'),
+    })
+    for (const { receipt } of await Promise.all(behind)) expect(receipt.executionProvider).toBe('wasm')
+    await expect(engine.session(models.broken)).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+    expect(warnings).toEqual([])
+  })
+
+  it('of which WebGPU refuses the graph goes to WebAssembly, and others stay', async () => {
+    const { engine, warnings } = open({ providers: 'auto' })
+    const asked = [models.broken, models.sentiment].map((model) => engine.run('text-classification', model, 'a film'))
+    await expect(asked[0]).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+    expect((await asked[1])?.receipt.executionProvider).toBe('webgpu')
+    expect(warnings).toEqual([expect.stringContaining(`webgpu cannot run ${models.broken}`)])
+    const { engine: strict } = open({ providers: { require: 'webgpu' } })
+    await expect(strict.load('text-classification', models.broken)).rejects.toMatchObject({
+      code: 'GATED',
+      message: expect.stringContaining('webgpu: '),
+    })
+  })
 })
 
 it('says what is wrong with what it is given', async () => {
@@ -197,6 +272,17 @@ describe('a ladder', () => {
       message: expect.stringContaining('webgpu: the driver crashed'),
     })
     expect(() => open({ providers: ['cuda'] })).toThrow(/cuda/)
+  })
+
+  it('starts a worker that is wanted, and whoever gives up meanwhile is told at once', async () => {
+    const { engine, started } = open()
+    const stop = new AbortController()
+    const given = engine.run('feature-extraction', models.bert, 'the cat', { signal: stop.signal })
+    const other = engine.run('feature-extraction', models.bert, 'the cat')
+    stop.abort('enough')
+    await expect(Promise.race([given, other])).rejects.toBe('enough')
+    expect((await other).receipt.executionProvider).toBe('wasm')
+    expect(started()).toBe(1)
   })
 
   it('survives that the GPU is lost, once', async () => {

@@ -83,6 +83,8 @@ export interface Inference {
   ): Promise<TaskResult<typeof RAW_TENSORS>>
   unload(cid: string): Promise<number>
   state(): LoadedModelState[]
+  /** Whether a session was refused, after which the library makes no other in this worker. */
+  isSpent(): boolean
 }
 
 export interface InferenceParts extends Pick<ServeInferenceOptions, 'openModel'> {
@@ -90,11 +92,6 @@ export interface InferenceParts extends Pick<ServeInferenceOptions, 'openModel'>
   executionProvider: string
   gpu: WatchedGpu
   memoryBytes: number
-}
-
-/** Whether another one may be tried is for the page to say. */
-async function nextProvider({ why }: { why: string }): Promise<never> {
-  throw new RefusedError(why)
 }
 
 type Ready = ReadyModel | ReadyGraph
@@ -112,6 +109,13 @@ export function createInference({
   memoryBytes,
   openModel,
 }: InferenceParts): Inference {
+  let isSpent = false
+  /** Whether another one may be tried is for the page to say. What the last one refuses is no fault of it. */
+  async function nextProvider({ why }: { why: string }): Promise<undefined> {
+    isSpent = true
+    if (executionProvider !== 'wasm') throw new RefusedError(why)
+  }
+
   const held = createHeldModels<Ready>(memoryBytes)
   const lock = createKeyedLock()
   /** One thing at a time, as ONNX Runtime Web computes. So it is plain which one the GPU was given work of. */
@@ -301,6 +305,7 @@ export function createInference({
       }, wanted.signal),
     unload: (cid) => inTurn(() => held.unload(cid)),
     state: () => held.list(),
+    isSpent: () => isSpent,
   }
 }
 

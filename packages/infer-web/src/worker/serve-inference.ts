@@ -76,7 +76,8 @@ export function serveInference({ start, openModel }: ServeInferenceOptions): voi
       const done = await answer(id, question, stop.signal)
       post({ id, done })
     } catch (error) {
-      post(error instanceof RefusedError ? { id, refused: error.message } : { id, failed: sendError(error) })
+      const isSpent = opened?.inference.isSpent() ?? false
+      post(error instanceof RefusedError ? { id, refused: error.message } : { id, failed: sendError(error), isSpent })
     } finally {
       stops.delete(id)
     }
