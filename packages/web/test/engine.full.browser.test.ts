@@ -169,9 +169,22 @@ it('runs a graph on tensors as they are, with the numbers of the task', async ()
   expect(await engine.tasksOf(models.sentiment)).toEqual(['text-classification', 'zero-shot-classification'])
 })
 
-describe('a model', () => {
-  const three = (): BigInt64Array => BigInt64Array.of(1n, 1n, 1n)
+it('asks nobody but the page’s own origin for anything', async () => {
+  const { engine } = open()
+  await engine.run('text-classification', models.sentiment, 'a good film')
+  const channel = new BroadcastChannel(`test ${directory}`)
+  onTestFinished(() => channel.close())
+  const { promise, resolve } = Promise.withResolvers<string[]>()
+  channel.addEventListener('message', ({ data }: MessageEvent<string[]>) => resolve(data))
+  // From this very channel, which does not hear itself.
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a channel has none
+  channel.postMessage('requests')
+  const urls = (await promise).map((url) => new URL(url))
+  expect(urls.filter(({ pathname }) => pathname.endsWith('.wasm'))).toHaveLength(1)
+  expect(urls.map(({ origin }) => origin).filter((origin) => origin !== location.origin)).toEqual([])
+})
 
+describe('a model', () => {
   it('is loaded once for all who ask, by name or CID, and a name is what it is then', async () => {
     const storage = await openStorage({ directory })
     onTestFinished(() => storage.close())
@@ -183,7 +196,9 @@ describe('a model', () => {
     const session = await engine.session('org/model')
     expect(session.model.equals(sentiment)).toBe(true)
     await session.run(
-      Object.fromEntries(session.inputs.map(({ name }) => [name, { type: 'int64', dims: [1, 3], data: three() }])),
+      Object.fromEntries(
+        session.inputs.map(({ name }) => [name, { type: 'int64', dims: [1, 3], data: BigInt64Array.of(1n, 1n, 1n) }]),
+      ),
     )
     const { runtimes } = await engine.stats()
     expect(runtimes[0]?.models.map(({ task, cid }) => `${task} ${cid}`)).toEqual([

@@ -24,6 +24,8 @@ const told = new BroadcastChannel(`test ${directory}`)
 told.addEventListener('message', ({ data }: MessageEvent<string>) => {
   if (data === 'lose') for (const device of devices) device.destroy()
   if (data === 'crash') close()
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a channel has none
+  if (data === 'requests') told.postMessage(performance.getEntriesByType('resource').map(({ name }) => name))
 })
 
 serveModels({
