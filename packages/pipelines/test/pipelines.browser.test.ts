@@ -1,13 +1,23 @@
 import * as transformers from '@huggingface/transformers'
+import { tinySentiment } from '@x/fixtures/models'
 import { TASKS, toParams } from '@x/infer-core'
 import { addModel, createTransformersBinding, openModel, type OpenedModel } from '@x/model-loader'
-import { openMemoryStore, type DirectorySource } from '@x/storage-core'
+import { openMemoryStore, type DirectorySource, type SourceNode } from '@x/storage-core'
 import loaderUrl from 'onnxruntime-web/ort-wasm-simd-threaded.asyncify.mjs?url'
 import wasmUrl from 'onnxruntime-web/ort-wasm-simd-threaded.asyncify.wasm?url'
-import { beforeAll, expect, it } from 'vitest'
+import { beforeAll, expect, it, onTestFinished } from 'vitest'
 
+import sentimentReference from '../../../tooling/fixtures/reference/tiny-sentiment.json' with { type: 'json' }
 import configUrl from '../../embedded-model/model/config.json?url'
-import { loadPipeline, readInput, runPipeline, type PipelinePlatform } from '../src/index.ts'
+import {
+  createPipelines,
+  featureExtraction,
+  loadPipeline,
+  type PipelinePlatform,
+  readInput,
+  runPipeline,
+  textClassification,
+} from '../src/index.ts'
 
 const MODEL = new URL('.', new URL(configUrl, location.href))
 const CONFIGS = ['config.json', 'tokenizer.json', 'tokenizer_config.json']
@@ -50,7 +60,27 @@ const readFile = (): never => {
   throw new Error('there is no file')
 }
 
+const given = (bytes: Uint8Array): SourceNode => ({
+  type: 'file',
+  async *open() {
+    yield bytes
+  },
+})
+
+const sentimentSource: DirectorySource = {
+  type: 'directory',
+  entries() {
+    const { 'onnx/model.onnx': graph, ...configs } = tinySentiment()
+    if (!graph) throw new Error('the fixture has another graph')
+    return [
+      ...Object.entries(configs).map(([name, bytes]) => [name, given(bytes)] as const),
+      ['onnx', { type: 'directory', entries: () => [['model.onnx', given(graph)]] }],
+    ]
+  },
+}
+
 let model: OpenedModel
+let sentiment: OpenedModel
 
 beforeAll(async () => {
   const { wasm } = transformers.env.backends.onnx
@@ -60,6 +90,8 @@ beforeAll(async () => {
   const store = await openMemoryStore()
   const { cid } = await addModel(store, source)
   model = await openModel(store, `ipfs://${cid}`)
+  const added = await addModel(store, sentimentSource)
+  sentiment = await openModel(store, `ipfs://${added.cid}`)
 })
 
 it('gives the numbers of the plain library, of a model that is in no place but a store', async () => {
@@ -80,6 +112,31 @@ it('gives the numbers of the plain library, of a model that is in no place but a
   const { data } = await plain(text, { pooling: 'mean', normalize: true })
   await plain.dispose()
   expect(output).toEqual({ type: 'float32', dims: [384], data })
+})
+
+it('runs the tasks of a table, with the scores that the library gave in Node, and refuses others', async () => {
+  const { load, run } = createPipelines({
+    'feature-extraction': featureExtraction,
+    'text-classification': textClassification,
+  })
+  const recorded = sentimentReference.pipelines.find(({ about }) => about === 'every label')
+  if (typeof recorded?.input !== 'string') throw new Error('the fixture has no such case')
+  const loaded = await load(platform, 'text-classification', sentiment, { executionProvider: 'wasm' })
+  onTestFinished(() => loaded.dispose())
+  const params = toParams('text-classification', recorded.options)
+  const reading = { sampleRate: undefined, readFile }
+  const input = await readInput('text-classification', recorded.input, reading)
+  const options = { sampleRate: undefined, signal: undefined }
+  const { output } = await run(transformers, 'text-classification', loaded, input, params, options)
+  expect(output).toEqual(
+    recorded.observed.output.map(({ label, score }) => ({ label, score: expect.closeTo(score, 3) })),
+  )
+
+  // @ts-expect-error -- not in the table; who has no types is told so
+  await expect(load(platform, 'fill-mask', sentiment, {})).rejects.toMatchObject({
+    code: 'INVALID_INPUT',
+    message: 'fill-mask is none of the tasks that are here: feature-extraction, text-classification',
+  })
 })
 
 it('says that a model is for another task', async () => {
