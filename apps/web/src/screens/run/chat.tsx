@@ -4,6 +4,7 @@ import type { JSX } from 'preact'
 import { Icon } from '../../parts/icon.tsx'
 import type { StoredModel } from '../../state/models.ts'
 import { runState, startRun } from '../../state/run.ts'
+import { takesChats } from '../../state/takes-chats.ts'
 import { RunStatus } from './run-status.tsx'
 
 interface Turn {
@@ -25,9 +26,11 @@ export function Chat({ model }: { model: StoredModel }): JSX.Element {
     turns.value = before
     text.value = ''
     coming.value = ''
+    // A model without a template goes on with the text, and knows nothing of what came before.
+    const input = (await takesChats(model.cid)) ? before : content
     const results = await startRun('text-generation', {
       model,
-      inputs: [before],
+      inputs: [input],
       title: `Chat: “${content.slice(0, 60)}”`,
       options: { max_new_tokens: MOST_TOKENS },
       onText: (piece) => (coming.value = (coming.value ?? '') + piece),
