@@ -127,14 +127,14 @@ it('keeps a model that is given as a folder, verifies it once more, and removes 
   await page.getByRole('heading', { name: 'On this server' }).waitFor()
 })
 
-it('works below any path of a host that knows nothing of it, with threads from the second visit on', async () => {
+it('works below any path of a host that knows nothing of it, isolated from the second visit on', async () => {
   const url = await servePlain(folder(), '/some/where/')
   const { page, requests } = await openBrowser()
   await page.goto(`${url}#/network`)
   expect(await page.evaluate('crossOriginIsolated')).toBe(false)
   await page.getByText('all of its files are kept here').waitFor()
   await page.reload()
-  await page.getByText('WebAssembly may use').waitFor()
+  await page.getByText('this page may use').waitFor()
   expect(await page.evaluate('crossOriginIsolated')).toBe(true)
   await page.getByRole('link', { name: 'Models' }).click()
   await page.locator('input[webkitdirectory]').setInputFiles(MODEL_FOLDER)

@@ -13,13 +13,18 @@ export interface ServeModelsOptions {
   runtime: RuntimeBuilds
   /** As of `openStorage`. */
   directory?: string | undefined
+  /**
+   * Of WebAssembly, where the page is cross-origin isolated. Default 1: with more of them loading a model was seen not to end, now and then, and it is not
+   * known yet why.
+   */
+  threads?: number | undefined
 }
 
 /** In a worker: runs the models of the page's storage for an engine of `@x/infer-web`. What is stored later is found. */
-export function serveModels({ runtime, directory }: ServeModelsOptions): void {
+export function serveModels({ runtime, directory, threads = 1 }: ServeModelsOptions): void {
   const read = createSharedReader(directory)
   serveInference({
-    start: () => startPlatform(runtime),
+    start: () => startPlatform(runtime, threads),
     async openModel(reference, { signal }) {
       const model = await read(async (store) => {
         const opened = await openModel(store, reference, { signal })

@@ -14,15 +14,13 @@ interface OnnxRuntime {
   env: { wasm: WasmSettings; versions: { web?: string | undefined } }
 }
 
-/** More share memory bandwidth and gain nothing: ONNX Runtime Web's own bound. */
-const MOST_THREADS = 4
-
 /**
  * Loads ONNX Runtime in the build that fits this browser, and transformers.js on it.
  *
+ * @param threads - Of WebAssembly, at most.
  * @throws {GatedError} The page has no files of that build; or it has two copies of ONNX Runtime.
  */
-export async function startPlatform(builds: RuntimeBuilds): Promise<WebPlatform> {
+export async function startPlatform(builds: RuntimeBuilds, threads: number): Promise<WebPlatform> {
   const chosen = detectRuntime()
   const files = builds[chosen.build]
   if (files === undefined) {
@@ -37,7 +35,8 @@ export async function startPlatform(builds: RuntimeBuilds): Promise<WebPlatform>
   assertOne(transformers.env.backends.onnx, asked)
   const { wasm } = ort.env
   await giveRuntimeFiles(wasm, files)
-  wasm.numThreads = globalThis.crossOriginIsolated ? Math.min(MOST_THREADS, navigator.hardwareConcurrency) : 1
+  // Without memory that threads share there is one, whatever is asked.
+  wasm.numThreads = globalThis.crossOriginIsolated ? threads : 1
   wasm.proxy = false
   // It would fetch them once more, and keep them in the browser's cache.
   transformers.env.useWasmCache = false
