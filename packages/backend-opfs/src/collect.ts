@@ -29,7 +29,7 @@ export interface Collector extends Pick<ContentStore, 'remove' | 'gc'> {
  * `IntegrityError`, while a node of a root that stays is damaged: what it needs cannot be told, so nothing is freed.
  */
 export function createCollector(
-  { vault, enter, enterWriting, alone, busy, uses }: Omit<StoreContext, 'room'>,
+  { vault, enter, enterWriting, alone, busy, doomed, uses }: Omit<StoreContext, 'room'>,
   records: Records,
 ): Collector {
   const { catalogue } = vault
@@ -142,12 +142,14 @@ export function createCollector(
     changes: readonly RecordChange[],
     { signal }: AbortOptions,
   ): Promise<void> {
+    // Decided at once and said: who puts one of them while this goes on has to bring it again.
+    for (const key of catalogue.blocks.keys()) if (isWaste(key)) doomed.add(key)
     const staging = createStaging(vault)
     try {
       const going = new Set<Container>()
       const drops: Change[] = []
       for (const container of catalogue.containers.values()) {
-        const waste = wasteOf(container, isWaste)
+        const waste = wasteOf(container, doomed)
         if (waste === 'all') going.add(container)
         else for (const cid of waste) drops.push({ type: 'drop-block', id: container.id, cid })
       }
@@ -161,7 +163,7 @@ export function createCollector(
       /** What others still need of it goes into a pack. `false`: that is damaged, so it stays where it is. */
       async function rescue(container: Container): Promise<boolean> {
         for (const key of keysOf(container)) {
-          if (isWaste(key)) continue
+          if (doomed.has(key)) continue
           const held = catalogue.blocks.get(key)
           if (!held || held.locations.some((location) => !going.has(location.container))) continue
           try {
@@ -175,6 +177,7 @@ export function createCollector(
         return true
       }
     } finally {
+      doomed.clear()
       await staging.discard()
     }
   }
@@ -183,9 +186,9 @@ export function createCollector(
 }
 
 /** Of a file whose root nobody needs, and of a pack that is mostly waste: all. Else the blocks of a pack. */
-function wasteOf(container: Container, isWaste: (key: string) => boolean): 'all' | CID[] {
-  if (container.type === 'file') return isWaste(blockKey(container.entry.root)) ? 'all' : []
-  const waste = [...container.blocks].filter(([key]) => isWaste(key)).map(([, place]) => place)
+function wasteOf(container: Container, doomed: ReadonlySet<string>): 'all' | CID[] {
+  if (container.type === 'file') return doomed.has(blockKey(container.entry.root)) ? 'all' : []
+  const waste = [...container.blocks].filter(([key]) => doomed.has(key)).map(([, place]) => place)
   if (waste.length === 0) return []
   let live = 0
   for (const { length } of container.blocks.values()) live += length

@@ -16,6 +16,8 @@ export interface StoreContext {
   alone: <T>(task: () => Promise<T>, signal?: AbortSignal) => Promise<T>
   /** Blocks that must not be collected now, by key, and for how many callers. */
   readonly busy: Map<string, number>
+  /** Blocks that are being collected now, by key. Still there for a moment, they do not count as held. */
+  readonly doomed: Set<string>
   /** For what is written. */
   readonly room: Room
   readonly uses: Uses

@@ -12,7 +12,7 @@ const PACK_BYTES = 64 * 1024 * 1024
 
 /** Blocks, of files held whole as well. `close` is the store's. */
 export function createOpfsBlocks(
-  { name, vault, enter, enterWriting, alone, busy, room }: StoreContext,
+  { name, vault, enter, enterWriting, alone, busy, doomed, room }: StoreContext,
   close: () => Promise<void>,
 ): Blockstore {
   const { catalogue } = vault
@@ -54,7 +54,8 @@ export function createOpfsBlocks(
         const key = blockKey(cid)
         busy.set(key, (busy.get(key) ?? 0) + 1)
         mine.push(key)
-        if (await isHeld(vault, cid)) continue
+        // Looked at in the moment in which it is marked: a collection that begins later leaves it alone.
+        if (!doomed.has(key) && (await isHeld(vault, cid))) continue
         await staging.addBlock({ cid, bytes })
         staged += bytes.length
         if (staged >= PACK_BYTES) await publishAll()

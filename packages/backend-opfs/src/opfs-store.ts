@@ -92,6 +92,7 @@ export function createOpfsStore(
     },
     alone: (task, signal) => lock('index', task, signal),
     busy: new Map(),
+    doomed: new Set(),
   }
   const records = createIndexRecords(base)
   const { freeing } = vault

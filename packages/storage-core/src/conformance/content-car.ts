@@ -345,19 +345,26 @@ function describeDamaged({ open, corrupt }: ContentStoreSetup): void {
 }
 
 function describeCollections({ open }: ContentStoreSetup): void {
-  it('that is read while others collect loses nothing', async () => {
+  it.for([
+    ['in its turns', true],
+    ['at the same moment', false],
+  ] as const)('that is read while others collect, %s, loses nothing', async ([, inTurn]) => {
     const { root, car, blocks } = await carOf(tree())
     const store = await open()
     // Some of it is there and wanted by nobody: whole files, and loose blocks.
     await store.add(fourLeaves('kubo-v1'), { profile: 'kubo-v1', pin: false })
     for (const { cid, bytes } of blocks.slice(-2)) await store.blocks.put(cid, bytes)
+    const collections: Promise<unknown>[] = []
     async function* collecting(): AsyncGenerator<Uint8Array> {
       for (const piece of inPieces(car)) {
         yield piece
-        await store.gc()
+        const collection = store.gc()
+        collections.push(collection)
+        if (inTurn) await collection
       }
     }
     await importCar(store, collecting())
+    await Promise.all(collections)
     expect(await store.gc()).toMatchObject({ roots: [], blocks: 0 })
     expect(await store.verify(root)).toBeGreaterThan(0)
     expect(texts((await collect(store.roots())).map(({ cid }) => cid))).toEqual(texts([root]))
