@@ -179,6 +179,17 @@ it('serves models and what is stored to who has a token for it', async () => {
   expect(await stop()).toMatchObject({ code: 0, error: undefined })
 })
 
+async function refusesConnections(port = 0): Promise<void> {
+  for (;;) {
+    const another = connect(port, '127.0.0.1')
+    const [reason]: unknown[] = await Promise.race([once(another, 'connect'), once(another, 'error')]).catch(
+      (error: unknown) => [error],
+    )
+    another.destroy()
+    if (reason) return
+  }
+}
+
 it.each([
   ['60', 0],
   ['1', 1],
@@ -199,6 +210,8 @@ it.each([
   const [first] = await once(socket, 'data')
   expect(String(first)).toMatch(/^HTTP\/1\.1 100/)
   const stopped = stop()
+  // Only then has the signal been heard: the answer to what came before would leave the connection open.
+  await refusesConnections(socket.remotePort)
   if (code === 0) socket.write(body)
   const answer = await textOf(socket)
   expect(answer).toMatch(code === 0 ? /^HTTP\/1\.1 200[^]*^connection: close[^]*"embedding"/im : /^HTTP\/1\.1 503/)
