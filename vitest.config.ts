@@ -96,6 +96,7 @@ function browser(executablePath: string): TestProjectConfiguration {
               '--no-first-run',
               '--disable-quic',
               '--enable-unsafe-webgpu',
+              '--enable-features=WebMachineLearningNeuralNetwork',
             ],
           },
         }),

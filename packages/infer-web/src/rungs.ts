@@ -28,7 +28,7 @@ export interface FirstLook {
 }
 
 export async function lookHere(executionProvider: string): Promise<FirstLook> {
-  if (executionProvider === 'webnn') return 'ml' in navigator ? {} : { why: 'this browser has no WebNN' }
+  if (executionProvider === 'webnn') return lookForWebnn()
   if (executionProvider !== 'webgpu') return {}
   const gpu: GPU | undefined = 'gpu' in navigator ? navigator.gpu : undefined
   if (gpu === undefined) {
@@ -40,4 +40,18 @@ export async function lookHere(executionProvider: string): Promise<FirstLook> {
   return adapter === null
     ? { why: 'this browser has WebGPU, and no adapter for it' }
     : { adapter: adapterName(adapter.info) }
+}
+
+async function lookForWebnn(): Promise<FirstLook> {
+  const ml: unknown = Reflect.get(navigator, 'ml')
+  const createContext: unknown = typeof ml === 'object' && ml !== null ? Reflect.get(ml, 'createContext') : undefined
+  if (typeof createContext !== 'function') return { why: 'this browser has no WebNN' }
+  try {
+    await Reflect.apply(createContext, ml, [])
+    return {}
+  } catch (error) {
+    return {
+      why: `this browser has WebNN, and it does not work here: ${error instanceof Error ? error.message : String(error)}`,
+    }
+  }
 }

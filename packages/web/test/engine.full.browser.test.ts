@@ -289,6 +289,16 @@ describe('a ladder', () => {
     expect(() => open({ providers: ['cuda'] })).toThrow(/cuda/)
   })
 
+  // Chromium as Debian builds it has the interface of WebNN, and nothing behind it.
+  it('says that it ran on WebNN only where it did, and else what the browser says of it', async () => {
+    const { engine, warnings } = open({ providers: ['webnn', 'wasm'] })
+    const { receipt } = await engine.run('feature-extraction', models.bert, 'the cat')
+    const why: unknown = expect.stringMatching(/webnn does not work here: this browser has (no WebNN|WebNN, and .+)/)
+    expect([receipt.executionProvider, ...warnings]).toEqual(
+      receipt.executionProvider === 'webnn' ? ['webnn'] : ['wasm', why],
+    )
+  })
+
   it('starts a worker that is wanted, and whoever gives up meanwhile is told at once', async () => {
     const { engine, started } = open()
     const stop = new AbortController()

@@ -44,6 +44,7 @@ import { createHeldModels, type Held, type MakeRoom } from './held-models.ts'
 import { numericClassOf, toolsOf } from './machine-class.ts'
 import type { ServeInferenceOptions, WebPlatform } from './platform.ts'
 import { RefusedError } from './refused-error.ts'
+import { deviceOf, type Submissions } from './submissions.ts'
 
 interface Wanted extends AbortOptions {
   task: TaskName
@@ -91,6 +92,7 @@ export interface InferenceParts extends Pick<ServeInferenceOptions, 'openModel'>
   platform: WebPlatform
   executionProvider: string
   gpu: WatchedGpu
+  submissions: Submissions
   memoryBytes: number
 }
 
@@ -106,6 +108,7 @@ export function createInference({
   platform,
   executionProvider,
   gpu,
+  submissions,
   memoryBytes,
   openModel,
 }: InferenceParts): Inference {
@@ -226,11 +229,9 @@ export function createInference({
 
   /** @throws {RefusedError} It ran, and not where it was to. */
   async function onProvider<T>(work: () => Promise<T>): Promise<T> {
-    const before = gpu.submissions()
+    const isIdle = submissions.since(executionProvider)
     const value = await work()
-    if (executionProvider === 'webgpu' && gpu.submissions() === before) {
-      throw new RefusedError('nothing of it was submitted to the GPU')
-    }
+    if (isIdle()) throw new RefusedError(`nothing of it was submitted to ${deviceOf(executionProvider)}`)
     return value
   }
 

@@ -1,7 +1,7 @@
 import type { GraphRuntime } from '@x/pipelines/parts'
 
-import type { WatchedGpu } from './gpu.ts'
 import { PROBE_DIMS, PROBE_GRAPH, PROBE_INPUT, PROBE_OUTPUT } from './probe-graph.ts'
+import { deviceOf, type Submissions } from './submissions.ts'
 
 /**
  * Makes a session of a tiny graph, and runs it. It is never let go: with its last session ONNX Runtime destroys the GPU's device, which could not be told from
@@ -12,10 +12,14 @@ import { PROBE_DIMS, PROBE_GRAPH, PROBE_INPUT, PROBE_OUTPUT } from './probe-grap
  */
 export async function probe(
   { InferenceSession, toTensor }: Pick<GraphRuntime, 'InferenceSession' | 'toTensor'>,
-  { executionProvider, isProbed, gpu }: { executionProvider: string; isProbed: boolean; gpu: WatchedGpu },
+  {
+    executionProvider,
+    isProbed,
+    submissions,
+  }: { executionProvider: string; isProbed: boolean; submissions: Submissions },
 ): Promise<void> {
   const graph = Uint8Array.from(atob(PROBE_GRAPH), (letter) => letter.charCodeAt(0))
-  const before = gpu.submissions()
+  const isIdle = submissions.since(executionProvider)
   // With one alone, and no other to move to.
   const session = await InferenceSession.create(graph, { executionProviders: [executionProvider] })
   if (isProbed) return
@@ -26,6 +30,5 @@ export async function probe(
   if (given.join(' ') !== PROBE_OUTPUT.join(' ')) {
     throw new Error(`it computed ${given.join(' ')}, not ${PROBE_OUTPUT.join(' ')}`)
   }
-  if (executionProvider === 'webgpu' && gpu.submissions() === before)
-    throw new Error('nothing was submitted to the GPU')
+  if (isIdle()) throw new Error(`nothing was submitted to ${deviceOf(executionProvider)}`)
 }

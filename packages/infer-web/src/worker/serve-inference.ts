@@ -9,6 +9,7 @@ import { createInference, type Inference } from './inference.ts'
 import type { ServeInferenceOptions } from './platform.ts'
 import { probe } from './probe.ts'
 import { RefusedError } from './refused-error.ts'
+import { countSubmissions } from './submissions.ts'
 
 const post = (message: FromWorker): void => postMessage(message, { transfer: [] })
 
@@ -16,17 +17,18 @@ const post = (message: FromWorker): void => postMessage(message, { transfer: [] 
 export function serveInference({ start, openModel }: ServeInferenceOptions): void {
   // Before anything else can have a device.
   const gpu = watchGpu()
+  const submissions = countSubmissions(gpu)
   const stops = new Map<number, AbortController>()
   let opened: { inference: Inference; transformers: Transformers } | undefined
 
   async function open(question: Extract<Question, { type: 'open' }>): Promise<OpenedRuntime> {
     const { executionProvider, isProbed, memoryBytes } = question
     const platform = await start(executionProvider)
-    await probe(platform.graphs, { executionProvider, isProbed, gpu }).catch((cause: unknown) => {
+    await probe(platform.graphs, { executionProvider, isProbed, submissions }).catch((cause: unknown) => {
       throw new RefusedError(cause instanceof Error ? cause.message : String(cause))
     })
     opened = {
-      inference: createInference({ platform, executionProvider, gpu, memoryBytes, openModel }),
+      inference: createInference({ platform, executionProvider, gpu, submissions, memoryBytes, openModel }),
       transformers: platform.transformers,
     }
     gpu.onLost((lost) => post({ lost }))
