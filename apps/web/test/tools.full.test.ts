@@ -18,7 +18,10 @@ const MODELS = ['tiny-sentiment', 'tiny-gpt', 'tiny-vit', 'tiny-ctc'] as const s
 async function run(page: Page, name: string, folder: string): Promise<void> {
   await page.getByRole('link', { name: 'Models' }).click()
   await page.locator('input[webkitdirectory]').setInputFiles(folder)
-  await page.getByRole('button', { name: `Dismiss ${name}` }).click()
+  const dismiss = page.getByRole('button', { name: `Dismiss ${name}` })
+  await dismiss.waitFor()
+  expect(await page.getByRole('article', { name: `Adding ${name}` }).innerText()).toContain('Added:')
+  await dismiss.click()
   await page.getByRole('link', { name: `Run ${name}` }).click()
 }
 

@@ -10,7 +10,7 @@ import { worksOffline } from './offline.ts'
 import type { ServedModel } from './read-served.ts'
 import { server } from './server.ts'
 import { gateways } from './sources.ts'
-import { openedStore } from './storage.ts'
+import { storeOnceOpen } from './storage.ts'
 
 /**
  * What the user wrote, as the CID of a model: a CID, `ipfs://<cid>`, or the name of a model that this page's server serves.
@@ -44,7 +44,7 @@ export function addByReference(cid: CID, name: string | undefined): void {
     name ?? cid.toString(),
     async ({ signal, report }) => {
       const isTaken = models.value?.some((model) => name !== undefined && model.names.includes(name))
-      await pullModel(openedStore(), `ipfs://${cid}`, {
+      await pullModel(await storeOnceOpen(), `ipfs://${cid}`, {
         sources: sourceUrls().map((url) => gatewaySource(url)),
         signal,
         // A name that is given to another model stays with that one.

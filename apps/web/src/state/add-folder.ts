@@ -5,14 +5,14 @@ import type { GivenFolder } from '../folder/given-folder.ts'
 import { createRateMeter } from '../format/transfer-rate.ts'
 import { startAddition } from './additions.ts'
 import { refreshModels } from './models.ts'
-import { openedStore } from './storage.ts'
+import { storeOnceOpen } from './storage.ts'
 
 /** Adds the files of a folder as a model, by the folder's name. Nothing leaves the device. */
 export function addFolder({ name, files }: GivenFolder): void {
   const total = files.reduce((sum, { blob }) => sum + blob.size, 0)
   const work: Parameters<typeof startAddition>[1] = async ({ signal, report }) => {
     const meter = createRateMeter()
-    const { cid } = await addModel(openedStore(), directoryOf(files), {
+    const { cid } = await addModel(await storeOnceOpen(), directoryOf(files), {
       name,
       label: `the folder ${name}`,
       signal,

@@ -35,9 +35,13 @@ export const modelsProblem: ReadonlySignal<unknown> = problem
 export const titleOf = (model: Pick<StoredModel, 'name' | 'origin'>): string =>
   model.name ?? model.origin?.repo ?? 'A model without a name'
 
-/** Reads the list anew. */
+let asked = 0
+
+/** Reads the list anew. Of several that are under way, the one that began last is shown. */
 export async function refreshModels(): Promise<void> {
+  const mine = ++asked
   const found: StoredModel[] = []
+  let failure: unknown
   try {
     for await (const { cid, names, files, size, pinned, addedAt, facts } of listModels(openedStore())) {
       found.push({
@@ -56,11 +60,12 @@ export async function refreshModels(): Promise<void> {
         origin: facts?.origin,
       })
     }
-    problem.value = undefined
   } catch (error) {
     // What could be read is listed all the same.
-    problem.value = error
+    failure = error
   }
+  if (mine !== asked) return
+  problem.value = failure
   listed.value = found.toSorted((a, b) => (b.addedAt ?? '').localeCompare(a.addedAt ?? ''))
   await lookAtRoom()
 }

@@ -1,4 +1,4 @@
-import { signal, type ReadonlySignal } from '@preact/signals'
+import { effect, signal, type ReadonlySignal } from '@preact/signals'
 import { openStorage } from '@x/web'
 
 export type Storage = Awaited<ReturnType<typeof openStorage>>
@@ -22,4 +22,17 @@ export async function openPageStorage(): Promise<void> {
 export function openedStore(): Storage {
   if (current.value.kind !== 'open') throw new Error('the storage of the page is not open')
   return current.value.store
+}
+
+/** The same for what may be asked for while the page starts: waits until the storage is open, or could not be opened. */
+export function storeOnceOpen(): Promise<Storage> {
+  return new Promise((resolve, reject) => {
+    effect(function look(this: { dispose: () => void }) {
+      const state = current.value
+      if (state.kind === 'opening') return
+      if (state.kind === 'open') resolve(state.store)
+      else reject(state.error)
+      this.dispose()
+    })
+  })
 }
