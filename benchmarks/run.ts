@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util'
 
 import { findKubo } from '../tooling/kubo/find-kubo.ts'
 import { question as add } from './add/question.ts'
+import { questions as browser } from './browser/questions.ts'
 import { question as download } from './download/question.ts'
 import { describeMachine } from './harness/machine.ts'
 import { answerJson, answerText, machineText } from './harness/report.ts'
@@ -40,6 +41,7 @@ const QUESTIONS = [
   openModel,
   ...infer,
   ...serve,
+  ...browser,
 ]
 const here = fileURLToPath(new URL('.', import.meta.url))
 
@@ -101,6 +103,7 @@ if (!options.source)
       '--filter=@x/node',
       '--filter=@x/infer-node',
       '--filter=@x/server',
+      '--filter=@x/web',
       '--output-logs=errors-only',
     ],
     join(here, '..'),
