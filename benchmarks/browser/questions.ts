@@ -63,7 +63,7 @@ const speed: Question = {
   prepare: (workspace) =>
     inChromium(async (chromium) => {
       const pages = await preparePages({ ...workspace, bytes: 0 }, chromium)
-      const counts = { webgpu: { texts: 30, tokens: 100 }, wasm: { texts: 200, tokens: 400 } }
+      const counts = { webgpu: { texts: 20, tokens: 100 }, wasm: { texts: 200, tokens: 100 } }
       const jobs = visits(pages, (device) => ({ device, visit: 'speed', ...counts[device] }))
       const targets = DEVICES.flatMap((device): Target[] => {
         const [ours, theirs] = [`ours, ${device}`, `theirs, ${device}`]

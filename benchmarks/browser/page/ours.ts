@@ -28,6 +28,9 @@ function directory(base: string, files: readonly string[]): Extract<Node, { type
   }
 }
 
+/** By content: a name is looked up anew each time, which opens the model. */
+const referenceOf = ({ name }: Model): string => localStorage.getItem(name) ?? name
+
 let engine: Engine | undefined
 const engineOn = (device: Asked['device']): Engine =>
   (engine ??= createEngine({
@@ -38,25 +41,28 @@ const engineOn = (device: Asked['device']): Engine =>
 run({
   async fill(models) {
     const storage = await openStorage()
-    for (const { name, files } of models) await addModel(storage, directory(`/models/${name}/`, files), { name })
+    for (const { name, files } of models) {
+      const { cid } = await addModel(storage, directory(`/models/${name}/`, files), { name })
+      localStorage.setItem(name, `ipfs://${cid}`)
+    }
     await storage.close()
   },
-  async embedder({ name, dtype }: Model, device) {
-    const on = engineOn(device)
-    await on.load('feature-extraction', name, { dtype })
+  async embedder(model, device) {
+    const [on, reference, { dtype }] = [engineOn(device), referenceOf(model), model]
+    await on.load('feature-extraction', reference, { dtype })
     return async (text) => {
       const options = { pooling: 'mean', normalize: true }
-      const { output } = await on.run('feature-extraction', name, text, { dtype, options })
+      const { output } = await on.run('feature-extraction', reference, text, { dtype, options })
       return firstRow(output)
     }
   },
-  async writer({ name, dtype }, device) {
-    const on = engineOn(device)
-    await on.load('text-generation', name, { dtype })
+  async writer(model, device) {
+    const [on, reference, { dtype }] = [engineOn(device), referenceOf(model), model]
+    await on.load('text-generation', reference, { dtype })
     return async (text, tokens) => {
       const pieces: string[] = []
       const options = { max_new_tokens: tokens }
-      await on.run('text-generation', name, text, { dtype, options, onText: (piece) => void pieces.push(piece) })
+      await on.run('text-generation', reference, text, { dtype, options, onText: (piece) => void pieces.push(piece) })
       return pieces
     }
   },

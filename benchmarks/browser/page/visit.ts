@@ -80,7 +80,7 @@ async function speed(models: Models, { device, texts, tokens }: Asked, library: 
   const embedding = (embedded - begun) / texts
   const token = (written - embedded) / tokens
   return {
-    evidence: { [`vector, ${device}`]: Number(vector[0]).toFixed(2), text: pieces.join('') },
+    evidence: { [`vector, ${device}`]: Number(vector[0]).toFixed(2), text: pieces.join('').trim() },
     seconds,
     figures: {
       embedding,
