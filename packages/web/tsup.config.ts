@@ -2,7 +2,14 @@ import { library } from '../../tooling/tsup.ts'
 
 export default [
   library({
-    entry: ['src/index.ts', 'src/inference.ts', 'src/install.ts', 'src/service-worker.ts', 'src/vite.ts'],
+    entry: [
+      'src/index.ts',
+      'src/helia.ts',
+      'src/inference.ts',
+      'src/install.ts',
+      'src/service-worker.ts',
+      'src/vite.ts',
+    ],
     // The plugin runs in the bundler.
     external: [/^node:/],
     // The other one is made at the same time.

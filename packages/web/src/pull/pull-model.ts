@@ -12,7 +12,7 @@ import {
   type PullModelOptions as LoaderOptions,
   type SelectFilesOptions,
 } from '@x/model-loader'
-import { GatedError, isStorageError, NotFoundError, type AbortOptions } from '@x/storage-core'
+import { GatedError, isStorageError, NotFoundError, type AbortOptions, type ContentSource } from '@x/storage-core'
 
 import { openOpfsPartials } from './opfs-partials.ts'
 import { readsHeld } from './reads-held.ts'
@@ -57,6 +57,12 @@ export async function pullModel(
   const isHeld = root !== undefined && (await storage.has(root, { signal }))
   if (!isHeld) assertMayAsk(reference, offline, sources)
   const partials = await openOpfsPartials(store, { directory })
+  const opened: ContentSource[] = []
+  const labelled = async ({ label, open }: Extract<WebSource, { kind: 'content' }>) => {
+    const source = await open()
+    opened.push(source)
+    return { label, source }
+  }
   try {
     if (root) {
       const open = isHeld ? [] : sources
@@ -76,11 +82,11 @@ export async function pullModel(
     const pulled = await pullHubModel(store, partials, { ...options, ...wanted, hub: hub.open() })
     return { kind: 'hub', ...pulled }
   } finally {
+    // One that holds connections, as a peer does, lets go of them.
+    await Promise.allSettled(opened.map((source) => source.close()))
     await partials.close()
   }
 }
-
-const labelled = async ({ label, open }: Extract<WebSource, { kind: 'content' }>) => ({ label, source: await open() })
 
 const whyNot = (reference: string, isOfHub: boolean): string =>
   isOfHub

@@ -1,0 +1,1 @@
+export { heliaSource, type HeliaSourceOptions } from './pull/helia-source.ts'
