@@ -31,9 +31,9 @@ function directory(base: string, files: readonly string[]): Extract<Node, { type
 /** By content: a name is looked up anew each time, which opens the model. */
 const referenceOf = ({ name }: Model): string => localStorage.getItem(name) ?? name
 
-let engine: Engine | undefined
+const opened: { engine?: Engine } = {}
 const engineOn = (device: Asked['device']): Engine =>
-  (engine ??= createEngine({
+  (opened.engine ??= createEngine({
     worker: () => new Worker(new URL('worker.ts', import.meta.url), { type: 'module' }),
     providers: { require: device },
   }))

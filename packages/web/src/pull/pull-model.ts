@@ -82,7 +82,8 @@ export async function pullModel(
     const pulled = await pullHubModel(store, partials, { ...options, ...wanted, hub: hub.open() })
     return { kind: 'hub', ...pulled }
   } finally {
-    // One that holds connections, as a peer does, lets go of them.
+    // One that holds connections, as a peer does, lets go of them. What came is checked and held by now, or the pull has failed and said
+    // why: that a connection does not end well changes neither.
     await Promise.allSettled(opened.map((source) => source.close()))
     await partials.close()
   }
