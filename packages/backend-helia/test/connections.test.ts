@@ -1,3 +1,6 @@
+import { once } from 'node:events'
+
+import { identify, identifyPush } from '@libp2p/identify'
 import type { Libp2p } from '@libp2p/interface'
 import { noise } from '@libp2p/noise'
 import { tcp } from '@libp2p/tcp'
@@ -6,9 +9,10 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import { expect, it, onTestFinished, vi } from 'vitest'
 
+import { BITSWAP } from '../src/bitswap/exchange.ts'
 import { ipOf, kindOfHost } from '../src/host.ts'
 import type { HeliaPeer } from '../src/index.ts'
-import { openPeer, sampleBytes } from './setup.ts'
+import { LOOPBACK, needed, openPeer, sampleBytes } from './setup.ts'
 
 /** Connects `count` times from another address of loopback, and says nothing. */
 async function crowd(host: string, to: string, count: number): Promise<Libp2p> {
@@ -80,4 +84,26 @@ it("does not dial its own loopback because another machine's was named", async (
   await discover(peer, other)
   await expect(peer.pull(cid)).rejects.toMatchObject({ code: 'BACKEND' })
   expect(other.libp2p?.getConnections()).toEqual([])
+})
+
+it('asks a peer that says only later that it speaks Bitswap, as Kubo does when it has just been started', async () => {
+  const late = await createLibp2p({
+    addresses: { listen: [LOOPBACK] },
+    transports: [tcp()],
+    connectionEncrypters: [noise()],
+    streamMuxers: [yamux()],
+    services: { identify: identify(), identifyPush: identifyPush() },
+    connectionMonitor: { enabled: false },
+  })
+  onTestFinished(async () => {
+    await late.stop()
+  })
+  const peer = await openPeer()
+  const identified = [needed(peer.libp2p), late].map((libp2p) => once(libp2p, 'peer:identify'))
+  const connected = peer.connect(String(late.getMultiaddrs()[0]))
+  await Promise.all(identified)
+  expect(peer.peers()).toEqual([])
+  await late.handle(BITSWAP, (stream) => void stream.close())
+  await connected
+  expect(peer.peers().map(({ id }) => id)).toEqual([late.peerId.toString()])
 })

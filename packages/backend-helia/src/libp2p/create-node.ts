@@ -59,7 +59,7 @@ const MAX_WINDOW_BYTES = 4 * 1024 * 1024
 export async function createNode(options: NodeOptions): Promise<Node> {
   const { network, listen, transports = [], privateKey, dialTimeoutMs } = options
   listen?.forEach(assertMultiaddr)
-  const [parts, { createLibp2p }, { noise }, { yamux }, { identify }, keys] = await Promise.all([
+  const [parts, { createLibp2p }, { noise }, { yamux }, { identify, identifyPush }, keys] = await Promise.all([
     platform.partsOf(network),
     import('libp2p'),
     import('@libp2p/noise'),
@@ -78,7 +78,11 @@ export async function createNode(options: NodeOptions): Promise<Node> {
     peerDiscovery: parts.peerDiscovery,
     connectionEncrypters: [noise()],
     streamMuxers: [yamux({ streamOptions })],
-    services: { identify: identify() },
+    services: {
+      identify: identify(),
+      // Kubo listens before it speaks Bitswap: whoever meets it in between is told later. What we speak never changes.
+      identifyPush: identifyPush({ runOnSelfUpdate: false }),
+    },
     nodeInfo: { name: 'ipfs-accelerate', version: '0', userAgent: 'ipfs-accelerate' },
     connectionManager: {
       maxConnections: MAX_FOR_LIBP2P,
