@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 
@@ -6,6 +5,7 @@ import { playwright } from '@vitest/browser-playwright'
 import { defaultClientConditions, defaultServerConditions } from 'vite'
 import { defineConfig, type TestProjectConfiguration } from 'vitest/config'
 
+import { CHROMIUM, CHROMIUM_ARGUMENTS, whyNoChromium } from './tooling/chromium.ts'
 import { pageCommands } from './tooling/kubo/page-commands.ts'
 import { isRequired } from './tooling/required.ts'
 
@@ -31,12 +31,6 @@ const folders =
 // interface-blockstore-tests imports it, and has it among its development dependencies alone.
 const aegirChai = new URL('packages/storage-core/test/interface-blockstore/aegir-chai.ts', import.meta.url)
 
-function findChromium(): string | undefined {
-  const wanted = process.env.CHROMIUM_PATH
-  if (wanted && !existsSync(wanted)) throw new Error(`CHROMIUM_PATH: there is no ${wanted}`)
-  return wanted || ['/usr/bin/chromium'].find((path) => existsSync(path))
-}
-
 const setupFiles = ['equal-bytes', 'patterns-are-no-texts'].map((name) =>
   fileURLToPath(new URL(`tooling/${name}.ts`, import.meta.url)),
 )
@@ -60,7 +54,7 @@ const node: TestProjectConfiguration = {
   },
 }
 
-function browser(executablePath: string): TestProjectConfiguration {
+function browser(): TestProjectConfiguration {
   return {
     resolve: { conditions: [source, ...defaultClientConditions] },
     // What is found in the middle of a run is bundled then, and every page that is open loaded again. The quick tests and the
@@ -87,17 +81,8 @@ function browser(executablePath: string): TestProjectConfiguration {
         commands: pageCommands,
         provider: playwright({
           launchOptions: {
-            executablePath,
-            args: [
-              '--no-sandbox',
-              '--disable-background-networking',
-              '--disable-component-update',
-              '--disable-sync',
-              '--no-first-run',
-              '--disable-quic',
-              '--enable-unsafe-webgpu',
-              '--enable-features=WebMachineLearningNeuralNetwork',
-            ],
+            executablePath: CHROMIUM,
+            args: [...CHROMIUM_ARGUMENTS, '--disable-quic', '--enable-features=WebMachineLearningNeuralNetwork'],
           },
         }),
         instances: [{ browser: 'chromium' }],
@@ -106,10 +91,11 @@ function browser(executablePath: string): TestProjectConfiguration {
   }
 }
 
-const chromium = findChromium()
-if (!chromium) {
-  const note = 'browser tests: no Chromium at CHROMIUM_PATH or /usr/bin/chromium'
-  if (isRequired('chromium')) throw new Error(note)
+const noChromium = whyNoChromium()
+if (noChromium !== undefined) {
+  const note = `browser tests: ${noChromium}`
+  // Who names one means it.
+  if (isRequired('chromium') || process.env.CHROMIUM_PATH) throw new Error(note)
   process.env.TEST_LEFT_OUT = note
   console.warn(note)
 }
@@ -118,8 +104,8 @@ export default defineConfig({
   test: {
     // Vitest leaves one core alone; many tests wait for other programs. A heavy test has the machine for itself.
     maxWorkers: full ? 1 : availableParallelism(),
-    projects: chromium ? [node, browser(chromium)] : [node],
+    projects: noChromium === undefined ? [node, browser()] : [node],
     // A package may have browser tests alone.
-    passWithNoTests: chromium === undefined,
+    passWithNoTests: noChromium !== undefined,
   },
 })

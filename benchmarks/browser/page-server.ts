@@ -1,6 +1,7 @@
 import { createReadStream, statSync } from 'node:fs'
-import { createServer } from 'node:http'
 import path from 'node:path'
+
+import { listen } from '../../tooling/listen.ts'
 
 const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html',
@@ -21,7 +22,7 @@ export interface PageServer {
  */
 export async function servePages(folders: Readonly<Record<string, string>>): Promise<PageServer> {
   let sent = { requests: 0, bytes: 0 }
-  const server = createServer((request, response) => {
+  const server = await listen((request, response) => {
     const { pathname } = new URL(request.url ?? '/', 'http://local')
     if (pathname === '/-/sent') {
       response.end(JSON.stringify(sent))
@@ -59,15 +60,5 @@ export async function servePages(folders: Readonly<Record<string, string>>): Pro
     })
     createReadStream(file, range).pipe(response)
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  if (typeof address !== 'object' || address === null) throw new Error('the server listens nowhere')
-  return {
-    origin: `http://127.0.0.1:${address.port}`,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve())
-        server.closeAllConnections()
-      }),
-  }
+  return { origin: server.url, close: server.close }
 }

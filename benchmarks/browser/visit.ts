@@ -1,9 +1,9 @@
 // One visit: a browser that starts, and one page in it, which does what it is asked.
 import { chromium } from 'playwright'
 
+import { CHROMIUM_ARGUMENTS, LOOPBACK_ALONE } from '../../tooling/chromium.ts'
 import { runJob } from '../harness/job.ts'
 import type { JobResult } from '../harness/types.ts'
-import { CHROMIUM_ARGUMENTS } from './chromium.ts'
 import { watchPrivateMemory } from './private-memory.ts'
 
 // Of the first visit, which stores 0.5 GB. By default a page is waited for for 30 s.
@@ -17,7 +17,7 @@ interface Sent {
 await runJob<{ chromium: string; profile: string; origin: string; page: string; asked: object }>(async (given) => {
   const context = await chromium.launchPersistentContext(given.profile, {
     executablePath: given.chromium,
-    args: [...CHROMIUM_ARGUMENTS],
+    args: [...CHROMIUM_ARGUMENTS, LOOPBACK_ALONE],
     timeout: LONGEST_MS,
   })
   context.setDefaultTimeout(LONGEST_MS)

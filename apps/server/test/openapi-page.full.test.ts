@@ -1,23 +1,22 @@
-import { existsSync } from 'node:fs'
-
 import { chromium } from 'playwright'
 import { expect, it, onTestFinished } from 'vitest'
 
-import { isRequired } from '../../../tooling/required.ts'
+import { chromiumOrSkip } from '../../../tooling/chromium-or-skip.ts'
+import { CHROMIUM, CHROMIUM_ARGUMENTS, LOOPBACK_ALONE } from '../../../tooling/chromium.ts'
 import { openStore, start } from './support.ts'
 
 it('is read in Chromium without a script, a request elsewhere, or a complaint, on a phone too', async (context) => {
-  const executablePath = process.env['CHROMIUM_PATH'] || '/usr/bin/chromium'
-  if (!existsSync(executablePath)) {
-    if (isRequired('chromium')) throw new Error(`there is no ${executablePath}`)
-    context.skip(`there is no ${executablePath}`)
-  }
+  chromiumOrSkip(context)
   const { storage, models } = await openStore('tiny-bert')
   const { url } = await start(
     models.map((model) => ({ model, name: 'lab/tiny' })),
     { storage },
   )
-  const browser = await chromium.launch({ executablePath, timeout: 600_000, args: ['--no-sandbox'] })
+  const browser = await chromium.launch({
+    executablePath: CHROMIUM,
+    timeout: 600_000,
+    args: [...CHROMIUM_ARGUMENTS, LOOPBACK_ALONE],
+  })
   onTestFinished(() => browser.close())
   const tab = await browser.newPage({ viewport: { width: 360, height: 640 }, colorScheme: 'dark' })
   tab.setDefaultTimeout(600_000)

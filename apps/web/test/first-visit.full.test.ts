@@ -4,14 +4,16 @@ import { modelDirectory } from '@x/embedded-model'
 import type { Page } from 'playwright'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 
-import { chromiumOrSkip, hasChromium, openBrowser } from './browser.ts'
+import { chromiumOrSkip } from '../../../tooling/chromium-or-skip.ts'
+import { whyNoChromium } from '../../../tooling/chromium.ts'
+import { openBrowser } from './browser.ts'
 import { buildPage } from './build-page.ts'
 import { servePlain } from './plain-host.ts'
 import { MODEL_NAME, servePage } from './serve-page.ts'
 
 let built: Awaited<ReturnType<typeof buildPage>> | undefined
 beforeAll(async () => {
-  if (hasChromium()) built = await buildPage()
+  if (whyNoChromium() === undefined) built = await buildPage()
 })
 afterAll(() => built?.remove())
 beforeEach(chromiumOrSkip)

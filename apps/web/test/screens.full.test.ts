@@ -5,7 +5,8 @@ import path from 'node:path'
 import type { Page } from 'playwright'
 import { beforeEach, expect, it } from 'vitest'
 
-import { chromiumOrSkip, openBrowser } from './browser.ts'
+import { chromiumOrSkip } from '../../../tooling/chromium-or-skip.ts'
+import { openBrowser } from './browser.ts'
 import { buildForTest } from './build-page.ts'
 import { MODEL_NAME, servePage } from './serve-page.ts'
 

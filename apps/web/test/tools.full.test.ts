@@ -6,7 +6,8 @@ import { fixtureMedia, writeFixtureModel, type FixtureName } from '@x/fixtures'
 import type { Page } from 'playwright'
 import { beforeEach, expect, it, onTestFinished } from 'vitest'
 
-import { chromiumOrSkip, openBrowser } from './browser.ts'
+import { chromiumOrSkip } from '../../../tooling/chromium-or-skip.ts'
+import { openBrowser } from './browser.ts'
 import { buildForTest } from './build-page.ts'
 import { servePage } from './serve-page.ts'
 

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 
@@ -6,7 +5,8 @@ import { openMemoryStore } from '@x/storage-core'
 import { chromium } from 'playwright'
 import { expect, it, onTestFinished } from 'vitest'
 
-import { isRequired } from '../../../tooling/required.ts'
+import { chromiumOrSkip } from '../../../tooling/chromium-or-skip.ts'
+import { CHROMIUM, CHROMIUM_ARGUMENTS } from '../../../tooling/chromium.ts'
 import { serveHandler } from '../../../tooling/serve-handler.ts'
 import { createHubHandler } from '../src/hub-handler.ts'
 import { embeddedModel } from './embedded-model.ts'
@@ -49,11 +49,7 @@ const servePage =
   }
 
 it('transformers.js runs a model from it in a page of another origin', async (context) => {
-  const executablePath = process.env['CHROMIUM_PATH'] || '/usr/bin/chromium'
-  if (!existsSync(executablePath)) {
-    if (isRequired('chromium')) throw new Error(`there is no ${executablePath}`)
-    context.skip(`there is no ${executablePath}`)
-  }
+  chromiumOrSkip(context)
   const store = await openMemoryStore()
   onTestFinished(() => store.close())
   const repositories = await storedRepositories(store, { 'org/embed': { files: await embeddedModel() } })
@@ -66,9 +62,9 @@ it('transformers.js runs a model from it in a page of another origin', async (co
   allowed.push(page.url)
 
   const browser = await chromium.launch({
-    executablePath,
+    executablePath: CHROMIUM,
     timeout: 600_000,
-    args: ['--no-sandbox', '--disable-background-networking'],
+    args: [...CHROMIUM_ARGUMENTS],
   })
   onTestFinished(() => browser.close())
   const tab = await browser.newPage()

@@ -1,23 +1,12 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 
 import { chromium, type BrowserContext, type Page } from 'playwright'
-import { onTestFinished, type TestContext } from 'vitest'
+import { onTestFinished } from 'vitest'
 
-import { isRequired } from '../../../tooling/required.ts'
-
-export const CHROMIUM: string = process.env.CHROMIUM_PATH || '/usr/bin/chromium'
-export const hasChromium = (): boolean => existsSync(CHROMIUM)
-
-/** Leaves a test out where there is no browser to run it in. */
-export function chromiumOrSkip({ skip }: TestContext): void {
-  if (hasChromium()) return
-  const reason = `there is no Chromium at ${CHROMIUM}`
-  if (isRequired('chromium')) throw new Error(reason)
-  skip(reason)
-}
+import { CHROMIUM, CHROMIUM_ARGUMENTS, LOOPBACK_ALONE } from '../../../tooling/chromium.ts'
 
 export interface Browser {
   context: BrowserContext
@@ -38,15 +27,7 @@ export async function launchBrowser(givenProfile?: string): Promise<Browser> {
     executablePath: CHROMIUM,
     headless: true,
     timeout: 600_000,
-    args: [
-      '--no-sandbox',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-      '--no-first-run',
-      '--enable-unsafe-webgpu',
-      '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
-    ],
+    args: [...CHROMIUM_ARGUMENTS, LOOPBACK_ALONE],
   })
   // By default it waits 30 s for a page; that of `vite dev` is ready once its dependencies are bundled.
   context.setDefaultTimeout(600_000)

@@ -1,7 +1,8 @@
 import { beforeEach, expect, it, onTestFinished } from 'vitest'
 
+import { chromiumOrSkip } from '../../../tooling/chromium-or-skip.ts'
 import { buildApp, startApp, storeModel } from './built-app.ts'
-import { chromiumOrSkip, killBrowser, launchBrowser, openPage } from './chromium.ts'
+import { killBrowser, launchBrowser, openPage } from './chromium.ts'
 
 interface Held {
   names: string[]

@@ -1,7 +1,8 @@
 import { beforeEach, expect, it, onTestFinished } from 'vitest'
 
+import { chromiumOrSkip } from '../../../tooling/chromium-or-skip.ts'
 import { buildApp, MODEL, startApp, storeModel } from './built-app.ts'
-import { chromiumOrSkip, openPage } from './chromium.ts'
+import { openPage } from './chromium.ts'
 
 const HOST = 'https://hub.example.org'
 

@@ -5,8 +5,9 @@ import path from 'node:path'
 import type { Page } from 'playwright'
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 
+import { chromiumOrSkip } from '../../../tooling/chromium-or-skip.ts'
 import { buildApp, startApp, statusOf, storeModel } from './built-app.ts'
-import { chromiumOrSkip, openPage } from './chromium.ts'
+import { openPage } from './chromium.ts'
 import { peakMemory } from './private-memory.ts'
 import { BIG_WIDTH, writeBigModel } from './write-big-model.ts'
 

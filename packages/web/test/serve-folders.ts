@@ -1,6 +1,7 @@
 import { createReadStream, statSync } from 'node:fs'
-import { createServer } from 'node:http'
 import path from 'node:path'
+
+import { listen } from '../../../tooling/listen.ts'
 
 const TYPES: Record<string, string> = {
   '.html': 'text/html',
@@ -17,7 +18,7 @@ export interface FolderServer {
 
 /** Serves folders of this machine by how the path begins. */
 export async function serveFolders(folders: Readonly<Record<string, string>>): Promise<FolderServer> {
-  const server = createServer((request, response) => {
+  const server = await listen((request, response) => {
     // The longest of the names that the path begins with.
     const name = Object.keys(folders)
       .filter((prefix) => request.url?.startsWith(`/${prefix}/`))
@@ -37,15 +38,5 @@ export async function serveFolders(folders: Readonly<Record<string, string>>): P
     })
     createReadStream(file).pipe(response)
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  if (typeof address !== 'object' || address === null) throw new Error('it listens nowhere')
-  return {
-    origin: `http://127.0.0.1:${address.port}`,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve())
-        server.closeAllConnections()
-      }),
-  }
+  return { origin: server.url, close: server.close }
 }

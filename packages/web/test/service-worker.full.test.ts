@@ -5,8 +5,10 @@ import { gzipSync } from 'node:zlib'
 import type { Page } from 'playwright'
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 
+import { chromiumOrSkip } from '../../../tooling/chromium-or-skip.ts'
+import { CHROMIUM, whyNoChromium } from '../../../tooling/chromium.ts'
 import { buildApp, infer, MODEL, startApp, storeModel } from './built-app.ts'
-import { CHROMIUM, chromiumOrSkip, foreign, hasChromium, openPage } from './chromium.ts'
+import { foreign, openPage } from './chromium.ts'
 
 const CLAIMS = `addEventListener('install', (event) => event.waitUntil(skipWaiting()))
 addEventListener('activate', (event) => event.waitUntil(clients.claim()))`
@@ -48,7 +50,7 @@ describe(`a page behind the service worker, in ${CHROMIUM}`, () => {
   let folder = ''
   beforeEach(chromiumOrSkip)
   beforeAll(async () => {
-    if (!hasChromium()) return undefined
+    if (whyNoChromium() !== undefined) return undefined
     const built = await buildApp('without-plugin')
     folder = built.folder
     await mkdir(join(folder, 'deep'))

@@ -1,8 +1,9 @@
 import type { Page } from 'playwright'
 import { beforeEach, expect, it, onTestFinished } from 'vitest'
 
+import { chromiumOrSkip } from '../../../tooling/chromium-or-skip.ts'
 import { buildApp, startApp } from './built-app.ts'
-import { chromiumOrSkip, openPage } from './chromium.ts'
+import { openPage } from './chromium.ts'
 
 beforeEach(chromiumOrSkip)
 

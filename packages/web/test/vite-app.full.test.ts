@@ -3,8 +3,10 @@ import path from 'node:path'
 
 import { beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 
+import { chromiumOrSkip } from '../../../tooling/chromium-or-skip.ts'
+import { CHROMIUM, whyNoChromium } from '../../../tooling/chromium.ts'
 import { buildApp, infer, MODEL, startApp, statusOf, storeModel } from './built-app.ts'
-import { CHROMIUM, chromiumOrSkip, foreign, hasChromium, openPage } from './chromium.ts'
+import { foreign, openPage } from './chromium.ts'
 
 const cosine = (a: readonly number[], b: readonly number[]): number =>
   a.reduce((sum, value, index) => sum + value * (b[index] ?? 0), 0)
@@ -13,7 +15,7 @@ describe(`a page made by Vite, in ${CHROMIUM}`, () => {
   let folder = ''
   beforeEach(chromiumOrSkip)
   beforeAll(async () => {
-    if (!hasChromium()) return undefined
+    if (whyNoChromium() !== undefined) return undefined
     const built = await buildApp('with-plugin')
     folder = built.folder
     return () => built.remove()

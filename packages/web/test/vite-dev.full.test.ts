@@ -6,8 +6,9 @@ import { fileURLToPath } from 'node:url'
 
 import { beforeEach, expect, it, onTestFinished } from 'vitest'
 
+import { chromiumOrSkip } from '../../../tooling/chromium-or-skip.ts'
 import { infer, MODEL } from './built-app.ts'
-import { chromiumOrSkip, foreign, launchBrowser, openPage } from './chromium.ts'
+import { foreign, launchBrowser, openPage } from './chromium.ts'
 
 beforeEach(chromiumOrSkip)
 
