@@ -10,8 +10,9 @@ import type { ServeInferenceOptions } from './platform.ts'
 import { probe } from './probe.ts'
 import { RefusedError } from './refused-error.ts'
 import { countSubmissions } from './submissions.ts'
+import { transferable } from './transferable.ts'
 
-const post = (message: FromWorker): void => postMessage(message, { transfer: [] })
+const post = (message: FromWorker, transfer: ArrayBuffer[] = []): void => postMessage(message, { transfer })
 
 /** Answers the engine of a page, for as long as this worker lives. */
 export function serveInference({ start, openModel }: ServeInferenceOptions): void {
@@ -76,7 +77,8 @@ export function serveInference({ start, openModel }: ServeInferenceOptions): voi
     stops.set(id, stop)
     try {
       const done = await answer(id, question, stop.signal)
-      post({ id, done })
+      // Nothing of an answer is needed here any more.
+      post({ id, done }, transferable(done))
     } catch (error) {
       const isSpent = opened?.inference.isSpent() ?? false
       post(error instanceof RefusedError ? { id, refused: error.message } : { id, failed: sendError(error), isSpent })
