@@ -74,12 +74,17 @@ export function piecesOf(source: ByteSource): AsyncIterable<Uint8Array> | Iterab
   return source instanceof ReadableStream ? iterate(source) : source
 }
 
+/** In Chromium nothing else than who waits for its next piece holds the stream of a Blob: both were collected as garbage then. */
+const reading = new Set<object>()
+
 async function* iterate(source: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
   // Safari's ReadableStream cannot be iterated.
   const reader = source.getReader()
+  reading.add(reader)
   try {
     for (let next = await reader.read(); !next.done; next = await reader.read()) yield next.value
   } finally {
+    reading.delete(reader)
     await reader.cancel()
   }
 }

@@ -13,15 +13,12 @@ export interface ServeModelsOptions {
   runtime: RuntimeBuilds
   /** As of `openStorage`. */
   directory?: string | undefined
-  /**
-   * Of WebAssembly, where the page is cross-origin isolated. Default 1: with more of them loading a model was seen not to end, now and then, and it is not
-   * known yet why.
-   */
+  /** Of WebAssembly, where the page is cross-origin isolated; elsewhere there is one. Default: one for each core, at most four. */
   threads?: number | undefined
 }
 
 /** In a worker: runs the models of the page's storage for an engine of `@x/infer-web`. What is stored later is found. */
-export function serveModels({ runtime, directory, threads = 1 }: ServeModelsOptions): void {
+export function serveModels({ runtime, directory, threads }: ServeModelsOptions): void {
   const read = createSharedReader(directory)
   serveInference({
     start: () => startPlatform(runtime, threads),

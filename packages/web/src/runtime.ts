@@ -1,3 +1,4 @@
+import { holdWhileRead } from './hold-while-read.ts'
 import { bytesField, join, textField } from './protobuf-fields.ts'
 
 /** A build of ONNX Runtime Web. `jspi` reads a Blob by ranges, `asyncify` needs the bytes in memory. */
@@ -69,6 +70,10 @@ export interface SessionFactory {
   create(model: unknown, options?: object, ...rest: unknown[]): Promise<unknown>
 }
 
+/** What a build takes: one reads a file by ranges, the others have its bytes in memory. */
+export const weightsFor = async (file: File, build: RuntimeBuild | undefined): Promise<File | Uint8Array> =>
+  build === 'jspi' ? holdWhileRead(file) : new Uint8Array(await file.arrayBuffer())
+
 /** `InferenceSession` whose marked graphs get their data from the files they belong to. */
 export function withExternalFiles<T extends SessionFactory>(sessions: T, runtime: Runtime): T {
   const create: SessionFactory['create'] = async (model, options = {}, ...rest) => {
@@ -77,7 +82,7 @@ export function withExternalFiles<T extends SessionFactory>(sessions: T, runtime
     const externalData = await Promise.all(
       files.map(async ({ path, open }) => {
         const file = await open()
-        return { path, data: runtime.chosen?.build === 'jspi' ? file : new Uint8Array(await file.arrayBuffer()) }
+        return { path, data: await weightsFor(file, runtime.chosen?.build) }
       }),
     )
     return sessions.create(model, { ...options, externalData }, ...rest)

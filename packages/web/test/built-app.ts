@@ -12,7 +12,7 @@ import { onTestFinished } from 'vitest'
 
 import type { BindingStatus } from '../src/index.ts'
 import { launchBrowser, openPage, type Browser } from './chromium.ts'
-import { serveFolders } from './serve-folders.ts'
+import { serveFolders, type ServeFoldersOptions } from './serve-folders.ts'
 
 export const MODEL = 'sentence-transformers/all-MiniLM-L6-v2'
 
@@ -51,15 +51,22 @@ export interface RunningApp extends Browser {
 }
 
 /** Serves the pages, a model and what a page of its own needs; and a browser. Ends with the test. */
-export async function startApp(folder: string, more: Readonly<Record<string, string>> = {}): Promise<RunningApp> {
-  const server = await serveFolders({
-    app: folder,
-    'app/pages': fileURLToPath(new URL('./app/', import.meta.url)),
-    model: fileURLToPath(modelDirectory),
-    transformers,
-    ort: runtime,
-    ...more,
-  })
+export async function startApp(
+  folder: string,
+  more: Readonly<Record<string, string>> = {},
+  options: ServeFoldersOptions = {},
+): Promise<RunningApp> {
+  const server = await serveFolders(
+    {
+      app: folder,
+      'app/pages': fileURLToPath(new URL('./app/', import.meta.url)),
+      model: fileURLToPath(modelDirectory),
+      transformers,
+      ort: runtime,
+      ...more,
+    },
+    options,
+  )
   onTestFinished(() => server.close())
   return { ...(await launchBrowser()), origin: server.origin }
 }

@@ -16,8 +16,18 @@ export interface FolderServer {
   close(): Promise<void>
 }
 
+export interface ServeFoldersOptions {
+  /** Whether pages are cross-origin isolated, so that WebAssembly may have threads. Default false. */
+  isolated?: boolean | undefined
+}
+
+const ISOLATING = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' }
+
 /** Serves folders of this machine by how the path begins. */
-export async function serveFolders(folders: Readonly<Record<string, string>>): Promise<FolderServer> {
+export async function serveFolders(
+  folders: Readonly<Record<string, string>>,
+  { isolated = false }: ServeFoldersOptions = {},
+): Promise<FolderServer> {
   const server = await listen((request, response) => {
     // The longest of the names that the path begins with.
     const name = Object.keys(folders)
@@ -35,6 +45,7 @@ export async function serveFolders(folders: Readonly<Record<string, string>>): P
       'content-type': TYPES[path.extname(file)] ?? 'application/octet-stream',
       'content-length': found.size,
       'cache-control': 'no-store',
+      ...(isolated && ISOLATING),
     })
     createReadStream(file).pipe(response)
   })

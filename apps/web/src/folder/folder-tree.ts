@@ -1,4 +1,4 @@
-import type { DirectorySource } from '@x/storage-core'
+import { toSourceNode, type DirectorySource } from '@x/storage-core'
 
 /** A file of a folder that the user gave. */
 export interface GivenFile {
@@ -33,20 +33,7 @@ export function directoryOf(files: Iterable<GivenFile>): DirectorySource {
 const sourceOf = (level: Level): DirectorySource => ({
   type: 'directory',
   entries: () => [
-    ...Array.from(
-      level.files,
-      ([name, blob]) => [name, { type: 'file', size: blob.size, open: () => piecesOf(blob) }] as const,
-    ),
+    ...Array.from(level.files, ([name, blob]) => [name, toSourceNode(blob)] as const),
     ...Array.from(level.folders, ([name, folder]) => [name, sourceOf(folder)] as const),
   ],
 })
-
-/** Safari's streams cannot be iterated. */
-async function* piecesOf(blob: Blob): AsyncGenerator<Uint8Array> {
-  const reader = blob.stream().getReader()
-  try {
-    for (let next = await reader.read(); !next.done; next = await reader.read()) yield next.value
-  } finally {
-    await reader.cancel()
-  }
-}

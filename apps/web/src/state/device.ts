@@ -17,7 +17,7 @@ export async function lookAtDevice(): Promise<void> {
   current.value = {
     webgpu: await lookAtGpu(),
     threads: globalThis.crossOriginIsolated
-      ? { works: true, detail: `this page may use ${cores} threads; models run on one of them for now` }
+      ? { works: true, detail: `WebAssembly runs models on ${Math.min(4, cores)} threads` }
       : { works: false, detail: 'the host of this page does not isolate it, so WebAssembly has one thread' },
     streamedWeights: hasJspi
       ? { works: true, detail: 'weights are read from the disk as they are needed' }

@@ -12,6 +12,7 @@ await build({
   root,
   base: '/app/',
   logLevel: 'warn',
+  worker: { format: 'es' },
   plugins: plugin === 'with-plugin' ? [models({ enabled: true })] : [],
   resolve: { conditions: ['@x/source', 'module', 'browser', 'development|production'] },
   build: {
@@ -20,7 +21,13 @@ await build({
     minify: false,
     chunkSizeWarningLimit: 99_999,
     rolldownOptions: {
-      input: { index: `${root}index.html`, big: `${root}big.html`, store: `${root}store.html`, sw: `${root}sw.js` },
+      input: {
+        index: `${root}index.html`,
+        big: `${root}big.html`,
+        store: `${root}store.html`,
+        engine: `${root}engine.html`,
+        sw: `${root}sw.js`,
+      },
       output: { entryFileNames: (chunk) => (chunk.name === 'sw' ? 'sw.js' : 'assets/[name]-[hash].js') },
     },
   },
