@@ -27,6 +27,8 @@ export interface EngineOptions {
   providers?: Providers | undefined
   /** Most bytes of weights that are loaded at a time, of each execution provider. What was used least lately goes. Default 2 GiB. */
   memoryBytes?: number | undefined
+  /** Longest time that an execution provider may take to run a tiny graph, once the runtime is loaded, before it is taken for one that does not work. Default 60 s. */
+  probeTimeoutMs?: number | undefined
   /** Keeps what works in this browser, for a day. Default `localStorage`, where it may be used. */
   verdicts?: VerdictStorage | undefined
   /** Told of what went wrong without failing a call, such as an execution provider that does not work. Default: nobody is. */
@@ -113,6 +115,9 @@ export interface Engine {
 
 const MEMORY_BYTES = 2 * 2 ** 30
 
+/** A driver that compiles for the first time, on a machine that is busy. */
+const PROBE_TIMEOUT_MS = 60_000
+
 const keyOf = (executionProvider: string, model?: string): string => `${executionProvider} ${model ?? ''}`
 
 const closed = (): Error => new BackendError('the engine is closed', { retryable: false })
@@ -122,6 +127,7 @@ export function createEngine({
   worker,
   providers = 'auto',
   memoryBytes = MEMORY_BYTES,
+  probeTimeoutMs = PROBE_TIMEOUT_MS,
   verdicts: storage = ownStorage(),
   onWarning = () => undefined,
 }: EngineOptions): Engine {
@@ -153,11 +159,13 @@ export function createEngine({
       throw new ProviderRefusedError(`${known.why ?? 'it did not'} (tried in the last 24 hours)`)
     const question = { type: 'open', executionProvider, isProbed: known?.works === true, memoryBytes } as const
     try {
-      const client = await openWorker(worker, question, {})
+      const client = await openWorker(worker, question, { probeTimeoutMs })
       if (!known) verdicts.set(about, { works: true })
       return client
     } catch (error) {
-      if (error instanceof ProviderRefusedError) verdicts.set(about, { works: false, why: error.message })
+      // WebAssembly is the last one: it is tried again each time.
+      const isVerdict = error instanceof ProviderRefusedError && error.isLasting && executionProvider !== 'wasm'
+      if (isVerdict) verdicts.set(about, { works: false, why: error.message })
       throw error
     }
   }

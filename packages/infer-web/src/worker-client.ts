@@ -11,6 +11,13 @@ export class DeviceLostError extends Error {
 /** The worker's execution provider cannot run what was asked for. */
 export class ProviderRefusedError extends Error {
   override readonly name = 'ProviderRefusedError'
+  /** Whether it would be so another time. What does not answer may have been kept from it by something else. */
+  readonly isLasting: boolean
+
+  constructor(message: string, { isLasting = true }: { isLasting?: boolean | undefined } = {}) {
+    super(message)
+    this.isLasting = isLasting
+  }
 }
 
 /** The worker ended since its execution provider could not run what somebody else asked for. This was not begun. */
@@ -58,18 +65,20 @@ interface Waiting extends AskOptions {
 export async function openWorker(
   start: () => Worker,
   question: Asked<'open'>,
-  options: AskOptions,
+  { probeTimeoutMs }: { probeTimeoutMs: number },
 ): Promise<WorkerClient> {
   const worker = start()
   const waiting = new Map<number, Waiting>()
   let count = 0
   const listening = Promise.withResolvers<void>()
   let death: Reason | undefined
+  let probing: ReturnType<typeof setTimeout> | undefined
 
   const end = (reason: Reason): void => {
     if (death !== undefined) return
     death = reason
     worker.terminate()
+    clearTimeout(probing)
     listening.resolve()
     for (const { model, reject, release } of waiting.values()) {
       release()
@@ -88,6 +97,11 @@ export async function openWorker(
 
   function hear(message: FromWorker<never>): void {
     if ('listening' in message) return listening.resolve()
+    if ('probing' in message) {
+      const why = `it did not answer within ${probeTimeoutMs / 1000} s`
+      probing = setTimeout(() => end(() => new ProviderRefusedError(why, { isLasting: false })), probeTimeoutMs)
+      return undefined
+    }
     if ('lost' in message) return end(() => new DeviceLostError(message.lost))
     const { id } = message
     if ('text' in message) return tell(id, ({ onText }) => onText?.(message.text))
@@ -151,7 +165,8 @@ export async function openWorker(
     end((model) => new CrashError(`the worker that runs models ended: ${why}`, { model }))
   })
   try {
-    const opened = await ask(question, options)
+    const opened = await ask(question)
+    clearTimeout(probing)
     // Whoever gets it knows that the worker is gone, however it ended: no event says so.
     void navigator.locks.request(opened.lock, () => {
       end((model) => new CrashError('the worker that runs models ended', { model }))

@@ -269,7 +269,27 @@ it('holds the runtime against its CID', async () => {
   await expect(engine.run('feature-extraction', models.bert, 'a')).rejects.toMatchObject({ code: 'INTEGRITY' })
 })
 
+it('says that the runtime did not come, which is no fault of an execution provider', async () => {
+  const { engine, kept, warnings } = open({ providers: 'auto' }, { missing: '' })
+  await expect(engine.run('feature-extraction', models.bert, 'a')).rejects.toMatchObject({
+    code: 'BACKEND',
+    retryable: true,
+    message: expect.stringContaining('ONNX Runtime was not loaded'),
+  })
+  expect(warnings).toEqual([])
+  expect([...kept]).toEqual([])
+  expect(await engine.stats()).toEqual({ runtimes: [], refusals: [] })
+})
+
 describe('a ladder', () => {
+  it('goes on where an execution provider never answers, and asks it again another time', async () => {
+    const { engine, kept, warnings } = open({ providers: 'auto', probeTimeoutMs: 2000 }, { stuck: '' })
+    const { receipt } = await engine.run('feature-extraction', models.bert, 'the cat')
+    expect(receipt.executionProvider).toBe('wasm')
+    expect(warnings).toEqual(['execution provider webgpu does not work here: it did not answer within 2 s'])
+    expect([...kept.keys()].filter((key) => key.includes('webgpu'))).toEqual([])
+  })
+
   it('goes by what is known of this browser, and says why', async () => {
     const at = Date.now()
     const verdict = JSON.stringify({ works: false, why: 'the driver crashed', at })

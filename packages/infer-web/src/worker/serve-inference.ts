@@ -7,7 +7,7 @@ import { sendResult } from '../sent-result.ts'
 import { watchGpu } from './gpu.ts'
 import { createInference, type Inference } from './inference.ts'
 import type { ServeInferenceOptions } from './platform.ts'
-import { probe } from './probe.ts'
+import { loadRuntime, probe } from './probe.ts'
 import { RefusedError } from './refused-error.ts'
 import { countSubmissions } from './submissions.ts'
 import { transferable } from './transferable.ts'
@@ -25,6 +25,8 @@ export function serveInference({ start, openModel }: ServeInferenceOptions): voi
   async function open(question: Extract<Question, { type: 'open' }>): Promise<OpenedRuntime> {
     const { executionProvider, isProbed, memoryBytes } = question
     const platform = await start(executionProvider)
+    await loadRuntime(platform.graphs)
+    post({ probing: true })
     await probe(platform.graphs, { executionProvider, isProbed, submissions }).catch((cause: unknown) => {
       throw new RefusedError(cause instanceof Error ? cause.message : String(cause))
     })

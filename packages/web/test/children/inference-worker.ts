@@ -18,6 +18,8 @@ Reflect.set(GPUAdapter.prototype, 'requestDevice', async function kept(this: GPU
 })
 
 const asked = new URL(location.href).searchParams
+// A driver that hangs.
+if (asked.has('stuck')) Reflect.set(GPUAdapter.prototype, 'requestDevice', () => new Promise(() => undefined))
 const directory = asked.get('directory') ?? undefined
 const wasmCid = asked.get('wasmCid') ?? undefined
 const told = new BroadcastChannel(`test ${directory}`)
@@ -31,7 +33,7 @@ told.addEventListener('message', ({ data }: MessageEvent<string>) => {
 serveModels({
   directory,
   runtime: {
-    jspi: { mjs: jspiMjs, wasm: jspiWasm, wasmCid },
+    jspi: { mjs: jspiMjs, wasm: asked.has('missing') ? '/no-such-runtime.wasm' : jspiWasm, wasmCid },
     asyncify: { mjs: asyncifyMjs, wasm: asyncifyWasm },
   },
 })
