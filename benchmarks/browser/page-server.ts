@@ -40,6 +40,9 @@ export async function servePages(folders: Readonly<Record<string, string>>): Pro
     }
     const etag = `"${found.size}-${found.mtimeMs}"`
     const headers = {
+      // WebAssembly has threads in isolated pages alone.
+      'cross-origin-opener-policy': 'same-origin',
+      'cross-origin-embedder-policy': 'require-corp',
       etag,
       'cache-control': pathname.includes('/assets/') ? 'public, max-age=31536000, immutable' : 'no-cache',
     }

@@ -2,6 +2,7 @@ import { cp, mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
 import { modelDirectory } from '../../packages/embedded-model/index.js'
+import { CHROMIUM_ARGUMENTS, LOOPBACK_ALONE } from '../../tooling/chromium.ts'
 import { fixtureModel, wideBert, type Files } from '../../tooling/fixtures/src/index.ts'
 import type { Job, Workspace } from '../harness/types.ts'
 import { buildPages } from './build-pages.ts'
@@ -71,6 +72,7 @@ export async function preparePages(workspace: Workspace, chromium: string): Prom
   const job = (name: string, page: string, asked: object): Job =>
     workspace.script(name, script, {
       chromium,
+      flags: [...CHROMIUM_ARGUMENTS, LOOPBACK_ALONE],
       profile: profileOf(page),
       origin: server.origin,
       page,
