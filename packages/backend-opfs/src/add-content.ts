@@ -11,10 +11,11 @@ import {
   type AddSource,
   type FileSource,
 } from '@x/storage-core'
-import { changesOfAdd } from '@x/storage-core/backend'
+import { blockKey, changesOfAdd, measureHeld, type HeldFileReader } from '@x/storage-core/backend'
 
 import type { Change } from './change.ts'
 import type { StoreContext } from './context.ts'
+import { createHold } from './hold.ts'
 import { findDamaged, stillNew } from './keep-new.ts'
 import { createStaging, entriesOf, type StagedFile, type Staging } from './staging.ts'
 
@@ -36,7 +37,7 @@ export async function addContent(
   options: OwnAddOptions = {},
 ): Promise<AddResult> {
   const { name, metadata: given, profile, expected, onProgress, onReceipt, beforeCommit, signal } = options
-  const { vault, enter, enterWriting, alone, room, uses } = context
+  const { vault, enter, enterWriting, alone, busy, doomed, room, uses } = context
   enterWriting(options)
   // All that the caller may have got wrong is found before anything is read.
   if (name !== undefined) assertName(name)
@@ -44,13 +45,27 @@ export async function addContent(
   profileOf(profile)
   const finish = startReceipt('add', context.name)
   const staging = createStaging(vault, room)
+  const hold = createHold(busy)
+  const held: HeldFileReader = {
+    async keep(cid) {
+      const key = blockKey(cid)
+      hold.add(key)
+      // Looked at in the moment in which it is marked: a collection that begins later leaves it alone.
+      return !doomed.has(key) && vault.catalogue.blocks.has(key)
+    },
+    getBlock: (cid) => vault.block(cid),
+  }
   try {
     const { cid, type, size } = await buildSource(toSourceNode(source), {
       profile,
       signal,
       onProgress,
       onBlock: (block) => staging.addBlock(block),
-      buildOneFile: (file, fileOptions) => stageFile(staging, file, fileOptions),
+      async buildOneFile(file, fileOptions) {
+        const linked = file.held && (await measureHeld(held, file.held, { signal }))
+        if (linked) fileOptions.onProgress?.(linked.fileBytes)
+        return linked ?? stageFile(staging, file, fileOptions)
+      },
     })
     assertExpected(cid, expected)
     const result: AddResult = { cid, type, size }
@@ -82,6 +97,7 @@ export async function addContent(
     signal?.throwIfAborted()
     throw error
   } finally {
+    hold.release()
     await staging.discard()
   }
 }

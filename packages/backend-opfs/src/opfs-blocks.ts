@@ -4,6 +4,7 @@ import { blockKey, stoppable } from '@x/storage-core/backend'
 
 import type { Change } from './change.ts'
 import type { StoreContext } from './context.ts'
+import { createHold } from './hold.ts'
 import { findDamaged, isHeld, stillNew } from './keep-new.ts'
 import { createStaging, entriesOf, type Staging } from './staging.ts'
 
@@ -33,7 +34,7 @@ export function createOpfsBlocks(
     { signal, verified, onStored }: PutManyOptions = {},
   ): Promise<number> {
     enterWriting({ signal })
-    const mine: string[] = []
+    const hold = createHold(busy)
     let staging = createStaging(vault, room)
     let [count, staged] = [0, 0]
     const publishAll = async (): Promise<void> => {
@@ -52,8 +53,7 @@ export function createOpfsBlocks(
         count += 1
         if (cid.multihash.code === IDENTITY) continue
         const key = blockKey(cid)
-        busy.set(key, (busy.get(key) ?? 0) + 1)
-        mine.push(key)
+        hold.add(key)
         // Looked at in the moment in which it is marked: a collection that begins later leaves it alone.
         if (!doomed.has(key) && (await isHeld(vault, cid))) continue
         await staging.addBlock({ cid, bytes })
@@ -65,11 +65,7 @@ export function createOpfsBlocks(
       return count
     } finally {
       await staging.discard()
-      for (const key of mine) {
-        const left = (busy.get(key) ?? 1) - 1
-        if (left > 0) busy.set(key, left)
-        else busy.delete(key)
-      }
+      hold.release()
     }
   }
 

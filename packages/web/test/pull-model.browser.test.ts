@@ -4,7 +4,8 @@ import { openMemoryStore, type ContentStore, type DirectorySource } from '@x/sto
 import type { DownloadEvent } from '@x/transfer'
 import { expect, it, onTestFinished } from 'vitest'
 
-import { gatewaySource, openModel, openStorage, pullModel } from '../src/index.ts'
+import { collect } from '../../storage-core/src/conformance/sample.ts'
+import { gatewaySource, openModel, openStorage, pullModel, type WebSource } from '../src/index.ts'
 
 const LEAF = 1024 * 1024
 const WEIGHTS = new Uint8Array(9 * LEAF + 12_345)
@@ -108,6 +109,56 @@ it('goes on where it was broken off, and fetches nothing twice', async () => {
   const left: string[] = []
   for await (const { name } of beside.values()) if (name !== 'done') left.push(name)
   expect(left).toEqual([])
+})
+
+it('leaves nothing of a model that is removed, and what was there before stays', async () => {
+  const { store, cid } = await served()
+  const { storage, directory } = await opened()
+  const before = await storage.add(CONFIG)
+  const { from } = gateway('a.example', store)
+  await pullModel(storage, `ipfs://${cid}`, { directory, sources: [from], name: 'org/model' })
+  expect((await collect(storage.roots())).length).toBeLessThan(4)
+  await storage.remove(cid)
+  expect((await collect(storage.roots())).map((root) => String(root.cid))).toContain(String(before.cid))
+  const { details } = await storage.status()
+  expect(details.bytes).toBeLessThan(LEAF)
+})
+
+it('brings two models at once that share a file, each whole', async () => {
+  const { store, cid } = await served()
+  const other: DirectorySource = {
+    type: 'directory',
+    entries: async function* () {
+      yield* source.entries({})
+      yield ['README.md', { type: 'file', open: () => once(new TextEncoder().encode('another')) }] as const
+    },
+  }
+  const { cid: otherCid } = await addModel(store, other)
+  const { storage, directory } = await opened()
+  // Two of one host, as a gateway beside the page's own server.
+  const [one, two] = [gateway('a.example', store), gateway('a.example', store)]
+  const sources = [one.from, two.from]
+  await Promise.all([cid, otherCid].map((root) => pullModel(storage, `ipfs://${root}`, { directory, sources })))
+  for (const root of [cid, otherCid]) await storage.verify(root)
+  expect(one.given() + two.given()).toBeLessThan(WEIGHTS.length + 2 * LEAF)
+})
+
+it('goes on without a source that cannot be opened, and names it', async () => {
+  const { store, cid } = await served()
+  const { storage, directory } = await opened()
+  const broken: WebSource = {
+    kind: 'content',
+    label: 'broken',
+    open: () => Promise.reject(new Error('no such network')),
+  }
+  const failed: string[] = []
+  const onFailover = (label: string): void => void failed.push(label)
+  const sources = [broken, gateway('a.example', store).from]
+  await pullModel(storage, `ipfs://${cid}`, { directory, sources, onFailover })
+  expect(failed).toEqual(['broken'])
+  const { storage: empty, directory: elsewhere } = await opened()
+  const alone = pullModel(empty, `ipfs://${cid}`, { directory: elsewhere, sources: [broken] })
+  await expect(alone).rejects.toThrow('no such network')
 })
 
 function flipOneBit(bytes: Uint8Array): void {

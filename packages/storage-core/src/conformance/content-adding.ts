@@ -2,6 +2,7 @@ import { PROFILES, type ProfileName } from '@x/cid'
 import { describe, expect, it } from 'vitest'
 
 import type { AddOptions, AddProgress, ContentStore } from '../content-store.ts'
+import { heldFile } from '../held-file.ts'
 import type { Receipt } from '../receipt.ts'
 import { toSourceNode, type AddSource } from '../source.ts'
 import type { ContentStoreSetup } from './content-store.ts'
@@ -73,6 +74,24 @@ export function describeAdding({ open }: ContentStoreSetup): void {
       expect(await concat(store.cat(cid, { path: 'entry-04321' }))).toEqual(hello)
       await expect(store.stat(cid, { path: 'entry-05000' })).rejects.toMatchObject({ code: 'NOT_FOUND', cid })
     }, 60_000)
+
+    it('a directory of files that are held links to them, and has them when they go by themselves', async () => {
+      const store = await open()
+      const files = { 'a.bin': sampleBytes(9, 2_500_000), 'b.bin': hello }
+      const roots = await Promise.all(Object.values(files).map((bytes) => store.add(bytes)))
+      const entries = Object.keys(files).map((name, index) => [name, heldFile(roots[index]!.cid)] as const)
+      // Nothing of them is read: `heldFile` has nothing to read.
+      const { cid, size } = await store.add({ type: 'directory', entries: () => entries })
+      expect({ cid, size }).toEqual({ cid: (await expectedOf(directoryOf(files))).cid, size: 2_500_000 + hello.length })
+      for (const root of roots) await store.remove(root.cid)
+      await store.gc()
+      expect(sameBytes(await concat(store.cat(cid, { path: 'a.bin' })), files['a.bin'])).toBe(true)
+      await store.verify(cid)
+      await store.remove(cid)
+      await store.gc()
+      const adding = store.add({ type: 'directory', entries: () => entries })
+      await expect(adding).rejects.toMatchObject({ code: 'NOT_FOUND' })
+    })
 
     const whole = sampleBytes(8, 2_500_000)
     const byteSources: [name: string, make: () => AddSource][] = [

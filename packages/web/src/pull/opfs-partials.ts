@@ -13,7 +13,7 @@ import {
 } from '@x/storage-core'
 import { profileOfOutboard, rootsOfHeld } from '@x/storage-core/backend'
 
-import { openSpans, type SpanFolder } from './span-folder.ts'
+import { openSpans, type Made, type Note, type SpanFolder } from './span-folder.ts'
 
 export interface OpfsPartialsOptions {
   /** Where the storage lies; the partial files lie beside it. Default `x-store`. */
@@ -25,6 +25,15 @@ const ABANDONED_MS = 30 * 24 * 3_600_000
 
 /** Bytes of one piece on the way into the store. */
 const PIECE_BYTES = 1024 * 1024
+
+/** Whether this browser lets a page write files here: some do not in private windows, Safari before 26 not without a worker. */
+export async function canRecord(): Promise<boolean> {
+  if (typeof FileSystemFileHandle === 'undefined' || !('createWritable' in FileSystemFileHandle.prototype)) return false
+  return navigator.storage.getDirectory().then(
+    () => true,
+    () => false,
+  )
+}
 
 /**
  * Partial files in the origin's private file system: each run of bytes that was checked is a file of its own there, so that what a page had when it
@@ -38,6 +47,9 @@ export async function openOpfsPartials(
 ): Promise<PartialStore> {
   const name = `${directory}.partials`
   const spans = openSpans(name)
+  /** This download. It holds a lock of that name for as long as it goes on. */
+  const owner = crypto.randomUUID()
+  const letGo = await spans.lock(owner, {})
   let isClosed = false
 
   const enter = ({ signal }: AbortOptions = {}): void => {
@@ -46,16 +58,36 @@ export async function openOpfsPartials(
   }
 
   async function heldRoot(key: PartialKey, options: AbortOptions): Promise<CID | undefined> {
-    const noted = await spans.noted(idOf(key))
-    for (const root of rootsOfHeld(key, noted === undefined ? undefined : CID.parse(noted))) {
+    const noted = (await spans.notes()).find(({ id }) => id === idOf(key))
+    for (const root of rootsOfHeld(key, noted && CID.parse(noted.root))) {
       if (await store.has(root, options)) return root
     }
     return undefined
   }
 
+  /** So that it stays while this download needs it, and goes then if it was a download that brought it. */
+  async function useHeld(key: PartialKey, root: CID): Promise<void> {
+    const [id, of] = [idOf(key), root.toString()]
+    const before = (await spans.notes()).find((note) => note.root === of)
+    await spans.note({ id, root: of, made: before?.made ?? 'found', owner })
+  }
+
+  /** Takes back what a download has made of a root, unless another one needs it just now: then that one does. */
+  async function takeBack(note: Note): Promise<void> {
+    const root = CID.parse(note.root)
+    const others = (await spans.notes()).filter((one) => one.root === note.root && one.owner !== note.owner)
+    const isWanted = (await Promise.all(others.map((one) => isUnderWay(one.owner)))).includes(true)
+    if (!isWanted && note.made === 'brought') await store.remove(root)
+    if (!isWanted && note.made === 'pinned') await store.unpin(root)
+    for (const done of isWanted ? [note] : [note, ...others]) await done.forget()
+  }
+
+  const isUnderWay = async (download: string): Promise<boolean> =>
+    !(await spans.ifFree(download, async () => undefined))
+
   async function commit(key: PartialKey, folder: SpanFolder, outboard: Outboard, options: AbortOptions): Promise<void> {
     const { root } = outboard
-    const isPinned = (await store.has(root, options)) && (await isPinnedIn(store, root))
+    const made = await wouldMake(root, options)
     const source = {
       type: 'file' as const,
       size: key.size,
@@ -66,11 +98,20 @@ export async function openOpfsPartials(
       },
     }
     await store.add(source, { profile: profileOfOutboard(outboard), expected: root, pin: true, ...options })
-    await spans.note(idOf(key), root.toString(), { isOurs: !isPinned })
+    await spans.note({ id: idOf(key), root: root.toString(), made, owner })
     await folder.remove()
   }
 
+  async function wouldMake(root: CID, options: AbortOptions): Promise<Made> {
+    if (!(await store.has(root, options)) || !(await isAmong(store.roots(), root))) return 'brought'
+    return (await isAmong(store.pins(), root)) ? 'found' : 'pinned'
+  }
+
   async function sweep(): Promise<void> {
+    // Of downloads that were given up, and nobody went on with.
+    for (const note of await spans.notes()) {
+      if ((await note.idleMs()) >= ABANDONED_MS && !(await isUnderWay(note.owner))) await takeBack(note)
+    }
     for (const info of await spans.list()) {
       if (info.idleMs < ABANDONED_MS) continue
       // Not of one that another tab goes on with just now.
@@ -89,6 +130,7 @@ export async function openOpfsPartials(
       try {
         const held = await heldRoot(key, { signal })
         if (held) {
+          await useHeld(key, held)
           release()
           return { held }
         }
@@ -102,9 +144,11 @@ export async function openOpfsPartials(
       enter(options)
       for (const key of keys) assertPartialKey(key)
       const recorded = new Map((await spans.list()).map(({ id, recordedBytes }) => [id, recordedBytes]))
-      const needed = keys.reduce((sum, key) => sum + Math.max(0, key.size - (recorded.get(idOf(key)) ?? 0)), 0)
+      const missing: PartialKey[] = []
+      for (const key of keys) if (!(await heldRoot(key, options ?? {}))) missing.push(key)
+      const needed = missing.reduce((sum, key) => sum + Math.max(0, key.size - (recorded.get(idOf(key)) ?? 0)), 0)
       // The largest lies twice while it is added.
-      const twice = Math.max(0, ...keys.map(({ size }) => size))
+      const twice = Math.max(0, ...missing.map(({ size }) => size))
       const { usage = 0, quota = 0 } = await navigator.storage.estimate()
       const free = Math.max(0, quota - usage)
       if (needed + twice <= free) return
@@ -128,14 +172,12 @@ export async function openOpfsPartials(
       }
     },
     async release() {
-      // Those of a tab that was killed too.
-      for (const { root, forget, isOurs } of await spans.notes()) {
-        if (isOurs) await store.unpin(CID.parse(root))
-        await forget()
-      }
+      // The model has them now.
+      for (const note of await spans.notes()) if (note.owner === owner) await takeBack(note)
     },
     async close() {
       isClosed = true
+      letGo()
     },
   }
 
@@ -182,7 +224,7 @@ export async function openOpfsPartials(
 
 const idOf = ({ id, size }: PartialKey): string => `${id}-${size}`
 
-async function isPinnedIn(store: ContentStore, root: CID): Promise<boolean> {
-  for await (const { cid } of store.pins()) if (cid.equals(root)) return true
+async function isAmong(records: AsyncIterable<{ cid: CID }>, root: CID): Promise<boolean> {
+  for await (const { cid } of records) if (cid.equals(root)) return true
   return false
 }

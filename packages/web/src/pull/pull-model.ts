@@ -12,10 +12,17 @@ import {
   type PullModelOptions as LoaderOptions,
   type SelectFilesOptions,
 } from '@x/model-loader'
-import { GatedError, isStorageError, NotFoundError, type AbortOptions, type ContentSource } from '@x/storage-core'
+import {
+  GatedError,
+  isStorageError,
+  NotFoundError,
+  openMemoryPartials,
+  type AbortOptions,
+  type ContentSource,
+} from '@x/storage-core'
+import type { ByteSource } from '@x/transfer'
 
-import { openOpfsPartials } from './opfs-partials.ts'
-import { readsHeld } from './reads-held.ts'
+import { canRecord, openOpfsPartials } from './opfs-partials.ts'
 import type { WebSource } from './sources.ts'
 
 export interface PullModelOptions
@@ -51,35 +58,49 @@ export async function pullModel(
 ): Promise<PulledFrom> {
   const { sources = [], offline = false, directory, signal, onFailover } = options
   const parsed = parseReference(reference)
-  const store = readsHeld(storage)
   const root =
     parsed.kind === 'cid' && parsed.path === undefined ? parsed.cid : await rootOfName(storage, reference, { signal })
   const isHeld = root !== undefined && (await storage.has(root, { signal }))
   if (!isHeld) assertMayAsk(reference, offline, sources)
-  const partials = await openOpfsPartials(store, { directory })
+  // In memory nothing is there the next time; what is held needs none.
+  const partials =
+    isHeld || !(await canRecord()) ? openMemoryPartials(storage) : await openOpfsPartials(storage, { directory })
   const opened: ContentSource[] = []
-  const labelled = async ({ label, open }: Extract<WebSource, { kind: 'content' }>) => {
-    const source = await open()
-    opened.push(source)
-    return { label, source }
+  const nameOf = distinctNames()
+  const openAll = async (asked: readonly WebSource[]): Promise<{ label: string; source: ContentSource }[]> => {
+    const content = asked.filter((one) => one.kind === 'content')
+    const all = await Promise.allSettled(
+      content.map(async ({ label, open }) => {
+        const source = await open()
+        opened.push(source)
+        return { label: nameOf(label), source }
+      }),
+    )
+    const failures = all.flatMap((one, index) =>
+      one.status === 'rejected' ? [{ label: content[index]?.label ?? '', error: one.reason as unknown }] : [],
+    )
+    // With nobody left, why.
+    if (failures.length > 0 && failures.length === asked.length) throw failures[0]?.error
+    for (const { label, error } of failures) onFailover?.(label, error)
+    return all.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
   }
   try {
     if (root) {
       const open = isHeld ? [] : sources
-      const pulled = await pullModelByCid(store, partials, root, {
+      const pulled = await pullModelByCid(storage, partials, root, {
         ...options,
-        sources: await Promise.all(open.flatMap((one) => (one.kind === 'content' ? [labelled(one)] : []))),
-        byteSources: open.flatMap((one) => (one.kind === 'bytes' ? [one.open()] : [])),
+        sources: await openAll(open),
+        byteSources: open.flatMap((one) => (one.kind === 'bytes' ? [renamed(one.open(), nameOf)] : [])),
         onFailover: ({ source, error }) => onFailover?.(source, error),
       })
       // So that lists say what it is: one that came without a manifest gets it now.
-      await showManifest(store, `ipfs://${root}`, { signal })
+      await showManifest(storage, `ipfs://${root}`, { signal })
       return { kind: 'cid', ...pulled }
     }
     const wanted = hubReference(parsed)
     const hub = sources.find((source) => source.kind === 'hub')
     if (!wanted || !hub) throw new NotFoundError(reference, { message: whyNot(reference, wanted !== undefined) })
-    const pulled = await pullHubModel(store, partials, { ...options, ...wanted, hub: hub.open() })
+    const pulled = await pullHubModel(storage, partials, { ...options, ...wanted, hub: hub.open() })
     return { kind: 'hub', ...pulled }
   } finally {
     // One that holds connections, as a peer does, lets go of them. What came is checked and held by now, or the pull has failed and said
@@ -88,6 +109,21 @@ export async function pullModel(
     await partials.close()
   }
 }
+
+/** Two of one host are told apart by a number. */
+function distinctNames(): (name: string) => string {
+  const counts = new Map<string, number>()
+  return (name) => {
+    const count = (counts.get(name) ?? 0) + 1
+    counts.set(name, count)
+    return count === 1 ? name : `${name} (${count})`
+  }
+}
+
+const renamed = (source: ByteSource, nameOf: (name: string) => string): ByteSource => ({
+  ...source,
+  name: nameOf(source.name),
+})
 
 const whyNot = (reference: string, isOfHub: boolean): string =>
   isOfHub

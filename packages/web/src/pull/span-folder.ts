@@ -16,10 +16,17 @@ interface Listed {
   idleMs: number
 }
 
-interface Note {
+/** What a download has made of a root: it `brought` it, it `pinned` one that was there, or it `found` it, pinned. */
+export type Made = 'brought' | 'pinned' | 'found'
+
+/** That a file of a download is whole, and in the store. */
+export interface Note {
+  id: string
   root: string
-  /** It was pinned for the download alone. */
-  isOurs: boolean
+  made: Made
+  /** The download. */
+  owner: string
+  idleMs: () => Promise<number>
   forget: () => Promise<void>
 }
 
@@ -28,9 +35,7 @@ export interface Spans {
   open: (id: string, size: number) => Promise<SpanFolder>
   remove: (id: string) => Promise<void>
   list: () => Promise<Listed[]>
-  /** Under which root a download has ended. */
-  noted(id: string): Promise<string | undefined>
-  note(id: string, root: string, options: { isOurs: boolean }): Promise<void>
+  note(given: Pick<Note, 'id' | 'root' | 'made' | 'owner'>): Promise<void>
   notes(): Promise<Note[]>
   /** Waits while another tab works on it. */
   lock(
@@ -42,9 +47,10 @@ export interface Spans {
 }
 
 const NAME = /^(\d+)-([0-9a-f]{64})$/
-/** `<id>.<root>.<ours or theirs>` */
-const NOTE = /^([\w-]+)\.(\w+)\.(ours|theirs)$/
+/** `<id>.<root>.<made>.<owner>` */
+const NOTE = /^([\w-]+)\.(\w+)\.(brought|pinned|found)\.([\w-]+)$/
 const NOTES = 'done'
+const MADE: readonly Made[] = ['brought', 'pinned', 'found']
 
 export function openSpans(name: string): Spans {
   const folder = async (): Promise<FileSystemDirectoryHandle> =>
@@ -55,7 +61,10 @@ export function openSpans(name: string): Spans {
   const lockOf = (id: string): string => `@x/web:${name}/${id}`
 
   async function* files(id: string): AsyncGenerator<{ handle: FileSystemFileHandle; offset: number; sha256: string }> {
-    for await (const handle of (await folderOf(id)).values()) {
+    // It is not made, and it may go while it is read: another tab has put the file into the store.
+    const directory = await orGone((await folder()).getDirectoryHandle(id))
+    if (directory === undefined) return
+    for await (const handle of directory.values()) {
       const [, offset, sha256] = NAME.exec(handle.name) ?? []
       if (handle.kind === 'file' && sha256 !== undefined) yield { handle, offset: Number(offset), sha256 }
     }
@@ -64,17 +73,15 @@ export function openSpans(name: string): Spans {
   async function listOne(id: string): Promise<Listed> {
     let [recordedBytes, youngest] = [0, 0]
     for await (const { handle } of files(id)) {
-      const { size, lastModified } = await handle.getFile()
-      recordedBytes += size
-      youngest = Math.max(youngest, lastModified)
+      const file = await orGone(handle.getFile())
+      recordedBytes += file?.size ?? 0
+      youngest = Math.max(youngest, file?.lastModified ?? 0)
     }
     return { id, recordedBytes, idleMs: Date.now() - youngest }
   }
 
   async function remove(id: string): Promise<void> {
-    await (await folder()).removeEntry(id, { recursive: true }).catch((error: unknown) => {
-      if (!isGone(error)) throw error
-    })
+    await orGone((await folder()).removeEntry(id, { recursive: true }))
   }
 
   async function open(id: string, size: number): Promise<SpanFolder> {
@@ -134,23 +141,25 @@ export function openSpans(name: string): Spans {
       }
       return listed
     },
-    async noted(id) {
-      for await (const { name: found } of (await notesFolder()).values()) {
-        const [, of, root] = NOTE.exec(found) ?? []
-        if (of === id) return root
-      }
-      return undefined
-    },
-    async note(id, root, { isOurs }) {
-      await (await notesFolder()).getFileHandle(`${id}.${root}.${isOurs ? 'ours' : 'theirs'}`, { create: true })
+    async note({ id, root, made, owner }) {
+      await (await notesFolder()).getFileHandle(`${id}.${root}.${made}.${owner}`, { create: true })
     },
     async notes() {
       const found: Note[] = []
       const directory = await notesFolder()
-      for await (const { name: entry } of directory.values()) {
-        const [, , root, whose] = NOTE.exec(entry) ?? []
-        if (root !== undefined)
-          found.push({ root, isOurs: whose === 'ours', forget: () => directory.removeEntry(entry) })
+      for await (const handle of directory.values()) {
+        const [, id, root, said, owner] = NOTE.exec(handle.name) ?? []
+        const made = MADE.find((one) => one === said)
+        if (handle.kind !== 'file' || id === undefined || root === undefined || !made || owner === undefined) continue
+        found.push({
+          id,
+          root,
+          made,
+          owner,
+          idleMs: async () => Date.now() - ((await orGone(handle.getFile()))?.lastModified ?? Date.now()),
+          // Another tab may have done so.
+          forget: () => orGone(directory.removeEntry(handle.name)),
+        })
       }
       return found
     },
@@ -188,7 +197,15 @@ export function openSpans(name: string): Spans {
 
 const hexOf = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
 
-const isGone = (error: unknown): boolean => error instanceof DOMException && error.name === 'NotFoundError'
+/** `undefined`: it is not there, or no more. */
+async function orGone<T>(work: Promise<T>): Promise<T | undefined> {
+  try {
+    return await work
+  } catch (error) {
+    if (error instanceof DOMException && error.name === 'NotFoundError') return undefined
+    throw error
+  }
+}
 
 async function full(name: string, work: () => Promise<void>): Promise<void> {
   try {
