@@ -13,7 +13,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished }
 import { chromiumOrSkip } from '../../tooling/chromium-or-skip.ts'
 import { CHROMIUM, CHROMIUM_ARGUMENTS, LOOPBACK_ALONE, whyNoChromium } from '../../tooling/chromium.ts'
 import { buildExample, EXAMPLES, exampleFolder, installExamples } from './pages/installed.ts'
-import { polyfilled, scriptsIn } from './pages/output-files.ts'
+import { polyfilled, scriptsIn, sizeOfOne } from './pages/output-files.ts'
 import { serveExample } from './pages/serve-example.ts'
 
 const OPTIONS = { pooling: 'mean', normalize: true } as const
@@ -154,4 +154,15 @@ describe.for(EXAMPLES)('a page by %s', (example) => {
 it('asks for the model that is served here', async () => {
   const program = await readFile(path.join(exampleFolder('vite'), 'main.js'), 'utf8')
   expect(program).toContain(`'ipfs://${model?.cid}'`)
+})
+
+it('has of a package what is used of it', async () => {
+  const folder = installed?.folder ?? ''
+  const engine = await sizeOfOne(folder, 'createEngine', '@x/infer-web')
+  const storage = await sizeOfOne(folder, 'openStorage', '@x/web')
+  const pulls = await sizeOfOne(folder, 'pullModel', '@x/web')
+  console.log(`alone, gzipped: createEngine ${engine}, openStorage ${storage}, pullModel ${pulls} bytes`)
+  expect(engine).toBeLessThan(30 * 1024)
+  expect(storage).toBeLessThan(65 * 1024)
+  expect(pulls).toBeGreaterThan(storage)
 })

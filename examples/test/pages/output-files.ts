@@ -1,5 +1,7 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import { promisify } from 'node:util'
 import { gzipSync } from 'node:zlib'
 
 /** What the usual polyfills of Node's modules and globals have in them, minified too, and what bundlers put where one is missing. */
@@ -25,3 +27,12 @@ export async function scriptsIn(folder: string): Promise<OutputFile[]> {
 
 export const polyfilled = (scripts: readonly OutputFile[]): string[] =>
   scripts.filter(({ text }) => POLYFILLS.test(text)).map(({ name }) => name)
+
+/** Of a page that takes one name of a package alone, by esbuild of an installed folder: minified and gzipped. */
+export async function sizeOfOne(installed: string, name: string, from: string): Promise<number> {
+  const [entry, out] = [path.join(installed, 'one.js'), path.join(installed, 'one.out.js')]
+  await writeFile(entry, `import { ${name} } from '${from}'\n${name}()\n`)
+  const esbuild = path.join(installed, 'node_modules', 'esbuild', 'bin', 'esbuild')
+  await promisify(execFile)(esbuild, [entry, '--bundle', '--minify', '--format=esm', `--outfile=${out}`])
+  return gzipSync(await readFile(out), { level: 9 }).length
+}
