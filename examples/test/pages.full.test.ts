@@ -64,6 +64,9 @@ async function searchIn(
     .getByRole('status')
     .filter({ hasText: /^(Done|Failed.*)$/ })
     .waitFor()
+    .catch(async (cause: unknown) => {
+      throw new Error(`it stands at: ${await page.getByRole('status').textContent()}`, { cause })
+    })
   expect(await page.getByRole('status').textContent()).toBe('Done')
   const rows = await page.getByRole('listitem').allTextContents()
   return {
@@ -119,7 +122,7 @@ describe.for(EXAMPLES)('a page by %s', (example) => {
     context.on('weberror', (error) => void errors.push(error.error().message))
     context.on('console', (message) => void (message.type() === 'error' && errors.push(message.text())))
     const page = await context.newPage()
-    page.setDefaultTimeout(300_000)
+    page.setDefaultTimeout(240_000)
     await page.goto(url)
     expect(await page.evaluate('crossOriginIsolated')).toBe(isolated)
 
