@@ -3,6 +3,7 @@ import { render } from 'preact'
 import { App } from './app.tsx'
 import { installShell } from './offline/install-shell.ts'
 import { lookAtDevice } from './state/device.ts'
+import { isIdle } from './state/is-idle.ts'
 import { refreshModels } from './state/models.ts'
 import { followHash } from './state/route.ts'
 import { askServer } from './state/server.ts'
@@ -15,10 +16,7 @@ const root = document.querySelector('#app')
 if (!root) throw new Error('the page has no place for the application')
 render(<App />, root)
 
-await Promise.all([
-  openPageStorage().then(() => (storage.value.kind === 'open' ? refreshModels() : undefined)),
-  askServer(),
-  lookAtDevice(),
-])
-// Last, so that what the user waits for comes first.
-if (import.meta.env.MODE === 'production') await installShell()
+void openPageStorage().then(() => (storage.value.kind === 'open' ? refreshModels() : undefined))
+void askServer()
+void lookAtDevice()
+if (import.meta.env.MODE === 'production') await installShell(isIdle)

@@ -11,11 +11,15 @@ const app = path.join(import.meta.dirname, '..')
 const require = createRequire(import.meta.url)
 const vite = path.join(path.dirname(require.resolve('vite/package.json')), 'bin/vite.js')
 
-/** Builds the page as `npm run build` does, into a folder of its own. It is removed by whoever asked. */
-export async function buildPage(): Promise<{ folder: string; remove: () => Promise<void> }> {
+/**
+ * Builds the page as `npm run build` does, into a folder of its own. It is removed by whoever asked.
+ *
+ * @param config - Of Vite.
+ */
+export async function buildPage(config = 'vite.config.ts'): Promise<{ folder: string; remove: () => Promise<void> }> {
   const folder = await mkdtemp(path.join(tmpdir(), 'page-'))
-  const args = ['--conditions=@x/source', vite, 'build', '--configLoader', 'native', '--outDir', folder]
-  await promisify(execFile)(process.execPath, [...args, '--logLevel', 'error'], {
+  const args = ['--conditions=@x/source', vite, 'build', '--configLoader', 'native', '--config', config]
+  await promisify(execFile)(process.execPath, [...args, '--outDir', folder, '--logLevel', 'error'], {
     cwd: app,
     env: { ...process.env, NODE_ENV: 'production' },
   })
@@ -23,8 +27,8 @@ export async function buildPage(): Promise<{ folder: string; remove: () => Promi
 }
 
 /** As `buildPage`, for one test. */
-export async function buildForTest(): Promise<string> {
-  const { folder, remove } = await buildPage()
+export async function buildForTest(config?: string): Promise<string> {
+  const { folder, remove } = await buildPage(config)
   onTestFinished(remove)
   return folder
 }

@@ -19,7 +19,7 @@ const TYPES: Readonly<Record<string, string>> = {
 export async function servePlain(folder: string, prefix: string): Promise<string> {
   const server = createServer((request, response) => {
     const { pathname } = new URL(request.url ?? '', 'http://host')
-    const name = pathname === prefix ? 'index.html' : path.normalize(pathname.slice(prefix.length))
+    const name = path.normalize(pathname.slice(prefix.length).replace(/(^|\/)$/, '$1index.html'))
     if (!pathname.startsWith(prefix) || name.startsWith('..')) {
       response.writeHead(404).end()
       return
