@@ -136,7 +136,7 @@ it('works below any path of a host that knows nothing of it, isolated from the s
   expect(await page.evaluate('crossOriginIsolated')).toBe(false)
   await page.getByText('all of its files are kept here').waitFor()
   await page.reload()
-  await page.getByText('this page may use').waitFor()
+  await page.getByText('WebAssembly runs models on').waitFor()
   expect(await page.evaluate('crossOriginIsolated')).toBe(true)
   await page.getByRole('link', { name: 'Models' }).click()
   await page.locator('input[webkitdirectory]').setInputFiles(MODEL_FOLDER)
