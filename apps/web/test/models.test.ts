@@ -48,13 +48,18 @@ it('ranks by angle, whatever the lengths', () => {
 
 it('reads a list of models, and passes those over that have no CID', () => {
   const cid = 'bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi'
-  const data = [{ id: 'org/name', cid, tasks: ['feature-extraction', 3] }, { id: 'gpt' }]
+  const data = [
+    { id: 'org/name', cid, tasks: ['feature-extraction', 3] },
+    { id: 'gpt' },
+    { id: 'org/other', cid: 'not-a-cid' },
+  ]
   expect(readModels({ object: 'list', data })).toEqual([{ name: 'org/name', cid, tasks: ['feature-extraction'] }])
   for (const answer of [undefined, {}, [], '<html>']) expect(() => readModels(answer)).toThrow(TypeError)
 })
 
 it('shows the first screen for what is none', () => {
   expect(parseRoute('#/run/bafy%2Fx')).toEqual({ screen: 'run', subject: 'bafy/x' })
+  expect(parseRoute('#/run/%')).toEqual({ screen: 'run', subject: undefined })
   for (const hash of ['', '#', '#/', '#/nothing', '#models'])
     expect(parseRoute(hash)).toEqual({ screen: 'models', subject: undefined })
 })

@@ -20,7 +20,15 @@ export function kept<T>(key: string, initial: T, read: (value: unknown) => T | u
   }
   const storage = ownStorage()
   const setting = signal(parse(storage?.getItem(fullKey) ?? null))
-  effect(() => storage?.setItem(fullKey, JSON.stringify(setting.value)))
+  effect(() => {
+    const text = JSON.stringify(setting.value)
+    try {
+      storage?.setItem(fullKey, text)
+    } catch (error) {
+      // There is no room for it: it holds as long as the page.
+      if (!(error instanceof DOMException)) throw error
+    }
+  })
   addEventListener('storage', (event) => {
     if (event.key === fullKey) setting.value = parse(event.newValue)
   })

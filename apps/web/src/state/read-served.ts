@@ -1,3 +1,5 @@
+import { CID } from '@x/cid'
+
 /** A model that the server of this page serves. */
 export interface ServedModel {
   name: string
@@ -12,8 +14,18 @@ export function readModels(answer: unknown): ServedModel[] {
   return data.flatMap((item: unknown) => {
     const { id, cid, tasks } = Object(item)
     // Of another make, without CIDs.
-    if (typeof id !== 'string' || typeof cid !== 'string') return []
+    if (typeof id !== 'string' || typeof cid !== 'string' || !isCid(cid)) return []
     const named = Array.isArray(tasks) ? tasks.filter((task: unknown) => typeof task === 'string') : []
     return [{ name: id, cid, tasks: named }]
   })
+}
+
+function isCid(text: string): boolean {
+  try {
+    CID.parse(text)
+    return true
+  } catch {
+    // Whatever is wrong with it: nothing can be fetched by it.
+    return false
+  }
 }

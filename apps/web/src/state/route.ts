@@ -11,13 +11,21 @@ export interface Route {
 
 const isScreen = (name: string): name is ScreenName => SCREENS.some((screen) => screen === name)
 
+/** `undefined`: there is none, or none that can be read, as `%` alone. */
+function decoded(subject: string): string | undefined {
+  try {
+    return subject === '' ? undefined : decodeURIComponent(subject)
+  } catch (error) {
+    if (error instanceof URIError) return undefined
+    throw error
+  }
+}
+
 /** `#/run/<CID>`. What is no screen is the first one. */
 export function parseRoute(hash: string): Route {
   const [, name = '', ...rest] = hash.replace(/^#/, '').split('/')
   const subject = rest.join('/')
-  return isScreen(name)
-    ? { screen: name, subject: subject === '' ? undefined : decodeURIComponent(subject) }
-    : { screen: 'models', subject: undefined }
+  return isScreen(name) ? { screen: name, subject: decoded(subject) } : { screen: 'models', subject: undefined }
 }
 
 export const hrefOf = (screen: ScreenName, subject?: string): string =>
