@@ -1,6 +1,7 @@
 import { defineConfig, type UserConfig } from 'vite'
 
 import { offlineShell } from './build/offline-shell.ts'
+import { runtimeCid } from './build/runtime-cid.ts'
 
 /** Not every server knows `.mjs`, and a browser takes no module without its type. */
 const assetFileNames = ({ names }: { names: readonly string[] }): string =>
@@ -10,6 +11,8 @@ const assetFileNames = ({ names }: { names: readonly string[] }): string =>
 const config: UserConfig = defineConfig({
   base: './',
   plugins: [offlineShell()],
+  // What the page takes for its runtime is what it was built with.
+  define: { RUNTIME_CIDS: JSON.stringify({ jspi: runtimeCid('jspi'), asyncify: runtimeCid('asyncify') }) },
   // From the sources of the packages: nothing has to be built before. The runtime's files are those that it is told of.
   resolve: {
     conditions: ['@x/source', 'onnxruntime-web-use-extern-wasm', 'module', 'browser', 'development|production'],

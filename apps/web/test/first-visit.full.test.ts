@@ -9,6 +9,7 @@ import { whyNoChromium } from '../../../tooling/chromium.ts'
 import { openBrowser } from './browser.ts'
 import { buildPage } from './build-page.ts'
 import { servePlain } from './plain-host.ts'
+import { searchExample } from './search-example.ts'
 import { MODEL_NAME, servePage } from './serve-page.ts'
 
 let built: Awaited<ReturnType<typeof buildPage>> | undefined
@@ -23,20 +24,6 @@ const folder = (): string => built?.folder ?? ''
 const add = async (page: Page): Promise<void> => {
   await page.getByRole('button', { name: `Add ${MODEL_NAME}` }).click()
   await page.getByText('all of its bytes are those of its CID').waitFor()
-}
-
-/** What the page shows of its example: each text with its score, best first. */
-async function searchExample(page: Page): Promise<{ text: string; score: number }[]> {
-  await page.getByRole('link', { name: 'Run', exact: true }).click()
-  await page.getByRole('button', { name: 'Use an example' }).click()
-  await page.getByRole('button', { name: 'Search' }).click()
-  await page.getByRole('heading', { name: 'Nearest in meaning' }).waitFor()
-  return page.locator('.ranking li').evaluateAll((items) =>
-    items.map((item) => ({
-      text: item.querySelector('p')?.textContent ?? '',
-      score: Number(item.querySelector('.numbers')?.textContent),
-    })),
-  )
 }
 
 const dot = (a: number[], b: number[]): number => a.reduce((sum, value, index) => sum + value * (b[index] ?? 0), 0)

@@ -16,7 +16,11 @@ const TYPES: Readonly<Record<string, string>> = {
 }
 
 /** Files below a path, as a host that knows nothing of the page gives them: no headers but the type. Ends with the test. */
-export async function servePlain(folder: string, prefix: string): Promise<string> {
+export async function servePlain(
+  folder: string,
+  prefix: string,
+  { change = (_name, bytes) => bytes }: { change?: (name: string, bytes: Buffer) => Buffer } = {},
+): Promise<string> {
   const server = createServer((request, response) => {
     const { pathname } = new URL(request.url ?? '', 'http://host')
     const name = path.normalize(pathname.slice(prefix.length).replace(/(^|\/)$/, '$1index.html'))
@@ -25,7 +29,8 @@ export async function servePlain(folder: string, prefix: string): Promise<string
       return
     }
     readFile(path.join(folder, name)).then(
-      (bytes) => response.writeHead(200, { 'content-type': TYPES[path.extname(name)] ?? 'text/plain' }).end(bytes),
+      (bytes) =>
+        response.writeHead(200, { 'content-type': TYPES[path.extname(name)] ?? 'text/plain' }).end(change(name, bytes)),
       () => response.writeHead(404).end(),
     )
   })

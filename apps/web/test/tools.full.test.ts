@@ -45,7 +45,7 @@ it('has a tool for each kind of model, each of which answers as the model does',
   await run(page, 'tiny-gpt', path.join(folder, 'tiny-gpt'))
   await page.getByLabel('Your message').fill('the quick')
   await page.getByRole('button', { name: 'Send' }).click()
-  await page.getByText('brown fox jumps over lazy dog').waitFor()
+  await page.getByRole('listitem').getByText('brown fox jumps over lazy dog').waitFor()
 
   await run(page, 'tiny-vit', path.join(folder, 'tiny-vit'))
   await page.locator('input[accept="image/*"]').setInputFiles(path.join(folder, 'green.png'))

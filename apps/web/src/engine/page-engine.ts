@@ -11,6 +11,11 @@ export interface PageEngine {
 
 const engines = new Map<string, PageEngine>()
 
+/** After what was asked of it before. */
+export async function unloadEverywhere(cid: string): Promise<void> {
+  await Promise.all([...engines.values()].map(({ engine }) => engine.unload(cid)))
+}
+
 /** One for each choice of execution providers, for as long as the page is there. */
 export function pageEngine(providers: Providers): PageEngine {
   const key = JSON.stringify(providers)

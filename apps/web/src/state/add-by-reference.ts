@@ -1,3 +1,4 @@
+import { effect } from '@preact/signals'
 import { CID, InvalidInputError } from '@x/cid'
 import { parseReference } from '@x/model-loader'
 import { GatedError, NotFoundError } from '@x/storage-core'
@@ -5,7 +6,7 @@ import type { DownloadProgress } from '@x/transfer'
 import { gatewaySource, pullModel } from '@x/web'
 
 import { startAddition, type AdditionProgress } from './additions.ts'
-import { models, refreshModels } from './models.ts'
+import { models, modelsChanged } from './models.ts'
 import { worksOffline } from './offline.ts'
 import type { ServedModel } from './read-served.ts'
 import { server } from './server.ts'
@@ -44,31 +45,41 @@ export function addByReference(cid: CID, name: string | undefined): void {
     name ?? cid.toString(),
     async ({ signal, report }) => {
       const isTaken = models.value?.some((model) => name !== undefined && model.names.includes(name))
+      const sources = sourceUrls().map((url) => gatewaySource(url))
+      const network = untilOffline()
       await pullModel(await storeOnceOpen(), `ipfs://${cid}`, {
-        sources: sourceUrls().map((url) => gatewaySource(url)),
-        signal,
+        sources,
+        signal: AbortSignal.any([signal, network.signal]),
         // A name that is given to another model stays with that one.
         ...(name !== undefined && !isTaken && { name }),
         onProgress: (progress) => report(shown(progress)),
-      })
+      }).finally(network.forget)
       return cid.toString()
     },
-    refreshModels,
+    modelsChanged,
   )
 }
 
 /** @throws {GatedError} Nobody may be asked, or there is nobody to ask. */
 function sourceUrls(): string[] {
-  if (worksOffline.value) {
-    throw new GatedError('You are working offline, so nothing is fetched: the switch is under Network', {
-      feature: 'network',
-    })
-  }
+  if (worksOffline.value) throw switchedOff()
   const urls = [...(server.value.kind === 'there' ? [`${location.origin}/`] : []), ...gateways.value]
   if (urls.length === 0) {
     throw new GatedError('There is no source yet: add a gateway under Network', { feature: 'gateway' })
   }
   return urls
+}
+
+const switchedOff = (): GatedError =>
+  new GatedError('You are working offline, so nothing is fetched: the switch is under Network', { feature: 'network' })
+
+/** Aborts when the network is switched off, in this tab or another. */
+function untilOffline(): { signal: AbortSignal; forget: () => void } {
+  const over = new AbortController()
+  const forget = effect(() => {
+    if (worksOffline.value) over.abort(switchedOff())
+  })
+  return { signal: over.signal, forget }
 }
 
 const shown = ({ total, files, sources }: DownloadProgress): AdditionProgress => ({

@@ -4,7 +4,7 @@ import { directoryOf } from '../folder/folder-tree.ts'
 import type { GivenFolder } from '../folder/given-folder.ts'
 import { createRateMeter } from '../format/transfer-rate.ts'
 import { startAddition } from './additions.ts'
-import { refreshModels } from './models.ts'
+import { modelsChanged } from './models.ts'
 import { storeOnceOpen } from './storage.ts'
 
 /** Adds the files of a folder as a model, by the folder's name. Nothing leaves the device. */
@@ -31,5 +31,5 @@ export function addFolder({ name, files }: GivenFolder): void {
     })
     return cid.toString()
   }
-  startAddition(name, work, refreshModels)
+  startAddition(name, work, modelsChanged)
 }

@@ -1,19 +1,21 @@
 import { CID } from '@x/cid'
 
-import { refreshModels } from './models.ts'
+import { unloadEverywhere } from '../engine/page-engine.ts'
+import { modelsChanged } from './models.ts'
 import { openedStore } from './storage.ts'
 
 /** Keeps a model from being cleared away, or no longer. */
 export async function setPinned(cid: string, pinned: boolean): Promise<void> {
   const store = openedStore()
   await (pinned ? store.pin(CID.parse(cid)) : store.unpin(CID.parse(cid)))
-  await refreshModels()
+  await modelsChanged()
 }
 
-/** Frees what no other model needs. */
+/** Frees what no other model needs, in memory too. */
 export async function removeModel(cid: string): Promise<void> {
+  await unloadEverywhere(cid)
   await openedStore().remove(CID.parse(cid))
-  await refreshModels()
+  await modelsChanged()
 }
 
 /**

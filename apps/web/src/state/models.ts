@@ -37,6 +37,20 @@ export const titleOf = (model: Pick<StoredModel, 'name' | 'origin'>): string =>
 
 let asked = 0
 
+/** Says in one tab that the list has changed in another. */
+const changes = new BroadcastChannel('ipfs-accelerate.models')
+changes.addEventListener('message', () => {
+  // Before that, the list is read anyway.
+  if (listed.value !== undefined) void refreshModels()
+})
+
+/** After models were added or removed, or what is said of one has changed: here, and in other tabs. */
+export async function modelsChanged(): Promise<void> {
+  await refreshModels()
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a channel has none
+  changes.postMessage('changed')
+}
+
 /** Reads the list anew. Of several that are under way, the one that began last is shown. */
 export async function refreshModels(): Promise<void> {
   const mine = ++asked

@@ -53,6 +53,8 @@ export interface StartRunOptions<Name extends RunnableTask> {
   options?: RunOptions | undefined
   /** Of a text that is written, as it comes. */
   onText?: ((piece: string) => void) | undefined
+  /** What came of the text is void: it is written anew, as after the GPU was lost. */
+  onRestart?: (() => void) | undefined
   model: StoredModel
   /** They run one after another. */
   inputs: readonly TaskInput<Name>[]
@@ -65,7 +67,7 @@ export interface StartRunOptions<Name extends RunnableTask> {
  */
 export async function startRun<Name extends RunnableTask>(
   task: Name,
-  { title, options = {}, onText, model, inputs }: StartRunOptions<Name>,
+  { title, options = {}, onText, onRestart, model, inputs }: StartRunOptions<Name>,
 ): Promise<readonly TaskResult<Name>[] | undefined> {
   stopRun()
   const mine = new AbortController()
@@ -92,7 +94,7 @@ export async function startRun<Name extends RunnableTask>(
     phase = 'Running'
     for (const input of inputs) {
       say()
-      const asked = { options, signal: mine.signal, onText }
+      const asked = { options, signal: mine.signal, onText, onRestart }
       results.push(await engine.run(task, `ipfs://${model.cid}`, input, asked))
     }
     const ran = howItRan(results, { ms: performance.now() - startMs, loadMs })

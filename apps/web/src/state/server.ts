@@ -13,18 +13,27 @@ export type ServerState =
 const current = signal<ServerState>({ kind: 'asking' })
 export const server: ReadonlySignal<ServerState> = current
 
+let asked = 0
+
 /** Asks the host of this page whether it is more than that. */
 export async function askServer(): Promise<void> {
+  const mine = ++asked
   if (worksOffline.value) {
     current.value = { kind: 'none', reason: 'not asked: you are working offline' }
     return
   }
   current.value = { kind: 'asking' }
+  const state = await look()
+  // Somebody has switched the network off, or asked anew.
+  if (mine === asked) current.value = state
+}
+
+async function look(): Promise<ServerState> {
   try {
     const response = await fetch(new URL('/v1/models', location.href), { headers: { accept: 'application/json' } })
     if (!response.ok) throw new Error(`it answered ${response.status}`)
-    current.value = { kind: 'there', models: readModels(await response.json()) }
+    return { kind: 'there', models: readModels(await response.json()) }
   } catch (error) {
-    current.value = { kind: 'none', reason: error instanceof Error ? error.message : String(error) }
+    return { kind: 'none', reason: error instanceof Error ? error.message : String(error) }
   }
 }

@@ -17,8 +17,11 @@ export function addGateway(text: string): string | undefined {
   if (!url || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
     return 'Give the address of a gateway, such as https://gateway.example.org'
   }
+  // It would be kept in the clear, and shown.
+  if (url.username || url.password)
+    return 'Give the address without a user and a password: they cannot be kept safe here'
+  if (url.search) return 'Give the address without what is behind the “?”: a gateway takes no parameters'
   url.hash = ''
-  url.search = ''
   const { href } = url
   if (!gateways.value.includes(href)) gateways.value = [...gateways.value, href]
   return undefined

@@ -3,7 +3,7 @@ import type { JSX } from 'preact'
 import { EmptyState } from '../../parts/empty-state.tsx'
 import { ErrorNotice } from '../../parts/notice.tsx'
 import { RoomGauge } from '../../parts/room-gauge.tsx'
-import { additions } from '../../state/additions.ts'
+import { additions, type Addition } from '../../state/additions.ts'
 import { models, modelsProblem } from '../../state/models.ts'
 import { AddPanel } from './add-panel.tsx'
 import { AdditionRow } from './addition-row.tsx'
@@ -12,6 +12,10 @@ import { ServedModels } from './served-models.tsx'
 
 export function ModelsScreen(): JSX.Element {
   const stored = models.value
+  // What was added and removed since is there no more, wherever that was done.
+  const isShown = ({ outcome }: Addition): boolean =>
+    outcome?.kind !== 'added' || !stored || stored.some(({ cid }) => cid === outcome.cid)
+  const shown = additions.value.filter(isShown)
   return (
     <>
       <header class="screen-head">
@@ -22,9 +26,9 @@ export function ModelsScreen(): JSX.Element {
         <RoomGauge />
       </header>
       <AddPanel />
-      {additions.value.length > 0 && (
+      {shown.length > 0 && (
         <section class="stack" aria-label="Being added">
-          {additions.value.map((addition) => (
+          {shown.map((addition) => (
             <AdditionRow key={addition.id} addition={addition} />
           ))}
         </section>
@@ -39,7 +43,7 @@ export function ModelsScreen(): JSX.Element {
           ))}
         </section>
       )}
-      {stored?.length === 0 && additions.value.length === 0 && (
+      {stored?.length === 0 && shown.length === 0 && (
         <EmptyState icon="models" title="Add your first model">
           <p>
             Take one that this server offers, give the CID of any other, or drop a folder with a model's files anywhere

@@ -1,9 +1,11 @@
 import { useSignal } from '@preact/signals'
 import type { JSX } from 'preact'
+import { useRef } from 'preact/hooks'
 
 import { Icon } from '../../parts/icon.tsx'
+import { ErrorNotice } from '../../parts/notice.tsx'
 import type { StoredModel } from '../../state/models.ts'
-import { runState, startRun } from '../../state/run.ts'
+import { clearRun, runState, startRun } from '../../state/run.ts'
 import { takesChats } from '../../state/takes-chats.ts'
 import { RunStatus } from './run-status.tsx'
 
@@ -19,22 +21,45 @@ export function Chat({ model }: { model: StoredModel }): JSX.Element {
   const text = useSignal('')
   const turns = useSignal<readonly Turn[]>([])
   const coming = useSignal<string | undefined>(undefined)
-  const send = async (event: Event): Promise<void> => {
-    event.preventDefault()
-    const content = text.value.trim()
-    const before: readonly Turn[] = [...turns.value, { role: 'user', content }]
-    turns.value = before
-    text.value = ''
-    coming.value = ''
-    // A model without a template goes on with the text, and knows nothing of what came before.
-    const input = (await takesChats(model.cid)) ? before : content
-    const results = await startRun('text-generation', {
+  const problem = useSignal<unknown>(undefined)
+  /** Which conversation it is: what comes for one that was left is not put into the next. */
+  const conversation = useRef(0)
+  const beginAnew = (): void => {
+    conversation.current += 1
+    clearRun()
+    turns.value = []
+    coming.value = undefined
+    problem.value = undefined
+  }
+  const answerTo = (input: string | readonly Turn[], content: string) =>
+    startRun('text-generation', {
       model,
       inputs: [input],
       title: `Chat: “${content.slice(0, 60)}”`,
       options: { max_new_tokens: MOST_TOKENS },
       onText: (piece) => (coming.value = (coming.value ?? '') + piece),
+      onRestart: () => (coming.value = ''),
     })
+  const send = async (event: Event): Promise<void> => {
+    event.preventDefault()
+    const content = text.value.trim()
+    const before: readonly Turn[] = [...turns.value, { role: 'user', content }]
+    const mine = conversation.current
+    problem.value = undefined
+    turns.value = before
+    text.value = ''
+    coming.value = ''
+    // A model without a template goes on with the text, and knows nothing of what came before.
+    const input = await takesChats(model.cid).then(
+      (takes) => (takes ? before : content),
+      (error: unknown) => {
+        problem.value = error
+        return undefined
+      },
+    )
+    if (conversation.current !== mine) return
+    const results = input && (await answerTo(input, content))
+    if (conversation.current !== mine) return
     const written = coming.value ?? ''
     // One that was stopped keeps what came; one that failed leaves the question to be asked again.
     if (results || written !== '') turns.value = [...before, { role: 'assistant', content: written }]
@@ -55,11 +80,7 @@ export function Chat({ model }: { model: StoredModel }): JSX.Element {
               {content}
             </li>
           ))}
-          {coming.value !== undefined && (
-            <li class="assistant" aria-live="polite" aria-busy="true">
-              {coming.value === '' ? '…' : coming.value}
-            </li>
-          )}
+          {coming.value !== undefined && <li class="assistant">{coming.value === '' ? '…' : coming.value}</li>}
         </ol>
       )}
       <form class="stack" onSubmit={(event) => void send(event)}>
@@ -82,12 +103,19 @@ export function Chat({ model }: { model: StoredModel }): JSX.Element {
             Send
           </button>
           {turns.value.length > 0 && (
-            <button type="button" onClick={() => (turns.value = [])}>
+            <button type="button" onClick={beginAnew}>
               Begin anew
             </button>
           )}
         </div>
       </form>
+      {problem.value !== undefined && <ErrorNotice error={problem.value} />}
+      {/* Whole, once: a text that grows would be read from its beginning again and again. */}
+      <p class="sr-only" role="status">
+        {coming.value === undefined &&
+          turns.value.at(-1)?.role === 'assistant' &&
+          `The model: ${turns.value.at(-1)?.content}`}
+      </p>
       <RunStatus />
     </section>
   )

@@ -20,8 +20,15 @@ export function ClassifyImage({ model }: { model: StoredModel }): JSX.Element {
     for (const track of stream.value?.getTracks() ?? []) track.stop()
     stream.value = undefined
   }
+  const isLeft = useRef(false)
   // The camera is off when the screen is left.
-  useEffect(() => close, [])
+  useEffect(
+    () => () => {
+      isLeft.current = true
+      close()
+    },
+    [],
+  )
   useEffect(() => {
     if (video.current) video.current.srcObject = stream.value ?? null
   }, [stream.value])
@@ -35,7 +42,10 @@ export function ClassifyImage({ model }: { model: StoredModel }): JSX.Element {
   const openCamera = async (): Promise<void> => {
     try {
       problem.value = undefined
-      stream.value = await navigator.mediaDevices.getUserMedia({ video: { facingMode: 'environment' } })
+      const opened = await navigator.mediaDevices.getUserMedia({ video: { facingMode: 'environment' } })
+      stream.value = opened
+      // It was allowed when nobody looked at this any more.
+      if (isLeft.current) close()
     } catch (error) {
       problem.value = error
     }

@@ -16,7 +16,7 @@ export function DevicePicker(): JSX.Element {
     <label class="field inline">
       <span class="hint">Runs on</span>
       <select
-        value={deviceChoice.value}
+        value={offered.includes(deviceChoice.value) ? deviceChoice.value : 'auto'}
         onChange={({ currentTarget }) => {
           deviceChoice.value = DEVICES.find((name) => name === currentTarget.value) ?? 'auto'
         }}

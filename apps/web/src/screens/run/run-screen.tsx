@@ -30,6 +30,11 @@ export function RunScreen(): JSX.Element {
   })
   const chosen = runnable.find(({ model }) => model.cid === route.value.subject) ?? runnable[0]
   const Tool = chosen && TOOLS[chosen.task]
+  const first = route.value.subject === undefined ? chosen?.model.cid : undefined
+  // A model that is added meanwhile takes nobody's place.
+  useEffect(() => {
+    if (first !== undefined) location.replace(hrefOf('run', first))
+  }, [first])
   // What ran for another model is no answer of this one.
   useEffect(() => clearRun, [chosen?.model.cid])
   return (

@@ -16,8 +16,15 @@ export function Transcribe({ model }: { model: StoredModel }): JSX.Element {
   const isRecording = useSignal(false)
   const recorder = useRef<MediaRecorder | undefined>(undefined)
   const stop = (): void => recorder.current?.stop()
+  const isLeft = useRef(false)
   // The microphone is off when the screen is left.
-  useEffect(() => stop, [])
+  useEffect(
+    () => () => {
+      isLeft.current = true
+      stop()
+    },
+    [],
+  )
   const transcribe = async (sound: Blob, title: string): Promise<void> => {
     try {
       text.value = undefined
@@ -30,22 +37,31 @@ export function Transcribe({ model }: { model: StoredModel }): JSX.Element {
     }
   }
   const record = async (): Promise<void> => {
+    let stream: MediaStream | undefined
+    const endStream = (): void => {
+      for (const track of stream?.getTracks() ?? []) track.stop()
+    }
     try {
       problem.value = undefined
-      const stream = await navigator.mediaDevices.getUserMedia({ audio: true })
+      stream = await navigator.mediaDevices.getUserMedia({ audio: true })
+      // It was allowed when nobody waited for it any more.
+      if (isLeft.current) return endStream()
       const taking = new MediaRecorder(stream)
       recorder.current = taking
       const pieces: Blob[] = []
       taking.addEventListener('dataavailable', ({ data }) => void pieces.push(data))
       taking.addEventListener('stop', () => {
-        for (const track of stream.getTracks()) track.stop()
+        endStream()
         recorder.current = undefined
         isRecording.value = false
+        // Who leaves has not asked for what was said.
+        if (isLeft.current) return
         void transcribe(new Blob(pieces, { type: taking.mimeType }), 'Transcribe a recording')
       })
       taking.start()
       isRecording.value = true
     } catch (error) {
+      endStream()
       problem.value = error
     }
   }

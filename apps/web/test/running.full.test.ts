@@ -1,0 +1,86 @@
+import { fileURLToPath } from 'node:url'
+
+import { modelDirectory } from '@x/embedded-model'
+import type { Page } from 'playwright'
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
+
+import { chromiumOrSkip } from '../../../tooling/chromium-or-skip.ts'
+import { whyNoChromium } from '../../../tooling/chromium.ts'
+import { openBrowser } from './browser.ts'
+import { buildPage } from './build-page.ts'
+import { servePlain } from './plain-host.ts'
+import { beginSearch, searchExample } from './search-example.ts'
+
+const MODEL_FOLDER = fileURLToPath(modelDirectory)
+
+let built: Awaited<ReturnType<typeof buildPage>> | undefined
+beforeAll(async () => {
+  if (whyNoChromium() === undefined) built = await buildPage()
+})
+afterAll(() => built?.remove())
+beforeEach(chromiumOrSkip)
+
+const folder = (): string => built?.folder ?? ''
+
+async function addFolder(page: Page): Promise<void> {
+  await page.getByRole('link', { name: 'Models', exact: true }).click()
+  await page.locator('input[webkitdirectory]').setInputFiles(MODEL_FOLDER)
+  await page.getByText('all of its bytes are those of its CID').waitFor()
+}
+
+it('runs on what is chosen, says so, and gives the same on the graphics card as on the processor', async () => {
+  const { page } = await openBrowser()
+  await page.goto(await servePlain(folder(), '/'))
+  await addFolder(page)
+  await page.getByRole('link', { name: 'Run', exact: true }).click()
+  const scores: (readonly (readonly [string, number])[])[] = []
+  for (const [device, said] of [
+    ['wasm', 'on the processor (WebAssembly)'],
+    ['webgpu', 'on the graphics card (WebGPU)'],
+  ] as const) {
+    await page.getByLabel('Runs on').selectOption(device)
+    const ranked = await searchExample(page)
+    await page.getByText(said).waitFor()
+    scores.push(ranked.map(({ text, score }) => [text, score] as const))
+  }
+  const [processor, card] = scores
+  const byText = new Map(card)
+  expect(processor?.length).toBeGreaterThan(2)
+  for (const [text, score] of processor ?? []) expect(Math.abs(score - (byText.get(text) ?? 9))).toBeLessThan(2e-3)
+  await page.getByRole('link', { name: 'Provenance' }).click()
+  expect(await page.locator('article .facts').allInnerTexts()).toEqual([
+    expect.stringContaining('WebGPU'),
+    expect.stringContaining('WebAssembly'),
+  ])
+})
+
+it('refuses a runtime that is not the one it was built with', async () => {
+  const { page } = await openBrowser()
+  const change = (name: string, bytes: Buffer): Buffer => {
+    if (!name.endsWith('.wasm')) return bytes
+    const changed = Buffer.from(bytes)
+    changed[changed.length - 100]! ^= 1
+    return changed
+  }
+  await page.goto(await servePlain(folder(), '/', { change }))
+  await addFolder(page)
+  await beginSearch(page)
+  await page.getByText('The bytes are not what was promised').waitFor()
+})
+
+it('shows in one tab what another one adds and removes', async () => {
+  const url = await servePlain(folder(), '/')
+  const { page, context } = await openBrowser()
+  await page.goto(url)
+  const other = await context.newPage()
+  await other.goto(url)
+  await other.getByRole('heading', { name: 'Add your first model' }).waitFor()
+  // Playwright acts in the tab that is in front alone.
+  await page.bringToFront()
+  await addFolder(page)
+  await other.getByRole('heading', { name: 'On this device' }).waitFor()
+  await other.bringToFront()
+  await other.getByRole('button', { name: /^Remove / }).click()
+  await other.getByRole('button', { name: 'Remove', exact: true }).click()
+  await page.getByRole('heading', { name: 'Add your first model' }).waitFor()
+})
