@@ -47,6 +47,8 @@ export interface EngineRunOptions extends LoadOptions {
   options?: GivenOptions | undefined
   /** Called with each new piece of a text while it is generated, without the prompt. Only of tasks that stream; see `TASKS`. */
   onText?: ((piece: string) => void) | undefined
+  /** It is run anew, as after the GPU was lost: pieces of a text that came before are void. */
+  onRestart?: (() => void) | undefined
 }
 
 interface SessionOptions extends LoadOptions {
@@ -230,13 +232,18 @@ export function createEngine({
   async function ask<Type extends Question['type']>(
     model: string,
     question: Asked<Type>,
-    options: AskOptions,
+    { onRestart, ...options }: AskOptions & Pick<EngineRunOptions, 'onRestart'>,
   ): Promise<Answers[Type]> {
     options.signal?.throwIfAborted()
+    let isBegun = false
     try {
       // A worker that starts is not stopped: another call may want it.
       return await untilAborted(
-        climb(model, (client) => client.ask(question, options)),
+        climb(model, (client) => {
+          if (isBegun) onRestart?.()
+          isBegun = true
+          return client.ask(question, options)
+        }),
         options.signal,
       )
     } catch (error) {

@@ -75,6 +75,8 @@ function tell(what: 'lose' | 'crash'): void {
   channel.close()
 }
 
+const cidIn = (reference: string): string => reference.replace('ipfs://', '')
+
 const crashing = (): void => tell('crash')
 
 /** So often, when a model was opened. */
@@ -339,6 +341,20 @@ describe('a ladder', () => {
     expect((await lostOnce).receipt.executionProvider).toBe('webgpu')
     expect(warnings.filter((text) => text.startsWith('the GPU was lost'))).toHaveLength(1)
     expect(started()).toBe(2)
+    const pieces: string[] = []
+    let restarts = 0
+    const { output } = await engine.run('text-generation', models.gpt, 'the quick', {
+      options: { max_new_tokens: 8 },
+      onProgress: losing(1),
+      onText: (piece) => void pieces.push(piece),
+      onRestart() {
+        restarts += 1
+        pieces.length = 0
+      },
+    })
+    expect(restarts).toBe(1)
+    expect(output).toEqual({ generated_text: `the quick${pieces.join('')}` })
+    expect(await engine.unload(cidIn(models.gpt))).toBe(1)
     const lostTwice = engine.run('text-generation', models.gpt, 'the quick', { onProgress: losing(2) })
     await expect(lostTwice).rejects.toMatchObject({ code: 'BACKEND', retryable: true })
   })
