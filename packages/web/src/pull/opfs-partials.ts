@@ -66,10 +66,10 @@ export async function openOpfsPartials(
   }
 
   /** So that it stays while this download needs it, and goes then if it was a download that brought it. */
-  async function useHeld(key: PartialKey, root: CID): Promise<void> {
-    const [id, of] = [idOf(key), root.toString()]
+  async function use(key: PartialKey, root: CID, otherwise: () => Promise<Made>): Promise<Note> {
+    const of = root.toString()
     const before = (await spans.notes()).find((note) => note.root === of)
-    await spans.note({ id, root: of, made: before?.made ?? 'found', owner })
+    return spans.note({ id: idOf(key), root: of, made: before?.made ?? (await otherwise()), owner })
   }
 
   /** Takes back what a download has made of a root, unless another one needs it just now: then that one does. */
@@ -77,8 +77,10 @@ export async function openOpfsPartials(
     const root = CID.parse(note.root)
     const others = (await spans.notes()).filter((one) => one.root === note.root && one.owner !== note.owner)
     const isWanted = (await Promise.all(others.map((one) => isUnderWay(one.owner)))).includes(true)
-    if (!isWanted && note.made === 'brought') await store.remove(root)
-    if (!isWanted && note.made === 'pinned') await store.unpin(root)
+    // One that got a name meanwhile is somebody's, and `remove` would take the name too.
+    const mayGo = note.made === 'brought' && !(await isAmong(store.names.list(), root))
+    if (!isWanted && mayGo) await store.remove(root)
+    else if (!isWanted && note.made !== 'found') await store.unpin(root)
     for (const done of isWanted ? [note] : [note, ...others]) await done.forget()
   }
 
@@ -87,7 +89,8 @@ export async function openOpfsPartials(
 
   async function commit(key: PartialKey, folder: SpanFolder, outboard: Outboard, options: AbortOptions): Promise<void> {
     const { root } = outboard
-    const made = await wouldMake(root, options)
+    // Before it is there: a page that is killed meanwhile leaves nothing that nobody knows of.
+    const note = await spans.alone(() => use(key, root, () => wouldMake(root, options)))
     const source = {
       type: 'file' as const,
       size: key.size,
@@ -97,8 +100,12 @@ export async function openOpfsPartials(
         }
       },
     }
-    await store.add(source, { profile: profileOfOutboard(outboard), expected: root, pin: true, ...options })
-    await spans.note({ id: idOf(key), root: root.toString(), made, owner })
+    try {
+      await store.add(source, { profile: profileOfOutboard(outboard), expected: root, pin: true, ...options })
+    } catch (error) {
+      await note.forget()
+      throw error
+    }
     await folder.remove()
   }
 
@@ -110,7 +117,8 @@ export async function openOpfsPartials(
   async function sweep(): Promise<void> {
     // Of downloads that were given up, and nobody went on with.
     for (const note of await spans.notes()) {
-      if ((await note.idleMs()) >= ABANDONED_MS && !(await isUnderWay(note.owner))) await takeBack(note)
+      if ((await note.idleMs()) < ABANDONED_MS || (await isUnderWay(note.owner))) continue
+      await spans.alone(() => takeBack(note))
     }
     for (const info of await spans.list()) {
       if (info.idleMs < ABANDONED_MS) continue
@@ -119,7 +127,12 @@ export async function openOpfsPartials(
     }
   }
 
-  await sweep()
+  try {
+    await sweep()
+  } catch (error) {
+    letGo()
+    throw error
+  }
   return {
     name,
     async open(key, { signal, onWaiting } = {}) {
@@ -128,9 +141,14 @@ export async function openOpfsPartials(
       const id = idOf(key)
       const release = await spans.lock(id, { signal, onWaiting })
       try {
-        const held = await heldRoot(key, { signal })
+        const held = await spans.alone(async () => {
+          const found = await heldRoot(key, { signal })
+          if (found) await use(key, found, async () => 'found')
+          return found
+        })
         if (held) {
-          await useHeld(key, held)
+          // Of a page that was killed when it had put the file into the store.
+          await spans.remove(id)
           release()
           return { held }
         }
@@ -172,8 +190,10 @@ export async function openOpfsPartials(
       }
     },
     async release() {
-      // The model has them now.
-      for (const note of await spans.notes()) if (note.owner === owner) await takeBack(note)
+      // The model has them now. Two that end at once would each leave a root to the other.
+      await spans.alone(async () => {
+        for (const note of await spans.notes()) if (note.owner === owner) await takeBack(note)
+      })
     },
     async close() {
       isClosed = true

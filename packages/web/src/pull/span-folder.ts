@@ -35,13 +35,15 @@ export interface Spans {
   open: (id: string, size: number) => Promise<SpanFolder>
   remove: (id: string) => Promise<void>
   list: () => Promise<Listed[]>
-  note(given: Pick<Note, 'id' | 'root' | 'made' | 'owner'>): Promise<void>
+  note(given: Pick<Note, 'id' | 'root' | 'made' | 'owner'>): Promise<Note>
   notes(): Promise<Note[]>
   /** Waits while another tab works on it. */
   lock(
     id: string,
     options: AbortOptions & { onWaiting?: ((recordedBytes: number) => void) | undefined },
   ): Promise<() => void>
+  /** Of what is done so in any tab, one thing at a time. */
+  alone<T>(work: () => Promise<T>): Promise<T>
   /** `false`: another tab works on it, and nothing was done. */
   ifFree(id: string, work: () => Promise<void>): Promise<boolean>
 }
@@ -141,8 +143,11 @@ export function openSpans(name: string): Spans {
       }
       return listed
     },
-    async note({ id, root, made, owner }) {
-      await (await notesFolder()).getFileHandle(`${id}.${root}.${made}.${owner}`, { create: true })
+    async note(given) {
+      const { id, root, made, owner } = given
+      const directory = await notesFolder()
+      const handle = await directory.getFileHandle(`${id}.${root}.${made}.${owner}`, { create: true })
+      return { ...given, ...inFolder(directory, handle) }
     },
     async notes() {
       const found: Note[] = []
@@ -151,15 +156,7 @@ export function openSpans(name: string): Spans {
         const [, id, root, said, owner] = NOTE.exec(handle.name) ?? []
         const made = MADE.find((one) => one === said)
         if (handle.kind !== 'file' || id === undefined || root === undefined || !made || owner === undefined) continue
-        found.push({
-          id,
-          root,
-          made,
-          owner,
-          idleMs: async () => Date.now() - ((await orGone(handle.getFile()))?.lastModified ?? Date.now()),
-          // Another tab may have done so.
-          forget: () => orGone(directory.removeEntry(handle.name)),
-        })
+        found.push({ id, root, made, owner, ...inFolder(directory, handle) })
       }
       return found
     },
@@ -187,6 +184,7 @@ export function openSpans(name: string): Spans {
       }
       return () => over.resolve()
     },
+    alone: (work) => navigator.locks.request(`@x/web:${name}`, work),
     ifFree: (id, work) =>
       navigator.locks.request(lockOf(id), { ifAvailable: true }, async (lock) => {
         if (lock) await work()
@@ -194,6 +192,15 @@ export function openSpans(name: string): Spans {
       }),
   }
 }
+
+const inFolder = (
+  directory: FileSystemDirectoryHandle,
+  handle: FileSystemFileHandle,
+): Pick<Note, 'idleMs' | 'forget'> => ({
+  idleMs: async () => Date.now() - ((await orGone(handle.getFile()))?.lastModified ?? Date.now()),
+  // Another tab may have done so.
+  forget: () => orGone(directory.removeEntry(handle.name)),
+})
 
 const hexOf = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
 
