@@ -2,10 +2,10 @@ import { createGatewayHandler } from '@x/gateway-server'
 import { addModel } from '@x/model-loader'
 import { openMemoryStore, type ContentStore, type DirectorySource } from '@x/storage-core'
 import type { DownloadEvent } from '@x/transfer'
-import { expect, it, onTestFinished } from 'vitest'
+import { expect, it, onTestFinished, vi } from 'vitest'
 
 import { collect } from '../../storage-core/src/conformance/sample.ts'
-import { gatewaySource, openModel, openStorage, pullModel, type WebSource } from '../src/index.ts'
+import { gatewaySource, hubSource, openModel, openStorage, pullModel, type WebSource } from '../src/index.ts'
 
 const LEAF = 1024 * 1024
 const WEIGHTS = new Uint8Array(9 * LEAF + 12_345)
@@ -159,6 +159,38 @@ it('goes on without a source that cannot be opened, and names it', async () => {
   const { storage: empty, directory: elsewhere } = await opened()
   const alone = pullModel(empty, `ipfs://${cid}`, { directory: elsewhere, sources: [broken] })
   await expect(alone).rejects.toThrow('no such network')
+  // A hub beside it is not asked for a CID.
+  const besideHub = { directory: elsewhere, sources: [broken, hubSource('http://hub.example')] }
+  await expect(pullModel(empty, `ipfs://${cid}`, besideHub)).rejects.toThrow('no such network')
+})
+
+it('brings a model where the page may write no files, and leaves nothing of one that is given up or removed', async () => {
+  const { store, cid } = await served()
+  const directory = `pull-${crypto.randomUUID()}`
+  const storage = await openStorage({ directory, medium: 'indexeddb' })
+  onTestFinished(() => storage.close())
+  const closed = vi
+    .spyOn(navigator.storage, 'getDirectory')
+    .mockRejectedValue(new DOMException('not in this window', 'SecurityError'))
+  onTestFinished(() => closed.mockRestore())
+  const rootsLeft = async (): Promise<number> => (await collect(storage.roots())).length
+
+  const stop = new AbortController()
+  const givenUp = pullModel(storage, `ipfs://${cid}`, {
+    directory,
+    sources: [gateway('a.example', store).from],
+    signal: stop.signal,
+    onProgress: ({ total }) => void (total.loaded > 4.5 * LEAF && stop.abort('stopped')),
+  })
+  await expect(givenUp).rejects.toBe('stopped')
+  expect(await rootsLeft()).toBe(0)
+
+  await pullModel(storage, `ipfs://${cid}`, { directory, sources: [gateway('a.example', store).from] })
+  await storage.verify(cid)
+  await storage.remove(cid)
+  expect(await storage.has(cid)).toBe(false)
+  const { details } = await storage.status()
+  expect(details.bytes).toBeLessThan(LEAF)
 })
 
 function flipOneBit(bytes: Uint8Array): void {

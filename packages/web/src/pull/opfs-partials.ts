@@ -13,6 +13,7 @@ import {
 } from '@x/storage-core'
 import { profileOfOutboard, rootsOfHeld } from '@x/storage-core/backend'
 
+import { isAmong } from './is-among.ts'
 import { openSpans, type Made, type Note, type SpanFolder } from './span-folder.ts'
 
 export interface OpfsPartialsOptions {
@@ -243,8 +244,3 @@ export async function openOpfsPartials(
 }
 
 const idOf = ({ id, size }: PartialKey): string => `${id}-${size}`
-
-async function isAmong(records: AsyncIterable<{ cid: CID }>, root: CID): Promise<boolean> {
-  for await (const { cid } of records) if (cid.equals(root)) return true
-  return false
-}

@@ -12,17 +12,11 @@ import {
   type PullModelOptions as LoaderOptions,
   type SelectFilesOptions,
 } from '@x/model-loader'
-import {
-  GatedError,
-  isStorageError,
-  NotFoundError,
-  openMemoryPartials,
-  type AbortOptions,
-  type ContentSource,
-} from '@x/storage-core'
+import { GatedError, isStorageError, NotFoundError, type AbortOptions, type ContentSource } from '@x/storage-core'
 import type { ByteSource } from '@x/transfer'
 
 import { canRecord, openOpfsPartials } from './opfs-partials.ts'
+import { openPageMemoryPartials } from './page-memory-partials.ts'
 import type { WebSource } from './sources.ts'
 
 export interface PullModelOptions
@@ -64,7 +58,7 @@ export async function pullModel(
   if (!isHeld) assertMayAsk(reference, offline, sources)
   // In memory nothing is there the next time; what is held needs none.
   const partials =
-    isHeld || !(await canRecord()) ? openMemoryPartials(storage) : await openOpfsPartials(storage, { directory })
+    isHeld || !(await canRecord()) ? openPageMemoryPartials(storage) : await openOpfsPartials(storage, { directory })
   const opened: ContentSource[] = []
   const nameOf = distinctNames()
   const openAll = async (asked: readonly WebSource[]): Promise<{ label: string; source: ContentSource }[]> => {
@@ -79,8 +73,9 @@ export async function pullModel(
     const failures = all.flatMap((one, index) =>
       one.status === 'rejected' ? [{ label: content[index]?.label ?? '', error: one.reason as unknown }] : [],
     )
-    // With nobody left, why.
-    if (failures.length > 0 && failures.length === asked.length) throw failures[0]?.error
+    // With nobody left, why. A hub knows nothing of a CID.
+    const isLeft = asked.some(({ kind }) => kind === 'bytes') || failures.length < content.length
+    if (failures.length > 0 && !isLeft) throw failures[0]?.error
     for (const { label, error } of failures) onFailover?.(label, error)
     return all.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
   }
