@@ -1,6 +1,7 @@
 import { emptyIndex, isUnfinished } from './index-file.ts'
 import { assertNoData, DATA, ifThere, indexGenerations, indexName, openDirectory, RESERVE } from './layout.ts'
 import type { Medium } from './medium.ts'
+import { fileAt } from './read-span.ts'
 import type { SyncAccessHandle } from './sync-access-handle.ts'
 
 // A page that was killed lets go of its handles a moment after it let go of its lock.
@@ -81,14 +82,15 @@ export async function openDisk(path: string): Promise<Medium> {
     async remove(id) {
       writing.get(id)?.close()
       writing.delete(id)
-      await ifThere(data.removeEntry(id))
+      // Somebody may be reading a span of it.
+      await ifThere(onceFree(() => data.removeEntry(id)))
     },
     async list() {
       const names: string[] = []
       for await (const name of data.keys()) names.push(name)
       return names
     },
-    file: async (id) => (await data.getFileHandle(id)).getFile(),
+    file: async (id) => fileAt(await data.getFileHandle(id)),
     async keepReserve() {
       const file = await directory.getFileHandle(RESERVE, { create: true })
       if ((await file.getFile()).size >= RESERVE_BYTES) return
@@ -142,10 +144,13 @@ async function openIndex(
   return [handle, 1]
 }
 
-async function openHandle(file: FileSystemFileHandle): Promise<SyncAccessHandle> {
+const openHandle = (file: FileSystemFileHandle): Promise<SyncAccessHandle> =>
+  onceFree(() => file.createSyncAccessHandle())
+
+async function onceFree<T>(use: () => Promise<T>): Promise<T> {
   for (let tries = 1; ; tries++) {
     try {
-      return await file.createSyncAccessHandle()
+      return await use()
     } catch (error) {
       const taken = error instanceof DOMException && error.name === 'NoModificationAllowedError'
       if (!taken || tries >= HANDLE_TRIES) throw error

@@ -3,6 +3,7 @@ import { UnsupportedError } from '@x/cid'
 import { emptyIndex, isUnfinished } from './index-file.ts'
 import { assertNoData, DATA, ifThere, indexGenerations, indexName, openDirectory } from './layout.ts'
 import type { Medium } from './medium.ts'
+import { fileAt } from './read-span.ts'
 
 // The index is appended to, or another one takes its place, while it is read.
 const READ_TRIES = 20
@@ -32,7 +33,7 @@ export async function openReadOnlyMedium(path: string): Promise<Medium> {
     seal: refuse,
     remove: refuse,
     list: refuse,
-    file: async (id) => (await data.getFileHandle(id)).getFile(),
+    file: async (id) => fileAt(await data.getFileHandle(id)),
     keepReserve: refuse,
     giveUpReserve: refuse,
     async close() {},

@@ -1,5 +1,7 @@
 /** What is used of the browser's type, which the library of types for pages has not. */
 export interface SyncAccessHandle {
+  /** Where the browser has no modes there is none, and each handle is alone. */
+  readonly mode?: string | undefined
   read(into: Uint8Array, options: { at: number }): number
   write(bytes: Uint8Array, options: { at: number }): number
   getSize(): number
@@ -11,6 +13,6 @@ export interface SyncAccessHandle {
 declare global {
   interface FileSystemFileHandle {
     /** In dedicated workers alone. */
-    createSyncAccessHandle(): Promise<SyncAccessHandle>
+    createSyncAccessHandle(options?: { mode?: 'readwrite' | 'read-only' }): Promise<SyncAccessHandle>
   }
 }

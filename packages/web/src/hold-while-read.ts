@@ -1,3 +1,5 @@
+import { readSpan } from '@x/backend-opfs'
+
 /** Streams that are being read, and their readers. */
 const held = new Set<object>()
 
@@ -8,9 +10,10 @@ const held = new Set<object>()
  * piece came, which nothing else holds either, was collected as garbage together with the stream, and a model never loaded.
  */
 export function holdWhileRead(file: File): File {
-  const slice = (start?: number, end?: number, type?: string): Blob => {
+  const slice = (start = 0, end?: number, type?: string): Blob => {
     const part = Blob.prototype.slice.call(file, start, end, type)
-    return Object.defineProperty(part, 'stream', { value: () => holdStream(Blob.prototype.stream.call(part)) })
+    const first = start < 0 ? Math.max(file.size + start, 0) : Math.min(start, file.size)
+    return Object.defineProperty(part, 'stream', { value: () => holdStream(readSpan(file, first, first + part.size)) })
   }
   return Object.defineProperty(file, 'slice', { value: slice, configurable: true })
 }
