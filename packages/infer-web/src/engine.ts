@@ -152,14 +152,15 @@ export function createEngine({
   }
 
   /** @throws {ProviderRefusedError} It does not work here. */
-  async function start(executionProvider: string): Promise<WorkerClient> {
+  async function start(executionProvider: string, model: string): Promise<WorkerClient> {
     const { why, adapter } = await lookHere(executionProvider)
     if (why !== undefined) throw new ProviderRefusedError(why)
     const about = { executionProvider, adapter }
     const known = verdicts.get(about)
     if (known?.works === false)
       throw new ProviderRefusedError(`${known.why ?? 'it did not'} (tried in the last 24 hours)`)
-    const question = { type: 'open', executionProvider, isProbed: known?.works === true, memoryBytes } as const
+    const isProbed = known?.works === true
+    const question = { type: 'open', executionProvider, isProbed, memoryBytes, next: model } as const
     try {
       const client = await openWorker(worker, question, { probeTimeoutMs })
       if (!known) verdicts.set(about, { works: true })
@@ -172,15 +173,15 @@ export function createEngine({
     }
   }
 
-  async function clientOf(executionProvider: string): Promise<WorkerClient> {
+  async function clientOf(executionProvider: string, model: string): Promise<WorkerClient> {
     const known = clients.get(executionProvider)
     const client = await known?.catch(() => undefined)
     assertOpen()
     if (known !== undefined && client?.isSound()) return client
     // Somebody else may have begun meanwhile.
     const current = clients.get(executionProvider)
-    if (current !== undefined && current !== known) return clientOf(executionProvider)
-    const starting = start(executionProvider)
+    if (current !== undefined && current !== known) return clientOf(executionProvider, model)
+    const starting = start(executionProvider, model)
     clients.set(executionProvider, starting)
     const started = await starting
     if (isClosed) started.end(closed())
@@ -203,7 +204,7 @@ export function createEngine({
       while (!isOut(executionProvider, model)) {
         let refused: string | undefined = model
         try {
-          const client = await clientOf(executionProvider).catch((error: unknown) => {
+          const client = await clientOf(executionProvider, model).catch((error: unknown) => {
             refused = undefined
             throw error
           })

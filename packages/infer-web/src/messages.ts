@@ -5,8 +5,8 @@ import type { GraphTable, SentError } from '@x/pipelines/parts'
 
 /** What a page asks its worker. */
 export type Question =
-  /** Comes first, once: what everything in this worker runs on. */
-  | { type: 'open'; executionProvider: string; isProbed: boolean; memoryBytes: number }
+  /** Comes first, once: what everything in this worker runs on, and a reference that will be asked for next. */
+  | { type: 'open'; executionProvider: string; isProbed: boolean; memoryBytes: number; next: string }
   | {
       type: 'run'
       task: TaskName

@@ -11,7 +11,7 @@ import {
   type RawTensors,
   type TaskName,
 } from '@x/infer-core'
-import { parseReference, type Dtype, type OpenedModel } from '@x/model-loader'
+import type { Dtype, OpenedModel } from '@x/model-loader'
 import {
   loadPipeline,
   runPipeline,
@@ -39,6 +39,7 @@ import type { AbortOptions } from '@x/storage-core'
 import { createKeyedLock } from '@x/storage-core/backend'
 
 import type { LoadedModelState, LoadProgress, SentSession } from '../messages.ts'
+import { cidIn } from './cid-in.ts'
 import type { WatchedGpu } from './gpu.ts'
 import { createHeldModels, type Held, type MakeRoom } from './held-models.ts'
 import { numericClassOf, toolsOf } from './machine-class.ts'
@@ -308,12 +309,6 @@ export function createInference({
     state: () => held.list(),
     isSpent: () => isSpent,
   }
-}
-
-/** The CID that a reference is; `undefined`: it is a name. */
-function cidIn(reference: string): string | undefined {
-  const parsed = parseReference(reference)
-  return parsed.kind === 'cid' && parsed.path === undefined ? parsed.cid.toString() : undefined
 }
 
 /** Bytes of a model's files, or of some. */

@@ -6,6 +6,7 @@ import type { FromWorker, OpenedRuntime, Question, ToWorker } from '../messages.
 import { sendResult } from '../sent-result.ts'
 import { watchGpu } from './gpu.ts'
 import { createInference, type Inference } from './inference.ts'
+import { openingAhead } from './open-ahead.ts'
 import type { ServeInferenceOptions } from './platform.ts'
 import { loadRuntime, probe } from './probe.ts'
 import { RefusedError } from './refused-error.ts'
@@ -15,15 +16,18 @@ import { transferable } from './transferable.ts'
 const post = (message: FromWorker, transfer: ArrayBuffer[] = []): void => postMessage(message, { transfer })
 
 /** Answers the engine of a page, for as long as this worker lives. */
-export function serveInference({ start, openModel }: ServeInferenceOptions): void {
+export function serveInference({ start, openModel: open }: ServeInferenceOptions): void {
   // Before anything else can have a device.
   const gpu = watchGpu()
   const submissions = countSubmissions(gpu)
+  const { openModel, begin } = openingAhead(open)
   const stops = new Map<number, AbortController>()
   let opened: { inference: Inference; transformers: Transformers } | undefined
 
-  async function open(question: Extract<Question, { type: 'open' }>): Promise<OpenedRuntime> {
-    const { executionProvider, isProbed, memoryBytes } = question
+  async function openRuntime(question: Extract<Question, { type: 'open' }>): Promise<OpenedRuntime> {
+    const { executionProvider, isProbed, memoryBytes, next } = question
+    // What is compiled meanwhile leaves this thread free.
+    begin(next)
     const platform = await start(executionProvider)
     await loadRuntime(platform.graphs)
     post({ probing: true })
@@ -42,7 +46,7 @@ export function serveInference({ start, openModel }: ServeInferenceOptions): voi
   }
 
   async function answer(id: number, question: Question, signal: AbortSignal): Promise<unknown> {
-    if (question.type === 'open') return open(question)
+    if (question.type === 'open') return openRuntime(question)
     if (!opened) throw new BackendError('the worker was asked before it was opened', { retryable: false })
     const { inference, transformers } = opened
     const onProgress = (progress: Extract<FromWorker, { progress: unknown }>['progress']): void =>

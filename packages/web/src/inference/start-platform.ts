@@ -28,10 +28,13 @@ export async function startPlatform(builds: RuntimeBuilds, threads?: number): Pr
       feature: 'inference',
     })
   }
-  const transformers = await import('@huggingface/transformers')
-  // The module that transformers.js imports, which asks it for sessions.
-  const asked: OnnxRuntime = Object(await import('onnxruntime-web/webgpu'))
-  const ort = chosen.build === 'jspi' ? await jspi() : asked
+  const [transformers, asked, built] = await Promise.all([
+    import('@huggingface/transformers'),
+    // The module that transformers.js imports, which asks it for sessions.
+    webgpu(),
+    chosen.build === 'jspi' ? jspi() : undefined,
+  ])
+  const ort = built ?? asked
   assertOne(transformers.env.backends.onnx, asked)
   const { wasm } = ort.env
   await giveRuntimeFiles(wasm, files)
@@ -82,6 +85,7 @@ export async function startPlatform(builds: RuntimeBuilds, threads?: number): Pr
 /** More share memory bandwidth and gain nothing: ONNX Runtime Web's own bound. It takes half of the cores; two, of two, load and run a model in 0.7 of the time. */
 const mostThreads = (): number => Math.min(4, navigator.hardwareConcurrency)
 
+const webgpu = async (): Promise<OnnxRuntime> => Object(await import('onnxruntime-web/webgpu'))
 const jspi = async (): Promise<OnnxRuntime> => Object(await import('onnxruntime-web/jspi'))
 
 /** transformers.js copies `env`, and keeps what is in it. */
