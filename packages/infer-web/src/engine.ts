@@ -10,6 +10,7 @@ import type { Answers, LoadedModelState, LoadProgress, OpenedRuntime, Question }
 import { lookHere, rungsOf, type Providers } from './rungs.ts'
 import { receiveResult } from './sent-result.ts'
 import { createVerdicts, type VerdictStorage } from './verdicts.ts'
+import { within } from './within.ts'
 import {
   DeviceLostError,
   openWorker,
@@ -27,7 +28,10 @@ export interface EngineOptions {
   providers?: Providers | undefined
   /** Most bytes of weights that are loaded at a time, of each execution provider. What was used least lately goes. Default 2 GiB. */
   memoryBytes?: number | undefined
-  /** Longest time that an execution provider may take to run a tiny graph, once the runtime is loaded, before it is taken for one that does not work. Default 60 s. */
+  /**
+   * Longest time that an execution provider may take for each step of answering, once the runtime's files are there (its adapter, the runtime and its threads, a
+   * tiny graph), before it is taken for one that does not work. Default 60 s.
+   */
   probeTimeoutMs?: number | undefined
   /** Keeps what works in this browser, for a day. Default `localStorage`, where it may be used. */
   verdicts?: VerdictStorage | undefined
@@ -153,7 +157,7 @@ export function createEngine({
 
   /** @throws {ProviderRefusedError} It does not work here. */
   async function start(executionProvider: string, model: string): Promise<WorkerClient> {
-    const { why, adapter } = await lookHere(executionProvider)
+    const { why, adapter } = await within(probeTimeoutMs, lookHere(executionProvider))
     if (why !== undefined) throw new ProviderRefusedError(why)
     const about = { executionProvider, adapter }
     const known = verdicts.get(about)

@@ -50,7 +50,7 @@ export type FromWorker<Answer = unknown> =
   | { id: number; progress: LoadProgress }
   /** Its modules are loaded: what is sent before may be lost where one of them waits for something. */
   | { listening: true }
-  /** The runtime is loaded, whose files come over the network; what is left of opening it is a matter of seconds. */
+  /** The runtime's files have come over the network, then that it is loaded: what is left of opening it is a matter of seconds. */
   | { probing: true }
   /** The GPU is gone, and whatever was on it. */
   | { lost: string }

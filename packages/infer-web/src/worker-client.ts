@@ -20,6 +20,9 @@ export class ProviderRefusedError extends Error {
   }
 }
 
+export const noAnswer = (limitMs: number): ProviderRefusedError =>
+  new ProviderRefusedError(`it did not answer within ${limitMs / 1000} s`, { isLasting: false })
+
 /** The worker ended since its execution provider could not run what somebody else asked for. This was not begun. */
 export class WorkerSpentError extends Error {
   override readonly name = 'WorkerSpentError'
@@ -98,8 +101,8 @@ export async function openWorker(
   function hear(message: FromWorker<never>): void {
     if ('listening' in message) return listening.resolve()
     if ('probing' in message) {
-      const why = `it did not answer within ${probeTimeoutMs / 1000} s`
-      probing = setTimeout(() => end(() => new ProviderRefusedError(why, { isLasting: false })), probeTimeoutMs)
+      clearTimeout(probing)
+      probing = setTimeout(() => end(() => noAnswer(probeTimeoutMs)), probeTimeoutMs)
       return undefined
     }
     if ('lost' in message) return end(() => new DeviceLostError(message.lost))

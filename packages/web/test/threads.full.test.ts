@@ -50,6 +50,13 @@ describe(`threads of WebAssembly, in ${CHROMIUM}`, () => {
     }
   })
 
+  it('that do not start are said not to answer', async () => {
+    const app = await startApp(folder, {}, { isolated: true })
+    const page = await openPage(app, `${app.origin}/app/engine.html`)
+    const asked = page.evaluate('embed("any", "a", 2, { stuck: true, probeTimeoutMs: 20_000 })')
+    await expect(asked).rejects.toThrow('wasm: it did not answer within 20 s')
+  })
+
   it('are not there in a page that is not isolated', async () => {
     const app = await startApp(folder)
     await storeModel(app)

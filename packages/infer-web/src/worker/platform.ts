@@ -11,6 +11,8 @@ export interface WebPlatform extends PipelinePlatform {
   build: string
   /** Of WebAssembly. */
   threads: number
+  /** When the runtime's files are there, so that the rest of loading it takes seconds. Default: nobody says, and it may take for ever. */
+  filesCame?: Promise<void> | undefined
   runtime: Software
   library: Software
 }

@@ -29,7 +29,10 @@ export function serveInference({ start, openModel: open }: ServeInferenceOptions
     // What is compiled meanwhile leaves this thread free.
     begin(next)
     const platform = await start(executionProvider)
+    let isLoaded = false
+    void platform.filesCame?.then(() => (isLoaded ? undefined : post({ probing: true })))
     await loadRuntime(platform.graphs)
+    isLoaded = true
     post({ probing: true })
     await probe(platform.graphs, { executionProvider, isProbed, submissions }).catch((cause: unknown) => {
       throw new RefusedError(cause instanceof Error ? cause.message : String(cause))

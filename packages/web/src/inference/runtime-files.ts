@@ -24,7 +24,7 @@ export interface WasmSettings {
   proxy?: boolean | undefined
 }
 
-const absolute = (url: string): string => new URL(url, globalThis.location.href).href
+export const absolute = (url: string): string => new URL(url, globalThis.location.href).href
 
 /**
  * Has the runtime take its files from the page.
@@ -44,4 +44,17 @@ export async function giveRuntimeFiles(settings: WasmSettings, { mjs, wasm, wasm
   const bytes = new Uint8Array(await response.arrayBuffer())
   await verify(parseCid(wasmCid), bytes)
   settings.wasmBinary = bytes
+}
+
+/** When this worker has all of what it fetched from there. Whoever fetches is a script of others, which does not say. */
+export function fetched(url: string): Promise<void> {
+  return new Promise((resolve) => {
+    const observer = new PerformanceObserver((list) => {
+      // One of a refusal, or that was given up, has no body.
+      if (!list.getEntriesByName(url).some((entry) => Reflect.get(entry, 'decodedBodySize') > 0)) return
+      observer.disconnect()
+      resolve()
+    })
+    observer.observe({ type: 'resource', buffered: true })
+  })
 }

@@ -5,7 +5,7 @@ import { GatedError } from '@x/storage-core'
 
 import { createRuntime, detectRuntime, weightsFor, withExternalFiles } from '../runtime.ts'
 import { createPlacing, isWebModel } from './place-models.ts'
-import { giveRuntimeFiles, type RuntimeBuilds, type WasmSettings } from './runtime-files.ts'
+import { absolute, fetched, giveRuntimeFiles, type RuntimeBuilds, type WasmSettings } from './runtime-files.ts'
 
 /** What is used of ONNX Runtime Web. */
 interface OnnxRuntime {
@@ -77,6 +77,7 @@ export async function startPlatform(builds: RuntimeBuilds, threads?: number): Pr
     graphs,
     build: chosen.build,
     threads: wasm.numThreads,
+    filesCame: fetched(absolute(files.wasm)),
     runtime: { name: 'onnxruntime-web', version: ort.env.versions.web ?? 'unknown' },
     library: { name: '@huggingface/transformers', version: transformers.env.version },
   }

@@ -4,7 +4,16 @@ import asyncifyWasm from 'onnxruntime-web/ort-wasm-simd-threaded.asyncify.wasm?u
 import jspiMjs from 'onnxruntime-web/ort-wasm-simd-threaded.jspi.mjs?url'
 import jspiWasm from 'onnxruntime-web/ort-wasm-simd-threaded.jspi.wasm?url'
 
-const threads = new URL(location.href).searchParams.get('threads')
+const asked = new URL(location.href).searchParams
+const threads = asked.get('threads')
+if (asked.has('stuck')) {
+  // What ONNX Runtime starts for a thread never says anything.
+  globalThis.Worker = class extends Worker {
+    constructor() {
+      super(URL.createObjectURL(new Blob([], { type: 'text/javascript' })))
+    }
+  }
+}
 serveModels({
   runtime: {
     jspi: { mjs: jspiMjs, wasm: jspiWasm },
