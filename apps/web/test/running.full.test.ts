@@ -54,18 +54,20 @@ it('runs on what is chosen, says so, and gives the same on the graphics card as 
   ])
 })
 
+function withOtherRuntime(name: string, bytes: Buffer): Buffer {
+  if (!name.endsWith('.wasm')) return bytes
+  const changed = Buffer.from(bytes)
+  changed[changed.length - 100]! ^= 1
+  return changed
+}
+
 it('refuses a runtime that is not the one it was built with', async () => {
   const { page } = await openBrowser()
-  const change = (name: string, bytes: Buffer): Buffer => {
-    if (!name.endsWith('.wasm')) return bytes
-    const changed = Buffer.from(bytes)
-    changed[changed.length - 100]! ^= 1
-    return changed
-  }
-  await page.goto(await servePlain(folder(), '/', { change }))
+  await page.goto(await servePlain(folder(), '/', { change: withOtherRuntime }))
   await addFolder(page)
   await beginSearch(page)
   await page.getByText('The bytes are not what was promised').waitFor()
+  expect(await page.getByRole('heading', { name: 'Nearest in meaning' }).count()).toBe(0)
 })
 
 it('shows in one tab what another one adds and removes', async () => {
@@ -83,4 +85,5 @@ it('shows in one tab what another one adds and removes', async () => {
   await other.getByRole('button', { name: /^Remove / }).click()
   await other.getByRole('button', { name: 'Remove', exact: true }).click()
   await page.getByRole('heading', { name: 'Add your first model' }).waitFor()
+  expect(await page.getByRole('article').count()).toBe(0)
 })
