@@ -7,22 +7,30 @@ export const gateways: Signal<readonly string[]> = kept<readonly string[]>('gate
   Array.isArray(value) ? value.filter((item: unknown) => typeof item === 'string') : undefined,
 )
 
+/** Of a host that is asked for models, as the user wrote it; or why it can be none. */
+export function addressOf(text: string, what: string, example: string): { href: string } | { problem: string } {
+  const url = URL.parse(text.trim())
+  if (!url || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
+    return { problem: `Give the address of ${what}, such as ${example}` }
+  }
+  // It would be kept in the clear, and shown.
+  if (url.username || url.password) {
+    return { problem: 'Give the address without a user and a password: they cannot be kept safe here' }
+  }
+  if (url.search) return { problem: `Give the address without what is behind the “?”: ${what} takes no parameters` }
+  url.hash = ''
+  return { href: url.href }
+}
+
 /**
  * Adds one.
  *
  * @returns Why it cannot be one; `undefined`: it was added, or was there.
  */
 export function addGateway(text: string): string | undefined {
-  const url = URL.parse(text.trim())
-  if (!url || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
-    return 'Give the address of a gateway, such as https://gateway.example.org'
-  }
-  // It would be kept in the clear, and shown.
-  if (url.username || url.password)
-    return 'Give the address without a user and a password: they cannot be kept safe here'
-  if (url.search) return 'Give the address without what is behind the “?”: a gateway takes no parameters'
-  url.hash = ''
-  const { href } = url
+  const address = addressOf(text, 'a gateway', 'https://gateway.example.org')
+  if ('problem' in address) return address.problem
+  const { href } = address
   if (!gateways.value.includes(href)) gateways.value = [...gateways.value, href]
   return undefined
 }

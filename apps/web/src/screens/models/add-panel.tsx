@@ -4,7 +4,7 @@ import type { JSX } from 'preact'
 import { adviceFor } from '../../advice/advice.ts'
 import { chosenFolder } from '../../folder/given-folder.ts'
 import { Icon } from '../../parts/icon.tsx'
-import { addByReference, cidOf } from '../../state/add-by-reference.ts'
+import { add, wanted } from '../../state/add-by-reference.ts'
 import { addFolder } from '../../state/add-folder.ts'
 
 export function AddPanel(): JSX.Element {
@@ -13,8 +13,7 @@ export function AddPanel(): JSX.Element {
   const submit = (event: Event): void => {
     event.preventDefault()
     try {
-      const { cid, name } = cidOf(text.value)
-      addByReference(cid, name)
+      add(wanted(text.value))
       text.value = ''
       problem.value = undefined
     } catch (error) {
@@ -30,7 +29,7 @@ export function AddPanel(): JSX.Element {
           <input
             type="text"
             name="reference"
-            placeholder="ipfs://bafy…  or the name of a model on this server"
+            placeholder="ipfs://bafy…  or the name of a model"
             autocomplete="off"
             spellcheck={false}
             required

@@ -1,6 +1,7 @@
 import type { JSX } from 'preact'
 
 import { DeviceFacts } from './device-facts.tsx'
+import { Hub } from './hub.tsx'
 import { KeptFacts } from './kept-facts.tsx'
 import { OfflineSwitch } from './offline-switch.tsx'
 import { Sources } from './sources.tsx'
@@ -16,6 +17,7 @@ export function NetworkScreen(): JSX.Element {
       </header>
       <OfflineSwitch />
       <Sources />
+      <Hub />
       <KeptFacts />
       <DeviceFacts />
     </>
