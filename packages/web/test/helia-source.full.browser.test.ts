@@ -61,3 +61,14 @@ it('brings a model from Kubo into the storage, over WebRTC', async (context) => 
   const pulled = await pullFrom(cid, { peers, transports: [webRtcDirect()] })
   expect(pulled).toEqual({ weights: WEIGHTS, named: ['kubo'] })
 })
+
+it('has a model though a peer cannot be reached, and names that one where it is the only one', async (context) => {
+  const { peers, cid } = await startKubo(context, 'ws')
+  // A port that nobody listens on, and the key of nobody.
+  const gone = '/ip4/127.0.0.1/tcp/1/ws/p2p/12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo'
+  expect(await pullFrom(cid, { peers: [gone, ...peers] })).toEqual({ weights: WEIGHTS, named: ['kubo'] })
+  await expect(pullFrom(cid, { peers: [gone] })).rejects.toMatchObject({
+    code: 'BACKEND',
+    message: expect.stringContaining(gone),
+  })
+})
