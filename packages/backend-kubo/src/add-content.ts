@@ -10,9 +10,10 @@ import {
   type AddResult,
   type AddSource,
 } from '@x/storage-core'
-import { changesOfAdd, multihashKey } from '@x/storage-core/backend'
+import { changesOfAdd, measureHeld, multihashKey, type HeldFileReader } from '@x/storage-core/backend'
 import type { StoreParts } from '@x/storage-core/backend'
 
+import { getHeldBlock, isHeld } from './get-block.ts'
 import { createHolds } from './holds.ts'
 import { startImport } from './import-blocks.ts'
 import type { Bookkeeping } from './records/bookkeeping.ts'
@@ -67,12 +68,25 @@ export async function addContent(parts: AddParts, source: AddSource, options: Ad
       batch.length = 0
       batchBytes = 0
     }
+    // The import's lock keeps what is there. Should it go before that is had, the pin at the end fails.
+    const held: HeldFileReader = {
+      async keep(block, given) {
+        if (!(await isHeld(parts.rpc, block, given))) return false
+        parts.bookkeeping.disown(block)
+        return true
+      },
+      getBlock: (block, given) => getHeldBlock(parts.rpc, block, given ?? {}),
+    }
     const built = await buildSource(toSourceNode(source), {
       profile,
       signal,
       onProgress,
       onBlock: put,
-      buildOneFile: (file, fileOptions) => buildFile(file.open({ signal }), { ...fileOptions, onBlock: put }),
+      async buildOneFile(file, fileOptions) {
+        const linked = file.held && (await measureHeld(held, file.held, { signal }))
+        if (linked) fileOptions.onProgress?.(linked.fileBytes)
+        return linked ?? buildFile(file.open({ signal }), { ...fileOptions, onBlock: put })
+      },
     })
     await send()
     const { cid, type, size } = built
