@@ -2,6 +2,7 @@ import { render } from 'preact'
 
 import { App } from './app.tsx'
 import { installShell } from './offline/install-shell.ts'
+import { listUnfinished } from './state/add-by-reference.ts'
 import { lookAtDevice } from './state/device.ts'
 import { isIdle } from './state/is-idle.ts'
 import { refreshModels } from './state/models.ts'
@@ -16,7 +17,9 @@ const root = document.querySelector('#app')
 if (!root) throw new Error('the page has no place for the application')
 render(<App />, root)
 
-void openPageStorage().then(() => (storage.value.kind === 'open' ? refreshModels() : undefined))
+void openPageStorage().then(() =>
+  storage.value.kind === 'open' ? Promise.all([refreshModels(), listUnfinished()]) : undefined,
+)
 void askServer()
 void lookAtDevice()
 if (import.meta.env.MODE === 'production') await installShell(isIdle)

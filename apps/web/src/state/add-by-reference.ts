@@ -2,17 +2,25 @@ import { effect } from '@preact/signals'
 import { CID, InvalidInputError } from '@x/cid'
 import { hubReference, parseReference } from '@x/model-loader'
 import { GatedError, NotFoundError } from '@x/storage-core'
-import type { DownloadProgress } from '@x/transfer'
-import { gatewaySource, hubSource, pullModel, type PullModelOptions } from '@x/web'
+import type { DownloadEvent, DownloadProgress } from '@x/transfer'
+import { discardUnfinished, gatewaySource, hubSource, pullModel, type PullModelOptions } from '@x/web'
 
-import { startAddition, type AdditionProgress } from './additions.ts'
+import {
+  listInterrupted,
+  startAddition,
+  type AdditionOptions,
+  type AdditionProgress,
+  type SourceProblem,
+} from './additions.ts'
 import { hub } from './hub.ts'
 import { models, modelsChanged } from './models.ts'
 import { worksOffline } from './offline.ts'
 import type { ServedModel } from './read-served.ts'
+import { lookAtRoom } from './room.ts'
 import { server } from './server.ts'
 import { gateways } from './sources.ts'
 import { storeOnceOpen } from './storage.ts'
+import { forgetUnfinished, interrupted, noteUnfinished, unfinished, whileDownloading } from './unfinished.ts'
 
 /** What is to be added: by content, or by a name that a hub knows. */
 export type Wanted = { kind: 'cid'; cid: CID; name: string | undefined } | { kind: 'hub'; reference: string }
@@ -57,37 +65,85 @@ export function add(what: Wanted): void {
 
 /** Fetches a model by its CID from all sources that there are; each byte is checked before it is kept. */
 export function addByReference(cid: CID, name: string | undefined): void {
-  startPull(name ?? cid.toString(), `ipfs://${cid}`, () => {
-    const isTaken = models.value?.some((model) => name !== undefined && model.names.includes(name))
-    return {
-      sources: sourceUrls().map((url) => gatewaySource(url)),
-      // A name that is given to another model stays with that one.
-      ...(name !== undefined && !isTaken && { name }),
-    }
-  })
+  startAddition(additionOf(`ipfs://${cid}`, name))
 }
 
 /** Fetches what a hub calls so; each file is checked by what the hub lists of it, and has its CID from then on. */
 function addFromHub(reference: string): void {
-  startPull(reference, reference, () => ({ sources: [hubSource(hubEndpoint())] }))
+  startAddition(additionOf(reference, undefined))
 }
 
-/** @param how - Asked each time that it begins. */
-function startPull(title: string, reference: string, how: () => PullModelOptions): void {
-  startAddition(
-    title,
-    async ({ signal, report }) => {
-      const options = how()
-      const network = untilOffline()
-      const { cid } = await pullModel(await storeOnceOpen(), reference, {
-        ...options,
-        signal: AbortSignal.any([signal, network.signal]),
-        onProgress: (progress) => report(shown(progress)),
-      }).finally(network.forget)
-      return cid.toString()
-    },
-    modelsChanged,
-  )
+/** Lists what a page that was closed or killed was at, for the user to go on with. */
+export async function listUnfinished(): Promise<void> {
+  for (const { reference, name, loaded, total } of await interrupted()) {
+    listInterrupted(additionOf(reference, name), { loaded, total })
+  }
+}
+
+/** Of what was got so far, the rest is noted at each of so many parts. */
+const NOTED_PARTS = 100
+
+function additionOf(reference: string, name: string | undefined): AdditionOptions {
+  return {
+    title: name ?? reference.replace('ipfs://', ''),
+    work: ({ signal, report }) =>
+      whileDownloading(reference, async () => {
+        const options = howToPull(reference, name)
+        noteUnfinished({ reference, name, loaded: 0 })
+        let noted = 0
+        const network = untilOffline()
+        let last: AdditionProgress | undefined
+        const problems = new Map<string, SourceProblem>()
+        const tell = (progress = last): void => {
+          if (progress) report((last = { ...progress, problems: [...problems.values()] }))
+        }
+        const blame = (problem: SourceProblem | undefined): void => {
+          if (problem) problems.set(problem.source, problem)
+          tell()
+        }
+        const { cid } = await pullModel(await storeOnceOpen(), reference, {
+          ...options,
+          signal: AbortSignal.any([signal, network.signal]),
+          onFailover: (source, error) => blame({ source, text: messageOf(error) }),
+          onEvent: (event) => blame(problemOf(event)),
+          onProgress(progress) {
+            tell(shown(progress))
+            const { loaded, size: total } = progress.total
+            if (loaded - noted < total / NOTED_PARTS) return
+            noted = loaded
+            noteUnfinished({ reference, name, loaded, total })
+          },
+        }).finally(() => {
+          network.forget()
+          // Nothing to go on with.
+          if (noted === 0) forgetUnfinished(reference)
+        })
+        forgetUnfinished(reference)
+        return cid.toString()
+      }),
+    after: modelsChanged,
+    dismissed: () => void giveUp(reference),
+  }
+}
+
+/** Frees what had come, once there is nothing else to go on with that it may be a part of. */
+async function giveUp(reference: string): Promise<void> {
+  if (!unfinished.value.some((one) => one.reference === reference)) return
+  forgetUnfinished(reference)
+  if (unfinished.value.length > 0) return
+  await discardUnfinished(await storeOnceOpen())
+  await lookAtRoom()
+}
+
+/** @throws {GatedError} Nobody may be asked, or there is nobody to ask. */
+function howToPull(reference: string, name: string | undefined): PullModelOptions {
+  if (!reference.startsWith('ipfs://')) return { sources: [hubSource(hubEndpoint())] }
+  const isTaken = models.value?.some((model) => name !== undefined && model.names.includes(name))
+  return {
+    sources: sourceUrls().map((url) => gatewaySource(url)),
+    // A name that is given to another model stays with that one.
+    ...(name !== undefined && !isTaken && { name }),
+  }
 }
 
 /** @throws {GatedError} It is switched off. */
@@ -121,7 +177,19 @@ function untilOffline(): { signal: AbortSignal; forget: () => void } {
   return { signal: over.signal, forget }
 }
 
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+/** For a person. `undefined`: nothing is wrong with a source. */
+function problemOf(event: DownloadEvent): SourceProblem | undefined {
+  if (event.type === 'source-refused') return { source: event.source, text: messageOf(event.error) }
+  if (event.type !== 'source-dropped') return undefined
+  const { source, isLiar, error } = event
+  const text = isLiar ? 'gave other bytes than those of the CID' : messageOf(error)
+  return { source, text: `${text}; it is not asked again` }
+}
+
 const shown = ({ total, files, sources }: DownloadProgress): AdditionProgress => ({
+  problems: [],
   phase: 'Fetching and verifying',
   loaded: total.loaded,
   total: total.size,

@@ -3,14 +3,14 @@ import { addModel } from '@x/web'
 import { directoryOf } from '../folder/folder-tree.ts'
 import type { GivenFolder } from '../folder/given-folder.ts'
 import { createRateMeter } from '../format/transfer-rate.ts'
-import { startAddition } from './additions.ts'
+import { startAddition, type AdditionOptions } from './additions.ts'
 import { modelsChanged } from './models.ts'
 import { storeOnceOpen } from './storage.ts'
 
 /** Adds the files of a folder as a model, by the folder's name. Nothing leaves the device. */
 export function addFolder({ name, files }: GivenFolder): void {
   const total = files.reduce((sum, { blob }) => sum + blob.size, 0)
-  const work: Parameters<typeof startAddition>[1] = async ({ signal, report }) => {
+  const work: AdditionOptions['work'] = async ({ signal, report }) => {
     const meter = createRateMeter()
     const { cid } = await addModel(await storeOnceOpen(), directoryOf(files), {
       name,
@@ -26,10 +26,11 @@ export function addFolder({ name, files }: GivenFolder): void {
           ...meter.note(loaded, total, performance.now()),
           files: [],
           sources: [],
+          problems: [],
         })
       },
     })
     return cid.toString()
   }
-  startAddition(name, work, modelsChanged)
+  startAddition({ title: name, work, after: modelsChanged })
 }

@@ -7,11 +7,20 @@ export interface Addition {
   title: string
   progress: AdditionProgress
   /** It ended so. `undefined`: it goes on. */
-  outcome: { kind: 'added'; cid: string } | { kind: 'failed'; error: unknown } | { kind: 'stopped' } | undefined
+  outcome: Outcome | undefined
   stop: () => void
   /** The same once more, after it has ended without success. */
   retry: () => void
+  /** It is listed no more. */
+  dismiss: () => void
 }
+
+/** `interrupted`: the page was closed or killed while it went on. */
+type Outcome =
+  | { kind: 'added'; cid: string }
+  | { kind: 'failed'; error: unknown }
+  | { kind: 'stopped' }
+  | { kind: 'interrupted' }
 
 export interface AdditionProgress {
   /** What happens now, for a person. */
@@ -24,9 +33,26 @@ export interface AdditionProgress {
   leftMs: number | undefined
   files: readonly { path: string; loaded: number; size: number | undefined }[]
   sources: readonly { name: string; bytesPerSecond: number | undefined; bytes: number; note: string | undefined }[]
+  /** What was wrong with a source, for a person; the newest of each. */
+  problems: readonly SourceProblem[]
 }
 
-export interface AdditionTask {
+export interface SourceProblem {
+  source: string
+  text: string
+}
+
+export interface AdditionOptions {
+  title: string
+  /** Resolves to the model's CID. */
+  work: (task: AdditionTask) => Promise<string>
+  /** Called when it was added, before it is listed as such. */
+  after: () => Promise<void>
+  /** Called when it is listed no more. */
+  dismissed?: (() => void) | undefined
+}
+
+interface AdditionTask {
   signal: AbortSignal
   report: (progress: AdditionProgress) => void
 }
@@ -44,49 +70,59 @@ const NOTHING_YET: AdditionProgress = {
   leftMs: undefined,
   files: [],
   sources: [],
+  problems: [],
 }
 
-/**
- * Runs one, and lists it until it was added or dismissed.
- *
- * @param work - Resolves to the model's CID.
- * @param after - Called when it was added, before it is listed as such.
- */
-export function startAddition(
-  title: string,
-  work: (task: AdditionTask) => Promise<string>,
-  after: () => Promise<void>,
+/** Runs one, and lists it until it is dismissed. */
+export function startAddition(options: AdditionOptions): void {
+  list(options, undefined, NOTHING_YET).retry()
+}
+
+/** Lists one that was interrupted, for the user to go on with. */
+export function listInterrupted(
+  options: AdditionOptions,
+  { loaded, total }: Pick<AdditionProgress, 'loaded' | 'total'>,
 ): void {
+  list(options, { kind: 'interrupted' }, { ...NOTHING_YET, loaded, total })
+}
+
+function list(
+  { title, work, after, dismissed }: AdditionOptions,
+  outcome: Outcome | undefined,
+  progress: AdditionProgress,
+): Addition {
   const id = ++lastId
+  let controller = new AbortController()
   const change = (part: Partial<Addition>): void => {
     running.value = running.value.map((one) => (one.id === id ? { ...one, ...part } : one))
   }
-  const begin = async (controller: AbortController): Promise<void> => {
+  const run = async (stopped: AbortSignal): Promise<Outcome> => {
     try {
-      const cid = await work({ signal: controller.signal, report: coalesced((progress) => change({ progress })) })
+      const cid = await work({ signal: stopped, report: coalesced((reported) => change({ progress: reported })) })
       await after()
-      change({ outcome: { kind: 'added', cid } })
+      return { kind: 'added', cid }
     } catch (error) {
-      change({ outcome: controller.signal.aborted ? { kind: 'stopped' } : { kind: 'failed', error } })
+      return stopped.aborted ? { kind: 'stopped' } : { kind: 'failed', error }
     }
   }
-  const fresh = (): Addition => {
-    const controller = new AbortController()
-    void begin(controller)
-    return {
-      id,
-      title,
-      progress: NOTHING_YET,
-      outcome: undefined,
-      stop: () => controller.abort(),
-      retry: () => change(fresh()),
-    }
+  const addition: Addition = {
+    id,
+    title,
+    progress,
+    outcome,
+    stop: () => controller.abort(),
+    retry() {
+      controller = new AbortController()
+      change({ outcome: undefined, progress: NOTHING_YET })
+      void run(controller.signal).then((ended) => change({ outcome: ended }))
+    },
+    dismiss() {
+      running.value = running.value.filter((one) => one.id !== id)
+      dismissed?.()
+    },
   }
-  running.value = [...running.value, fresh()]
-}
-
-export function dismiss(id: number): void {
-  running.value = running.value.filter((one) => one.id !== id)
+  running.value = [...running.value, addition]
+  return addition
 }
 
 /** At most one call for each picture that the screen shows, with the newest. */

@@ -28,6 +28,7 @@ import { listModelFiles, type ListedFile } from '../model-files.ts'
 import { listSidecars } from '../sidecars.ts'
 import { directoryOfHeld } from './directory-of-held.ts'
 import { firstToAnswer } from './first-to-answer.ts'
+import { heldFirst } from './held-first.ts'
 import { localTensors, tensorsOf } from './local-tensors.ts'
 import type { PullModelOptions } from './pull-options.ts'
 
@@ -91,7 +92,7 @@ export async function pullModelByCid(
       sources.map(({ label, source }) => ({ ...source, name: label })),
       { ...(onFailover && { onFailover }) },
     )
-    const files = await listModelFiles(directories, root, { signal })
+    const files = await listModelFiles(heldFirst(store.blocks, directories), root, { signal })
     const beside = await fetchManifest(root, files, { ...options, sources })
     const pieces = beside ? await piecesByPath(beside) : new Map<string, KnownPiece[]>()
     const blocks = (): Promise<unknown> => pull(store, directories, root, { pin: false, signal })

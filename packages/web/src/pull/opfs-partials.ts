@@ -19,9 +19,10 @@ import { openSpans, type Made, type Note, type SpanFolder } from './span-folder.
 export interface OpfsPartialsOptions {
   /** Where the storage lies; the partial files lie beside it. Default `x-store`. */
   directory?: string | undefined
+  /** What was not gone on with for so long is removed. Milliseconds. Default: 30 days. */
+  abandonedMs?: number | undefined
 }
 
-/** What was not gone on with for so long is removed. Milliseconds. */
 const ABANDONED_MS = 30 * 24 * 3_600_000
 
 /** Bytes of one piece on the way into the store. */
@@ -44,7 +45,7 @@ export async function canRecord(): Promise<boolean> {
  */
 export async function openOpfsPartials(
   store: ContentStore,
-  { directory = 'x-store' }: OpfsPartialsOptions = {},
+  { directory = 'x-store', abandonedMs = ABANDONED_MS }: OpfsPartialsOptions = {},
 ): Promise<PartialStore> {
   const name = `${directory}.partials`
   const spans = openSpans(name)
@@ -118,11 +119,11 @@ export async function openOpfsPartials(
   async function sweep(): Promise<void> {
     // Of downloads that were given up, and nobody went on with.
     for (const note of await spans.notes()) {
-      if ((await note.idleMs()) < ABANDONED_MS || (await isUnderWay(note.owner))) continue
+      if ((await note.idleMs()) < abandonedMs || (await isUnderWay(note.owner))) continue
       await spans.alone(() => takeBack(note))
     }
     for (const info of await spans.list()) {
-      if (info.idleMs < ABANDONED_MS) continue
+      if (info.idleMs < abandonedMs) continue
       // Not of one that another tab goes on with just now.
       await spans.ifFree(info.id, () => spans.remove(info.id))
     }

@@ -117,7 +117,7 @@ export function openSpans(name: string): Spans {
       },
       async write({ offset, length, sha256 }, bytes) {
         const handle = await (await folderOf(id)).getFileHandle(`${offset}-${hexOf(sha256)}`, { create: true })
-        await full(name, async () => {
+        await full(`${name}: bytes ${offset} to ${offset + bytes.length} of ${size}`, async () => {
           // What is written is there, whole, once it is closed.
           const writable = await handle.createWritable()
           await writable.write(Uint8Array.from(bytes))
@@ -214,13 +214,15 @@ async function orGone<T>(work: Promise<T>): Promise<T | undefined> {
   }
 }
 
-async function full(name: string, work: () => Promise<void>): Promise<void> {
+/** @param what - What is written. */
+async function full(what: string, work: () => Promise<void>): Promise<void> {
   try {
     await work()
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause)
+    // Browsers say that there is more room than they give, so that pages do not know the disk.
     if (cause instanceof DOMException && cause.name === 'QuotaExceededError')
-      throw new NoSpaceError(`${name}: the browser has no room for it: ${why}`, { cause })
-    throw new BackendError(`${name}: ${why}`, { cause, retryable: false })
+      throw new NoSpaceError(`${what}: the browser gives no room for them: ${why}`, { cause })
+    throw new BackendError(`${what}: ${why}`, { cause, retryable: false })
   }
 }

@@ -5,17 +5,17 @@ import { formatDuration } from '../../format/format-duration.ts'
 import { Icon } from '../../parts/icon.tsx'
 import { ErrorNotice } from '../../parts/notice.tsx'
 import { Progress } from '../../parts/progress.tsx'
-import { dismiss, type Addition, type AdditionProgress } from '../../state/additions.ts'
+import type { Addition, AdditionProgress } from '../../state/additions.ts'
 
 /** A model that is on its way: how far each file is, from whom it comes, and how it ended. */
 export function AdditionRow({ addition }: { addition: Addition }): JSX.Element {
-  const { id, title, progress, outcome, stop, retry } = addition
+  const { title, progress, outcome, stop, retry, dismiss } = addition
   return (
     <article class="card addition" aria-label={`Adding ${title}`}>
       <div class="row spread keep">
         <h3>{title}</h3>
         {outcome ? (
-          <button type="button" class="icon-button" aria-label={`Dismiss ${title}`} onClick={() => dismiss(id)}>
+          <button type="button" class="icon-button" aria-label={`Dismiss ${title}`} onClick={dismiss}>
             <Icon name="cross" />
           </button>
         ) : (
@@ -30,12 +30,30 @@ export function AdditionRow({ addition }: { addition: Addition }): JSX.Element {
         {outcome === undefined && `Adding ${title}`}
         {outcome?.kind === 'added' && `${title} was added`}
         {outcome?.kind === 'stopped' && `Adding ${title} was stopped`}
+        {outcome?.kind === 'interrupted' && `Adding ${title} was interrupted`}
       </p>
       {outcome?.kind === 'added' && (
         <p class="good-text">
           <Icon name="check" />
           Added: all of its bytes are those of its CID.
         </p>
+      )}
+      {progress.problems.length > 0 && (
+        <ul class="plain hint" aria-label="Sources that failed">
+          {progress.problems.map(({ source, text }) => (
+            <li key={source}>
+              <strong>{source}</strong> {text}
+            </li>
+          ))}
+        </ul>
+      )}
+      {outcome?.kind === 'interrupted' && (
+        <div class="row spread">
+          <p class="hint">{`It was interrupted${reached(progress)}. What had come is kept.`}</p>
+          <button type="button" onClick={retry}>
+            Go on
+          </button>
+        </div>
       )}
       {outcome?.kind === 'stopped' && (
         <div class="row spread">
@@ -55,6 +73,9 @@ export function AdditionRow({ addition }: { addition: Addition }): JSX.Element {
     </article>
   )
 }
+
+const reached = ({ loaded, total }: AdditionProgress): string =>
+  total === undefined ? '' : ` at ${formatBytes(loaded)} of ${formatBytes(total)}`
 
 function Running({ title, progress }: { title: string; progress: AdditionProgress }): JSX.Element {
   const { phase, loaded, total, bytesPerSecond, leftMs, files, sources } = progress

@@ -1,0 +1,91 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+import { modelDirectory } from '@x/embedded-model'
+import { addModel, openStorage, serveGateway } from '@x/node'
+import { onTestFinished } from 'vitest'
+
+import { serveOnLoopback } from '../../../tooling/serve-on-loopback.ts'
+
+/** A real gateway that has a model, behind a host on which faults can be had. */
+export interface FaultyGateway {
+  url: string
+  cid: string
+  /** Of each answer that ended: what was asked for, and its bytes. */
+  answered: { asked: string; bytes: number }[]
+  /** From now on nobody is answered once so many bytes have been: resolves when the first one waits. */
+  holdAfter: (bytes: number) => Promise<void>
+  /** Whoever comes from now on is answered. Those who wait stay without an answer. */
+  goOn: () => void
+  /** From now on one byte of each leaf is another. */
+  lie: () => void
+  /** Of answers that ended. */
+  bytes: () => number
+}
+
+/** Ends with the test. */
+export async function serveFaultyGateway(): Promise<FaultyGateway> {
+  const directory = await mkdtemp(path.join(tmpdir(), 'page-gateway-'))
+  const storage = await openStorage({ directory, environment: { IPFS_ACCELERATE_NETWORK: 'local' } })
+  const { cid } = await addModel(storage, fileURLToPath(modelDirectory))
+  const gateway = await serveGateway(storage)
+  onTestFinished(async () => {
+    await gateway.close()
+    await storage.close()
+    await rm(directory, { recursive: true, force: true })
+  })
+  const answered: FaultyGateway['answered'] = []
+  const bytes = (): number => answered.reduce((sum, answer) => sum + answer.bytes, 0)
+  let most = Infinity
+  let lies = false
+  let waiting = Promise.withResolvers<void>()
+  const origin = await serveOnLoopback((request, response) => {
+    const cors = {
+      'access-control-allow-origin': '*',
+      'access-control-allow-headers': '*',
+      'access-control-expose-headers': '*',
+    }
+    const pass = async (): Promise<void> => {
+      const { accept, range } = request.headers
+      const asked = `${request.method} ${request.url} ${range ?? ''}`
+      const answer = await fetch(`${gateway.url}${request.url}`, {
+        method: request.method ?? 'GET',
+        headers: { ...(accept !== undefined && { accept }), ...(range !== undefined && { range }) },
+      })
+      const body = Buffer.from(await answer.arrayBuffer())
+      if (bytes() + body.length > most) {
+        waiting.resolve()
+        return
+      }
+      // No root, whose bytes say what else is asked for.
+      if (lies && body.length > 100_000) body[body.length >> 1]! ^= 1
+      const named = ['content-type', 'content-range', 'etag', 'x-ipfs-roots'].flatMap((name) => {
+        const value = answer.headers.get(name)
+        return value === null ? [] : [[name, value] as const]
+      })
+      response.writeHead(answer.status, { ...cors, ...Object.fromEntries(named) })
+      response.end(body, () => answered.push({ asked, bytes: body.length }))
+    }
+    if (request.method === 'OPTIONS') response.writeHead(204, cors).end()
+    else pass().catch((error: unknown) => response.destroy(error instanceof Error ? error : undefined))
+  })
+  return {
+    url: `${origin}/`,
+    cid: cid.toString(),
+    answered,
+    holdAfter(after) {
+      most = after
+      waiting = Promise.withResolvers<void>()
+      return waiting.promise
+    },
+    goOn() {
+      most = Infinity
+    },
+    lie() {
+      lies = true
+    },
+    bytes,
+  }
+}
