@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 
 import { modelDirectory } from '@x/embedded-model'
 import { addModel, openModel, openStorage } from '@x/node'
-import { startServer } from '@x/server'
+import { startServer, type Token } from '@x/server'
 import { onTestFinished } from 'vitest'
 
 export const MODEL_NAME = 'sentence-transformers/all-MiniLM-L6-v2'
@@ -18,14 +18,23 @@ export interface ServedPage {
   close: () => Promise<void>
 }
 
-/** The page, and the model of the main job, as `ipfs-accelerate serve` serves them. Ends with the test. */
-export async function servePage(page: string): Promise<ServedPage> {
+/**
+ * The page, and the model of the main job, as `ipfs-accelerate serve` serves them. Ends with the test.
+ *
+ * @param tokens - Who may ask for anything but the page. Default: everybody.
+ */
+export async function servePage(page: string, tokens?: readonly Token[]): Promise<ServedPage> {
   const directory = await mkdtemp(path.join(tmpdir(), 'page-store-'))
   const environment = { IPFS_ACCELERATE_NETWORK: 'local' }
   const storage = await openStorage({ directory, environment })
   const { cid } = await addModel(storage, fileURLToPath(modelDirectory))
   const model = await openModel(async () => storage, `ipfs://${cid}`)
-  const server = await startServer([{ model, name: MODEL_NAME }], { environment, storage, page })
+  const server = await startServer([{ model, name: MODEL_NAME }], {
+    environment,
+    storage,
+    page,
+    tokens,
+  })
   let open = true
   const close = async (): Promise<void> => {
     if (!open) return

@@ -9,7 +9,7 @@ export {
 export { pageBinding } from './install.ts'
 export { openModel, type OpenWebModelOptions, type WebModel } from './open-model.ts'
 export { openStorage, type OpenStorageOptions } from './open-storage.ts'
-export { gatewaySource } from './pull/gateway-source.ts'
+export { gatewaySource, type GatewayPlace } from './pull/gateway-source.ts'
 export { hubSource } from './pull/hub-source.ts'
 export { mirrorSource } from './pull/mirror-source.ts'
 export { discardUnfinished } from './pull/discard-unfinished.ts'

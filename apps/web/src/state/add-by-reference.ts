@@ -3,7 +3,14 @@ import { CID, InvalidInputError } from '@x/cid'
 import { hubReference, parseReference } from '@x/model-loader'
 import { GatedError, NotFoundError } from '@x/storage-core'
 import type { DownloadEvent, DownloadProgress } from '@x/transfer'
-import { discardUnfinished, gatewaySource, hubSource, pullModel, type PullModelOptions } from '@x/web'
+import {
+  discardUnfinished,
+  gatewaySource,
+  hubSource,
+  pullModel,
+  type GatewayPlace,
+  type PullModelOptions,
+} from '@x/web'
 
 import {
   listInterrupted,
@@ -17,6 +24,7 @@ import { models, modelsChanged } from './models.ts'
 import { worksOffline } from './offline.ts'
 import type { ServedModel } from './read-served.ts'
 import { lookAtRoom } from './room.ts'
+import { serverBase, serverHeaders } from './server-access.ts'
 import { server } from './server.ts'
 import { gateways } from './sources.ts'
 import { storeOnceOpen } from './storage.ts'
@@ -140,7 +148,7 @@ function howToPull(reference: string, name: string | undefined): PullModelOption
   if (!reference.startsWith('ipfs://')) return { sources: [hubSource(hubEndpoint())] }
   const isTaken = models.value?.some((model) => name !== undefined && model.names.includes(name))
   return {
-    sources: sourceUrls().map((url) => gatewaySource(url)),
+    sources: sourcePlaces().map((place) => gatewaySource(place)),
     // A name that is given to another model stays with that one.
     ...(name !== undefined && !isTaken && { name }),
   }
@@ -156,13 +164,14 @@ function hubEndpoint(): string {
 }
 
 /** @throws {GatedError} Nobody may be asked, or there is nobody to ask. */
-function sourceUrls(): string[] {
+function sourcePlaces(): GatewayPlace[] {
   if (worksOffline.value) throw switchedOff()
-  const urls = [...(server.value.kind === 'there' ? [`${location.origin}/`] : []), ...gateways.value]
-  if (urls.length === 0) {
+  const here = server.value.kind === 'there' ? [{ url: serverBase().href, headers: serverHeaders() }] : []
+  const places = [...here, ...gateways.value]
+  if (places.length === 0) {
     throw new GatedError('There is no source yet: add a gateway under Network', { feature: 'gateway' })
   }
-  return urls
+  return places
 }
 
 const switchedOff = (): GatedError =>

@@ -1,11 +1,10 @@
 import { useSignal } from '@preact/signals'
 import type { JSX } from 'preact'
 
-import { count } from '../../format/count.ts'
 import { Icon } from '../../parts/icon.tsx'
 import { worksOffline } from '../../state/offline.ts'
-import { server, type ServerState } from '../../state/server.ts'
 import { addGateway, gateways, removeGateway } from '../../state/sources.ts'
+import { ThisServer } from './this-server.tsx'
 
 /** Where models may come from: the server of this page, and what the user named. */
 export function Sources(): JSX.Element {
@@ -23,13 +22,7 @@ export function Sources(): JSX.Element {
         <p class="hint">All are asked at once and none is trusted: each byte is checked against the CID.</p>
       </div>
       <ul class="plain source-list">
-        <li class="row spread">
-          <div>
-            <strong>This server</strong>
-            <span class="hint">{location.host}</span>
-          </div>
-          <ServerBadge state={server.value} />
-        </li>
+        <ThisServer />
         {gateways.value.map((url) => (
           <li key={url} class="row spread">
             <div>
@@ -74,15 +67,5 @@ export function Sources(): JSX.Element {
         {problem.value}
       </p>
     </section>
-  )
-}
-
-function ServerBadge({ state }: { state: ServerState }): JSX.Element {
-  if (state.kind === 'asking') return <span class="chip quiet">asking…</span>
-  if (state.kind === 'there') return <span class="chip good">{`serves ${count(state.models.length, 'model')}`}</span>
-  return (
-    <span class="chip quiet" title={state.reason}>
-      {worksOffline.value ? 'off: you are working offline' : 'serves no models'}
-    </span>
   )
 }
