@@ -17,9 +17,10 @@ const root = document.querySelector('#app')
 if (!root) throw new Error('the page has no place for the application')
 render(<App />, root)
 
+// First: whatever else the browser does not answer, the page opens without a network the next time.
+if (import.meta.env.MODE === 'production') void installShell(isIdle)
 void openPageStorage().then(() =>
   storage.value.kind === 'open' ? Promise.all([refreshModels(), listUnfinished()]) : undefined,
 )
 void askServer()
 void lookAtDevice()
-if (import.meta.env.MODE === 'production') await installShell(isIdle)

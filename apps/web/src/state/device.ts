@@ -1,5 +1,7 @@
 import { signal, type ReadonlySignal } from '@preact/signals'
 
+import { inTime } from './in-time.ts'
+
 /** What this browser can do for a model, found out just now. */
 export interface Device {
   /** `isFast`: on a graphics card, and not on a program that stands in for one. */
@@ -36,7 +38,12 @@ interface Gpu {
 async function lookAtGpu(): Promise<Device['webgpu']> {
   const gpu: Gpu | undefined = Reflect.get(navigator, 'gpu')
   if (!gpu) return { works: false, isFast: false, detail: 'this browser does not offer it here' }
-  const adapter = await gpu.requestAdapter()
+  let adapter: Adapter | null
+  try {
+    adapter = await inTime(() => gpu.requestAdapter())
+  } catch (error) {
+    return { works: false, isFast: false, detail: error instanceof Error ? error.message : String(error) }
+  }
   if (!adapter) return { works: false, isFast: false, detail: 'there is no graphics adapter that it can use' }
   const { vendor, architecture, description, isFallbackAdapter = false } = adapter.info
   const isFast = !isFallbackAdapter && architecture !== 'swiftshader'

@@ -81,5 +81,6 @@ export async function refreshModels(): Promise<void> {
   if (mine !== asked) return
   problem.value = failure
   listed.value = found.toSorted((a, b) => (b.addedAt ?? '').localeCompare(a.addedAt ?? ''))
-  await lookAtRoom()
+  // Nobody waits for it: a model is there, whatever the browser says of the room.
+  void lookAtRoom()
 }

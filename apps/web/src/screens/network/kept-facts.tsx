@@ -7,12 +7,19 @@ import { shell, type ShellState } from '../../offline/install-shell.ts'
 import { Fact } from '../../parts/fact.tsx'
 import { RoomGauge } from '../../parts/room-gauge.tsx'
 import { models } from '../../state/models.ts'
-import { askToPersist, room } from '../../state/room.ts'
+import { askToPersist, room, roomProblem } from '../../state/room.ts'
 
 const SHELL_TEXT: Record<Exclude<ShellState['kind'], 'none'>, string> = {
   installing: 'its files are being fetched and verified',
   ready: 'all of its files are kept here, each checked by its SHA-256',
   update: 'all of its files are kept here; a newer version is ready',
+}
+
+const persistedText = (persisted: boolean | undefined): string => {
+  if (persisted === undefined) return 'asking the browser…'
+  return persisted
+    ? 'the browser makes no room with what is stored here, pinned or not'
+    : 'the browser may clear it all away when the disk is full, pinned or not'
 }
 
 /** What is on this device: the page itself, the models, and whether the browser keeps them. */
@@ -38,9 +45,11 @@ export function KeptFacts(): JSX.Element {
           {stored.length === 0 ? 'none yet' : `${count(stored.length, 'model')}, ${formatBytes(size)}`}
         </Fact>
         <Fact good={persisted} title="Kept until you remove it">
-          {persisted
-            ? 'the browser makes no room with what is stored here'
-            : 'the browser may clear it all away when the disk is full'}
+          {roomProblem.value === undefined ? (
+            persistedText(room.value?.persisted)
+          ) : (
+            <span role="status">{`not known: ${roomProblem.value}`}</span>
+          )}
           {!persisted && (
             <button type="button" onClick={() => void askToPersist().then((granted) => (refused.value = !granted))}>
               Ask the browser to keep it
