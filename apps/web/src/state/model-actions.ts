@@ -4,7 +4,7 @@ import { unloadEverywhere } from '../engine/page-engine.ts'
 import { modelsChanged } from './models.ts'
 import { openedStore } from './storage.ts'
 
-/** Keeps a model from being cleared away, or no longer. */
+/** Marks a model as one to keep, or no longer. */
 export async function setPinned(cid: string, pinned: boolean): Promise<void> {
   const store = openedStore()
   await (pinned ? store.pin(CID.parse(cid)) : store.unpin(CID.parse(cid)))

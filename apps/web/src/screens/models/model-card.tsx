@@ -3,6 +3,7 @@ import type { JSX } from 'preact'
 
 import { count } from '../../format/count.ts'
 import { formatBytes } from '../../format/format-bytes.ts'
+import { keptText } from '../../format/kept-text.ts'
 import { taskTitle } from '../../format/task-title.ts'
 import { CidMark } from '../../parts/cid-mark.tsx'
 import { CidText } from '../../parts/cid-text.tsx'
@@ -10,6 +11,7 @@ import { Icon } from '../../parts/icon.tsx'
 import { ErrorNotice } from '../../parts/notice.tsx'
 import { removeModel, setPinned } from '../../state/model-actions.ts'
 import { titleOf, type StoredModel } from '../../state/models.ts'
+import { room } from '../../state/room.ts'
 import { hrefOf } from '../../state/route.ts'
 import { runnableTask } from '../../state/runnable.ts'
 import { DetailsOfModel } from './model-details.tsx'
@@ -59,7 +61,7 @@ export function ModelCard({ model }: { model: StoredModel }): JSX.Element {
             class="icon-button"
             aria-pressed={model.pinned}
             aria-label={`Keep ${title}`}
-            title={model.pinned ? 'Kept until you remove it' : 'May be cleared away to make room'}
+            title={keptText(model.pinned, room.value?.persisted)}
             onClick={() => void attempt(setPinned(model.cid, !model.pinned))}
           >
             <Icon name="pin" />

@@ -44,7 +44,7 @@ export function KeptFacts(): JSX.Element {
         <Fact good={stored.length > 0} title="Models">
           {stored.length === 0 ? 'none yet' : `${count(stored.length, 'model')}, ${formatBytes(size)}`}
         </Fact>
-        <Fact good={persisted} title="Kept until you remove it">
+        <Fact good={persisted} title={persisted ? 'Kept until you remove it' : 'Not sure to be kept'}>
           {roomProblem.value === undefined ? (
             persistedText(room.value?.persisted)
           ) : (
