@@ -31,17 +31,17 @@ it('runs no script that is not its own on a host without headers, and runs a mod
   const refused = await page.evaluate(async (other) => {
     const directives: string[] = []
     document.addEventListener('securitypolicyviolation', (event) => directives.push(event.effectiveDirective))
-    const ended = (element: HTMLElement): Promise<void> =>
-      new Promise((resolve) => {
-        element.addEventListener('error', () => resolve())
-        element.addEventListener('load', () => resolve())
+    const script = Object.assign(document.createElement('script'), { src: `${other}sw.js` })
+    const style = Object.assign(document.createElement('link'), { rel: 'stylesheet', href: `${other}index.css` })
+    const inline = Object.assign(document.createElement('script'), { textContent: 'globalThis.wasRun = true' })
+    document.head.append(inline)
+    for (const element of [script, style]) {
+      await new Promise((resolve) => {
+        element.addEventListener('error', resolve)
+        element.addEventListener('load', resolve)
         document.head.append(element)
       })
-    await ended(Object.assign(document.createElement('script'), { src: `${other}sw.js` }))
-    const inline = document.createElement('script')
-    inline.textContent = 'globalThis.wasRun = true'
-    document.head.append(inline)
-    await ended(Object.assign(document.createElement('link'), { rel: 'stylesheet', href: `${other}index.css` }))
+    }
     return { directives, wasRun: 'wasRun' in globalThis }
   }, elsewhere)
   expect(refused.wasRun).toBe(false)
