@@ -13,7 +13,7 @@ import { serveOnLoopback } from '../../../tooling/serve-on-loopback.ts'
 export interface FaultyGateway {
   url: string
   cid: string
-  /** Of each answer that ended: what was asked for, and its bytes. */
+  /** Of each answer that was begun: what was asked for, and its bytes. */
   answered: { asked: string; bytes: number }[]
   /** From now on nobody is answered once so many bytes have been: resolves when the first one waits. */
   holdAfter: (bytes: number) => Promise<void>
@@ -21,7 +21,7 @@ export interface FaultyGateway {
   goOn: () => void
   /** From now on one byte of each leaf is another. */
   lie: () => void
-  /** Of answers that ended. */
+  /** Of all answers that were begun. */
   bytes: () => number
 }
 
@@ -59,6 +59,7 @@ export async function serveFaultyGateway(): Promise<FaultyGateway> {
         waiting.resolve()
         return
       }
+      answered.push({ asked, bytes: body.length })
       // No root, whose bytes say what else is asked for.
       if (lies && body.length > 100_000) body[body.length >> 1]! ^= 1
       const named = ['content-type', 'content-range', 'etag', 'x-ipfs-roots'].flatMap((name) => {
@@ -66,7 +67,7 @@ export async function serveFaultyGateway(): Promise<FaultyGateway> {
         return value === null ? [] : [[name, value] as const]
       })
       response.writeHead(answer.status, { ...cors, ...Object.fromEntries(named) })
-      response.end(body, () => answered.push({ asked, bytes: body.length }))
+      response.end(body)
     }
     if (request.method === 'OPTIONS') response.writeHead(204, cors).end()
     else pass().catch((error: unknown) => response.destroy(error instanceof Error ? error : undefined))
