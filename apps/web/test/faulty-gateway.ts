@@ -15,7 +15,7 @@ export interface FaultyGateway {
   cid: string
   /** Of each answer that was begun: what was asked for, and its bytes. */
   answered: { asked: string; bytes: number }[]
-  /** From now on nobody is answered once so many bytes have been: resolves when the first one waits. */
+  /** Nobody is answered any more once so many bytes would have been: resolves when the first one waits. */
   holdAfter: (bytes: number) => Promise<void>
   /** Whoever comes from now on is answered. Those who wait stay without an answer. */
   goOn: () => void
@@ -56,6 +56,8 @@ export async function serveFaultyGateway(): Promise<FaultyGateway> {
       })
       const body = Buffer.from(await answer.arrayBuffer())
       if (bytes() + body.length > most) {
+        // Nor a shorter one that comes later.
+        most = 0
         waiting.resolve()
         return
       }

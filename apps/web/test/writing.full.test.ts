@@ -52,6 +52,8 @@ function atFirstPiece(act: 'stop' | 'lose the GPU'): void {
     const answer = document.querySelector('.turns .assistant')?.textContent ?? ''
     if (!answer.includes('brown')) return
     observer.disconnect()
+    // It has no origin to name.
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin
     if (act === 'lose the GPU') channel.postMessage(0)
     else [...document.querySelectorAll('button')].find(({ textContent }) => textContent === 'Stop')?.click()
   })

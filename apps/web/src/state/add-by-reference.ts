@@ -10,6 +10,7 @@ import {
   pullModel,
   type GatewayPlace,
   type PullModelOptions,
+  type WebSource,
 } from '@x/web'
 
 import {
@@ -22,11 +23,12 @@ import {
 import { hub } from './hub.ts'
 import { models, modelsChanged } from './models.ts'
 import { worksOffline } from './offline.ts'
+import { peerSource } from './peer-source.ts'
 import type { ServedModel } from './read-served.ts'
 import { lookAtRoom } from './room.ts'
 import { serverBase, serverHeaders } from './server-access.ts'
 import { server } from './server.ts'
-import { gateways } from './sources.ts'
+import { gateways, peers } from './sources.ts'
 import { storeOnceOpen } from './storage.ts'
 import { forgetUnfinished, interrupted, noteUnfinished, unfinished, whileDownloading } from './unfinished.ts'
 
@@ -148,7 +150,7 @@ function howToPull(reference: string, name: string | undefined): PullModelOption
   if (!reference.startsWith('ipfs://')) return { sources: [hubSource(hubEndpoint())] }
   const isTaken = models.value?.some((model) => name !== undefined && model.names.includes(name))
   return {
-    sources: sourcePlaces().map((place) => gatewaySource(place)),
+    sources: sourcesThere(),
     // A name that is given to another model stays with that one.
     ...(name !== undefined && !isTaken && { name }),
   }
@@ -164,14 +166,16 @@ function hubEndpoint(): string {
 }
 
 /** @throws {GatedError} Nobody may be asked, or there is nobody to ask. */
-function sourcePlaces(): GatewayPlace[] {
+function sourcesThere(): WebSource[] {
   if (worksOffline.value) throw switchedOff()
-  const here = server.value.kind === 'there' ? [{ url: serverBase().href, headers: serverHeaders() }] : []
-  const places = [...here, ...gateways.value]
-  if (places.length === 0) {
-    throw new GatedError('There is no source yet: add a gateway under Network', { feature: 'gateway' })
+  const here: GatewayPlace[] =
+    server.value.kind === 'there' ? [{ url: serverBase().href, headers: serverHeaders() }] : []
+  const sources = [...here, ...gateways.value].map((place) => gatewaySource(place))
+  if (peers.value.length > 0) sources.push(peerSource(peers.value))
+  if (sources.length === 0) {
+    throw new GatedError('There is no source yet: add a gateway or a peer under Network', { feature: 'gateway' })
   }
-  return places
+  return sources
 }
 
 const switchedOff = (): GatedError =>

@@ -38,3 +38,27 @@ export function addGateway(text: string): string | undefined {
 export function removeGateway(url: string): void {
   gateways.value = gateways.value.filter((one) => one !== url)
 }
+
+/** Addresses of IPFS peers that the user named. None is a default. */
+export const peers: Signal<readonly string[]> = kept<readonly string[]>('peers', [], (value) =>
+  Array.isArray(value) ? value.filter((item: unknown) => typeof item === 'string') : undefined,
+)
+
+/** As far as a page may dial it. */
+const PEER = /^(?:\/[\w.:-]+)+\/(?:ws|wss|webrtc-direct)(?:\/[\w.:-]+)*\/p2p\/\w+$/
+
+export const isOverWebRtc = (peer: string): boolean => peer.includes('/webrtc-direct/')
+
+/** As `addGateway`, of the multiaddr of a peer. */
+export function addPeer(text: string): string | undefined {
+  const address = text.trim()
+  if (!PEER.test(address)) {
+    return 'Give an address that ends with /p2p/ and the peer’s name, over /ws, /wss or /webrtc-direct: a page reaches no other'
+  }
+  if (!peers.value.includes(address)) peers.value = [...peers.value, address]
+  return undefined
+}
+
+export function removePeer(address: string): void {
+  peers.value = peers.value.filter((one) => one !== address)
+}
