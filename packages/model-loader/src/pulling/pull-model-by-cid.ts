@@ -104,7 +104,7 @@ export async function pullModelByCid(
       try {
         const result = await download(
           partials,
-          files.map((file) => ({ ...file, pieces: pieces.get(file.path) })),
+          shortestFirst(files).map((file) => ({ ...file, pieces: pieces.get(file.path) })),
           [...options.sources.map(({ label, source }) => contentByteSource(source, { name: label })), ...byteSources],
           transferOptions(store, options),
         )
@@ -132,6 +132,9 @@ export async function pullModelByCid(
     ...(receipt && { receipt }),
   }
 }
+
+/** What came to know what a file is, as one of a single leaf does, is recorded before a long one is waited for. */
+const shortestFirst = (files: readonly ListedFile[]): ListedFile[] => files.toSorted((a, b) => a.size - b.size)
 
 /** Not wrong, but not as a profile makes it. */
 const isOtherShape = (error: unknown, root: CID): boolean =>
