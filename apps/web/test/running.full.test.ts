@@ -70,6 +70,51 @@ it('refuses a runtime that is not the one it was built with', async () => {
   expect(await page.getByRole('heading', { name: 'Nearest in meaning' }).count()).toBe(0)
 })
 
+/** In the page: changes a byte of the longest file that is stored. */
+async function damage(): Promise<void> {
+  const root = await navigator.storage.getDirectory()
+  const data = await (await root.getDirectoryHandle('x-store')).getDirectoryHandle('data')
+  let longest: { handle: FileSystemFileHandle; file: File } | undefined
+  for await (const handle of data.values()) {
+    if (handle.kind !== 'file') continue
+    const file = await handle.getFile()
+    if (file.size > (longest?.file.size ?? 0)) longest = { handle, file }
+  }
+  if (!longest) throw new Error('nothing is stored')
+  const position = longest.file.size >> 1
+  const [byte = 0] = new Uint8Array(await longest.file.slice(position, position + 1).arrayBuffer())
+  const writable = await longest.handle.createWritable({ keepExistingData: true })
+  await writable.write({ type: 'write', position, data: Uint8Array.of(byte ^ 1) })
+  await writable.close()
+}
+
+it('says that a model is damaged for as long as it is, and does not run it', async () => {
+  const { page } = await openBrowser()
+  await page.goto(await servePlain(folder(), '/'))
+  await addFolder(page)
+  await page.evaluate(damage)
+  const details = page.getByRole('button', { name: /^Details of / })
+  await details.click()
+  await page.getByText('Verified, leaf by leaf').waitFor()
+  await page.getByRole('button', { name: 'Verify again' }).click()
+  const alert = page.getByRole('alert').filter({ hasText: 'no longer what was stored' })
+  await alert.waitFor()
+  await details.click()
+  await details.click()
+  await alert.waitFor()
+  await page.reload()
+  await page.getByText('damaged', { exact: true }).waitFor()
+  expect(await page.getByRole('link', { name: /^Run ./ }).count()).toBe(0)
+  await page.getByRole('link', { name: 'Run', exact: true }).click()
+  await page.getByRole('heading', { name: 'There is nothing to run yet' }).waitFor()
+  await page.getByRole('link', { name: 'Models', exact: true }).click()
+  await page.getByRole('button', { name: /^Remove / }).click()
+  await page.getByRole('button', { name: 'Remove', exact: true }).click()
+  await page.getByRole('heading', { name: 'Add your first model' }).waitFor()
+  await addFolder(page)
+  expect((await searchExample(page)).length).toBeGreaterThan(2)
+})
+
 it('shows in one tab what another one adds and removes', async () => {
   const url = await servePlain(folder(), '/')
   const { page, context } = await openBrowser()

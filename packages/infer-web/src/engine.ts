@@ -40,6 +40,8 @@ export interface EngineOptions {
 }
 
 interface LoadOptions extends AbortOptions {
+  /** What its graphs run on. Default: as the engine was made. */
+  providers?: Providers | undefined
   /** Which variant of the model. Default: as `chooseDtype` says. */
   dtype?: Dtype | undefined
   /** How far the model is on its way into memory, where it is not there. */
@@ -137,7 +139,8 @@ export function createEngine({
   verdicts: storage = ownStorage(),
   onWarning = () => undefined,
 }: EngineOptions): Engine {
-  const rungs = rungsOf(providers)
+  const usual = rungsOf(providers)
+  const rungsFor = (given: Providers | undefined): readonly string[] => (given === undefined ? usual : rungsOf(given))
   const verdicts = createVerdicts(storage)
   const clients = new Map<string, Promise<WorkerClient>>()
   const refusals = new Map<string, ProviderRefusal>()
@@ -201,7 +204,11 @@ export function createEngine({
     [undefined, model].some((what) => refusals.has(keyOf(executionProvider, what)))
 
   /** The first execution provider that may be used and does it. */
-  async function climb<T>(model: string, use: (client: WorkerClient) => Promise<T>): Promise<T> {
+  async function climb<T>(
+    model: string,
+    rungs: readonly string[],
+    use: (client: WorkerClient) => Promise<T>,
+  ): Promise<T> {
     assertOpen()
     for (const executionProvider of rungs) {
       let isLost = false
@@ -237,14 +244,15 @@ export function createEngine({
   async function ask<Type extends Question['type']>(
     model: string,
     question: Asked<Type>,
-    { onRestart, ...options }: AskOptions & Pick<EngineRunOptions, 'onRestart'>,
+    { onRestart, providers: given, ...options }: AskOptions & Pick<EngineRunOptions, 'onRestart' | 'providers'>,
   ): Promise<Answers[Type]> {
     options.signal?.throwIfAborted()
+    const rungs = rungsFor(given)
     let isBegun = false
     try {
       // A worker that starts is not stopped: another call may want it.
       return await untilAborted(
-        climb(model, (client) => {
+        climb(model, rungs, (client) => {
           if (isBegun) onRestart?.()
           isBegun = true
           return client.ask(question, options)
@@ -279,7 +287,8 @@ export function createEngine({
         file,
         ...table,
         async run(feeds, { outputs, signal } = {}) {
-          const result = await ask(model, { type: 'run-graph', model, file, feeds, outputs }, { signal })
+          const question = { type: 'run-graph', model, file, feeds, outputs } as const
+          const result = await ask(model, question, { signal, providers: told.providers })
           return receiveResult<typeof RAW_TENSORS>(result)
         },
       }

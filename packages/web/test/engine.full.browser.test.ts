@@ -333,6 +333,26 @@ describe('a ladder', () => {
     )
   })
 
+  it('is another one for a call that says so, of the same workers', async () => {
+    const { engine, started } = open({ providers: ['wasm'] })
+    const ranOn = async (providers?: EngineOptions['providers']): Promise<string> =>
+      (await engine.run('feature-extraction', models.bert, 'the cat', { providers })).receipt.executionProvider
+    expect([await ranOn(), await ranOn({ require: 'webgpu' }), await ranOn(['wasm'])]).toEqual([
+      'wasm',
+      'webgpu',
+      'wasm',
+    ])
+    const graph = await engine.session(models.bert, { providers: ['webgpu'] })
+    const ids: RawTensors[string] = { type: 'int64', dims: [1, 2], data: BigInt64Array.of(1n, 2n) }
+    const feeds = Object.fromEntries(graph.inputs.map(({ name }) => [name, ids]))
+    expect((await graph.run(feeds)).receipt.executionProvider).toBe('webgpu')
+    expect(started()).toBe(2)
+    await expect(ranOn(['cuda'])).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+      message: expect.stringContaining('cuda'),
+    })
+  })
+
   it('starts a worker that is wanted, and whoever gives up meanwhile is told at once', async () => {
     const { engine, started } = open()
     const stop = new AbortController()

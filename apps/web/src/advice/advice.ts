@@ -16,7 +16,7 @@ const BY_CODE: Readonly<Record<string, Pick<Advice, 'title' | 'todo'>>> = {
   },
   INTEGRITY: {
     title: 'The bytes are not what was promised',
-    todo: 'Nothing of it was kept. Try again: another source may have the right bytes. A model that is stored here can be removed and added again.',
+    todo: 'Wrong bytes are not used. Try again: another source may have the right ones. A model that is stored here is removed and added again.',
   },
   INVALID_INPUT: { title: 'That cannot be used as it is', todo: 'Change what the message below names, and try again.' },
   UNSUPPORTED: {
@@ -45,16 +45,28 @@ const BY_CODE: Readonly<Record<string, Pick<Advice, 'title' | 'todo'>>> = {
   },
 }
 
+/** Of `GATED`, by the `feature` that may not be used. */
+const BY_FEATURE: Readonly<Record<string, Pick<Advice, 'title' | 'todo'>>> = {
+  'execution-provider': {
+    title: 'It cannot run on what was chosen',
+    todo: 'Choose something else under “Runs on”, such as whatever is fastest.',
+  },
+  gateway: { title: 'There is nobody to ask', todo: 'Name a source under Network, or add the model as a folder.' },
+  hub: { title: 'No hub is asked', todo: 'Under Network you can have one asked for models by name.' },
+}
+
 /** Of any error, ours or not. */
 export function adviceFor(error: unknown): Advice {
   const detail = error instanceof Error ? error.message : String(error)
-  const known = BY_CODE[codeOf(error)]
+  const known = (codeOf(error) === 'GATED' ? BY_FEATURE[textOf(error, 'feature')] : undefined) ?? BY_CODE[codeOf(error)]
   if (known) return { ...known, detail }
   if (error instanceof DOMException && error.name === 'QuotaExceededError') return { ...BY_CODE.NO_SPACE!, detail }
   return { title: 'Something went wrong', todo: 'Try again. If it stays, reload the page.', detail }
 }
 
-function codeOf(error: unknown): string {
-  if (typeof error !== 'object' || error === null || !('code' in error)) return ''
-  return typeof error.code === 'string' ? error.code : ''
+const codeOf = (error: unknown): string => textOf(error, 'code')
+
+function textOf(error: unknown, field: string): string {
+  const value: unknown = Object(error)[field]
+  return typeof value === 'string' ? value : ''
 }

@@ -1,6 +1,7 @@
-import { CID } from '@x/cid'
+import { CID, isStorageError } from '@x/cid'
 
-import { unloadEverywhere } from '../engine/page-engine.ts'
+import { pageEngine } from '../engine/page-engine.ts'
+import { forgetDamaged, noteDamaged } from './damaged.ts'
 import { modelsChanged } from './models.ts'
 import { openedStore } from './storage.ts'
 
@@ -13,17 +14,25 @@ export async function setPinned(cid: string, pinned: boolean): Promise<void> {
 
 /** Frees what no other model needs, in memory too. */
 export async function removeModel(cid: string): Promise<void> {
-  await unloadEverywhere(cid)
+  await pageEngine.unload(cid)
   await openedStore().remove(CID.parse(cid))
+  forgetDamaged(cid)
   await modelsChanged()
 }
 
 /**
- * Hashes every byte of a model again.
+ * Hashes every byte of a model again, and notes what was found.
  *
  * @returns The bytes that were checked.
  * @throws {IntegrityError} One is no longer what was stored; it names the file's block.
  */
-export function verifyModel(cid: string, onProgress: (checked: number) => void): Promise<number> {
-  return openedStore().verify(CID.parse(cid), { onProgress })
+export async function verifyModel(cid: string, onProgress: (checked: number) => void): Promise<number> {
+  try {
+    const checked = await openedStore().verify(CID.parse(cid), { onProgress })
+    forgetDamaged(cid)
+    return checked
+  } catch (error) {
+    if (isStorageError(error) && error.code === 'INTEGRITY') noteDamaged(cid, error.message)
+    throw error
+  }
 }

@@ -8,16 +8,23 @@ export interface Comparison {
 }
 
 /**
- * Runs the same inputs on the same model and execution provider once more, and compares the outputs by their CIDs.
+ * Runs the same inputs on the same model once more, each on the execution provider that it ran on, and compares the outputs by
+ * their CIDs.
  *
  * @throws As a run.
  */
-export async function rerun({ task, model, inputs, options, ran, results }: KeptRun): Promise<Comparison> {
-  const { engine } = pageEngine([ran.executionProvider])
+export async function rerun({
+  task,
+  model,
+  inputs,
+  options,
+  receipts,
+}: KeptRun & { inputs: NonNullable<KeptRun['inputs']> }): Promise<Comparison> {
   let same = 0
-  for (const [index, input] of inputs.entries()) {
-    const { receipt } = await engine.run(task, `ipfs://${model.cid}`, input, { options })
-    if (results[index]?.receipt.output.equals(receipt.output)) same += 1
+  for (const [index, { receipt: before }] of receipts.entries()) {
+    const providers = [before.executionProvider]
+    const { receipt } = await pageEngine.run(task, `ipfs://${model.cid}`, inputs[index]!, { options, providers })
+    if (before.output.equals(receipt.output)) same += 1
   }
-  return { same, of: results.length }
+  return { same, of: receipts.length }
 }

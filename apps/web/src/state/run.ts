@@ -1,7 +1,7 @@
 import { signal, type ReadonlySignal, type Signal } from '@preact/signals'
-import type { EngineOptions, TaskInput, TaskResult } from '@x/infer-web'
+import type { EngineRunOptions, TaskInput, TaskResult } from '@x/infer-web'
 
-import { pageEngine } from '../engine/page-engine.ts'
+import { pageEngine, takeWarnings } from '../engine/page-engine.ts'
 import { device } from './device.ts'
 import { kept } from './kept.ts'
 import { titleOf, type StoredModel } from './models.ts'
@@ -25,7 +25,8 @@ export type RunState =
 
 /** What a person wants to know of a run. */
 export interface HowItRan {
-  executionProvider: string
+  /** Of all its inputs: seldom more than one. */
+  executionProviders: readonly string[]
   /** `fp32`, `q8`, ... of its sessions. */
   dtype: string
   ms: number
@@ -81,9 +82,10 @@ export async function startRun<Name extends RunnableTask>(
   const results: TaskResult<Name>[] = []
   const say = (): void => show({ kind: 'running', phase, done: results.length, of: inputs.length })
   say()
-  const { engine, takeWarnings } = pageEngine(providersOf(deviceChoice.value))
+  const providers = providersOf(deviceChoice.value)
   try {
-    await engine.load(task, `ipfs://${model.cid}`, {
+    await pageEngine.load(task, `ipfs://${model.cid}`, {
+      providers,
       signal: mine.signal,
       onProgress(event) {
         phase = event.phase === 'opened' ? 'Loading the model' : 'Running'
@@ -94,12 +96,13 @@ export async function startRun<Name extends RunnableTask>(
     phase = 'Running'
     for (const input of inputs) {
       say()
-      const asked = { options, signal: mine.signal, onText, onRestart }
-      results.push(await engine.run(task, `ipfs://${model.cid}`, input, asked))
+      const asked = { providers, options, signal: mine.signal, onText, onRestart }
+      results.push(await pageEngine.run(task, `ipfs://${model.cid}`, input, asked))
     }
     const ran = howItRan(results, { ms: performance.now() - startMs, loadMs })
     show({ kind: 'done', ran, notes: takeWarnings() })
-    keepRun({ task, title, model: { cid: model.cid, title: titleOf(model) }, ran, results, inputs, options })
+    const receipts = results.map(({ receipt, receiptCid }) => ({ receipt, receiptCid }))
+    keepRun({ task, title, model: { cid: model.cid, title: titleOf(model) }, ran, receipts, inputs, options })
     return results
   } catch (error) {
     show(mine.signal.aborted ? { kind: 'stopped' } : { kind: 'failed', error })
@@ -107,7 +110,7 @@ export async function startRun<Name extends RunnableTask>(
   }
 }
 
-function providersOf(choice: DeviceChoice): NonNullable<EngineOptions['providers']> {
+function providersOf(choice: DeviceChoice): NonNullable<EngineRunOptions['providers']> {
   // A list of one is that one or nothing.
   if (choice !== 'auto') return [choice]
   // What only stands in for a graphics card is slower than WebAssembly.
@@ -117,10 +120,10 @@ function providersOf(choice: DeviceChoice): NonNullable<EngineOptions['providers
 function howItRan(results: readonly TaskResult[], times: Pick<HowItRan, 'ms' | 'loadMs'>): HowItRan {
   const receipts = results.map(({ receipt }) => receipt)
   return {
-    executionProvider: listOf(receipts.map((receipt) => receipt.executionProvider)),
-    dtype: listOf(receipts.flatMap((receipt) => Object.values(receipt.dtype))),
+    executionProviders: distinct(receipts.map((receipt) => receipt.executionProvider)),
+    dtype: distinct(receipts.flatMap((receipt) => Object.values(receipt.dtype))).join(', '),
     ...times,
   }
 }
 
-const listOf = (names: readonly string[]): string => [...new Set(names)].join(', ')
+const distinct = (names: readonly string[]): readonly string[] => [...new Set(names)]

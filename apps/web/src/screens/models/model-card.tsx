@@ -9,6 +9,7 @@ import { CidMark } from '../../parts/cid-mark.tsx'
 import { CidText } from '../../parts/cid-text.tsx'
 import { Icon } from '../../parts/icon.tsx'
 import { ErrorNotice } from '../../parts/notice.tsx'
+import { damaged } from '../../state/damaged.ts'
 import { removeModel, setPinned } from '../../state/model-actions.ts'
 import { titleOf, type StoredModel } from '../../state/models.ts'
 import { room } from '../../state/room.ts'
@@ -21,6 +22,7 @@ import { VerifyLine } from './verify-line.tsx'
 export function ModelCard({ model }: { model: StoredModel }): JSX.Element {
   const title = titleOf(model)
   const isOpen = useSignal(false)
+  const isDamaged = damaged.value[model.cid] !== undefined
   const asksToRemove = useSignal(false)
   const problem = useSignal<unknown>(undefined)
   const attempt = async (task: Promise<void>): Promise<void> => {
@@ -38,6 +40,7 @@ export function ModelCard({ model }: { model: StoredModel }): JSX.Element {
         <div class="grow">
           <h3>{title}</h3>
           <div class="facts">
+            {isDamaged && <span class="chip bad">damaged</span>}
             {model.task !== undefined && <span class="chip">{taskTitle(model.task)}</span>}
             {model.dtypes.map((dtype) => (
               <span key={dtype} class="chip quiet">
@@ -50,7 +53,7 @@ export function ModelCard({ model }: { model: StoredModel }): JSX.Element {
           </div>
         </div>
         <div class="actions">
-          {runnableTask(model) && (
+          {!isDamaged && runnableTask(model) && (
             <a class="button" href={hrefOf('run', model.cid)} aria-label={`Run ${title}`}>
               <Icon name="run" />
               Run

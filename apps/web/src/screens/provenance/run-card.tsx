@@ -1,27 +1,27 @@
 import { useSignal } from '@preact/signals'
-import { receiptToJson } from '@x/infer-core'
 import type { JSX } from 'preact'
 
 import { count } from '../../format/count.ts'
+import { providerTitles } from '../../format/provider-titles.ts'
 import { taskTitle } from '../../format/task-title.ts'
 import { CidMark } from '../../parts/cid-mark.tsx'
 import { CidText } from '../../parts/cid-text.tsx'
-import { CopyButton } from '../../parts/copy-button.tsx'
 import { Icon } from '../../parts/icon.tsx'
 import { ErrorNotice } from '../../parts/notice.tsx'
 import { rerun, type Comparison } from '../../state/rerun.ts'
 import type { KeptRun } from '../../state/runs.ts'
+import { ReceiptsText } from './receipts-text.tsx'
 
 /** The receipts of one thing that the user did. */
 export function RunCard({ run }: { run: KeptRun }): JSX.Element {
   const again = useSignal<'idle' | 'running' | Comparison | { error: unknown }>('idle')
-  const { title, model, task, results, at, ran } = run
-  const receipts = results.map(({ receipt, receiptCid }) => receiptToJson(receipt, receiptCid))
-  const text = JSON.stringify(receipts.length === 1 ? receipts[0] : receipts, undefined, 2)
+  const isOpen = useSignal(false)
+  const { title, model, task, inputs, receipts, at, ran } = run
   const onAgain = async (): Promise<void> => {
+    if (!inputs) return
     again.value = 'running'
     try {
-      again.value = await rerun(run)
+      again.value = await rerun({ ...run, inputs })
     } catch (error) {
       again.value = { error }
     }
@@ -36,7 +36,7 @@ export function RunCard({ run }: { run: KeptRun }): JSX.Element {
           <div class="facts">
             <span class="chip">{taskTitle(task)}</span>
             <span>{at.toLocaleTimeString()}</span>
-            <span>{ran.executionProvider === 'webgpu' ? 'WebGPU' : 'WebAssembly'}</span>
+            <span>on {providerTitles(ran.executionProviders)}</span>
             <span class="chip quiet">{ran.dtype}</span>
           </div>
         </div>
@@ -49,30 +49,28 @@ export function RunCard({ run }: { run: KeptRun }): JSX.Element {
           </dd>
         </div>
         <div>
-          <dt>{results.length === 1 ? 'Receipt' : 'Receipts'}</dt>
+          <dt>{receipts.length === 1 ? 'Receipt' : 'Receipts'}</dt>
           <dd>
-            {results.slice(0, 1).map(({ receiptCid }) => (
+            {receipts.slice(0, 1).map(({ receiptCid }) => (
               <CidText key={receiptCid.toString()} cid={receiptCid.toString()} of="the receipt" />
             ))}
-            {results.length > 1 && <span class="hint">{` and ${results.length - 1} more, one for each text`}</span>}
+            {receipts.length > 1 && <span class="hint">{` and ${receipts.length - 1} more, one for each text`}</span>}
           </dd>
         </div>
       </dl>
-      <details>
+      <details onToggle={({ currentTarget }) => (isOpen.value = currentTarget.open)}>
         <summary>{`Show ${count(receipts.length, 'receipt')}`}</summary>
-        <div class="receipt">
-          <CopyButton text={text} label="Copy as JSON" />
-          {/* It scrolls, so the keyboard has to reach it. */}
-          <pre tabIndex={0} role="region" aria-label="Receipts as JSON">
-            {text}
-          </pre>
-        </div>
+        {isOpen.value && <ReceiptsText receipts={receipts} />}
       </details>
       <div class="row">
-        <button type="button" disabled={value === 'running'} onClick={() => void onAgain()}>
-          <Icon name="run" />
-          Run it again
-        </button>
+        {inputs ? (
+          <button type="button" disabled={value === 'running'} onClick={() => void onAgain()}>
+            <Icon name="run" />
+            Run it again
+          </button>
+        ) : (
+          <span class="hint">Its input was long, and is kept no more: newer ones took its room.</span>
+        )}
         <span role="status">
           {value === 'running' && <span class="hint">Running the same input on the same model…</span>}
           {typeof value === 'object' && 'same' in value && (

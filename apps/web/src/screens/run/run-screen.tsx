@@ -3,6 +3,7 @@ import { useEffect } from 'preact/hooks'
 
 import { taskTitle } from '../../format/task-title.ts'
 import { EmptyState } from '../../parts/empty-state.tsx'
+import { damaged } from '../../state/damaged.ts'
 import { models, titleOf, type StoredModel } from '../../state/models.ts'
 import { hrefOf, route } from '../../state/route.ts'
 import { clearRun } from '../../state/run.ts'
@@ -25,7 +26,7 @@ const TOOLS: Readonly<Record<RunnableTask, (props: { model: StoredModel }) => JS
 
 export function RunScreen(): JSX.Element {
   const runnable = (models.value ?? []).flatMap((model) => {
-    const task = runnableTask(model)
+    const task = damaged.value[model.cid] === undefined ? runnableTask(model) : undefined
     return task ? [{ model, task }] : []
   })
   const chosen = runnable.find(({ model }) => model.cid === route.value.subject) ?? runnable[0]
@@ -51,7 +52,7 @@ export function RunScreen(): JSX.Element {
           <p>
             {models.value.length === 0
               ? 'Add a model first. What it can do appears here.'
-              : 'None of your models is one that this page has a tool for: ONNX models for search, classification, chat, pictures or speech.'}
+              : 'None of your models is a sound one that this page has a tool for: ONNX models for search, classification, chat, pictures or speech.'}
           </p>
           <a class="button primary" href={hrefOf('models')}>
             Add a model

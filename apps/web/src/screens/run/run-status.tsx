@@ -1,16 +1,12 @@
 import type { JSX } from 'preact'
 
 import { formatDuration } from '../../format/format-duration.ts'
+import { providerTitles } from '../../format/provider-titles.ts'
 import { Icon } from '../../parts/icon.tsx'
 import { ErrorNotice } from '../../parts/notice.tsx'
 import { Progress } from '../../parts/progress.tsx'
 import { hrefOf } from '../../state/route.ts'
 import { runState, stopRun } from '../../state/run.ts'
-
-const DEVICES: Readonly<Record<string, string>> = {
-  webgpu: 'the graphics card (WebGPU)',
-  wasm: 'the processor (WebAssembly)',
-}
 
 /** How far a run is, how to stop it, and on what it ran and how long once it has ended. */
 export function RunStatus(): JSX.Element | null {
@@ -49,7 +45,7 @@ export function RunStatus(): JSX.Element | null {
       return (
         <div class="hint" role="status">
           <p>
-            {`Done in ${formatDuration(ran.ms)} on ${DEVICES[ran.executionProvider] ?? ran.executionProvider}, in ${ran.dtype}`}
+            {`Done in ${formatDuration(ran.ms)} on ${providerTitles(ran.executionProviders)}, in ${ran.dtype}`}
             {ran.loadMs > 0 && `; ${formatDuration(ran.loadMs)} of it to load the model`}
             {'. '}
             <a href={hrefOf('provenance')}>Its receipt</a>

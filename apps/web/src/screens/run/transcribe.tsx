@@ -6,6 +6,7 @@ import { Icon } from '../../parts/icon.tsx'
 import { ErrorNotice } from '../../parts/notice.tsx'
 import type { StoredModel } from '../../state/models.ts'
 import { startRun } from '../../state/run.ts'
+import { sampleRateOf } from '../../state/sample-rate-of.ts'
 import { samplesOf } from '../../state/samples-of.ts'
 import { RunStatus } from './run-status.tsx'
 
@@ -29,7 +30,7 @@ export function Transcribe({ model }: { model: StoredModel }): JSX.Element {
     try {
       text.value = undefined
       problem.value = undefined
-      const samples = await samplesOf(sound)
+      const samples = await samplesOf(sound, await sampleRateOf(model.cid))
       const results = await startRun('automatic-speech-recognition', { model, inputs: [samples], title })
       text.value = results?.[0]?.output.text.trim()
     } catch (error) {
