@@ -20,7 +20,11 @@ async function opened() {
   const store = await openMemoryStore()
   const asked: string[] = []
   let closed = 0
-  const { begin, openModel: open } = openingAhead(async (reference, options): Promise<OpenedModel> => {
+  const {
+    begin,
+    letGo,
+    openModel: open,
+  } = openingAhead(async (reference, options): Promise<OpenedModel> => {
     asked.push(reference)
     const model = await openModel(store, reference, options)
     return {
@@ -33,7 +37,7 @@ async function opened() {
   })
   const add = async (type: string, name?: string): Promise<string> =>
     `ipfs://${(await addModel(store, modelOf(type), { name })).cid}`
-  return { begin, open, add, asked, closed: () => closed }
+  return { begin, letGo, open, add, asked, closed: () => closed }
 }
 
 it('gives what was begun to who asks first, and opens it again for others', async () => {
@@ -78,4 +82,17 @@ it('closes what nobody waits for any more', async () => {
   stop.abort(new Error('given up'))
   await expect(opening).rejects.toThrow('given up')
   expect(closed()).toBe(1)
+})
+
+it('closes what was begun and never asked for when its model is unloaded, and no other', async () => {
+  const { begin, letGo, open, add, asked, closed } = await opened()
+  const reference = await add('bert')
+  const other = await add('gpt2')
+  begin(reference)
+  await letGo(other.replace('ipfs://', ''))
+  expect(closed()).toBe(0)
+  await letGo(reference.replace('ipfs://', ''))
+  expect(closed()).toBe(1)
+  expect(`ipfs://${(await open(reference, {})).cid}`).toBe(reference)
+  expect(asked).toEqual([reference, reference])
 })

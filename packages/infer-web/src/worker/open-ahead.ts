@@ -6,6 +6,8 @@ import type { ServeInferenceOptions } from './platform.ts'
 export interface OpeningAhead extends Pick<ServeInferenceOptions, 'openModel'> {
   /** Begins to open what will be asked for next. Its first `openModel` gets what came of it, a later one opens it again. */
   begin: (reference: string) => void
+  /** Closes what was begun of a model, and not asked for since: whoever wanted it gave up. */
+  letGo: (cid: string) => Promise<void>
 }
 
 /** Opens a model while something else is waited for. */
@@ -16,6 +18,13 @@ export function openingAhead(open: ServeInferenceOptions['openModel']): OpeningA
       if (!isByContent(reference)) return
       // Who asks for it opens it again, and hears why.
       ahead = { reference, opening: open(reference, {}).catch(() => undefined) }
+    },
+    async letGo(cid) {
+      const begun = ahead
+      if (begun === undefined || cidIn(begun.reference) !== cid) return
+      ahead = undefined
+      const model = await begun.opening
+      await model?.close()
     },
     async openModel(reference, options) {
       const begun = ahead

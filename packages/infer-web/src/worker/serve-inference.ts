@@ -20,7 +20,7 @@ export function serveInference({ start, openModel: open }: ServeInferenceOptions
   // Before anything else can have a device.
   const gpu = watchGpu()
   const submissions = countSubmissions(gpu)
-  const { openModel, begin } = openingAhead(open)
+  const { openModel, begin, letGo } = openingAhead(open)
   const stops = new Map<number, AbortController>()
   let opened: { inference: Inference; transformers: Transformers } | undefined
 
@@ -63,6 +63,7 @@ export function serveInference({ start, openModel: open }: ServeInferenceOptions
       case 'load':
         return inference.load({ ...question, onProgress, signal })
       case 'unload':
+        await letGo(question.cid)
         return inference.unload(question.cid)
       case 'session':
         return inference.session({ ...question, onProgress, signal })
