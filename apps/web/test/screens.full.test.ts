@@ -49,9 +49,16 @@ async function look(page: Page, name: string): Promise<void> {
   await page.setViewportSize(WIDTHS.desk)
 }
 
+/** In the page: what it keeps of a download that ended with its tab, and of its model, as if that were damaged. */
+function leaveWork(cid: string): void {
+  const reference = 'ipfs://bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi'
+  localStorage.setItem('ipfs-accelerate.unfinished', JSON.stringify([{ reference, loaded: 40, total: 100 }]))
+  localStorage.setItem('ipfs-accelerate.damaged', JSON.stringify({ [cid]: 'bytes 0 to 9 are others' }))
+}
+
 it('is accessible on each screen, in light and dark, on a phone and at a desk', async () => {
   await mkdir(FOLDER, { recursive: true })
-  const { url } = await servePage(await buildForTest())
+  const { url, cid } = await servePage(await buildForTest())
   const { page, errors } = await openBrowser()
   await page.goto(url)
   await page.getByRole('button', { name: `Add ${MODEL_NAME}` }).waitFor()
@@ -85,6 +92,14 @@ it('is accessible on each screen, in light and dark, on a phone and at a desk', 
   await page.getByRole('button', { name: 'Add a gateway' }).click()
   await page.getByText('all of its files are kept here').waitFor()
   await look(page, 'network')
+
+  await page.getByRole('link', { name: 'Models' }).click()
+  await page.evaluate(leaveWork, cid)
+  await page.reload()
+  await page.getByText(/^It was interrupted/).waitFor()
+  await page.getByRole('button', { name: /^Details of/ }).click()
+  await page.getByText('no longer what was stored').waitFor()
+  await look(page, 'models-unwell')
 
   await page.getByRole('radio', { name: 'Dark' }).check({ force: true })
   await page.emulateMedia({ colorScheme: 'light' })
