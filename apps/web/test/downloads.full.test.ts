@@ -105,6 +105,24 @@ it.each(['loaded again', 'killed'])(
   },
 )
 
+it('what was interrupted is still there to go on with after a try that came to nothing', async () => {
+  const gateway = await serveFaultyGateway()
+  const { context } = await openBrowser()
+  const page = await start(context, [gateway])
+  await fetchHalf(page, gateway)
+  await page.reload()
+  const interrupted = page.getByText(/^It was interrupted at .* of /)
+  const said = await interrupted.innerText()
+  gateway.fail()
+  await page.getByRole('button', { name: 'Go on' }).click()
+  await page.getByRole('button', { name: 'Try again' }).waitFor()
+  await page.reload()
+  expect(await interrupted.innerText()).toBe(said)
+  gateway.goOn()
+  await page.getByRole('button', { name: 'Go on' }).click()
+  await page.getByText(ADDED).waitFor()
+})
+
 it('what was interrupted and is given up leaves nothing', async () => {
   const gateway = await serveFaultyGateway()
   const { context } = await openBrowser()

@@ -17,6 +17,8 @@ export interface FaultyGateway {
   answered: { asked: string; bytes: number }[]
   /** Nobody is answered any more once so many bytes would have been: resolves when the first one waits. */
   holdAfter: (bytes: number) => Promise<void>
+  /** Whoever comes from now on is told of an error. */
+  fail: () => void
   /** Whoever comes from now on is answered. Those who wait stay without an answer. */
   goOn: () => void
   /** From now on one byte of each leaf is another. */
@@ -40,6 +42,7 @@ export async function serveFaultyGateway(): Promise<FaultyGateway> {
   const bytes = (): number => answered.reduce((sum, answer) => sum + answer.bytes, 0)
   let most = Infinity
   let lies = false
+  let fails = false
   let waiting = Promise.withResolvers<void>()
   const origin = await serveOnLoopback((request, response) => {
     const cors = {
@@ -72,6 +75,7 @@ export async function serveFaultyGateway(): Promise<FaultyGateway> {
       response.end(body)
     }
     if (request.method === 'OPTIONS') response.writeHead(204, cors).end()
+    else if (fails) response.writeHead(410, cors).end()
     else pass().catch((error: unknown) => response.destroy(error instanceof Error ? error : undefined))
   })
   return {
@@ -83,8 +87,12 @@ export async function serveFaultyGateway(): Promise<FaultyGateway> {
       waiting = Promise.withResolvers<void>()
       return waiting.promise
     },
+    fail() {
+      fails = true
+    },
     goOn() {
       most = Infinity
+      fails = false
     },
     lie() {
       lies = true

@@ -99,8 +99,9 @@ function additionOf(reference: string, name: string | undefined): AdditionOption
     work: ({ signal, report }) =>
       whileDownloading(reference, async () => {
         const options = howToPull(reference, name)
-        noteUnfinished({ reference, name, loaded: 0 })
-        let noted = 0
+        const before = unfinished.value.find((one) => one.reference === reference)
+        if (!before) noteUnfinished({ reference, name, loaded: 0 })
+        let noted = before?.loaded ?? 0
         const network = untilOffline()
         let last: AdditionProgress | undefined
         const problems = new Map<string, SourceProblem>()
@@ -119,7 +120,7 @@ function additionOf(reference: string, name: string | undefined): AdditionOption
           onProgress(progress) {
             tell(shown(progress))
             const { loaded, size: total } = progress.total
-            if (loaded - noted < total / NOTED_PARTS) return
+            if (Math.abs(loaded - noted) < total / NOTED_PARTS) return
             noted = loaded
             noteUnfinished({ reference, name, loaded, total })
           },
