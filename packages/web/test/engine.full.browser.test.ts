@@ -1,8 +1,9 @@
-import { CID } from '@x/cid'
+import { CID, cidOf, RAW } from '@x/cid'
 import { tinyBert, tinyGpt, tinySentiment, type Files } from '@x/fixtures/models'
 import { RAW_TENSORS, type RawTensors } from '@x/infer-core'
 import { createEngine, type EngineOptions, type LoadProgress } from '@x/infer-web'
 import type { DirectorySource, SourceNode } from '@x/storage-core'
+import jspiWasm from 'onnxruntime-web/ort-wasm-simd-threaded.jspi.wasm?url'
 import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 
 import { addModel, openStorage } from '../src/index.ts'
@@ -269,6 +270,20 @@ it('says what is wrong with what it is given', async () => {
 it('holds the runtime against its CID', async () => {
   const { engine } = open({}, { wasmCid: 'bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku' })
   await expect(engine.run('feature-extraction', models.bert, 'a')).rejects.toMatchObject({ code: 'INTEGRITY' })
+})
+
+it('runs one model after another on a runtime that is what its CID says', async () => {
+  const bytes = new Uint8Array(await (await fetch(jspiWasm)).arrayBuffer())
+  const verified = open({}, { wasmCid: (await cidOf(RAW, bytes)).toString() }).engine
+  const { engine } = open()
+  for (const [task, model] of [
+    ['feature-extraction', models.bert],
+    ['text-classification', models.sentiment],
+  ] as const) {
+    const one = await verified.run(task, model, 'hello world')
+    const other = await engine.run(task, model, 'hello world')
+    expect(one.output).toEqual(other.output)
+  }
 })
 
 it('says that the runtime did not come, which is no fault of an execution provider', async () => {

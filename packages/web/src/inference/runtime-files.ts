@@ -19,7 +19,7 @@ export type RuntimeBuilds = Partial<Record<RuntimeBuild, RuntimeFiles>>
 /** The part of ONNX Runtime's `env` that is set. */
 export interface WasmSettings {
   wasmPaths?: unknown
-  wasmBinary?: ArrayBufferLike | Uint8Array | undefined
+  wasmBinary?: Uint8Array<ArrayBuffer> | undefined
   numThreads?: number | undefined
   proxy?: boolean | undefined
 }

@@ -49,7 +49,13 @@ export async function startPlatform(builds: RuntimeBuilds, threads?: number): Pr
   const sessions = withExternalFiles(ort.InferenceSession, runtime)
   redirect(asked, { ...ort, InferenceSession: sessions })
   const graphs: GraphRuntime = {
-    InferenceSession: { create: (graph, options) => ort.InferenceSession.create(graph, options) },
+    InferenceSession: {
+      async create(graph, options) {
+        const session = await ort.InferenceSession.create(graph, options)
+        release(wasm)
+        return session
+      },
+    },
     toTensor: ({ type, data, dims }: RawTensor) => new ort.Tensor(type, data, dims),
     sessionOptions: {},
     async open(model, { file, files: all }) {
@@ -81,6 +87,13 @@ export async function startPlatform(builds: RuntimeBuilds, threads?: number): Pr
     runtime: { name: 'onnxruntime-web', version: ort.env.versions.web ?? 'unknown' },
     library: { name: '@huggingface/transformers', version: transformers.env.version },
   }
+}
+
+/** The `.wasm`, of which the browser has its own copy once it is compiled. ONNX Runtime holds these bytes for as long as it lives, and reads them once. */
+function release(settings: WasmSettings): void {
+  const { buffer } = settings.wasmBinary ?? {}
+  settings.wasmBinary = undefined
+  if (buffer) structuredClone(buffer, { transfer: [buffer] })
 }
 
 /** More share memory bandwidth and gain nothing: ONNX Runtime Web's own bound. It takes half of the cores; two, of two, load and run a model in 0.7 of the time. */
