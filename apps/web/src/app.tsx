@@ -11,6 +11,7 @@ import { ModelsScreen } from './screens/models/models-screen.tsx'
 import { NetworkScreen } from './screens/network/network-screen.tsx'
 import { ProvenanceScreen } from './screens/provenance/provenance-screen.tsx'
 import { RunScreen } from './screens/run/run-screen.tsx'
+import { listUnfinished } from './state/add-by-reference.ts'
 import { refreshModels } from './state/models.ts'
 import { route, SCREENS, type ScreenName } from './state/route.ts'
 import { openPageStorage, storage } from './state/storage.ts'
@@ -63,7 +64,7 @@ export function App(): JSX.Element {
 }
 
 const listed = async (): Promise<void> => {
-  if (storage.value.kind === 'open') await refreshModels()
+  if (storage.value.kind === 'open') await Promise.all([refreshModels(), listUnfinished()])
 }
 
 const UpdateNotice = ({ reload }: { reload: () => void }): JSX.Element => (

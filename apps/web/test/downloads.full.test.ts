@@ -51,7 +51,10 @@ async function add(page: Page, cid: string): Promise<void> {
 
 /** Bytes that the page noted of what it had of its only download. */
 const noted = (page: Page): Promise<number> =>
-  page.evaluate(() => JSON.parse(localStorage.getItem('ipfs-accelerate.unfinished') ?? '[]')[0]?.loaded ?? 0)
+  page.evaluate(() => {
+    const key = Object.keys(localStorage).find((one) => one.startsWith('ipfs-accelerate.unfinished '))
+    return JSON.parse(localStorage.getItem(key ?? '') ?? '{}').loaded ?? 0
+  })
 
 async function start(context: BrowserContext, gateways: readonly FaultyGateway[]): Promise<Page> {
   const page = context.pages()[0] ?? (await context.newPage())
@@ -154,6 +157,20 @@ async function bytesStored(): Promise<number> {
   return sum
 }
 
+/** In the page. Notes of files that are whole, too. */
+async function filesOfPartials(): Promise<string[]> {
+  const names: string[] = []
+  const into = async (folder: FileSystemDirectoryHandle): Promise<void> => {
+    for await (const handle of folder.values()) {
+      if (handle.kind === 'directory') await into(handle)
+      else names.push(handle.name)
+    }
+  }
+  const root = await navigator.storage.getDirectory()
+  await into(await root.getDirectoryHandle('x-store.partials', { create: true }))
+  return names
+}
+
 /** In the page. */
 async function unfinishedFiles(): Promise<number> {
   const root = await navigator.storage.getDirectory()
@@ -191,7 +208,7 @@ it('names a gateway that lies, and has the model from another', async () => {
   expect((await searchExample(page)).length).toBeGreaterThan(2)
 })
 
-it('keeps nothing of a gateway that lies where there is no other', async () => {
+it('names a gateway that lies where there is no other, and keeps nothing once that is dismissed', async () => {
   const liar = await serveFaultyGateway()
   liar.lie()
   const { context } = await openBrowser()
@@ -200,8 +217,11 @@ it('keeps nothing of a gateway that lies where there is no other', async () => {
   const alert = page.getByRole('alert').filter({ hasText: 'The bytes are not what was promised' })
   await alert.waitFor()
   expect(await alert.innerText()).toContain(new URL(liar.url).host)
+  await page.getByRole('button', { name: /^Dismiss/ }).click()
+  await expect.poll(() => page.evaluate(filesOfPartials)).toEqual([])
   await page.reload()
   await page.getByRole('heading', { name: 'Add your first model' }).waitFor()
+  expect(await page.getByText('It was interrupted').count()).toBe(0)
 })
 
 it('says what there was no room for, keeps what had come for as long as it is wanted, and goes on once there is room', async () => {
@@ -250,6 +270,27 @@ it('two tabs that add the same model at once both have it, once, and one that is
   await third.bringToFront()
   expect((await searchExample(third)).length).toBeGreaterThan(2)
   expect(await third.evaluate(bytesStored)).toBeLessThan((await modelSize()) + MEBIBYTE)
+})
+
+it('knows of each of several downloads in two tabs, whichever ends first', async () => {
+  const gateways = [await serveFaultyGateway(), await serveFaultyGateway('another name')]
+  const { context } = await openBrowser()
+  const page = await start(context, gateways)
+  const other = await context.newPage()
+  await other.goto(page.url())
+  await other.getByRole('heading', { name: 'Add your first model' }).waitFor()
+  const [first, second] = gateways
+  await page.bringToFront()
+  await add(page, first!.cid)
+  await other.bringToFront()
+  await add(other, second!.cid)
+  for (const tab of [page, other]) await tab.getByText(ADDED).waitFor()
+  for (const tab of [page, other]) {
+    await tab.reload()
+    await tab.getByRole('heading', { name: 'On this device' }).waitFor()
+    expect(await tab.getByText('It was interrupted').count()).toBe(0)
+  }
+  expect(await page.evaluate(filesOfPartials)).toEqual([])
 })
 
 it('asks nobody from when it is switched offline, amid a download too, and goes on when it is switched on', async () => {

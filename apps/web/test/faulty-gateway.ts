@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -27,11 +27,21 @@ export interface FaultyGateway {
   bytes: () => number
 }
 
-/** Ends with the test. */
-export async function serveFaultyGateway(): Promise<FaultyGateway> {
+/**
+ * Ends with the test.
+ *
+ * @param note - A file beside those of the model, so that it is another one.
+ */
+export async function serveFaultyGateway(note?: string): Promise<FaultyGateway> {
   const directory = await mkdtemp(path.join(tmpdir(), 'page-gateway-'))
-  const storage = await openStorage({ directory, environment: { IPFS_ACCELERATE_NETWORK: 'local' } })
-  const { cid } = await addModel(storage, fileURLToPath(modelDirectory))
+  const storage = await openStorage({
+    directory: path.join(directory, 'store'),
+    environment: { IPFS_ACCELERATE_NETWORK: 'local' },
+  })
+  const folder = path.join(directory, 'model')
+  await cp(fileURLToPath(modelDirectory), folder, { recursive: true })
+  if (note !== undefined) await writeFile(path.join(folder, 'note.txt'), note)
+  const { cid } = await addModel(storage, folder)
   const gateway = await serveGateway(storage)
   onTestFinished(async () => {
     await gateway.close()

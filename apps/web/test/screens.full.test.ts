@@ -52,7 +52,7 @@ async function look(page: Page, name: string): Promise<void> {
 /** In the page: what it keeps of a download that ended with its tab, and of its model, as if that were damaged. */
 function leaveWork(cid: string): void {
   const reference = 'ipfs://bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi'
-  localStorage.setItem('ipfs-accelerate.unfinished', JSON.stringify([{ reference, loaded: 40, total: 100 }]))
+  localStorage.setItem(`ipfs-accelerate.unfinished ${reference}`, JSON.stringify({ loaded: 40, total: 100 }))
   localStorage.setItem('ipfs-accelerate.damaged', JSON.stringify({ [cid]: 'bytes 0 to 9 are others' }))
 }
 

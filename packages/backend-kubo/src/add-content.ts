@@ -70,12 +70,12 @@ export async function addContent(parts: AddParts, source: AddSource, options: Ad
     }
     // The import's lock keeps what is there. Should it go before that is had, the pin at the end fails.
     const held: HeldFileReader = {
-      async keep(block, given) {
-        if (!(await isHeld(parts.rpc, block, given))) return false
+      async keep(block, within) {
+        if (!(await isHeld(parts.rpc, block, within))) return false
         parts.bookkeeping.disown(block)
         return true
       },
-      getBlock: (block, given) => getHeldBlock(parts.rpc, block, given ?? {}),
+      getBlock: (block, within) => getHeldBlock(parts.rpc, block, within ?? {}),
     }
     const built = await buildSource(toSourceNode(source), {
       profile,

@@ -144,6 +144,8 @@ export function createEngine({
   const verdicts = createVerdicts(storage)
   const clients = new Map<string, Promise<WorkerClient>>()
   const refusals = new Map<string, ProviderRefusal>()
+  /** Execution providers whose refusal may be another the next time. */
+  const passing = new Set<string>()
   let isClosed = false
 
   function refuse(refusal: ProviderRefusal): void {
@@ -223,6 +225,7 @@ export function createEngine({
         } catch (error) {
           if (error instanceof ProviderRefusedError) {
             refuse({ executionProvider, model: refused, why: error.message })
+            if (refused === undefined && !error.isLasting) passing.add(executionProvider)
           } else if (error instanceof DeviceLostError) {
             if (isLost) {
               throw new BackendError(`the GPU was lost twice: ${error.message}`, { cause: error, retryable: true })
@@ -236,6 +239,8 @@ export function createEngine({
       }
     }
     const reasons = rungs.map((one) => `${one}: ${(refusals.get(keyOf(one)) ?? refusals.get(keyOf(one, model)))?.why}`)
+    // Where nothing else is left, what only took too long is tried again by the next call.
+    for (const one of rungs) if (passing.delete(one)) refusals.delete(keyOf(one))
     throw new GatedError(`no execution provider that may be used can run ${model} here: ${reasons.join('; ')}`, {
       feature: 'execution-provider',
     })

@@ -317,6 +317,12 @@ describe('a ladder', () => {
     const { receipt } = await engine.run('feature-extraction', models.bert, 'the cat')
     expect(receipt.executionProvider).toBe('wasm')
     expect(warnings).toEqual(['execution provider webgpu does not work here: it did not answer within 20 s'])
+    const { engine: strict } = open({ providers: { require: 'webgpu' }, probeTimeoutMs: LIMIT_MS })
+    await expect(strict.run('feature-extraction', models.bert, 'the cat')).rejects.toMatchObject({ code: 'GATED' })
+    ask.mockRestore()
+    // Nothing else is left to that engine, so it asks again.
+    const again = await strict.run('feature-extraction', models.bert, 'the cat')
+    expect(again.receipt.executionProvider).toBe('webgpu')
   })
 
   it('goes by what is known of this browser, and says why', async () => {

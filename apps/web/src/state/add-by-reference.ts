@@ -4,6 +4,7 @@ import { hubReference, parseReference } from '@x/model-loader'
 import { GatedError, NotFoundError } from '@x/storage-core'
 import type { DownloadEvent, DownloadProgress } from '@x/transfer'
 import {
+  canResume,
   discardUnfinished,
   gatewaySource,
   hubSource,
@@ -18,19 +19,29 @@ import {
   startAddition,
   type AdditionOptions,
   type AdditionProgress,
+  type AdditionTask,
   type SourceProblem,
 } from './additions.ts'
 import { hub } from './hub.ts'
+import { assertSound } from './model-actions.ts'
 import { models, modelsChanged } from './models.ts'
 import { worksOffline } from './offline.ts'
 import { peerSource } from './peer-source.ts'
 import type { ServedModel } from './read-served.ts'
 import { lookAtRoom } from './room.ts'
 import { serverBase, serverHeaders } from './server-access.ts'
-import { server } from './server.ts'
+import { server, serverOnceAsked } from './server.ts'
 import { gateways, peers } from './sources.ts'
 import { storeOnceOpen } from './storage.ts'
-import { forgetUnfinished, interrupted, noteUnfinished, unfinished, whileDownloading } from './unfinished.ts'
+import {
+  forgetUnfinished,
+  interrupted,
+  noteUnfinished,
+  underWay,
+  unfinished,
+  unfinishedOf,
+  whileDownloading,
+} from './unfinished.ts'
 
 /** What is to be added: by content, or by a name that a hub knows. */
 export type Wanted = { kind: 'cid'; cid: CID; name: string | undefined } | { kind: 'hub'; reference: string }
@@ -95,63 +106,97 @@ const NOTED_PARTS = 100
 
 function additionOf(reference: string, name: string | undefined): AdditionOptions {
   return {
+    key: reference,
     title: name ?? reference.replace('ipfs://', ''),
-    work: ({ signal, report }) =>
-      whileDownloading(reference, async () => {
-        const options = howToPull(reference, name)
-        const before = unfinished.value.find((one) => one.reference === reference)
-        if (!before) noteUnfinished({ reference, name, loaded: 0 })
-        let noted = before?.loaded ?? 0
-        const network = untilOffline()
-        let last: AdditionProgress | undefined
-        const problems = new Map<string, SourceProblem>()
-        const tell = (progress = last): void => {
-          if (progress) report((last = { ...progress, problems: [...problems.values()] }))
-        }
-        const blame = (problem: SourceProblem | undefined): void => {
-          if (problem) problems.set(problem.source, problem)
-          tell()
-        }
-        const { cid } = await pullModel(await storeOnceOpen(), reference, {
-          ...options,
-          signal: AbortSignal.any([signal, network.signal]),
-          onFailover: (source, error) => blame({ source, text: messageOf(error) }),
-          onEvent: (event) => blame(problemOf(event)),
-          onProgress(progress) {
-            tell(shown(progress))
-            const { loaded, size: total } = progress.total
-            if (Math.abs(loaded - noted) < total / NOTED_PARTS) return
-            noted = loaded
-            noteUnfinished({ reference, name, loaded, total })
-          },
-        }).finally(() => {
-          network.forget()
-          // Nothing to go on with.
-          if (noted === 0) forgetUnfinished(reference)
-        })
-        forgetUnfinished(reference)
-        return cid.toString()
-      }),
-    after: modelsChanged,
-    dismissed: () => void giveUp(reference),
+    async work(task) {
+      const cid = await whileDownloading(reference, () => fetchModel(reference, name, task))
+      await assertSound(cid)
+      return cid
+    },
+    async after() {
+      await modelsChanged()
+      await freeLeftovers()
+    },
+    dismissed: () => giveUp(reference),
   }
 }
 
-/** Frees what had come, once there is nothing else to go on with that it may be a part of. */
+async function fetchModel(
+  reference: string,
+  name: string | undefined,
+  { signal, report }: AdditionTask,
+): Promise<string> {
+  const options = await howToPull(reference, name)
+  const store = await storeOnceOpen()
+  const isKept = await canResume()
+  // A try that comes to nothing leaves what an earlier one brought.
+  let noted = unfinishedOf(reference)?.loaded ?? 0
+  let total: number | undefined
+  const note = (loaded: number): void => {
+    noted = loaded
+    if (isKept) noteUnfinished({ reference, name, loaded, total })
+  }
+  const network = untilOffline()
+  let last: AdditionProgress | undefined
+  const problems = new Map<string, SourceProblem>()
+  const tell = (progress = last): void => {
+    if (progress) report((last = { ...progress, problems: [...problems.values()] }))
+  }
+  const blame = (problem: SourceProblem | undefined): void => {
+    if (problem) problems.set(problem.source, problem)
+    tell()
+  }
+  try {
+    const { cid } = await pullModel(store, reference, {
+      ...options,
+      signal: AbortSignal.any([signal, network.signal]),
+      onFailover: (source, error) => blame({ source, text: messageOf(error) }),
+      onEvent: (event) => blame(problemOf(event)),
+      onProgress(progress) {
+        tell(shown(progress))
+        const { loaded, size } = progress.total
+        if (Math.abs(loaded - noted) < size / NOTED_PARTS) return
+        total = size
+        note(loaded)
+      },
+    })
+    forgetUnfinished(reference)
+    return cid.toString()
+  } catch (error) {
+    // The last of what came, too.
+    if (last && last.loaded > 0) {
+      total = last.total
+      note(last.loaded)
+    }
+    throw error
+  } finally {
+    network.forget()
+  }
+}
+
+/** Forgets what had come. What a tab is at stays. */
 async function giveUp(reference: string): Promise<void> {
-  if (!unfinished.value.some((one) => one.reference === reference)) return
+  if ((await underWay()).has(reference)) return
   forgetUnfinished(reference)
-  if (unfinished.value.length > 0) return
+  await freeLeftovers()
+}
+
+/**
+ * Frees what came of downloads that nobody goes on with, once there is none that somebody may go on with: a file may be of
+ * several.
+ */
+async function freeLeftovers(): Promise<void> {
+  if (unfinished().length > 0 || (await underWay()).size > 0) return
   await discardUnfinished(await storeOnceOpen())
   await lookAtRoom()
 }
 
 /** @throws {GatedError} Nobody may be asked, or there is nobody to ask. */
-function howToPull(reference: string, name: string | undefined): PullModelOptions {
+async function howToPull(reference: string, name: string | undefined): Promise<PullModelOptions> {
   if (!reference.startsWith('ipfs://')) return { sources: [hubSource(hubEndpoint())] }
   const isTaken = models.value?.some((model) => name !== undefined && model.names.includes(name))
   return {
-    sources: sourcesThere(),
+    sources: await sourcesThere(),
     // A name that is given to another model stays with that one.
     ...(name !== undefined && !isTaken && { name }),
   }
@@ -167,14 +212,15 @@ function hubEndpoint(): string {
 }
 
 /** @throws {GatedError} Nobody may be asked, or there is nobody to ask. */
-function sourcesThere(): WebSource[] {
+async function sourcesThere(): Promise<WebSource[]> {
   if (worksOffline.value) throw switchedOff()
-  const here: GatewayPlace[] =
-    server.value.kind === 'there' ? [{ url: serverBase().href, headers: serverHeaders() }] : []
+  const own = await serverOnceAsked()
+  const here: GatewayPlace[] = own.kind === 'there' ? [{ url: serverBase().href, headers: serverHeaders() }] : []
   const sources = [...here, ...gateways.value].map((place) => gatewaySource(place))
   if (peers.value.length > 0) sources.push(peerSource(peers.value))
   if (sources.length === 0) {
-    throw new GatedError('There is no source yet: add a gateway or a peer under Network', { feature: 'gateway' })
+    const why = 'reason' in own ? `This page’s server gives no models: ${own.reason}` : 'There is no source yet'
+    throw new GatedError(`${why}; or add a gateway or a peer under Network`, { feature: 'gateway' })
   }
   return sources
 }

@@ -4,6 +4,7 @@ import { directoryOf } from '../folder/folder-tree.ts'
 import type { GivenFolder } from '../folder/given-folder.ts'
 import { createRateMeter } from '../format/transfer-rate.ts'
 import { startAddition, type AdditionOptions } from './additions.ts'
+import { assertSound } from './model-actions.ts'
 import { modelsChanged } from './models.ts'
 import { storeOnceOpen } from './storage.ts'
 
@@ -30,6 +31,7 @@ export function addFolder({ name, files }: GivenFolder): void {
         })
       },
     })
+    await assertSound(cid.toString())
     return cid.toString()
   }
   startAddition({ title: name, work, after: modelsChanged })

@@ -3,6 +3,7 @@ import { signal, type ReadonlySignal } from '@preact/signals'
 /** One model that is on its way into the storage. */
 export interface Addition {
   id: number
+  key: string | undefined
   /** What a person calls it. */
   title: string
   progress: AdditionProgress
@@ -43,16 +44,18 @@ export interface SourceProblem {
 }
 
 export interface AdditionOptions {
+  /** What is added, where it can be gone on with: it is listed as interrupted no more once it begins again. */
+  key?: string | undefined
   title: string
   /** Resolves to the model's CID. */
   work: (task: AdditionTask) => Promise<string>
   /** Called when it was added, before it is listed as such. */
   after: () => Promise<void>
   /** Called when it is listed no more. */
-  dismissed?: (() => void) | undefined
+  dismissed?: (() => Promise<void>) | undefined
 }
 
-interface AdditionTask {
+export interface AdditionTask {
   signal: AbortSignal
   report: (progress: AdditionProgress) => void
 }
@@ -75,6 +78,9 @@ const NOTHING_YET: AdditionProgress = {
 
 /** Runs one, and lists it until it is dismissed. */
 export function startAddition(options: AdditionOptions): void {
+  const { key } = options
+  const isStale = ({ outcome, ...one }: Addition): boolean => outcome?.kind === 'interrupted' && one.key === key
+  if (key !== undefined) running.value = running.value.filter((one) => !isStale(one))
   list(options, undefined, NOTHING_YET).retry()
 }
 
@@ -87,7 +93,7 @@ export function listInterrupted(
 }
 
 function list(
-  { title, work, after, dismissed }: AdditionOptions,
+  { key, title, work, after, dismissed }: AdditionOptions,
   outcome: Outcome | undefined,
   progress: AdditionProgress,
 ): Addition {
@@ -107,6 +113,7 @@ function list(
   }
   const addition: Addition = {
     id,
+    key,
     title,
     progress,
     outcome,
@@ -118,7 +125,9 @@ function list(
     },
     dismiss() {
       running.value = running.value.filter((one) => one.id !== id)
-      dismissed?.()
+      dismissed?.().catch((error: unknown) => {
+        running.value = [...running.value, { ...addition, outcome: { kind: 'failed', error } }]
+      })
     },
   }
   running.value = [...running.value, addition]

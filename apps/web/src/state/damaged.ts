@@ -16,7 +16,7 @@ export function noteDamaged(cid: string, what: string): void {
   damaged.value = { ...damaged.value, [cid]: what }
 }
 
-/** It was removed, or its bytes were found to be right. */
+/** Its bytes were found to be right. */
 export function forgetDamaged(cid: string): void {
   const { [cid]: gone, ...others } = damaged.value
   if (gone !== undefined) damaged.value = others

@@ -19,9 +19,13 @@ export function kept<T>(key: string, initial: T, read: (value: unknown) => T | u
     }
   }
   const storage = ownStorage()
-  const setting = signal(parse(storage?.getItem(fullKey) ?? null))
+  let known = storage?.getItem(fullKey) ?? null
+  const setting = signal(parse(known))
   effect(() => {
     const text = JSON.stringify(setting.value)
+    // What another tab wrote is not written back: it may have written again meanwhile.
+    if (text === known) return
+    known = text
     try {
       storage?.setItem(fullKey, text)
     } catch (error) {
@@ -30,13 +34,15 @@ export function kept<T>(key: string, initial: T, read: (value: unknown) => T | u
     }
   })
   addEventListener('storage', (event) => {
-    if (event.key === fullKey) setting.value = parse(event.newValue)
+    if (event.key !== fullKey) return
+    known = event.newValue
+    setting.value = parse(known)
   })
   return setting
 }
 
 /** A user who blocks it has a page all the same. */
-function ownStorage(): Storage | undefined {
+export function ownStorage(): Storage | undefined {
   try {
     return localStorage
   } catch (error) {

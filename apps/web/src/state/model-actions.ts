@@ -1,7 +1,7 @@
 import { CID, isStorageError } from '@x/cid'
 
 import { pageEngine } from '../engine/page-engine.ts'
-import { forgetDamaged, noteDamaged } from './damaged.ts'
+import { damaged, forgetDamaged, noteDamaged } from './damaged.ts'
 import { modelsChanged } from './models.ts'
 import { openedStore } from './storage.ts'
 
@@ -16,7 +16,6 @@ export async function setPinned(cid: string, pinned: boolean): Promise<void> {
 export async function removeModel(cid: string): Promise<void> {
   await pageEngine.unload(cid)
   await openedStore().remove(CID.parse(cid))
-  forgetDamaged(cid)
   await modelsChanged()
 }
 
@@ -35,4 +34,14 @@ export async function verifyModel(cid: string, onProgress: (checked: number) => 
     if (isStorageError(error) && error.code === 'INTEGRITY') noteDamaged(cid, error.message)
     throw error
   }
+}
+
+/**
+ * Of a model that was found damaged: after it was removed and added again a file that it shares with another is the same as
+ * before.
+ *
+ * @throws {IntegrityError} It still is.
+ */
+export async function assertSound(cid: string): Promise<void> {
+  if (damaged.value[cid] !== undefined) await verifyModel(cid, () => undefined)
 }

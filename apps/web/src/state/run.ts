@@ -81,6 +81,8 @@ export async function startRun<Name extends RunnableTask>(
   let phase = 'Opening the model'
   const results: TaskResult<Name>[] = []
   const say = (): void => show({ kind: 'running', phase, done: results.length, of: inputs.length })
+  // Of a run that failed or was stopped, or of one that was checked.
+  takeWarnings()
   say()
   const providers = providersOf(deviceChoice.value)
   try {

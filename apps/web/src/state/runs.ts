@@ -40,7 +40,9 @@ export function keepRun(run: Omit<KeptRun, 'id' | 'at'>): void {
 function withinRoom(newestFirst: readonly KeptRun[]): readonly KeptRun[] {
   let bytes = 0
   return newestFirst.map((run) => {
-    bytes += (run.inputs ?? []).reduce((sum, input) => sum + bytesOfInput(input), 0)
-    return bytes > MOST_INPUT_BYTES ? { ...run, inputs: undefined } : run
+    const more = (run.inputs ?? []).reduce((sum, input) => sum + bytesOfInput(input), 0)
+    if (bytes + more > MOST_INPUT_BYTES) return { ...run, inputs: undefined }
+    bytes += more
+    return run
   })
 }

@@ -1,4 +1,4 @@
-import { signal, type ReadonlySignal } from '@preact/signals'
+import { effect, signal, type ReadonlySignal } from '@preact/signals'
 
 import { worksOffline } from './offline.ts'
 import { readModels, type ServedModel } from './read-served.ts'
@@ -19,6 +19,15 @@ export type ServerState =
 
 const current = signal<ServerState>({ kind: 'asking' })
 export const server: ReadonlySignal<ServerState> = current
+
+/** Resolves once it is known whether it serves models, and if not why. */
+export function serverOnceAsked(): Promise<Exclude<ServerState, { kind: 'asking' }>> {
+  const known = Promise.withResolvers<Exclude<ServerState, { kind: 'asking' }>>()
+  const forget = effect(() => {
+    if (current.value.kind !== 'asking') known.resolve(current.value)
+  })
+  return known.promise.finally(forget)
+}
 
 /** Longest wait for the whole answer, which is short. Milliseconds. */
 const TIMEOUT_MS = 15_000

@@ -45,7 +45,8 @@ export const peers: Signal<readonly string[]> = kept<readonly string[]>('peers',
 )
 
 /** As far as a page may dial it. */
-const PEER = /^(?:\/[\w.:-]+)+\/(?:ws|wss|webrtc-direct)(?:\/[\w.:-]+)*\/p2p\/\w+$/
+const PEER =
+  /^\/(?:ip4|ip6|dns|dns4|dns6)\/[\w.:-]+\/(?:tcp|udp)\/\d+(?:\/tls(?:\/sni\/[\w.-]+)?)?\/(?:ws|wss|webrtc-direct)(?:\/certhash\/[\w-]+)*\/p2p\/(?:12D3KooW[1-9A-HJ-NP-Za-km-z]{44}|Qm[1-9A-HJ-NP-Za-km-z]{44}|[bk][a-z0-9]{50,})$/
 
 export const isOverWebRtc = (peer: string): boolean => peer.includes('/webrtc-direct/')
 

@@ -1,6 +1,4 @@
-import type { Signal } from '@preact/signals'
-
-import { kept } from './kept.ts'
+import { ownStorage } from './kept.ts'
 
 /** A download that has begun and has not ended. */
 export interface Unfinished {
@@ -13,37 +11,62 @@ export interface Unfinished {
   total?: number | undefined
 }
 
-function readOne(value: unknown): Unfinished[] {
-  const { reference, name, loaded, total } = Object(value)
-  if (typeof reference !== 'string' || typeof loaded !== 'number') return []
-  return [{ reference, loaded, ...(typeof name === 'string' && { name }), ...(typeof total === 'number' && { total }) }]
+/** One entry for each, so that tabs that write at once write no other's away. */
+const KEY = 'ipfs-accelerate.unfinished '
+
+const storage = ownStorage()
+
+function read(key: string): Unfinished | undefined {
+  const text = storage?.getItem(key) ?? null
+  if (text === null) return undefined
+  const { name, loaded, total } = Object(parse(text))
+  if (typeof loaded !== 'number') return undefined
+  const reference = key.slice(KEY.length)
+  return { reference, loaded, ...(typeof name === 'string' && { name }), ...(typeof total === 'number' && { total }) }
 }
 
-/** So that a page that was closed or killed knows what to go on with. */
-export const unfinished: Signal<readonly Unfinished[]> = kept<readonly Unfinished[]>('unfinished', [], (value) =>
-  Array.isArray(value) ? value.flatMap(readOne) : undefined,
-)
-
-export function noteUnfinished(one: Unfinished): void {
-  unfinished.value = [...others(one.reference), one]
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    // Written by something else.
+    if (error instanceof SyntaxError) return undefined
+    throw error
+  }
 }
 
-export function forgetUnfinished(reference: string): void {
-  if (unfinished.value.some((one) => one.reference === reference)) unfinished.value = others(reference)
+/** Those that were noted and not forgotten, of all tabs: so a page that was closed or killed knows what to go on with. */
+export const unfinished = (): Unfinished[] =>
+  Object.keys(storage ?? {}).flatMap((key) => (key.startsWith(KEY) ? (read(key) ?? []) : []))
+
+export const unfinishedOf = (reference: string): Unfinished | undefined => read(`${KEY}${reference}`)
+
+export function noteUnfinished({ reference, ...noted }: Unfinished): void {
+  try {
+    storage?.setItem(`${KEY}${reference}`, JSON.stringify(noted))
+  } catch (error) {
+    // There is no room for it: it is gone on with all the same when it is added once more.
+    if (!(error instanceof DOMException)) throw error
+  }
 }
 
-const others = (reference: string): Unfinished[] => unfinished.value.filter((one) => one.reference !== reference)
+export const forgetUnfinished = (reference: string): void => storage?.removeItem(`${KEY}${reference}`)
 
-const PREFIX = 'ipfs-accelerate.download '
+const LOCK = 'ipfs-accelerate.download '
 
 /** Holds a lock while a download goes on, by which other tabs know. */
 export const whileDownloading = <T>(reference: string, work: () => Promise<T>): Promise<T> =>
   // Two tabs may be at the same one: each is at it for as long as it holds the lock.
-  navigator.locks.request(`${PREFIX}${reference}`, { mode: 'shared' }, work)
+  navigator.locks.request(`${LOCK}${reference}`, { mode: 'shared' }, work)
+
+/** The references that some tab is at. */
+export async function underWay(): Promise<ReadonlySet<string>> {
+  const { held = [] } = await navigator.locks.query()
+  return new Set(held.flatMap(({ name }) => (name?.startsWith(LOCK) === true ? [name.slice(LOCK.length)] : [])))
+}
 
 /** Of those that were noted, the ones that no tab is at. */
 export async function interrupted(): Promise<readonly Unfinished[]> {
-  const { held = [] } = await navigator.locks.query()
-  const underWay = new Set(held.map(({ name }) => name))
-  return unfinished.value.filter(({ reference }) => !underWay.has(`${PREFIX}${reference}`))
+  const others = await underWay()
+  return unfinished().filter(({ reference }) => !others.has(reference))
 }

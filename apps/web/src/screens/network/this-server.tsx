@@ -14,7 +14,9 @@ export function ThisServer(): JSX.Element {
         <div>
           <strong>This server</strong>
           <span class="hint wrap">{location.host}</span>
-          {'reason' in state && <span class="hint wrap">{`No models from there: ${state.reason}`}</span>}
+          <span class="hint wrap" role="status">
+            {'reason' in state && `No models from there: ${state.reason}`}
+          </span>
         </div>
         <span class="row">
           <ServerBadge state={state} />
@@ -30,7 +32,7 @@ export function ThisServer(): JSX.Element {
           )}
         </span>
       </div>
-      {state.kind === 'locked' && <TokenForm />}
+      {(state.kind === 'locked' || (state.kind === 'asking' && hasToken.value)) && <TokenForm />}
     </li>
   )
 }

@@ -69,7 +69,7 @@ export function RunCard({ run }: { run: KeptRun }): JSX.Element {
             Run it again
           </button>
         ) : (
-          <span class="hint">Its input was long, and is kept no more: newer ones took its room.</span>
+          <span class="hint">Its input is not kept: it was too long, or newer ones took its room.</span>
         )}
         <span role="status">
           {value === 'running' && <span class="hint">Running the same input on the same model…</span>}
