@@ -73,7 +73,9 @@ export async function openHelia(options: HeliaOptions): Promise<HeliaPeer> {
   const finders: Finder[] = []
   const book = createProviderBook(finders)
   /** Addresses of peers that were named, by peer ID. */
-  const known = new Map<string, string>()
+  const known = new Map<string, readonly string[]>()
+  /** Those of which a finder is there, by peer ID. */
+  const sought = new Set<string>()
   let node: Node | undefined
   let exchange: Exchange | undefined
   let closed: Promise<void> | undefined
@@ -95,15 +97,36 @@ export async function openHelia(options: HeliaOptions): Promise<HeliaPeer> {
     finders.push(...http.routers.map((router) => createRouterFinder(router, routing)))
   }
 
+  /** A peer may have several addresses. `false`: it was known by that one. */
+  function know(id: string, address: string): boolean {
+    const its = known.get(id) ?? []
+    if (its.includes(address)) return false
+    known.set(id, [...its, address])
+    return true
+  }
+
+  function forget(id: string, address: string): void {
+    const others = (known.get(id) ?? []).filter((one) => one !== address)
+    if (others.length > 0) known.set(id, others)
+    else known.delete(id)
+  }
+
+  /** From now on it is dialled where nobody has a block. */
+  function find(id: string): void {
+    if (!sought.has(id)) finders.push(peerFinder(id))
+    sought.add(id)
+  }
+
   /** Dials a peer that was named, if it is not connected. Resolves when it can be asked. */
-  async function dial(address: string, within: AbortSignal): Promise<void> {
+  async function dial(id: string, within: AbortSignal): Promise<void> {
     const dialler = needNode()
-    const id = dialler.peerIdOf(address)
+    const its = known.get(id) ?? []
+    const address = its.join(' and ')
     const isAsked = (): boolean => [...book.standings.keys()].some((provider) => provider.id === id)
     if (isAsked()) return
     if (exchange?.isBanned(id)) throw new BannedError(address, id)
     try {
-      await dialler.dial([address], { signal: within })
+      await dialler.dial(its, { signal: within })
     } catch (cause) {
       within.throwIfAborted()
       if (isStorageError(cause)) throw cause
@@ -113,10 +136,10 @@ export async function openHelia(options: HeliaOptions): Promise<HeliaPeer> {
     throw new UnsupportedError(`${address} does not speak ${BITSWAP}`)
   }
 
-  const peerFinder = (address: string): Finder => ({
+  const peerFinder = (id: string): Finder => ({
     isNamed: true,
-    name: `peer ${address}`,
-    find: (_cid, { signal: within }) => dial(address, within),
+    name: `peer ${(known.get(id) ?? []).join(' and ')}`,
+    find: (_cid, { signal: within }) => dial(id, within),
   })
 
   if (usesLibp2p) {
@@ -126,7 +149,7 @@ export async function openHelia(options: HeliaOptions): Promise<HeliaPeer> {
     node = await createNode({ network, listen, transports, privateKey, dialTimeoutMs }).catch(toOurs)
     const { libp2p } = node
     try {
-      for (const address of options.peers ?? []) known.set(node.peerIdOf(address), address)
+      for (const address of options.peers ?? []) know(node.peerIdOf(address), address)
       const opened = await openExchange({
         libp2p,
         blocks: store.blocks,
@@ -149,9 +172,9 @@ export async function openHelia(options: HeliaOptions): Promise<HeliaPeer> {
       signal?.throwIfAborted()
       toOurs(error)
     }
-    for (const address of known.values()) {
-      finders.push(peerFinder(address))
-      dial(address, closing.signal).catch((error: unknown) => {
+    for (const id of known.keys()) {
+      find(id)
+      dial(id, closing.signal).catch((error: unknown) => {
         if (!closing.signal.aborted) onWarning(messageOf(error))
       })
     }
@@ -195,7 +218,7 @@ export async function openHelia(options: HeliaOptions): Promise<HeliaPeer> {
       return of(available, reason)
     }
     const bounds = AbortSignal.any([closing.signal, ...(within ? [within] : [])])
-    const dials = [...known.values()].map((address) => dial(address, bounds))
+    const dials = [...known.keys()].map((id) => dial(id, bounds))
     const gateways = [...book.standings.keys()].filter(({ kind }) => kind === 'gateway')
     const asked: Promise<unknown>[] = [
       ...gateways.map((gateway) => gateway.hasBlock(EMPTY_BLOCK, { signal: bounds })),
@@ -244,10 +267,14 @@ export async function openHelia(options: HeliaOptions): Promise<HeliaPeer> {
     async connect(address, { signal: within } = {}) {
       const id = needNode().peerIdOf(address)
       const bounds = within ? AbortSignal.any([within, closing.signal]) : closing.signal
-      await dial(address, bounds)
-      if (known.has(id)) return
-      known.set(id, address)
-      finders.push(peerFinder(address))
+      const isNew = know(id, address)
+      try {
+        await dial(id, bounds)
+      } catch (error) {
+        if (isNew) forget(id, address)
+        throw error
+      }
+      find(id)
     },
     status: (): HeliaStatus => ({
       network,

@@ -55,6 +55,22 @@ it('gives one host no more than its part of the connections, and those who use t
   expect(await late.store.has(cid)).toBe(true)
 })
 
+it.each(['first', 'last'])('reaches a peer of which the %s of its addresses leads nowhere', async (which) => {
+  const peer = await openPeer()
+  const address = String(peer.addresses()[0])
+  const gone = address.replace(/\/tcp\/\d+/, '/tcp/1')
+  expect(gone).not.toBe(address)
+  const user = await openPeer({ peers: which === 'first' ? [gone, address] : [address, gone], providers: 'given' })
+  const { cid } = await peer.store.add(sampleBytes(3, 100))
+  await user.pull(cid)
+  expect(await user.store.has(cid)).toBe(true)
+  // One more that leads nowhere is refused, and the others stay.
+  const other = await openPeer()
+  await expect(other.connect(gone)).rejects.toMatchObject({ code: 'BACKEND' })
+  await other.connect(address)
+  await expect(other.connect(gone.replace('/tcp/1', '/tcp/2'))).resolves.toBeUndefined()
+})
+
 /** As mDNS does when it hears of one. */
 async function discover(peer: HeliaPeer, { libp2p: found }: HeliaPeer): Promise<void> {
   const { libp2p } = peer
