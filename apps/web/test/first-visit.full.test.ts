@@ -46,7 +46,7 @@ it('adds a model of its server by CID, ranks texts as Node does, and does so aga
   await page.goto(url)
   expect(await page.evaluate('crossOriginIsolated')).toBe(true)
   await add(page)
-  expect(await page.locator(`code[title="${cid}"]`).count()).toBe(1)
+  await expect.poll(() => page.locator(`code[title="${cid}"]`).count()).toBe(1)
   const ranking = await searchExample(page)
   const texts = ranking.map(({ text }) => text)
   const inNode = await searchInNode(url, texts, await page.getByLabel('What are you looking for?').inputValue())
@@ -110,7 +110,7 @@ it('keeps a model that is given as a folder, verifies it once more, and removes 
   await page.getByRole('button', { name: 'Verify again' }).click()
   await page.getByText('Verified again just now').waitFor()
   // The server has the same files, so the same CID: there is nothing more to add.
-  expect(await page.getByRole('heading', { name: 'On this server' }).count()).toBe(0)
+  await expect.poll(() => page.getByRole('heading', { name: 'On this server' }).count()).toBe(0)
   await page.getByRole('button', { name: /^Remove/ }).click()
   await page.getByRole('button', { name: 'Remove', exact: true }).click()
   await page.getByRole('heading', { name: 'On this server' }).waitFor()

@@ -67,5 +67,5 @@ it('says which peer cannot be reached, and which address is none', async () => {
   await alert.waitFor()
   await page.getByRole('link', { name: 'Network', exact: true }).click()
   await page.getByRole('button', { name: `Forget the peer ${GONE}` }).click()
-  expect(await page.getByText(GONE).count()).toBe(0)
+  await expect.poll(() => page.getByText(GONE).count()).toBe(0)
 })

@@ -48,10 +48,8 @@ it('runs on what is chosen, says so, and gives the same on the graphics card as 
   expect(processor?.length).toBeGreaterThan(2)
   for (const [text, score] of processor ?? []) expect(Math.abs(score - (byText.get(text) ?? 9))).toBeLessThan(2e-3)
   await page.getByRole('link', { name: 'Provenance' }).click()
-  expect(await page.locator('article .facts').allInnerTexts()).toEqual([
-    expect.stringContaining('WebGPU'),
-    expect.stringContaining('WebAssembly'),
-  ])
+  const facts = (): Promise<string[]> => page.locator('article .facts').allInnerTexts()
+  await expect.poll(facts).toEqual([expect.stringContaining('WebGPU'), expect.stringContaining('WebAssembly')])
 })
 
 function withOtherRuntime(name: string, bytes: Buffer): Buffer {

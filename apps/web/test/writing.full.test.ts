@@ -68,11 +68,11 @@ it('stops an answer as it is written, keeps what came of it, and goes on with th
   await page.evaluate(atFirstPiece, 'stop' as const)
   await send(page)
   await page.getByText('You stopped it.').waitFor()
-  expect(await answers(page).allInnerTexts()).toEqual([expect.stringMatching(/^The model:\s+brown/)])
+  await expect.poll(() => answers(page).allInnerTexts()).toEqual([expect.stringMatching(/^The model:\s+brown/)])
   await page.getByRole('button', { name: 'Begin anew' }).click()
   await send(page)
   await page.getByText(/^Done in /).waitFor()
-  expect(await answers(page).allInnerTexts()).toEqual([expect.stringContaining(SENTENCE)])
+  await expect.poll(() => answers(page).allInnerTexts()).toEqual([expect.stringContaining(SENTENCE)])
 })
 
 /** Loses every GPU device of a worker when it is told so. */
@@ -101,7 +101,7 @@ it('writes an answer anew, once, when the GPU is lost in the middle of it', asyn
   const [said] = await answers(page).allInnerTexts()
   expect(said).toMatch(new RegExp(`^The model:\\s+${SENTENCE}`))
   expect(said?.split('brown')).toHaveLength(2)
-  expect(await page.getByText(/^the GPU was lost/).count()).toBe(1)
+  await expect.poll(() => page.getByText(/^the GPU was lost/).count()).toBe(1)
   expect(changed).toBeGreaterThan(0)
 })
 
@@ -121,5 +121,5 @@ it('writes an answer anew when the process that drives the GPU crashes in the mi
   const [said] = await answers(page).allInnerTexts()
   expect(said).toMatch(new RegExp(`^The model:\\s+${SENTENCE}`))
   expect(said?.split('brown')).toHaveLength(2)
-  expect(await page.getByText(/^the GPU was lost/).count()).toBe(1)
+  await expect.poll(() => page.getByText(/^the GPU was lost/).count()).toBe(1)
 })

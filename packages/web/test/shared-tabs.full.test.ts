@@ -33,7 +33,7 @@ it.each([
   const other = await openPage(app, url)
   await call(other, 'keepOpen')
 
-  await call(owner, 'beginAdd', 'lost', 100, 200)
+  await call(owner, 'beginUnended', 'lost', 100, 100)
   await call(other, 'beginCat', 'held')
   await call(other, 'beginPins', 'held')
   await call(other, 'beginAdd', 'added', 50, 100)

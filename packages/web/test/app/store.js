@@ -111,6 +111,16 @@ window.beginAdd = (name, first, megabytes) =>
     const { cid } = await kept.add(bytesFrom(first, megabytes), { name, onProgress })
     return String(cid)
   })
+async function* unended(first, megabytes) {
+  yield* bytesFrom(first, megabytes).stream()
+  await new Promise(() => {})
+}
+/** Begins to add what comes to no end, so that whatever ends the page ends it midway. */
+window.beginUnended = (name, first, megabytes) =>
+  begin(name, async (reached) => {
+    const onProgress = ({ type }) => type === 'bytes-added' && reached()
+    await kept.add(unended(first, megabytes), { name, onProgress })
+  })
 /** Reads what a name points to. After the first piece it waits for `goOn`. */
 let goOn
 window.goOn = () => goOn.resolve()
