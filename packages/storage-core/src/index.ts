@@ -78,6 +78,15 @@ export {
 } from './partial-store.ts'
 export { createPlannedSession, openSession, type AheadOptions } from './planned-session.ts'
 export { pull, type PullOptions, type PullProgress, type PullResult } from './pull.ts'
+export {
+  type Replica,
+  type ReplicaPutOptions,
+  type ReplicaState,
+  type ReplicaStatus,
+  type ReplicaTarget,
+} from './replication/replica-target.ts'
+export { createStoreTarget } from './replication/store-target.ts'
+export { verifyReplica, type VerifiedReplica, type VerifyReplicaOptions } from './replication/verify-replica.ts'
 export { startReceipt, type Attempt, type FinishReceipt, type Receipt } from './receipt.ts'
 export { type RecordChange, type Records, type StoredPin, type StoredRoot } from './records.ts'
 export {
