@@ -8,6 +8,7 @@ import { createContentSource } from './content-source.ts'
 import type { ContentSource, StoreStatus } from './content-store.ts'
 import { codeOf } from './error-code.ts'
 import { BackendError } from './errors.ts'
+import { firstToAnswer } from './first-to-answer.ts'
 import { untilAborted } from './lock.ts'
 import { isRetryable, noSourceGave, type SourceFailure } from './no-source-gave.ts'
 import { createNodePath, type PathNode } from './node-path.ts'
@@ -23,11 +24,29 @@ export interface Failover {
   left: readonly string[]
 }
 
+/** A block that one of the sources gave. */
+export interface Given {
+  cid: CID
+  /** The source's name. */
+  source: string
+  bytes: Uint8Array
+  durationMs: number
+}
+
 export interface FailoverOptions {
   /** Default `a+b`, of the sources' names. */
   name?: string | undefined
   /** Called before the next one is asked, and after the last. What it throws is the answer, and no other one is asked. */
   onFailover?: ((failover: Failover) => void) | undefined
+  /** Called with each block, before it is handed on. */
+  onGiven?: ((given: Given) => void) | undefined
+  /**
+   * After so many milliseconds without an answer of this source, the next one is asked too, and who is slower is stopped.
+   * Default: the next one is asked once this one has failed.
+   */
+  hedgeAfterMs?: ((source: ContentSource) => number) | undefined
+  /** Called where a source takes long, and the next one is asked too. */
+  onHedge?: ((hedge: { cid: CID; source: string }) => void) | undefined
 }
 
 /** A session of one source. */
@@ -50,10 +69,9 @@ interface Opened {
  *
  * What no source gives is `NOT_FOUND` where all say so, else `BACKEND` with what each said.
  */
-export function createFailoverSource(
-  sources: readonly ContentSource[],
-  { name = sources.map((source) => source.name).join('+'), onFailover }: FailoverOptions = {},
-): ContentSource {
+export function createFailoverSource(sources: readonly ContentSource[], settings: FailoverOptions = {}): ContentSource {
+  const { onFailover, onGiven, hedgeAfterMs, onHedge } = settings
+  const name = settings.name ?? sources.map((source) => source.name).join('+')
   /** Who gave a block last. */
   let lastToAnswer: ContentSource | undefined
 
@@ -61,29 +79,32 @@ export function createFailoverSource(
   async function firstOf(
     cid: CID,
     order: readonly ContentSource[],
-    ask: (source: ContentSource) => Promise<Uint8Array>,
+    ask: (source: ContentSource, signal: AbortSignal | undefined) => Promise<Uint8Array>,
     { assertWanted, ruledOut }: { assertWanted: () => void; ruledOut?: (source: ContentSource) => unknown },
   ): Promise<Uint8Array> {
     const failures: SourceFailure[] = []
-    for (const [at, source] of order.entries()) {
-      const earlier = ruledOut?.(source)
-      if (earlier !== undefined) {
+    const started = performance.now()
+    const first = await firstToAnswer(order, ask, {
+      delayMsOf: hedgeAfterMs,
+      skips(source) {
+        const earlier = ruledOut?.(source)
+        if (earlier === undefined) return false
         failures.push({ source: source.name, error: earlier, earlier: true })
-        continue
-      }
-      try {
-        const bytes = await ask(source)
-        lastToAnswer = source
-        return bytes
-      } catch (error) {
+        return true
+      },
+      onFailure(source, error) {
         assertWanted()
         if (codeOf(error) === undefined) throw error
         failures.push({ source: source.name, error })
-        const left = order.slice(at + 1).filter((other) => ruledOut?.(other) === undefined)
+        const left = order.slice(order.indexOf(source) + 1).filter((other) => ruledOut?.(other) === undefined)
         onFailover?.({ cid, source: source.name, error, left: left.map((other) => other.name) })
-      }
-    }
-    throw noSourceGave(cid, failures)
+      },
+      onSlow: (source) => onHedge?.({ cid, source: source.name }),
+    })
+    if (!first) throw noSourceGave(cid, failures)
+    lastToAnswer = first.item
+    onGiven?.({ cid, source: first.item.name, bytes: first.answer, durationMs: performance.now() - started })
+    return first.answer
   }
 
   const either: BlockSource = {
@@ -103,9 +124,12 @@ export function createFailoverSource(
       return false
     },
     get: (cid, options = {}) =>
-      firstOf(cid, startingWith(lastToAnswer, sources), (source) => source.blocks.get(cid, options), {
-        assertWanted: () => options.signal?.throwIfAborted(),
-      }),
+      firstOf(
+        cid,
+        startingWith(lastToAnswer, sources),
+        (source, stop) => source.blocks.get(cid, { ...options, signal: eitherOf(options.signal, stop) }),
+        { assertWanted: () => options.signal?.throwIfAborted() },
+      ),
     openSession: openFailoverSession,
     close: () => closeAll(sources.map((source) => source.close())),
   }
@@ -231,7 +255,9 @@ export function createFailoverSource(
       assertWanted()
       const left = startingWith(current, sources).filter((source) => !dropped.has(source))
       const order = [...left, ...sources.filter((source) => dropped.has(source))]
-      return firstOf(cid, order, (source) => getFrom(source, cid, given), { assertWanted, ruledOut })
+      const ask = (source: ContentSource, stop: AbortSignal | undefined): Promise<Uint8Array> =>
+        getFrom(source, cid, { ...given, signal: eitherOf(given.signal, stop) })
+      return firstOf(cid, order, ask, { assertWanted, ruledOut })
     }
 
     return {
@@ -260,6 +286,10 @@ export function createFailoverSource(
   }
 
   return createContentSource({ blocks, probe })
+}
+
+function eitherOf(one: AbortSignal | undefined, other: AbortSignal | undefined): AbortSignal | undefined {
+  return one && other ? AbortSignal.any([one, other]) : (one ?? other)
 }
 
 function startingWith<T>(first: T | undefined, items: readonly T[]): readonly T[] {

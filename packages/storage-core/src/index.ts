@@ -11,6 +11,23 @@ export { createContentStore, type BlockContentStoreOptions } from './block-conte
 export { type BlockSession, type BlockSource, type SessionOptions } from './block-source.ts'
 export { type AbortOptions, type Blockstore, type PutManyOptions, type PutOptions } from './blockstore.ts'
 export { buildSource, type BuildSourceOptions, type BuiltSource } from './build-source.ts'
+export { type BeyondOptions } from './composition/beyond.ts'
+export {
+  createCircuitBreaker,
+  isCircuitRefusal,
+  type CircuitBreaker,
+  type CircuitBreakerOptions,
+  type CircuitState,
+  type CircuitStatus,
+} from './composition/circuit-breaker.ts'
+export { type LatencyOptions } from './composition/latency.ts'
+export { type Tier, type TierEvent, type TierRole, type TierStatus } from './composition/tier.ts'
+export {
+  createTieredStore,
+  type FetchOptions,
+  type TieredStore,
+  type TieredStoreOptions,
+} from './composition/tiered-store.ts'
 export { createContentSource, type BlockContentSourceOptions } from './content-source.ts'
 export {
   type AddOptions,
@@ -48,7 +65,7 @@ export {
 export { assertExpected, unexpected } from './expected-root.ts'
 export { exportCar, type ExportCarOptions } from './export-car.ts'
 export { exportStatic, type ExportStaticOptions, type ExportStaticResult, type StaticTarget } from './export-static.ts'
-export { createFailoverSource, type Failover, type FailoverOptions } from './failover-source.ts'
+export { createFailoverSource, type Failover, type FailoverOptions, type Given } from './failover-source.ts'
 export { findRoot } from './find-root.ts'
 export { fromInterfaceBlockstore, type FromInterfaceBlockstoreOptions } from './from-interface-blockstore.ts'
 export { heldFile } from './held-file.ts'
@@ -87,7 +104,7 @@ export {
 } from './replication/replica-target.ts'
 export { createStoreTarget } from './replication/store-target.ts'
 export { verifyReplica, type VerifiedReplica, type VerifyReplicaOptions } from './replication/verify-replica.ts'
-export { startReceipt, type Attempt, type FinishReceipt, type Receipt } from './receipt.ts'
+export { startReceipt, type Attempt, type FinishReceipt, type Receipt, type Share } from './receipt.ts'
 export { type RecordChange, type Records, type StoredPin, type StoredRoot } from './records.ts'
 export {
   toSourceNode,

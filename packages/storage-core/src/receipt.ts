@@ -12,15 +12,26 @@ export interface Attempt {
   durationMs: number
 }
 
+/** What one backend gave of what an operation read. */
+export interface Share {
+  /** The backend's `name`. */
+  backend: string
+  /** Blocks that were asked for one by one; 0 where a file was read as a whole. */
+  blocks: number
+  bytes: number
+}
+
 /** Who answered an operation, who was tried before, and what was verified. Given to `onReceipt` when it has ended well. */
 export interface Receipt {
-  operation: 'add' | 'cat'
+  operation: 'add' | 'cat' | 'stat' | 'ls' | 'fetch'
   /** The root that was read or made. */
   cid: CID
   /** The backend that answered. */
   answeredBy: string
-  /** In order, the one that answered last. */
+  /** In order, the one that answered last. Each backend once, with how its part ended. */
   attempts: Attempt[]
+  /** Of an operation of several backends, what each of them gave. */
+  gave?: readonly Share[] | undefined
   /** `each-leaf`: every byte was hashed now. `stored`: trusted from an earlier check. */
   verified: 'each-leaf' | 'stored'
   /** Of content, handed on or taken in. */
