@@ -42,7 +42,7 @@ export interface Following {
 }
 
 /** What is read for one operation. */
-export interface OpenBeyond {
+interface OpenBeyond {
   /** What is held here, and of the rest what the tiers give. */
   readonly blocks: BlockSource
   /** Until what is kept of it is there. */
