@@ -41,6 +41,7 @@ import { createQuarantine } from './quarantine.ts'
 import { createQuota } from './quota.ts'
 import { cat, verifyTree } from './read-content.ts'
 import { createReserve } from './reserve.ts'
+import { createSalvage } from './salvage.ts'
 import { sweepLeftovers } from './sweep.ts'
 import { createTree } from './tree.ts'
 import { createViews } from './views.ts'
@@ -144,6 +145,7 @@ async function createFsStore(
   const names = createFsNames(context, catalogue)
   const tree = createTree(blocks, held)
   const views = createViews(context, held)
+  const salvage = createSalvage(context)
   const pins = createPins(context, { blocks, catalogue, held, tree })
   const pending = (): AsyncIterable<CID> => pendingRoots(context)
   const collector = createCollector(context, { blocks, catalogue, held, loose, quarantine, views, pending })
@@ -262,6 +264,10 @@ async function createFsStore(
       await start(options)
       const begin = (lease: string) => createStagedAdd(context, adding, { mode: 'copy', lease })
       return localPath(context, { ...reading, catalogue, quota, views, begin }, root, options)
+    },
+    salvage: async (cid, options = {}) => {
+      await start(options)
+      return salvage.get(cid)
     },
     openPartials: async (options = {}) => {
       await start(options)

@@ -183,6 +183,11 @@ export interface ContentStore extends ContentSource {
    * collected. Nothing may be written there.
    */
   getPath?(root: CID, options?: GetPathOptions): Promise<string>
+  /**
+   * Where what is damaged is put away: a block of it that is still sound, checked now. `undefined` where there is none. So
+   * that one bad leaf of a large file does not mean to fetch all of it.
+   */
+  salvage?(cid: CID, options?: AbortOptions): Promise<Uint8Array | undefined>
   /** Where files are held whole in a browser: the verified file, without a copy of its bytes. */
   getFile?(root: CID, options?: GetPathOptions): Promise<File>
 }

@@ -72,6 +72,8 @@ interface Opened {
 export function createFailoverSource(sources: readonly ContentSource[], settings: FailoverOptions = {}): ContentSource {
   const { onFailover, onGiven, hedgeAfterMs, onHedge } = settings
   const name = settings.name ?? sources.map((source) => source.name).join('+')
+  /** What a session had from its caller, and from no source. */
+  const notGiven = new WeakSet<Uint8Array>()
   /** Who gave a block last. */
   let lastToAnswer: ContentSource | undefined
 
@@ -103,8 +105,9 @@ export function createFailoverSource(sources: readonly ContentSource[], settings
     })
     if (!first) throw noSourceGave(cid, failures)
     lastToAnswer = first.item
-    onGiven?.({ cid, source: first.item.name, bytes: first.answer, durationMs: performance.now() - started })
-    return first.answer
+    const { item, answer: bytes } = first
+    if (!notGiven.has(bytes)) onGiven?.({ cid, source: item.name, bytes, durationMs: performance.now() - started })
+    return bytes
   }
 
   const either: BlockSource = {
@@ -159,7 +162,9 @@ export function createFailoverSource(sources: readonly ContentSource[], settings
       const held: SessionOptions['held'] = async (cid, given) => {
         const key = blockKey(cid)
         const node = opened?.path.find((shown) => shown.key === key)
-        return node?.bytes.slice() ?? options.held?.(cid, given)
+        const ours = node?.bytes.slice() ?? (await options.held?.(cid, given))
+        if (ours) notGiven.add(ours)
+        return ours
       }
       const session = openSession(source.blocks, root, { ...options, held })
       opened = { session, path: [], ready: Promise.resolve(), users: 0, retired: false }

@@ -107,13 +107,12 @@ type Held = NonNullable<SessionOptions['held']>
 function heldBy(store: ContentStore): Held {
   return async (cid, options) => {
     try {
-      if (!(await store.blocks.has(cid, options))) return undefined
-      return await store.blocks.get(cid, options)
+      if (await store.blocks.has(cid, options)) return await store.blocks.get(cid, options)
     } catch (error) {
       const code = codeOf(error)
-      if (code === 'NOT_FOUND' || code === 'INTEGRITY') return undefined
-      throw error
+      if (code !== 'NOT_FOUND' && code !== 'INTEGRITY') throw error
     }
+    return store.salvage?.(cid, options)
   }
 }
 

@@ -104,8 +104,9 @@ export function createBeyond(
   async function heldHere(track: ReadTracker, cid: CID, given: AbortOptions): Promise<Uint8Array | undefined> {
     const started = performance.now()
     try {
-      if (!(await local.blocks.has(cid, given))) return undefined
-      const bytes = await local.blocks.get(cid, given)
+      const isHeld = await local.blocks.has(cid, given)
+      const bytes = isHeld ? await local.blocks.get(cid, given) : await local.salvage?.(cid, given)
+      if (!bytes) return undefined
       track.gave(local.name, { blocks: 1, bytes: bytes.length, durationMs: performance.now() - started })
       return bytes
     } catch (error) {

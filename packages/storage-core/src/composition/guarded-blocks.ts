@@ -1,6 +1,6 @@
 import { verify, type CID } from '@x/cid'
 
-import type { BlockSource } from '../block-source.ts'
+import type { BlockSource, SessionOptions } from '../block-source.ts'
 import { isPromisedChecked, promiseChecked } from '../checked-blocks.ts'
 import { codeOf } from '../error-code.ts'
 import type { CircuitBreaker } from './circuit-breaker.ts'
@@ -14,12 +14,21 @@ export function guardBlocks(
   blocks: BlockSource,
   { breaker, latency }: { breaker: CircuitBreaker; latency: Latency },
 ): BlockSource {
-  async function ask<T>(task: () => Promise<T>, isStopped: () => boolean): Promise<T> {
+  /** @param isAnswer - Whether what came is from the backend: of a session's own blocks it is not, and says nothing of it. */
+  async function ask<T>(
+    task: () => Promise<T>,
+    isStopped: () => boolean,
+    isAnswer?: (given: T) => boolean,
+  ): Promise<T> {
     const refusal = breaker.refusal()
     if (refusal) throw refusal
     const started = performance.now()
     try {
       const answer = await task()
+      if (isAnswer?.(answer) === false) {
+        breaker.stopped()
+        return answer
+      }
       latency.record(performance.now() - started)
       breaker.succeeded()
       return answer
@@ -53,13 +62,20 @@ export function guardBlocks(
       ),
     ...(openOwn && {
       openSession: (root, options = {}) => {
-        const session = openOwn(root, options)
+        const ours = new WeakSet<Uint8Array>()
+        const held: SessionOptions['held'] = async (cid, given) => {
+          const bytes = await options.held?.(cid, given)
+          if (bytes) ours.add(bytes)
+          return bytes
+        }
+        const session = openOwn(root, { ...options, held })
         let isClosed = false
         return {
           get: (cid, given) =>
             ask(
               () => sound(cid, session.get(cid, given)),
               () => isClosed || given.signal?.aborted === true || options.signal?.aborted === true,
+              (bytes) => !ours.has(bytes),
             ),
           close() {
             isClosed = true

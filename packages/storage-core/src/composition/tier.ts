@@ -43,5 +43,9 @@ export type TierEvent =
   | { type: 'blocks-kept'; root: CID; blocks: number; bytes: number }
   /** It could not be held there; what was read is none the worse. */
   | { type: 'keeping-failed'; root: CID; error: unknown }
+  /** A file that was damaged here is whole again, and was read once more to see. `fetched`: bytes that came from others. */
+  | { type: 'repaired'; root: CID; file: CID; fetched: number }
+  /** It is damaged still; what was read is none the worse. */
+  | { type: 'repair-failed'; root: CID; error: unknown }
   /** Of each operation that has ended well. */
   | { type: 'receipt'; receipt: Receipt }

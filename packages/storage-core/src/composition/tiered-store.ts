@@ -11,6 +11,7 @@ import type {
   GetPathOptions,
   PathOptions,
 } from '../content-store.ts'
+import { codeOf } from '../error-code.ts'
 import { BackendError } from '../errors.ts'
 import { pull, type PullOptions, type PullResult } from '../pull.ts'
 import type { Receipt } from '../receipt.ts'
@@ -37,7 +38,8 @@ export interface TieredStore extends ContentStore {
 /**
  * A store that is local first. What is written, pinned and listed is in the local store; what is read comes from there, and
  * what it lacks or has damaged comes from the tiers, block by block: where one of them fails or lies in the middle of a file,
- * the rest comes from the next, and what is held is not fetched. `verify` is of what is held here.
+ * the rest comes from the next, and what is held is not fetched. A file that was found damaged is repaired once it was read to
+ * its end. `verify` is of what is held here.
  *
  * Closing it closes the local store and the tiers.
  *
@@ -98,7 +100,27 @@ export function createTieredStore(local: ContentStore, options: TieredStoreOptio
     } finally {
       await others.end()
     }
+    if (codeOf(ours) === 'INTEGRITY') await repair(root, given)
     done(track.receipt({ cid: root, bytes, verified: 'each-leaf' }), onReceipt)
+  }
+
+  /** Of the file that was read, and no other one below the root: nobody asked for these. */
+  async function repair(root: CID, { path, signal }: PathOptions): Promise<void> {
+    const following = follow('fetch', root)
+    const others = beyond.open(following)
+    try {
+      const { cid: file } = await createContentReader({ name, blocks: others.blocks, enter }).stat(root, {
+        path,
+        signal,
+      })
+      await others.end()
+      const { fetched } = await pull(local, beyond.source(following), file, { pin: false, signal })
+      await local.verify(file, { signal })
+      onEvent?.({ type: 'repaired', root, file, fetched })
+    } catch (error) {
+      signal?.throwIfAborted()
+      onEvent?.({ type: 'repair-failed', root, error })
+    }
   }
 
   async function stat(root: CID, given: PathOptions = {}): Promise<ContentStat> {
@@ -217,6 +239,7 @@ export function createTieredStore(local: ContentStore, options: TieredStoreOptio
 
   const getPath = local.getPath?.bind(local)
   const getFile = local.getFile?.bind(local)
+  const salvage = local.salvage?.bind(local)
   return {
     name,
     local,
@@ -238,6 +261,7 @@ export function createTieredStore(local: ContentStore, options: TieredStoreOptio
     ...(getPath && {
       getPath: (root: CID, given: GetPathOptions = {}) => orFetched(root, given, () => getPath(root, given)),
     }),
+    ...(salvage && { salvage }),
     ...(getFile && {
       getFile: (root: CID, given: GetPathOptions = {}) => orFetched(root, given, () => getFile(root, given)),
     }),

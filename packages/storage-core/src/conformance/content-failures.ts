@@ -11,7 +11,7 @@ type Call = (store: ContentStore, block: SampleBlock, options: AbortOptions) => 
 
 // A new method on ContentStore or Names does not compile until it has its line here.
 const storeCalls: Record<
-  Exclude<keyof ContentStore, 'name' | 'blocks' | 'names' | 'getPath' | 'getFile' | 'close'>,
+  Exclude<keyof ContentStore, 'name' | 'blocks' | 'names' | 'getPath' | 'salvage' | 'getFile' | 'close'>,
   Call
 > = {
   add: (store, { bytes }, options) => store.add(bytes, options),
