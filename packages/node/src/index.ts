@@ -19,6 +19,13 @@ export {
 } from './backends/backend-spec.ts'
 export { KUBO_AUTH_VARIABLE } from './backends/kubo-auth.ts'
 export { openBackend, type Backend, type OpenBackendOptions } from './backends/open-backend.ts'
+export {
+  composeStorage,
+  type ComposedBackend,
+  type ComposedStorage,
+  type ComposeStorageOptions,
+  type LeftOut,
+} from './composition/compose-storage.ts'
 export { dataDirectory } from './data-directory.ts'
 export { exportCarFile, type ExportCarFileOptions } from './export-car-file.ts'
 export { exportPath, type ExportOptions } from './export-path.ts'

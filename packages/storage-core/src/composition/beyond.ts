@@ -95,8 +95,10 @@ export function createBeyond(
       const code = codeOf(error)
       const reason = error instanceof Error ? error.message : String(error)
       if (isNews) onEvent?.({ type: 'backend-failed', operation, root, backend, code, reason })
-      if (code === 'NOT_FOUND' || memberOf.get(backend)?.tier.isRequired !== true) return
-      throw new GatedError(`${backend} is required, and failed: ${reason}`, { feature: backend, cause: error })
+      const tier = memberOf.get(backend)?.tier
+      if (code === 'NOT_FOUND' || tier?.isRequired !== true) return
+      const { feature = backend } = tier
+      throw new GatedError(`${backend} is required, and failed: ${reason}`, { feature, cause: error })
     }
   }
 

@@ -16,6 +16,8 @@ export interface Tier {
   source: ContentSource
   /** Where it fails (to be absent is no failure) the operation fails with `GATED`, also where others could answer. */
   isRequired?: boolean | undefined
+  /** The gate that requires it, for the error. Default: the source's name. */
+  feature?: string | undefined
 }
 
 export interface TierStatus {
