@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util'
 import { findKubo } from '../tooling/kubo/find-kubo.ts'
 import { question as add } from './add/question.ts'
 import { questions as browser } from './browser/questions.ts'
+import { question as composed } from './composed/question.ts'
 import { question as download } from './download/question.ts'
 import { describeMachine } from './harness/machine.ts'
 import { answerJson, answerText, machineText } from './harness/report.ts'
@@ -38,6 +39,7 @@ const QUESTIONS = [
   memory,
   transfer,
   download,
+  composed,
   openModel,
   ...infer,
   ...serve,
