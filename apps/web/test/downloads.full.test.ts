@@ -49,6 +49,15 @@ async function add(page: Page, cid: string): Promise<void> {
   await page.getByRole('button', { name: 'Add', exact: true }).click()
 }
 
+/** Until what was being added is there; what the page says instead is the failure. */
+async function untilAdded(page: Page): Promise<void> {
+  const problem = page.getByRole('alert').filter({ hasText: /\S/ }).first()
+  const said = page.getByText(ADDED).first()
+  await said.or(problem).first().waitFor()
+  if (await said.isVisible()) return
+  throw new Error(`it was not added: ${await problem.innerText()}`)
+}
+
 /** Bytes that the page noted of what it had of its only download. */
 const noted = (page: Page): Promise<number> =>
   page.evaluate(() => {
@@ -96,7 +105,7 @@ it.each(['loaded again', 'killed'])(
     gateway.goOn()
     await page.getByText(/^It was interrupted at .* of .*What had come is kept/).waitFor()
     await page.getByRole('button', { name: 'Go on' }).click()
-    await page.getByText(ADDED).waitFor()
+    await untilAdded(page)
 
     const asked = gateway.answered.filter(({ bytes }) => bytes > NOT_FILES).map((answer) => answer.asked)
     expect(asked.filter((one, index) => asked.indexOf(one) !== index)).toEqual([])
@@ -284,7 +293,7 @@ it('knows of each of several downloads in two tabs, whichever ends first', async
   await add(page, first!.cid)
   await other.bringToFront()
   await add(other, second!.cid)
-  for (const tab of [page, other]) await tab.getByText(ADDED).waitFor()
+  for (const tab of [page, other]) await untilAdded(tab)
   for (const tab of [page, other]) {
     await tab.reload()
     await tab.getByRole('heading', { name: 'On this device' }).waitFor()

@@ -33,6 +33,7 @@ export { exportStaticDirectory } from './export-static-directory.ts'
 export { assertReference, fetchModel, resolveModel } from './fetch-model.ts'
 export { createHasher, createSha256 } from './create-hash.ts'
 export { addModel, openModel, showManifest, type OpenModelOptions } from './models.ts'
+export { openOutbox, type OpenOutboxOptions } from './outbox/open-outbox.ts'
 export { openResults, resultMode, type OpenResultsOptions, type ResultMode } from './open-results.ts'
 export {
   openStorage,

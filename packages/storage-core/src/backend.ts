@@ -38,6 +38,7 @@ export { joinAtMost, readBody, readWholeBody, type ReadBodyOptions } from './rea
 export { oneLine, publicMessage } from './public-message.ts'
 export { reasonOf } from './reason-of.ts'
 export { createRecordNames } from './record-names.ts'
+export { assertWish, LONGEST_WAIT_MS } from './replication/outbox.ts'
 export { requestBody, type BodyFault, type RequestBodyOptions } from './request-body.ts'
 export { parseRetryAfter, type RetryAfterOptions } from './retry-after.ts'
 export { createRootRecords, type RootRecords, type RootRecordsParts } from './root-records.ts'

@@ -2,3 +2,4 @@ export { blockstoreConformance, type BlockstoreSetup } from './conformance/block
 export { contentSourceConformance, type ContentSourceSetup } from './conformance/content-source.ts'
 export { contentStoreConformance, type ContentStoreSetup } from './conformance/content-store.ts'
 export { replicaTargetConformance, type ReplicaTargetSetup } from './conformance/replica-target.ts'
+export { outboxConformance, type OutboxSetup } from './conformance/outbox.ts'

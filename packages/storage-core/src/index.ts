@@ -21,6 +21,12 @@ export {
   type CircuitStatus,
 } from './composition/circuit-breaker.ts'
 export { type LatencyOptions } from './composition/latency.ts'
+export {
+  createReplicatedStore,
+  type Removal,
+  type ReplicatedStore,
+  type ReplicatedStoreOptions,
+} from './composition/replicated-store.ts'
 export { type Tier, type TierEvent, type TierRole, type TierStatus } from './composition/tier.ts'
 export {
   createTieredStore,
@@ -28,6 +34,7 @@ export {
   type TieredStore,
   type TieredStoreOptions,
 } from './composition/tiered-store.ts'
+export { type CopyPolicy, type WritePolicy } from './composition/write-policy.ts'
 export { createContentSource, type BlockContentSourceOptions } from './content-source.ts'
 export {
   type AddOptions,
@@ -95,6 +102,22 @@ export {
 } from './partial-store.ts'
 export { createPlannedSession, openSession, type AheadOptions } from './planned-session.ts'
 export { pull, type PullOptions, type PullProgress, type PullResult } from './pull.ts'
+export { createMemoryOutbox } from './replication/memory-outbox.ts'
+export {
+  type CopyRecord,
+  type Outbox,
+  type OutboxEntry,
+  type OutboxFilter,
+  type OutboxOperation,
+  type Settlement,
+  type Wish,
+} from './replication/outbox.ts'
+export {
+  createReplicator,
+  type Replicator,
+  type ReplicatorEvent,
+  type ReplicatorOptions,
+} from './replication/replicator.ts'
 export {
   type Replica,
   type ReplicaPutOptions,

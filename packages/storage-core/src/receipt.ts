@@ -4,7 +4,8 @@ import type { CID } from '@x/cid'
 export interface Attempt {
   /** The backend's `name`. */
   backend: string
-  outcome: 'answered' | 'not-found' | 'failed' | 'skipped'
+  /** `owed`: it is done later, and kept until then that it has to be. */
+  outcome: 'answered' | 'not-found' | 'failed' | 'skipped' | 'owed'
   /** Why it failed or was skipped. */
   reason?: string | undefined
   /** The failure's error code. */
