@@ -21,11 +21,11 @@ interface Ended {
 interface Parameters {
   store: string
   root: string
-  received: string
+  output: string
   size: number
 }
 
-await runJob<Parameters>(async ({ store: directory, root, received, size, check }) => {
+await runJob<Parameters>(async ({ store: directory, root, output, size, check }) => {
   const bytes = createByteCheck(check)
   let given = 0
 
@@ -45,7 +45,7 @@ await runJob<Parameters>(async ({ store: directory, root, received, size, check 
 
   const near = await openBackend('near', size / 2)
   const far = await openBackend('far', Infinity)
-  const local = await openFsStore({ directory: received })
+  const local = await openFsStore({ directory: output })
   const store = createTieredStore(local, {
     tiers: [
       { role: 'near', source: near },

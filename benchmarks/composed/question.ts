@@ -11,18 +11,13 @@ export const question: Question = {
   async prepare(workspace) {
     const { path, bytes, sha256 } = await workspace.file()
     const ours = await createStores(workspace, { path, tag: 'composed' }).ours()
-    const received = workspace.path('received')
+    const output = workspace.path('received')
     return {
       expected: { sha256, bytes: String(bytes), root: ours.root },
       jobs: [
         workspace.script('alone', new URL('alone.ts', import.meta.url), ours),
         workspace.script('composed', new URL('composed.ts', import.meta.url), ours),
-        workspace.script(
-          'failover',
-          new URL('failover.ts', import.meta.url),
-          { ...ours, received, size: bytes },
-          { output: received },
-        ),
+        workspace.script('failover', new URL('failover.ts', import.meta.url), { ...ours, size: bytes }, { output }),
       ],
       targets: [
         {

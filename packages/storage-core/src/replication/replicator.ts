@@ -145,7 +145,8 @@ export function createReplicator(options: ReplicatorOptions): Replicator {
     // What another process is at may fall to this one.
     const inMs = Math.min(Math.max(0, next - now()), leaseMs)
     timer = setTimeout(wake, Math.max(inMs, SHORTEST_MS))
-    unref(timer)
+    // Who waits for what another process is at has nothing else to live for.
+    if (waiting.size === 0) unref(timer)
   }
 
   function start(target: ReplicaTarget, entry: OutboxEntry): void {
