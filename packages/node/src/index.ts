@@ -24,6 +24,7 @@ export {
   type ComposedBackend,
   type ComposedStorage,
   type ComposeStorageOptions,
+  type Copies,
   type LeftOut,
 } from './composition/compose-storage.ts'
 export { dataDirectory } from './data-directory.ts'

@@ -1,28 +1,47 @@
+import path from 'node:path'
+
 import { decideGates, type Environment, type FeatureName, type Gates, type GateSettings } from '@x/gating'
 import {
+  createReplicatedStore,
+  createReplicator,
+  createStoreTarget,
   createTieredStore,
   GatedError,
+  UnsupportedError,
   type AbortOptions,
   type ContentSource,
+  type CopyPolicy,
+  type Outbox,
+  type ReplicatedStore,
+  type Replicator,
+  type ReplicatorEvent,
+  type ReplicatorOptions,
+  type ReplicaTarget,
   type StoreStatus,
   type Tier,
   type TieredStore,
   type TieredStoreOptions,
   type TierRole,
   type TierStatus,
+  type WritePolicy,
 } from '@x/storage-core'
 
-import { labelOf, type BackendKind, type BackendSpec } from '../backends/backend-spec.ts'
-import { openBackend } from '../backends/open-backend.ts'
+import { canBeWritten, labelOf, type BackendKind, type BackendSpec } from '../backends/backend-spec.ts'
+import { openBackend, type Backend } from '../backends/open-backend.ts'
 import { featureOf } from '../backends/reach.ts'
 import type { Storage } from '../open-storage.ts'
+import { openOutbox } from '../outbox/open-outbox.ts'
 import { refuseMissing } from '../required.ts'
 import { createLateSource } from './late-source.ts'
+import { createLateTarget } from './late-target.ts'
+import { createLate, type Late } from './late.ts'
 
 export interface ComposedBackend {
   spec: BackendSpec
   /** Default: `near` for a daemon and for peers, `far` for gateways, static folders and buckets. */
   role?: TierRole | undefined
+  /** When it gets what is written. Default `never`. */
+  write?: WritePolicy | undefined
 }
 
 export interface ComposeStorageOptions
@@ -33,6 +52,9 @@ export interface ComposeStorageOptions
   search?: boolean | undefined
   /** Longest time without progress of one backend. Milliseconds; default 30_000. */
   stallTimeoutMs?: number | undefined
+  /** How copies are made, where a backend gets any. */
+  copies?: Pick<ReplicatorOptions, 'atOnce' | 'retryMs' | 'mostRetryMs' | 'leaves' | 'leaseMs'> | undefined
+  onCopy?: ((event: ReplicatorEvent) => void) | undefined
   /** Hears of what is no error of anybody's call. */
   onWarning?: ((message: string) => void) | undefined
   /** Default `process.env`. */
@@ -48,8 +70,18 @@ export interface LeftOut {
   reason: string
 }
 
+/** What is owed to backends, and who brings it. */
+export interface Copies extends Pick<ReplicatedStore, 'copyTo' | 'removeEverywhere'>, Pick<Replicator, 'drained'> {
+  readonly outbox: Outbox
+  readonly targets: readonly ReplicaTarget[]
+  /** Tries again now what waits or was given up. Resolves to how many entries. */
+  retry(filter?: { target?: string | undefined }): Promise<number>
+}
+
 export interface ComposedStorage extends TieredStore {
   readonly local: Storage
+  /** `undefined` where no backend gets copies. */
+  readonly copies: Copies | undefined
   /** Switched off, and so left out. */
   readonly leftOut: readonly LeftOut[]
   /** Probes the local store and every backend, now. */
@@ -77,6 +109,7 @@ const ROLE_OF: Readonly<Record<BackendKind, TierRole>> = {
  *
  * @throws {GatedError} A gate at `require` has no backend here, or that cannot be opened. `cause` is why.
  * @throws {InvalidSettingError} A variable or option has a value that means nothing.
+ * @throws {UnsupportedError} Copies are to be made where that cannot be done.
  * @throws {TypeError} Two backends are the same.
  */
 export async function composeStorage(storage: Storage, options: ComposeStorageOptions): Promise<ComposedStorage> {
@@ -88,46 +121,112 @@ export async function composeStorage(storage: Storage, options: ComposeStorageOp
   )
   const leftOut: LeftOut[] = []
   const tiers: (Tier & { feature: FeatureName })[] = []
-  for (const { spec, role = ROLE_OF[spec.kind] } of options.backends) {
+  const policies: CopyPolicy[] = []
+  const lates: Late<Backend>[] = []
+  for (const { spec, role = ROLE_OF[spec.kind], write = 'never' } of options.backends) {
     const name = labelOf(spec)
     const feature = featureOf(spec.kind)
     const { position, reason } = gates.features[feature]
+    if (write !== 'never' && !canBeWritten(spec.kind)) {
+      throw new UnsupportedError(`${name} can be read, and copies cannot be made there: write ${write} is for kubo`)
+    }
     if (position === 'off' || position === 'local') {
       leftOut.push({ name, kind: spec.kind, reason })
       continue
     }
+    const isRequired = position === 'require'
     const local = async (): Promise<Storage> => storage
-    const opening = async (): Promise<ContentSource> => {
-      const opened = await openBackend(spec, { local, search, stallTimeoutMs, onWarning, environment, gates: given })
-      // A store is closed as its source, and so is a peer.
-      return { ...(opened.store ?? opened.source), close: () => opened.close() }
-    }
-    tiers.push({ role, source: createLateSource(name, opening), isRequired: position === 'require', feature })
+    const late = createLate(name, () =>
+      openBackend(spec, { local, search, stallTimeoutMs, onWarning, environment, gates: given }),
+    )
+    const source = createLateSource(late, (opened) => opened.store ?? opened.source)
+    lates.push(late)
+    tiers.push({ role, source, isRequired, feature })
+    if (!canBeWritten(spec.kind)) continue
+    policies.push({ target: createLateTarget(late, targetOf, source), write, isRequired, feature })
   }
   const inOrder = ROLES.flatMap((role) => tiers.filter((tier) => tier.role === role))
   const { read, populate, breaker, latency, onEvent } = options
-  const composed = createTieredStore(storage, { tiers: inOrder, read, populate, breaker, latency, onEvent })
+  const tiered = createTieredStore(storage, { tiers: inOrder, read, populate, breaker, latency, onEvent })
   try {
     for (const tier of inOrder) if (tier.isRequired) await assertThere(tier, gates, signal)
+    const isCopied = policies.some(({ write }) => write !== 'never')
+    const copying = isCopied ? await openCopies(storage, tiered, policies, options) : undefined
+    return {
+      ...tiered,
+      ...copying?.store,
+      local: storage,
+      copies: copying?.copies,
+      leftOut,
+      async probe(probeOptions: AbortOptions = {}) {
+        const [local, ...statuses] = await Promise.all(
+          [storage, ...inOrder.map(({ source }) => source)].map((source) => source.status(probeOptions)),
+        )
+        return [local, ...statuses].flatMap((status, at) => {
+          const tier = tiered.tiers()[at]
+          return status && tier ? { ...status, ...tier } : []
+        })
+      },
+      async close() {
+        await copying?.close()
+        await tiered.close()
+      },
+    }
   } catch (error) {
     // The storage stays its caller's.
-    await Promise.allSettled(inOrder.map(({ source }) => source.close()))
+    await Promise.allSettled(lates.map((late) => late.close()))
     throw error
   }
+}
 
-  return Object.assign(composed, {
+const targetOf = ({ store, label }: Backend): ReplicaTarget => {
+  if (!store) throw new UnsupportedError(`${label} can be read, and copies cannot be made there`)
+  return createStoreTarget(store, { name: label })
+}
+
+interface Copying {
+  store: ReplicatedStore
+  copies: Copies
+  close(): Promise<void>
+}
+
+/** What is owed lies beside the store's index. */
+async function openCopies(
+  storage: Storage,
+  tiered: TieredStore,
+  policies: readonly CopyPolicy[],
+  { copies: settings = {}, onCopy, onWarning }: ComposeStorageOptions,
+): Promise<Copying> {
+  const outbox = await openOutbox({ path: path.join(storage.directory, 'outbox.sqlite'), onWarning })
+  const targets = policies.map(({ target }) => target)
+  const replicator = createReplicator({
+    ...settings,
     local: storage,
-    leftOut,
-    async probe(probeOptions: AbortOptions = {}) {
-      const [local, ...statuses] = await Promise.all(
-        [storage, ...inOrder.map(({ source }) => source)].map((source) => source.status(probeOptions)),
-      )
-      return [local, ...statuses].flatMap((status, at) => {
-        const tier = composed.tiers()[at]
-        return status && tier ? { ...status, ...tier } : []
-      })
-    },
+    targets,
+    outbox,
+    onEvent: onCopy,
+    onError: (error) => onWarning?.(`the outbox fails: ${error instanceof Error ? error.message : String(error)}`),
   })
+  const store = createReplicatedStore(tiered, { policies, replicator })
+  return {
+    store,
+    copies: {
+      outbox,
+      targets,
+      copyTo: (root, to, copyOptions) => store.copyTo(root, to, copyOptions),
+      removeEverywhere: (root) => store.removeEverywhere(root),
+      drained: (drainOptions) => replicator.drained(drainOptions),
+      async retry(filter = {}) {
+        const count = await outbox.retry(filter, Date.now())
+        replicator.wake()
+        return count
+      },
+    },
+    async close() {
+      await replicator.close()
+      await outbox.close()
+    },
+  }
 }
 
 async function assertThere(

@@ -1,5 +1,4 @@
 import {
-  BackendError,
   createContentSource,
   openSession,
   type AbortOptions,
@@ -8,27 +7,14 @@ import {
   type ContentSource,
   type StoreStatus,
 } from '@x/storage-core'
-import { codeOf, untilAborted } from '@x/storage-core/backend'
+import { codeOf } from '@x/storage-core/backend'
 
-/**
- * A backend that is opened when it is first asked for something, and again when that failed: one that is not there yet may be
- * there the next time.
- *
- * @param name - What it is called in receipts, whatever it calls itself.
- * @param opening - What it opens is closed with the source.
- */
-export function createLateSource(name: string, opening: () => Promise<ContentSource>): ContentSource {
-  let opened: Promise<ContentSource> | undefined
-  let isClosed = false
+import type { Late } from './late.ts'
 
-  async function open({ signal }: AbortOptions = {}): Promise<ContentSource> {
-    if (isClosed) throw new BackendError(`${name} is closed`, { retryable: false })
-    const current = (opened ??= opening())
-    current.catch(() => {
-      if (opened === current) opened = undefined
-    })
-    return untilAborted(current, signal)
-  }
+/** What can be read of a backend that is opened when it is first asked. Closing it closes the backend. */
+export function createLateSource<T>(late: Late<T>, sourceOf: (opened: T) => ContentSource): ContentSource {
+  const { name } = late
+  const open = async (options?: AbortOptions): Promise<ContentSource> => sourceOf(await late.open(options))
 
   const blocks: BlockSource = {
     name,
@@ -45,26 +31,26 @@ export function createLateSource(name: string, opening: () => Promise<ContentSou
         close: async () => session?.close(),
       }
     },
-    async close() {
-      isClosed = true
-      // One that could not be opened has nothing to close.
-      const source = await opened?.catch(() => undefined)
-      await source?.close()
-    },
+    close: () => late.close(),
   }
+  return createContentSource({ blocks, probe: (options) => probeLate(late, sourceOf, options) })
+}
 
-  async function probe(options: AbortOptions): Promise<StoreStatus> {
-    const started = performance.now()
-    const probedAt = new Date().toISOString()
-    try {
-      return { ...(await (await open(options)).status(options)), name }
-    } catch (error) {
-      options.signal?.throwIfAborted()
-      if (codeOf(error) !== 'BACKEND' || !(error instanceof Error)) throw error
-      const probeMs = performance.now() - started
-      return { name, available: false, reason: error.message, probedAt, probeMs, details: {} }
-    }
+/** That it cannot be opened is an answer. */
+export async function probeLate<T>(
+  late: Late<T>,
+  probedOf: (opened: T) => { status(options?: AbortOptions): Promise<StoreStatus> },
+  options: AbortOptions = {},
+): Promise<StoreStatus> {
+  const { name } = late
+  const started = performance.now()
+  const probedAt = new Date().toISOString()
+  try {
+    return { ...(await probedOf(await late.open(options)).status(options)), name }
+  } catch (error) {
+    options.signal?.throwIfAborted()
+    if (codeOf(error) !== 'BACKEND' || !(error instanceof Error)) throw error
+    const probeMs = performance.now() - started
+    return { name, available: false, reason: error.message, probedAt, probeMs, details: {} }
   }
-
-  return createContentSource({ blocks, probe })
 }
