@@ -102,6 +102,7 @@ export {
 } from './partial-store.ts'
 export { createPlannedSession, openSession, type AheadOptions } from './planned-session.ts'
 export { pull, type PullOptions, type PullProgress, type PullResult } from './pull.ts'
+export { type CopyMatch, type CopyRule } from './replication/copy-rule.ts'
 export { createMemoryOutbox } from './replication/memory-outbox.ts'
 export {
   type CopyRecord,
@@ -112,6 +113,14 @@ export {
   type Settlement,
   type Wish,
 } from './replication/outbox.ts'
+export {
+  applyPlan,
+  planCopies,
+  type CopyPlan,
+  type PlanCopiesOptions,
+  type PlannedChange,
+  type Shortfall,
+} from './replication/plan-copies.ts'
 export {
   createReplicator,
   type Replicator,
