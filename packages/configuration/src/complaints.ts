@@ -1,4 +1,4 @@
-import { editDistance, isFeatureName } from '@x/gating'
+import { editDistance } from '@x/gating'
 import type { z } from 'zod'
 
 import type { KeyPath } from './line-of.ts'
@@ -34,10 +34,6 @@ export const shownPath = (path: KeyPath): string =>
     .join('.')
 
 function strangeness(path: KeyPath, key: string): string {
-  if (path[0] === 'gates' && isFeatureName(key)) {
-    const variable = `IPFS_ACCELERATE_${key.toUpperCase().replaceAll('-', '_')}`
-    return `is not read from here; the variable ${variable} says it`
-  }
   if (path[0] === 'endpoints' && key === 'token') {
     return 'is not read from here, where others may see it; token-env names a variable that has it, token-file a file'
   }

@@ -1,9 +1,10 @@
 import path from 'node:path'
 
-import { FEATURES, type Environment, type GateInputs, type Position } from '@x/gating'
+import type { ConfiguredGates, Environment } from '@x/gating'
 import { InvalidInputError } from '@x/storage-core'
 
 import { createEndpoint, type ConfiguredEndpoint } from './endpoints-of.ts'
+import { gatesOf, type GatesOfOptions } from './gates-of.ts'
 import { parseConfiguration, type Parsed } from './parse-configuration.ts'
 import { identityOf, namedInEnvironment, projectFile, userFile } from './places.ts'
 import { readText, whyUnread } from './read-text.ts'
@@ -24,8 +25,8 @@ export interface LoadConfigurationOptions {
 export interface Configuration {
   /** Those that were read: the user's own, or the one that was named, before the project's. */
   readonly files: readonly string[]
-  /** For `decideGates`. */
-  readonly gates: NonNullable<GateInputs['config']> | undefined
+  /** For `withConfiguredGates` or `decideGates`, with the line of each. */
+  readonly gates: ConfiguredGates | undefined
   /** When endpoints are asked: when this machine could not, or before it. */
   readonly useEndpoints: 'fallback' | 'prefer' | undefined
   /** Without their tokens, which `endpointsOf` gets. */
@@ -43,7 +44,9 @@ export interface Configuration {
 export async function loadConfiguration(options: LoadConfigurationOptions = {}): Promise<Configuration> {
   const { environment = process.env, platform = process.platform, directory = process.cwd(), onWarning } = options
   const named = options.file ?? namedInEnvironment(environment)
-  if (named !== undefined) return toConfiguration(await read(path.resolve(directory, named), onWarning), undefined)
+  const deciding = { environment, onWarning }
+  if (named !== undefined)
+    return toConfiguration(await read(path.resolve(directory, named), onWarning), undefined, deciding)
   const own = userFile(environment, platform)
   const project = await projectFile(path.resolve(directory))
   const [ownIdentity, projectIdentity] = [await identityOf(own), project && (await identityOf(project))]
@@ -51,7 +54,7 @@ export async function loadConfiguration(options: LoadConfigurationOptions = {}):
   const isOwn = projectIdentity === ownIdentity
   const foreign = project === undefined || isOwn ? undefined : await read(project, undefined)
   if (foreign) tellUnused(foreign, onWarning)
-  return toConfiguration(trusted, foreign, onWarning)
+  return toConfiguration(trusted, foreign, deciding)
 }
 
 async function read(file: string, onWarning: LoadConfigurationOptions['onWarning']): Promise<Parsed> {
@@ -74,39 +77,14 @@ function tellUnused({ file, said }: Parsed, onWarning: LoadConfigurationOptions[
 function toConfiguration(
   trusted: Parsed | undefined,
   foreign: Parsed | undefined,
-  onWarning?: LoadConfigurationOptions['onWarning'],
+  deciding: GatesOfOptions,
 ): Configuration {
   return {
     files: [trusted, foreign].flatMap((each) => (each ? [each.file] : [])),
-    gates: gatesOf(trusted, foreign, onWarning),
+    gates: gatesOf(trusted, foreign, deciding),
     useEndpoints: trusted?.said.server?.['use-endpoints'],
     endpoints: trusted
       ? Object.entries(trusted.said.endpoints ?? {}).map(([name, said]) => createEndpoint(name, said, trusted))
       : [],
   }
-}
-
-const RANKS: readonly Position[] = ['off', 'local', 'prefer', 'require']
-const GATE = 'remote-inference'
-
-/** Of a project's file only what permits less than would be permitted without it. */
-function gatesOf(
-  trusted: Parsed | undefined,
-  foreign: Parsed | undefined,
-  onWarning: LoadConfigurationOptions['onWarning'],
-): Configuration['gates'] {
-  const said = trusted?.said.gates?.[GATE]
-  const asked = foreign?.said.gates?.[GATE]
-  const without = said ?? FEATURES[GATE].byDefault
-  if (foreign && asked !== undefined) {
-    if (RANKS.indexOf(asked) < RANKS.indexOf(without)) return { file: foreign.file, gates: { [GATE]: asked } }
-    if (asked !== without) {
-      const { message } = foreign.complain(
-        ['gates', GATE],
-        "not obeyed, for a project's file only closes gates; --config FILE opens it",
-      )
-      onWarning?.(message)
-    }
-  }
-  return trusted && said !== undefined ? { file: trusted.file, gates: { [GATE]: said } } : undefined
 }

@@ -9,6 +9,8 @@ import { SCHEMA, type Said } from './schema.ts'
 export interface Parsed {
   readonly file: string
   readonly said: Said
+  /** `file:line` of a key of it. */
+  readonly place: (path: KeyPath) => string
   /** An error about a key of it: `file:line: key: what`. */
   readonly complain: (path: KeyPath, what: string) => InvalidInputError
 }
@@ -23,10 +25,11 @@ const parseToml = (text: string): unknown =>
  */
 export function parseConfiguration(text: string, file: string): Parsed {
   const document = tomlOf(text, file)
+  const place = (path: KeyPath): string => `${file}:${lineOf(parseToml, text, path)}`
   const complain = (path: KeyPath, what: string): InvalidInputError =>
-    new InvalidInputError(`${file}:${lineOf(parseToml, text, path)}: ${shownPath(path)}: ${what}`, { input: file })
+    new InvalidInputError(`${place(path)}: ${shownPath(path)}: ${what}`, { input: file })
   const checked = SCHEMA.safeParse(document, { error: wordsOf })
-  if (checked.success) return { file, said: checked.data, complain }
+  if (checked.success) return { file, said: checked.data, place, complain }
   const [first] = checked.error.issues
     .flatMap(complaintsOf)
     .map((complaint) => ({ ...complaint, line: lineOf(parseToml, text, complaint.path) }))

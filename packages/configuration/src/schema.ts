@@ -1,5 +1,5 @@
 import { parseCid } from '@x/cid'
-import type { Position } from '@x/gating'
+import type { FeatureName, Position } from '@x/gating'
 import { isStorageError } from '@x/storage-core'
 import { z } from 'zod'
 
@@ -18,7 +18,7 @@ export interface SaidEndpoint {
 export interface Said {
   endpoints?: Record<string, SaidEndpoint> | undefined
   server?: { 'use-endpoints'?: 'fallback' | 'prefer' | undefined } | undefined
-  gates?: { 'remote-inference'?: Position | undefined } | undefined
+  gates?: { [F in FeatureName]?: Position | undefined } | undefined
 }
 
 /** @returns What is wrong with it. It is not shown: it may hold a password. */
@@ -79,12 +79,23 @@ const server = z.strictObject({ 'use-endpoints': z.enum(['fallback', 'prefer']).
 
 const POSITIONS = ['off', 'local', 'prefer', 'require'] as const
 
+const gate = z
+  .union([z.boolean(), z.enum(POSITIONS)], `is none of ${POSITIONS.join(', ')}, true, false`)
+  .transform((given): Position => (typeof given === 'string' ? given : given ? 'prefer' : 'off'))
+  .optional()
+
 const gates = z.strictObject({
-  'remote-inference': z
-    .union([z.boolean(), z.enum(POSITIONS)], `is none of ${POSITIONS.join(', ')}, true, false`)
-    .transform((given) => (typeof given === 'string' ? given : given ? 'prefer' : 'off'))
-    .optional(),
-})
+  network: gate,
+  kubo: gate,
+  helia: gate,
+  gateway: gate,
+  s3: gate,
+  pinning: gate,
+  lan: gate,
+  hub: gate,
+  patch: gate,
+  'remote-inference': gate,
+} satisfies Record<FeatureName, typeof gate>)
 
 const all = z.strictObject({ endpoints: endpoints.optional(), server: server.optional(), gates: gates.optional() })
 

@@ -30,7 +30,7 @@ it.each([
   ],
   [`[server]\nuse-endpoints = "${SECRET}"`, ':2: server.use-endpoints: is none of fallback, prefer'],
   [`[gates]\nremote-inference = "${SECRET}"`, ':2: gates.remote-inference: is none of off, local, prefer, require, '],
-  ['gates.kubo = "off"', ':1: gates.kubo: is not read from here; the variable IPFS_ACCELERATE_KUBO says it'],
+  ['gates.kubo = "of"', ':1: gates.kubo: is none of off, local, prefer, require, true, false'],
   [
     '[gates]\nremote-inferense = 1',
     ':2: gates.remote-inferense: is no key that is known; did you mean remote-inference?',

@@ -8,7 +8,7 @@ import {
   type Configuration,
   type LoadConfigurationOptions,
 } from '@x/configuration'
-import { decideGates, mayReach } from '@x/gating'
+import { decideGates, FEATURE_NAMES, mayReach, withConfiguredGates } from '@x/gating'
 import { createRemoteInference } from '@x/remote-inference'
 import { expect, it } from 'vitest'
 
@@ -106,6 +106,32 @@ it("opens a gate no further for a project's file, and closes it for one", async 
   expect([shut.isOpen(), shut.warnings.length]).toEqual([false, 1])
   const required = await load({ [OWN]: OPEN, [PROJECT]: OPEN.replace('prefer', 'require') })
   expect([required.isOpen(), required.warnings.length]).toEqual([true, 1])
+})
+
+it('has every gate, each with the line that says it, and of a project what it closes', async () => {
+  const own = FEATURE_NAMES.map((name) => `${name} = "prefer"`).join('\n')
+  const every = await load({ [OWN]: `[gates]\n${own}\n`, [PROJECT]: '[gates]\nlan = false\n\ns3 = "local"\n' })
+  const { features } = decideGates({ environment: withConfiguredGates({ IPFS_ACCELERATE_HUB: 'off' }, every.gates) })
+  const file = path.join(every.folder, OWN)
+  for (const [index, name] of FEATURE_NAMES.entries()) {
+    if (name === 'lan' || name === 's3') continue
+    if (name === 'hub') expect(features.hub).toMatchObject({ position: 'off', source: 'environment' })
+    else {
+      const reason = `Set in ${file}:${index + 2}: ${name}=prefer.`
+      expect(features[name]).toMatchObject({ position: 'prefer', source: 'config', reason })
+    }
+  }
+  const project = path.join(every.folder, PROJECT)
+  expect(features.lan).toMatchObject({ position: 'off', reason: `Set in ${project}:2: lan=off.` })
+  expect(features.s3).toMatchObject({ position: 'local', reason: `Set in ${project}:4: s3=local.` })
+})
+
+it("does not open for a project's file what CI closes", async () => {
+  const files = { [PROJECT]: '[gates]\nhub = "local"\n' }
+  const usual = await load(files)
+  expect([usual.gates?.gates, usual.warnings]).toEqual([{ hub: 'local' }, []])
+  const inCi = await load(files, { environment: { CI: 'true' } })
+  expect([inCi.gates, inCi.warnings]).toEqual([undefined, [expect.stringMatching(/toml:2: gates\.hub: not obeyed/)]])
 })
 
 it('reads the one that the environment names alone, and the option before it', async () => {

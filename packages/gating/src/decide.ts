@@ -1,5 +1,6 @@
 import type { CiDecision } from './ci.ts'
 import { detectCi } from './ci.ts'
+import { configuredGatesOf, type ConfiguredGates } from './configured.ts'
 import type { Environment } from './environment.ts'
 import { readVariable } from './environment.ts'
 import type { Setting } from './errors.ts'
@@ -18,14 +19,8 @@ export interface GateInputs {
   readonly environment: Environment
   /** What the program or its command line asks for. Default: nothing. */
   readonly options?: GateSettings | undefined
-  /** The `gates` table of a configuration file, as the file's parser gave it. Default: nothing. */
-  readonly config?:
-    | {
-        readonly gates: Readonly<Record<string, unknown>>
-        /** For reasons and errors. Default `configuration`. */
-        readonly file?: string | undefined
-      }
-    | undefined
+  /** What a configuration file says. What the environment carries (`withConfiguredGates`) comes before it. Default: nothing. */
+  readonly config?: ConfiguredGates | undefined
 }
 
 /** One gate: its position, and why. */
@@ -63,8 +58,7 @@ export function decideGates({ environment, options, config }: GateInputs): Gates
   const optional = fromTable('option', (feature) => `option ${feature}`, options ?? {})
   const stated = fromEnvironment(environment, 'position')
   const caps = fromEnvironment(environment, 'boolean')
-  const file = config?.file ?? 'configuration'
-  const configured = fromTable('config', (feature) => `${file}: ${feature}`, config?.gates ?? {})
+  const configured = { ...fromFile(config), ...fromFile(configuredGatesOf(environment)) }
 
   const decide = (feature: FeatureName): GateDecision => {
     const option = optional[feature]
@@ -99,6 +93,11 @@ export function decideGates({ environment, options, config }: GateInputs): Gates
 export function isOn(gates: Gates, feature: FeatureName): boolean {
   const { position } = gates.features[feature]
   return position === 'prefer' || position === 'require'
+}
+
+function fromFile({ gates, file = 'configuration', places = {} }: ConfiguredGates = { gates: {} }): Stated {
+  const placeOf = (feature: string): string => (Object.hasOwn(places, feature) ? places[feature] : undefined) ?? file
+  return fromTable('config', (feature) => `${placeOf(feature)}: ${feature}`, gates)
 }
 
 function fromTable(

@@ -1,6 +1,8 @@
 export { cacheDirectoryFrom } from './cache-directory.ts'
 export type { CiDecision, CiService } from './ci.ts'
 export { CI_SERVICES, CI_VARIABLES, detectCi } from './ci.ts'
+export type { ConfiguredGates } from './configured.ts'
+export { withConfiguredGates } from './configured.ts'
 export type { GateDecision, GateInputs, Gates, GateSettings } from './decide.ts'
 export { decideGates, isOn } from './decide.ts'
 export { editDistance } from './edit-distance.ts'

@@ -5,7 +5,9 @@ import { parseCid, type CID } from '@x/cid'
 import {
   decideGates,
   FEATURE_NAMES,
+  withConfiguredGates,
   type CiDecision,
+  type ConfiguredGates,
   type Environment,
   type GateDecision,
   type Gates,
@@ -36,6 +38,8 @@ export interface OpenStorageOptions {
   environment?: Environment | undefined
   /** Positions of gates; they win over the environment. */
   gates?: GateSettings | undefined
+  /** What a configuration file says of gates, as `loadConfiguration` of @x/configuration has it; the environment wins over it. */
+  configuration?: { readonly gates: ConfiguredGates | undefined } | undefined
   /** Backends that the program opens beside it, with `openBackend`: a gate that requires one of them is content. */
   beside?: readonly BackendKind[] | undefined
 }
@@ -84,7 +88,8 @@ export interface Storage extends FsStore {
  * @throws As `openFsStore`.
  */
 export async function openStorage(options: OpenStorageOptions = {}): Promise<Storage> {
-  const environment = options.environment ?? process.env
+  const given = options.environment ?? process.env
+  const environment = options.configuration ? withConfiguredGates(given, options.configuration.gates) : given
   const gates = decideGates({ environment, options: options.gates })
   refuseMissing(gates, options.beside ?? [])
   const directory = path.resolve(options.directory ?? dataDirectory(environment, process.platform))

@@ -20,6 +20,13 @@ describe('openStorage', () => {
     })
   })
 
+  it('obeys the gates of a configuration, below the environment, and says which line it was', async () => {
+    const configuration = { gates: { gates: { kubo: 'off', s3: 'off' }, places: { kubo: 'a.toml:2' } } }
+    const storage = await openTemporary({ configuration, environment: { IPFS_ACCELERATE_S3: 'prefer' } })
+    expect(storage.gates.features.kubo).toMatchObject({ position: 'off', reason: 'Set in a.toml:2: kubo=off.' })
+    expect(storage.gates.features.s3).toMatchObject({ position: 'prefer', source: 'environment' })
+  })
+
   it.each(['kubo', 'helia', 'gateway', 's3', 'pinning', 'lan'] as const)(
     'refuses a required %s, which this version has not got, whoever requires it',
     async (feature) => {
