@@ -10,6 +10,11 @@ export const GLOBAL_OPTIONS: Readonly<Record<string, OptionSpec>> = {
     metavar: 'DIR',
     help: "the store; default IPFS_ACCELERATE_CACHE_DIR, else the platform's data directory",
   },
+  config: {
+    type: 'string',
+    metavar: 'FILE',
+    help: 'the configuration; default IPFS_ACCELERATE_CONFIG, else ipfs-accelerate.toml of the user and the project',
+  },
   json: { type: 'boolean', help: 'one JSON object a line on stdout, nothing else there; errors as JSON on stderr' },
   help: { type: 'boolean', short: 'h', help: 'show this' },
   version: { type: 'boolean', help: 'show the version' },

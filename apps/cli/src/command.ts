@@ -1,5 +1,6 @@
 import type { ParseArgsOptionDescriptor } from 'node:util'
 
+import type { Configuration } from '@x/configuration'
 import { BACKEND_FORMS, type Backend, type BackendSpec, type Storage } from '@x/node'
 import type { ContentSource, ContentStore } from '@x/storage-core'
 
@@ -39,9 +40,12 @@ export const BACKEND: Readonly<Record<string, OptionSpec>> = {
 export type Kubo = NonNullable<Backend['kubo']>
 
 export interface Context {
+  /** Its environment carries the gates of the configuration to all that is opened with it. */
   io: Io
   printer: Printer
   signal: AbortSignal
+  /** What the configuration files say. */
+  configuration: Configuration
   /** The local store, opened on first use and closed at the end. */
   storage: () => Promise<Storage>
   /** What `--backend` names, opened or not. */
@@ -76,6 +80,8 @@ export interface Command {
   notes?: string
   /** Works on what is stored: a `--store` that is not there is a mistake, and no reason to make one. */
   needsStore?: boolean | ((values: Values) => boolean)
+  /** `false`: it works where the configuration is wrong, and has an empty one. Default true. */
+  readsConfiguration?: boolean
   /** @throws {UsageError} The operands or options are wrong. */
   run(context: Context, operands: readonly string[], values: Values): Promise<void>
 }

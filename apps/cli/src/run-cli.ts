@@ -1,3 +1,5 @@
+import { loadConfiguration, type Configuration } from '@x/configuration'
+import { withConfiguredGates } from '@x/gating'
 import {
   assertRequired,
   canBeWritten,
@@ -19,6 +21,7 @@ import { cacheClear, cacheExplain, cacheStats } from './commands/cache/results.t
 import { cachePack, cacheUnpack } from './commands/cache/signed-results.ts'
 import { carExport, carImport } from './commands/car.ts'
 import { cat } from './commands/cat.ts'
+import { configGet, configOption, configPath, configSet, configUnset, configValidate } from './commands/config.ts'
 import { demo } from './commands/demo.ts'
 import { exportRoots } from './commands/export.ts'
 import { gc } from './commands/gc.ts'
@@ -111,6 +114,11 @@ export const COMMANDS: readonly Command[] = [
   receiptShow,
   receiptVerify,
   status,
+  configGet,
+  configSet,
+  configUnset,
+  configPath,
+  configValidate,
   demo,
 ]
 
@@ -142,7 +150,9 @@ export async function runCli(argv: readonly string[], io: Io): Promise<number> {
       const help = helpFor(command, COMMANDS)
       await printer.result({ help }, help)
     } else {
-      const { environment } = io
+      const configuration = await configurationFor(command, values, { environment: io.environment, onWarning })
+      const environment = withConfiguredGates(io.environment, configuration.gates)
+      const obeying = { ...io, environment }
       const options = { signal: io.signal, onWarning }
       const kinds = namedBackends(command, values, environment).map(({ kind }) => kind)
       // A bucket is named by the reference itself.
@@ -151,11 +161,12 @@ export async function runCli(argv: readonly string[], io: Io): Promise<number> {
       if (kinds.length > 0) assertRequired(kinds, { environment })
       const text = textOption(values, 'backend')
       const named = text === undefined ? undefined : parseBackendSpec(text, environment)
-      const open = (): Promise<Storage> => (storage ??= keep(openFor(command, values, io, { ...options, kinds })))
+      const open = (): Promise<Storage> => (storage ??= keep(openFor(command, values, obeying, { ...options, kinds })))
       const openNamed = (spec: BackendSpec): Promise<Backend> =>
         (backend ??= keep(openBackend(spec, { ...options, local: open, environment })))
       const places = placesOf(command, named, { open, openNamed })
-      await command.run({ io, printer, signal: io.signal, keep, ...places, warnings }, operands, values)
+      const context = { io: obeying, configuration, printer, signal: io.signal, keep, ...places, warnings }
+      await command.run(context, operands, values)
     }
   } catch (error) {
     errors.push(error)
@@ -167,6 +178,16 @@ export async function runCli(argv: readonly string[], io: Io): Promise<number> {
   const report = reportError(error instanceof AlreadyReportedError ? error.cause : error, io.signal)
   if (!(error instanceof AlreadyReportedError) && report.code !== 'CLOSED') await printer.error(report)
   return exitCodeOf(report.code)
+}
+
+/** Read once, for all that the command does. */
+async function configurationFor(
+  { readsConfiguration = true }: Command,
+  values: Values,
+  options: { environment: Io['environment']; onWarning: (message: string) => void },
+): Promise<Configuration> {
+  if (!readsConfiguration) return { files: [], gates: undefined, useEndpoints: undefined, endpoints: [] }
+  return loadConfiguration({ ...options, file: configOption(values) })
 }
 
 async function openFor(

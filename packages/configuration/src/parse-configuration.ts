@@ -15,7 +15,8 @@ export interface Parsed {
   readonly complain: (path: KeyPath, what: string) => InvalidInputError
 }
 
-const parseToml = (text: string): unknown =>
+/** TOML 1.0, of which nothing may shadow what every object has. @throws {TomlError} */
+export const parseToml = (text: string): unknown =>
   parse(text, { unsafeKeyBehaviour: 'throw', maxDepth: 16, useLegacyDate: true })
 
 /**
@@ -38,7 +39,12 @@ export function parseConfiguration(text: string, file: string): Parsed {
   throw complain(first.path, first.what)
 }
 
-function tomlOf(text: string, file: string): unknown {
+/**
+ * What a text says, as TOML alone.
+ *
+ * @throws {InvalidInputError} It is none; with file and line.
+ */
+export function tomlOf(text: string, file: string): unknown {
   try {
     return parseToml(text)
   } catch (error) {

@@ -10,6 +10,8 @@ import { assertFree, place, writeError } from './destination.ts'
 export interface WriteWholeFileOptions extends AbortOptions {
   /** Replace a file that is there. Default false. */
   force?: boolean | undefined
+  /** A file that is replaced hands on who may read and write it. Default false: as any new file. */
+  keepMode?: boolean | undefined
 }
 
 const HINT = '; --force replaces it'
@@ -25,15 +27,17 @@ const HINT = '; --force replaces it'
 export async function writeWholeFile(
   target: string,
   content: AsyncIterable<Uint8Array>,
-  { force = false, signal }: WriteWholeFileOptions = {},
+  { force = false, keepMode = false, signal }: WriteWholeFileOptions = {},
 ): Promise<number> {
   const destination = path.resolve(target)
   await assertFor(destination, force)
+  const mode = keepMode ? await modeOf(destination) : undefined
   const partial = path.join(path.dirname(destination), `.${randomUUID()}.partial`)
   let size = 0
   try {
     const handle = await open(partial, 'wx')
     try {
+      if (mode !== undefined) await handle.chmod(mode)
       for await (const piece of content) {
         await handle.writeFile(piece)
         size += piece.length
@@ -74,6 +78,16 @@ export async function assertWritable(
 
 const assertFor = (destination: string, force: boolean): Promise<void> =>
   force ? assertReplaceable(destination) : assertFree(destination, HINT)
+
+/** `undefined`: it is not there. */
+async function modeOf(destination: string): Promise<number | undefined> {
+  try {
+    return (await stat(destination)).mode & 0o777
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined
+    throw writeError(error, destination)
+  }
+}
 
 /** @throws {InvalidInputError} Something other than a file is there. */
 async function assertReplaceable(destination: string): Promise<void> {

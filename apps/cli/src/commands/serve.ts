@@ -4,7 +4,7 @@ import { resultMode, serveGateway, servePeer } from '@x/node'
 import type { CloseServerOptions, ModelToServe, RunningServer, StartServerOptions } from '@x/server'
 
 import { BACKEND, textOption, textOptions, type Command, type Context, type Values } from '../command.ts'
-import { CONFIG, configuredEndpoints } from '../configured-endpoints.ts'
+import { configuredEndpoints } from '../configured-endpoints.ts'
 import { addEmbeddedModel, EMBEDDED_NAME } from '../embedded-model.ts'
 import { ABOUT_POLICY, openTrusted, openTrustedModel, POLICY } from '../open-trusted-model.ts'
 import { noOperands, parseOrigins, parsePort, parseSeconds, parseThreads, parseUpload } from '../operands.ts'
@@ -64,7 +64,6 @@ export const serve: Command = {
       help: 'where the peer listens; may be repeated',
     },
     'pinned-only': { type: 'boolean', help: 'serve what is pinned and below it, and nothing else' },
-    ...CONFIG,
     dtype: DTYPE,
     cache: CACHE,
     ...PROVIDER,
@@ -164,7 +163,7 @@ const OF_MODELS = [
   'drain-delay',
   'workers',
   'max-add-bytes',
-  ...[CONFIG, PROVIDER, POLICY, BACKEND].flatMap((options) => Object.keys(options)),
+  ...[PROVIDER, POLICY, BACKEND].flatMap((options) => Object.keys(options)),
 ]
 
 interface Wanted {
@@ -201,7 +200,7 @@ async function serveModels(
   const { writeRunFile } = await import('@x/server/running')
   const tokenFile = textOption(values, 'token-file')
   const tokens = tokenFile === undefined ? undefined : await readTokenFile(tokenFile, options.onWarning)
-  const elsewhere = await configuredEndpoints(values, options)
+  const elsewhere = await configuredEndpoints(context.configuration, options)
   const models: ModelToServe[] = []
   for (const { reference, name } of wanted)
     models.push({ model: await openTrustedModel(context, reference, values), name, dtype })
