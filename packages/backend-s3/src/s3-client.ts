@@ -5,6 +5,8 @@ import { listObjects, type ListOptions, type S3Object } from './list-objects.ts'
 import { headObject, readObject, type ReadObjectOptions, type S3ObjectInfo } from './read-object.ts'
 import type { RetryOptions, S3Context } from './send.ts'
 import { createSign, type S3Credentials } from './sign.ts'
+import { uploadObject, type UploadOptions } from './upload-object.ts'
+import { deleteObject, putObject, type PutObjectOptions } from './write-object.ts'
 
 export interface S3ClientOptions {
   /** `http:` or `https:`, without the bucket. There is no default. */
@@ -25,7 +27,7 @@ export interface S3ClientOptions {
   retry?: RetryOptions | undefined
 }
 
-/** Reads buckets of S3, or of what speaks like it. Nothing it gives has been checked. */
+/** Reads and writes buckets of S3, or of what speaks like it. Nothing it gives has been checked. */
 export interface S3Client {
   /** The endpoint, for messages. */
   readonly label: string
@@ -35,6 +37,12 @@ export interface S3Client {
   list(bucket: string, options?: ListOptions): AsyncIterable<S3Object>
   /** Bytes of an object as they arrive. See `readObject`. */
   read(bucket: string, key: string, options?: ReadObjectOptions): AsyncIterable<Uint8Array>
+  /** Writes an object in one piece. See `putObject`. */
+  put(bucket: string, key: string, bytes: Uint8Array, options?: PutObjectOptions): Promise<boolean>
+  /** Writes an object of any size, in parts where it is long, and goes on with an upload that was cut off. See `uploadObject`. */
+  upload(bucket: string, key: string, bytes: AsyncIterable<Uint8Array>, options?: UploadOptions): Promise<void>
+  /** Resolves whether or not the object was there. */
+  delete(bucket: string, key: string, options?: AbortOptions): Promise<void>
 }
 
 /**
@@ -61,5 +69,8 @@ export function createS3Client(options: S3ClientOptions): S3Client {
     head: async (bucket, key, headOptions = {}) => headObject(context, bucket, key, headOptions),
     list: (bucket, listOptions = {}) => listObjects(context, bucket, listOptions),
     read: (bucket, key, readOptions = {}) => readObject(context, bucket, key, readOptions),
+    put: async (bucket, key, bytes, putOptions = {}) => putObject(context, bucket, key, bytes, putOptions),
+    upload: async (bucket, key, bytes, uploadOptions = {}) => uploadObject(context, bucket, key, bytes, uploadOptions),
+    delete: async (bucket, key, deleteOptions = {}) => deleteObject(context, bucket, key, deleteOptions),
   }
 }

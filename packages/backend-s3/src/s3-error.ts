@@ -1,4 +1,4 @@
-import { BackendError, NotFoundError, type StorageError } from '@x/storage-core'
+import { BackendError, NoSpaceError, NotFoundError, type StorageError } from '@x/storage-core'
 
 /** What S3 answered instead of what was asked. The cause of a `NotFoundError` or `BackendError`. */
 export class S3StatusError extends Error {
@@ -43,6 +43,9 @@ const BAD_CREDENTIALS: Readonly<Record<string, string>> = {
 
 const PASSING_CODES = new Set(['SlowDown', 'InternalError', 'ServiceUnavailable', 'RequestTimeout', 'Throttling'])
 
+/** What servers of other makes say, too. */
+const FULL_CODES = new Set(['QuotaExceeded', 'XMinioStorageFull', 'InsufficientStorage', 'EntityTooLargeForQuota'])
+
 const isPassing = (status: number): boolean =>
   [408, 425, 429].includes(status) || (status >= 500 && status !== 501 && status !== 505)
 
@@ -82,6 +85,10 @@ export function toS3Error(
     const who = hasCredentials ? 'these credentials' : 'who has no credentials'
     return refused(`it forbids ${name} to ${who}${code}; whether it is there cannot be told`)
   }
+  if (status === 507 || (errorCode !== undefined && FULL_CODES.has(errorCode))) {
+    return new NoSpaceError(`${label}: there is no room for ${name}${code}`, { cause })
+  }
+  if (errorCode === 'NoSuchUpload') return refused(`${name}: the upload in parts is not there any more`, true)
   if (status === 412) return refused(`${name} changed while it was read`)
   if (status === 416) return refused(`${name} ends before the bytes that were asked for`)
   if (status === 404) return refused(`HTTP status 404 for ${name} without the code of S3; is it S3?`)

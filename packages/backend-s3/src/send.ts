@@ -27,25 +27,35 @@ export interface RetryOptions {
 }
 
 export interface S3Request {
-  method: 'GET' | 'HEAD'
+  method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE'
   asked: Asked
   /** In the order in which they are sent; not escaped yet. */
   query?: Readonly<Record<string, string>> | undefined
   headers?: Readonly<Record<string, string>> | undefined
+  body?: RequestBody | undefined
   signal: AbortSignal | undefined
+}
+
+/** Bytes that are sent, with their digest, which is signed. */
+export interface RequestBody {
+  bytes: Uint8Array<ArrayBuffer>
+  /** 32 bytes. */
+  sha256: Uint8Array
 }
 
 /** The answer to one request, whatever its status. Its body is still to be read, or discarded. Nothing is followed. */
 export async function send(context: S3Context, url: URL, request: S3Request): Promise<Response> {
   const { address, sign, fetch, stallTimeoutMs } = context
-  const { method, asked, headers = {}, signal } = request
+  const { method, asked, headers = {}, body, signal } = request
   signal?.throwIfAborted()
-  const signed = await sign(method, url, headers)
+  const signed = await sign(method, url, headers, body && toHex(body.sha256))
   // Not signed: it may be changed on the way. An object is wanted as it was stored.
   signed.set('accept-encoding', 'identity')
   const label = `${address.label}: ${nameOf(asked)}`
-  return fetchHead(url, { fetch, label, method, headers: signed, stallTimeoutMs, signal })
+  return fetchHead(url, { fetch, label, method, headers: signed, body: body?.bytes, stallTimeoutMs, signal })
 }
+
+const toHex = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
 
 /** Longer than any error of S3. */
 const MAX_ERROR_BYTES = 64 * 1024

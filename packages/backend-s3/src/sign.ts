@@ -8,10 +8,19 @@ export interface S3Credentials {
   sessionToken?: string | undefined
 }
 
-/** The headers that a request has to have. */
-export type Sign = (method: string, url: URL, headers: Readonly<Record<string, string>>) => Promise<Headers>
+/**
+ * The headers that a request has to have.
+ *
+ * @param bodySha256 - Of the body, in hex. Default: of none.
+ */
+export type Sign = (
+  method: string,
+  url: URL,
+  headers: Readonly<Record<string, string>>,
+  bodySha256?: string,
+) => Promise<Headers>
 
-/** Of no bytes: what is read has no body. */
+/** Of no bytes. */
 const EMPTY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
 
 /**
@@ -34,12 +43,12 @@ export function createSign(credentials: S3Credentials | undefined, region: strin
   }
   // Keys that were derived from the secret, by day.
   const cache = new Map<string, ArrayBuffer>()
-  return async (method, url, headers) => {
+  return async (method, url, headers, bodySha256 = EMPTY_SHA256) => {
     if (cache.size > 2) cache.clear()
     const signer = new AwsV4Signer({
       method,
       url: url.href,
-      headers: { ...headers, 'x-amz-content-sha256': EMPTY_SHA256 },
+      headers: { ...headers, 'x-amz-content-sha256': bodySha256 },
       accessKeyId,
       secretAccessKey,
       ...(sessionToken !== undefined && { sessionToken }),

@@ -68,7 +68,7 @@ export type { HubCache } from '@x/hub-cache'
 export { importFromHubCache, type ImportedModel, type ImportHubCacheOptions } from './hub/import-hub-cache.ts'
 export { openHub, type OpenHubOptions } from './hub/open-hub.ts'
 export { serveHub, type ServeHubOptions } from './hub/serve-hub.ts'
-export { openBucket, type OpenBucketOptions } from './s3/open-bucket.ts'
+export { openBucket, openBucketTarget, type OpenBucketOptions } from './s3/open-bucket.ts'
 export { pullModel, type PulledFrom, type PullModelOptions } from './pull-model.ts'
 export { readRegistrySource, type RegistrySourceOptions } from './registry/read-registry-source.ts'
 export {

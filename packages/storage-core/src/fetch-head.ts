@@ -14,7 +14,9 @@ export interface FetchHeadOptions extends AbortOptions {
   /** Longest wait for the head of the answer. Milliseconds. */
   stallTimeoutMs: number
   /** Default `GET`. */
-  method?: 'GET' | 'HEAD' | undefined
+  method?: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE' | undefined
+  /** Default: none. */
+  body?: Uint8Array<ArrayBuffer> | undefined
   /** Default: none. */
   headers?: Headers | undefined
   /** Default `manual`: whoever asks looks at each redirect. */
@@ -30,7 +32,7 @@ export interface FetchHeadOptions extends AbortOptions {
  *   that lets nobody out throws, comes as it is.
  */
 export async function fetchHead(url: URL, options: FetchHeadOptions): Promise<Response> {
-  const { fetch, label, stallTimeoutMs, method = 'GET', headers, redirect = 'manual', signal } = options
+  const { fetch, label, stallTimeoutMs, method = 'GET', headers, body, redirect = 'manual', signal } = options
   signal?.throwIfAborted()
   const { controller, release } = linkedController(signal)
   const stall = new StallError(`no answer for ${stallTimeoutMs} ms`)
@@ -39,6 +41,7 @@ export async function fetchHead(url: URL, options: FetchHeadOptions): Promise<Re
     return await fetch(url, {
       method,
       ...(headers && { headers }),
+      ...(body && { body }),
       redirect,
       credentials: 'omit',
       cache: 'no-store',

@@ -162,7 +162,7 @@ const noBucket = (): InvalidInputError =>
   new InvalidInputError('the place of an s3 backend is BUCKET or BUCKET/PREFIX', { input: 's3' })
 
 /** @throws {InvalidInputError} It is none. The message does not show it, for it may hold a password. */
-function bucketAt(place: string): Extract<ModelReference, { kind: 's3' }> {
+export function bucketAt(place: string): Extract<ModelReference, { kind: 's3' }> {
   const written = place.startsWith('s3://') ? place.slice('s3://'.length) : place
   if (/[:@]/.test(written.split('/')[0] ?? '')) throw noBucket()
   const parsed = parseReference(`s3://${written}`)

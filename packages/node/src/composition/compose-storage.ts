@@ -26,12 +26,13 @@ import {
   type WritePolicy,
 } from '@x/storage-core'
 
-import { canBeWritten, labelOf, type BackendKind, type BackendSpec } from '../backends/backend-spec.ts'
-import { openBackend, type Backend } from '../backends/open-backend.ts'
+import { labelOf, type BackendKind, type BackendSpec } from '../backends/backend-spec.ts'
+import { bucketAt, openBackend, type Backend } from '../backends/open-backend.ts'
 import { featureOf } from '../backends/reach.ts'
 import type { Storage } from '../open-storage.ts'
 import { openOutbox } from '../outbox/open-outbox.ts'
 import { refuseMissing } from '../required.ts'
+import { openBucketTarget } from '../s3/open-bucket.ts'
 import { createLateSource } from './late-source.ts'
 import { createLateTarget } from './late-target.ts'
 import { createLate, type Late } from './late.ts'
@@ -88,6 +89,8 @@ export interface ComposedStorage extends TieredStore {
   probe(options?: AbortOptions): Promise<(StoreStatus & TierStatus)[]>
 }
 
+const TAKES_COPIES: ReadonlySet<BackendKind> = new Set(['kubo', 's3'])
+
 const ROLES: readonly TierRole[] = ['near', 'far', 'origin']
 
 const ROLE_OF: Readonly<Record<BackendKind, TierRole>> = {
@@ -122,13 +125,14 @@ export async function composeStorage(storage: Storage, options: ComposeStorageOp
   const leftOut: LeftOut[] = []
   const tiers: (Tier & { feature: FeatureName })[] = []
   const policies: CopyPolicy[] = []
-  const lates: Late<Backend>[] = []
+  const lates: Pick<Late<unknown>, 'close'>[] = []
   for (const { spec, role = ROLE_OF[spec.kind], write = 'never' } of options.backends) {
     const name = labelOf(spec)
     const feature = featureOf(spec.kind)
     const { position, reason } = gates.features[feature]
-    if (write !== 'never' && !canBeWritten(spec.kind)) {
-      throw new UnsupportedError(`${name} can be read, and copies cannot be made there: write ${write} is for kubo`)
+    if (write !== 'never' && !TAKES_COPIES.has(spec.kind)) {
+      const takers = [...TAKES_COPIES].join(' and ')
+      throw new UnsupportedError(`${name} can be read, and takes no copies: write ${write} is for ${takers}`)
     }
     if (position === 'off' || position === 'local') {
       leftOut.push({ name, kind: spec.kind, reason })
@@ -142,8 +146,14 @@ export async function composeStorage(storage: Storage, options: ComposeStorageOp
     const source = createLateSource(late, (opened) => opened.store ?? opened.source)
     lates.push(late)
     tiers.push({ role, source, isRequired, feature })
-    if (!canBeWritten(spec.kind)) continue
-    policies.push({ target: createLateTarget(late, targetOf, source), write, isRequired, feature })
+    if (!TAKES_COPIES.has(spec.kind)) continue
+    const lateTarget = createLate(name, async () => {
+      if (spec.kind !== 's3') return targetOf(await late.open())
+      const where = { ...bucketAt(spec.addresses[0] ?? ''), name }
+      return openBucketTarget(where, { environment, gates: given, stallTimeoutMs })
+    })
+    lates.push(lateTarget)
+    policies.push({ target: createLateTarget(lateTarget, source), write, isRequired, feature })
   }
   const inOrder = ROLES.flatMap((role) => tiers.filter((tier) => tier.role === role))
   const { read, populate, breaker, latency, onEvent } = options
@@ -169,6 +179,7 @@ export async function composeStorage(storage: Storage, options: ComposeStorageOp
       },
       async close() {
         await copying?.close()
+        await Promise.allSettled(policies.map(({ target }) => target.close()))
         await tiered.close()
       },
     }
@@ -179,9 +190,10 @@ export async function composeStorage(storage: Storage, options: ComposeStorageOp
   }
 }
 
+/** Closed with the backend. */
 const targetOf = ({ store, label }: Backend): ReplicaTarget => {
-  if (!store) throw new UnsupportedError(`${label} can be read, and copies cannot be made there`)
-  return createStoreTarget(store, { name: label })
+  if (!store) throw new UnsupportedError(`${label} can be read, and takes no copies`)
+  return { ...createStoreTarget(store, { name: label }), close: async () => undefined }
 }
 
 interface Copying {

@@ -3,13 +3,13 @@ import type { AbortOptions, ContentSource, ReplicaTarget } from '@x/storage-core
 import { probeLate } from './late-source.ts'
 import type { Late } from './late.ts'
 
-/** A place for copies that is opened when it is first told something. Closing it closes the backend. */
-export function createLateTarget<T>(
-  late: Late<T>,
-  targetOf: (opened: T) => ReplicaTarget,
-  source: ContentSource | undefined,
-): ReplicaTarget {
-  const open = async (options?: AbortOptions): Promise<ReplicaTarget> => targetOf(await late.open(options))
+/**
+ * A place for copies that is opened when it is first told something. Closing it closes the place.
+ *
+ * @param source - Reads it; the caller closes that.
+ */
+export function createLateTarget(late: Late<ReplicaTarget>, source: ContentSource | undefined): ReplicaTarget {
+  const open = (options?: AbortOptions): Promise<ReplicaTarget> => late.open(options)
   return {
     name: late.name,
     ...(source && { source }),
@@ -19,7 +19,7 @@ export function createLateTarget<T>(
     async *list(options) {
       yield* (await open(options)).list(options)
     },
-    status: (options) => probeLate(late, targetOf, options),
+    status: (options) => probeLate(late, (target) => target, options),
     close: () => late.close(),
   }
 }

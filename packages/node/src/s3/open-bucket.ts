@@ -4,7 +4,7 @@ import { sep } from 'node:path'
 
 import type { BucketDirectory, BucketFolder, S3ClientOptions, S3Settings } from '@x/backend-s3'
 import type { Environment, GateSettings } from '@x/gating'
-import { BackendError, type AbortOptions } from '@x/storage-core'
+import { BackendError, type AbortOptions, type ReplicaTarget } from '@x/storage-core'
 
 import { isAbsent } from '../absent.ts'
 import { loadPackage } from '../backends/load-package.ts'
@@ -45,6 +45,30 @@ export async function openBucketFolder(
 ): Promise<BucketFolder> {
   const { createBucketFolder } = await load()
   return createBucketFolder(await s3ClientOptions(options, 'option'), where)
+}
+
+/**
+ * The same place for copies of whole roots, laid out as a static folder. Errors as `openBucket`.
+ *
+ * @param where.name - What it is called in outboxes and receipts.
+ */
+export async function openBucketTarget(
+  where: { bucket: string; prefix: string; name?: string | undefined },
+  options: OpenBucketOptions & { partBytes?: number | undefined } = {},
+): Promise<ReplicaTarget> {
+  const { createBucketFolder, createBucketTarget, createS3Client } = await load()
+  const { openStaticSource } = await loadPackage('@x/backend-gateway', () => import('@x/backend-gateway'))
+  const clientOptions = await s3ClientOptions(options, 'option')
+  const { stallTimeoutMs, partBytes } = options
+  const folder = createBucketFolder(clientOptions, where)
+  const source = await openStaticSource({
+    name: 's3',
+    url: folder.url.href,
+    stallTimeoutMs,
+    fetch: folder.fetch,
+    explain: folder.explain,
+  })
+  return createBucketTarget(createS3Client(clientOptions), { ...where, source, partBytes })
 }
 
 /** How to ask for a bucket. */
