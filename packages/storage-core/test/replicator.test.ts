@@ -231,6 +231,33 @@ describe('a target that fetches by itself', () => {
   })
 })
 
+it('what is tried again at one target does not wait for a long copy at another one', async () => {
+  const [a, b] = [await openTarget('a'), await openTarget('b')]
+  const end = Promise.withResolvers<void>()
+  const long: ReplicaTarget = {
+    ...a,
+    async put(...given) {
+      await end.promise
+      return a.put(...given)
+    },
+  }
+  let refusals = 2
+  const flaky: ReplicaTarget = {
+    ...b,
+    async put(...given) {
+      if (refusals-- > 0) throw new BackendError('refused', { retryable: true })
+      const status = await b.put(...given)
+      end.resolve()
+      return status
+    },
+  }
+  const { local, replicator } = await open([long, flaky])
+  const { cid } = await local.add(sampleBytes(12, 10))
+  await replicator.wish(['a', 'b'].map((target) => ({ operation: 'put' as const, cid, target })))
+  await replicator.drained()
+  expect([await kept(a), await kept(b)]).toEqual([[String(cid)], [String(cid)]])
+})
+
 it('what is closed midway is owed still, and nothing is left running', async () => {
   const a = await openTarget('a')
   const begun = Promise.withResolvers<void>()

@@ -152,7 +152,8 @@ export async function openOutbox({ path, maxEntries = 100_000, onWarning }: Open
     async nextDue(targets) {
       enter()
       const places = targets.map(() => '?').join(', ')
-      const sql = `SELECT min(due) AS due FROM owed WHERE state = 'waiting' AND target IN (${places})`
+      const when = 'CASE WHEN owner IS NULL THEN due ELSE until END'
+      const sql = `SELECT min(${when}) AS due FROM owed WHERE state = 'waiting' AND target IN (${places})`
       const { due = null } = database.get(sql, ...targets) ?? {}
       return typeof due === 'number' ? due : undefined
     },

@@ -65,6 +65,8 @@ export function outboxConformance(name: string, { open, openAgain }: OutboxSetup
       const [entry] = await take(outbox)
       expect(await take(other, 'a', 100, 'another')).toEqual([])
       expect(await other.list()).toMatchObject([{ isClaimed: true }])
+      // When its lease is over.
+      expect(await other.nextDue(['a'])).toBe(1100)
       if (!entry) throw new Error('nothing was claimed')
       await outbox.settle(entry, 'me', { outcome: 'done' })
       expect(await other.list()).toEqual([])

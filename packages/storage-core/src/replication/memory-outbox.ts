@@ -99,7 +99,9 @@ export function createMemoryOutbox({ maxEntries = 100_000 }: { maxEntries?: numb
       const waiting = [...held.values()].filter(
         ({ entry }) => entry.state === 'waiting' && targets.includes(entry.target),
       )
-      return waiting.length === 0 ? undefined : Math.min(...waiting.map(({ entry }) => entry.dueAt))
+      return waiting.length === 0
+        ? undefined
+        : Math.min(...waiting.map(({ entry, claim }) => claim?.until ?? entry.dueAt))
     },
     async retry(filter, now) {
       enter()

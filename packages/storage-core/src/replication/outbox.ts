@@ -75,7 +75,10 @@ export interface Outbox {
   /** Of a wish that another one has replaced meanwhile, the claim ends and nothing else: the new one is due. */
   settle(entry: OutboxEntry, owner: string, settlement: Settlement): Promise<void>
   list(filter?: OutboxFilter): Promise<OutboxEntry[]>
-  /** When the next entry of these targets is due. Milliseconds since 1970; `undefined`: none waits. */
+  /**
+   * When the next entry of these targets can be claimed, as far as is known now: what somebody is at when its lease is over.
+   * Milliseconds since 1970; `undefined`: none waits.
+   */
   nextDue(targets: readonly string[]): Promise<number | undefined>
   /** Makes them due now, also those that were given up. Resolves to how many. */
   retry(filter: OutboxFilter, now: number): Promise<number>

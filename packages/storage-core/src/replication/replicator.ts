@@ -135,16 +135,16 @@ export function createReplicator(options: ReplicatorOptions): Replicator {
       const claimed = await outbox.claim(target.name, { owner, most: room, now: now(), leaseMs })
       for (const entry of claimed) start(target, entry)
     }
-    if (underWay.size > 0) return
-    const next = await outbox.nextDue(names)
+    // One that has its hands full is looked at when it has not.
+    const next = await outbox.nextDue(names.filter((name) => (running.get(name) ?? 0) < atOnce))
     if (next === undefined) {
+      if (underWay.size > 0) return
       for (const one of waiting) one.resolve()
       waiting.clear()
       return
     }
-    // What another process is at may fall to this one.
-    const inMs = Math.min(Math.max(0, next - now()), leaseMs)
-    timer = setTimeout(wake, Math.max(inMs, SHORTEST_MS))
+    const inMs = Math.min(Math.max(SHORTEST_MS, next - now()), leaseMs)
+    timer = setTimeout(wake, inMs)
     // Who waits for what another process is at has nothing else to live for.
     if (waiting.size === 0) unref(timer)
   }
@@ -289,7 +289,7 @@ export function createReplicator(options: ReplicatorOptions): Replicator {
 const stillAtIt = (target: ReplicaTarget, { cid }: OutboxEntry): BackendError =>
   new BackendError(`${target.name} is at ${cid} still`, { retryable: true })
 
-/** So that what is due at once, and claimed by another process, is not asked for without a pause. Milliseconds. */
+/** So that what comes to be due while it is looked at is not looked for without a pause. Milliseconds. */
 const SHORTEST_MS = 20
 
 /** Whether the same may work later. That the target is full, or that the original is damaged or gone, somebody has to mend. */
