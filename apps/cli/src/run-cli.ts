@@ -1,4 +1,4 @@
-import { loadConfiguration, type Configuration } from '@x/configuration'
+import { loadConfiguration, storageOf, type Configuration } from '@x/configuration'
 import { withConfiguredGates } from '@x/gating'
 import {
   assertRequired,
@@ -57,6 +57,7 @@ import type { Io } from './io.ts'
 import { parseByteCount } from './operands.ts'
 import { createPrinter } from './printer.ts'
 import { exitCodeOf, reportError } from './report-error.ts'
+import { assertObeyed } from './unobeyed.ts'
 import { UsageError } from './usage-error.ts'
 import { VERSION } from './version.ts'
 
@@ -161,7 +162,10 @@ export async function runCli(argv: readonly string[], io: Io): Promise<number> {
       if (kinds.length > 0) assertRequired(kinds, { environment })
       const text = textOption(values, 'backend')
       const named = text === undefined ? undefined : parseBackendSpec(text, environment)
-      const open = (): Promise<Storage> => (storage ??= keep(openFor(command, values, obeying, { ...options, kinds })))
+      const open = (): Promise<Storage> =>
+        (storage ??= keep(
+          openFor(command, values, obeying, { ...options, kinds, maxBytes: storageOf(configuration).maxBytes }),
+        ))
       const openNamed = (spec: BackendSpec): Promise<Backend> =>
         (backend ??= keep(openBackend(spec, { ...options, local: open, environment })))
       const places = placesOf(command, named, { open, openNamed })
@@ -186,15 +190,28 @@ async function configurationFor(
   values: Values,
   options: { environment: Io['environment']; onWarning: (message: string) => void },
 ): Promise<Configuration> {
-  if (!readsConfiguration) return { files: [], gates: undefined, useEndpoints: undefined, endpoints: [] }
-  return loadConfiguration({ ...options, file: configOption(values) })
+  if (!readsConfiguration) {
+    const storage = { maxBytes: undefined, hedge: 'off', backends: [] } as const
+    return { files: [], gates: undefined, useEndpoints: undefined, endpoints: [], storage }
+  }
+  const configuration = await loadConfiguration({ ...options, file: configOption(values) })
+  assertObeyed(configuration)
+  return configuration
+}
+
+interface OpeningOptions {
+  kinds: BackendKind[]
+  /** Of the configuration. */
+  maxBytes: number | undefined
+  signal: AbortSignal
+  onWarning: (message: string) => void
 }
 
 async function openFor(
   command: Command,
   values: Values,
   { environment }: Io,
-  { kinds, ...options }: { kinds: BackendKind[]; signal: AbortSignal; onWarning: (message: string) => void },
+  { kinds, maxBytes, ...options }: OpeningOptions,
 ): Promise<Storage> {
   const directory = textOption(values, 'store')
   // As an unset variable of a shell gives it; it would mean the current directory.
@@ -204,7 +221,7 @@ async function openFor(
     environment,
     // The default place is nobody's typing error, and an empty store is the true answer there. What a backend gives is kept.
     create: directory === undefined || !needsStore(command, values) || values['backend'] !== undefined,
-    maxBytes: parseByteCount('max-bytes', textOption(values, 'max-bytes')),
+    maxBytes: parseByteCount('max-bytes', textOption(values, 'max-bytes')) ?? maxBytes,
     beside: kinds,
     ...options,
   })

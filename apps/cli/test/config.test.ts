@@ -1,7 +1,7 @@
-import { chmod, readFile, stat, symlink, writeFile } from 'node:fs/promises'
+import { chmod, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 
 import { cli, temporaryDirectory, type Outcome } from './harness.ts'
 
@@ -149,6 +149,27 @@ it('every other command names the line of a configuration that is wrong', async 
   const { file } = await setup('\n[gates]\nkubo = 1\n')
   const outcome = await cli(['ls', '--json', '--config', file])
   expect(outcome).toMatchObject({ code: 2, error: { message: expect.stringContaining(`${file}:3: gates.kubo: `) } })
+})
+
+it('the limit of the file is that of the store', async () => {
+  const { file, config } = await setup('')
+  expect(await config('set', 'storage.max-bytes', '1kB')).toMatchObject({ code: 0 })
+  const store = await temporaryDirectory()
+  const large = path.join(store, '..', `${path.basename(store)}.bin`)
+  await writeFile(large, new Uint8Array(100_000))
+  onTestFinished(() => rm(large))
+  const add = (...more: string[]) => cli(['add', large, '--json', '--config', file, '--store', store, ...more])
+  expect(await add()).toMatchObject({ code: 1, error: { code: 'NO_SPACE' } })
+  expect(await add('--max-bytes', '1000000000')).toMatchObject({ code: 0 })
+})
+
+it.each([
+  ['[backends.room]\nkind = "lan"\n', /a\.toml:1: backends\.room: no command opens it/],
+  ['[storage]\nhedge = "learnt"\n', /a\.toml: storage\.hedge: no command does so/],
+])('refuses what no command does yet: %j', async (text, message) => {
+  const { file } = await setup(text)
+  const outcome = await cli(['ls', '--json', '--config', file])
+  expect(outcome).toMatchObject({ code: 2, error: { message: expect.stringMatching(message) } })
 })
 
 it('what a reference alone names is not opened against the file', async () => {

@@ -93,7 +93,7 @@ it.each([
     'the file',
     `${FIRST}[gates]\nremote-inference = "off"\n`,
     {},
-    /is off\. Set in \S+endpoints\.toml: remote-inference=off\./,
+    /is off\. Set in \S+endpoints\.toml:\d+: remote-inference=off\./,
   ],
   [
     'the environment',

@@ -12,6 +12,7 @@ export interface Complaint {
 
 /** In the words of a person who reads the file. */
 export const wordsOf: z.core.$ZodErrorMap = (issue) => {
+  if (issue.code === 'invalid_value' && issue.input === undefined) return 'is missing'
   if (issue.code === 'invalid_value') return `is none of ${issue.values.map(String).join(', ')}`
   if (issue.code === 'too_small') return 'is empty'
   if (issue.code !== 'invalid_type') return undefined
@@ -34,7 +35,7 @@ export const shownPath = (path: KeyPath): string =>
     .join('.')
 
 function strangeness(path: KeyPath, key: string): string {
-  if (path[0] === 'endpoints' && key === 'token') {
+  if ((path[0] === 'endpoints' || path[0] === 'backends') && /^(?:.*[-_])?(?:token|secret|password|key)$/i.test(key)) {
     return 'is not read from here, where others may see it; token-env names a variable that has it, token-file a file'
   }
   const known = keysAt(path)

@@ -24,10 +24,10 @@ export interface Assignment {
  */
 export function readKey(text: string, file: string, key: string): unknown {
   const path = pathOf(key)
-  const { said } = parseConfiguration(text, file)
+  parseConfiguration(text, file)
   return path.reduce<unknown>(
     (value, each) => (isTable(value) && Object.hasOwn(value, each) ? value[each] : undefined),
-    said,
+    parseToml(text),
   )
 }
 

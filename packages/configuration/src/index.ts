@@ -1,4 +1,7 @@
 export { readKey, withKeys, withoutKey, type Assignment } from './edit-configuration.ts'
-export { endpointsOf, type ConfiguredEndpoint, type EndpointToAsk, type TokenOptions } from './endpoints-of.ts'
+export { endpointsOf, type ConfiguredEndpoint, type EndpointToAsk } from './endpoints-of.ts'
 export { loadConfiguration, type Configuration, type LoadConfigurationOptions } from './load-configuration.ts'
 export { CONFIGURATION_VARIABLE, FILE_NAME, projectFile, userFile } from './places.ts'
+export { storageOf, type ConfiguredBackend, type ConfiguredStorage } from './storage-of.ts'
+export type { BackendRole, BackendWrite, ConfiguredKind } from './storage-schema.ts'
+export type { ReadToken, TokenOptions } from './token-of.ts'

@@ -8,6 +8,7 @@ import { gatesOf, type GatesOfOptions } from './gates-of.ts'
 import { parseConfiguration, type Parsed } from './parse-configuration.ts'
 import { identityOf, namedInEnvironment, projectFile, userFile } from './places.ts'
 import { readText, whyUnread } from './read-text.ts'
+import { toStorage, type ConfiguredStorage } from './storage-of.ts'
 
 export interface LoadConfigurationOptions {
   /** The one file to read, and all of it counts. Default: `IPFS_ACCELERATE_CONFIG`, else the project's file and the user's own. */
@@ -31,6 +32,8 @@ export interface Configuration {
   readonly useEndpoints: 'fallback' | 'prefer' | undefined
   /** Without their tokens, which `endpointsOf` gets. */
   readonly endpoints: readonly ConfiguredEndpoint[]
+  /** Where things are stored, as `storageOf` has it. */
+  readonly storage: ConfiguredStorage
 }
 
 /**
@@ -69,7 +72,8 @@ async function read(file: string, onWarning: LoadConfigurationOptions['onWarning
 }
 
 function tellUnused({ file, said }: Parsed, onWarning: LoadConfigurationOptions['onWarning']): void {
-  const unused = [said.endpoints && '[endpoints]', said.server && '[server]'].filter((each) => each !== undefined)
+  const tables = ['endpoints', 'server', 'storage', 'backends'] as const
+  const unused = tables.filter((table) => said[table] !== undefined).map((table) => `[${table}]`)
   if (unused.length === 0) return
   onWarning?.(`${file}: ${unused.join(' and ')} not used, for a project's file may be anybody's; --config FILE uses it`)
 }
@@ -83,6 +87,7 @@ function toConfiguration(
     files: [trusted, foreign].flatMap((each) => (each ? [each.file] : [])),
     gates: gatesOf(trusted, foreign, deciding),
     useEndpoints: trusted?.said.server?.['use-endpoints'],
+    storage: toStorage(trusted),
     endpoints: trusted
       ? Object.entries(trusted.said.endpoints ?? {}).map(([name, said]) => createEndpoint(name, said, trusted))
       : [],

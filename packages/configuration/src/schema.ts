@@ -3,9 +3,20 @@ import type { FeatureName, Position } from '@x/gating'
 import { isStorageError } from '@x/storage-core'
 import { z } from 'zod'
 
+import {
+  BACKEND_KEYS,
+  backendSchema,
+  STORAGE_KEYS,
+  storageSchema,
+  tokenKeys,
+  wrongWithToken,
+  type SaidBackend,
+  type SaidStorage,
+} from './storage-schema.ts'
+import { plainUrl } from './url-schema.ts'
+
 /** As `EndpointSettings` of @x/remote-inference takes it. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
-const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/
 
 export interface SaidEndpoint {
   url: string
@@ -18,16 +29,9 @@ export interface SaidEndpoint {
 export interface Said {
   endpoints?: Record<string, SaidEndpoint> | undefined
   server?: { 'use-endpoints'?: 'fallback' | 'prefer' | undefined } | undefined
+  storage?: SaidStorage | undefined
+  backends?: Record<string, SaidBackend> | undefined
   gates?: { [F in FeatureName]?: Position | undefined } | undefined
-}
-
-/** @returns What is wrong with it. It is not shown: it may hold a password. */
-function wrongWithUrl(text: string): string | undefined {
-  const url = URL.parse(text)
-  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) return 'is no URL of http or https'
-  if (url.username !== '' || url.password !== '') return 'has a user or a password; token-env or token-file is for them'
-  if (url.search !== '' || url.hash !== '') return 'has a query or a fragment'
-  return undefined
 }
 
 function isCid(text: string): boolean {
@@ -40,11 +44,6 @@ function isCid(text: string): boolean {
   }
 }
 
-const url = z.string().superRefine((text, context) => {
-  const message = wrongWithUrl(text)
-  if (message !== undefined) context.addIssue({ code: 'custom', message })
-})
-
 const models = z.record(z.string(), z.string().min(1)).superRefine((table, context) => {
   if (Object.keys(table).length === 0) context.addIssue({ code: 'custom', message: 'has no model' })
   for (const cid of Object.keys(table)) {
@@ -54,26 +53,26 @@ const models = z.record(z.string(), z.string().min(1)).superRefine((table, conte
 
 const endpoint = z
   .strictObject({
-    url,
+    url: plainUrl,
     api: z.enum(['openai', 'tei', 'ipfs-accelerate']),
-    'token-env': z.string().regex(VARIABLE, 'is no name of an environment variable').optional(),
-    'token-file': z.string().min(1).optional(),
+    ...tokenKeys,
     models,
   })
   .superRefine((given, context) => {
-    if (given['token-env'] === undefined || given['token-file'] === undefined) return
-    context.addIssue({
-      code: 'custom',
-      path: ['token-file'],
-      message: 'is beside token-env, and one of them is wanted',
-    })
+    for (const { key, what } of wrongWithToken(given)) {
+      context.addIssue({ code: 'custom', path: [key], message: what })
+    }
   })
 
-const endpoints = z.record(z.string(), endpoint).superRefine((table, context) => {
-  for (const name of Object.keys(table)) {
-    if (!NAME.test(name)) context.addIssue({ code: 'custom', path: [name], message: 'is no name of an endpoint' })
-  }
-})
+const named = <T extends z.ZodType>(schema: T, what: string) =>
+  z.record(z.string(), schema).superRefine((table, context) => {
+    for (const name of Object.keys(table)) {
+      if (!NAME.test(name)) context.addIssue({ code: 'custom', path: [name], message: `is no name of ${what}` })
+    }
+  })
+
+const endpoints = named(endpoint, 'an endpoint')
+const backends = named(backendSchema, 'a backend')
 
 const server = z.strictObject({ 'use-endpoints': z.enum(['fallback', 'prefer']).optional() })
 
@@ -97,7 +96,13 @@ const gates = z.strictObject({
   'remote-inference': gate,
 } satisfies Record<FeatureName, typeof gate>)
 
-const all = z.strictObject({ endpoints: endpoints.optional(), server: server.optional(), gates: gates.optional() })
+const all = z.strictObject({
+  endpoints: endpoints.optional(),
+  server: server.optional(),
+  gates: gates.optional(),
+  storage: storageSchema.optional(),
+  backends: backends.optional(),
+})
 
 /** All that a configuration file may say. */
 export const SCHEMA: z.ZodType<Said> = all
@@ -107,5 +112,7 @@ export function keysAt([section, ...below]: readonly unknown[]): readonly string
   if (section === undefined) return Object.keys(all.shape)
   if (section === 'server' && below.length === 0) return Object.keys(server.shape)
   if (section === 'gates' && below.length === 0) return Object.keys(gates.shape)
+  if (section === 'storage' && below.length === 0) return STORAGE_KEYS
+  if (section === 'backends' && below.length === 1) return BACKEND_KEYS
   return section === 'endpoints' && below.length === 1 ? Object.keys(endpoint.shape) : []
 }

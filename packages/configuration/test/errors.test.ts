@@ -23,7 +23,7 @@ it.each([
   ['a = 1\na = 2', 'ipfs-accelerate.toml:2: trying to redefine'],
   ['\n[endpoint.lab]', 'ipfs-accelerate.toml:2: endpoint: is no key that is known; did you mean endpoints?'],
   ['[constructor]', 'ipfs-accelerate.toml:1: document contains an unsafe property'],
-  ['x = 1', 'ipfs-accelerate.toml:1: x: is no key that is known; there is endpoints, server, gates'],
+  ['x = 1', 'ipfs-accelerate.toml:1: x: is no key that is known; there is endpoints, server, gates, storage, backends'],
   [
     '[server]\nuse-endpoint = "prefer"',
     ':2: server.use-endpoint: is no key that is known; did you mean use-endpoints?',
