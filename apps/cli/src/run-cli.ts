@@ -23,6 +23,7 @@ import { carExport, carImport } from './commands/car.ts'
 import { cat } from './commands/cat.ts'
 import { configGet, configOption, configPath, configSet, configUnset, configValidate } from './commands/config.ts'
 import { demo } from './commands/demo.ts'
+import { doctor } from './commands/doctor.ts'
 import { exportRoots } from './commands/export.ts'
 import { gc } from './commands/gc.ts'
 import { get } from './commands/get.ts'
@@ -115,6 +116,7 @@ export const COMMANDS: readonly Command[] = [
   receiptShow,
   receiptVerify,
   status,
+  doctor,
   configGet,
   configSet,
   configUnset,

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { byteSize, duration } from './units.ts'
 import { plainUrl as url } from './url-schema.ts'
 
-export const BACKEND_KINDS = ['kubo', 'gateway', 'static', 's3', 'helia', 'lan', 'pinning', 'store'] as const
+const BACKEND_KINDS = ['kubo', 'gateway', 'static', 's3', 'helia', 'lan', 'pinning', 'store'] as const
 
 /** `store` is another directory of this machine. */
 export type ConfiguredKind = (typeof BACKEND_KINDS)[number]
