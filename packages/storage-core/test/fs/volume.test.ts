@@ -105,6 +105,21 @@ describe('a volume', () => {
     expect((await collect(store.names.list())).map(({ name }) => name)).toEqual(['tree'])
   })
 
+  it('is whole after a collection that ran before the name moved', async () => {
+    const store = await open()
+    const set: ContentStore['names']['set'] = async (...given) => {
+      await store.gc()
+      return store.names.set(...given)
+    }
+    const volume = openVolume({ ...store, names: { ...store.names, set } }, 'tree')
+    await volume.writeFile('a/b', utf8('first'))
+    const { root } = await volume.writeFile('a/c', utf8('second'))
+    await store.gc()
+    expect(await pathsOf(volume)).toEqual(['a', 'a/b', 'a/c'])
+    expect(text(await volume.readFile('a/b'))).toBe('first')
+    expect(await store.has(root)).toBe(true)
+  })
+
   it('changes nothing when a write fails or is stopped', async () => {
     const store = await open()
     const volume = openVolume(store, 'tree')
