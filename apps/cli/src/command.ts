@@ -1,7 +1,7 @@
 import type { ParseArgsOptionDescriptor } from 'node:util'
 
 import type { Configuration } from '@x/configuration'
-import { BACKEND_FORMS, type Backend, type BackendSpec, type Storage } from '@x/node'
+import { BACKEND_FORMS, type Backend, type BackendSpec, type ComposedStorage, type Storage } from '@x/node'
 import type { ContentSource, ContentStore } from '@x/storage-core'
 
 import type { Closing } from './closing.ts'
@@ -48,6 +48,8 @@ export interface Context {
   configuration: Configuration
   /** The local store, opened on first use and closed at the end. */
   storage: () => Promise<Storage>
+  /** The local store with what the configuration names beside it; `undefined` where it names nothing. Opened on first use. */
+  composed: (() => Promise<ComposedStorage>) | undefined
   /** What `--backend` names, opened or not. */
   named: BackendSpec | undefined
   /** The same, opened on first use and closed at the end; `undefined` without it. */
@@ -57,7 +59,7 @@ export interface Context {
   /** Has what the command opens itself closed at the end, whatever happens. */
   keep: Closing['keep']
   /**
-   * What the command works on: the backend, else the local store.
+   * What the command works on: the backend, else the local store with what the configuration names beside it.
    *
    * @param lacks - For a command that only reads: what a source has not got. Default: it cannot be written.
    * @throws {UsageError} It is a source. Nothing was opened.

@@ -9,6 +9,7 @@ import {
   type Backend,
   type BackendKind,
   type BackendSpec,
+  type ComposedStorage,
   type Storage,
 } from '@x/node'
 
@@ -38,6 +39,7 @@ import { modelPull } from './commands/model/pull.ts'
 import { modelSearch } from './commands/model/search.ts'
 import { modelSbom, modelSign, modelVerify } from './commands/model/sign.ts'
 import { modelPromote, modelRollback, modelVersions } from './commands/model/versions.ts'
+import { outboxDrop, outboxList, outboxRetry, outboxRun } from './commands/outbox.ts'
 import { pinAdd, pinLs, pinRm } from './commands/pin.ts'
 import { pull } from './commands/pull.ts'
 import { push } from './commands/push.ts'
@@ -53,12 +55,12 @@ import { serve } from './commands/serve.ts'
 import { stat } from './commands/stat.ts'
 import { status } from './commands/status.ts'
 import { AlreadyReportedError, verify } from './commands/verify.ts'
+import { composeConfigured, configuredTiers } from './compose-configured.ts'
 import { helpFor } from './help.ts'
 import type { Io } from './io.ts'
 import { parseByteCount } from './operands.ts'
 import { createPrinter } from './printer.ts'
 import { exitCodeOf, reportError } from './report-error.ts'
-import { assertObeyed } from './unobeyed.ts'
 import { UsageError } from './usage-error.ts'
 import { VERSION } from './version.ts'
 
@@ -117,6 +119,10 @@ export const COMMANDS: readonly Command[] = [
   receiptVerify,
   status,
   doctor,
+  outboxList,
+  outboxRun,
+  outboxRetry,
+  outboxDrop,
   configGet,
   configSet,
   configUnset,
@@ -136,6 +142,7 @@ export async function runCli(argv: readonly string[], io: Io): Promise<number> {
   // Before the arguments are understood, whether they ask for JSON is a guess that can only be right.
   const printer = createPrinter(io, argv.slice(0, endOfOptions(argv)).includes('--json'))
   let storage: Promise<Storage> | undefined
+  let composed: Promise<ComposedStorage> | undefined
   let backend: Promise<Backend> | undefined
   const closing = createClosing()
   const { keep } = closing
@@ -161,16 +168,29 @@ export async function runCli(argv: readonly string[], io: Io): Promise<number> {
       // A bucket is named by the reference itself.
       const references = [...operands, textOption(values, 'model') ?? '']
       if (references.some((reference) => reference.startsWith('s3://'))) kinds.push('s3')
+      kinds.push(...configuredTiers(configuration).map(({ spec }) => spec.kind))
       if (kinds.length > 0) assertRequired(kinds, { environment })
       const text = textOption(values, 'backend')
       const named = text === undefined ? undefined : parseBackendSpec(text, environment)
+      const isComposed = storageOf(configuration).backends.length > 0
       const open = (): Promise<Storage> =>
         (storage ??= keep(
-          openFor(command, values, obeying, { ...options, kinds, maxBytes: storageOf(configuration).maxBytes }),
+          openFor(command, values, obeying, {
+            ...options,
+            kinds,
+            maxBytes: storageOf(configuration).maxBytes,
+            isComposed,
+          }),
+        ))
+      const openComposed = (): Promise<ComposedStorage> =>
+        (composed ??= keep(
+          open().then((opened) =>
+            composeConfigured(opened, configuration, { io: obeying, printer, signal: io.signal }),
+          ),
         ))
       const openNamed = (spec: BackendSpec): Promise<Backend> =>
         (backend ??= keep(openBackend(spec, { ...options, local: open, environment })))
-      const places = placesOf(command, named, { open, openNamed })
+      const places = placesOf(command, named, { open, openNamed, ...(isComposed && { openComposed }) })
       const context = { io: obeying, configuration, printer, signal: io.signal, keep, ...places, warnings }
       await command.run(context, operands, values)
     }
@@ -197,7 +217,7 @@ async function configurationFor(
     return { files: [], gates: undefined, useEndpoints: undefined, endpoints: [], storage }
   }
   const configuration = await loadConfiguration({ ...options, file: configOption(values) })
-  assertObeyed(configuration)
+  configuredTiers(configuration)
   return configuration
 }
 
@@ -205,6 +225,8 @@ interface OpeningOptions {
   kinds: BackendKind[]
   /** Of the configuration. */
   maxBytes: number | undefined
+  /** Backends of the configuration may have what is not here. */
+  isComposed: boolean
   signal: AbortSignal
   onWarning: (message: string) => void
 }
@@ -213,7 +235,7 @@ async function openFor(
   command: Command,
   values: Values,
   { environment }: Io,
-  { kinds, maxBytes, ...options }: OpeningOptions,
+  { kinds, maxBytes, isComposed, ...options }: OpeningOptions,
 ): Promise<Storage> {
   const directory = textOption(values, 'store')
   // As an unset variable of a shell gives it; it would mean the current directory.
@@ -222,7 +244,7 @@ async function openFor(
     directory,
     environment,
     // The default place is nobody's typing error, and an empty store is the true answer there. What a backend gives is kept.
-    create: directory === undefined || !needsStore(command, values) || values['backend'] !== undefined,
+    create: directory === undefined || !needsStore(command, values) || values['backend'] !== undefined || isComposed,
     maxBytes: parseByteCount('max-bytes', textOption(values, 'max-bytes')) ?? maxBytes,
     beside: kinds,
     ...options,
@@ -246,16 +268,26 @@ const namedBackends = ({ options }: Command, values: Values, environment: Io['en
 function placesOf(
   { name }: Command,
   named: BackendSpec | undefined,
-  { open, openNamed }: { open: () => Promise<Storage>; openNamed: (spec: BackendSpec) => Promise<Backend> },
-): Pick<Context, 'storage' | 'named' | 'backend' | 'kubo' | 'store' | 'source'> {
+  {
+    open,
+    openComposed,
+    openNamed,
+  }: {
+    open: () => Promise<Storage>
+    openComposed?: (() => Promise<ComposedStorage>) | undefined
+    openNamed: (spec: BackendSpec) => Promise<Backend>
+  },
+): Pick<Context, 'storage' | 'composed' | 'named' | 'backend' | 'kubo' | 'store' | 'source'> {
+  const openHere = openComposed ?? open
   return {
     storage: open,
+    composed: openComposed,
     named,
     backend: async () => named && openNamed(named),
     kubo: named?.kind === 'kubo' ? async () => present((await openNamed(named)).kubo) : undefined,
-    source: async () => (named ? (await openNamed(named)).source : open()),
+    source: async () => (named ? (await openNamed(named)).source : openHere()),
     store: async (lacks) => {
-      if (named === undefined) return open()
+      if (named === undefined) return openHere()
       // Before it is opened: peers would see that.
       if (!canBeWritten(named.kind))
         throw new UsageError(`${name}: ${named.kind} ${lacks === undefined ? 'can only be read' : `has no ${lacks}`}`)

@@ -3,7 +3,7 @@ import { isAbsolute, relative, sep } from 'node:path'
 
 import { profileOf } from '@x/cid'
 import { buildPath, pathSource, type AddMode, type Storage } from '@x/node'
-import { buildSource, toSourceNode, type SourceNode } from '@x/storage-core'
+import { buildSource, toSourceNode, type Attempt, type Receipt, type SourceNode } from '@x/storage-core'
 
 import { withAddProgress } from '../add-progress.ts'
 import { BACKEND, MAX_BYTES, textOption, type Command, type Context, type Values } from '../command.ts'
@@ -45,17 +45,27 @@ moved or deleted afterwards is refused when it is next read.`,
     if (mode !== 'copy' && paths.includes('-')) throw new UsageError(`add: - has no file for --mode ${mode}`)
     for (const path of paths) {
       const source = await sourceOf(context, path)
+      let attempts: readonly Attempt[] = []
+      const note = (receipt: Receipt): void => void ({ attempts } = receipt)
       const { cid, size } = await withAddProgress(context, path, source, async (onProgress) => {
         const options = { profile, signal: context.signal, onProgress }
         if (values['only-hash']) return path === '-' ? buildSource(source, options) : buildPath(path, options)
-        const adding = { ...options, name, pin: !values['no-pin'] }
+        const adding = { ...options, name, pin: !values['no-pin'], onReceipt: note }
         if (values['backend'] !== undefined) return (await context.store()).add(source, adding)
-        return (await storageOutside(context, path)).add(source, { ...adding, mode })
+        const here = await storageOutside(context, path)
+        // What is composed hands it on to the store.
+        const inMode = { ...adding, mode }
+        return (context.composed ? await context.composed() : here).add(source, inMode)
       })
       await context.printer.result(
-        { path, cid: cid.toString(), size },
+        { path, cid: cid.toString(), size, ...(context.composed && { attempts }) },
         `${cid.toString()}  ${formatBytes(size)}  ${printable(path)}`,
       )
+      for (const { backend, outcome, reason } of attempts) {
+        if (outcome !== 'failed' && outcome !== 'owed') continue
+        const why = reason === undefined ? '' : `: ${reason}`
+        await context.printer.warning(`${cid.toString()} is owed to ${backend}${why}`)
+      }
     }
   },
 }

@@ -5,10 +5,10 @@ import { decideGates, isOn, readVariable, withConfiguredGates, type Environment 
 import { assertRequired, openBackend, parseBackendSpec, type BackendKind } from '@x/node'
 
 import type { Command, Context, Values } from '../command.ts'
+import { configuredTiers } from '../compose-configured.ts'
 import { formatBytes } from '../format.ts'
 import { noOperands } from '../operands.ts'
 import { reportError } from '../report-error.ts'
-import { assertObeyed } from '../unobeyed.ts'
 import { configOption } from './config.ts'
 import { AlreadyReportedError } from './verify.ts'
 
@@ -62,7 +62,7 @@ async function configured({ io }: Context, values: Values, findings: Finding[]):
   try {
     const { environment } = io
     const configuration = await loadConfiguration({ file: configOption(values), environment, onWarning })
-    assertObeyed(configuration)
+    configuredTiers(configuration)
     return withConfiguredGates(environment, configuration.gates)
   } catch (error) {
     findings.push({ severity: 'problem', what: reportError(error, io.signal).message, fix })

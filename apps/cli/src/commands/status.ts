@@ -15,9 +15,31 @@ export const status: Command = {
     const { storage, printer, signal } = context
     const report = await (await storage()).describe({ signal })
     const named = await statusOfBackend(context)
-    const all = { ...report, backends: [...report.backends, ...named] }
+    const configured = await statusOfComposed(context)
+    const all = { ...report, backends: [...(configured ?? report.backends), ...named] }
     await printer.result(toJson(all), toText(all))
   },
+}
+
+/** Of what the configuration names, the local store first, with its circuit; what a gate has left out, with the reason. */
+async function statusOfComposed({ composed, signal }: Context): Promise<StoreStatus[] | undefined> {
+  if (!composed) return undefined
+  const storage = await composed()
+  const { leftOut } = storage
+  const probed = (await storage.probe({ signal })).map(({ circuit, role, details, ...found }) => ({
+    ...found,
+    details: { ...details, role, ...(circuit && circuit.state !== 'closed' && { circuit: circuit.state }) },
+  }))
+  const probedAt = new Date().toISOString()
+  const left = leftOut.map(({ name, reason }) => ({
+    name,
+    available: false,
+    reason,
+    probedAt,
+    probeMs: 0,
+    details: {},
+  }))
+  return [...probed, ...left]
 }
 
 /** Of the one that was named. That it is not there is an answer. */

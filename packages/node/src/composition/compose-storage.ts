@@ -27,6 +27,7 @@ import {
 } from '@x/storage-core'
 
 import { labelOf, type BackendKind, type BackendSpec } from '../backends/backend-spec.ts'
+import { KUBO_AUTH_VARIABLE } from '../backends/kubo-auth.ts'
 import { bucketAt, openBackend, type Backend } from '../backends/open-backend.ts'
 import { featureOf } from '../backends/reach.ts'
 import type { Storage } from '../open-storage.ts'
@@ -39,10 +40,18 @@ import { createLate, type Late } from './late.ts'
 
 export interface ComposedBackend {
   spec: BackendSpec
+  /** What it is called in receipts, the outbox and messages. Default: `labelOf(spec)`. What is owed is owed to that name. */
+  name?: string | undefined
   /** Default: `near` for a daemon and for peers, `far` for gateways, static folders and buckets. */
   role?: TierRole | undefined
   /** When it gets what is written. Default `never`. */
   write?: WritePolicy | undefined
+  /** As with its gate at `require`. Default false. */
+  isRequired?: boolean | undefined
+  /** Longest time without progress. Milliseconds; default: that of all. */
+  stallTimeoutMs?: number | undefined
+  /** What a Kubo daemon is asked with, as `IPFS_ACCELERATE_KUBO_AUTH` has it; asked for when it is opened. Default: the variable. */
+  auth?: (() => Promise<string | undefined>) | undefined
 }
 
 export interface ComposeStorageOptions
@@ -116,7 +125,7 @@ const ROLE_OF: Readonly<Record<BackendKind, TierRole>> = {
  * @throws {TypeError} Two backends are the same.
  */
 export async function composeStorage(storage: Storage, options: ComposeStorageOptions): Promise<ComposedStorage> {
-  const { environment = process.env, gates: given, signal, stallTimeoutMs, search, onWarning } = options
+  const { environment = process.env, gates: given, signal, search, onWarning } = options
   const gates = decideGates({ environment, options: given })
   refuseMissing(
     gates,
@@ -126,8 +135,9 @@ export async function composeStorage(storage: Storage, options: ComposeStorageOp
   const tiers: (Tier & { feature: FeatureName })[] = []
   const policies: CopyPolicy[] = []
   const lates: Pick<Late<unknown>, 'close'>[] = []
-  for (const { spec, role = ROLE_OF[spec.kind], write = 'never' } of options.backends) {
-    const name = labelOf(spec)
+  for (const backend of options.backends) {
+    const { spec, name = labelOf(spec), role = ROLE_OF[spec.kind], write = 'never', auth } = backend
+    const { stallTimeoutMs = options.stallTimeoutMs } = backend
     const feature = featureOf(spec.kind)
     const { position, reason } = gates.features[feature]
     if (write !== 'never' && !TAKES_COPIES.has(spec.kind)) {
@@ -138,17 +148,19 @@ export async function composeStorage(storage: Storage, options: ComposeStorageOp
       leftOut.push({ name, kind: spec.kind, reason })
       continue
     }
-    const isRequired = position === 'require'
+    const isRequired = position === 'require' || backend.isRequired === true
     const local = async (): Promise<Storage> => storage
-    const late = createLate(name, () =>
-      openBackend(spec, { local, search, stallTimeoutMs, onWarning, environment, gates: given }),
-    )
+    const late = createLate(name, async () => {
+      const asked = await auth?.()
+      const withAuth = asked === undefined ? environment : { ...environment, [KUBO_AUTH_VARIABLE]: asked }
+      return openBackend(spec, { local, search, stallTimeoutMs, onWarning, environment: withAuth, gates: given })
+    })
     const source = createLateSource(late, (opened) => opened.store ?? opened.source)
     lates.push(late)
     tiers.push({ role, source, isRequired, feature })
     if (!TAKES_COPIES.has(spec.kind)) continue
     const lateTarget = createLate(name, async () => {
-      if (spec.kind !== 's3') return targetOf(await late.open())
+      if (spec.kind !== 's3') return targetOf(name, await late.open())
       const where = { ...bucketAt(spec.addresses[0] ?? ''), name }
       return openBucketTarget(where, { environment, gates: given, stallTimeoutMs })
     })
@@ -191,9 +203,9 @@ export async function composeStorage(storage: Storage, options: ComposeStorageOp
 }
 
 /** Closed with the backend. */
-const targetOf = ({ store, label }: Backend): ReplicaTarget => {
-  if (!store) throw new UnsupportedError(`${label} can be read, and takes no copies`)
-  return { ...createStoreTarget(store, { name: label }), close: async () => undefined }
+const targetOf = (name: string, { store }: Backend): ReplicaTarget => {
+  if (!store) throw new UnsupportedError(`${name} can be read, and takes no copies`)
+  return { ...createStoreTarget(store, { name }), close: async () => undefined }
 }
 
 interface Copying {
@@ -248,6 +260,8 @@ async function assertThere(
 ): Promise<void> {
   const { available, reason = '' } = await source.status({ signal })
   if (available) return
-  const message = `${feature} is required, and ${source.name} is not there: ${reason}. ${features[feature].reason}`
+  const { position, reason: why } = features[feature]
+  const because = position === 'require' ? ` ${why}` : ''
+  const message = `${source.name} is required, and is not there: ${reason}.${because}`
   throw new GatedError(message, { feature })
 }
